@@ -1,0 +1,69 @@
+// Why a virtual CPU left the guest. A closed set: the debug server handles every one.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+
+#include "base/types.h"
+
+namespace ringside::hypervisor {
+
+enum class WatchKind : std::uint8_t { Write, Read, Access };
+
+namespace exit {
+
+// Left because of suspend(); nothing happened in the guest (the seeds' VM_EXITCODE_DEBUG).
+struct Parked {};
+
+// The vCPU came alive (an application processor got its start-up IPI). It is out of the guest,
+// before its first instruction, until it is resumed.
+struct Started {};
+
+// #BP was intercepted (capability BreakpointExit). RIP is still on the int3.
+struct Breakpoint {
+  std::uint8_t insn_length = 1;
+};
+
+// Exactly one instruction was executed (capability MonitorTrap).
+struct MonitorTrap {};
+
+// An execution breakpoint of the Breakpoints capability; RIP is on the instruction, not executed.
+struct HardwareBreakpoint {
+  Gva address;
+};
+
+// A watched access happened; the instruction is complete.
+struct Watchpoint {
+  Gva address;  // the address that the debugger asked to watch
+  WatchKind kind = WatchKind::Write;
+};
+
+// The vCPU cannot go on: a triple fault or an engine's internal error, in words. Reported only
+// while VmControl::stop_instead_of_death is on; otherwise the VM ends.
+struct Dead {
+  std::string reason;
+};
+
+}  // namespace exit
+
+using Exit = std::variant<exit::Parked, exit::Started, exit::Breakpoint, exit::MonitorTrap,
+                          exit::HardwareBreakpoint, exit::Watchpoint, exit::Dead>;
+
+struct VcpuEvent {
+  VcpuId vcpu;
+  Exit exit;
+};
+
+// How the whole VM ended. Statuses 0..4 are bhyve's (contract).
+struct VmEnd {
+  enum class Kind { Reboot = 0, PowerOff = 1, Halt = 2, TripleFault = 3, Error = 4, DebugExit = 5 };
+  Kind kind = Kind::PowerOff;
+  int debug_exit_status = 0;  // for DebugExit: (value << 1) | 1
+  std::string reason;         // for Error and TripleFault, in words
+  int exit_status() const {
+    return kind == Kind::DebugExit ? debug_exit_status : static_cast<int>(kind);
+  }
+};
+
+}  // namespace ringside::hypervisor

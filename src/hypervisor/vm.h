@@ -1,0 +1,140 @@
+// The interface between a debug server and a virtual machine: what vmm.h is to the seeds.
+//
+// Threads: everything here is called on one thread, the debug server's (the main loop). Registers,
+// capabilities and injections of a vCPU may be used only while it is out of the guest; an engine with
+// vCPU threads hides them behind this.
+//
+// A vCPU is in the guest from resume() until its next event. It has exactly one event per resume:
+// what happened in the guest, or exit::Parked after suspend(). An event that was already on its way
+// when suspend() came is that event; no Parked follows.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "base/result.h"
+#include "base/types.h"
+#include "hypervisor/exit.h"
+#include "x86/cpu_state.h"
+#include "x86/exception.h"
+#include "x86/paging.h"
+#include "x86/registers.h"
+
+namespace ringside::hypervisor {
+
+// What can be switched on and off per vCPU, after the seeds' VM_CAP_*.
+enum class Capability : std::uint8_t {
+  BreakpointExit,      // VM_CAP_BPT_EXIT: #BP becomes exit::Breakpoint
+  MonitorTrap,         // VM_CAP_MTRAP_EXIT: exit::MonitorTrap after exactly one instruction
+  MaskInterrupts,      // VM_CAP_MASK_HWINTR: no external interrupt is delivered
+};
+
+class Vcpu {
+ public:
+  virtual ~Vcpu() = default;
+  virtual VcpuId id() const = 0;
+  // Started: the boot processor always, others after their start-up IPI.
+  virtual bool active() const = 0;
+  virtual bool in_guest() const = 0;
+  // In HLT (or waiting for a device), so it retires nothing when resumed until an event comes.
+  virtual bool halted() const = 0;
+
+  virtual Result<x86::RegisterValue> read_register(x86::Register r) = 0;
+  virtual Result<void> write_register(x86::Register r, const x86::RegisterValue& value) = 0;
+  virtual Result<x86::CpuState> state() = 0;
+  virtual Result<void> set_state(const x86::CpuState& state) = 0;
+  virtual Result<std::uint64_t> read_msr(std::uint32_t number) = 0;
+  virtual Result<void> write_msr(std::uint32_t number, std::uint64_t value) = 0;
+
+  // NotSupported where this engine or host cannot.
+  virtual Result<void> set_capability(Capability capability, bool on) = 0;
+  // Queues an exception for the next resume. For #BP (a software exception) the frame's RIP is
+  // RIP + entry_insn_length; others push RIP. Busy if one is queued already.
+  virtual Result<void> inject_exception(const x86::Exception& exception) = 0;
+  // The seeds' pseudo-register VM_REG_GUEST_ENTRY_INST_LENGTH, 1..15; back to 1 after delivery.
+  virtual Result<void> set_entry_insn_length(std::uint8_t length) = 0;
+  virtual Result<std::uint8_t> entry_insn_length() = 0;
+
+  // Instructions this vCPU has retired; nothing where the engine does not count.
+  virtual std::optional<InsnCount> instructions() { return std::nullopt; }
+};
+
+enum class MemoryKind : std::uint8_t { Ram, Rom, Mmio, Nothing };
+
+// Guest-physical memory as a debugger reaches it.
+class Memory {
+ public:
+  virtual ~Memory() = default;
+  virtual MemoryKind kind(Gpa address) = 0;
+  // RAM and ROM only, within one page. Writing ROM is allowed (the debugger owns the machine).
+  virtual Result<void> read_ram(Gpa address, std::span<std::byte> out) = 0;
+  virtual Result<void> write_ram(Gpa address, std::span<const std::byte> data) = 0;
+  // One device access of 1, 2 or 4 bytes on behalf of `vcpu`; BadAddress where no device claims it.
+  virtual Result<std::uint32_t> read_mmio(VcpuId vcpu, Gpa address, unsigned width) = 0;
+  virtual Result<void> write_mmio(VcpuId vcpu, Gpa address, unsigned width, std::uint32_t value) = 0;
+};
+
+// Optional: execution breakpoints and watchpoints without a byte in guest memory, on all vCPUs.
+class Stoppoints {
+ public:
+  virtual ~Stoppoints() = default;
+  virtual Result<void> insert_breakpoint(Gva address) = 0;
+  virtual Result<void> remove_breakpoint(Gva address) = 0;
+  virtual Result<void> insert_watchpoint(Gva address, std::uint64_t size, WatchKind kind) = 0;
+  virtual Result<void> remove_watchpoint(Gva address, std::uint64_t size, WatchKind kind) = 0;
+};
+
+class Vm {
+ public:
+  virtual ~Vm() = default;
+  virtual unsigned vcpu_count() const = 0;
+  virtual Vcpu& vcpu(VcpuId id) = 0;
+  virtual Memory& memory() = 0;
+
+  // Brings a vCPU out of the guest; its event comes through take_event. Without effect on one that is
+  // out already, or not active.
+  virtual void suspend(VcpuId id) = 0;
+  // Lets a vCPU that is out of the guest run.
+  virtual void resume(VcpuId id) = 0;
+  // The next event, in the order in which they happened; nothing when there is none now.
+  virtual std::optional<VcpuEvent> take_event() = 0;
+  // Readable when take_event may have something; -1 for an engine that runs on the caller's thread.
+  virtual int event_fd() const { return -1; }
+  // Set once the machine has ended.
+  virtual const std::optional<VmEnd>& ended() const = 0;
+  // While on, a triple fault or engine error is exit::Dead on its vCPU and ends nothing.
+  virtual void stop_instead_of_death(bool on) = 0;
+
+  virtual Stoppoints* stoppoints() { return nullptr; }
+};
+
+// A Vm that the main loop drives. Resumed vCPUs of the software CPU execute inside run_slice.
+class Engine : public Vm {
+ public:
+  // Runs for a bounded while (about 50 microseconds of work), until an event or the end. False when
+  // there was nothing to run: every vCPU is out of the guest, halted or on its own thread.
+  virtual bool run_slice() = 0;
+  // When all vCPUs idle: the virtual time of the next device event (kNever: only outside input can
+  // wake the guest). The main loop paces it to wall time and calls advance_to.
+  virtual std::optional<VirtualTime> idle_until() const { return std::nullopt; }
+  virtual void advance_to(VirtualTime) {}
+  virtual VirtualTime now() const = 0;
+};
+
+// Algorithms over the interface, the same for every engine.
+
+// The translation of a linear address by the vCPU's present paging state, as a supervisor's read
+// without a fault: no accessed or dirty bit changes. BadAddress where not mapped.
+Result<Gpa> translate(Vm& vm, VcpuId vcpu, Gva address);
+// Guest-virtual memory, page by page, RAM or devices (aligned 1, 2 and 4-byte accesses). Reads give
+// the readable prefix; the error is that of the first byte.
+Result<std::vector<std::byte>> read_virtual(Vm& vm, VcpuId vcpu, Gva address, std::uint64_t size);
+Result<void> write_virtual(Vm& vm, VcpuId vcpu, Gva address, std::span<const std::byte> data);
+// The same for guest-physical addresses.
+Result<std::vector<std::byte>> read_physical(Vm& vm, VcpuId vcpu, Gpa address, std::uint64_t size);
+Result<void> write_physical(Vm& vm, VcpuId vcpu, Gpa address, std::span<const std::byte> data);
+
+}  // namespace ringside::hypervisor

@@ -1,0 +1,38 @@
+// Boot loaders: recognise a kernel by its content, put it into guest RAM and say how the boot
+// processor starts. Runs once, before the engine exists.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "hypervisor/guest_ram.h"
+#include "x86/cpu_state.h"
+
+namespace ringside::machine {
+
+struct BootModule {
+  std::string name;                 // for messages
+  std::string argument;             // multiboot: the text after the first blank
+  std::vector<std::byte> content;
+};
+
+struct BootRequest {
+  std::string kernel_name;          // for messages
+  std::span<const std::byte> kernel;
+  std::string command_line;
+  std::vector<BootModule> modules;  // the first is the initrd for Linux
+  unsigned vcpus = 1;
+};
+
+struct BootResult {
+  std::string format;               // what was recognised, in words
+  x86::CpuState entry;              // of the boot processor
+};
+
+// BadRequest with a sentence that names the kernel, what was found and what is supported.
+Result<BootResult> boot(const BootRequest& request, hypervisor::GuestRam& ram);
+
+}  // namespace ringside::machine

@@ -1,0 +1,81 @@
+// The PC around the CPUs: memory map, I/O bus, interrupt controllers, timers, serial ports. Owned by
+// the program; outlives the engine's calls into it. It has no clock of its own: time is CpuPort::now.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/state_visitor.h"
+#include "base/types.h"
+#include "hypervisor/guest_ram.h"
+#include "hypervisor/platform.h"
+
+namespace ringside::machine {
+
+// Where a device's bytes go. Called on the thread that runs the vCPU.
+using ByteSink = std::function<void(std::span<const std::byte>)>;
+
+struct MachineOptions {
+  unsigned vcpus = 1;
+  bool debug_exit = false;                // port 0xf4
+  ByteSink serial[2];                     // COM1, COM2; empty: bytes are dropped
+  ByteSink debugcon;                      // ports 0x402 and 0xe9; empty: the ports do not exist
+  bool guest_gdb = false;                 // port 0x224 (-g)
+  std::function<void()> guest_gdb_wants_client;  // the guest waits for a debugger on -g
+  ByteSink guest_gdb_out;
+};
+
+// Outside input, the only way in. The main loop applies it between slices (and journals it).
+struct SerialInput {
+  unsigned port = 0;  // 0: COM1, 1: COM2
+  std::vector<std::byte> bytes;
+};
+struct GuestGdbInput {
+  std::vector<std::byte> bytes;
+};
+struct GuestGdbConnection {
+  bool connected = false;
+};
+
+class Machine final : public hypervisor::Platform {
+ public:
+  Machine(hypervisor::GuestRam& ram, MachineOptions options);
+  ~Machine() override;
+
+  // Before the first instruction; the port must outlive the machine's use.
+  void connect(hypervisor::CpuPort& cpus);
+
+  // Bytes that COM `port` can take now; the main loop stops reading its source at 0.
+  std::size_t serial_room(unsigned port) const;
+  void input(const SerialInput& input);
+  void input(const GuestGdbInput& input);
+  void input(const GuestGdbConnection& input);
+
+  // Power-on state of all devices; RAM stays.
+  void reset();
+  void visit_state(StateVisitor& visitor);
+
+  // Platform
+  hypervisor::Access port_read(VcpuId, std::uint16_t port, unsigned width, std::uint32_t& value) override;
+  hypervisor::Access port_write(VcpuId, std::uint16_t port, unsigned width, std::uint32_t value) override;
+  bool mmio_read(VcpuId, Gpa address, unsigned width, std::uint64_t& value) override;
+  bool mmio_write(VcpuId, Gpa address, unsigned width, std::uint64_t value) override;
+  bool is_mmio(Gpa address) const override;
+  std::optional<std::uint8_t> acknowledge_interrupt(VcpuId vcpu) override;
+  std::uint8_t task_priority(VcpuId vcpu) override;
+  void set_task_priority(VcpuId vcpu, std::uint8_t priority) override;
+  bool apic_msr_read(VcpuId vcpu, std::uint32_t msr, std::uint64_t& value) override;
+  bool apic_msr_write(VcpuId vcpu, std::uint32_t msr, std::uint64_t value) override;
+  VirtualTime next_event() const override;
+  void run_events(VirtualTime now) override;
+
+ private:
+  struct Parts;
+  std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace ringside::machine

@@ -1,0 +1,54 @@
+// Architectural bit names. Numbers from the Intel SDM: volume 3A chapter 2 (control registers),
+// volume 1 section 3.4.3 (EFLAGS), volume 4 (MSRs).
+#pragma once
+
+#include <cstdint>
+
+namespace ringside::x86 {
+
+namespace rflags {
+inline constexpr std::uint64_t CF = 1u << 0, Fixed = 1u << 1, PF = 1u << 2, AF = 1u << 4,
+                               ZF = 1u << 6, SF = 1u << 7, TF = 1u << 8, IF = 1u << 9,
+                               DF = 1u << 10, OF = 1u << 11, IOPL = 3u << 12, NT = 1u << 14,
+                               RF = 1u << 16, VM = 1u << 17, AC = 1u << 18, VIF = 1u << 19,
+                               VIP = 1u << 20, ID = 1u << 21;
+inline constexpr std::uint64_t kArithmetic = CF | PF | AF | ZF | SF | OF;
+inline constexpr unsigned kIoplShift = 12;
+}  // namespace rflags
+
+namespace cr0 {
+inline constexpr std::uint64_t PE = 1u << 0, MP = 1u << 1, EM = 1u << 2, TS = 1u << 3,
+                               ET = 1u << 4, NE = 1u << 5, WP = 1u << 16, AM = 1u << 18,
+                               NW = 1u << 29, CD = 1u << 30, PG = 1u << 31;
+}
+namespace cr4 {
+inline constexpr std::uint64_t VME = 1u << 0, PVI = 1u << 1, TSD = 1u << 2, DE = 1u << 3,
+                               PSE = 1u << 4, PAE = 1u << 5, MCE = 1u << 6, PGE = 1u << 7,
+                               PCE = 1u << 8, OSFXSR = 1u << 9, OSXMMEXCPT = 1u << 10,
+                               UMIP = 1u << 11, LA57 = 1u << 12, FSGSBASE = 1u << 16,
+                               PCIDE = 1u << 17, OSXSAVE = 1u << 18, SMEP = 1u << 20,
+                               SMAP = 1u << 21, PKE = 1u << 22;
+}
+namespace efer {
+inline constexpr std::uint64_t SCE = 1u << 0, LME = 1u << 8, LMA = 1u << 10, NXE = 1u << 11;
+}
+namespace dr6 {
+inline constexpr std::uint64_t BD = 1u << 13, BS = 1u << 14, BT = 1u << 15, kReset = 0xffff0ff0;
+}
+namespace dr7 {
+inline constexpr std::uint64_t GD = 1u << 13, kReset = 0x400;
+}
+
+namespace msr {
+inline constexpr std::uint32_t kTsc = 0x10, kApicBase = 0x1b, kTscAdjust = 0x3b, kBiosSignId = 0x8b,
+                               kMtrrCap = 0xfe, kSysenterCs = 0x174, kSysenterEsp = 0x175,
+                               kSysenterEip = 0x176, kMcgCap = 0x179, kMcgStatus = 0x17a,
+                               kMiscEnable = 0x1a0, kPat = 0x277, kMtrrDefType = 0x2ff,
+                               kTscDeadline = 0x6e0, kX2ApicFirst = 0x800, kX2ApicLast = 0x8ff,
+                               kXss = 0xda0, kEfer = 0xc0000080, kStar = 0xc0000081,
+                               kLstar = 0xc0000082, kCstar = 0xc0000083, kSfmask = 0xc0000084,
+                               kFsBase = 0xc0000100, kGsBase = 0xc0000101,
+                               kKernelGsBase = 0xc0000102, kTscAux = 0xc0000103;
+}
+
+}  // namespace ringside::x86

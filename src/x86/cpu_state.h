@@ -1,0 +1,71 @@
+// Everything architectural about one x86-64 CPU as a plain value: what a boot loader sets, what a
+// snapshot keeps, what an engine converts from and to.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "x86/bits.h"
+#include "x86/segment.h"
+
+namespace ringside::x86 {
+
+enum class Gpr : std::uint8_t {
+  Rax, Rcx, Rdx, Rbx, Rsp, Rbp, Rsi, Rdi, R8, R9, R10, R11, R12, R13, R14, R15
+};
+
+// An 80-bit x87 register, bytes as FSTP m80 stores them; the last 6 bytes are padding and zero.
+using X87Register = std::array<std::uint8_t, 16>;
+using VectorRegister = std::array<std::uint8_t, 32>;
+
+struct FpuState {
+  std::uint16_t control = 0x37f;
+  std::uint16_t status = 0;           // TOP in bits 11..13
+  std::uint16_t tag = 0xffff;         // the full 2-bit tags, by physical register
+  std::uint16_t opcode = 0;
+  std::uint64_t instruction_pointer = 0;
+  std::uint64_t data_pointer = 0;
+  std::uint16_t instruction_selector = 0;
+  std::uint16_t data_selector = 0;
+  std::array<X87Register, 8> st{};    // by stack position: st[0] is ST(0)
+  std::uint32_t mxcsr = 0x1f80;
+  std::array<VectorRegister, 16> vector{};  // low 16 bytes XMM
+};
+
+// The reset values are those of a CPU after INIT except where the loader says otherwise
+// (SDM 3A table 9-1).
+struct CpuState {
+  std::array<std::uint64_t, 16> gpr{};  // indexed by Gpr
+  std::uint64_t rip = 0xfff0;
+  std::uint64_t rflags = rflags::Fixed;
+  std::array<Segment, 6> segment{};     // indexed by SegmentName
+  Segment ldtr;
+  Segment tr;
+  TableRegister gdtr;
+  TableRegister idtr;
+  std::uint64_t cr0 = cr0::ET | cr0::NW | cr0::CD;
+  std::uint64_t cr2 = 0;
+  std::uint64_t cr3 = 0;
+  std::uint64_t cr4 = 0;
+  std::uint64_t cr8 = 0;
+  std::uint64_t efer = 0;
+  std::uint64_t xcr0 = 1;
+  std::array<std::uint64_t, 4> dr{};
+  std::uint64_t dr6 = dr6::kReset;
+  std::uint64_t dr7 = dr7::kReset;
+  std::uint64_t apic_base = 0xfee00800;
+  std::uint64_t star = 0, lstar = 0, cstar = 0, sfmask = 0, kernel_gs_base = 0, tsc_aux = 0;
+  std::uint64_t sysenter_cs = 0, sysenter_esp = 0, sysenter_eip = 0;
+  std::uint64_t pat = 0x0007040600070406;
+  FpuState fpu;
+
+  std::uint64_t& reg(Gpr name) { return gpr[static_cast<std::size_t>(name)]; }
+  std::uint64_t reg(Gpr name) const { return gpr[static_cast<std::size_t>(name)]; }
+  Segment& seg(SegmentName name) { return segment[static_cast<std::size_t>(name)]; }
+  const Segment& seg(SegmentName name) const { return segment[static_cast<std::size_t>(name)]; }
+};
+
+// The state at power-on: real mode, CS:IP = F000:FFF0 with base 0xFFFF0000.
+CpuState reset_state();
+
+}  // namespace ringside::x86

@@ -1,0 +1,57 @@
+// The page-table walk for every paging mode (SDM volume 3A chapter 4), free of side effects: it
+// reads entries through a callback and reports what it found, and the caller decides on permissions
+// and on accessed and dirty bits.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+
+#include "base/types.h"
+
+namespace ringside::x86 {
+
+enum class PagingMode { None, Bits32, Pae, Level4, Level5 };
+
+struct PagingState {
+  std::uint64_t cr0 = 0, cr3 = 0, cr4 = 0, efer = 0;
+};
+
+PagingMode paging_mode(const PagingState& state);
+
+struct PageEntry {
+  Gpa address;             // where the entry lies
+  std::uint64_t value = 0;
+};
+
+struct PageWalk {
+  enum class Outcome {
+    Mapped,
+    NotPresent,    // an entry without the present bit
+    ReservedBit,   // an entry with a reserved bit set
+    NonCanonical,  // the address is not canonical in this mode
+    Unreadable,    // an entry lies outside memory
+  };
+  Outcome outcome = Outcome::NotPresent;
+  Gpa gpa;                      // of the address itself, not of the page
+  std::uint64_t page_size = 0;  // 4 KiB, 2 MiB, 4 MiB or 1 GiB; 4 KiB with paging off
+  // The permissions of all levels together.
+  bool writable = false, user = false, no_execute = false;
+  bool global = false;
+  unsigned protection_key = 0;
+  // The entries read, from the top; the last is the one that maps the page or failed.
+  std::array<PageEntry, 5> entries{};
+  unsigned levels = 0;
+  unsigned entry_size = 8;  // 4 in 32-bit paging
+};
+
+// Reads `size` (4 or 8) bytes of guest-physical memory; nothing where there is no RAM.
+class PhysicalReader {
+ public:
+  virtual ~PhysicalReader() = default;
+  virtual std::optional<std::uint64_t> read_entry(Gpa address, unsigned size) = 0;
+};
+
+PageWalk walk(const PagingState& state, Gva address, PhysicalReader& memory);
+
+}  // namespace ringside::x86
