@@ -1,0 +1,66 @@
+// Decoded instructions, kept per guest-physical address and code width in blocks that end at a
+// branch or at the page's end. A store to bytes that were decoded drops the page's blocks.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "base/types.h"
+#include "engine/soft/insn.h"
+
+namespace ringside::soft {
+
+struct Block {
+  std::uint64_t key = ~std::uint64_t{0};  // see CodeCache::key
+  Insn* first = nullptr;
+  std::uint32_t count = 0;
+  std::uint32_t bytes = 0;
+  Block* next_in_page = nullptr;
+};
+
+class CodeCache {
+ public:
+  CodeCache();
+
+  static constexpr std::uint64_t key(Gpa address, Width code_width) {
+    return address.value << 2 | static_cast<std::uint64_t>(code_width);
+  }
+  // The valid block that starts there, or null.
+  Block* find(std::uint64_t key) {
+    Block* block = slots_[slot(key)];
+    return block != nullptr && block->key == key ? block : nullptr;
+  }
+  // Storage for a new block under construction: at most kMaxBlock instructions.
+  static constexpr unsigned kMaxBlock = 32;
+  Insn* reserve();
+  // Publishes what was written to reserve()'s storage. True when the page had no code before.
+  Block* commit(std::uint64_t key, Insn* first, unsigned count, unsigned bytes, bool& first_in_page);
+
+  bool has_code(Gpa page) const { return pages_.count(page.value >> 12) != 0; }
+  // Drops every block of the pages that overlap the range, if decoded bytes are touched. True when
+  // anything was dropped: running CPUs must leave their block.
+  bool written(Gpa address, std::uint64_t size);
+  void clear();
+  // Blocks dropped stay readable until this is called (a CPU may still execute inside one).
+  void reclaim();
+
+ private:
+  struct Page {
+    Block* blocks = nullptr;
+    std::uint64_t decoded = 0;  // a bit per 64 bytes
+  };
+  static constexpr std::size_t kSlots = 1u << 16;
+  static constexpr std::size_t kPoolInsns = 1u << 19;  // 16 MiB
+  static std::size_t slot(std::uint64_t key) { return (key ^ (key >> 14)) % kSlots; }
+
+  std::vector<Block*> slots_;
+  std::unordered_map<std::uint64_t, Page> pages_;
+  std::unique_ptr<Insn[]> insns_;
+  std::size_t insns_used_ = 0;
+  std::vector<std::unique_ptr<Block[]>> block_chunks_;
+  std::size_t blocks_used_ = 0;
+};
+
+}  // namespace ringside::soft

@@ -1,0 +1,319 @@
+// One software CPU: architectural state as plain data, and the access to memory that handlers use.
+// Owned by SoftVm; touched only on the thread that calls SoftVm::run_slice (and the debug server's
+// calls between slices, which come on the same thread).
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <cstring>
+#include <optional>
+
+#include "base/state_visitor.h"
+#include "base/types.h"
+#include "engine/soft/fault.h"
+#include "engine/soft/flags.h"
+#include "engine/soft/fpu.h"
+#include "engine/soft/insn.h"
+#include "engine/soft/tlb.h"
+#include "hypervisor/exit.h"
+#include "x86/bits.h"
+#include "x86/cpu_state.h"
+#include "x86/exception.h"
+#include "x86/segment.h"
+
+namespace ringside::soft {
+
+class System;  // system.h: what all CPUs of a machine share
+
+enum class AccessKind : std::uint8_t { Read, Write, Fetch };
+
+enum class Activity : std::uint8_t {
+  Running,
+  Halted,       // HLT: wakes on an interrupt, NMI, INIT
+  WaitForSipi,  // after INIT; an application processor before its start
+  Waiting,      // a device answered Access::Wait
+  Shutdown,     // after a triple fault
+};
+
+class Cpu {
+ public:
+  static constexpr unsigned kNoRegister = 16;  // a register that is always zero
+  static constexpr unsigned kRip = 17;
+
+  Cpu(VcpuId id, System& system);
+
+  // ---- Architectural state -------------------------------------------------------------------
+  // gpr[0..15] by x86::Gpr; gpr[kNoRegister] is always 0; gpr[kRip] is RIP.
+  std::array<std::uint64_t, 18> gpr{};
+  Flags flags;
+  // [0..5] by x86::SegmentName. Change through load_segment_state() so that derived state follows.
+  std::array<x86::Segment, 6> segment{};
+  x86::Segment ldtr, tr;
+  x86::TableRegister gdtr, idtr;
+  std::uint64_t cr0 = 0, cr2 = 0, cr3 = 0, cr4 = 0, efer = 0, xcr0 = 1;
+  std::array<std::uint64_t, 4> dr{};
+  std::uint64_t dr6 = x86::dr6::kReset, dr7 = x86::dr7::kReset;
+  std::uint64_t star = 0, lstar = 0, cstar = 0, sfmask = 0, kernel_gs_base = 0, tsc_aux = 0;
+  std::uint64_t sysenter_cs = 0, sysenter_esp = 0, sysenter_eip = 0, pat = 0;
+  std::uint64_t tsc_offset = 0;  // TSC = virtual nanoseconds + tsc_offset
+  std::uint32_t pkru = 0;
+  Fpu fpu;
+  Activity activity = Activity::Running;
+  // PDPTEs as loaded with CR3 in PAE paging (SDM 3A 4.4.1).
+  std::array<std::uint64_t, 4> pdpte{};
+
+  // ---- Execution state -----------------------------------------------------------------------
+  std::uint64_t icount = 0;    // instructions retired by this CPU
+  std::uint64_t limit = 0;     // the fast loop leaves when icount reaches it; 0: at once
+  std::uint64_t insn_rip = 0;  // RIP of the instruction being executed
+  // No interrupt (and for MOV SS no debug trap) is taken before this instruction count: the shadow of
+  // STI, MOV SS and POP SS is icount + 1 when set by the handler.
+  std::uint64_t interrupt_shadow_until = 0;
+  std::uint64_t debug_shadow_until = 0;
+  bool interrupt_pin = false;  // level of INTR, set by the platform
+  bool nmi_pending = false;
+  bool nmi_blocked = false;    // until IRET
+  bool retired = true;         // a handler clears it when its instruction has not completed (REP)
+  bool one_iteration = false;  // REP: do a single iteration (stepping or TF)
+  // #DB causes (DR6 bits) collected by the current instruction, delivered as a trap after it.
+  std::uint64_t pending_debug = 0;
+  std::optional<x86::Exception> injected;
+  std::uint8_t entry_insn_length = 1;
+  // Capabilities of the hypervisor interface.
+  bool breakpoint_exit = false, monitor_trap = false, mask_interrupts = false;
+  // A handler that wants its vCPU to leave the guest sets this and calls leave_soon().
+  std::optional<hypervisor::Exit> pending_exit;
+
+  VcpuId id() const { return id_; }
+  System& system() { return system_; }
+
+  // Leaves the fast loop before the next instruction, to look at interrupts, traps and exits. Every
+  // handler that changes IF, TF, the task priority, the activity or such calls it.
+  void leave_soon() { limit = 0; }
+
+  // ---- Registers -----------------------------------------------------------------------------
+  std::uint64_t& rip() { return gpr[kRip]; }
+  std::uint64_t rip() const { return gpr[kRip]; }
+  std::uint64_t& reg(x86::Gpr name) { return gpr[static_cast<std::size_t>(name)]; }
+  x86::Segment& seg(x86::SegmentName name) { return segment[static_cast<std::size_t>(name)]; }
+  const x86::Segment& seg(x86::SegmentName name) const {
+    return segment[static_cast<std::size_t>(name)];
+  }
+
+  // A general register operand of T as lowered into Insn::reg and Insn::rm (bytes by offset).
+  template <typename T>
+  T get(std::uint8_t reg) const {
+    if constexpr (sizeof(T) == 1) {
+      return static_cast<T>(reinterpret_cast<const std::uint8_t*>(gpr.data())[reg]);
+    } else {
+      return static_cast<T>(gpr[reg]);
+    }
+  }
+  // 32-bit writes clear the upper half; 8 and 16-bit writes keep the rest (SDM 1 3.4.1.1).
+  template <typename T>
+  void set(std::uint8_t reg, T value) {
+    if constexpr (sizeof(T) == 1) {
+      reinterpret_cast<std::uint8_t*>(gpr.data())[reg] = static_cast<std::uint8_t>(value);
+    } else if constexpr (sizeof(T) == 2) {
+      gpr[reg] = (gpr[reg] & ~std::uint64_t{0xffff}) | static_cast<std::uint16_t>(value);
+    } else {
+      gpr[reg] = static_cast<std::make_unsigned_t<T>>(value);
+    }
+  }
+
+  // ---- Mode ----------------------------------------------------------------------------------
+  unsigned cpl() const { return cpl_; }
+  bool protected_mode() const { return (cr0 & x86::cr0::PE) != 0; }
+  bool virtual_8086() const { return flags.vm(); }
+  // Real mode or virtual-8086: selectors are paragraphs.
+  bool real_addressing() const { return !protected_mode() || virtual_8086(); }
+  bool long_mode() const { return (efer & x86::efer::LMA) != 0; }
+  bool code64() const { return code_width_ == Width::Bits64; }
+  Width code_width() const { return code_width_; }
+  // Width of the stack pointer: 64-bit mode, or SS.B.
+  Width stack_width() const { return stack_width_; }
+  std::uint64_t stack_mask() const { return stack_mask_; }
+
+  // Recomputes what is derived from segments, CR0, EFER, EFLAGS.VM and .AC: call after changing any.
+  void update_mode();
+  // CPL is SS.DPL in protected mode (CS.RPL), 0 in real mode, 3 in virtual-8086 mode. Transfers set
+  // it together with CS and SS, then update_mode().
+  void set_cpl(unsigned cpl) { cpl_ = static_cast<std::uint8_t>(cpl); }
+
+  x86::CpuState state() const;
+  void set_state(const x86::CpuState& state);
+  // Power-on or INIT state (SDM 3A table 9-1); application processors wait for SIPI.
+  void reset();
+  void visit_state(StateVisitor& visitor);
+
+  // ---- Memory --------------------------------------------------------------------------------
+  // The linear address of an instruction's memory operand; checks the segment in legacy modes.
+  std::uint64_t effective_offset(const Insn& insn) const {
+    const std::uint64_t offset = gpr[insn.base] + (gpr[insn.index] << insn.scale) +
+                                 static_cast<std::uint64_t>(std::int64_t{insn.displacement});
+    return offset & kWidthMask[static_cast<unsigned>(insn.address_width)];
+  }
+  std::uint64_t linear(const Insn& insn, unsigned size, AccessKind kind) const {
+    return segmented(insn.segment, effective_offset(insn), size, kind);
+  }
+  // `use` is a segment_use value.
+  std::uint64_t segmented(std::uint8_t use, std::uint64_t offset, unsigned size,
+                          AccessKind kind) const {
+    if (use == segment_use::kFlat) [[likely]] {
+      return offset;
+    }
+    return segmented_slow(use, offset, size, kind);
+  }
+  // Segment use of a named segment in the present mode, for implicit operands (stack, strings).
+  std::uint8_t use_of(x86::SegmentName name) const;
+
+  // Memory at the current privilege. T is trivially copyable, up to 64 bytes. Faults throw.
+  template <typename T>
+  T load(std::uint64_t linear) {
+    T value;
+    const TlbEntry& entry = tlb_.entry(privilege_, linear);
+    if (entry.read_tag == (((linear + sizeof(T) - 1) & kPageMask) | tlb_.generation())) [[likely]] {
+      std::memcpy(&value, host(entry, linear), sizeof(T));
+    } else {
+      read_slow(linear, &value, sizeof(T), privilege_);
+    }
+    return value;
+  }
+  template <typename T>
+  void store(std::uint64_t linear, T value) {
+    const TlbEntry& entry = tlb_.entry(privilege_, linear);
+    if (entry.write_tag == (((linear + sizeof(T) - 1) & kPageMask) | tlb_.generation())) [[likely]] {
+      std::memcpy(host(entry, linear), &value, sizeof(T));
+    } else {
+      write_slow(linear, &value, sizeof(T), privilege_);
+    }
+  }
+  // Read-modify-write: write permission is checked before anything happens (SDM 3A 6.5 restart).
+  // `function` maps the old value to the new one and may set flags.
+  template <typename T, typename Function>
+  void modify(std::uint64_t linear, Function function) {
+    const TlbEntry& entry = tlb_.entry(privilege_, linear);
+    if (entry.write_tag == (((linear + sizeof(T) - 1) & kPageMask) | tlb_.generation())) [[likely]] {
+      std::uint8_t* at = host(entry, linear);
+      T value;
+      std::memcpy(&value, at, sizeof(T));
+      value = function(value);
+      std::memcpy(at, &value, sizeof(T));
+    } else {
+      T value;
+      check_write(linear, sizeof(T));
+      read_slow(linear, &value, sizeof(T), privilege_);
+      value = function(value);
+      write_slow(linear, &value, sizeof(T), privilege_);
+    }
+  }
+  // Faults as a write of [linear, linear + size) would, without writing.
+  void check_write(std::uint64_t linear, unsigned size);
+  // Descriptor tables, TSS, interrupt stacks: as supervisor, whatever the CPL.
+  template <typename T>
+  T load_system(std::uint64_t linear) {
+    T value;
+    read_slow(linear, &value, sizeof(T), Privilege::Supervisor);
+    return value;
+  }
+  template <typename T>
+  void store_system(std::uint64_t linear, T value) {
+    write_slow(linear, &value, sizeof(T), Privilege::Supervisor);
+  }
+  void check_write_system(std::uint64_t linear, unsigned size);
+  // For REP on whole pages: host memory from `linear` to its page's end when all of it may take the
+  // fast path for this access, else null. Write access also requires that no decoded code lies there.
+  std::uint8_t* direct(std::uint64_t linear, AccessKind kind);
+
+  // The stack at the current privilege and stack width. push and pop change RSP last.
+  std::uint64_t stack_linear(std::uint64_t offset, unsigned size, AccessKind kind) const {
+    if (stack_width_ == Width::Bits64) [[likely]] {
+      return segmented(segment_use::kFlatStack, offset, size, kind);
+    }
+    return segmented(static_cast<std::uint8_t>(x86::SegmentName::Ss), offset & stack_mask_, size,
+                     kind);
+  }
+  std::uint64_t rsp() const { return gpr[static_cast<std::size_t>(x86::Gpr::Rsp)]; }
+  // Writes the stack pointer at its width, keeping the bits above SP or ESP.
+  void set_rsp(std::uint64_t value) {
+    std::uint64_t& rsp = gpr[static_cast<std::size_t>(x86::Gpr::Rsp)];
+    rsp = (rsp & ~stack_mask_) | (value & stack_mask_);
+  }
+  template <typename T>
+  void push(T value) {
+    const std::uint64_t top = rsp() - sizeof(T);
+    store<T>(stack_linear(top, sizeof(T), AccessKind::Write), value);
+    set_rsp(top);
+  }
+  // The value at the top (plus `skip` bytes) without moving the pointer.
+  template <typename T>
+  T peek(std::uint64_t skip = 0) {
+    return load<T>(stack_linear(rsp() + skip, sizeof(T), AccessKind::Read));
+  }
+  template <typename T>
+  T pop() {
+    const T value = peek<T>();
+    set_rsp(rsp() + sizeof(T));
+    return value;
+  }
+
+  // ---- Translation ---------------------------------------------------------------------------
+  void flush_tlb();                          // MOV CR3 and everything that changes paging
+  void flush_tlb_page(std::uint64_t linear);  // INVLPG
+  // The physical address for an access, setting accessed and dirty bits; faults throw.
+  Gpa translate(std::uint64_t linear, AccessKind kind, Privilege privilege);
+  Privilege privilege() const { return privilege_; }
+
+  // The code page that RIP lies in: gpa of `linear` for a fetch, through a small cache.
+  Gpa fetch_gpa(std::uint64_t linear) {
+    if ((linear & kPageMask) == fetch_page_) [[likely]] {
+      return {fetch_gpa_page_ | (linear & ~kPageMask)};
+    }
+    return fetch_gpa_slow(linear);
+  }
+  // Whether the present code page has debugger breakpoints and must be run an instruction at a time.
+  bool fetch_page_is_checked() const { return fetch_page_checked_; }
+
+  Tlb& tlb() { return tlb_; }
+  void forget_fetch_page();
+  bool canonical(std::uint64_t linear) const;
+
+  static constexpr std::uint64_t kWidthMask[] = {0xff, 0xffff, 0xffffffff, ~std::uint64_t{0}};
+
+ private:
+  static std::uint8_t* host(const TlbEntry& entry, std::uint64_t linear) {
+    return reinterpret_cast<std::uint8_t*>(entry.host_offset + linear);
+  }
+  std::uint64_t segmented_slow(std::uint8_t use, std::uint64_t offset, unsigned size,
+                               AccessKind kind) const;
+  void read_slow(std::uint64_t linear, void* out, unsigned size, Privilege privilege);
+  void write_slow(std::uint64_t linear, const void* in, unsigned size, Privilege privilege);
+  void read_within_page(std::uint64_t linear, void* out, unsigned size, Privilege privilege);
+  void write_within_page(std::uint64_t linear, const void* in, unsigned size, Privilege privilege);
+  Gpa fetch_gpa_slow(std::uint64_t linear);
+  void fill_tlb(std::uint64_t linear, Gpa gpa, AccessKind kind, Privilege privilege);
+
+  VcpuId id_;
+  System& system_;
+  // Derived by update_mode().
+  std::uint8_t cpl_ = 0;
+  Width code_width_ = Width::Bits16;
+  Width stack_width_ = Width::Bits16;
+  std::uint64_t stack_mask_ = 0xffff;
+  Privilege privilege_ = Privilege::Supervisor;
+  // The fetch window.
+  std::uint64_t fetch_page_ = TlbEntry::kInvalid;
+  std::uint64_t fetch_gpa_page_ = 0;
+  bool fetch_page_checked_ = false;
+  // Translations of code pages, by linear page and privilege.
+  struct FetchEntry {
+    std::uint64_t tag = TlbEntry::kInvalid;
+    std::uint64_t gpa_page = 0;
+    bool checked = false;
+  };
+  static constexpr unsigned kFetchEntries = 512;
+  std::array<std::array<FetchEntry, kFetchEntries>, kPrivilegeCount> fetch_entries_;
+  Tlb tlb_;
+};
+
+}  // namespace ringside::soft

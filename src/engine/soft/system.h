@@ -1,0 +1,78 @@
+// What all software CPUs of one machine share: RAM, the platform, time, the code cache, breakpoints
+// of the debugger. Owned by SoftVm, single thread.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <set>
+#include <vector>
+
+#include "base/types.h"
+#include "engine/soft/code_cache.h"
+#include "hypervisor/exit.h"
+#include "hypervisor/guest_ram.h"
+#include "hypervisor/platform.h"
+
+namespace ringside::soft {
+
+class Cpu;
+
+class System {
+ public:
+  System(hypervisor::GuestRam& ram, hypervisor::Platform& platform);
+
+  hypervisor::GuestRam& ram;
+  hypervisor::Platform& platform;
+  CodeCache code;
+  std::vector<Cpu*> cpus;
+  bool a20 = true;
+  std::uint64_t a20_mask() const { return a20 ? ~std::uint64_t{0} : ~(std::uint64_t{1} << 20); }
+
+  // ---- Time: one instruction is one nanosecond, of all CPUs together --------------------------
+  VirtualTime now() const;
+  std::uint64_t time_base = 0;       // virtual time when the present slice began
+  Cpu* running = nullptr;            // whose slice it is
+  std::uint64_t slice_start = 0;     // its icount then
+
+  // RAM changed behind the CPUs' backs or by a store to a page with decoded code.
+  void ram_written(Gpa address, std::uint64_t size);
+  // A page now has decoded code: stores to it must be seen.
+  void watch_code_page(Gpa page);
+
+  // ---- The debugger's breakpoints and watchpoints without bytes in memory ---------------------
+  std::set<std::uint64_t> breakpoints;      // linear addresses
+  struct Watch {
+    std::uint64_t address, size;
+    hypervisor::WatchKind kind;
+  };
+  std::vector<Watch> watches;
+  bool page_has_breakpoint(std::uint64_t linear_page) const;
+  bool page_is_watched(std::uint64_t linear_page) const;
+
+  // Asks the machine to end (a triple fault, an engine error).
+  std::function<void(hypervisor::VmEnd)> end;
+  // A vCPU is dead (triple fault): stop for the debugger or end the machine.
+  std::function<void(Cpu&, std::string reason)> dead;
+};
+
+// Raises an exception or interrupt through the IDT in every mode, with double and triple faults
+// (SDM 3A chapter 6). deliver.cc.
+enum class EventType : std::uint8_t {
+  External,            // INTR
+  Nmi,
+  Fault,               // hardware exception: pushes RIP of the instruction
+  SoftwareInterrupt,   // INT n: gate DPL is checked
+  SoftwareException,   // INT3, INTO: gate DPL is checked
+  PrivilegedSoftware,  // INT1
+};
+struct Event {
+  EventType type = EventType::Fault;
+  std::uint8_t vector = 0;
+  std::optional<std::uint32_t> error_code;
+};
+// Delivers; RIP in the frame is cpu.rip(). A fault during delivery throws GuestFault.
+void deliver(Cpu& cpu, const Event& event);
+// Delivers an exception with the double-fault rules; a triple fault goes to System::dead.
+void deliver_exception(Cpu& cpu, x86::Exception exception, EventType type = EventType::Fault);
+
+}  // namespace ringside::soft
