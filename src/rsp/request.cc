@@ -1,0 +1,91 @@
+#include "rsp/request.h"
+
+#include "rsp/families.h"
+
+namespace ringside::rsp {
+namespace {
+
+// Queries are told apart by their whole name: qC is not the beginning of qCRC. What ends a name is
+// the first of these; `.` and `?` belong to it (qqemu.sstep, vCont?).
+std::string_view name_of(std::string_view payload) {
+  return payload.substr(0, payload.find_first_of(":;,="));
+}
+
+struct NamedPacket {
+  std::string_view name;
+  Request (*parse)(std::string_view payload);
+};
+
+constexpr NamedPacket kNamedPackets[] = {
+    {"qSupported", parse_session_query},
+    {"QStartNoAckMode", parse_session_query},
+    {"qAttached", parse_session_query},
+    {"vKill", parse_session_query},
+    {"vCont", parse_resume_query},
+    {"vCont?", parse_resume_query},
+    {"vCtrlC", parse_resume_query},
+    {"qC", parse_thread_query},
+    {"qfThreadInfo", parse_thread_query},
+    {"qsThreadInfo", parse_thread_query},
+    {"qThreadExtraInfo", parse_thread_query},
+    {"qXfer", parse_transfer},
+    {"qRcmd", parse_monitor},
+    {"qSearch", parse_memory_query},
+    {"qCRC", parse_memory_query},
+    {"qqemu.PhyMemMode", parse_qemu},
+    {"Qqemu.PhyMemMode", parse_qemu},
+    {"qqemu.sstepbits", parse_qemu},
+    {"qqemu.sstep", parse_qemu},
+    {"Qqemu.sstep", parse_qemu},
+};
+
+Request parse_named(std::string_view payload) {
+  const std::string_view name = name_of(payload);
+  for (const NamedPacket& packet : kNamedPackets) {
+    if (packet.name == name)
+      return packet.parse(payload);
+  }
+  return Unknown{};
+}
+
+}  // namespace
+
+Request parse(std::string_view payload) {
+  if (payload.empty())
+    return Unknown{};
+  switch (payload.front()) {
+    case 'g':
+    case 'G':
+    case 'p':
+    case 'P':
+      return parse_registers(payload);
+    case 'm':
+    case 'M':
+    case 'x':
+    case 'X':
+      return parse_memory(payload);
+    case '?':
+    case 'c':
+    case 'C':
+    case 's':
+    case 'S':
+      return parse_resume(payload);
+    case 'Z':
+    case 'z':
+      return parse_breakpoint(payload);
+    case 'H':
+    case 'T':
+      return parse_thread(payload);
+    case 'D':
+    case 'k':
+      return parse_session(payload);
+    case 'q':
+    case 'Q':
+    case 'v':
+      return parse_named(payload);
+    default:
+      return Unknown{};
+  }
+}
+
+}  // namespace ringside::rsp
