@@ -12,6 +12,7 @@
 #include "hypervisor/exit.h"
 #include "hypervisor/guest_ram.h"
 #include "hypervisor/platform.h"
+#include "x86/exception.h"
 
 namespace ringside::soft {
 
