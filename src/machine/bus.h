@@ -1,0 +1,92 @@
+// Address decoding: which device answers a port or a memory-mapped address. Built once when the
+// machine is made, never changed afterwards. Owned by Machine; devices are referenced, not owned.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "base/types.h"
+#include "hypervisor/platform.h"
+
+namespace ringside::machine {
+
+using hypervisor::Access;
+
+// A device with byte registers. The bus splits a wider access into consecutive ports, low byte
+// first, as ISA does.
+class BytePorts {
+ public:
+  virtual ~BytePorts() = default;
+  virtual std::uint8_t read_port(std::uint16_t port) = 0;
+  virtual void write_port(std::uint16_t port, std::uint8_t value) = 0;
+};
+
+struct PortAccess {
+  VcpuId vcpu;
+  std::uint16_t port = 0;
+  unsigned width = 1;  // 1, 2 or 4
+};
+
+// A device that cares about the width of an access, or cannot answer at once. An access belongs to
+// the device at its first port.
+class WidePorts {
+ public:
+  virtual ~WidePorts() = default;
+  virtual Access read_port(const PortAccess& access, std::uint32_t& value) = 0;
+  virtual Access write_port(const PortAccess& access, std::uint32_t value) = 0;
+};
+
+class PortBus {
+ public:
+  PortBus();
+  void claim(std::uint16_t first, unsigned count, BytePorts& device);
+  void claim(std::uint16_t first, unsigned count, WidePorts& device);
+
+  Access read(const PortAccess& access, std::uint32_t& value) const;
+  Access write(const PortAccess& access, std::uint32_t value) const;
+
+ private:
+  struct Owner {
+    BytePorts* bytes = nullptr;
+    WidePorts* wide = nullptr;
+  };
+  void claim(std::uint16_t first, unsigned count, Owner owner);
+
+  std::vector<Owner> owners_;           // owners_[0] is nobody
+  std::array<std::uint8_t, 65536> at_;  // index into owners_
+};
+
+struct MmioAccess {
+  VcpuId vcpu;
+  std::uint64_t offset = 0;  // from the start of the device's range
+  unsigned width = 4;        // 1, 2, 4 or 8, not crossing an 8-byte boundary
+};
+
+class MmioDevice {
+ public:
+  virtual ~MmioDevice() = default;
+  virtual std::uint64_t read_mmio(const MmioAccess& access) = 0;
+  virtual void write_mmio(const MmioAccess& access, std::uint64_t value) = 0;
+};
+
+class MmioBus {
+ public:
+  struct Range {
+    Gpa base;
+    std::uint64_t size = 0;
+    MmioDevice* device = nullptr;
+  };
+  void claim(Gpa base, std::uint64_t size, MmioDevice& device);
+  const Range* find(Gpa address) const;
+
+ private:
+  std::vector<Range> ranges_;
+};
+
+// All ones in `width` bytes: what an access reads where nothing answers.
+constexpr std::uint64_t all_ones(unsigned width) {
+  return width >= 8 ? ~std::uint64_t{0} : (std::uint64_t{1} << (8 * width)) - 1;
+}
+
+}  // namespace ringside::machine

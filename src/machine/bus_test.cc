@@ -1,0 +1,77 @@
+#include "machine/bus.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+
+namespace ringside::machine {
+namespace {
+
+struct Registers final : BytePorts {
+  std::map<std::uint16_t, std::uint8_t> value;
+  std::uint8_t read_port(std::uint16_t port) override { return value[port]; }
+  void write_port(std::uint16_t port, std::uint8_t v) override { value[port] = v; }
+};
+
+struct Wide final : WidePorts {
+  std::uint32_t last = 0;
+  unsigned width = 0;
+  Access read_port(const PortAccess& access, std::uint32_t& value) override {
+    value = access.width;
+    return Access::Wait;
+  }
+  Access write_port(const PortAccess& access, std::uint32_t value) override {
+    last = value;
+    width = access.width;
+    return Access::Done;
+  }
+};
+
+TEST(PortBus, SplitsWideAccessesIntoBytesLowFirst) {
+  PortBus bus;
+  Registers a, b;
+  bus.claim(0x10, 2, a);
+  bus.claim(0x12, 1, b);
+  bus.write({{}, 0x10, 4}, 0x44332211);
+  EXPECT_EQ(a.value[0x10], 0x11);
+  EXPECT_EQ(a.value[0x11], 0x22);
+  EXPECT_EQ(b.value[0x12], 0x33);
+  std::uint32_t value = 0;
+  EXPECT_EQ(bus.read({{}, 0x10, 4}, value), Access::Done);
+  EXPECT_EQ(value, 0xff332211);
+}
+
+TEST(PortBus, GivesAllOnesWhereNobodyAnswers) {
+  PortBus bus;
+  Registers a;
+  bus.claim(0x11, 1, a);
+  std::uint32_t value = 0;
+  bus.read({{}, 0x10, 2}, value);  // belongs to nobody, although the second byte is a device's
+  EXPECT_EQ(value, 0xffffu);
+  bus.write({{}, 0x10, 2}, 0);
+  EXPECT_TRUE(a.value.empty());
+}
+
+TEST(PortBus, LeavesTheWidthToDevicesThatCare) {
+  PortBus bus;
+  Wide wide;
+  bus.claim(0xfffe, 2, wide);
+  std::uint32_t value = 0;
+  EXPECT_EQ(bus.read({{}, 0xffff, 4}, value), Access::Wait);
+  EXPECT_EQ(value, 4u);
+  bus.write({{}, 0xfffe, 4}, 0x12345678);
+  EXPECT_EQ(wide.last, 0x12345678u);
+}
+
+TEST(PortBus, WrapsAtTheEndOfThePorts) {
+  PortBus bus;
+  Registers a;
+  bus.claim(0xffff, 1, a);
+  bus.claim(0x0000, 1, a);
+  bus.write({{}, 0xffff, 2}, 0x2211);
+  EXPECT_EQ(a.value[0xffff], 0x11);
+  EXPECT_EQ(a.value[0], 0x22);
+}
+
+}  // namespace
+}  // namespace ringside::machine

@@ -1,0 +1,55 @@
+// The CpuPort that devices hold. The engine comes after the machine is built; until connect() time
+// stands at zero and nothing reaches a CPU.
+#pragma once
+
+#include "hypervisor/platform.h"
+
+namespace ringside::machine {
+
+class CpuLink final : public hypervisor::CpuPort {
+ public:
+  void connect(hypervisor::CpuPort& cpus) { cpus_ = &cpus; }
+
+  VirtualTime now() const override { return cpus_ ? cpus_->now() : VirtualTime{}; }
+  void deadline_moved() override {
+    if (cpus_)
+      cpus_->deadline_moved();
+  }
+  void set_interrupt_pin(VcpuId vcpu, bool level) override {
+    if (cpus_)
+      cpus_->set_interrupt_pin(vcpu, level);
+  }
+  void non_maskable_interrupt(VcpuId vcpu) override {
+    if (cpus_)
+      cpus_->non_maskable_interrupt(vcpu);
+  }
+  void init(VcpuId vcpu) override {
+    if (cpus_)
+      cpus_->init(vcpu);
+  }
+  void start_up(VcpuId vcpu, std::uint8_t vector) override {
+    if (cpus_)
+      cpus_->start_up(vcpu, vector);
+  }
+  void retry(VcpuId vcpu) override {
+    if (cpus_)
+      cpus_->retry(vcpu);
+  }
+  void set_a20(bool enabled) override {
+    if (cpus_)
+      cpus_->set_a20(enabled);
+  }
+  void ram_written(Gpa address, std::uint64_t size) override {
+    if (cpus_)
+      cpus_->ram_written(address, size);
+  }
+  void end(hypervisor::VmEnd end) override {
+    if (cpus_)
+      cpus_->end(std::move(end));
+  }
+
+ private:
+  hypervisor::CpuPort* cpus_ = nullptr;
+};
+
+}  // namespace ringside::machine

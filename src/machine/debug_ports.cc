@@ -1,0 +1,24 @@
+#include "machine/debug_ports.h"
+
+namespace ringside::machine {
+
+Access DebugExit::read_port(const PortAccess& access, std::uint32_t& value) {
+  value = static_cast<std::uint32_t>(all_ones(access.width));
+  return Access::Done;
+}
+
+Access DebugExit::write_port(const PortAccess&, std::uint32_t value) {
+  hypervisor::VmEnd end;
+  end.kind = hypervisor::VmEnd::Kind::DebugExit;
+  end.debug_exit_status = static_cast<int>((value << 1) | 1);
+  cpus_.end(std::move(end));
+  return Access::Done;
+}
+
+void DebugConsole::write_port(std::uint16_t, std::uint8_t value) {
+  const auto byte = static_cast<std::byte>(value);
+  if (sink_)
+    sink_({&byte, 1});
+}
+
+}  // namespace ringside::machine

@@ -1,0 +1,37 @@
+// Ports that exist only in virtual machines: the debug exit (0xf4) and the firmware's debug console
+// (0x402 as SeaBIOS has it, 0xe9 as Bochs has it). They keep no state.
+#pragma once
+
+#include <functional>
+#include <span>
+
+#include "machine/bus.h"
+
+namespace ringside::machine {
+
+// A write of V ends the process with status (V << 1) | 1.
+class DebugExit final : public WidePorts {
+ public:
+  static constexpr std::uint16_t kPort = 0xf4, kPorts = 4;
+  explicit DebugExit(hypervisor::CpuPort& cpus) : cpus_(cpus) {}
+  Access read_port(const PortAccess& access, std::uint32_t& value) override;
+  Access write_port(const PortAccess& access, std::uint32_t value) override;
+
+ private:
+  hypervisor::CpuPort& cpus_;
+};
+
+class DebugConsole final : public BytePorts {
+ public:
+  using Sink = std::function<void(std::span<const std::byte>)>;
+  static constexpr std::uint16_t kPort = 0x402, kBochsPort = 0xe9;
+  explicit DebugConsole(Sink sink) : sink_(std::move(sink)) {}
+  // 0xe9 on either port tells firmware that the console is there.
+  std::uint8_t read_port(std::uint16_t) override { return 0xe9; }
+  void write_port(std::uint16_t port, std::uint8_t value) override;
+
+ private:
+  Sink sink_;
+};
+
+}  // namespace ringside::machine
