@@ -1,0 +1,43 @@
+/* Interrupts on, and the local APIC's timer firing all the time: a debugger's step must not land in
+   the handler. `sled` is a run of one-byte instructions that starts over for ever. Vector 0x41 counts
+   interrupts that a debugger sends through the APIC. */
+#include "boot64.inc"
+
+#define PERIOD 20000
+
+        .globl  main, ap_main, sled, sled_end, handler, handler_end, ticks, rounds, sent
+main:
+        call    mask_pics
+        gate    0x40, handler
+        gate    0x41, sent_handler
+        lapic   LAPIC_SPURIOUS, 0x1ff
+        lapic   LAPIC_DIVIDE, 0xb              /* by 1 */
+        lapic   LAPIC_TIMER, 0x20040           /* periodic, vector 0x40 */
+        lapic   LAPIC_INITIAL, PERIOD
+        say     $'r'
+        sti
+sled:
+        .fill   64, 1, 0x90
+        incq    rounds
+sled_end:
+        jmp     sled
+
+handler:
+        incq    ticks
+        lapic   LAPIC_EOI, 0
+handler_end:
+        iretq
+
+sent_handler:
+        incq    sent
+        lapic   LAPIC_EOI, 0
+        iretq
+
+ap_main:
+        jmp     ap_main
+
+        .data
+        .balign 8
+ticks:  .quad   0
+rounds: .quad   0
+sent:   .quad   0
