@@ -1,0 +1,163 @@
+// Run control: which vCPU may be in the guest, whose event is told to the client, and when.
+//
+// A pure state machine. It has no thread, socket, clock or Vm: the server feeds it what happened
+// and executes the commands it answers with, in order. All-stop: a stop is reported once every vCPU
+// is out of the guest, and at most one stop is reported per resume. When several vCPUs have an
+// event in the same stop, the first to arrive is reported; the others keep theirs pending and are
+// reported one per following resume, unless their breakpoint has been removed by then: such an
+// event is discarded and the vCPU executes what now stands there.
+//
+// Owned by the server; one thread. The value is copyable so that a test can explore every
+// interleaving.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "base/types.h"
+#include "hypervisor/exit.h"
+
+namespace ringside::debug {
+
+enum class StopCause : std::uint8_t { Breakpoint, HardwareBreakpoint, Watchpoint, Step, Dead };
+
+// Something that happened on a vCPU and that the client has to hear of.
+struct StopEvent {
+  StopCause cause = StopCause::Step;
+  // Breakpoint: the guest-physical address of the int3. HardwareBreakpoint and Watchpoint: the
+  // linear address that the client named. Otherwise zero.
+  std::uint64_t address = 0;
+  hypervisor::WatchKind watch = hypervisor::WatchKind::Write;
+  friend bool operator==(const StopEvent&, const StopEvent&) = default;
+};
+
+// What one vCPU does between a resume and the next stop.
+struct Action {
+  enum class Kind : std::uint8_t { Hold, Run, Step, StepRange };
+  Kind kind = Kind::Hold;
+  // StepRange goes on while the instruction pointer is in [start, end).
+  Gva start, end;
+  // The vCPU stands on an installed breakpoint and has to execute the instruction under it: it is
+  // stepped with the breakpoint lifted, while every other vCPU is out of the guest.
+  bool pass_breakpoint = false;
+  friend bool operator==(const Action&, const Action&) = default;
+};
+
+struct ResumePlan {
+  std::vector<Action> actions;  // by vCPU number; those beyond the end take `others`
+  Action others;                // also for vCPUs that start meanwhile
+};
+
+struct Command {
+  enum class Kind : std::uint8_t {
+    Suspend,
+    Resume,
+    TrapOn,  // monitor trap; the vCPU is out of the guest
+    TrapOff,
+    Lift,     // take out the breakpoint that the vCPU stands on; every vCPU is out of the guest
+    Restore,  // put back what Lift took out
+    Report,   // tell the client of current_stop()
+    Paused,   // a transparent pause is complete: serve, then call unpause()
+    Undo,     // no client any more: remove breakpoints and capabilities; every vCPU is out
+  };
+  Kind kind;
+  VcpuId vcpu;
+  friend bool operator==(const Command&, const Command&) = default;
+};
+
+class RunControl {
+ public:
+  enum class Phase : std::uint8_t {
+    Running,   // vCPUs are in the guest as planned
+    Stopping,  // some are still on their way out
+    Stopped,   // all are out, and the client knows or need not be told
+    Paused,    // all are out for a moment, and the client believes the guest running
+  };
+
+  // Nothing runs until release() or a client's resume().
+  explicit RunControl(unsigned vcpu_count);
+
+  // --- What vCPUs do -----------------------------------------------------------------------------
+  // Came alive, and is out of the guest before its first instruction.
+  void started(VcpuId id);
+  // Went back to waiting for a start-up IPI; it has no event to come.
+  void vanished(VcpuId id);
+  // Left the guest with nothing to tell: parked, or an exit that the server has dealt with.
+  void returned(VcpuId id);
+  // Executed one instruction under the monitor trap and is now at `pc`.
+  void trapped(VcpuId id, Gva pc);
+  // Left the guest with an event.
+  void exited(VcpuId id, const StopEvent& event);
+
+  // --- What the client does ----------------------------------------------------------------------
+  void attach();
+  // False, and no effect, unless phase() is Stopped.
+  bool resume(const ResumePlan& plan);
+  void interrupt();
+  // The one teardown, for whichever way a client goes.
+  void detach();
+  // Lets everything run without a client (a start without waiting for one).
+  void release();
+  // A breakpoint or watchpoint is no longer there, or is there again.
+  void removed(const StopEvent& key) { mark(key, true); }
+  void inserted(const StopEvent& key) { mark(key, false); }
+  // The client moved this vCPU's instruction pointer: what it stood on is history.
+  void moved(VcpuId id);
+
+  // Brings everything out for a moment, unseen by the client. Command Paused tells when; the server
+  // then calls unpause().
+  void pause();
+  void unpause();
+
+  // --- What the server asks ----------------------------------------------------------------------
+  Phase phase() const { return phase_; }
+  bool attached() const { return attached_; }
+  // The stop that was reported last, or would be: the vCPU, or nothing for an interrupt or attach.
+  std::optional<VcpuId> stopped_vcpu() const { return stopped_vcpu_; }
+  const StopEvent* event_of(VcpuId id) const;
+  bool in_guest(VcpuId id) const { return vcpus_[id.value].in_guest; }
+  bool trap_on(VcpuId id) const { return vcpus_[id.value].trap; }
+  // The commands since the last call, in the order in which they must be executed.
+  std::vector<Command> take_commands();
+
+ private:
+  friend class RunControlState;  // the exhaustive test's view of everything below
+
+  struct Vcpu {
+    bool active = false;
+    bool in_guest = false;
+    bool suspending = false;  // asked to leave
+    bool trap = false;
+    bool lifted = false;  // its breakpoint is out while it is in the guest
+    bool stale = false;   // what `pending` tells of has been removed
+    std::optional<StopEvent> pending;
+    Action action;
+  };
+
+  bool may_run(std::uint32_t index) const;
+  void emit(Command::Kind kind, std::uint32_t index);
+  void mark(const StopEvent& key, bool stale);
+  void arrive(std::uint32_t index);
+  void launch(std::uint32_t index);
+  void launch_all();
+  void stop_all();
+  void settle();
+  void conclude();
+  void elect();
+  void undo();
+
+  std::vector<Vcpu> vcpus_;
+  std::vector<Command> commands_;
+  Action others_;
+  Phase phase_ = Phase::Stopped;
+  bool attached_ = false;
+  bool leaving_ = false;      // a client is gone and its traces are not yet undone
+  bool report_due_ = false;   // a resume has not been answered yet
+  bool interrupted_ = false;  // the client asked for the stop
+  bool pausing_ = false;
+  std::optional<VcpuId> stopped_vcpu_;
+  std::optional<std::uint32_t> passing_;  // the vCPU alone in the guest, over a breakpoint
+};
+
+}  // namespace ringside::debug
