@@ -222,6 +222,25 @@ void lower_common(const Decoded& decoded, Insn& insn) {
 
 LowerTable::LowerTable() {}
 
+void LowerTable::add(ZydisMnemonic mnemonic, Lower lower) {
+  Lower* slot = table_[mnemonic];
+  while (*slot != nullptr)
+    ++slot;
+  *slot = lower;
+}
+
+bool LowerTable::fill(const Decoded& decoded, Insn& insn) const {
+  for (const Lower family : table_[decoded.insn.mnemonic]) {
+    if (family == nullptr)
+      return false;
+    insn = Insn{};
+    lower_common(decoded, insn);
+    if (family(decoded, insn))
+      return true;
+  }
+  return false;
+}
+
 const LowerTable& LowerTable::instance() {
   static const LowerTable table;
   return table;
@@ -240,12 +259,9 @@ Insn decode(std::span<const std::uint8_t> bytes, Width code_width) {
   }
   if (!ZYAN_SUCCESS(status))
     return faulting(undefined, bytes, size, code_width);
-  if (const Lower lower = LowerTable::instance().find(decoded.insn.mnemonic)) {
-    Insn insn;
-    lower_common(decoded, insn);
-    if (lower(decoded, insn))
-      return insn;
-  }
+  Insn insn;
+  if (LowerTable::instance().fill(decoded, insn))
+    return insn;
   return faulting(undefined, bytes, decoded.insn.length, code_width);
 }
 

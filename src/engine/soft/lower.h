@@ -1,11 +1,12 @@
-// From Zydis' decoded form to Insn. Each instruction family registers, per mnemonic, a function that
-// fills the handler and operands; what no family takes becomes #UD in the guest, logged once with its
-// bytes. Cold path only: it runs once per cached instruction.
+// From Zydis' decoded form to Insn. Each instruction family registers, per mnemonic, a function
+// that fills the handler and operands; what no family takes becomes #UD in the guest, logged once
+// with its bytes. Cold path only: it runs once per cached instruction.
 #pragma once
 
 #include <Zydis/Zydis.h>
 
 #include <cstdint>
+#include <initializer_list>
 #include <span>
 
 #include "engine/soft/insn.h"
@@ -38,24 +39,29 @@ using Lower = bool (*)(const Decoded& decoded, Insn& insn);
 class LowerTable {
  public:
   static const LowerTable& instance();
-  Lower find(ZydisMnemonic mnemonic) const { return table_[mnemonic]; }
-  void add(ZydisMnemonic mnemonic, Lower lower) { table_[mnemonic] = lower; }
+  // Families share some mnemonics (MOV of segment and control registers, MOVSD, CMPSD): each takes
+  // its own forms and answers false for the others.
+  void add(ZydisMnemonic mnemonic, Lower lower);
   void add(std::initializer_list<ZydisMnemonic> mnemonics, Lower lower) {
-    for (const ZydisMnemonic mnemonic : mnemonics) add(mnemonic, lower);
+    for (const ZydisMnemonic mnemonic : mnemonics)
+      add(mnemonic, lower);
   }
+  // lower_common and the first family that takes the form. False: none does.
+  bool fill(const Decoded& decoded, Insn& insn) const;
 
  private:
   LowerTable();
-  Lower table_[ZYDIS_MNEMONIC_MAX_VALUE + 1] = {};
+  static constexpr unsigned kFamilies = 4;  // that may share one mnemonic
+  Lower table_[ZYDIS_MNEMONIC_MAX_VALUE + 1][kFamilies] = {};
 };
 
 // The families. Each is defined in the file of its name (integer*.cc and so on).
-void register_integer(LowerTable& table);   // arithmetic, logic, moves, shifts, bit operations
-void register_branches(LowerTable& table);  // near jumps, calls, returns, loops, setcc is integer
-void register_strings(LowerTable& table);   // movs, stos, lods, scas, cmps, ins, outs with REP
+void register_integer(LowerTable& table);    // arithmetic, logic, moves, shifts, bit operations
+void register_branches(LowerTable& table);   // near jumps, calls, returns, loops, setcc is integer
+void register_strings(LowerTable& table);    // movs, stos, lods, scas, cmps, ins, outs with REP
 void register_transfers(LowerTable& table);  // far jumps, calls, returns, int, iret, syscall…
-void register_system(LowerTable& table);    // control registers, MSRs, descriptor tables, I/O, hlt…
-void register_sse(LowerTable& table);       // SSE to SSE4.2, MMX, FXSAVE/XSAVE
+void register_system(LowerTable& table);  // control registers, MSRs, descriptor tables, I/O, hlt…
+void register_sse(LowerTable& table);     // SSE to SSE4.2, MMX, FXSAVE/XSAVE
 void register_x87(LowerTable& table);
 
 // Decodes up to 15 bytes and lowers them. Never fails: undecodable or unimplemented bytes give an
