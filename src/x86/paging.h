@@ -15,6 +15,8 @@ enum class PagingMode { None, Bits32, Pae, Level4, Level5 };
 
 struct PagingState {
   std::uint64_t cr0 = 0, cr3 = 0, cr4 = 0, efer = 0;
+  // MAXPHYADDR of CPUID 80000008H, 36 to 52: entries with a higher address bit are reserved.
+  unsigned physical_address_bits = 52;
 };
 
 PagingMode paging_mode(const PagingState& state);
@@ -29,7 +31,7 @@ struct PageWalk {
     Mapped,
     NotPresent,    // an entry without the present bit
     ReservedBit,   // an entry with a reserved bit set
-    NonCanonical,  // the address is not canonical in this mode
+    NonCanonical,  // the address is not canonical; outside long mode: beyond 4 GiB
     Unreadable,    // an entry lies outside memory
   };
   Outcome outcome = Outcome::NotPresent;
