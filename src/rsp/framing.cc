@@ -1,0 +1,202 @@
+#include "rsp/framing.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/hex.h"
+
+namespace ringside::rsp {
+namespace {
+
+constexpr char kInterrupt = '\x03';
+constexpr char kEscapeFlip = 0x20;
+
+std::uint8_t sum_of(std::string_view bytes) {
+  std::uint8_t sum = 0;
+  for (const char c : bytes)
+    sum = static_cast<std::uint8_t>(sum + static_cast<std::uint8_t>(c));
+  return sum;
+}
+
+}  // namespace
+
+std::optional<Event> Decoder::next(std::string_view& input) {
+  while (!input.empty()) {
+    if (state_ == State::Body) {
+      take_body(input);
+      continue;
+    }
+    const char c = input.front();
+    input.remove_prefix(1);
+    switch (state_) {
+      case State::Idle:
+        if (c == '$') {
+          state_ = State::Body;
+          body_.clear();
+          sum_ = 0;
+          too_long_ = false;
+        } else if (c == '+') {
+          return Event{Event::Kind::Ack, {}};
+        } else if (c == '-') {
+          return Event{Event::Kind::Nack, {}};
+        } else if (c == kInterrupt) {
+          return Event{Event::Kind::Interrupt, {}};
+        }
+        break;
+      case State::ChecksumHigh:
+        high_digit_ = hex_digit(c);
+        state_ = State::ChecksumLow;
+        break;
+      case State::ChecksumLow:
+        state_ = State::Idle;
+        return finish(hex_digit(c));
+      case State::Body:
+        break;
+    }
+  }
+  return std::nullopt;
+}
+
+void Decoder::take_body(std::string_view& input) {
+  const std::string_view part = input.substr(0, input.find('#'));
+  if (part.size() > limit_ - std::min(limit_, body_.size()))
+    too_long_ = true;
+  if (!too_long_) {
+    body_ += part;
+    sum_ = static_cast<std::uint8_t>(sum_ + sum_of(part));
+  }
+  input.remove_prefix(part.size());
+  if (input.empty())
+    return;
+  input.remove_prefix(1);
+  state_ = State::ChecksumHigh;
+}
+
+Event Decoder::finish(int low_digit) {
+  if (too_long_)
+    return {Event::Kind::TooLong, {}};
+  const bool right = high_digit_ >= 0 && low_digit >= 0 && sum_ == (high_digit_ << 4 | low_digit);
+  if (verify_ && !right)
+    return {Event::Kind::BadChecksum, {}};
+  if (!decode_body())
+    return {Event::Kind::BadChecksum, {}};
+  return {Event::Kind::Packet, body_};
+}
+
+// False for run lengths that are none, or that grow beyond the limit. An escape with nothing after
+// it stays as it is; no packet we know has a place for it.
+bool Decoder::decode_body() {
+  const bool expand = run_lengths_ == RunLengths::Expand;
+  std::size_t from = body_.find_first_of(expand ? "}*" : "}");
+  if (from == std::string::npos)
+    return true;
+  expanded_.assign(body_, 0, from);
+  char last = from > 0 ? body_[from - 1] : '\0';
+  for (; from < body_.size(); ++from) {
+    const char c = body_[from];
+    if (c == '}' && from + 1 < body_.size()) {
+      last = body_[++from];
+      expanded_ += static_cast<char>(last ^ kEscapeFlip);
+    } else if (c == '*' && expand) {
+      // The count character stands for itself less 29 (manual, "Overview", run-length encoding).
+      if (expanded_.empty() || ++from == body_.size())
+        return false;
+      const int repeats = static_cast<unsigned char>(body_[from]) - 29;
+      if (repeats < 3 || repeats > 97)
+        return false;
+      expanded_.append(static_cast<std::size_t>(repeats), last);
+      if (expanded_.size() > limit_)
+        return false;
+    } else {
+      last = c;
+      expanded_ += c;
+    }
+  }
+  body_.swap(expanded_);
+  return true;
+}
+
+namespace {
+
+constexpr std::size_t kBlock = 32;
+constexpr std::size_t kShortestRun = 4;  // three repeats; below that a run is no shorter
+constexpr std::size_t kLongestRun = 97 + 1;
+
+bool is_special(char c) {
+  return c == '#' || c == '$' || c == '}' || c == '*';
+}
+
+// No byte of the block needs an escape, and none begins a run. Without a branch inside, so that the
+// compiler makes vector code of it. Reads kShortestRun - 1 bytes past the block.
+bool block_is_plain(const char* p) {
+  unsigned char odd = 0;
+  for (std::size_t i = 0; i < kBlock; ++i) {
+    const char c = p[i];
+    odd |= static_cast<unsigned char>((c == '#') | (c == '$') | (c == '}') | (c == '*') |
+                                      ((c == p[i + 1]) & (c == p[i + 2]) & (c == p[i + 3])));
+  }
+  return odd == 0;
+}
+
+// The count characters # $ * + - } would be read as something else by a careless or a strict
+// client.
+bool may_repeat(std::size_t repeats) {
+  const char c = static_cast<char>(repeats + 29);
+  return c != '#' && c != '$' && c != '*' && c != '+' && c != '-' && c != '}';
+}
+
+// Appends what stands for `length` times `c`.
+void append_run(std::string& out, char c, std::size_t length) {
+  while (length >= kShortestRun) {
+    std::size_t run = std::min(length, kLongestRun);
+    while (!may_repeat(run - 1))
+      --run;
+    const char code[] = {c, '*', static_cast<char>(run - 1 + 29)};
+    out.append(code, sizeof code);
+    length -= run;
+  }
+  out.append(length, c);
+}
+
+}  // namespace
+
+void append_frame(std::string& out, std::string_view payload, RunLengthOutput run_lengths) {
+  out.reserve(out.size() + payload.size() + 4);
+  out += '$';
+  const std::size_t start = out.size();
+  const bool with_runs = run_lengths == RunLengthOutput::On;
+  const char* p = payload.data();
+  const char* const end = p + payload.size();
+  while (p != end) {
+    const auto left = static_cast<std::size_t>(end - p);
+    if (left >= kBlock + kShortestRun - 1 && block_is_plain(p)) {
+      out.append(p, kBlock);
+      p += kBlock;
+      continue;
+    }
+    // One block byte by byte, then try whole blocks again.
+    const char* const stop = p + std::min(left, kBlock);
+    while (p < stop) {
+      const char c = *p;
+      if (is_special(c)) {
+        out += '}';
+        out += static_cast<char>(c ^ kEscapeFlip);
+        ++p;
+        continue;
+      }
+      const char* run_end = p + 1;
+      if (with_runs) {
+        while (run_end != end && *run_end == c)
+          ++run_end;
+      }
+      append_run(out, c, static_cast<std::size_t>(run_end - p));
+      p = run_end;
+    }
+  }
+  const std::uint8_t sum = sum_of(std::string_view(out).substr(start));
+  static constexpr char kDigits[] = "0123456789abcdef";
+  const char tail[] = {'#', kDigits[sum >> 4], kDigits[sum & 15]};
+  out.append(tail, sizeof tail);
+}
+
+}  // namespace ringside::rsp

@@ -1,0 +1,192 @@
+#include "rsp/request_description.h"
+
+#include <fmt/format.h>
+
+#include "base/hex.h"
+
+namespace ringside::rsp {
+namespace {
+
+std::string text_of(const Id& id) {
+  if (id.is_any())
+    return "any";
+  if (id.is_all())
+    return "all";
+  return fmt::format("{:x}", id.number());
+}
+
+std::string text_of(const ThreadId& id) {
+  if (!id.process)
+    return text_of(id.thread);
+  return fmt::format("p{}.{}", text_of(*id.process), text_of(id.thread));
+}
+
+std::string_view text_of(ResumeKind kind) {
+  switch (kind) {
+    case ResumeKind::Continue:
+      return "continue";
+    case ResumeKind::Step:
+      return "step";
+    case ResumeKind::StepRange:
+      return "range";
+    case ResumeKind::Stop:
+      return "stop";
+  }
+  return "";
+}
+
+std::string_view text_of(BreakpointType type) {
+  switch (type) {
+    case BreakpointType::Software:
+      return "software";
+    case BreakpointType::Hardware:
+      return "hardware";
+    case BreakpointType::WriteWatch:
+      return "write";
+    case BreakpointType::ReadWatch:
+      return "read";
+    case BreakpointType::AccessWatch:
+      return "access";
+  }
+  return "";
+}
+
+std::string signal_text(std::optional<std::uint8_t> signal) {
+  return signal ? fmt::format(" signal {}", *signal) : std::string();
+}
+
+std::string text_of(const ThreadAction& action) {
+  std::string text{text_of(action.kind)};
+  if (action.kind == ResumeKind::StepRange) {
+    text += fmt::format(" {:x} {:x}", action.range_start.value, action.range_end.value);
+  }
+  text += signal_text(action.signal);
+  if (action.thread)
+    text += " thread " + text_of(*action.thread);
+  return text;
+}
+
+std::string text_of(const Feature& feature) {
+  switch (feature.support) {
+    case Support::Yes:
+      return feature.name + '+';
+    case Support::No:
+      return feature.name + '-';
+    case Support::Maybe:
+      return feature.name + '?';
+    case Support::Value:
+      break;
+  }
+  return feature.name + '=' + feature.value;
+}
+
+struct Describe {
+  std::string operator()(const Unknown&) const { return "unknown"; }
+  std::string operator()(const Malformed& r) const {
+    return fmt::format("malformed: {}", r.reason);
+  }
+
+  std::string operator()(const ReadRegisters&) const { return "read registers"; }
+  std::string operator()(const WriteRegisters& r) const {
+    return "write registers " + to_hex(r.data);
+  }
+  std::string operator()(const ReadRegister& r) const {
+    return fmt::format("read register {:x}", r.number);
+  }
+  std::string operator()(const WriteRegister& r) const {
+    return fmt::format("write register {:x} {}", r.number, to_hex(r.data));
+  }
+
+  std::string operator()(const ReadMemory& r) const {
+    return fmt::format("read memory {:x} {:x}{}", r.address.value, r.length,
+                       r.encoding == MemoryEncoding::Binary ? " binary" : "");
+  }
+  std::string operator()(const WriteMemory& r) const {
+    return fmt::format("write memory {:x} {}", r.address.value, to_hex(r.data));
+  }
+  std::string operator()(const SearchMemory& r) const {
+    return fmt::format("search memory {:x} {:x} {}", r.address.value, r.length, to_hex(r.pattern));
+  }
+  std::string operator()(const ChecksumMemory& r) const {
+    return fmt::format("checksum memory {:x} {:x}", r.address.value, r.length);
+  }
+
+  std::string operator()(const QueryStop&) const { return "query stop"; }
+  std::string operator()(const Resume& r) const {
+    return fmt::format("resume {}{}{}", text_of(r.kind), signal_text(r.signal),
+                       r.address ? fmt::format(" at {:x}", r.address->value) : std::string());
+  }
+  std::string operator()(const ResumeThreads& r) const {
+    std::string text = "resume threads";
+    for (const ThreadAction& action : r.actions)
+      text += " {" + text_of(action) + "}";
+    return text;
+  }
+  std::string operator()(const QueryResumeActions&) const { return "query resume actions"; }
+  std::string operator()(const Interrupt&) const { return "interrupt"; }
+
+  std::string operator()(const InsertBreakpoint& r) const {
+    std::string text = fmt::format("insert {} {:x} {:x}", text_of(r.type), r.address.value, r.kind);
+    for (const Bytes& condition : r.conditions)
+      text += " if " + to_hex(condition);
+    for (const Bytes& command : r.commands)
+      text += " do " + to_hex(command);
+    if (r.commands_persist)
+      text += " persistent";
+    return text;
+  }
+  std::string operator()(const RemoveBreakpoint& r) const {
+    return fmt::format("remove {} {:x} {:x}", text_of(r.type), r.address.value, r.kind);
+  }
+
+  std::string operator()(const SelectThread& r) const {
+    return fmt::format("select {} {}", r.use == ThreadUse::General ? "general" : "resume",
+                       text_of(r.thread));
+  }
+  std::string operator()(const IsThreadAlive& r) const { return "is alive " + text_of(r.thread); }
+  std::string operator()(const CurrentThread&) const { return "current thread"; }
+  std::string operator()(const FirstThreads&) const { return "first threads"; }
+  std::string operator()(const MoreThreads&) const { return "more threads"; }
+  std::string operator()(const ThreadDescription& r) const {
+    return "describe thread " + text_of(r.thread);
+  }
+
+  std::string operator()(const QuerySupported& r) const {
+    std::string text = "supported";
+    for (const Feature& feature : r.features)
+      text += ' ' + text_of(feature);
+    return text;
+  }
+  std::string operator()(const StartNoAckMode&) const { return "start no-ack mode"; }
+  std::string operator()(const QueryAttached&) const { return "attached"; }
+  std::string operator()(const Detach& r) const {
+    return r.process ? fmt::format("detach {:x}", *r.process) : "detach";
+  }
+  std::string operator()(const Kill&) const { return "kill"; }
+  std::string operator()(const KillProcess& r) const {
+    return fmt::format("kill process {:x}", r.process);
+  }
+
+  std::string operator()(const ReadTransfer& r) const {
+    return fmt::format("transfer {} {} {:x} {:x}", r.object, r.annex, r.offset, r.length);
+  }
+  std::string operator()(const Monitor& r) const { return "monitor " + r.command; }
+
+  std::string operator()(const QueryPhysicalMode&) const { return "query physical mode"; }
+  std::string operator()(const SetPhysicalMode& r) const {
+    return fmt::format("set physical mode {:d}", r.physical);
+  }
+  std::string operator()(const QueryStepBits&) const { return "query step bits"; }
+  std::string operator()(const QueryStepMask&) const { return "query step mask"; }
+  std::string operator()(const SetStepMask& r) const {
+    return fmt::format("set step mask {:x}", r.mask);
+  }
+};
+
+}  // namespace
+
+std::string describe(const Request& request) {
+  return std::visit(Describe{}, request);
+}
+
+}  // namespace ringside::rsp
