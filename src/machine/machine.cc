@@ -3,6 +3,7 @@
 #include <mutex>
 #include <utility>
 
+#include "machine/apic_bus.h"
 #include "machine/bus.h"
 #include "machine/cpu_link.h"
 #include "machine/debug_ports.h"
@@ -12,6 +13,8 @@
 
 namespace ringside::machine {
 namespace {
+
+constexpr std::uint32_t kMsrApicBase = 0x1b, kMsrTscDeadline = 0x6e0, kMsrX2apic = 0x800;
 
 struct NoInterrupts final : InterruptSink {
   void set_line(unsigned, bool) override {}
@@ -30,21 +33,26 @@ struct Machine::Parts {
   CpuLink cpus;
   EventQueue events{cpus};
   NoInterrupts lines;
+  ApicBus apics;
   PortBus ports;
   MmioBus mmio;
   SerialPort com1, com2;
   DebugExit debug_exit{cpus};
   DebugConsole debug_console;
+  // The local APIC page of `vcpu` at `address`, or null.
+  LocalApic* apic_page(VcpuId vcpu, Gpa address);
+
   std::vector<Device*> devices;  // in the order in which they are reset and saved
 };
 
 Machine::Parts::Parts(hypervisor::GuestRam& guest_ram, MachineOptions given)
     : ram(guest_ram),
       options(std::move(given)),
+      apics(options.vcpus, events, cpus),
       com1(0x3f8, {lines, 4}, options.serial[0]),
       com2(0x2f8, {lines, 3}, options.serial[1]),
       debug_console(options.debugcon),
-      devices{&com1, &com2} {
+      devices{&apics, &com1, &com2} {
   ports.claim(0x3f8, SerialPort::kPorts, com1);
   ports.claim(0x2f8, SerialPort::kPorts, com2);
   if (options.debug_exit)
@@ -53,6 +61,12 @@ Machine::Parts::Parts(hypervisor::GuestRam& guest_ram, MachineOptions given)
     ports.claim(DebugConsole::kPort, 1, debug_console);
     ports.claim(DebugConsole::kBochsPort, 1, debug_console);
   }
+}
+
+LocalApic* Machine::Parts::apic_page(VcpuId vcpu, Gpa address) {
+  LocalApic& apic = apics.apic(vcpu);
+  const bool here = (apic.base() & kPageMask) == (address.value & kPageMask);
+  return here && apic.enabled() && !apic.x2apic() ? &apic : nullptr;
 }
 
 using Lock = std::lock_guard<std::recursive_mutex>;
@@ -108,39 +122,94 @@ hypervisor::Access Machine::port_write(VcpuId vcpu, std::uint16_t port, unsigned
 
 bool Machine::mmio_read(VcpuId vcpu, Gpa address, unsigned width, std::uint64_t& value) {
   Lock lock(parts_->lock);
+  if (LocalApic* apic = parts_->apic_page(vcpu, address)) {
+    // Registers are 32 bits wide, one in each 16 bytes.
+    const unsigned offset = address.value & 0xfff;
+    value = 0;
+    if ((offset & 0xc) == 0)
+      value = apic->read_mmio(offset >> 4) >> (8 * (offset & 3));
+    value &= all_ones(width);
+    return true;
+  }
   const MmioBus::Range* range = parts_->mmio.find(address);
   if (range == nullptr)
     return false;
   value = range->device->read_mmio({vcpu, address.value - range->base.value, width});
+  value &= all_ones(width);
   return true;
 }
 
 bool Machine::mmio_write(VcpuId vcpu, Gpa address, unsigned width, std::uint64_t value) {
   Lock lock(parts_->lock);
+  if (LocalApic* apic = parts_->apic_page(vcpu, address)) {
+    // Other than aligned 32-bit writes are undefined (SDM 3A 10.4.1).
+    const unsigned offset = address.value & 0xfff;
+    if ((offset & 0xf) == 0 && width >= 4) {
+      apic->write_mmio(offset >> 4, static_cast<std::uint32_t>(value));
+    }
+    return true;
+  }
   const MmioBus::Range* range = parts_->mmio.find(address);
   if (range == nullptr)
     return false;
-  range->device->write_mmio({vcpu, address.value - range->base.value, width}, value);
+  range->device->write_mmio({vcpu, address.value - range->base.value, width},
+                            value & all_ones(width));
   return true;
 }
 
 bool Machine::is_mmio(Gpa address) const {
   Lock lock(parts_->lock);
+  for (std::uint32_t i = 0; i < parts_->apics.count(); ++i) {
+    if (parts_->apic_page({i}, address) != nullptr)
+      return true;
+  }
   return parts_->mmio.find(address) != nullptr;
 }
 
-std::optional<std::uint8_t> Machine::acknowledge_interrupt(VcpuId) {
-  return std::nullopt;
+std::optional<std::uint8_t> Machine::acknowledge_interrupt(VcpuId vcpu) {
+  Lock lock(parts_->lock);
+  return parts_->apics.apic(vcpu).acknowledge();
 }
-std::uint8_t Machine::task_priority(VcpuId) {
-  return 0;
+
+// CR8 is bits 7..4 of the task-priority register (SDM 3A 10.8.6.1).
+std::uint8_t Machine::task_priority(VcpuId vcpu) {
+  Lock lock(parts_->lock);
+  return parts_->apics.apic(vcpu).task_priority() >> 4;
 }
-void Machine::set_task_priority(VcpuId, std::uint8_t) {}
-bool Machine::apic_msr_read(VcpuId, std::uint32_t, std::uint64_t&) {
-  return false;
+
+void Machine::set_task_priority(VcpuId vcpu, std::uint8_t priority) {
+  Lock lock(parts_->lock);
+  parts_->apics.apic(vcpu).set_task_priority(static_cast<std::uint8_t>(priority << 4));
 }
-bool Machine::apic_msr_write(VcpuId, std::uint32_t, std::uint64_t) {
-  return false;
+
+bool Machine::apic_msr_read(VcpuId vcpu, std::uint32_t msr, std::uint64_t& value) {
+  Lock lock(parts_->lock);
+  LocalApic& apic = parts_->apics.apic(vcpu);
+  if (msr == kMsrApicBase) {
+    value = apic.base();
+    return true;
+  }
+  if (msr == kMsrTscDeadline) {
+    value = apic.tsc_deadline();
+    return true;
+  }
+  if (msr < kMsrX2apic || msr >= kMsrX2apic + 0x100 || !apic.x2apic())
+    return false;
+  return apic.read_register(msr - kMsrX2apic, value);
+}
+
+bool Machine::apic_msr_write(VcpuId vcpu, std::uint32_t msr, std::uint64_t value) {
+  Lock lock(parts_->lock);
+  LocalApic& apic = parts_->apics.apic(vcpu);
+  if (msr == kMsrApicBase)
+    return apic.set_base(value);
+  if (msr == kMsrTscDeadline) {
+    apic.set_tsc_deadline(value);
+    return true;
+  }
+  if (msr < kMsrX2apic || msr >= kMsrX2apic + 0x100 || !apic.x2apic())
+    return false;
+  return apic.write_register(msr - kMsrX2apic, value);
 }
 
 VirtualTime Machine::next_event() const {
