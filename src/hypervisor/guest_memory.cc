@@ -1,0 +1,184 @@
+// Translation and guest memory over the interface of vm.h.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "hypervisor/vm.h"
+
+namespace ringside::hypervisor {
+namespace {
+
+// More than any packet asks for; it bounds the work and the memory of one request.
+constexpr std::uint64_t kLargestRead = 16u << 20;
+
+class EntryReader final : public x86::PhysicalReader {
+ public:
+  explicit EntryReader(Memory& memory) : memory_(memory) {}
+  std::optional<std::uint64_t> read_entry(Gpa address, unsigned size) override {
+    std::uint64_t value = 0;
+    const std::span bytes = std::as_writable_bytes(std::span(&value, 1)).first(size);
+    if (!memory_.read_ram(address, bytes))
+      return std::nullopt;
+    return value;
+  }
+
+ private:
+  Memory& memory_;
+};
+
+Result<x86::PagingState> paging_state(Vcpu& vcpu) {
+  x86::PagingState state;
+  state.cr0 = TRY(vcpu.read_register(x86::Register::Cr0)).as_u64();
+  state.cr3 = TRY(vcpu.read_register(x86::Register::Cr3)).as_u64();
+  state.cr4 = TRY(vcpu.read_register(x86::Register::Cr4)).as_u64();
+  state.efer = TRY(vcpu.read_register(x86::Register::Efer)).as_u64();
+  return state;
+}
+
+Result<Gpa> translate_with(const x86::PagingState& state, Vm& vm, Gva address) {
+  EntryReader reader(vm.memory());
+  const x86::PageWalk found = x86::walk(state, address, reader);
+  if (found.outcome != x86::PageWalk::Outcome::Mapped) {
+    return fail(ErrorCode::BadAddress, fmt::format("{:#x} is not mapped", address.value));
+  }
+  return found.gpa;
+}
+
+// How much of `size` bytes from `address` lies in its page.
+std::uint64_t piece(std::uint64_t address, std::uint64_t size) {
+  return std::min(size, kPageSize - (address & ~kPageMask));
+}
+
+// The seeds' rule: the widest aligned access up to 4 bytes. Devices see what a driver would do.
+unsigned mmio_width(Gpa address, std::uint64_t remaining) {
+  if ((address.value & 1) != 0 || remaining == 1)
+    return 1;
+  if ((address.value & 2) != 0 || remaining < 4)
+    return 2;
+  return 4;
+}
+
+bool is_memory(MemoryKind kind) {
+  return kind == MemoryKind::Ram || kind == MemoryKind::Rom;
+}
+
+// Appends what can be read of [address, address + size), which lies within one page.
+Result<void> read_piece(Vm& vm, VcpuId vcpu, Gpa address, std::uint64_t size,
+                        std::vector<std::byte>& out) {
+  const std::size_t before = out.size();
+  if (is_memory(vm.memory().kind(address))) {
+    out.resize(before + size);
+    Result<void> done = vm.memory().read_ram(address, std::span(out).subspan(before));
+    if (!done)
+      out.resize(before);
+    return done;
+  }
+  while (size > 0) {
+    const unsigned width = mmio_width(address, size);
+    const std::uint32_t value = TRY(vm.memory().read_mmio(vcpu, address, width));
+    const auto* bytes = reinterpret_cast<const std::byte*>(&value);
+    out.insert(out.end(), bytes, bytes + width);
+    address = address + width;
+    size -= width;
+  }
+  return {};
+}
+
+Result<void> write_piece(Vm& vm, VcpuId vcpu, Gpa address, std::span<const std::byte> data) {
+  if (is_memory(vm.memory().kind(address)))
+    return vm.memory().write_ram(address, data);
+  while (!data.empty()) {
+    const unsigned width = mmio_width(address, data.size());
+    std::uint32_t value = 0;
+    std::memcpy(&value, data.data(), width);
+    TRY(vm.memory().write_mmio(vcpu, address, width, value));
+    address = address + width;
+    data = data.subspan(width);
+  }
+  return {};
+}
+
+// `locate` gives the guest-physical address of a position. The range ends where the address space
+// does; nothing wraps to address 0.
+template <typename Locate>
+Result<std::vector<std::byte>> read_range(Vm& vm, VcpuId vcpu, std::uint64_t address,
+                                          std::uint64_t size, Locate locate) {
+  std::vector<std::byte> out;
+  size = std::min(size, kLargestRead);
+  while (size > 0) {
+    const std::uint64_t length = piece(address, size);
+    Result<Gpa> where = locate(address);
+    Result<void> done = where ? read_piece(vm, vcpu, *where, length, out)
+                              : Result<void>(fail(std::move(where).error()));
+    if (!done) {
+      if (out.empty())
+        return fail(std::move(done).error());
+      break;
+    }
+    address += length;
+    size -= length;
+    if (address == 0)
+      break;
+  }
+  return out;
+}
+
+// Every page is looked up before the first byte is written, so that a bad range changes nothing.
+template <typename Locate>
+Result<void> write_range(Vm& vm, VcpuId vcpu, std::uint64_t address,
+                         std::span<const std::byte> data, Locate locate) {
+  struct Piece {
+    Gpa where;
+    std::span<const std::byte> data;
+  };
+  std::vector<Piece> pieces;
+  while (!data.empty()) {
+    const std::uint64_t length = piece(address, data.size());
+    const Gpa where = TRY(locate(address));
+    if (vm.memory().kind(where) == MemoryKind::Nothing) {
+      return fail(ErrorCode::BadAddress, fmt::format("nothing at physical {:#x}", where.value));
+    }
+    pieces.push_back({where, data.first(length)});
+    address += length;
+    data = data.subspan(length);
+    if (address == 0 && !data.empty()) {
+      return fail(ErrorCode::BadAddress, "the range leaves the address space");
+    }
+  }
+  for (const Piece& one : pieces)
+    TRY(write_piece(vm, vcpu, one.where, one.data));
+  return {};
+}
+
+}  // namespace
+
+Result<Gpa> translate(Vm& vm, VcpuId vcpu, Gva address) {
+  return translate_with(TRY(paging_state(vm.vcpu(vcpu))), vm, address);
+}
+
+Result<std::vector<std::byte>> read_virtual(Vm& vm, VcpuId vcpu, Gva address, std::uint64_t size) {
+  const x86::PagingState state = TRY(paging_state(vm.vcpu(vcpu)));
+  return read_range(vm, vcpu, address.value, size, [&](std::uint64_t position) {
+    return translate_with(state, vm, Gva{position});
+  });
+}
+
+Result<void> write_virtual(Vm& vm, VcpuId vcpu, Gva address, std::span<const std::byte> data) {
+  const x86::PagingState state = TRY(paging_state(vm.vcpu(vcpu)));
+  return write_range(vm, vcpu, address.value, data, [&](std::uint64_t position) {
+    return translate_with(state, vm, Gva{position});
+  });
+}
+
+Result<std::vector<std::byte>> read_physical(Vm& vm, VcpuId vcpu, Gpa address, std::uint64_t size) {
+  return read_range(vm, vcpu, address.value, size,
+                    [](std::uint64_t position) { return Result<Gpa>(Gpa{position}); });
+}
+
+Result<void> write_physical(Vm& vm, VcpuId vcpu, Gpa address, std::span<const std::byte> data) {
+  return write_range(vm, vcpu, address.value, data,
+                     [](std::uint64_t position) { return Result<Gpa>(Gpa{position}); });
+}
+
+}  // namespace ringside::hypervisor
