@@ -36,15 +36,14 @@ class CodeCache {
   static constexpr unsigned kMaxBlock = 32;
   Insn* reserve();
   // Publishes what was written to reserve()'s storage. True when the page had no code before.
-  Block* commit(std::uint64_t key, Insn* first, unsigned count, unsigned bytes, bool& first_in_page);
+  Block* commit(std::uint64_t key, Insn* first, unsigned count, unsigned bytes,
+                bool& first_in_page);
 
   bool has_code(Gpa page) const { return pages_.count(page.value >> 12) != 0; }
   // Drops every block of the pages that overlap the range, if decoded bytes are touched. True when
   // anything was dropped: running CPUs must leave their block.
   bool written(Gpa address, std::uint64_t size);
   void clear();
-  // Blocks dropped stay readable until this is called (a CPU may still execute inside one).
-  void reclaim();
 
  private:
   struct Page {

@@ -66,8 +66,8 @@ class Cpu {
   std::uint64_t icount = 0;    // instructions retired by this CPU
   std::uint64_t limit = 0;     // the fast loop leaves when icount reaches it; 0: at once
   std::uint64_t insn_rip = 0;  // RIP of the instruction being executed
-  // No interrupt (and for MOV SS no debug trap) is taken before this instruction count: the shadow of
-  // STI, MOV SS and POP SS is icount + 1 when set by the handler.
+  // No interrupt (and for MOV SS no debug trap) is taken before this instruction count: the shadow
+  // of STI, MOV SS and POP SS is icount + 1 when set by the handler.
   std::uint64_t interrupt_shadow_until = 0;
   std::uint64_t debug_shadow_until = 0;
   bool interrupt_pin = false;  // level of INTR, set by the platform
@@ -77,6 +77,11 @@ class Cpu {
   bool one_iteration = false;  // REP: do a single iteration (stepping or TF)
   // #DB causes (DR6 bits) collected by the current instruction, delivered as a trap after it.
   std::uint64_t pending_debug = 0;
+  // deliver() sets it: the instruction ended in a transfer through the IDT, so TF no longer traps.
+  bool event_delivered = false;
+  // The debugger resumed from a breakpoint at this linear address: it does not stop there again.
+  std::optional<std::uint64_t> breakpoint_passed;
+  bool init_pending = false;  // INIT is taken between instructions
   std::optional<x86::Exception> injected;
   std::uint8_t entry_insn_length = 1;
   // Capabilities of the hypervisor interface.
@@ -134,7 +139,8 @@ class Cpu {
   Width stack_width() const { return stack_width_; }
   std::uint64_t stack_mask() const { return stack_mask_; }
 
-  // Recomputes what is derived from segments, CR0, EFER, EFLAGS.VM and .AC: call after changing any.
+  // Recomputes what is derived from segments, CR0, EFER, EFLAGS.VM and .AC: call after changing
+  // any.
   void update_mode();
   // CPL is SS.DPL in protected mode (CS.RPL), 0 in real mode, 3 in virtual-8086 mode. Transfers set
   // it together with CS and SS, then update_mode().
@@ -182,7 +188,8 @@ class Cpu {
   template <typename T>
   void store(std::uint64_t linear, T value) {
     const TlbEntry& entry = tlb_.entry(privilege_, linear);
-    if (entry.write_tag == (((linear + sizeof(T) - 1) & kPageMask) | tlb_.generation())) [[likely]] {
+    if (entry.write_tag == (((linear + sizeof(T) - 1) & kPageMask) | tlb_.generation()))
+        [[likely]] {
       std::memcpy(host(entry, linear), &value, sizeof(T));
     } else {
       write_slow(linear, &value, sizeof(T), privilege_);
@@ -193,7 +200,8 @@ class Cpu {
   template <typename T, typename Function>
   void modify(std::uint64_t linear, Function function) {
     const TlbEntry& entry = tlb_.entry(privilege_, linear);
-    if (entry.write_tag == (((linear + sizeof(T) - 1) & kPageMask) | tlb_.generation())) [[likely]] {
+    if (entry.write_tag == (((linear + sizeof(T) - 1) & kPageMask) | tlb_.generation()))
+        [[likely]] {
       std::uint8_t* at = host(entry, linear);
       T value;
       std::memcpy(&value, at, sizeof(T));
@@ -222,7 +230,8 @@ class Cpu {
   }
   void check_write_system(std::uint64_t linear, unsigned size);
   // For REP on whole pages: host memory from `linear` to its page's end when all of it may take the
-  // fast path for this access, else null. Write access also requires that no decoded code lies there.
+  // fast path for this access, else null. Write access also requires that no decoded code lies
+  // there.
   std::uint8_t* direct(std::uint64_t linear, AccessKind kind);
 
   // The stack at the current privilege and stack width. push and pop change RSP last.
@@ -258,7 +267,7 @@ class Cpu {
   }
 
   // ---- Translation ---------------------------------------------------------------------------
-  void flush_tlb();                          // MOV CR3 and everything that changes paging
+  void flush_tlb();                           // MOV CR3 and everything that changes paging
   void flush_tlb_page(std::uint64_t linear);  // INVLPG
   // The physical address for an access, setting accessed and dirty bits; faults throw.
   Gpa translate(std::uint64_t linear, AccessKind kind, Privilege privilege);
@@ -271,7 +280,8 @@ class Cpu {
     }
     return fetch_gpa_slow(linear);
   }
-  // Whether the present code page has debugger breakpoints and must be run an instruction at a time.
+  // Whether the present code page has debugger breakpoints and must be run an instruction at a
+  // time.
   bool fetch_page_is_checked() const { return fetch_page_checked_; }
 
   Tlb& tlb() { return tlb_; }

@@ -1,6 +1,6 @@
-// RFLAGS with lazy arithmetic flags. The arithmetic flags are kept as the last result and its vector
-// of carries and are computed when somebody asks. There is no raw access: every reader and writer
-// goes through a name. Plain data, part of Cpu, single thread.
+// RFLAGS with lazy arithmetic flags. The arithmetic flags are kept as the last result and its
+// vector of carries and are computed when somebody asks. There is no raw access: every reader and
+// writer goes through a name. Plain data, part of Cpu, single thread.
 #pragma once
 
 #include <bit>
@@ -37,14 +37,30 @@ class Flags {
   bool condition(unsigned code) const {
     bool value = false;
     switch (code >> 1) {
-      case 0: value = of(); break;
-      case 1: value = cf(); break;
-      case 2: value = zf(); break;
-      case 3: value = cf() || zf(); break;
-      case 4: value = sf(); break;
-      case 5: value = pf(); break;
-      case 6: value = sf() != of(); break;
-      default: value = zf() || sf() != of(); break;
+      case 0:
+        value = of();
+        break;
+      case 1:
+        value = cf();
+        break;
+      case 2:
+        value = zf();
+        break;
+      case 3:
+        value = cf() || zf();
+        break;
+      case 4:
+        value = sf();
+        break;
+      case 5:
+        value = pf();
+        break;
+      case 6:
+        value = sf() != of();
+        break;
+      default:
+        value = zf() || sf() != of();
+        break;
     }
     return value != ((code & 1) != 0);
   }

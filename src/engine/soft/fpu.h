@@ -1,4 +1,5 @@
-// x87, MMX and SSE state of one software CPU. Plain data; semantics are in the x87 and sse families.
+// x87, MMX and SSE state of one software CPU. Plain data; semantics are in the x87 and sse
+// families.
 #pragma once
 
 #include <array>
@@ -40,8 +41,10 @@ struct Fpu {
   void visit_state(StateVisitor& visitor) {
     visitor.fields(control, status, empty, opcode, instruction_pointer, data_pointer,
                    instruction_selector, data_selector, mxcsr);
-    for (X87Value& value : physical) visitor.fields(value.significand, value.sign_exponent);
-    for (Xmm& value : xmm) visitor.field(value.bytes);
+    for (X87Value& value : physical)
+      visitor.fields(value.significand, value.sign_exponent);
+    for (Xmm& value : xmm)
+      visitor.field(value.bytes);
   }
 };
 

@@ -78,8 +78,7 @@ bool first_time(const Bytes& bytes) {
 
 [[gnu::cold]] void log_undefined(const Cpu& cpu, const Insn& insn) {
   const Bytes bytes = kept_bytes(insn);
-  if (!log::enabled(log::Level::Warning) || !first_time(bytes))
-    return;
+  if (!log::enabled(log::Level::Warning) || !first_time(bytes)) return;
   ZydisDecodedInstruction decoded;
   const char* name = nullptr;
   std::size_t length = insn.length;
@@ -100,9 +99,7 @@ void undefined(Cpu& cpu, const Insn& insn) {
   raise(x86::Vector::InvalidOpcode);
 }
 
-void too_long(Cpu&, const Insn&) {
-  raise(x86::Vector::GeneralProtection, 0);
-}
+void too_long(Cpu&, const Insn&) { raise(x86::Vector::GeneralProtection, 0); }
 
 Insn faulting(Handler handler, std::span<const std::uint8_t> bytes, std::size_t length,
               Width code_width) {
@@ -145,12 +142,9 @@ std::uint8_t address_register(ZydisRegister reg) {
 // In 64-bit mode only FS and GS overrides count (SDM 1 3.3.4); the default of a stack register
 // still decides between #SS and #GP.
 std::uint8_t segment_use_of(const ZydisDecodedOperandMem& memory, bool code64) {
-  if (!code64)
-    return static_cast<std::uint8_t>(ZydisRegisterGetId(memory.segment));
-  if (memory.segment == ZYDIS_REGISTER_FS)
-    return segment_use::kFs64;
-  if (memory.segment == ZYDIS_REGISTER_GS)
-    return segment_use::kGs64;
+  if (!code64) return static_cast<std::uint8_t>(ZydisRegisterGetId(memory.segment));
+  if (memory.segment == ZYDIS_REGISTER_FS) return segment_use::kFs64;
+  if (memory.segment == ZYDIS_REGISTER_GS) return segment_use::kGs64;
   switch (memory.base) {
     case ZYDIS_REGISTER_RSP:
     case ZYDIS_REGISTER_RBP:
@@ -167,19 +161,14 @@ std::uint8_t segment_use_of(const ZydisDecodedOperandMem& memory, bool code64) {
 std::uint8_t Decoded::reg(unsigned i) const {
   const ZydisRegister reg = operands[i].reg.value;
   const auto number = static_cast<unsigned>(ZydisRegisterGetId(reg));
-  if (ZydisRegisterGetClass(reg) != ZYDIS_REGCLASS_GPR8)
-    return static_cast<std::uint8_t>(number);
+  if (ZydisRegisterGetClass(reg) != ZYDIS_REGCLASS_GPR8) return static_cast<std::uint8_t>(number);
   // Zydis numbers AL CL DL BL AH CH DH BH SPL BPL SIL DIL R8B and so on.
-  if (number < 4)
-    return static_cast<std::uint8_t>(number * 8);
-  if (number < 8)
-    return static_cast<std::uint8_t>((number - 4) * 8 + 1);
+  if (number < 4) return static_cast<std::uint8_t>(number * 8);
+  if (number < 8) return static_cast<std::uint8_t>((number - 4) * 8 + 1);
   return static_cast<std::uint8_t>((number - 4) * 8);
 }
 
-Width Decoded::width(unsigned i) const {
-  return width_of(operands[i].size);
-}
+Width Decoded::width(unsigned i) const { return width_of(operands[i].size); }
 
 void lower_memory(const Decoded& decoded, unsigned i, Insn& insn) {
   const ZydisDecodedOperandMem& memory = decoded.op(i).mem;
@@ -196,25 +185,55 @@ void lower_memory(const Decoded& decoded, unsigned i, Insn& insn) {
   insn.address_width = width_of(decoded.insn.address_width);
 }
 
+namespace {
+
+// Whether what follows in memory may not be what runs next, or may run in another mode or mapping.
+bool may_change_flow(const Decoded& decoded) {
+  switch (decoded.insn.meta.category) {
+    case ZYDIS_CATEGORY_COND_BR:
+    case ZYDIS_CATEGORY_UNCOND_BR:
+    case ZYDIS_CATEGORY_CALL:
+    case ZYDIS_CATEGORY_RET:
+    case ZYDIS_CATEGORY_INTERRUPT:
+    case ZYDIS_CATEGORY_SYSCALL:
+    case ZYDIS_CATEGORY_SYSRET:
+    case ZYDIS_CATEGORY_SYSTEM:
+      return true;
+    case ZYDIS_CATEGORY_STRINGOP:
+    case ZYDIS_CATEGORY_IOSTRINGOP:
+      return (decoded.insn.attributes &
+              (ZYDIS_ATTRIB_HAS_REP | ZYDIS_ATTRIB_HAS_REPE | ZYDIS_ATTRIB_HAS_REPNE)) != 0;
+    default:
+      break;
+  }
+  for (unsigned i = 0; i < 2 && i < decoded.insn.operand_count; ++i) {
+    if (decoded.is_register(i) &&
+        ZydisRegisterGetClass(decoded.op(i).reg.value) == ZYDIS_REGCLASS_CONTROL) {
+      return true;
+    }
+  }
+  return false;
+}
+
+}  // namespace
+
 void lower_common(const Decoded& decoded, Insn& insn) {
   insn.length = decoded.insn.length;
   insn.operand_width = width_of(decoded.insn.operand_width);
   insn.address_width = width_of(decoded.insn.address_width);
   insn.code_width = static_cast<std::uint8_t>(decoded.code_width);
   insn.base = insn.index = Cpu::kNoRegister;
-  if ((decoded.insn.attributes & ZYDIS_ATTRIB_HAS_LOCK) != 0)
-    insn.prefixes |= prefix::kLock;
+  if ((decoded.insn.attributes & ZYDIS_ATTRIB_HAS_LOCK) != 0) insn.prefixes |= prefix::kLock;
+  if (may_change_flow(decoded)) insn.prefixes |= prefix::kEndsBlock;
   // The last of F2 and F3 wins, whether Zydis sees a use for it or not.
   for (unsigned i = 0; i < decoded.insn.raw.prefix_count; ++i) {
     const std::uint8_t value = decoded.insn.raw.prefixes[i].value;
-    if (value != 0xf2 && value != 0xf3)
-      continue;
+    if (value != 0xf2 && value != 0xf3) continue;
     insn.prefixes &= static_cast<std::uint8_t>(~(prefix::kRep | prefix::kRepne));
     insn.prefixes |= value == 0xf3 ? prefix::kRep : prefix::kRepne;
   }
   for (unsigned i = 0; i < decoded.insn.operand_count; ++i) {
-    if (!decoded.is_immediate(i))
-      continue;
+    if (!decoded.is_immediate(i)) continue;
     insn.immediate = decoded.op(i).imm.value.u;
     break;
   }
@@ -231,12 +250,10 @@ void LowerTable::add(ZydisMnemonic mnemonic, Lower lower) {
 
 bool LowerTable::fill(const Decoded& decoded, Insn& insn) const {
   for (const Lower family : table_[decoded.insn.mnemonic]) {
-    if (family == nullptr)
-      return false;
+    if (family == nullptr) return false;
     insn = Insn{};
     lower_common(decoded, insn);
-    if (family(decoded, insn))
-      return true;
+    if (family(decoded, insn)) return true;
   }
   return false;
 }
@@ -252,16 +269,13 @@ Insn decode(std::span<const std::uint8_t> bytes, Width code_width) {
   decoded.code_width = code_width;
   const ZyanStatus status = ZydisDecoderDecodeFull(&decoders()[code_width], bytes.data(), size,
                                                    &decoded.insn, decoded.operands);
-  if (status == ZYDIS_STATUS_NO_MORE_DATA && size < kMaxLength)
-    return Insn{};
+  if (status == ZYDIS_STATUS_NO_MORE_DATA && size < kMaxLength) return Insn{};
   if (status == ZYDIS_STATUS_NO_MORE_DATA || status == ZYDIS_STATUS_INSTRUCTION_TOO_LONG) {
     return faulting(too_long, bytes, size, code_width);
   }
-  if (!ZYAN_SUCCESS(status))
-    return faulting(undefined, bytes, size, code_width);
+  if (!ZYAN_SUCCESS(status)) return faulting(undefined, bytes, size, code_width);
   Insn insn;
-  if (LowerTable::instance().fill(decoded, insn))
-    return insn;
+  if (LowerTable::instance().fill(decoded, insn)) return insn;
   return faulting(undefined, bytes, decoded.insn.length, code_width);
 }
 

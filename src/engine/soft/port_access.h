@@ -8,8 +8,8 @@ namespace ringside::soft {
 
 class Cpu;
 
-// #GP(0) unless the current privilege may touch `width` (1, 2, 4) ports from `port`: CPL <= IOPL, or
-// every bit clear in the I/O map of a 32-bit or 64-bit TSS (SDM 1 19.5.2). Real mode may always.
+// #GP(0) unless the current privilege may touch `width` (1, 2, 4) ports from `port`: CPL <= IOPL,
+// or every bit clear in the I/O map of a 32-bit or 64-bit TSS (SDM 1 19.5.2). Real mode may always.
 void check_port_access(Cpu& cpu, std::uint16_t port, unsigned width);
 
 // The access itself, after the check. Throws InsnWaits when the device cannot answer yet.

@@ -24,8 +24,8 @@ class SoftEngine : public hypervisor::Engine, public hypervisor::CpuPort {
   VirtualTime now() const override = 0;
 };
 
-// `ram` and `platform` must outlive the engine. The boot processor starts in `entry`, in the guest as
-// soon as it is resumed.
+// `ram` and `platform` must outlive the engine. The boot processor starts in `entry`, in the guest
+// as soon as it is resumed.
 std::unique_ptr<SoftEngine> create(hypervisor::GuestRam& ram, hypervisor::Platform& platform,
                                    const x86::CpuState& entry, const Options& options);
 

@@ -31,9 +31,9 @@ class System {
 
   // ---- Time: one instruction is one nanosecond, of all CPUs together --------------------------
   VirtualTime now() const;
-  std::uint64_t time_base = 0;       // virtual time when the present slice began
-  Cpu* running = nullptr;            // whose slice it is
-  std::uint64_t slice_start = 0;     // its icount then
+  std::uint64_t time_base = 0;    // virtual time when the present slice began
+  Cpu* running = nullptr;         // whose slice it is
+  std::uint64_t slice_start = 0;  // its icount then
 
   // RAM changed behind the CPUs' backs or by a store to a page with decoded code.
   void ram_written(Gpa address, std::uint64_t size);
@@ -41,7 +41,7 @@ class System {
   void watch_code_page(Gpa page);
 
   // ---- The debugger's breakpoints and watchpoints without bytes in memory ---------------------
-  std::set<std::uint64_t> breakpoints;      // linear addresses
+  std::set<std::uint64_t> breakpoints;  // linear addresses
   struct Watch {
     std::uint64_t address, size;
     hypervisor::WatchKind kind;
@@ -59,7 +59,7 @@ class System {
 // Raises an exception or interrupt through the IDT in every mode, with double and triple faults
 // (SDM 3A chapter 6). deliver.cc.
 enum class EventType : std::uint8_t {
-  External,            // INTR
+  External,  // INTR
   Nmi,
   Fault,               // hardware exception: pushes RIP of the instruction
   SoftwareInterrupt,   // INT n: gate DPL is checked

@@ -35,7 +35,8 @@ class Tlb {
   TlbEntry& entry(Privilege privilege, std::uint64_t linear) {
     return entries_[static_cast<unsigned>(privilege)][(linear >> 12) % kEntries];
   }
-  // Tags carry a 12-bit generation in the place of the page offset, so that a flush is an increment.
+  // Tags carry a 12-bit generation in the place of the page offset, so that a flush is an
+  // increment.
   std::uint64_t generation() const { return generation_; }
   void flush();
   void flush_page(std::uint64_t linear);

@@ -1,0 +1,271 @@
+// Translation and the slow path of memory accesses: page walks with permissions, accessed and dirty
+// bits (SDM 3A 4.6 to 4.8), devices, watched pages, pages with decoded code.
+#include <algorithm>
+#include <bit>
+
+#include "engine/soft/cpu.h"
+#include "engine/soft/system.h"
+#include "x86/paging.h"
+
+namespace ringside::soft {
+namespace {
+
+using x86::PageWalk;
+using x86::Vector;
+
+class RamReader final : public x86::PhysicalReader {
+ public:
+  explicit RamReader(System& system) : system_(system) {}
+  std::optional<std::uint64_t> read_entry(Gpa address, unsigned size) override {
+    const std::uint8_t* host = system_.ram.host({address.value & system_.a20_mask()}, size);
+    if (host == nullptr) return std::nullopt;
+    std::uint64_t value = 0;
+    std::memcpy(&value, host, size);
+    return value;
+  }
+
+ private:
+  System& system_;
+};
+
+void set_entry_bits(System& system, const x86::PageEntry& entry, unsigned size,
+                    std::uint64_t bits) {
+  if ((entry.value & bits) == bits) return;
+  const Gpa address{entry.address.value & system.a20_mask()};
+  std::uint8_t* host = system.ram.host(address, size);
+  const std::uint64_t value = entry.value | bits;
+  std::memcpy(host, &value, size);
+  system.ram_written(address, size);
+}
+
+constexpr std::uint64_t kAccessed = 1u << 5, kDirty = 1u << 6;
+
+}  // namespace
+
+Gpa Cpu::translate(std::uint64_t linear, AccessKind kind, Privilege privilege) {
+  using namespace x86::page_fault;
+  if ((cr0 & x86::cr0::PG) == 0) return {linear & 0xffffffff & system_.a20_mask()};
+  if (!canonical(linear)) raise(Vector::GeneralProtection, 0);
+
+  const bool user = privilege == Privilege::User;
+  const bool write = kind == AccessKind::Write;
+  const bool fetch = kind == AccessKind::Fetch;
+  const bool nx_in_force = (efer & x86::efer::NXE) != 0 && (cr4 & x86::cr4::PAE) != 0;
+  std::uint32_t code = (write ? kWrite : 0u) | (user ? kUser : 0u);
+  if (fetch && (nx_in_force || (cr4 & x86::cr4::SMEP) != 0)) code |= kFetch;
+
+  const x86::PagingState state{cr0, cr3, cr4, efer};
+  RamReader reader(system_);
+  const PageWalk walk = x86::walk(state, {linear}, reader);
+  switch (walk.outcome) {
+    case PageWalk::Outcome::Mapped:
+      break;
+    case PageWalk::Outcome::ReservedBit:
+      raise_page_fault(linear, code | kPresent | kReserved);
+    case PageWalk::Outcome::NonCanonical:
+      raise(Vector::GeneralProtection, 0);
+    default:
+      raise_page_fault(linear, code);
+  }
+
+  bool allowed = true;
+  if (user) {
+    allowed = walk.user && (!write || walk.writable);
+  } else {
+    if (write && !walk.writable && (cr0 & x86::cr0::WP) != 0) allowed = false;
+    if (walk.user && fetch && (cr4 & x86::cr4::SMEP) != 0) allowed = false;
+    if (walk.user && !fetch && (cr4 & x86::cr4::SMAP) != 0 &&
+        privilege != Privilege::SupervisorAccessOk) {
+      allowed = false;
+    }
+  }
+  if (fetch && walk.no_execute && nx_in_force) allowed = false;
+  if (allowed && walk.user && !fetch && (cr4 & x86::cr4::PKE) != 0 && long_mode()) {
+    const std::uint32_t rights = pkru >> (2 * walk.protection_key);
+    const bool access_disabled = (rights & 1) != 0;
+    const bool write_disabled = (rights & 2) != 0 && (user || (cr0 & x86::cr0::WP) != 0);
+    if (access_disabled || (write && write_disabled)) {
+      raise_page_fault(linear, code | kPresent | kProtectionKey);
+    }
+  }
+  if (!allowed) raise_page_fault(linear, code | kPresent);
+
+  // PAE's four top entries have no accessed bit.
+  const bool pae_top = walk.levels > 0 && walk.entry_size == 8 && !long_mode();
+  for (unsigned i = pae_top ? 1 : 0; i < walk.levels; ++i) {
+    const bool leaf = i + 1 == walk.levels;
+    set_entry_bits(system_, walk.entries[i], walk.entry_size,
+                   leaf && write ? kAccessed | kDirty : kAccessed);
+  }
+  return {walk.gpa.value & system_.a20_mask()};
+}
+
+void Cpu::fill_tlb(std::uint64_t linear, Gpa gpa, AccessKind kind, Privilege privilege) {
+  const std::uint64_t linear_page = linear & kPageMask;
+  const Gpa page{gpa.value & kPageMask};
+  const hypervisor::RamSlot* slot = system_.ram.find(page, kPageSize);
+  if (slot == nullptr || system_.page_is_watched(linear_page)) return;
+  const std::uint64_t tag = linear_page | tlb_.generation();
+  TlbEntry& entry = tlb_.entry(privilege, linear);
+  if (entry.read_tag != tag) entry.write_tag = TlbEntry::kInvalid;
+  entry.read_tag = tag;
+  entry.gpa_page = page.value;
+  const auto* host_page = slot->host + (page.value - slot->base.value);
+  entry.host_offset = reinterpret_cast<std::uint64_t>(host_page) - linear_page;
+  if (kind == AccessKind::Write && !slot->read_only && !system_.code.has_code(page)) {
+    entry.write_tag = tag;
+  }
+}
+
+void Cpu::read_slow(std::uint64_t linear, void* out, unsigned size, Privilege privilege) {
+  auto* to = static_cast<std::uint8_t*>(out);
+  const auto first =
+      static_cast<unsigned>(std::min<std::uint64_t>(size, kPageSize - linear % kPageSize));
+  read_within_page(linear, to, first, privilege);
+  if (first == size) return;
+  std::uint64_t next = linear + first;
+  if (!long_mode()) next &= 0xffffffff;
+  read_within_page(next, to + first, size - first, privilege);
+}
+
+void Cpu::write_slow(std::uint64_t linear, const void* in, unsigned size, Privilege privilege) {
+  const auto* from = static_cast<const std::uint8_t*>(in);
+  const auto first =
+      static_cast<unsigned>(std::min<std::uint64_t>(size, kPageSize - linear % kPageSize));
+  if (first == size) {
+    write_within_page(linear, from, size, privilege);
+    return;
+  }
+  std::uint64_t next = linear + first;
+  if (!long_mode()) next &= 0xffffffff;
+  translate(linear, AccessKind::Write, privilege);
+  translate(next, AccessKind::Write, privilege);  // both pages are writable before a byte changes
+  write_within_page(linear, from, first, privilege);
+  write_within_page(next, from + first, size - first, privilege);
+}
+
+void Cpu::check_write(std::uint64_t linear, unsigned size) {
+  translate(linear, AccessKind::Write, privilege_);
+  if ((linear & ~kPageMask) + size > kPageSize) {
+    translate(linear + size - 1, AccessKind::Write, privilege_);
+  }
+}
+
+void Cpu::check_write_system(std::uint64_t linear, unsigned size) {
+  translate(linear, AccessKind::Write, Privilege::Supervisor);
+  if ((linear & ~kPageMask) + size > kPageSize) {
+    translate(linear + size - 1, AccessKind::Write, Privilege::Supervisor);
+  }
+}
+
+namespace {
+
+// The widest naturally aligned device access that fits.
+unsigned device_width(std::uint64_t address, unsigned size) {
+  unsigned width = 8;
+  while (width > size || address % width != 0)
+    width /= 2;
+  return width;
+}
+
+bool overlaps(std::uint64_t a, std::uint64_t a_size, std::uint64_t b, std::uint64_t b_size) {
+  return a < b + b_size && b < a + a_size;
+}
+
+void check_watches(Cpu& cpu, std::uint64_t linear, unsigned size, AccessKind kind) {
+  for (const System::Watch& watch : cpu.system().watches) {
+    const bool wanted = watch.kind == hypervisor::WatchKind::Access ||
+                        (watch.kind == hypervisor::WatchKind::Write) == (kind == AccessKind::Write);
+    if (wanted && overlaps(linear, size, watch.address, watch.size) && !cpu.pending_exit) {
+      cpu.pending_exit = hypervisor::exit::Watchpoint{{watch.address}, watch.kind};
+      cpu.leave_soon();
+    }
+  }
+}
+
+}  // namespace
+
+void Cpu::read_within_page(std::uint64_t linear, void* out, unsigned size, Privilege privilege) {
+  const Gpa gpa = translate(linear, AccessKind::Read, privilege);
+  if (!system_.watches.empty()) check_watches(*this, linear, size, AccessKind::Read);
+  if (const std::uint8_t* host = system_.ram.host(gpa, size)) {
+    std::memcpy(out, host, size);
+    fill_tlb(linear, gpa, AccessKind::Read, privilege);
+    return;
+  }
+  auto* to = static_cast<std::uint8_t*>(out);
+  for (std::uint64_t at = gpa.value; size > 0;) {
+    const unsigned width = device_width(at, size);
+    std::uint64_t value = ~std::uint64_t{0};
+    if (!system_.platform.mmio_read(id_, {at}, width, value)) value = ~std::uint64_t{0};
+    std::memcpy(to, &value, width);
+    to += width;
+    at += width;
+    size -= width;
+  }
+}
+
+void Cpu::write_within_page(std::uint64_t linear, const void* in, unsigned size,
+                            Privilege privilege) {
+  const Gpa gpa = translate(linear, AccessKind::Write, privilege);
+  if (!system_.watches.empty()) check_watches(*this, linear, size, AccessKind::Write);
+  const hypervisor::RamSlot* slot = system_.ram.find(gpa, size);
+  if (slot != nullptr) {
+    if (slot->read_only) return;
+    std::memcpy(slot->host + (gpa.value - slot->base.value), in, size);
+    system_.ram_written(gpa, size);
+    fill_tlb(linear, gpa, AccessKind::Write, privilege);
+    return;
+  }
+  const auto* from = static_cast<const std::uint8_t*>(in);
+  for (std::uint64_t at = gpa.value; size > 0;) {
+    const unsigned width = device_width(at, size);
+    std::uint64_t value = 0;
+    std::memcpy(&value, from, width);
+    system_.platform.mmio_write(id_, {at}, width, value);
+    from += width;
+    at += width;
+    size -= width;
+  }
+}
+
+std::uint8_t* Cpu::direct(std::uint64_t linear, AccessKind kind) {
+  const std::uint64_t tag = (linear & kPageMask) | tlb_.generation();
+  const TlbEntry& entry = tlb_.entry(privilege_, linear);
+  const bool hit = kind == AccessKind::Write ? entry.write_tag == tag : entry.read_tag == tag;
+  return hit ? host(entry, linear) : nullptr;
+}
+
+void Cpu::flush_tlb() {
+  tlb_.flush();
+  forget_fetch_page();
+}
+
+void Cpu::flush_tlb_page(std::uint64_t linear) {
+  tlb_.flush_page(linear);
+  for (auto& bank : fetch_entries_)
+    bank[(linear >> 12) % kFetchEntries] = FetchEntry{};
+  forget_fetch_page();
+}
+
+void Cpu::forget_fetch_page() { fetch_page_ = TlbEntry::kInvalid; }
+
+Gpa Cpu::fetch_gpa_slow(std::uint64_t linear) {
+  const std::uint64_t page = linear & kPageMask;
+  const std::uint64_t tag = page | tlb_.generation();
+  FetchEntry& entry =
+      fetch_entries_[static_cast<unsigned>(privilege_)][(linear >> 12) % kFetchEntries];
+  if (entry.tag != tag) {
+    // AC does not matter for fetches; the privilege bank only has to be the present one.
+    const Gpa gpa = translate(page, AccessKind::Fetch, privilege_);
+    entry.tag = tag;
+    entry.gpa_page = gpa.value;
+    entry.checked = system_.page_has_breakpoint(page);
+  }
+  fetch_page_ = page;
+  fetch_gpa_page_ = entry.gpa_page;
+  fetch_page_checked_ = entry.checked;
+  return {entry.gpa_page | (linear & ~kPageMask)};
+}
+
+}  // namespace ringside::soft

@@ -1,0 +1,311 @@
+#include "engine/soft/run.h"
+
+#include <algorithm>
+
+#include "engine/soft/cpu.h"
+#include "engine/soft/lower.h"
+#include "engine/soft/system.h"
+
+namespace ringside::soft {
+namespace {
+
+namespace exit = hypervisor::exit;
+
+std::uint64_t instruction_pointer(const Cpu& cpu) {
+  return cpu.rip() &
+         Cpu::kWidthMask[static_cast<unsigned>(cpu.code64() ? Width::Bits64 : Width::Bits32)];
+}
+
+std::uint64_t linear_pc(const Cpu& cpu) {
+  const std::uint64_t rip = instruction_pointer(cpu);
+  if (cpu.code64()) return rip;
+  return (cpu.seg(x86::SegmentName::Cs).base + rip) & 0xffffffff;
+}
+
+// Reads code bytes from `linear` on, at most 15; stops early at a fault on a later page.
+unsigned fetch_bytes(Cpu& cpu, std::uint64_t linear, std::uint8_t (&bytes)[16]) {
+  unsigned count = 0;
+  while (count < 15) {
+    Gpa gpa;
+    if (count == 0) {
+      gpa = cpu.fetch_gpa(linear);
+    } else {
+      std::uint64_t next = linear + count;
+      if (!cpu.long_mode()) next &= 0xffffffff;
+      gpa = cpu.translate(next, AccessKind::Fetch, cpu.privilege());
+    }
+    const auto in_page = static_cast<unsigned>(kPageSize - gpa.value % kPageSize);
+    const unsigned part = std::min(15 - count, in_page);
+    const std::uint8_t* host = cpu.system().ram.host(gpa, part);
+    if (host != nullptr) {
+      std::copy_n(host, part, bytes + count);
+    } else {
+      std::fill_n(bytes + count, part, std::uint8_t{0xff});
+    }
+    count += part;
+  }
+  return count;
+}
+
+// An instruction that does not fit in its page: decoded afresh each time, because its bytes lie in
+// two physical pages. The second page is fetched (and may fault) only when its bytes are needed.
+Insn decode_across_pages(Cpu& cpu, std::uint64_t linear) {
+  std::uint8_t bytes[16];
+  const unsigned count = fetch_bytes(cpu, linear, bytes);
+  return decode({bytes, count}, cpu.code_width());
+}
+
+bool ends_block(const Insn& insn, std::uint64_t next_offset_in_page) {
+  return (insn.prefixes & prefix::kEndsBlock) != 0 || next_offset_in_page >= kPageSize;
+}
+
+// Decodes the block at `gpa`. Null when its first instruction crosses the page.
+Block* build_block(Cpu& cpu, Gpa gpa) {
+  System& system = cpu.system();
+  const Gpa page{gpa.value & kPageMask};
+  const std::uint8_t* host = system.ram.host(page, kPageSize);
+  if (host == nullptr) return nullptr;
+  Insn* const first = system.code.reserve();
+  unsigned count = 0;
+  std::uint64_t offset = gpa.value % kPageSize;
+  const std::uint64_t start = offset;
+  while (count < CodeCache::kMaxBlock) {
+    const std::uint64_t available = std::min<std::uint64_t>(15, kPageSize - offset);
+    first[count] = decode({host + offset, available}, cpu.code_width());
+    if (first[count].length == 0) break;  // continues on the next page
+    offset += first[count].length;
+    if (ends_block(first[count++], offset)) break;
+  }
+  if (count == 0) return nullptr;
+  bool first_in_page = false;
+  Block* block = system.code.commit(CodeCache::key(gpa, cpu.code_width()), first, count,
+                                    static_cast<unsigned>(offset - start), first_in_page);
+  if (first_in_page) system.watch_code_page(page);
+  return block;
+}
+
+// In legacy modes: every byte of the block lies within the code segment.
+bool within_code_segment(const Cpu& cpu, std::uint64_t bytes) {
+  if (cpu.code64()) return true;
+  const std::uint64_t limit = cpu.seg(x86::SegmentName::Cs).limit;
+  return instruction_pointer(cpu) + bytes - 1 <= limit;
+}
+
+void execute(Cpu& cpu, const Insn& insn) {
+  cpu.insn_rip = cpu.rip();
+  cpu.rip() += insn.length;
+  insn.execute(cpu, insn);
+  ++cpu.icount;
+}
+
+// The instruction that has just run may have said that it is not complete.
+void settle_retirement(Cpu& cpu) {
+  if (cpu.retired) return;
+  cpu.retired = true;
+  --cpu.icount;
+}
+
+void execute_single(Cpu& cpu) {
+  const std::uint64_t linear = linear_pc(cpu);
+  cpu.insn_rip = cpu.rip();
+  const Gpa gpa = cpu.fetch_gpa(linear);
+  const std::uint64_t key = CodeCache::key(gpa, cpu.code_width());
+  Block* block = cpu.system().code.find(key);
+  if (block == nullptr) block = build_block(cpu, gpa);
+  const Insn insn = block != nullptr ? *block->first : decode_across_pages(cpu, linear);
+  if (!within_code_segment(cpu, insn.length)) raise(x86::Vector::GeneralProtection, 0);
+  execute(cpu, insn);
+  settle_retirement(cpu);
+}
+
+// The fast loop: whole blocks until icount reaches limit.
+void run_blocks(Cpu& cpu) {
+  CodeCache& code = cpu.system().code;
+  while (cpu.icount < cpu.limit) {
+    const std::uint64_t linear = linear_pc(cpu);
+    cpu.insn_rip = cpu.rip();
+    const Gpa gpa = cpu.fetch_gpa(linear);
+    if (cpu.fetch_page_is_checked()) return;
+    Block* block = code.find(CodeCache::key(gpa, cpu.code_width()));
+    if (block == nullptr) [[unlikely]] {
+      block = build_block(cpu, gpa);
+    }
+    if (block == nullptr || !within_code_segment(cpu, block->bytes)) [[unlikely]] {
+      execute_single(cpu);
+      continue;
+    }
+    const Insn* insn = block->first;
+    const Insn* const end = insn + block->count;
+    do {
+      cpu.insn_rip = cpu.rip();
+      cpu.rip() += insn->length;
+      insn->execute(cpu, *insn);
+      ++cpu.icount;
+      ++insn;
+    } while (insn != end && cpu.icount < cpu.limit);
+    if (!cpu.retired) [[unlikely]] {
+      settle_retirement(cpu);
+    }
+  }
+}
+
+bool interrupt_shadow(const Cpu& cpu) { return cpu.icount < cpu.interrupt_shadow_until; }
+
+bool interrupt_deliverable(const Cpu& cpu) {
+  return cpu.interrupt_pin && cpu.flags.interrupts() && !interrupt_shadow(cpu) &&
+         !cpu.mask_interrupts;
+}
+
+bool nmi_deliverable(const Cpu& cpu) {
+  return cpu.nmi_pending && !cpu.nmi_blocked && !interrupt_shadow(cpu) && !cpu.mask_interrupts;
+}
+
+// An exception of the instruction at insn_rip. It counts as an instruction so that a guest that
+// does nothing but fault still moves time.
+void take_fault(Cpu& cpu, const GuestFault& fault) {
+  cpu.rip() = cpu.insn_rip;
+  cpu.retired = true;
+  ++cpu.icount;
+  deliver_exception(cpu, fault.exception);
+}
+
+// Runs `action` and delivers what it raises.
+template <typename Action>
+void guarded(Cpu& cpu, Action action) {
+  try {
+    action();
+  } catch (const GuestFault& fault) {
+    take_fault(cpu, fault);
+  } catch (const InsnWaits&) {
+    cpu.rip() = cpu.insn_rip;
+    cpu.retired = true;
+    cpu.activity = Activity::Waiting;
+  }
+}
+
+// Injected events, NMI and interrupts that are due before the next instruction. True when one was
+// delivered.
+bool deliver_due(Cpu& cpu, bool external_allowed) {
+  if (cpu.injected) {
+    const x86::Exception exception = *cpu.injected;
+    cpu.injected.reset();
+    const std::uint8_t length = cpu.entry_insn_length;
+    cpu.entry_insn_length = 1;
+    cpu.insn_rip = cpu.rip();
+    const bool software =
+        exception.vector == x86::Vector::Breakpoint || exception.vector == x86::Vector::Overflow;
+    if (software) cpu.rip() += length;
+    deliver_exception(cpu, exception, software ? EventType::SoftwareException : EventType::Fault);
+    ++cpu.icount;
+    return true;
+  }
+  if (!external_allowed) return false;
+  if (nmi_deliverable(cpu)) {
+    cpu.nmi_pending = false;
+    cpu.activity = Activity::Running;
+    cpu.insn_rip = cpu.rip();
+    cpu.nmi_blocked = true;
+    guarded(cpu, [&] { deliver(cpu, {EventType::Nmi, 2, std::nullopt}); });
+    return true;
+  }
+  if (interrupt_deliverable(cpu)) {
+    const auto vector = cpu.system().platform.acknowledge_interrupt(cpu.id());
+    if (!vector) return false;
+    cpu.activity = Activity::Running;
+    cpu.insn_rip = cpu.rip();
+    guarded(cpu, [&] { deliver(cpu, {EventType::External, *vector, std::nullopt}); });
+    return true;
+  }
+  return false;
+}
+
+// A debugger's breakpoint without a byte in memory. RF-like: not again for the instruction from
+// which the debugger resumed.
+bool at_breakpoint(Cpu& cpu) {
+  const std::set<std::uint64_t>& breakpoints = cpu.system().breakpoints;
+  const std::uint64_t linear = linear_pc(cpu);
+  if (cpu.breakpoint_passed == linear) {
+    cpu.breakpoint_passed.reset();
+    return false;
+  }
+  cpu.breakpoint_passed.reset();
+  if (breakpoints.count(linear) == 0) return false;
+  cpu.pending_exit = exit::HardwareBreakpoint{{linear}};
+  return true;
+}
+
+// One instruction with everything that can happen round it.
+void run_one(Cpu& cpu) {
+  const bool trap_flag = cpu.flags.tf();
+  cpu.one_iteration = true;
+  cpu.event_delivered = false;
+  guarded(cpu, [&] { execute_single(cpu); });
+  cpu.one_iteration = false;
+  // MOV SS and POP SS hold the trap back for one instruction (SDM 3A 6.8.3).
+  const bool shadowed = cpu.icount < cpu.debug_shadow_until;
+  if (trap_flag && cpu.activity != Activity::Waiting && !cpu.pending_exit && !shadowed &&
+      !cpu.event_delivered) {
+    cpu.pending_debug |= x86::dr6::BS;
+  }
+}
+
+void deliver_pending_debug(Cpu& cpu) {
+  cpu.dr6 |= cpu.pending_debug;
+  cpu.pending_debug = 0;
+  cpu.insn_rip = cpu.rip();
+  cpu.activity = Activity::Running;
+  deliver_exception(cpu, {x86::Vector::Debug, std::nullopt, 0});
+}
+
+}  // namespace
+
+bool can_wake(const Cpu& cpu) {
+  switch (cpu.activity) {
+    case Activity::Running:
+      return true;
+    case Activity::Halted:
+      return interrupt_deliverable(cpu) || nmi_deliverable(cpu) || cpu.injected;
+    default:
+      return false;
+  }
+}
+
+void run(Cpu& cpu, std::uint64_t until) {
+  while (cpu.icount < until && !cpu.pending_exit && can_wake(cpu)) {
+    if (deliver_due(cpu, true)) continue;
+    if (cpu.activity != Activity::Running) return;
+    const bool singly = cpu.flags.tf() || !cpu.system().breakpoints.empty();
+    if (singly) {
+      cpu.limit = until;
+      if (cpu.flags.tf()) {
+        run_one(cpu);
+        if (cpu.pending_debug != 0 && !cpu.pending_exit) deliver_pending_debug(cpu);
+        continue;
+      }
+      guarded(cpu, [&] {
+        run_blocks(cpu);
+        if (cpu.fetch_page_is_checked() && cpu.icount < cpu.limit && !at_breakpoint(cpu)) {
+          execute_single(cpu);
+        }
+      });
+    } else {
+      cpu.breakpoint_passed.reset();
+      cpu.limit = interrupt_shadow(cpu) ? std::min(until, cpu.icount + 1) : until;
+      guarded(cpu, [&] { run_blocks(cpu); });
+    }
+    if (cpu.pending_debug != 0 && !cpu.pending_exit) deliver_pending_debug(cpu);
+  }
+}
+
+bool step(Cpu& cpu) {
+  if (!can_wake(cpu)) return false;
+  // External events wait, so that the step does not end in an interrupt handler; they may still
+  // wake a halted CPU, because nothing else can.
+  if (deliver_due(cpu, cpu.activity == Activity::Halted)) return true;
+  cpu.limit = cpu.icount + 1;
+  run_one(cpu);
+  if (cpu.pending_debug != 0 && !cpu.pending_exit) deliver_pending_debug(cpu);
+  return cpu.activity != Activity::Waiting;
+}
+
+}  // namespace ringside::soft

@@ -1,0 +1,24 @@
+// Runs one CPU: the fast loop over decoded blocks, and what happens between instructions
+// (interrupts, traps, breakpoints, debugger steps). Single thread.
+#pragma once
+
+#include <cstdint>
+
+namespace ringside::soft {
+
+class Cpu;
+
+// Runs until icount reaches `until`, or the CPU stops running (halted, waiting, dead), or it has a
+// pending_exit. Guest faults are delivered inside. At most one instruction runs beyond nothing: the
+// limit is exact.
+void run(Cpu& cpu, std::uint64_t until);
+
+// One step for a debugger's monitor trap: exactly one instruction, or the delivery of the event
+// that takes its place (its fault, an interrupt that wakes a halted CPU). False while a halted or
+// waiting CPU has nothing to wake it.
+bool step(Cpu& cpu);
+
+// Whether something would let a halted CPU run.
+bool can_wake(const Cpu& cpu);
+
+}  // namespace ringside::soft

@@ -1,0 +1,22 @@
+// Guest-physical memory of the software engine for the debug server.
+#pragma once
+
+#include "engine/soft/system.h"
+#include "hypervisor/vm.h"
+
+namespace ringside::soft {
+
+class SoftMemory final : public hypervisor::Memory {
+ public:
+  explicit SoftMemory(System& system) : system_(system) {}
+  hypervisor::MemoryKind kind(Gpa address) override;
+  Result<void> read_ram(Gpa address, std::span<std::byte> out) override;
+  Result<void> write_ram(Gpa address, std::span<const std::byte> data) override;
+  Result<std::uint32_t> read_mmio(VcpuId vcpu, Gpa address, unsigned width) override;
+  Result<void> write_mmio(VcpuId vcpu, Gpa address, unsigned width, std::uint32_t value) override;
+
+ private:
+  System& system_;
+};
+
+}  // namespace ringside::soft

@@ -1,0 +1,34 @@
+// One vCPU of the software engine as the debug server sees it. Owned by the engine.
+#pragma once
+
+#include "engine/soft/cpu.h"
+#include "hypervisor/vm.h"
+
+namespace ringside::soft {
+
+class SoftVcpu final : public hypervisor::Vcpu {
+ public:
+  SoftVcpu(VcpuId id, System& system) : cpu(id, system) {}
+
+  Cpu cpu;
+  bool is_active = false;
+  bool is_in_guest = false;
+
+  VcpuId id() const override { return cpu.id(); }
+  bool active() const override { return is_active; }
+  bool in_guest() const override { return is_in_guest; }
+  bool halted() const override { return cpu.activity != Activity::Running; }
+  Result<x86::RegisterValue> read_register(x86::Register r) override;
+  Result<void> write_register(x86::Register r, const x86::RegisterValue& value) override;
+  Result<x86::CpuState> state() override;
+  Result<void> set_state(const x86::CpuState& state) override;
+  Result<std::uint64_t> read_msr(std::uint32_t number) override;
+  Result<void> write_msr(std::uint32_t number, std::uint64_t value) override;
+  Result<void> set_capability(hypervisor::Capability capability, bool on) override;
+  Result<void> inject_exception(const x86::Exception& exception) override;
+  Result<void> set_entry_insn_length(std::uint8_t length) override;
+  Result<std::uint8_t> entry_insn_length() override;
+  std::optional<InsnCount> instructions() override { return InsnCount{cpu.icount}; }
+};
+
+}  // namespace ringside::soft

@@ -1,0 +1,37 @@
+#include "engine/soft/system.h"
+
+#include <algorithm>
+
+#include "engine/soft/cpu.h"
+
+namespace ringside::soft {
+
+System::System(hypervisor::GuestRam& guest_ram, hypervisor::Platform& guest_platform)
+    : ram(guest_ram), platform(guest_platform) {}
+
+VirtualTime System::now() const {
+  return {time_base + (running != nullptr ? running->icount - slice_start : 0)};
+}
+
+void System::ram_written(Gpa address, std::uint64_t size) {
+  // The running CPU may be inside a block that has just become stale.
+  if (code.written(address, size) && running != nullptr) running->leave_soon();
+}
+
+void System::watch_code_page(Gpa page) {
+  for (Cpu* cpu : cpus)
+    cpu->tlb().protect_page(page);
+}
+
+bool System::page_has_breakpoint(std::uint64_t linear_page) const {
+  const auto at = breakpoints.lower_bound(linear_page);
+  return at != breakpoints.end() && *at - linear_page < kPageSize;
+}
+
+bool System::page_is_watched(std::uint64_t linear_page) const {
+  return std::any_of(watches.begin(), watches.end(), [&](const Watch& watch) {
+    return watch.address < linear_page + kPageSize && linear_page < watch.address + watch.size;
+  });
+}
+
+}  // namespace ringside::soft
