@@ -8,17 +8,16 @@
 #include "machine/cpu_link.h"
 #include "machine/debug_ports.h"
 #include "machine/event_queue.h"
-#include "machine/interrupt_line.h"
+#include "machine/interrupt_router.h"
+#include "machine/io_apic.h"
+#include "machine/pic.h"
+#include "machine/pit.h"
 #include "machine/serial_port.h"
 
 namespace ringside::machine {
 namespace {
 
 constexpr std::uint32_t kMsrApicBase = 0x1b, kMsrTscDeadline = 0x6e0, kMsrX2apic = 0x800;
-
-struct NoInterrupts final : InterruptSink {
-  void set_line(unsigned, bool) override {}
-};
 
 }  // namespace
 
@@ -32,8 +31,12 @@ struct Machine::Parts {
   MachineOptions options;
   CpuLink cpus;
   EventQueue events{cpus};
-  NoInterrupts lines;
   ApicBus apics;
+  Lint0Wire lint0{apics};
+  PicPair pics{{lint0, 0}};
+  IoApic io_apic{apics};
+  InterruptRouter lines{pics, io_apic};
+  Pit pit{events, cpus, {lines, 0}};
   PortBus ports;
   MmioBus mmio;
   SerialPort com1, com2;
@@ -52,7 +55,15 @@ Machine::Parts::Parts(hypervisor::GuestRam& guest_ram, MachineOptions given)
       com1(0x3f8, {lines, 4}, options.serial[0]),
       com2(0x2f8, {lines, 3}, options.serial[1]),
       debug_console(options.debugcon),
-      devices{&apics, &com1, &com2} {
+      devices{&apics, &pics, &io_apic, &pit, &com1, &com2} {
+  apics.connect(&io_apic);
+  apics.connect(&pics);
+  mmio.claim(IoApic::kBase, IoApic::kSize, io_apic);
+  ports.claim(PicPair::kMaster, 2, pics);
+  ports.claim(PicPair::kSlave, 2, pics);
+  ports.claim(PicPair::kEdgeLevel, 2, pics);
+  ports.claim(Pit::kPort, 4, pit);
+  ports.claim(Pit::kSpeakerPort, 1, pit);
   ports.claim(0x3f8, SerialPort::kPorts, com1);
   ports.claim(0x2f8, SerialPort::kPorts, com2);
   if (options.debug_exit)

@@ -54,5 +54,68 @@ TEST_F(MachineTest, DebugConsoleAnswersOnBothPorts) {
   EXPECT_EQ(sent, "xy");
 }
 
+// What a small guest does: 8259 remapped to 0x20, PIT at 100 Hz, nothing said to the APICs.
+TEST_F(MachineTest, TimerReachesTheBootProcessorThroughThe8259) {
+  Machine machine(ram, {});
+  machine.connect(cpus);
+  const std::pair<std::uint16_t, unsigned> writes[] = {
+      {0x20, 0x11}, {0xa0, 0x11}, {0x21, 0x20}, {0xa1, 0x28}, {0x21, 4},    {0xa1, 2},   {0x21, 1},
+      {0xa1, 1},    {0x21, 0xfe}, {0xa1, 0xff}, {0x43, 0x34}, {0x40, 0x9c}, {0x40, 0x2e}};
+  for (const auto& [port, value] : writes)
+    machine.port_write(kBoot, port, 1, value);
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_FALSE(cpus.pins[0]);
+    cpus.time = machine.next_event();
+    machine.run_events(cpus.time);
+    ASSERT_TRUE(cpus.pins[0]);
+    EXPECT_EQ(machine.acknowledge_interrupt(kBoot), 0x20);
+    machine.port_write(kBoot, 0x20, 1, 0x20);
+  }
+  EXPECT_NEAR(static_cast<double>(cpus.time.ns), 3e7, 1e5);
+}
+
+TEST_F(MachineTest, TimerReachesTheIoApicOnPin2) {
+  Machine machine(ram, {});
+  machine.connect(cpus);
+  machine.mmio_write(kBoot, {0xfee000f0}, 4, 0x1ff);
+  machine.mmio_write(kBoot, {0xfec00000}, 4, 0x14);
+  machine.mmio_write(kBoot, {0xfec00010}, 4, 0x30);
+  machine.port_write(kBoot, 0x43, 1, 0x34);
+  machine.port_write(kBoot, 0x40, 2, 0);
+  machine.port_write(kBoot, 0x40, 1, 0x10);
+  cpus.time = machine.next_event();
+  machine.run_events(cpus.time);
+  EXPECT_EQ(machine.acknowledge_interrupt(kBoot), 0x30);
+}
+
+TEST_F(MachineTest, ApicIsReachedByMmioMsrAndCr8) {
+  MachineOptions options;
+  options.vcpus = 2;
+  Machine machine(ram, options);
+  machine.connect(cpus);
+  const VcpuId other{1};
+  std::uint64_t value = 0;
+  EXPECT_TRUE(machine.is_mmio({0xfee00020}));
+  EXPECT_FALSE(machine.is_mmio({0xfed00000}));
+  EXPECT_FALSE(machine.mmio_read(other, {0xfed00000}, 4, value));
+  ASSERT_TRUE(machine.mmio_read(other, {0xfee00020}, 4, value));
+  EXPECT_EQ(value, 0x01000000u);
+  machine.mmio_read(other, {0xfee00023}, 1, value);
+  EXPECT_EQ(value, 1u);
+  machine.set_task_priority(other, 5);
+  EXPECT_EQ(machine.task_priority(other), 5);
+  machine.mmio_read(other, {0xfee00080}, 4, value);
+  EXPECT_EQ(value, 0x50u);
+  EXPECT_FALSE(machine.apic_msr_read(other, 0x802, value));
+  ASSERT_TRUE(machine.apic_msr_read(other, 0x1b, value));
+  EXPECT_EQ(value, 0xfee00800u);
+  EXPECT_TRUE(machine.apic_msr_write(other, 0x1b, 0xfee00c00));
+  ASSERT_TRUE(machine.apic_msr_read(other, 0x802, value));
+  EXPECT_EQ(value, 1u);
+  EXPECT_FALSE(machine.apic_msr_read(other, 0x900, value));
+  EXPECT_FALSE(machine.mmio_read(other, {0xfee00020}, 4, value));  // gone in x2APIC mode
+  EXPECT_TRUE(machine.mmio_read(kBoot, {0xfee00020}, 4, value));
+}
+
 }  // namespace
 }  // namespace ringside::machine
