@@ -14,6 +14,7 @@
 #include "engine/soft/flags.h"
 #include "engine/soft/fpu.h"
 #include "engine/soft/insn.h"
+#include "engine/soft/msr.h"
 #include "engine/soft/tlb.h"
 #include "hypervisor/exit.h"
 #include "x86/bits.h"
@@ -46,7 +47,7 @@ class Cpu {
   // gpr[0..15] by x86::Gpr; gpr[kNoRegister] is always 0; gpr[kRip] is RIP.
   std::array<std::uint64_t, 18> gpr{};
   Flags flags;
-  // [0..5] by x86::SegmentName. Change through load_segment_state() so that derived state follows.
+  // [0..5] by x86::SegmentName. Whoever changes CS or SS calls update_mode() afterwards.
   std::array<x86::Segment, 6> segment{};
   x86::Segment ldtr, tr;
   x86::TableRegister gdtr, idtr;
@@ -55,7 +56,8 @@ class Cpu {
   std::uint64_t dr6 = x86::dr6::kReset, dr7 = x86::dr7::kReset;
   std::uint64_t star = 0, lstar = 0, cstar = 0, sfmask = 0, kernel_gs_base = 0, tsc_aux = 0;
   std::uint64_t sysenter_cs = 0, sysenter_esp = 0, sysenter_eip = 0, pat = 0;
-  std::uint64_t tsc_offset = 0;  // TSC = virtual nanoseconds + tsc_offset
+  std::uint64_t tsc_offset = 0;  // TSC = virtual nanoseconds + tsc_offset; IA32_TSC_ADJUST
+  Mtrrs mtrrs;
   std::uint32_t pkru = 0;
   Fpu fpu;
   Activity activity = Activity::Running;
@@ -66,8 +68,9 @@ class Cpu {
   std::uint64_t icount = 0;    // instructions retired by this CPU
   std::uint64_t limit = 0;     // the fast loop leaves when icount reaches it; 0: at once
   std::uint64_t insn_rip = 0;  // RIP of the instruction being executed
-  // No interrupt (and for MOV SS no debug trap) is taken before this instruction count: the shadow
-  // of STI, MOV SS and POP SS is icount + 1 when set by the handler.
+  // No interrupt (and for MOV SS no debug trap) is taken at an instruction boundary while icount is
+  // below these. The run loop counts an instruction after its handler, so that a handler shadows
+  // the one instruction after its own with icount + 2: shadow_next().
   std::uint64_t interrupt_shadow_until = 0;
   std::uint64_t debug_shadow_until = 0;
   bool interrupt_pin = false;  // level of INTR, set by the platform
@@ -95,6 +98,14 @@ class Cpu {
   // Leaves the fast loop before the next instruction, to look at interrupts, traps and exits. Every
   // handler that changes IF, TF, the task priority, the activity or such calls it.
   void leave_soon() { limit = 0; }
+  // STI, MOV SS, POP SS: nothing is taken before the next instruction is over. In a row of such
+  // instructions only the first one counts (SDM 3A 6.8.3).
+  void shadow_next(bool debug_too) {
+    if (icount < interrupt_shadow_until) return;
+    interrupt_shadow_until = icount + 2;
+    if (debug_too) debug_shadow_until = icount + 2;
+    leave_soon();
+  }
 
   // ---- Registers -----------------------------------------------------------------------------
   std::uint64_t& rip() { return gpr[kRip]; }
@@ -139,8 +150,8 @@ class Cpu {
   Width stack_width() const { return stack_width_; }
   std::uint64_t stack_mask() const { return stack_mask_; }
 
-  // Recomputes what is derived from segments, CR0, EFER, EFLAGS.VM and .AC: call after changing
-  // any.
+  // Recomputes what is derived from CPL, segments, CR0, CR4, EFER, EFLAGS.VM and .AC: call after
+  // changing any.
   void update_mode();
   // CPL is SS.DPL in protected mode (CS.RPL), 0 in real mode, 3 in virtual-8086 mode. Transfers set
   // it together with CS and SS, then update_mode().
@@ -148,8 +159,10 @@ class Cpu {
 
   x86::CpuState state() const;
   void set_state(const x86::CpuState& state);
-  // Power-on or INIT state (SDM 3A table 9-1); application processors wait for SIPI.
-  void reset();
+  // SDM 3A table 9-1. INIT keeps the FPU, the TSC, the MTRRs and most MSRs. Application processors
+  // then wait for SIPI.
+  enum class ResetKind : std::uint8_t { PowerOn, Init };
+  void reset(ResetKind kind = ResetKind::PowerOn);
   void visit_state(StateVisitor& visitor);
 
   // ---- Memory --------------------------------------------------------------------------------
@@ -165,7 +178,8 @@ class Cpu {
   // `use` is a segment_use value.
   std::uint64_t segmented(std::uint8_t use, std::uint64_t offset, unsigned size,
                           AccessKind kind) const {
-    if (use == segment_use::kFlat) [[likely]] {
+    if (use == segment_use::kFlat || (use == segment_use::kFlatStack && canonical(offset)))
+        [[likely]] {
       return offset;
     }
     return segmented_slow(use, offset, size, kind);
@@ -229,6 +243,15 @@ class Cpu {
     write_slow(linear, &value, sizeof(T), Privilege::Supervisor);
   }
   void check_write_system(std::uint64_t linear, unsigned size);
+  // Stacks of another privilege level, which is about to be entered.
+  template <typename T>
+  void store_as(std::uint64_t linear, T value, Privilege privilege) {
+    write_slow(linear, &value, sizeof(T), privilege);
+  }
+  Privilege privilege_at(unsigned cpl) const {
+    if (cpl == 3) return Privilege::User;
+    return flags.ac() ? Privilege::SupervisorAccessOk : Privilege::Supervisor;
+  }
   // For REP on whole pages: host memory from `linear` to its page's end when all of it may take the
   // fast path for this access, else null. Write access also requires that no decoded code lies
   // there.
@@ -286,7 +309,11 @@ class Cpu {
 
   Tlb& tlb() { return tlb_; }
   void forget_fetch_page();
-  bool canonical(std::uint64_t linear) const;
+  // All bits from the top one that paging translates are alike (SDM 1 3.3.7.1).
+  bool canonical(std::uint64_t linear) const {
+    return static_cast<std::uint64_t>(static_cast<std::int64_t>(linear << canonical_shift_) >>
+                                      canonical_shift_) == linear;
+  }
 
   static constexpr std::uint64_t kWidthMask[] = {0xff, 0xffff, 0xffffffff, ~std::uint64_t{0}};
 
@@ -300,6 +327,7 @@ class Cpu {
   void write_slow(std::uint64_t linear, const void* in, unsigned size, Privilege privilege);
   void read_within_page(std::uint64_t linear, void* out, unsigned size, Privilege privilege);
   void write_within_page(std::uint64_t linear, const void* in, unsigned size, Privilege privilege);
+  void set_core_state(const x86::CpuState& state);  // all but what the platform keeps
   Gpa fetch_gpa_slow(std::uint64_t linear);
   void fill_tlb(std::uint64_t linear, Gpa gpa, AccessKind kind, Privilege privilege);
 
@@ -310,6 +338,7 @@ class Cpu {
   Width code_width_ = Width::Bits16;
   Width stack_width_ = Width::Bits16;
   std::uint64_t stack_mask_ = 0xffff;
+  std::uint8_t canonical_shift_ = 16;  // 7 with CR4.LA57
   Privilege privilege_ = Privilege::Supervisor;
   // The fetch window.
   std::uint64_t fetch_page_ = TlbEntry::kInvalid;

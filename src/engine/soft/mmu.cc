@@ -4,6 +4,7 @@
 #include <bit>
 
 #include "engine/soft/cpu.h"
+#include "engine/soft/cpuid.h"
 #include "engine/soft/system.h"
 #include "x86/paging.h"
 
@@ -54,7 +55,7 @@ Gpa Cpu::translate(std::uint64_t linear, AccessKind kind, Privilege privilege) {
   std::uint32_t code = (write ? kWrite : 0u) | (user ? kUser : 0u);
   if (fetch && (nx_in_force || (cr4 & x86::cr4::SMEP) != 0)) code |= kFetch;
 
-  const x86::PagingState state{cr0, cr3, cr4, efer};
+  const x86::PagingState state{cr0, cr3, cr4, efer, kPhysicalAddressBits};
   RamReader reader(system_);
   const PageWalk walk = x86::walk(state, {linear}, reader);
   switch (walk.outcome) {
