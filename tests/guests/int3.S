@@ -2,7 +2,7 @@
    instruction, one with a prefix (2 bytes) and INT 3 as CD 03. `rounds` counts complete rounds. */
 #include "boot64.inc"
 
-        .globl  main, ap_main, plain, prefixed, long_form, handler, rounds, frames, hits
+        .globl  main, ap_main, again, plain, prefixed, long_form, handler, rounds, frames, hits
 main:
         gate    3, handler
         say     $'r'
@@ -15,6 +15,16 @@ prefixed:
 long_form:
         .byte   0xcd, 0x03
         incq    rounds
+        cmpq    $1000, rounds
+        jne     again
+        cmpq    $plain + 1, frames      /* says `ok` if the frames are as they should be */
+        jne     again
+        cmpq    $prefixed + 2, frames + 8
+        jne     again
+        cmpq    $long_form + 2, frames + 16
+        jne     again
+        say     $'o'
+        say     $'k'
         jmp     again
 
 handler:

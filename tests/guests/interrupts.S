@@ -5,7 +5,7 @@
 
 #define PERIOD 20000
 
-        .globl  main, ap_main, sled, sled_end, handler, handler_end, ticks, rounds, sent
+        .globl  main, ap_main, sled, sled_end, handler, handler_end, ticks, rounds, sent, sent_handler
 main:
         call    mask_pics
         gate    0x40, handler

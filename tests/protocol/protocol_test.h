@@ -1,0 +1,25 @@
+// The fixture of the checklist's rows: raw packets over a real socket to the real program with a
+// real guest. Each test starts its own process, so that nothing leaks from one to another.
+//
+// Names: RowNN_… is row NN of the checklist in docs/testing.md, DefectNN_… an item of its list of
+// known defects. The engine comes from RINGSIDE_ENGINE; where the host cannot run it the test is
+// skipped by name.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include "support/guest_process.h"
+
+namespace ringside::testing {
+
+using Start = GuestOptions::Start;
+
+class Protocol : public ::testing::Test {
+ protected:
+  void SetUp() override;
+};
+
+// One short wait where a test must see that nothing comes.
+inline constexpr std::chrono::milliseconds kQuiet{200};
+
+}  // namespace ringside::testing

@@ -1,0 +1,158 @@
+// Rows 63 and 66 to 69: the program without a debugger, the guest's own debug port, endpoints,
+// endings.
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <random>
+
+#include "protocol/protocol_test.h"
+
+namespace ringside::testing {
+namespace {
+
+TEST_F(Protocol, Row63_TheGuestsInt3WithoutADebugServer) {
+  GuestProcess guest("int3", {.start = Start::WithoutDebug});
+  guest.await_said("ok");  // after a thousand rounds with the right frames
+  EXPECT_TRUE(guest.running());
+}
+
+std::uint16_t guest_port_of(GuestProcess& guest) {
+  const std::string line =
+      guest.process().await_line(ChildProcess::Stream::Error, "guest gdb: listening on ");
+  return static_cast<std::uint16_t>(std::stoul(line.substr(line.rfind(':') + 1)));
+}
+
+TEST_F(Protocol, Row66_TheGuestsDebugPortCarriesBytes) {
+  GuestProcess guest("echo224", {.start = Start::Running, .arguments = {"-g", "0"}});
+  const std::uint16_t port = guest_port_of(guest);
+  guest.await_said("r");
+  for (int i = 0; i < 2; ++i) {  // a second client after the first
+    RawClient client(port);
+    for (const char c : std::string("GuestSide")) {
+      client.send_bytes(std::string(1, c));
+      EXPECT_EQ(client.receive_byte(), static_cast<char>(c ^ 0x20));
+    }
+    client.send_bytes("all at once");
+    for (const char c : std::string("all at once"))
+      EXPECT_EQ(client.receive_byte(), static_cast<char>(c ^ 0x20));
+  }
+  // At the same time the debug server works, and sees what the guest saw.
+  DebugClient debugger = guest.attach();
+  EXPECT_EQ(debugger.read(guest["signature"], 2), little_endian(0x4256, 2));
+}
+
+TEST_F(Protocol, Row66_AGuestWithAStubOfItsOwn) {
+  GuestProcess guest("stub", {.start = Start::WithoutDebug, .arguments = {"-g", "0"}});
+  const std::uint16_t port = guest_port_of(guest);
+  guest.await_said("r");
+  DebugClient client(port);
+  EXPECT_EQ(client.request("?"), "S05");
+  EXPECT_EQ(client.request("g").size(), 328u);
+  EXPECT_EQ(client.request("qSupported"), "");
+  const std::uint64_t before = client.rip();
+  EXPECT_EQ(client.request("s"), "S05");
+  EXPECT_NE(client.rip(), before);
+  EXPECT_EQ(client.read_u64(guest["work"]), 0u);
+  client.resume();
+}
+
+TEST_F(Protocol, Row67_EndpointsOfEveryForm) {
+  const std::string path = ::testing::TempDir() + "ringside-" + std::to_string(::getpid());
+  struct Form {
+    std::string argument, message;
+  };
+  for (const Form& form :
+       {Form{"0", "gdb: listening on 127.0.0.1:"}, Form{"w0", "gdb: listening on 127.0.0.1:"},
+        Form{"127.0.0.1:0", "gdb: listening on 127.0.0.1:"},
+        Form{"w127.0.0.1:0", "gdb: listening on 127.0.0.1:"},
+        Form{"w[::1]:0", "gdb: listening on [::1]:"}, Form{"w::1:0", "gdb: listening on [::1]:"},
+        Form{"unix:" + path, "gdb: listening on unix:" + path}}) {
+    ChildProcess process(
+        {RINGSIDE_PROGRAM, "-e", engine(), "-G", form.argument, GuestImage("counters").path()});
+    const std::string line = process.await_line(ChildProcess::Stream::Error, "gdb: listening on ");
+    EXPECT_EQ(line.substr(0, form.message.size()), form.message) << form.argument;
+    if (form.argument.starts_with("unix:")) {
+      struct stat status;
+      ASSERT_EQ(::stat(path.c_str(), &status), 0);
+      EXPECT_EQ(status.st_mode & 0777, 0600u);
+      DebugClient client(path);
+      parse_stop(client.request("?"));
+    }
+  }
+  ::unlink(path.c_str());
+}
+
+TEST_F(Protocol, Row67_EndpointsThatAreNone) {
+  for (const char* argument : {"", "w", "x", "65536", "127.0.0.1:", "127.0.0.1:x", ":", "[::1",
+                               "[::1]", "999.1.1.1:1", "unix:", "-1"}) {
+    ChildProcess process(
+        {RINGSIDE_PROGRAM, "-e", engine(), "-G", argument, GuestImage("counters").path()});
+    EXPECT_EQ(process.await_exit(), 4) << argument;
+    EXPECT_FALSE(process.text(ChildProcess::Stream::Error).empty()) << argument;
+  }
+}
+
+// Whatever a client sends, the guest goes on and the next client is served.
+TEST_F(Protocol, Row68_RandomBytesHurtNobody) {
+  GuestProcess guest("counters", {.cpus = 2, .start = Start::Running});
+  guest.await_said_numbers(2);
+  std::mt19937 random(20191213);
+  const std::string alphabet = "$#+-}*cskDHgGmMpPTXxzZqQv:;,.=0123456789abcdef\x03";
+  for (int round = 0; round < 60; ++round) {
+    DebugClient client = guest.connect();
+    std::string bytes;
+    for (int i = 0; i < 400; ++i) {
+      bytes += round % 2 == 0 ? static_cast<char>(random()) : alphabet[random() % alphabet.size()];
+      if (round % 3 == 0 && i % 40 == 0)
+        bytes += RawClient::frame(bytes.substr(bytes.size() / 2));
+    }
+    try {
+      client.send_bytes(bytes);
+    } catch (const std::exception&) {
+      // The server may have hung up.
+    }
+    if (round % 4 == 0)
+      client.reset();
+  }
+  ASSERT_TRUE(guest.running());
+  DebugClient client = guest.attach();
+  EXPECT_EQ(client.threads().size(), 2u);
+}
+
+struct Ending {
+  const char* guest;
+  int status;
+};
+
+class Endings : public Protocol, public ::testing::WithParamInterface<Ending> {};
+
+TEST_P(Endings, Row69_TheConnectionClosesAndTheStatusTells) {
+  GuestProcess guest(GetParam().guest, {.arguments = {"--debug-exit"}});
+  DebugClient client = guest.attach();
+  client.resume();
+  guest.await_said("r");
+  guest.process().write_input("x");
+  client.await_close();
+  EXPECT_EQ(guest.process().await_exit(), GetParam().status);
+}
+
+TEST_P(Endings, Row69_TheSameWithoutADebugger) {
+  GuestProcess guest(GetParam().guest,
+                     {.start = Start::WithoutDebug, .arguments = {"--debug-exit"}});
+  guest.await_said("r");
+  guest.process().write_input("x");
+  EXPECT_EQ(guest.process().await_exit(), GetParam().status);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Endings,
+                         ::testing::Values(Ending{"end_reboot", 0}, Ending{"end_power_off", 1},
+                                           Ending{"end_halt", 2}, Ending{"end_triple_fault", 3},
+                                           Ending{"end_debug_exit", 0x2a * 2 + 1}),
+                         [](const auto& ending) { return std::string(ending.param.guest + 4); });
+
+}  // namespace
+}  // namespace ringside::testing
