@@ -239,7 +239,11 @@ void lower_common(const Decoded& decoded, Insn& insn) {
   }
 }
 
-LowerTable::LowerTable() {}
+LowerTable::LowerTable() {
+  register_integer(*this);
+  register_branches(*this);
+  register_strings(*this);
+}
 
 void LowerTable::add(ZydisMnemonic mnemonic, Lower lower) {
   Lower* slot = table_[mnemonic];
