@@ -1,0 +1,355 @@
+// Scheduling: vCPUs take turns of a fixed number of instructions on the caller's thread. Whose turn
+// it is and what is left of it are state; where a slice ends is not, so that a debugger's stops,
+// the poll interval and the host's speed change nothing for the guest.
+#include "engine/soft/soft_vm.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <deque>
+#include <utility>
+
+#include "base/log.h"
+#include "engine/soft/run.h"
+#include "engine/soft/soft_memory.h"
+#include "engine/soft/soft_vcpu.h"
+#include "engine/soft/system.h"
+
+namespace ringside::soft {
+namespace {
+
+namespace exit = hypervisor::exit;
+using hypervisor::VmEnd;
+
+constexpr std::uint64_t kTurn = 5000;    // instructions of one vCPU before the next one's turn
+constexpr std::uint64_t kSlice = 16384;  // of all vCPUs before the main loop looks at its sockets
+
+class SoftVm final : public SoftEngine, public hypervisor::Stoppoints {
+ public:
+  SoftVm(hypervisor::GuestRam& ram, hypervisor::Platform& platform, const x86::CpuState& entry,
+         const Options& options)
+      : system_(ram, platform), memory_(system_) {
+    for (std::uint32_t i = 0; i < options.vcpus; ++i) {
+      vcpus_.push_back(std::make_unique<SoftVcpu>(VcpuId{i}, system_));
+      Cpu& cpu = vcpus_.back()->cpu;
+      cpu.reset();
+      cpu.activity = i == 0 ? Activity::Running : Activity::WaitForSipi;
+      system_.cpus.push_back(&cpu);
+    }
+    vcpus_[0]->is_active = true;
+    vcpus_[0]->cpu.set_state(entry);
+    system_.dead = [this](Cpu& cpu, std::string reason) { die(cpu, std::move(reason)); };
+    system_.end = [this](VmEnd end) { this->end(std::move(end)); };
+  }
+
+  // ---- Vm --------------------------------------------------------------------------------------
+  unsigned vcpu_count() const override { return static_cast<unsigned>(vcpus_.size()); }
+  hypervisor::Vcpu& vcpu(VcpuId id) override { return *vcpus_[id.value]; }
+  hypervisor::Memory& memory() override { return memory_; }
+  hypervisor::Stoppoints* stoppoints() override { return this; }
+  const std::optional<VmEnd>& ended() const override { return ended_; }
+  void stop_instead_of_death(bool on) override { stop_instead_of_death_ = on; }
+
+  void suspend(VcpuId id) override {
+    SoftVcpu& vcpu = *vcpus_[id.value];
+    if (vcpu.is_in_guest) leave(vcpu, exit::Parked{});
+  }
+
+  void resume(VcpuId id) override {
+    SoftVcpu& vcpu = *vcpus_[id.value];
+    if (!vcpu.is_active || vcpu.is_in_guest) return;
+    vcpu.is_in_guest = true;
+    vcpu.cpu.breakpoint_passed = std::exchange(vcpu_left_at_breakpoint(vcpu), std::nullopt);
+    if (vcpu.cpu.activity == Activity::Shutdown) die(vcpu.cpu, "resumed after a triple fault");
+  }
+
+  std::optional<hypervisor::VcpuEvent> take_event() override {
+    if (events_.empty()) return std::nullopt;
+    hypervisor::VcpuEvent event = std::move(events_.front());
+    events_.pop_front();
+    return event;
+  }
+
+  // ---- Engine ----------------------------------------------------------------------------------
+  VirtualTime now() const override { return system_.now(); }
+  InsnCount total_instructions() const override {
+    std::uint64_t total = 0;
+    for (const auto& vcpu : vcpus_)
+      total += vcpu->cpu.icount;
+    return {total};
+  }
+
+  bool run_slice() override {
+    if (ended_) return false;
+    std::uint64_t budget = kSlice;
+    bool ran = false;
+    while (budget > 0 && !ended_ && events_.empty()) {
+      if (system_.platform.next_event() <= now()) system_.platform.run_events(now());
+      SoftVcpu* vcpu = next_runnable();
+      if (vcpu == nullptr) break;
+      ran = true;
+      if (vcpu->cpu.monitor_trap) {
+        step_vcpu(*vcpu);
+        break;
+      }
+      budget -= std::min(budget, run_vcpu(*vcpu, budget));
+    }
+    if (!ran) check_halted_for_good();
+    return ran;
+  }
+
+  std::optional<VirtualTime> idle_until() const override {
+    if (ended_) return std::nullopt;
+    bool any_in_guest = false;
+    for (const auto& vcpu : vcpus_) {
+      if (!vcpu->is_in_guest) continue;
+      any_in_guest = true;
+      if (can_wake(vcpu->cpu)) return std::nullopt;
+    }
+    if (!any_in_guest) return std::nullopt;
+    return system_.platform.next_event();
+  }
+
+  void advance_to(VirtualTime time) override {
+    if (time.ns <= system_.time_base) return;
+    system_.time_base = time.ns;
+    if (system_.platform.next_event() <= time) system_.platform.run_events(time);
+  }
+
+  void visit_state(StateVisitor& visitor) override {
+    visitor.fields(system_.time_base, turn_, turn_left_, system_.a20);
+    for (const auto& vcpu : vcpus_) {
+      visitor.field(vcpu->is_active);
+      vcpu->cpu.visit_state(visitor);
+    }
+    for (const hypervisor::RamSlot& slot : system_.ram.slots()) {
+      visitor.bytes(std::as_writable_bytes(std::span(slot.host, slot.size)));
+    }
+    if (visitor.loading()) {
+      system_.code.clear();
+      for (Cpu* cpu : system_.cpus)
+        cpu->flush_tlb();
+    }
+  }
+
+  // ---- CpuPort ---------------------------------------------------------------------------------
+  void deadline_moved() override { interrupt_running(); }
+  void set_interrupt_pin(VcpuId id, bool level) override {
+    Cpu& cpu = vcpus_[id.value]->cpu;
+    cpu.interrupt_pin = level;
+    if (level) cpu.leave_soon();
+  }
+  void non_maskable_interrupt(VcpuId id) override {
+    Cpu& cpu = vcpus_[id.value]->cpu;
+    cpu.nmi_pending = true;
+    cpu.leave_soon();
+  }
+  void init(VcpuId id) override {
+    Cpu& cpu = vcpus_[id.value]->cpu;
+    if (&cpu == system_.running) {
+      cpu.init_pending = true;
+      cpu.leave_soon();
+    } else {
+      take_init(*vcpus_[id.value]);
+    }
+  }
+  void start_up(VcpuId id, std::uint8_t vector) override {
+    SoftVcpu& vcpu = *vcpus_[id.value];
+    Cpu& cpu = vcpu.cpu;
+    if (cpu.activity != Activity::WaitForSipi) return;  // SDM 3A 8.4.4: ignored otherwise
+    x86::Segment& code = cpu.seg(x86::SegmentName::Cs);
+    code.selector = static_cast<std::uint16_t>(vector << 8);
+    code.base = std::uint64_t{vector} << 12;
+    cpu.rip() = 0;
+    cpu.activity = Activity::Running;
+    cpu.update_mode();
+    cpu.forget_fetch_page();
+    if (vcpu.is_active) return;
+    vcpu.is_active = true;
+    events_.push_back({id, exit::Started{}});
+    interrupt_running();
+  }
+  void retry(VcpuId id) override {
+    Cpu& cpu = vcpus_[id.value]->cpu;
+    if (cpu.activity == Activity::Waiting) cpu.activity = Activity::Running;
+  }
+  void set_a20(bool enabled) override {
+    if (system_.a20 == enabled) return;
+    system_.a20 = enabled;
+    for (Cpu* cpu : system_.cpus) {
+      cpu->flush_tlb();
+      cpu->leave_soon();
+    }
+  }
+  void ram_written(Gpa address, std::uint64_t size) override { system_.ram_written(address, size); }
+  void end(VmEnd end) override {
+    if (!ended_) ended_ = std::move(end);
+    interrupt_running();
+  }
+
+  // ---- Stoppoints ------------------------------------------------------------------------------
+  Result<void> insert_breakpoint(Gva address) override {
+    system_.breakpoints.insert(address.value);
+    forget_fetch_translations();
+    return {};
+  }
+  Result<void> remove_breakpoint(Gva address) override {
+    system_.breakpoints.erase(address.value);
+    forget_fetch_translations();
+    return {};
+  }
+  Result<void> insert_watchpoint(Gva address, std::uint64_t size,
+                                 hypervisor::WatchKind kind) override {
+    if (size == 0 || address.value + size - 1 < address.value) {
+      return fail(ErrorCode::BadRequest, "a watched range is at least one byte and does not wrap");
+    }
+    system_.watches.push_back({address.value, size, kind});
+    forget_fetch_translations();
+    return {};
+  }
+  Result<void> remove_watchpoint(Gva address, std::uint64_t size,
+                                 hypervisor::WatchKind kind) override {
+    auto& watches = system_.watches;
+    const auto found =
+        std::find_if(watches.begin(), watches.end(), [&](const System::Watch& watch) {
+          return watch.address == address.value && watch.size == size && watch.kind == kind;
+        });
+    if (found == watches.end()) return fail(ErrorCode::NotFound, "no such watchpoint");
+    watches.erase(found);
+    forget_fetch_translations();
+    return {};
+  }
+
+ private:
+  std::optional<std::uint64_t>& vcpu_left_at_breakpoint(const SoftVcpu& vcpu) {
+    return left_at_breakpoint_[vcpu.cpu.id().value];
+  }
+
+  void interrupt_running() {
+    if (system_.running != nullptr) system_.running->leave_soon();
+  }
+
+  void forget_fetch_translations() {
+    for (Cpu* cpu : system_.cpus)
+      cpu->flush_tlb();
+  }
+
+  void leave(SoftVcpu& vcpu, hypervisor::Exit why) {
+    if (const auto* hit = std::get_if<exit::HardwareBreakpoint>(&why)) {
+      vcpu_left_at_breakpoint(vcpu) = hit->address.value;
+    }
+    vcpu.is_in_guest = false;
+    events_.push_back({vcpu.cpu.id(), std::move(why)});
+  }
+
+  // The vCPU whose turn it is, skipping those that cannot run now. Null when there is none, and
+  // then nothing changes: how often the main loop asks must not move the turns.
+  SoftVcpu* next_runnable() {
+    const auto runnable = [](const SoftVcpu& vcpu) {
+      return vcpu.is_in_guest && can_wake(vcpu.cpu);
+    };
+    if (turn_left_ > 0 && runnable(*vcpus_[turn_])) return vcpus_[turn_].get();
+    for (std::size_t i = 1; i <= vcpus_.size(); ++i) {
+      const std::size_t next = (turn_ + i) % vcpus_.size();
+      if (!runnable(*vcpus_[next])) continue;
+      turn_ = static_cast<std::uint32_t>(next);
+      turn_left_ = kTurn;
+      return vcpus_[next].get();
+    }
+    return nullptr;
+  }
+
+  void begin(Cpu& cpu) {
+    system_.running = &cpu;
+    system_.slice_start = cpu.icount;
+  }
+
+  // Ends the turn's part that ran and gives the number of instructions.
+  std::uint64_t finish(SoftVcpu& vcpu) {
+    Cpu& cpu = vcpu.cpu;
+    const std::uint64_t done = cpu.icount - system_.slice_start;
+    system_.time_base += done;
+    system_.running = nullptr;
+    turn_left_ -= std::min(turn_left_, done);
+    if (cpu.init_pending) take_init(vcpu);
+    if (cpu.pending_exit) {
+      leave(vcpu, std::move(*cpu.pending_exit));
+      cpu.pending_exit.reset();
+    }
+    return done;
+  }
+
+  std::uint64_t run_vcpu(SoftVcpu& vcpu, std::uint64_t budget) {
+    const std::uint64_t until_event = system_.platform.next_event().ns - now().ns;
+    const std::uint64_t count = std::min({budget, turn_left_, until_event});
+    begin(vcpu.cpu);
+    run(vcpu.cpu, vcpu.cpu.icount + count);
+    return std::max<std::uint64_t>(finish(vcpu), 1);
+  }
+
+  void step_vcpu(SoftVcpu& vcpu) {
+    begin(vcpu.cpu);
+    const bool stepped = step(vcpu.cpu);
+    if (stepped && !vcpu.cpu.pending_exit) vcpu.cpu.pending_exit = exit::MonitorTrap{};
+    finish(vcpu);
+  }
+
+  void take_init(SoftVcpu& vcpu) {
+    Cpu& cpu = vcpu.cpu;
+    cpu.init_pending = false;
+    cpu.reset();
+    // After INIT the boot processor starts at the reset vector, the others wait (SDM 3A 8.4.2).
+    cpu.activity = cpu.id().value == 0 ? Activity::Running : Activity::WaitForSipi;
+  }
+
+  void die(Cpu& cpu, std::string reason) {
+    cpu.activity = Activity::Shutdown;
+    cpu.leave_soon();
+    if (stop_instead_of_death_) {
+      SoftVcpu& vcpu = *vcpus_[cpu.id().value];
+      if (&cpu == system_.running) {
+        cpu.pending_exit = exit::Dead{std::move(reason)};
+      } else {
+        leave(vcpu, exit::Dead{std::move(reason)});
+      }
+      return;
+    }
+    end({VmEnd::Kind::TripleFault, 0, std::move(reason)});
+  }
+
+  // Every started vCPU sleeps with interrupts off: nothing can wake the guest again.
+  void check_halted_for_good() {
+    if (stop_instead_of_death_) return;
+    bool any = false;
+    for (const auto& vcpu : vcpus_) {
+      if (!vcpu->is_active || vcpu->cpu.activity == Activity::WaitForSipi) continue;
+      const Cpu& cpu = vcpu->cpu;
+      if (!vcpu->is_in_guest || cpu.activity != Activity::Halted || cpu.flags.interrupts() ||
+          cpu.nmi_pending) {
+        return;
+      }
+      any = true;
+    }
+    if (any) end({VmEnd::Kind::Halt, 0, "every vCPU is halted with interrupts off"});
+  }
+
+  System system_;
+  SoftMemory memory_;
+  std::vector<std::unique_ptr<SoftVcpu>> vcpus_;
+  std::deque<hypervisor::VcpuEvent> events_;
+  std::optional<VmEnd> ended_;
+  std::array<std::optional<std::uint64_t>, kMaxVcpus> left_at_breakpoint_;
+  bool stop_instead_of_death_ = false;
+  std::uint32_t turn_ = 0;
+  std::uint64_t turn_left_ = kTurn;
+};
+
+}  // namespace
+
+std::unique_ptr<SoftEngine> create(hypervisor::GuestRam& ram, hypervisor::Platform& platform,
+                                   const x86::CpuState& entry, const Options& options) {
+  return std::make_unique<SoftVm>(ram, platform, entry, options);
+}
+
+}  // namespace ringside::soft
