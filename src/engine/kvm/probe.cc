@@ -1,0 +1,234 @@
+#include "engine/kvm/probe.h"
+
+#include <fmt/format.h>
+#include <sys/mman.h>
+
+#include <chrono>
+#include <cstring>
+#include <optional>
+
+#include "engine/kvm/api.h"
+
+namespace ringside::kvm {
+namespace {
+
+constexpr std::uint64_t kMemory = 2u << 20, kCode = 0x8000, kData = 0x9000;
+constexpr std::uint64_t kPml4 = 0x1000, kPdpt = 0x2000, kPd = 0x3000;
+constexpr std::uint64_t kLoops = 20000;
+
+// A guest of one vCPU in 64-bit mode, ring 0, with 2 MiB mapped one to one.
+class TinyGuest {
+ public:
+  static Result<TinyGuest> create(const Fd& kvm) {
+    void* memory =
+        ::mmap(nullptr, kMemory, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) return fail(Error::from_errno("cannot map memory", errno));
+    TinyGuest guest(static_cast<std::uint8_t*>(memory));
+    guest.vm_ = TRY(create_vm(kvm));
+    kvm_userspace_memory_region region{};
+    region.memory_size = kMemory;
+    region.userspace_addr = reinterpret_cast<std::uint64_t>(memory);
+    TRY(control(guest.vm_, KVM_SET_USER_MEMORY_REGION, &region, "a memory slot"));
+    guest.vcpu_.emplace(TRY(VcpuFile::create(kvm, guest.vm_, 0)));
+    const std::vector<kvm_cpuid_entry2> cpuid = TRY(supported_cpuid(kvm));
+    TRY(set_cpuid(guest.vcpu_->fd(), cpuid));
+    return guest;
+  }
+  TinyGuest(TinyGuest&& other) noexcept
+      : memory_(std::exchange(other.memory_, nullptr)),
+        vm_(std::move(other.vm_)),
+        vcpu_(std::move(other.vcpu_)) {}
+  TinyGuest& operator=(TinyGuest&&) = delete;
+  ~TinyGuest() {
+    vcpu_.reset();
+    if (memory_ != nullptr) ::munmap(memory_, kMemory);
+  }
+
+  // Puts `code` at kCode and the vCPU there. False when KVM refuses.
+  bool start(std::initializer_list<std::uint8_t> code) {
+    std::memset(memory_, 0, 0x10000);
+    std::memcpy(memory_ + kCode, code.begin(), code.size());
+    write_entry(kPml4, kPdpt | 3);
+    write_entry(kPdpt, kPd | 3);
+    write_entry(kPd, 0x83);  // one 2 MiB page
+    kvm_sregs sregs{};
+    if (::ioctl(fd(), KVM_GET_SREGS, &sregs) != 0) return false;
+    sregs.cr3 = kPml4;
+    sregs.cr4 = 0x20;
+    sregs.cr0 = 0x80000011;
+    sregs.efer = 0x500;
+    const kvm_segment code_segment = segment(0x08, 11, 1);
+    const kvm_segment data_segment = segment(0x10, 3, 0);
+    sregs.cs = code_segment;
+    sregs.ds = sregs.es = sregs.fs = sregs.gs = sregs.ss = data_segment;
+    if (::ioctl(fd(), KVM_SET_SREGS, &sregs) != 0) return false;
+    kvm_regs regs{};
+    regs.rip = kCode;
+    regs.rsp = 0xf000;
+    regs.rbx = kData;
+    regs.rcx = kLoops;
+    regs.rflags = 2;
+    return ::ioctl(fd(), KVM_SET_REGS, &regs) == 0;
+  }
+
+  bool debug(std::uint32_t control, std::uint64_t address = 0, std::uint64_t dr7 = 0) {
+    kvm_guest_debug request{};
+    request.control = control;
+    request.arch.debugreg[0] = address;
+    request.arch.debugreg[7] = dr7;
+    return ::ioctl(fd(), KVM_SET_GUEST_DEBUG, &request) == 0;
+  }
+
+  // Runs to the next exit; KVM_EXIT_UNKNOWN when KVM_RUN itself fails.
+  std::uint32_t run() {
+    for (int tries = 0; tries < 1000; ++tries) {
+      if (::ioctl(fd(), KVM_RUN, 0) == 0) return vcpu_->run().exit_reason;
+      if (errno != EINTR && errno != EAGAIN) break;
+    }
+    return KVM_EXIT_UNKNOWN;
+  }
+  const kvm_run& page() const { return vcpu_->run(); }
+  std::uint64_t rip() {
+    kvm_regs regs{};
+    ::ioctl(fd(), KVM_GET_REGS, &regs);
+    return regs.rip;
+  }
+
+ private:
+  explicit TinyGuest(std::uint8_t* memory) : memory_(memory) {}
+  int fd() const { return vcpu_->fd().get(); }
+  void write_entry(std::uint64_t at, std::uint64_t value) {
+    std::memcpy(memory_ + at, &value, sizeof value);
+  }
+  static kvm_segment segment(std::uint16_t selector, std::uint8_t type, std::uint8_t long_mode) {
+    kvm_segment result{};
+    result.limit = 0xffffffff;
+    result.selector = selector;
+    result.type = type;
+    result.present = 1;
+    result.s = 1;
+    result.l = long_mode;
+    result.db = long_mode == 0;
+    result.g = 1;
+    return result;
+  }
+
+  std::uint8_t* memory_;
+  Fd vm_;
+  std::optional<VcpuFile> vcpu_;
+};
+
+constexpr std::uint32_t kEnable = KVM_GUESTDBG_ENABLE;
+constexpr std::uint64_t kDr7Execute = 0x401, kDr7Write8 = 0x401 | 0x9ull << 16,
+                        kDr7Access8 = 0x401 | 0xbull << 16;
+
+void probe_speed(TinyGuest& guest, Facts& facts) {
+  // dec rcx; jnz -5; hlt
+  if (!guest.start({0x48, 0xff, 0xc9, 0x75, 0xfb, 0xf4})) return;
+  guest.debug(0);
+  const auto begin = std::chrono::steady_clock::now();
+  const std::uint32_t why = guest.run();
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+  if (why != KVM_EXIT_HLT) {
+    facts.reason =
+        fmt::format("a tiny guest ended with KVM exit reason {} instead of running", why);
+    return;
+  }
+  facts.usable = true;
+  facts.ring0_mips = 2.0 * static_cast<double>(kLoops) / took.count() / 1e6;
+  // An interpreter in the kernel manages 1 to 2 MIPS; hardware hundreds, start-up included.
+  facts.hardware_ring0 = facts.ring0_mips > 10;
+}
+
+void probe_int3(TinyGuest& guest, Facts& facts) {
+  if (!guest.start({0x90, 0xcc, 0x90, 0xf4})) return;
+  if (!guest.debug(kEnable | KVM_GUESTDBG_USE_SW_BP)) return;
+  const std::uint32_t why = guest.run();
+  const bool on_int3 = guest.rip() == kCode + 1;
+  facts.int3_exit = why == KVM_EXIT_DEBUG && guest.page().debug.arch.exception == 3 && on_int3;
+  facts.int3_as_error = why == KVM_EXIT_INTERNAL_ERROR && on_int3;
+}
+
+bool debug_exit(TinyGuest& guest, std::uint32_t control, std::uint64_t address, std::uint64_t dr7,
+                std::uint64_t expected_rip) {
+  // mov [rbx], eax; mov eax, [rbx]; nop; hlt
+  if (!guest.start({0x89, 0x03, 0x8b, 0x03, 0x90, 0xf4})) return false;
+  if (!guest.debug(kEnable | control, address, dr7)) return false;
+  return guest.run() == KVM_EXIT_DEBUG && guest.page().debug.arch.exception == 1 &&
+         guest.rip() == expected_rip;
+}
+
+bool has(const Fd& kvm, long capability) {
+  return ::ioctl(kvm.get(), KVM_CHECK_EXTENSION, capability) > 0;
+}
+
+void ask_capabilities(const Fd& kvm, Facts& facts) {
+  const int debug2 = ::ioctl(kvm.get(), KVM_CHECK_EXTENSION, KVM_CAP_SET_GUEST_DEBUG2);
+  facts.block_interrupts = debug2 > 0 && (debug2 & KVM_GUESTDBG_BLOCKIRQ) != 0;
+  facts.sync_registers = has(kvm, KVM_CAP_SYNC_REGS);
+  facts.immediate_exit = has(kvm, KVM_CAP_IMMEDIATE_EXIT);
+  facts.interrupt_controllers = has(kvm, KVM_CAP_IRQCHIP);
+  facts.timer = has(kvm, KVM_CAP_PIT2);
+}
+
+}  // namespace
+
+Facts probe() {
+  Facts facts;
+  auto kvm = open_kvm();
+  if (!kvm) {
+    facts.reason = kvm.error().text();
+    return facts;
+  }
+  ask_capabilities(*kvm, facts);
+  if (!facts.immediate_exit) {
+    facts.reason = "this kernel's KVM is too old: it lacks KVM_CAP_IMMEDIATE_EXIT (Linux 4.13)";
+    return facts;
+  }
+  auto guest = TinyGuest::create(*kvm);
+  if (!guest) {
+    facts.reason = guest.error().text();
+    return facts;
+  }
+  probe_speed(*guest, facts);
+  if (!facts.usable) return facts;
+  probe_int3(*guest, facts);
+  // Each starts a fresh guest: a KVM that ended in an internal error may refuse to go on.
+  const auto fresh = [&](auto test) {
+    auto another = TinyGuest::create(*kvm);
+    return another && test(*another);
+  };
+  facts.step =
+      fresh([](TinyGuest& g) { return debug_exit(g, KVM_GUESTDBG_SINGLESTEP, 0, 0, kCode + 2); });
+  facts.execute_slot = fresh([](TinyGuest& g) {
+    return debug_exit(g, KVM_GUESTDBG_USE_HW_BP, kCode + 4, kDr7Execute, kCode + 4);
+  });
+  facts.write_watch = fresh([](TinyGuest& g) {
+    return debug_exit(g, KVM_GUESTDBG_USE_HW_BP, kData, kDr7Write8, kCode + 2);
+  });
+  facts.access_watch = fresh([](TinyGuest& g) {
+    return debug_exit(g, KVM_GUESTDBG_USE_HW_BP, kData, kDr7Access8, kCode + 2);
+  });
+  return facts;
+}
+
+std::vector<std::string> describe(const Facts& facts) {
+  if (!facts.usable) return {fmt::format("kvm: not usable: {}", facts.reason)};
+  const auto yes = [](bool value) { return value ? "yes" : "no"; };
+  return {
+      fmt::format("kvm: ring 0 {} ({:.0f} MIPS)",
+                  facts.hardware_ring0 ? "runs on hardware" : "is interpreted", facts.ring0_mips),
+      fmt::format("kvm: int3 is intercepted: {}{}", yes(facts.int3_exit),
+                  facts.int3_as_error ? " (reported as an emulation failure)" : ""),
+      fmt::format("kvm: single-step: {}", yes(facts.step)),
+      fmt::format("kvm: execution breakpoint in a debug register: {}", yes(facts.execute_slot)),
+      fmt::format("kvm: write watchpoint: {}, read/write watchpoint: {}", yes(facts.write_watch),
+                  yes(facts.access_watch)),
+      fmt::format("kvm: interrupts can be blocked in a step: {}", yes(facts.block_interrupts)),
+      fmt::format("kvm: registers without a system call: {}", yes(facts.sync_registers)),
+      fmt::format("kvm: in-kernel interrupt controllers: {}, timer: {}",
+                  yes(facts.interrupt_controllers), yes(facts.timer)),
+  };
+}
+
+}  // namespace ringside::kvm
