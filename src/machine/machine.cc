@@ -8,11 +8,15 @@
 #include "machine/cpu_link.h"
 #include "machine/debug_ports.h"
 #include "machine/event_queue.h"
+#include "machine/guest_gdb_port.h"
+#include "machine/i8042.h"
 #include "machine/interrupt_router.h"
 #include "machine/io_apic.h"
 #include "machine/pic.h"
 #include "machine/pit.h"
+#include "machine/rtc.h"
 #include "machine/serial_port.h"
+#include "machine/system_control.h"
 
 namespace ringside::machine {
 namespace {
@@ -40,6 +44,10 @@ struct Machine::Parts {
   PortBus ports;
   MmioBus mmio;
   SerialPort com1, com2;
+  Rtc rtc;
+  SystemControl system{cpus};
+  I8042 keyboard{system, {lines, 1}};
+  GuestGdbPort guest_gdb;
   DebugExit debug_exit{cpus};
   DebugConsole debug_console;
   // The local APIC page of `vcpu` at `address`, or null.
@@ -54,8 +62,10 @@ Machine::Parts::Parts(hypervisor::GuestRam& guest_ram, MachineOptions given)
       apics(options.vcpus, events, cpus),
       com1(0x3f8, {lines, 4}, options.serial[0]),
       com2(0x2f8, {lines, 3}, options.serial[1]),
+      rtc(events, cpus, {lines, 8}, options.start_time, ram.size(), options.vcpus),
+      guest_gdb(cpus, options.guest_gdb_wants_client, options.guest_gdb_out),
       debug_console(options.debugcon),
-      devices{&apics, &pics, &io_apic, &pit, &com1, &com2} {
+      devices{&apics, &pics, &io_apic, &pit, &com1, &com2, &system, &keyboard, &rtc, &guest_gdb} {
   apics.connect(&io_apic);
   apics.connect(&pics);
   mmio.claim(IoApic::kBase, IoApic::kSize, io_apic);
@@ -66,8 +76,13 @@ Machine::Parts::Parts(hypervisor::GuestRam& guest_ram, MachineOptions given)
   ports.claim(Pit::kSpeakerPort, 1, pit);
   ports.claim(0x3f8, SerialPort::kPorts, com1);
   ports.claim(0x2f8, SerialPort::kPorts, com2);
-  if (options.debug_exit)
-    ports.claim(DebugExit::kPort, DebugExit::kPorts, debug_exit);
+  ports.claim(Rtc::kPort, 2, rtc);
+  ports.claim(I8042::kData, 1, keyboard);
+  ports.claim(I8042::kCommand, 1, keyboard);
+  ports.claim(SystemControl::kPortA, 1, system);
+  ports.claim(SystemControl::kResetControl, 1, system);
+  if (options.guest_gdb) ports.claim(GuestGdbPort::kPort, 4, guest_gdb);
+  if (options.debug_exit) ports.claim(DebugExit::kPort, DebugExit::kPorts, debug_exit);
   if (options.debugcon) {
     ports.claim(DebugConsole::kPort, 1, debug_console);
     ports.claim(DebugConsole::kBochsPort, 1, debug_console);
@@ -116,8 +131,15 @@ void Machine::input(const SerialInput& input) {
   (input.port == 0 ? parts_->com1 : parts_->com2).receive(input.bytes);
 }
 
-void Machine::input(const GuestGdbInput&) {}
-void Machine::input(const GuestGdbConnection&) {}
+void Machine::input(const GuestGdbInput& input) {
+  Lock lock(parts_->lock);
+  parts_->guest_gdb.receive(input.bytes);
+}
+
+void Machine::input(const GuestGdbConnection& input) {
+  Lock lock(parts_->lock);
+  parts_->guest_gdb.set_connected(input.connected);
+}
 
 hypervisor::Access Machine::port_read(VcpuId vcpu, std::uint16_t port, unsigned width,
                                       std::uint32_t& value) {
@@ -137,14 +159,12 @@ bool Machine::mmio_read(VcpuId vcpu, Gpa address, unsigned width, std::uint64_t&
     // Registers are 32 bits wide, one in each 16 bytes.
     const unsigned offset = address.value & 0xfff;
     value = 0;
-    if ((offset & 0xc) == 0)
-      value = apic->read_mmio(offset >> 4) >> (8 * (offset & 3));
+    if ((offset & 0xc) == 0) value = apic->read_mmio(offset >> 4) >> (8 * (offset & 3));
     value &= all_ones(width);
     return true;
   }
   const MmioBus::Range* range = parts_->mmio.find(address);
-  if (range == nullptr)
-    return false;
+  if (range == nullptr) return false;
   value = range->device->read_mmio({vcpu, address.value - range->base.value, width});
   value &= all_ones(width);
   return true;
@@ -161,8 +181,7 @@ bool Machine::mmio_write(VcpuId vcpu, Gpa address, unsigned width, std::uint64_t
     return true;
   }
   const MmioBus::Range* range = parts_->mmio.find(address);
-  if (range == nullptr)
-    return false;
+  if (range == nullptr) return false;
   range->device->write_mmio({vcpu, address.value - range->base.value, width},
                             value & all_ones(width));
   return true;
@@ -171,8 +190,7 @@ bool Machine::mmio_write(VcpuId vcpu, Gpa address, unsigned width, std::uint64_t
 bool Machine::is_mmio(Gpa address) const {
   Lock lock(parts_->lock);
   for (std::uint32_t i = 0; i < parts_->apics.count(); ++i) {
-    if (parts_->apic_page({i}, address) != nullptr)
-      return true;
+    if (parts_->apic_page({i}, address) != nullptr) return true;
   }
   return parts_->mmio.find(address) != nullptr;
 }
@@ -204,22 +222,19 @@ bool Machine::apic_msr_read(VcpuId vcpu, std::uint32_t msr, std::uint64_t& value
     value = apic.tsc_deadline();
     return true;
   }
-  if (msr < kMsrX2apic || msr >= kMsrX2apic + 0x100 || !apic.x2apic())
-    return false;
+  if (msr < kMsrX2apic || msr >= kMsrX2apic + 0x100 || !apic.x2apic()) return false;
   return apic.read_register(msr - kMsrX2apic, value);
 }
 
 bool Machine::apic_msr_write(VcpuId vcpu, std::uint32_t msr, std::uint64_t value) {
   Lock lock(parts_->lock);
   LocalApic& apic = parts_->apics.apic(vcpu);
-  if (msr == kMsrApicBase)
-    return apic.set_base(value);
+  if (msr == kMsrApicBase) return apic.set_base(value);
   if (msr == kMsrTscDeadline) {
     apic.set_tsc_deadline(value);
     return true;
   }
-  if (msr < kMsrX2apic || msr >= kMsrX2apic + 0x100 || !apic.x2apic())
-    return false;
+  if (msr < kMsrX2apic || msr >= kMsrX2apic + 0x100 || !apic.x2apic()) return false;
   return apic.write_register(msr - kMsrX2apic, value);
 }
 

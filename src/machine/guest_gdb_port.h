@@ -1,0 +1,43 @@
+// Port 0x224: bytes between a debug stub inside the guest and a debugger outside (option -g). Its
+// registers are bhyve's: 2 bytes read the signature, 4 bytes read a byte or -1, 4 bytes write one.
+// A data access waits for a client, and waits again after each disconnect. Owned by Machine.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <span>
+
+#include "machine/bus.h"
+#include "machine/device.h"
+
+namespace ringside::machine {
+
+class GuestGdbPort final : public Device, public WidePorts {
+ public:
+  static constexpr std::uint16_t kPort = 0x224, kSignature = 0x4256;
+  using Sink = std::function<void(std::span<const std::byte>)>;
+
+  GuestGdbPort(hypervisor::CpuPort& cpus, std::function<void()> wants_client, Sink sink)
+      : cpus_(cpus), wants_client_(std::move(wants_client)), sink_(std::move(sink)) {}
+
+  void receive(std::span<const std::byte> bytes);
+  void set_connected(bool connected);
+
+  void reset() override;
+  void visit_state(StateVisitor& visitor) override;
+  Access read_port(const PortAccess& access, std::uint32_t& value) override;
+  Access write_port(const PortAccess& access, std::uint32_t value) override;
+
+ private:
+  Access wait(VcpuId vcpu);
+
+  hypervisor::CpuPort& cpus_;
+  std::function<void()> wants_client_;
+  Sink sink_;
+  std::deque<std::uint8_t> received_;
+  std::uint64_t waiting_ = 0;  // one bit per vCPU
+  std::uint8_t connected_ = 0;
+};
+
+}  // namespace ringside::machine
