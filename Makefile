@@ -1,0 +1,56 @@
+# Thin: CMake presets do the work. `make` builds build/ringside; CONTRIBUTING.md has the rest.
+
+PREFIX ?= /usr/local
+JOBS ?= $(shell nproc)
+FUZZ_SECONDS ?= 60
+# Sanitizers make everything slower; tests then wait longer before they give up.
+SLOW = RINGSIDE_TEST_PATIENCE=10
+
+build = cmake --preset $(1) >/dev/null && cmake --build --preset $(1) -- --quiet
+run_tests = ctest --test-dir $(1) -j$(JOBS) --output-on-failure
+
+.PHONY: all release dev demo demo-linux test test-guests test-kvm bench fuzz asan tsan install format \
+  tidy clean
+all release:
+	$(call build,release)
+dev:
+	$(call build,dev)
+
+demo: release
+	sh scripts/show-demo
+demo-linux: release
+	sh scripts/demo-linux
+
+test: dev
+	$(call run_tests,build) -LE 'guests|kvm-guest'
+test-guests: dev
+	sh scripts/test-guests
+test-kvm: dev
+	sh scripts/test-kvm
+
+bench:
+	sh scripts/setup build test bench
+	$(call build,bench)
+	build/ringside_bench
+
+fuzz:
+	sh scripts/setup build fuzz
+	$(call build,fuzz)
+	sh scripts/run-fuzzers build-fuzz $(FUZZ_SECONDS)
+asan:
+	$(call build,asan)
+	$(SLOW) $(call run_tests,build-asan) -LE 'guests|kvm-guest'
+tsan:
+	$(call build,tsan)
+	$(SLOW) $(call run_tests,build-tsan) -LE 'guests|kvm-guest'
+
+install: release
+	cmake --install build --prefix $(PREFIX)
+
+format:
+	git ls-files '*.cc' '*.h' '*.c' | xargs clang-format-14 -i
+tidy: dev
+	git ls-files 'src/*.cc' | xargs -P$(JOBS) -n4 clang-tidy-14 -quiet -p build
+
+clean:
+	rm -rf build build-asan build-tsan build-fuzz
