@@ -9,9 +9,7 @@ using Kind = Command::Kind;
 
 RunControl::RunControl(unsigned vcpu_count) : vcpus_(vcpu_count) {}
 
-std::vector<Command> RunControl::take_commands() {
-  return std::exchange(commands_, {});
-}
+std::vector<Command> RunControl::take_commands() { return std::exchange(commands_, {}); }
 
 const StopEvent* RunControl::event_of(VcpuId id) const {
   const std::optional<StopEvent>& pending = vcpus_[id.value].pending;
@@ -28,7 +26,6 @@ bool RunControl::may_run(std::uint32_t index) const {
 }
 
 // --- In and out of the guest
-// -----------------------------------------------------------------------
 
 void RunControl::launch(std::uint32_t index) {
   Vcpu& vcpu = vcpus_[index];
@@ -41,11 +38,9 @@ void RunControl::launch(std::uint32_t index) {
                     vcpu.action.kind == Action::Kind::StepRange;
   // Switched only here, while the vCPU is certainly out of the guest; a trap left on over a stop
   // saves a client that steps and steps two switches each time.
-  if (trap != vcpu.trap)
-    emit(trap ? Kind::TrapOn : Kind::TrapOff, index);
+  if (trap != vcpu.trap) emit(trap ? Kind::TrapOn : Kind::TrapOff, index);
   vcpu.trap = trap;
-  if (passes)
-    emit(Kind::Lift, index);
+  if (passes) emit(Kind::Lift, index);
   vcpu.lifted = passes;
   vcpu.in_guest = true;
   emit(Kind::Resume, index);
@@ -55,12 +50,10 @@ void RunControl::launch_all() {
   phase_ = Phase::Running;
   passing_.reset();
   for (std::uint32_t i = 0; i < vcpus_.size() && !passing_; ++i) {
-    if (may_run(i) && vcpus_[i].action.pass_breakpoint)
-      passing_ = i;
+    if (may_run(i) && vcpus_[i].action.pass_breakpoint) passing_ = i;
   }
   for (std::uint32_t i = 0; i < vcpus_.size(); ++i) {
-    if (may_run(i) && !vcpus_[i].in_guest)
-      launch(i);
+    if (may_run(i) && !vcpus_[i].in_guest) launch(i);
   }
 }
 
@@ -68,26 +61,22 @@ void RunControl::arrive(std::uint32_t index) {
   Vcpu& vcpu = vcpus_[index];
   vcpu.in_guest = false;
   vcpu.suspending = false;
-  if (std::exchange(vcpu.lifted, false))
-    emit(Kind::Restore, index);
+  if (std::exchange(vcpu.lifted, false)) emit(Kind::Restore, index);
 }
 
 void RunControl::stop_all() {
   phase_ = Phase::Stopping;
   for (std::uint32_t i = 0; i < vcpus_.size(); ++i) {
     Vcpu& vcpu = vcpus_[i];
-    if (vcpu.in_guest && !std::exchange(vcpu.suspending, true))
-      emit(Kind::Suspend, i);
+    if (vcpu.in_guest && !std::exchange(vcpu.suspending, true)) emit(Kind::Suspend, i);
   }
   settle();
 }
 
 void RunControl::settle() {
-  if (phase_ != Phase::Stopping)
-    return;
+  if (phase_ != Phase::Stopping) return;
   for (const Vcpu& vcpu : vcpus_) {
-    if (vcpu.in_guest)
-      return;
+    if (vcpu.in_guest) return;
   }
   if (leaving_) {
     undo();
@@ -100,7 +89,6 @@ void RunControl::settle() {
 }
 
 // --- Whose event is told
-// ---------------------------------------------------------------------------
 
 // Makes stopped_vcpu_ a vCPU whose event is still true, if there is one among those that the client
 // let run. Events of vCPUs that it holds stay pending, and so do stale ones until their vCPU runs
@@ -109,12 +97,10 @@ void RunControl::elect() {
   const auto tells = [&](const Vcpu& vcpu) {
     return vcpu.pending && !vcpu.stale && vcpu.action.kind != Action::Kind::Hold;
   };
-  if (stopped_vcpu_ && tells(vcpus_[stopped_vcpu_->value]))
-    return;
+  if (stopped_vcpu_ && tells(vcpus_[stopped_vcpu_->value])) return;
   stopped_vcpu_.reset();
   for (std::uint32_t i = 0; i < vcpus_.size() && !stopped_vcpu_; ++i) {
-    if (tells(vcpus_[i]))
-      stopped_vcpu_ = VcpuId{i};
+    if (tells(vcpus_[i])) stopped_vcpu_ = VcpuId{i};
   }
 }
 
@@ -135,8 +121,7 @@ void RunControl::conclude() {
 
 void RunControl::mark(const StopEvent& key, bool stale) {
   for (Vcpu& vcpu : vcpus_) {
-    if (vcpu.pending == key)
-      vcpu.stale = stale;
+    if (vcpu.pending == key) vcpu.stale = stale;
   }
 }
 
@@ -144,19 +129,16 @@ void RunControl::moved(VcpuId id) {
   Vcpu& vcpu = vcpus_[id.value];
   vcpu.action.pass_breakpoint = false;
   // What has been reported stays the answer to "why did you stop".
-  if (phase_ == Phase::Stopped && stopped_vcpu_ == id)
-    return;
+  if (phase_ == Phase::Stopped && stopped_vcpu_ == id) return;
   if (vcpu.pending && (vcpu.pending->cause == StopCause::Breakpoint ||
                        vcpu.pending->cause == StopCause::HardwareBreakpoint)) {
     vcpu.pending.reset();
     vcpu.stale = false;
-    if (stopped_vcpu_ == id)
-      stopped_vcpu_.reset();
+    if (stopped_vcpu_ == id) stopped_vcpu_.reset();
   }
 }
 
 // --- What vCPUs do
-// ---------------------------------------------------------------------------------
 
 void RunControl::started(VcpuId id) {
   arrive(id.value);
@@ -220,8 +202,7 @@ void RunControl::exited(VcpuId id, const StopEvent& event) {
   arrive(id.value);
   vcpu.pending = event;
   vcpu.stale = false;
-  if (!stopped_vcpu_)
-    stopped_vcpu_ = id;
+  if (!stopped_vcpu_) stopped_vcpu_ = id;
   if (phase_ == Phase::Running) {
     stop_all();
   } else {
@@ -230,17 +211,14 @@ void RunControl::exited(VcpuId id, const StopEvent& event) {
 }
 
 // --- What the client does
-// --------------------------------------------------------------------------
 
 void RunControl::attach() {
   attached_ = true;
-  if (phase_ == Phase::Running)
-    stop_all();
+  if (phase_ == Phase::Running) stop_all();
 }
 
 bool RunControl::resume(const ResumePlan& plan) {
-  if (phase_ != Phase::Stopped || !attached_)
-    return false;
+  if (phase_ != Phase::Stopped || !attached_) return false;
   if (stopped_vcpu_) {
     vcpus_[stopped_vcpu_->value].pending.reset();
     vcpus_[stopped_vcpu_->value].stale = false;
@@ -258,16 +236,13 @@ bool RunControl::resume(const ResumePlan& plan) {
 }
 
 void RunControl::interrupt() {
-  if (!attached_ || !report_due_)
-    return;
+  if (!attached_ || !report_due_) return;
   interrupted_ = true;
-  if (phase_ == Phase::Running)
-    stop_all();
+  if (phase_ == Phase::Running) stop_all();
 }
 
 void RunControl::detach() {
-  if (!attached_)
-    return;
+  if (!attached_) return;
   attached_ = false;
   leaving_ = true;
   report_due_ = interrupted_ = pausing_ = false;
@@ -288,8 +263,7 @@ void RunControl::undo() {
   leaving_ = false;
   passing_.reset();
   for (std::uint32_t i = 0; i < vcpus_.size(); ++i) {
-    if (std::exchange(vcpus_[i].trap, false))
-      emit(Kind::TrapOff, i);
+    if (std::exchange(vcpus_[i].trap, false)) emit(Kind::TrapOff, i);
     vcpus_[i].action = {Action::Kind::Run, {}, {}, false};
   }
   others_ = {Action::Kind::Run, {}, {}, false};
@@ -302,15 +276,13 @@ void RunControl::undo() {
 }
 
 void RunControl::pause() {
-  if (phase_ != Phase::Running)
-    return;
+  if (phase_ != Phase::Running) return;
   pausing_ = true;
   stop_all();
 }
 
 void RunControl::unpause() {
-  if (phase_ != Phase::Paused)
-    return;
+  if (phase_ != Phase::Paused) return;
   pausing_ = false;
   conclude();
 }

@@ -78,7 +78,7 @@ class RunControl {
   // Nothing runs until release() or a client's resume().
   explicit RunControl(unsigned vcpu_count);
 
-  // --- What vCPUs do -----------------------------------------------------------------------------
+  // --- What vCPUs do
   // Came alive, and is out of the guest before its first instruction.
   void started(VcpuId id);
   // Went back to waiting for a start-up IPI; it has no event to come.
@@ -90,7 +90,7 @@ class RunControl {
   // Left the guest with an event.
   void exited(VcpuId id, const StopEvent& event);
 
-  // --- What the client does ----------------------------------------------------------------------
+  // --- What the client does
   void attach();
   // False, and no effect, unless phase() is Stopped.
   bool resume(const ResumePlan& plan);
@@ -110,7 +110,7 @@ class RunControl {
   void pause();
   void unpause();
 
-  // --- What the server asks ----------------------------------------------------------------------
+  // --- What the server asks
   Phase phase() const { return phase_; }
   bool attached() const { return attached_; }
   // The stop that was reported last, or would be: the vCPU, or nothing for an interrupt or attach.

@@ -91,13 +91,11 @@ struct World {
   }
 
   void fail(const std::string& what) {
-    if (error.empty())
-      error = what;
+    if (error.empty()) error = what;
   }
   bool all_out() const {
     for (const Cpu& c : cpus) {
-      if (c.in_guest)
-        return false;
+      if (c.in_guest) return false;
     }
     return true;
   }
@@ -113,74 +111,56 @@ struct World {
     Cpu& cpu = cpus[index];
     switch (command.kind) {
       case Kind::Suspend:
-        if (!cpu.in_guest)
-          fail("suspend of a vCPU that is out");
+        if (!cpu.in_guest) fail("suspend of a vCPU that is out");
         cpu.suspended = true;
         break;
       case Kind::Resume:
-        if (cpu.in_guest)
-          fail("resume of a vCPU that is in the guest");
-        if (!cpu.active)
-          fail("resume of a vCPU that never started");
-        if (client && !report_expected)
-          fail("resume while the client holds the machine");
-        if (client && plan[index].kind == Action::Kind::Hold)
-          fail("resume of a held vCPU");
+        if (cpu.in_guest) fail("resume of a vCPU that is in the guest");
+        if (!cpu.active) fail("resume of a vCPU that never started");
+        if (client && !report_expected) fail("resume while the client holds the machine");
+        if (client && plan[index].kind == Action::Kind::Hold) fail("resume of a held vCPU");
         if (cpu.owed == kBreakpoint && !installed) {  // rightly discarded
           cpu.owed.reset();
           forget_first(index);
         }
-        if (cpu.owed)
-          fail("resume over an event that nobody has heard of");
+        if (cpu.owed) fail("resume over an event that nobody has heard of");
         for (std::uint32_t i = 0; i < cpus.size(); ++i) {
-          if (i == index)
-            continue;
-          if (cpus[i].lifted)
-            fail("another vCPU runs while a breakpoint is lifted");
-          if (cpu.lifted && cpus[i].in_guest)
-            fail("a breakpoint is lifted under a running vCPU");
+          if (i == index) continue;
+          if (cpus[i].lifted) fail("another vCPU runs while a breakpoint is lifted");
+          if (cpu.lifted && cpus[i].in_guest) fail("a breakpoint is lifted under a running vCPU");
         }
         if (client && cpu.trap != (plan[index].kind != Action::Kind::Run || cpu.lifted)) {
           fail("the trap does not follow the plan");
         }
-        if (!client && cpu.trap)
-          fail("a trap outlived its client");
+        if (!client && cpu.trap) fail("a trap outlived its client");
         cpu.in_guest = true;
         cpu.suspended = false;
         break;
       case Kind::TrapOn:
       case Kind::TrapOff:
-        if (cpu.in_guest)
-          fail("trap switched inside the guest");
-        if (cpu.trap == (command.kind == Kind::TrapOn))
-          fail("trap switched twice");
+        if (cpu.in_guest) fail("trap switched inside the guest");
+        if (cpu.trap == (command.kind == Kind::TrapOn)) fail("trap switched twice");
         cpu.trap = command.kind == Kind::TrapOn;
         break;
       case Kind::Lift:
-        if (!all_out())
-          fail("lift while somebody runs");
+        if (!all_out()) fail("lift while somebody runs");
         cpu.lifted = true;
         break;
       case Kind::Restore:
-        if (!cpu.lifted)
-          fail("restore of nothing");
+        if (!cpu.lifted) fail("restore of nothing");
         cpu.lifted = false;
         break;
       case Kind::Report:
         report();
         break;
       case Kind::Paused:
-        if (!all_out())
-          fail("paused while somebody runs");
+        if (!all_out()) fail("paused while somebody runs");
         break;
       case Kind::Undo:
-        if (!all_out())
-          fail("undo while somebody runs");
-        if (!undoing)
-          fail("undo without a reason");
+        if (!all_out()) fail("undo while somebody runs");
+        if (!undoing) fail("undo without a reason");
         for (Cpu& c : cpus) {
-          if (c.trap || c.lifted)
-            fail("undo left a trap or a lifted breakpoint");
+          if (c.trap || c.lifted) fail("undo left a trap or a lifted breakpoint");
           c.owed.reset();
         }
         installed = false;
@@ -190,24 +170,18 @@ struct World {
   }
 
   void report() {
-    if (!client)
-      fail("report to nobody");
-    if (!report_expected)
-      fail("two reports for one resume");
+    if (!client) fail("report to nobody");
+    if (!report_expected) fail("two reports for one resume");
     report_expected = false;
-    if (!all_out())
-      fail("report before everything is out");
+    if (!all_out()) fail("report before everything is out");
     const std::optional<VcpuId> vcpu = control.stopped_vcpu();
     if (!vcpu) {
-      if (!interrupt_asked)
-        fail("a stop without a reason");
+      if (!interrupt_asked) fail("a stop without a reason");
     } else {
       const StopEvent* event = control.event_of(*vcpu);
       std::optional<StopEvent>& owed = cpus[vcpu->value].owed;
-      if (event == nullptr || owed != *event)
-        fail("report of an event that is not owed");
-      if (owed == kBreakpoint && !installed)
-        fail("report of a removed breakpoint");
+      if (event == nullptr || owed != *event) fail("report of an event that is not owed");
+      if (owed == kBreakpoint && !installed) fail("report of a removed breakpoint");
       owed.reset();
       if (first && *first != vcpu->value && cpus[*first].owed &&
           !(cpus[*first].owed == kBreakpoint && !installed)) {
@@ -219,29 +193,24 @@ struct World {
   }
 
   void happened(std::uint32_t index, const StopEvent& event) {
-    if (!client || undoing)
-      return;
+    if (!client || undoing) return;
     cpus[index].owed = event;
-    if (!first)
-      first = index;
+    if (!first) first = index;
   }
 
   void check() {
     const Phase phase = control.phase();
     for (std::uint32_t i = 0; i < cpus.size(); ++i) {
       const Cpu& c = cpus[i];
-      if (c.in_guest != control.in_guest({i}))
-        fail("disagreement on who is in the guest");
+      if (c.in_guest != control.in_guest({i})) fail("disagreement on who is in the guest");
       const bool reported = phase == Phase::Stopped && control.stopped_vcpu() == VcpuId{i};
       const StopEvent* pending = control.event_of({i});
       if (c.owed && (pending == nullptr || *pending != *c.owed) &&
           !(c.owed == kBreakpoint && !installed)) {
         fail("an event is lost");
       }
-      if (pending != nullptr && !c.owed && !reported)
-        fail("an event came from nowhere");
-      if (phase == Phase::Stopping && c.in_guest && !c.suspended)
-        fail("stopping forgot a vCPU");
+      if (pending != nullptr && !c.owed && !reported) fail("an event came from nowhere");
+      if (phase == Phase::Stopping && c.in_guest && !c.suspended) fail("stopping forgot a vCPU");
       if (!client && !undoing && phase == Phase::Running && c.active && !c.in_guest) {
         fail("a vCPU does not run although nobody debugs");
       }
@@ -250,26 +219,21 @@ struct World {
         bool somebody_passes = false;
         for (const Cpu& other : cpus)
           somebody_passes |= other.in_guest && other.lifted;
-        if (!somebody_passes)
-          fail("a vCPU does not run although the plan says so");
+        if (!somebody_passes) fail("a vCPU does not run although the plan says so");
       }
     }
     if (phase != Phase::Running && phase != Phase::Stopping && !all_out()) {
       fail("not everything is out");
     }
-    if (phase == Phase::Stopping && all_out())
-      fail("the stop never completes");
-    if (phase == Phase::Stopped && client && report_expected)
-      fail("a stop without its report");
+    if (phase == Phase::Stopping && all_out()) fail("the stop never completes");
+    if (phase == Phase::Stopped && client && report_expected) fail("a stop without its report");
     if (phase == Phase::Running && client && !report_expected)
       fail("runs behind the client's back");
-    if (undoing && phase != Phase::Stopping)
-      fail("the teardown hangs");
+    if (undoing && phase != Phase::Stopping) fail("the teardown hangs");
   }
 
   void forget_first(std::uint32_t index) {
-    if (first == index)
-      first.reset();
+    if (first == index) first.reset();
   }
 
   void note_started(std::uint32_t index) {
@@ -292,8 +256,7 @@ struct Explorer {
   template <typename Act>
   void go(const World& from, const std::string& parent, unsigned depth, const char* name,
           std::uint32_t index, Act act) {
-    if (!failure.empty())
-      return;
+    if (!failure.empty()) return;
     ++transitions;
     World next = from;
     next.last = std::string(name) + " " + std::to_string(index);
@@ -306,8 +269,7 @@ struct Explorer {
       for (std::string at = parent; !at.empty();) {
         const std::string& entry = came_from[at];
         const std::size_t split = entry.find('\n');
-        if (split == std::string::npos)
-          break;
+        if (split == std::string::npos) break;
         failure += " < " + entry.substr(split + 1);
         at = entry.substr(0, split);
       }
@@ -315,8 +277,7 @@ struct Explorer {
     }
     if (fresh) {
       deepest = std::max(deepest, depth + 1);
-      if (depth + 1 < limit_depth)
-        queue.emplace_back(std::move(next), depth + 1);
+      if (depth + 1 < limit_depth) queue.emplace_back(std::move(next), depth + 1);
     }
   }
 
@@ -351,8 +312,7 @@ struct Explorer {
       n.report_expected = true;
       n.interrupt_asked = false;
       // The client heard of the reported event; resuming acknowledges it.
-      if (!n.control.resume({n.plan, n.plan_others}))
-        n.fail("resume refused");
+      if (!n.control.resume({n.plan, n.plan_others})) n.fail("resume refused");
     });
   }
 
@@ -379,28 +339,24 @@ struct Explorer {
     });
     go(w, key, depth, "interrupt", 0, [](World& n) {
       // Asked while stopped it must have no effect at all.
-      if (n.report_expected)
-        n.interrupt_asked = true;
+      if (n.report_expected) n.interrupt_asked = true;
       n.control.interrupt();
     });
     if (phase == Phase::Stopped) {
       resume(w, key, depth, "c", 0, kRun, kRun);
       for (std::uint32_t i = 0; i < vcpus; ++i) {
-        if (!w.cpus[i].active)
-          continue;
+        if (!w.cpus[i].active) continue;
         resume(w, key, depth, "s", i, kStepOne, kHold);
         resume(w, key, depth, "vCont;s:i;c", i, kStepOne, kRun);
         resume(w, key, depth, "vCont;r:i;c", i, kRange, kRun);
-        if (!w.installed)
-          continue;
+        if (!w.installed) continue;
         resume(w, key, depth, "s over", i, kStepOver, kHold);
         resume(w, key, depth, "vCont;r over;c", i, kRangeOver, kRun);
         resume(w, key, depth, "c over", i, kRunOver, kRun);
       }
     } else {
       World copy = w;
-      if (copy.control.resume({{}, kRun}))
-        failure = "resume accepted while not stopped";
+      if (copy.control.resume({{}, kRun})) failure = "resume accepted while not stopped";
     }
     if (phase == Phase::Running) {
       go(w, key, depth, "pause", 0, [](World& n) { n.control.pause(); });
@@ -418,8 +374,7 @@ struct Explorer {
         }
       });
       for (std::uint32_t i = 0; i < vcpus; ++i) {
-        if (!w.control.event_of({i}))
-          continue;
+        if (!w.control.event_of({i})) continue;
         go(w, key, depth, "move", i, [i](World& n) {
           if (n.cpus[i].owed == kBreakpoint) {
             n.cpus[i].owed.reset();
@@ -439,8 +394,7 @@ struct Explorer {
         n.control.started({i});
       });
     }
-    if (!cpu.in_guest)
-      return;
+    if (!cpu.in_guest) return;
     const auto out = [i](World& n) { n.cpus[i].in_guest = n.cpus[i].suspended = false; };
     if (cpu.suspended) {
       go(w, key, depth, "parked", i, [&](World& n) { out(n), n.control.returned({i}); });
@@ -460,16 +414,14 @@ struct Explorer {
         n.control.exited({i}, kBreakpoint);
       });
     }
-    if (!cpu.trap)
-      return;
+    if (!cpu.trap) return;
     for (const Gva pc : {Gva{0x18}, Gva{0x80}}) {
       go(w, key, depth, pc.value == 0x18 ? "trap inside" : "trap outside", i, [&](World& n) {
         out(n);
         const Action::Kind kind = n.plan[i].kind;
         const bool tells =
             kind == Action::Kind::Step || (kind == Action::Kind::StepRange && pc.value >= 0x20);
-        if (tells)
-          n.happened(i, kStep);
+        if (tells) n.happened(i, kStep);
         n.control.trapped({i}, pc);
       });
     }
@@ -486,21 +438,11 @@ void explore(unsigned vcpus, bool wait, std::size_t depth) {
   EXPECT_GT(explorer.came_from.size(), 500u);
 }
 
-TEST(RunControlEveryInterleaving, TwoVcpus) {
-  explore(2, false, 100);
-}
-TEST(RunControlEveryInterleaving, TwoVcpusWaiting) {
-  explore(2, true, 100);
-}
-TEST(RunControlEveryInterleaving, ThreeVcpus) {
-  explore(3, false, 100);
-}
-TEST(RunControlEveryInterleaving, FourVcpus) {
-  explore(4, false, 100);
-}
-TEST(RunControlEveryInterleaving, ThreeVcpusWaiting) {
-  explore(3, true, 100);
-}
+TEST(RunControlEveryInterleaving, TwoVcpus) { explore(2, false, 100); }
+TEST(RunControlEveryInterleaving, TwoVcpusWaiting) { explore(2, true, 100); }
+TEST(RunControlEveryInterleaving, ThreeVcpus) { explore(3, false, 100); }
+TEST(RunControlEveryInterleaving, FourVcpus) { explore(4, false, 100); }
+TEST(RunControlEveryInterleaving, ThreeVcpusWaiting) { explore(3, true, 100); }
 
 }  // namespace
 }  // namespace ringside::debug

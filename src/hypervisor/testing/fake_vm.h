@@ -248,6 +248,8 @@ class FakeVm : public Vm {
     vcpu(id).active_ = true;
     events_.push_back({id, exit::Started{}});
   }
+  // INIT: back to waiting for a start-up IPI; no event.
+  void sleep(VcpuId id) { vcpu(id).active_ = vcpu(id).in_guest_ = false; }
   // As if it had been active from the start; no event.
   void make_active(VcpuId id) { vcpu(id).active_ = true; }
   void set_halted(VcpuId id, bool halted) { vcpu(id).halted_ = halted; }

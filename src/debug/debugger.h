@@ -1,0 +1,126 @@
+// The meaning of requests: each becomes an answer, by what it does to the target and the session.
+// One overload of serve() per request, in a file per family, named as the parsers in rsp/ are.
+//
+// Owned by the server; one thread. Knows neither bytes nor time: the server calls answer() when
+// when() is fulfilled.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "base/result.h"
+#include "debug/options.h"
+#include "debug/session.h"
+#include "debug/target.h"
+#include "rsp/reply.h"
+#include "rsp/request.h"
+
+namespace ringside::debug {
+
+class Debugger {
+ public:
+  // An answer, or none: the stop report that comes later is it.
+  using Answer = std::optional<std::string>;
+
+  Debugger(Target& target, const ServerOptions& options);
+
+  const Session& session() const { return session_; }
+  bool kill_requested() const { return kill_requested_; }
+  void begin_session();
+  // The one teardown: for the end of a connection, D, k and shutdown.
+  void end_session();
+
+  // What a request has to wait for. The client cannot see that it does.
+  enum class When {
+    Now,
+    Stopped,  // a stop that is under way
+    Out,      // every vCPU out of the guest, for a moment if it runs
+  };
+  When when(const rsp::Request& request) const;
+  Answer answer(const rsp::Request& request);
+
+  // The stop report that has come due; the session's current vCPU follows it.
+  std::string report_stop();
+
+ private:
+  // Registers, memory and breakpoints of a vCPU exist only while it is out of the guest.
+  static When when(const rsp::ReadRegisters&) { return When::Out; }
+  static When when(const rsp::WriteRegisters&) { return When::Out; }
+  static When when(const rsp::ReadRegister&) { return When::Out; }
+  static When when(const rsp::WriteRegister&) { return When::Out; }
+  static When when(const rsp::ReadMemory&) { return When::Out; }
+  static When when(const rsp::WriteMemory&) { return When::Out; }
+  static When when(const rsp::SearchMemory&) { return When::Out; }
+  static When when(const rsp::ChecksumMemory&) { return When::Out; }
+  static When when(const rsp::InsertBreakpoint&) { return When::Out; }
+  static When when(const rsp::RemoveBreakpoint&) { return When::Out; }
+  static When when(const rsp::Monitor&) { return When::Out; }
+  static When when(const rsp::QueryStop&) { return When::Stopped; }
+  static When when(const rsp::Resume&) { return When::Stopped; }
+  static When when(const rsp::ResumeThreads&) { return When::Stopped; }
+  template <typename Request>
+  static When when(const Request&) {
+    return When::Now;
+  }
+
+  Answer serve(const rsp::Unknown&) { return rsp::reply::empty(); }
+  Answer serve(const rsp::Malformed&);
+
+  Answer serve(const rsp::ReadRegisters&);
+  Answer serve(const rsp::WriteRegisters&);
+  Answer serve(const rsp::ReadRegister&);
+  Answer serve(const rsp::WriteRegister&);
+
+  Answer serve(const rsp::ReadMemory&);
+  Answer serve(const rsp::WriteMemory&);
+
+  Answer serve(const rsp::QueryStop&);
+  Answer serve(const rsp::Resume&);
+
+  Answer serve(const rsp::InsertBreakpoint&);
+  Answer serve(const rsp::RemoveBreakpoint&);
+
+  Answer serve(const rsp::SelectThread&);
+  Answer serve(const rsp::IsThreadAlive&);
+  Answer serve(const rsp::CurrentThread&);
+  Answer serve(const rsp::FirstThreads&);
+  Answer serve(const rsp::MoreThreads&);
+  Answer serve(const rsp::ThreadDescription&);
+
+  Answer serve(const rsp::QuerySupported&);
+  Answer serve(const rsp::QueryAttached&);
+  Answer serve(const rsp::Detach&);
+  Answer serve(const rsp::Kill&);
+  Answer serve(const rsp::KillProcess&);
+
+  Answer serve(const rsp::ReadTransfer&);
+
+  // A request that the parser knows and nothing here serves.
+  template <typename Request>
+  Answer serve(const Request&) {
+    return rsp::reply::empty();
+  }
+
+  Answer refuse(const Error& error) const;
+  Answer refuse(ErrorCode code, const char* text) const { return refuse(Error(code, text)); }
+  template <typename T>
+  Answer refuse(const Result<T>& result) const {
+    return refuse(result.error());
+  }
+  Answer kill();
+  Answer resume(ResumePlan plan);
+  std::string stop_reply() const;
+  ShadowedMemory memory();
+  hypervisor::Vcpu& current() { return target_.vm().vcpu(session_.current); }
+
+  std::optional<std::uint64_t> process() const;
+  std::optional<VcpuId> find_thread(const rsp::ThreadId& id) const;
+
+  Target& target_;
+  const ServerOptions& options_;
+  Session session_;
+  bool kill_requested_ = false;
+};
+
+}  // namespace ringside::debug

@@ -1,0 +1,213 @@
+// Registers, memory, threads, session and transfers: requests that are answered on the spot.
+#include "debug/server.h"
+#include "debug/target_description.h"
+#include "debug/testing/fixture.h"
+#include "x86/registers.h"
+
+namespace ringside::debug {
+namespace {
+
+using testing::Bench;
+using testing::ToyGuest;
+
+class Queries : public ::testing::Test {
+ protected:
+  Queries() { bench.attach(); }
+  Bench bench{3};
+  ToyGuest& guest = bench.guest;
+};
+
+TEST_F(Queries, Row14And15_ThreadsAreVcpusPlusOneInWholeBytes) {
+  EXPECT_EQ(bench.ask("qfThreadInfo"), "m01,02,03");
+  EXPECT_EQ(bench.ask("qsThreadInfo"), "l");
+  Bench many(16);
+  many.attach();
+  EXPECT_EQ(many.ask("Hg10"), "OK");
+  EXPECT_EQ(many.ask("qC"), "QC10");
+}
+
+TEST_F(Queries, Row16_ExtraInfoNamesTheVcpu) {
+  EXPECT_EQ(bench.ask("qThreadExtraInfo,2"), "764350552031");  // "vCPU 1"
+  EXPECT_EQ(bench.ask("qThreadExtraInfo,9"), "E16");
+  EXPECT_EQ(bench.ask("qThreadExtraInfo"), "E16");
+}
+
+TEST_F(Queries, Row17_ThreadAlive) {
+  EXPECT_EQ(bench.ask("T1"), "OK");
+  EXPECT_EQ(bench.ask("T03"), "OK");
+  EXPECT_EQ(bench.ask("T4"), "E16");
+}
+
+TEST_F(Queries, Row18_SelectThread) {
+  guest.rax(1) = 0x22;
+  EXPECT_EQ(bench.ask("Hg2"), "OK");
+  EXPECT_EQ(bench.ask("g").substr(0, 16), "2200000000000000");
+  EXPECT_EQ(bench.ask("Hg0"), "OK");
+  EXPECT_EQ(bench.ask("qC"), "QC01");
+  EXPECT_EQ(bench.ask("Hc2"), "OK");
+  EXPECT_EQ(bench.ask("qC"), "QC02");
+  EXPECT_EQ(bench.ask("Hc-1"), "OK");
+  EXPECT_EQ(bench.ask("qC"), "QC01");
+  EXPECT_EQ(bench.ask("Hx1"), "E16");
+  EXPECT_EQ(bench.ask("Hg"), "E16");
+  EXPECT_EQ(bench.ask("Hg7"), "E16");
+}
+
+TEST_F(Queries, Row19_TheSeedsRegistersInTheirOrder) {
+  x86::CpuState& cpu = guest.vm.vcpu({0}).cpu;
+  const x86::Gpr order[] = {x86::Gpr::Rax, x86::Gpr::Rbx, x86::Gpr::Rcx, x86::Gpr::Rdx,
+                            x86::Gpr::Rsi, x86::Gpr::Rdi, x86::Gpr::Rbp, x86::Gpr::Rsp};
+  std::uint64_t value = 0x1122334455667700;
+  for (const x86::Gpr r : order)
+    cpu.reg(r) = value++;
+  cpu.rip = 0xabcdef;
+  cpu.rflags = 0x202;
+  cpu.seg(x86::SegmentName::Cs).selector = 0x10;
+  const std::string g = bench.ask("g");
+  EXPECT_EQ(g.size(), 328u);
+  EXPECT_EQ(g.substr(0, 16), "0077665544332211");
+  EXPECT_EQ(g.substr(7 * 16, 16), "0777665544332211");
+  EXPECT_EQ(g.substr(16 * 16, 16), "efcdab0000000000");
+  EXPECT_EQ(g.substr(17 * 16, 16), "0202000010000000");
+}
+
+TEST_F(Queries, Row20_SingleRegistersByTableNumber) {
+  guest.vm.vcpu({0}).cpu.cr3 = 0x5000;
+  const auto number = static_cast<unsigned>(x86::Register::Cr3);
+  char packet[16];
+  std::snprintf(packet, sizeof packet, "p%x", number);
+  EXPECT_EQ(bench.ask(packet), "0050000000000000");
+  std::snprintf(packet, sizeof packet, "p%x", static_cast<unsigned>(x86::kRegisterCount));
+  EXPECT_EQ(bench.ask(packet), "E16");
+  EXPECT_EQ(bench.ask("p11"), "02000000");
+}
+
+TEST_F(Queries, Row21_RegistersCanBeWritten) {
+  EXPECT_EQ(bench.ask("P0=efbeadde00000000"), "OK");
+  EXPECT_EQ(guest.rax(0), 0xdeadbeefu);
+  EXPECT_EQ(bench.ask("P0=efbeadde"), "E16");
+  EXPECT_EQ(bench.ask("Pfff=00"), "E16");
+  std::string g = bench.ask("g");
+  g.replace(16, 4, "3412");
+  EXPECT_EQ(bench.ask("G" + g), "OK");
+  EXPECT_EQ(guest.vm.vcpu({0}).cpu.reg(x86::Gpr::Rbx), 0x1234u);
+  EXPECT_EQ(bench.ask("G" + g.substr(2)), "E16");
+}
+
+TEST_F(Queries, ReadingTheDescriptionMakesGTheWholeTable) {
+  EXPECT_EQ(bench.ask("g").size(), 328u);
+  bench.ask("qXfer:features:read:target.xml:0,100");
+  std::size_t bytes = 0;
+  for (const x86::RegisterInfo& info : x86::kRegisters)
+    bytes += info.size();
+  const std::string g = bench.ask("g");
+  EXPECT_EQ(g.size(), 2 * bytes);
+  EXPECT_EQ(bench.ask("G" + g), "OK");
+  // It is a thing of the session.
+  bench.client.disconnect();
+  bench.client.connect();
+  EXPECT_EQ(bench.ask("g").size(), 328u);
+}
+
+TEST_F(Queries, Row26_ReadsGiveTheReadablePrefix) {
+  EXPECT_EQ(bench.ask("mfffe,4").size(), 4u);
+  EXPECT_EQ(bench.ask("m10000,4"), "E0e");
+  EXPECT_EQ(bench.ask("m1000"), "E16");
+  EXPECT_EQ(bench.ask("m,4"), "E16");
+}
+
+TEST_F(Queries, Row27_Writes) {
+  EXPECT_EQ(bench.ask("M2000,3:010203"), "OK");
+  EXPECT_EQ(bench.ask("m2000,4"), "01020300");
+  EXPECT_EQ(bench.ask("M2000,4:010203"), "E16");
+  EXPECT_EQ(bench.ask("M2000,2:zz11"), "E16");
+  EXPECT_EQ(bench.ask("M10000,1:00"), "E0e");
+  // A range that leaves memory changes nothing.
+  EXPECT_EQ(bench.ask("Mfffe,4:01020304"), "E0e");
+  EXPECT_EQ(bench.ask("mfffe,2"), "0000");
+}
+
+TEST_F(Queries, Row28And29_DevicesSeeAlignedAccesses) {
+  guest.vm.memory().add_device(Gpa{0xfe000000}, 0x100);
+  EXPECT_EQ(bench.ask("Mfe000000,4:78563412"), "OK");
+  EXPECT_EQ(bench.ask("mfe000001,7").size(), 14u);
+  std::string widths;
+  for (const auto& access : guest.vm.memory().mmio_log)
+    widths.append(access.write ? "w" : "r").append(std::to_string(access.width));
+  EXPECT_EQ(widths, "w4r1r2r4");
+}
+
+TEST_F(Queries, Defect15_ThreeBytesAtADevice) {
+  guest.vm.memory().add_device(Gpa{0xfe000000}, 0x100);
+  EXPECT_EQ(bench.ask("Mfe000000,3:010203"), "OK");
+  EXPECT_EQ(bench.ask("mfe000000,3"), "010203");
+}
+
+TEST_F(Queries, Row31_ReadingNothingIsAnEmptyReply) {
+  bench.client.send("m0,0");
+  EXPECT_EQ(bench.client.take_raw(), "+$#00");
+}
+
+TEST_F(Queries, Defect10_AHugeReadIsBounded) {
+  EXPECT_LE(bench.ask("m0,ffffffffffffffff").size(), rsp::kPacketSize);
+}
+
+TEST_F(Queries, Row43_WhatIsSupported) {
+  EXPECT_EQ(bench.ask("qSupported"), "PacketSize=20000;swbreak+;qXfer:features:read+");
+  EXPECT_EQ(bench.ask("qSupported:multiprocess+;xmlRegisters=i386"),
+            "PacketSize=20000;swbreak+;qXfer:features:read+;multiprocess+");
+}
+
+TEST_F(Queries, ErrorsAreSentencesForThoseWhoAgreed) {
+  bench.ask("qSupported:error-message+");
+  EXPECT_EQ(bench.ask("Hg9"), "E.there is no such thread");
+}
+
+TEST_F(Queries, ProcessesWhereAgreed) {
+  bench.ask("qSupported:multiprocess+");
+  EXPECT_EQ(bench.ask("Hgp1.2"), "OK");
+  EXPECT_EQ(bench.ask("Hgp2.2"), "E16");
+  EXPECT_EQ(bench.ask("qC"), "QCp01.02");
+  EXPECT_EQ(bench.ask("qfThreadInfo"), "mp01.01,p01.02,p01.03");
+  EXPECT_EQ(bench.ask("qAttached:1"), "1");
+}
+
+TEST_F(Queries, Row61_WhatIsNotSupportedIsEmpty) {
+  for (const char* packet : {"", "vMustReplyEmpty", "vFoo", "qOffsets", "qSymbol::", "qTStatus",
+                             "R00", "!", "bc", "Zfoo", "QFoo"}) {
+    const std::string reply = bench.ask(packet);
+    EXPECT_TRUE(reply.empty() || reply == "E16") << packet << ": " << reply;
+  }
+}
+
+TEST_F(Queries, Row64_TheDescriptionInPieces) {
+  const std::string whole(target_description());
+  std::string read;
+  for (;;) {
+    char packet[80];
+    std::snprintf(packet, sizeof packet, "qXfer:features:read:target.xml:%zx,%x", read.size(), 997);
+    const std::string piece = bench.ask(packet);
+    ASSERT_FALSE(piece.empty());
+    read += piece.substr(1);
+    if (piece[0] == 'l') break;
+    ASSERT_EQ(piece[0], 'm');
+  }
+  EXPECT_EQ(read, whole);
+  EXPECT_EQ(bench.ask("qXfer:features:read:target.xml:99999999,10"), "l");
+  EXPECT_EQ(bench.ask("qXfer:features:read:../target.xml:0,10"), "E02");
+  EXPECT_EQ(bench.ask("qXfer:features:read:/etc/passwd:0,10"), "E02");
+  EXPECT_EQ(bench.ask("qXfer:features:read:target.xml"), "E16");
+  EXPECT_EQ(bench.ask("qXfer:siginfo:read::0,10"), "");
+}
+
+TEST_F(Queries, TheDescriptionHasEveryRegisterOfTheTable) {
+  const std::string xml(target_description());
+  for (std::size_t i = 0; i < x86::kRegisterCount; ++i) {
+    std::string wanted = "<reg name=\"";
+    wanted.append(x86::kRegisters[i].name).append("\"");
+    EXPECT_NE(xml.find(wanted), std::string::npos) << wanted;
+  }
+}
+
+}  // namespace
+}  // namespace ringside::debug

@@ -1,0 +1,91 @@
+// g G p P.
+#include <cstring>
+
+#include "base/hex.h"
+#include "debug/debugger.h"
+#include "x86/registers.h"
+
+namespace ringside::debug {
+namespace {
+
+using x86::Register;
+
+std::span<const std::byte> wire_bytes(const x86::RegisterValue& value, Register r) {
+  return std::as_bytes(std::span(value.bytes)).first(x86::info(r).size());
+}
+
+x86::RegisterValue from_wire(std::span<const std::byte> bytes) {
+  x86::RegisterValue value;
+  std::memcpy(value.bytes.data(), bytes.data(), bytes.size());
+  return value;
+}
+
+constexpr std::size_t packet_size(std::size_t count) {
+  std::size_t size = 0;
+  for (std::size_t i = 0; i < count; ++i)
+    size += x86::kRegisters[i].size();
+  return size;
+}
+static_assert(packet_size(x86::kSeedRegisterCount) == 164);
+
+}  // namespace
+
+Debugger::Answer Debugger::serve(const rsp::ReadRegisters&) {
+  const Result<x86::CpuState> state = current().state();
+  if (!state) return refuse(state);
+  const std::size_t count = session_.full_registers ? x86::kRegisterCount : x86::kSeedRegisterCount;
+  std::string reply;
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto r = static_cast<Register>(i);
+    append_hex(reply, wire_bytes(x86::get_register(*state, r), r));
+  }
+  return reply;
+}
+
+Debugger::Answer Debugger::serve(const rsp::WriteRegisters& request) {
+  std::size_t count = 0;
+  if (request.data.size() == packet_size(x86::kSeedRegisterCount)) {
+    count = x86::kSeedRegisterCount;
+  } else if (request.data.size() == packet_size(x86::kRegisterCount)) {
+    count = x86::kRegisterCount;
+  } else {
+    return refuse(ErrorCode::BadRequest, "G has not the length of g");
+  }
+  Result<x86::CpuState> state = current().state();
+  if (!state) return refuse(state);
+  const std::uint64_t rip = state->rip;
+  std::span<const std::byte> data(request.data);
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto r = static_cast<Register>(i);
+    const std::size_t size = x86::info(r).size();
+    x86::set_register(*state, r, from_wire(data.first(size)));
+    data = data.subspan(size);
+  }
+  const Result<void> written = current().set_state(*state);
+  if (!written) return refuse(written);
+  if (state->rip != rip) target_.control().moved(session_.current);
+  return rsp::reply::ok();
+}
+
+Debugger::Answer Debugger::serve(const rsp::ReadRegister& request) {
+  if (request.number >= x86::kRegisterCount)
+    return refuse(ErrorCode::BadRequest, "there is no register of this number");
+  const auto r = static_cast<Register>(request.number);
+  const Result<x86::RegisterValue> value = current().read_register(r);
+  if (!value) return refuse(value);
+  return rsp::reply::hex(wire_bytes(*value, r));
+}
+
+Debugger::Answer Debugger::serve(const rsp::WriteRegister& request) {
+  if (request.number >= x86::kRegisterCount)
+    return refuse(ErrorCode::BadRequest, "there is no register of this number");
+  const auto r = static_cast<Register>(request.number);
+  if (request.data.size() != x86::info(r).size())
+    return refuse(ErrorCode::BadRequest, "the value has not the register's width");
+  const Result<void> written = current().write_register(r, from_wire(request.data));
+  if (!written) return refuse(written);
+  if (r == Register::Rip) target_.control().moved(session_.current);
+  return rsp::reply::ok();
+}
+
+}  // namespace ringside::debug

@@ -1,0 +1,89 @@
+// ? c s, and the stop reports.
+#include "debug/debugger.h"
+
+namespace ringside::debug {
+namespace {
+
+constexpr std::uint8_t kSigint = 2, kSigtrap = 5;
+constexpr Action kRun{Action::Kind::Run, {}, {}, false};
+
+}  // namespace
+
+Debugger::Answer Debugger::serve(const rsp::QueryStop&) { return stop_reply(); }
+
+Debugger::Answer Debugger::serve(const rsp::Resume& request) {
+  if (request.address)
+    return refuse(ErrorCode::BadRequest, "resuming elsewhere is not possible; set rip instead");
+  // A signal means nothing to a whole machine, and clients that pass one on do not insist.
+  ResumePlan plan;
+  if (request.kind == rsp::ResumeKind::Step) {
+    plan.actions.resize(target_.vm().vcpu_count());
+    plan.actions[session_.current.value].kind = Action::Kind::Step;
+  } else {
+    plan.others = kRun;
+  }
+  return resume(std::move(plan));
+}
+
+Debugger::Answer Debugger::resume(ResumePlan plan) {
+  if (target_.control().phase() != RunControl::Phase::Stopped)
+    return refuse(ErrorCode::Busy, "the guest is running");
+  for (std::uint32_t i = 0; i < plan.actions.size(); ++i) {
+    Action& action = plan.actions[i];
+    if (action.kind != Action::Kind::Step && action.kind != Action::Kind::StepRange) continue;
+    if (!target_.can_step({i})) return refuse(ErrorCode::NotSupported, "this host cannot step");
+    action.pass_breakpoint = target_.on_breakpoint({i});
+  }
+  target_.control().resume(plan);
+  return std::nullopt;
+}
+
+std::string Debugger::report_stop() {
+  if (const auto vcpu = target_.control().stopped_vcpu()) {
+    session_.current = *vcpu;
+    session_.signal = kSigtrap;
+  } else {
+    // The seeds know only signal 5. A client that speaks of threads gets what Ctrl-C is.
+    session_.signal = session_.names_threads() ? kSigint : kSigtrap;
+  }
+  return stop_reply();
+}
+
+std::string Debugger::stop_reply() const {
+  const auto vcpu = target_.control().stopped_vcpu();
+  if (!vcpu) {
+    if (!session_.names_threads()) return "S05";
+    return rsp::StopReply(session_.signal).thread(process(), session_.current.value + 1u).str();
+  }
+  rsp::StopReply reply(kSigtrap);
+  reply.thread(process(), vcpu->value + 1u);
+  const StopEvent* event = target_.control().event_of(*vcpu);
+  if (event == nullptr) return reply.str();
+  switch (event->cause) {
+    case StopCause::Breakpoint:
+      if (session_.swbreak) reply.swbreak();
+      break;
+    case StopCause::HardwareBreakpoint:
+      if (session_.hwbreak) reply.hwbreak();
+      break;
+    case StopCause::Watchpoint:
+      switch (event->watch) {
+        case hypervisor::WatchKind::Write:
+          reply.watch(Gva{event->address});
+          break;
+        case hypervisor::WatchKind::Read:
+          reply.read_watch(Gva{event->address});
+          break;
+        case hypervisor::WatchKind::Access:
+          reply.access_watch(Gva{event->address});
+          break;
+      }
+      break;
+    case StopCause::Step:
+    case StopCause::Dead:
+      break;
+  }
+  return reply.str();
+}
+
+}  // namespace ringside::debug

@@ -1,0 +1,123 @@
+#include "debug/server.h"
+
+namespace ringside::debug {
+namespace {
+
+using Phase = RunControl::Phase;
+
+// Beyond what one read of a socket brings, and a bound on what a client that floods can hold.
+constexpr std::size_t kInputLimit = 2 * rsp::kPacketSize;
+
+}  // namespace
+
+Server::Server(hypervisor::Vm& vm, ServerOptions options)
+    : target_(vm), options_(options), debugger_(target_, options_) {}
+
+Server::~Server() = default;
+
+void Server::start() {
+  target_.begin();
+  if (!options_.wait) target_.control().release();
+  work();
+}
+
+void Server::on_connected() {
+  if (link_) return;
+  link_.emplace();
+  debugger_.begin_session();
+  target_.control().attach();
+  work();
+}
+
+void Server::on_bytes(std::span<const std::byte> bytes) {
+  if (!link_ || debugger_.session().over) return;
+  input_.erase(0, looked_at_);
+  looked_at_ = 0;
+  input_.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  work();
+}
+
+void Server::on_disconnected() {
+  link_.reset();
+  input_.clear();
+  looked_at_ = 0;
+  waiting_.reset();
+  debugger_.end_session();
+  work();
+}
+
+void Server::drain_events() { work(); }
+
+std::string_view Server::output() const { return link_ ? link_->output() : std::string_view{}; }
+
+void Server::wrote(std::size_t count) {
+  if (!link_) return;
+  link_->wrote(count);
+  work();  // what waited for room in the queue
+}
+
+bool Server::wants_input() const {
+  return link_ && !debugger_.session().over && input_.size() - looked_at_ < kInputLimit;
+}
+
+bool Server::wants_close() const {
+  if (!link_ || !link_->output().empty()) return false;
+  return debugger_.session().over || target_.ended();
+}
+
+void Server::work() {
+  do {
+    target_.settle();
+    if (target_.take_report() && link_) link_->send(debugger_.report_stop());
+  } while (serve_one());
+}
+
+// One step of serving the client; false when there is nothing to do before something else happens.
+bool Server::serve_one() {
+  if (!link_ || debugger_.session().over) return false;
+  RunControl& control = target_.control();
+  if (!waiting_) {
+    std::string_view input = std::string_view(input_).substr(looked_at_);
+    const std::optional<rsp::Event> event = link_->receive(input);
+    if (event && event->kind == rsp::Event::Kind::Packet) waiting_ = rsp::parse(event->payload);
+    const bool interrupt = event && event->kind == rsp::Event::Kind::Interrupt;
+    looked_at_ = input_.size() - input.size();
+    if (input.empty()) {
+      input_.clear();
+      looked_at_ = 0;
+    }
+    if (interrupt) control.interrupt();
+    if (!event) {
+      if (control.phase() != Phase::Paused) return false;
+      control.unpause();
+    }
+    if (!waiting_) return true;
+  }
+  switch (debugger_.when(*waiting_)) {
+    case Debugger::When::Now:
+      break;
+    case Debugger::When::Stopped:
+      // The stop that the client made by attaching is still under way.
+      if (control.phase() == Phase::Stopping) return false;
+      break;
+    case Debugger::When::Out:
+      if (control.phase() == Phase::Stopping) return false;
+      if (control.phase() == Phase::Running) {
+        control.pause();
+        return true;
+      }
+      break;
+  }
+  const rsp::Request request = std::move(*waiting_);
+  waiting_.reset();
+  answer(request);
+  return true;
+}
+
+void Server::answer(const rsp::Request& request) {
+  const std::optional<std::string> reply = debugger_.answer(request);
+  if (reply) link_->send(*reply);
+  if (debugger_.session().no_ack && !link_->no_ack_mode()) link_->start_no_ack_mode();
+}
+
+}  // namespace ringside::debug

@@ -1,0 +1,37 @@
+// What is agreed and chosen in one client's session. A new client begins with a new one: nothing of
+// the last client's choices is left. Plain data, owned by the debugger.
+#pragma once
+
+#include <cstdint>
+
+#include "base/types.h"
+#include "debug/shadowed_memory.h"
+#include "rsp/reply.h"
+
+namespace ringside::debug {
+
+struct Session {
+  // The vCPU that g, p, m, s and so on mean. Hg and Hc choose the same one, as in the seeds.
+  VcpuId current{0};
+
+  // Agreed by qSupported.
+  bool swbreak = false;
+  bool hwbreak = false;
+  bool multiprocess = false;
+  rsp::ErrorStyle error_style = rsp::ErrorStyle::Number;
+
+  // The client has read target.xml, so its g is the whole table.
+  bool full_registers = false;
+  // The client resumes by vCont, so it wants to know whose a stop is.
+  bool vcont = false;
+  bool no_ack = false;
+  AddressKind addresses = AddressKind::Linear;
+  // The signal of the last stop report without a vCPU.
+  std::uint8_t signal = 5;
+  // D or k was served: nothing more is.
+  bool over = false;
+
+  bool names_threads() const { return multiprocess || vcont; }
+};
+
+}  // namespace ringside::debug

@@ -1,0 +1,49 @@
+// Hardware breakpoints and watchpoints that the client has set: what was asked for, and the way to
+// an engine that can realise it. Inserting and removing is idempotent, as for software breakpoints.
+//
+// Owned by the server's target; used on its thread.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "base/result.h"
+#include "base/types.h"
+#include "debug/run_control.h"
+#include "hypervisor/vm.h"
+
+namespace ringside::debug {
+
+struct Stoppoint {
+  StopCause cause = StopCause::Watchpoint;  // or HardwareBreakpoint
+  Gva address;
+  std::uint64_t size = 1;
+  hypervisor::WatchKind kind = hypervisor::WatchKind::Write;
+  friend bool operator==(const Stoppoint&, const Stoppoint&) = default;
+
+  // What run control knows its events by.
+  StopEvent key() const { return {cause, address.value, kind}; }
+};
+
+class StoppointList {
+ public:
+  explicit StoppointList(hypervisor::Vm& vm) : vm_(vm) {}
+
+  bool supported() const { return vm_.stoppoints() != nullptr; }
+  std::span<const Stoppoint> all() const { return list_; }
+  // Whether an event with this key is still asked for.
+  bool has(const StopEvent& key) const;
+
+  Result<void> insert(const Stoppoint& stoppoint);
+  Result<void> remove(const Stoppoint& stoppoint);
+  void remove_all();
+
+ private:
+  Result<void> apply(const Stoppoint& stoppoint, bool insert);
+
+  hypervisor::Vm& vm_;
+  std::vector<Stoppoint> list_;
+};
+
+}  // namespace ringside::debug

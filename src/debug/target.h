@@ -1,0 +1,82 @@
+// The machine under debug: run control's decisions carried out on a Vm, and what its vCPUs do fed
+// back to run control. It knows breakpoints, not packets.
+//
+// Owned by the server; one thread, the one that may use the Vm.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/types.h"
+#include "debug/breakpoint_table.h"
+#include "debug/run_control.h"
+#include "debug/stoppoint_list.h"
+#include "hypervisor/vm.h"
+
+namespace ringside::debug {
+
+class Target {
+ public:
+  explicit Target(hypervisor::Vm& vm);
+
+  hypervisor::Vm& vm() { return vm_; }
+  RunControl& control() { return control_; }
+  const RunControl& control() const { return control_; }
+  BreakpointTable& breakpoints() { return breakpoints_; }
+  StoppointList& stoppoints() { return stoppoints_; }
+
+  // Makes the vCPUs that are alive at power-on known; none runs yet.
+  void begin();
+  // Carries out run control's commands and takes the Vm's events, until there is neither.
+  void settle();
+  // Whether a stop report has come due since the last call.
+  bool take_report();
+
+  // The machine is no more.
+  bool ended() const { return vm_.ended().has_value(); }
+  bool is_active(std::uint64_t index) const;
+  std::optional<VcpuId> first_active() const;
+  // Whether this host can step; tried once.
+  bool can_step(VcpuId id);
+
+  // Software breakpoints, with the capability that makes them exits. NotSupported where a vCPU does
+  // not have it.
+  Result<void> insert_breakpoint(VcpuId via, Gva address);
+  void remove_breakpoint(Gva address);
+
+  // The linear address of the next instruction.
+  Result<Gva> linear_pc(VcpuId id);
+  // Whether the next instruction is hidden under an inserted breakpoint.
+  bool on_breakpoint(VcpuId id);
+  // Why a vCPU is dead, in words.
+  const std::string& death_of(VcpuId id) const { return vcpus_[id.value].death; }
+
+ private:
+  struct VcpuState {
+    bool masked = false;  // MaskInterrupts is on
+    std::string death;
+  };
+
+  void execute(const Command& command);
+  void prepare_step(VcpuId id);
+  void handle(const hypervisor::VcpuEvent& event);
+  void handle_breakpoint(VcpuId id, std::uint8_t insn_length);
+  void give_to_guest(VcpuId id, std::uint8_t insn_length);
+  bool notice_vanished();
+  Result<void> set_breakpoint_exits(bool on);
+  void undo();
+
+  hypervisor::Vm& vm_;
+  RunControl control_;
+  BreakpointTable breakpoints_;
+  StoppointList stoppoints_;
+  std::vector<VcpuState> vcpus_;
+  std::optional<Gpa> lifted_;
+  std::optional<bool> can_step_;
+  bool report_ = false;
+};
+
+}  // namespace ringside::debug

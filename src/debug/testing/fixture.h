@@ -1,0 +1,38 @@
+// A server, a toy guest and a client, as the unit tests of the debug server begin.
+#pragma once
+
+#include <string>
+
+#include "debug/testing/client.h"
+#include "debug/testing/toy_guest.h"
+
+namespace ringside::debug::testing {
+
+struct Bench {
+  explicit Bench(unsigned vcpus = 1, ServerOptions options = {})
+      : guest(vcpus), server(guest.vm, options), client(server) {
+    for (unsigned i = 1; i < vcpus; ++i)
+      guest.vm.make_active({i});
+  }
+  // Started and attached.
+  Bench& attach() {
+    server.start();
+    client.connect();
+    return *this;
+  }
+  // Runs the guest and lets the server see what happened.
+  void run(unsigned rounds = 1) {
+    for (unsigned i = 0; i < rounds; ++i) {
+      guest.run();
+      server.drain_events();
+    }
+  }
+  bool in_guest(unsigned i) { return guest.vm.vcpu({i}).in_guest(); }
+  std::string ask(std::string_view payload) { return client.ask(payload); }
+
+  ToyGuest guest;
+  Server server;
+  Client client;
+};
+
+}  // namespace ringside::debug::testing

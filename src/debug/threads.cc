@@ -1,0 +1,65 @@
+// H T qC qfThreadInfo qsThreadInfo qThreadExtraInfo: vCPUs as threads. A thread's id is its vCPU's
+// number plus one, in the one process 1 where processes are spoken of.
+#include <fmt/core.h>
+
+#include "debug/debugger.h"
+
+namespace ringside::debug {
+namespace {
+
+constexpr std::uint64_t kProcess = 1;
+
+}  // namespace
+
+std::optional<std::uint64_t> Debugger::process() const {
+  if (!session_.multiprocess) return std::nullopt;
+  return kProcess;
+}
+
+std::optional<VcpuId> Debugger::find_thread(const rsp::ThreadId& id) const {
+  if (id.process && id.process->is_number() && id.process->number() != kProcess)
+    return std::nullopt;
+  if (!id.thread.is_number()) return target_.first_active();
+  const std::uint64_t index = id.thread.number() - 1;
+  if (!target_.is_active(index)) return std::nullopt;
+  return VcpuId{static_cast<std::uint32_t>(index)};
+}
+
+Debugger::Answer Debugger::serve(const rsp::SelectThread& request) {
+  const std::optional<VcpuId> vcpu = find_thread(request.thread);
+  if (!vcpu) return refuse(ErrorCode::BadRequest, "there is no such thread");
+  session_.current = *vcpu;
+  return rsp::reply::ok();
+}
+
+Debugger::Answer Debugger::serve(const rsp::IsThreadAlive& request) {
+  if (!find_thread(request.thread)) return refuse(ErrorCode::BadRequest, "there is no such thread");
+  return rsp::reply::ok();
+}
+
+Debugger::Answer Debugger::serve(const rsp::CurrentThread&) {
+  std::string reply = "QC";
+  rsp::append_thread_id(reply, process(), session_.current.value + 1u);
+  return reply;
+}
+
+Debugger::Answer Debugger::serve(const rsp::FirstThreads&) {
+  std::string reply = "m";
+  for (std::uint32_t i = 0; i < target_.vm().vcpu_count(); ++i) {
+    if (!target_.is_active(i)) continue;
+    if (reply.size() > 1) reply += ',';
+    rsp::append_thread_id(reply, process(), i + 1u);
+  }
+  if (reply.size() == 1) return refuse(ErrorCode::BadRequest, "no vCPU has started");
+  return reply;
+}
+
+Debugger::Answer Debugger::serve(const rsp::MoreThreads&) { return "l"; }
+
+Debugger::Answer Debugger::serve(const rsp::ThreadDescription& request) {
+  const std::optional<VcpuId> vcpu = find_thread(request.thread);
+  if (!vcpu) return refuse(ErrorCode::BadRequest, "there is no such thread");
+  return rsp::reply::hex(fmt::format("vCPU {}", vcpu->value));
+}
+
+}  // namespace ringside::debug
