@@ -1,0 +1,22 @@
+// Between KVM's register structs and x86::CpuState. Pure; no ioctl.
+#pragma once
+
+#include <linux/kvm.h>
+
+#include "x86/cpu_state.h"
+
+namespace ringside::kvm {
+
+// What KVM keeps in separate ioctls, together.
+struct Registers {
+  kvm_regs general{};
+  kvm_sregs system{};
+  kvm_fpu fpu{};
+  kvm_debugregs debug{};
+};
+
+x86::CpuState to_state(const Registers& registers);
+// Changes what a CpuState knows and leaves the rest (interrupt bitmap, flags) as it is.
+void from_state(const x86::CpuState& state, Registers& registers);
+
+}  // namespace ringside::kvm
