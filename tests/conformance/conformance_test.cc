@@ -1,0 +1,367 @@
+// What the debug server relies on in an engine (hypervisor/vm.h), one test per promise, on every
+// engine.
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "conformance/test_vm.h"
+#include "x86/bits.h"
+
+namespace ringside::testing {
+namespace {
+
+namespace exit = hypervisor::exit;
+using hypervisor::Capability;
+using hypervisor::VmEnd;
+using x86::Register;
+
+class Conformance : public ::testing::TestWithParam<EngineKind> {
+ protected:
+  void SetUp() override {
+    const std::string missing = GetParam().missing();
+    if (!missing.empty()) GTEST_SKIP() << missing;
+  }
+  static void enable(TestVm& vm, Capability capability, std::uint32_t number = 0) {
+    ASSERT_TRUE(vm.vcpu(number).set_capability(capability, true));
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(Engines, Conformance, ::testing::ValuesIn(engine_kinds()),
+                         [](const auto& kind) { return kind.param.name; });
+
+// ---- running and stopping --------------------------------------------------------------------
+
+TEST_P(Conformance, NothingRunsBeforeItIsResumed) {
+  TestVm vm(GetParam(), "counters");
+  EXPECT_TRUE(vm.runs_quietly(10));
+  EXPECT_EQ(vm.rip(), vm.image().entry());
+  EXPECT_FALSE(vm.vcpu().in_guest());
+  EXPECT_TRUE(vm.vcpu().active());
+}
+
+TEST_P(Conformance, SuspendParksWithOneEvent) {
+  TestVm vm(GetParam(), "counters");
+  vm.resume();
+  vm.run_until_said("0");
+  for (int i = 0; i < 100; ++i) {
+    EXPECT_TRUE(vm.vcpu().in_guest());
+    vm.engine().suspend({0});
+    vm.expect<exit::Parked>();
+    EXPECT_FALSE(vm.vcpu().in_guest());
+    vm.engine().suspend({0});  // without effect on one that is out
+    const std::uint64_t before = vm.memory_u64(vm["counters"]);
+    EXPECT_TRUE(vm.runs_quietly(3));
+    EXPECT_EQ(vm.memory_u64(vm["counters"]), before);
+    vm.resume();
+  }
+}
+
+TEST_P(Conformance, OthersStartOutOfTheGuestAndRunWhenResumed) {
+  TestVm vm(GetParam(), "counters", 3);
+  EXPECT_FALSE(vm.vcpu(1).active());
+  vm.resume(1);  // without effect
+  EXPECT_FALSE(vm.vcpu(1).in_guest());
+  vm.resume();
+  std::set<std::uint32_t> started;
+  while (started.size() < 2) {
+    const auto event = vm.next_event();
+    ASSERT_TRUE(event && std::holds_alternative<exit::Started>(event->exit)) << describe(event);
+    EXPECT_TRUE(vm.vcpu(event->vcpu.value).active());
+    EXPECT_FALSE(vm.vcpu(event->vcpu.value).in_guest());
+    EXPECT_EQ(vm.rip(event->vcpu.value), 0u);
+    EXPECT_EQ(vm.read(Register::CsBase, event->vcpu.value), 0x8000u);
+    started.insert(event->vcpu.value);
+  }
+  vm.run_until_said("0");
+  EXPECT_EQ(vm.said(), "0");
+  vm.resume(1);
+  vm.resume(2);
+  vm.run_until_said("012");
+  vm.suspend_all();
+  for (std::uint32_t i = 0; i < 3; ++i)
+    EXPECT_EQ(vm.read(Register::Rdi, i), i);
+}
+
+TEST_P(Conformance, OneVcpuRunsWhileOthersAreOut) {
+  TestVm vm(GetParam(), "counters", 2);
+  vm.resume();
+  vm.run_until_said("01");
+  vm.suspend_all();
+  const std::uint64_t first = vm.memory_u64(vm["counters"]),
+                      second = vm.memory_u64(vm["counters"] + 8);
+  vm.resume(1);
+  EXPECT_TRUE(vm.runs_quietly());
+  vm.suspend_all();
+  EXPECT_EQ(vm.memory_u64(vm["counters"]), first);
+  EXPECT_GT(vm.memory_u64(vm["counters"] + 8), second);
+}
+
+TEST_P(Conformance, AHaltedVcpuParksAndStaysHalted) {
+  TestVm vm(GetParam(), "halt");
+  vm.resume();
+  vm.run_until_said("0");
+  for (int i = 0; i < 5; ++i) {
+    EXPECT_TRUE(vm.runs_quietly(20));
+    vm.suspend_all();
+    EXPECT_TRUE(vm.vcpu().halted());
+    EXPECT_EQ(vm.rip(), vm["after_hlt"]);
+    vm.resume();
+  }
+  vm.suspend_all();
+  EXPECT_EQ(vm.memory_u64(vm["wakes"]), 0u);
+  // An interrupt from the local APIC to itself wakes it.
+  ASSERT_TRUE(vm.engine().memory().write_mmio({0}, {0xfee00300}, 4, 0x40041));
+  vm.resume();
+  EXPECT_TRUE(vm.runs_quietly(20));
+  vm.suspend_all();
+  EXPECT_EQ(vm.memory_u64(vm["wakes"]), 1u);
+  EXPECT_EQ(vm.memory_u64(vm["sent"]), 1u);
+}
+
+// ---- the monitor trap ------------------------------------------------------------------------
+
+struct Step {
+  const char* from;
+  const char* to;
+};
+
+TEST_P(Conformance, TheMonitorTrapComesAfterExactlyOneInstruction) {
+  TestVm vm(GetParam(), "steps");
+  for (const Step& step : {Step{"at_pushf", "after_pushf"},
+                           {"at_popf", "after_popf"},
+                           {"at_cli", "after_cli"},
+                           {"at_sti", "after_sti"},
+                           {"at_iret", "after_iret"},
+                           {"at_syscall", "at_syscall_entry"},
+                           {"at_movss", "after_movss"},
+                           {"at_int", "on_int"},
+                           {"at_ud2", "on_ud2"},
+                           {"at_fault", "on_fault"},
+                           {"at_hlt", "after_hlt"}}) {
+    vm.step_to(vm[step.from]);
+    const auto before = vm.vcpu().instructions();
+    vm.step();
+    EXPECT_EQ(vm.rip(), vm[step.to]) << step.from;
+    EXPECT_EQ(vm.read(Register::Eflags) & x86::rflags::TF, 0u) << step.from;
+    // A fault retires nothing.
+    if (before && step.to[0] != 'o') {
+      EXPECT_EQ(vm.vcpu().instructions()->value, before->value + 1) << step.from;
+    }
+  }
+  EXPECT_EQ(vm.memory_u64(vm["pushed_flags"]) & x86::rflags::TF, 0u);
+  EXPECT_EQ(vm.memory_u64(vm["popped_flags"]) & x86::rflags::TF, 0u);
+}
+
+TEST_P(Conformance, ARepeatedInstructionTrapsAfterEachIteration) {
+  TestVm vm(GetParam(), "steps");
+  vm.step_to(vm["at_rep"]);
+  for (unsigned left = 15; left > 0; --left) {
+    vm.step();
+    ASSERT_EQ(vm.rip(), vm["at_rep"]);
+    ASSERT_EQ(vm.read(Register::Rcx), left);
+  }
+  vm.step();
+  EXPECT_EQ(vm.rip(), vm["after_rep"]);
+}
+
+TEST_P(Conformance, WithInterruptsMaskedAStepStaysOnItsPath) {
+  TestVm vm(GetParam(), "interrupts");
+  vm.resume();
+  vm.run_until_said("r");
+  vm.suspend_all();
+  vm.step_to(vm["sled"]);
+  if (!vm.vcpu().set_capability(Capability::MaskInterrupts, true)) GTEST_SKIP() << "cannot mask";
+  const std::uint64_t ticks = vm.memory_u64(vm["ticks"]);
+  for (int i = 0; i < 3000; ++i) {
+    vm.step();
+    const std::uint64_t now = vm.rip();
+    ASSERT_TRUE(now >= vm["sled"] && now <= vm["sled_end"]) << std::hex << now;
+  }
+  EXPECT_EQ(vm.memory_u64(vm["ticks"]), ticks);
+  ASSERT_TRUE(vm.vcpu().set_capability(Capability::MaskInterrupts, false));
+  vm.resume();
+  EXPECT_TRUE(vm.runs_quietly());
+  vm.suspend_all();
+  EXPECT_GT(vm.memory_u64(vm["ticks"]), ticks);
+}
+
+// ---- breakpoints -----------------------------------------------------------------------------
+
+TEST_P(Conformance, AnInterceptedInt3LeavesRipOnItAndTellsItsLength) {
+  TestVm vm(GetParam(), "int3");
+  enable(vm, Capability::BreakpointExit);
+  vm.resume();
+  EXPECT_EQ(vm.expect<exit::Breakpoint>().insn_length, 1u);
+  EXPECT_EQ(vm.rip(), vm["plain"]);
+  EXPECT_EQ(vm.memory_u64(vm["frames"]), 0u);
+}
+
+TEST_P(Conformance, ReinjectionPushesRipPlusTheLength) {
+  TestVm vm(GetParam(), "int3");
+  enable(vm, Capability::BreakpointExit);
+  for (const char* label : {"plain", "prefixed", "plain", "prefixed"}) {
+    vm.resume();
+    const auto stop = vm.expect<exit::Breakpoint>();
+    ASSERT_EQ(vm.rip(), vm[label]);
+    EXPECT_EQ(stop.insn_length, label[1] == 'l' ? 1u : 2u);
+    ASSERT_TRUE(vm.vcpu().set_entry_insn_length(stop.insn_length));
+    EXPECT_EQ(vm.vcpu().entry_insn_length().value(), stop.insn_length);
+    ASSERT_TRUE(vm.vcpu().inject_exception(x86::Exception{x86::Vector::Breakpoint, {}, {}}));
+  }
+  vm.resume();
+  vm.expect<exit::Breakpoint>();
+  EXPECT_EQ(vm.memory_u64(vm["frames"]), vm["plain"] + 1);
+  EXPECT_EQ(vm.memory_u64(vm["frames"] + 8), vm["prefixed"] + 2);
+  EXPECT_EQ(vm.memory_u64(vm["frames"] + 16), vm["long_form"] + 2);
+  EXPECT_EQ(vm.memory_u64(vm["rounds"]), 2u);
+  EXPECT_EQ(vm.vcpu().entry_insn_length().value(), 1u);
+}
+
+TEST_P(Conformance, ASecondInjectionIsRefused) {
+  TestVm vm(GetParam(), "int3");
+  enable(vm, Capability::BreakpointExit);
+  vm.resume();
+  vm.expect<exit::Breakpoint>();
+  const x86::Exception breakpoint{x86::Vector::Breakpoint, {}, {}};
+  ASSERT_TRUE(vm.vcpu().inject_exception(breakpoint));
+  const auto again = vm.vcpu().inject_exception(breakpoint);
+  ASSERT_FALSE(again);
+  EXPECT_EQ(again.error().code(), ErrorCode::Busy);
+}
+
+TEST_P(Conformance, WithoutTheCapabilityInt3IsTheGuests) {
+  TestVm vm(GetParam(), "int3");
+  vm.resume();
+  vm.run_until_said("ok");
+}
+
+TEST_P(Conformance, CodeWrittenFromOutsideIsExecuted) {
+  TestVm vm(GetParam(), "counters");
+  enable(vm, Capability::BreakpointExit);
+  vm.resume();
+  vm.run_until_said("0");
+  vm.suspend_all();
+  const std::string code = vm.memory(vm["tick"], 1);
+  const std::byte int3{0xcc}, original{static_cast<unsigned char>(code[0])};
+  ASSERT_TRUE(hypervisor::write_virtual(vm.engine(), {0}, {vm["tick"]}, {&int3, 1}));
+  vm.resume();
+  vm.expect<exit::Breakpoint>();
+  EXPECT_EQ(vm.rip(), vm["tick"]);
+  ASSERT_TRUE(hypervisor::write_virtual(vm.engine(), {0}, {vm["tick"]}, {&original, 1}));
+  vm.resume();
+  EXPECT_TRUE(vm.runs_quietly(20));
+}
+
+TEST_P(Conformance, StoppointsWhereTheyAreOffered) {
+  TestVm vm(GetParam(), "counters");
+  hypervisor::Stoppoints* stoppoints = vm.engine().stoppoints();
+  if (stoppoints == nullptr) GTEST_SKIP() << "not offered";
+  const Gva tick{vm["tick"]}, counter{vm["counters"]};
+  ASSERT_TRUE(stoppoints->insert_breakpoint(tick));
+  for (std::uint64_t round = 0; round < 3; ++round) {
+    vm.resume();
+    EXPECT_EQ(vm.expect<exit::HardwareBreakpoint>().address, tick);
+    EXPECT_EQ(vm.rip(), tick.value);
+    EXPECT_EQ(vm.memory_u64(counter.value), round);
+  }
+  ASSERT_TRUE(stoppoints->remove_breakpoint(tick));
+  ASSERT_TRUE(stoppoints->insert_watchpoint(counter, 8, hypervisor::WatchKind::Write));
+  vm.resume();
+  EXPECT_EQ(vm.expect<exit::Watchpoint>().address, counter);
+  EXPECT_EQ(vm.memory_u64(counter.value), 3u);  // the access is complete
+  ASSERT_TRUE(stoppoints->remove_watchpoint(counter, 8, hypervisor::WatchKind::Write));
+  vm.resume();
+  EXPECT_TRUE(vm.runs_quietly(20));
+}
+
+// ---- registers and memory --------------------------------------------------------------------
+
+TEST_P(Conformance, WrittenRegistersAreTheGuests) {
+  TestVm vm(GetParam(), "registers");
+  vm.step_to(vm["spin"]);
+  EXPECT_EQ(vm.read(Register::R15), 0x0123456789abcdefu);
+  EXPECT_EQ(vm.read(Register::Eflags), 0xcd7u);
+  EXPECT_EQ(vm.read(Register::Es), 0x23u);
+  vm.write(Register::Rip, vm["main"]);
+  vm.write(Register::Rbx, 5);
+  vm.write(Register::Rsp, vm["spin"] + 0x10000);
+  EXPECT_EQ(vm.read(Register::Rbx), 5u);
+  vm.step_to(vm["spin"]);
+  EXPECT_EQ(vm.read(Register::Rbx), 0x2222222222222222u);
+}
+
+TEST_P(Conformance, AWholeStateCanBeCopied) {
+  TestVm vm(GetParam(), "counters");
+  vm.resume();
+  vm.run_until_said("0");
+  vm.suspend_all();
+  vm.step_to(vm["tick"]);
+  const x86::CpuState state = vm.vcpu().state().value();
+  const std::uint64_t before = vm.memory_u64(vm["counters"]);
+  vm.step();
+  EXPECT_EQ(vm.rip(), vm["tick_end"]);
+  ASSERT_TRUE(vm.vcpu().set_state(state));
+  EXPECT_EQ(vm.rip(), vm["tick"]);
+  vm.step();
+  EXPECT_EQ(vm.memory_u64(vm["counters"]), before + 2);
+}
+
+TEST_P(Conformance, MemoryInEveryPagingMode) {
+  for (const char* guest : {"flat32", "paging32", "pae", "paging64", "la57"}) {
+    TestVm vm(GetParam(), guest);
+    vm.resume();
+    vm.run_until_said("r");
+    vm.suspend_all();
+    EXPECT_EQ(vm.memory(vm["small_page"], 11), "small frame") << guest;
+    if (std::string_view(guest) == "flat32") continue;
+    EXPECT_EQ(vm.memory(vm["large_page"], 11), "large frame") << guest;
+  }
+}
+
+TEST_P(Conformance, DevicesAnswerForTheVcpuThatAsks) {
+  TestVm vm(GetParam(), "counters", 2);
+  hypervisor::Memory& memory = vm.engine().memory();
+  EXPECT_EQ(memory.kind({0xfee00000}), hypervisor::MemoryKind::Mmio);
+  EXPECT_EQ(memory.kind({0x100000}), hypervisor::MemoryKind::Ram);
+  EXPECT_EQ(memory.kind({0x80000000}), hypervisor::MemoryKind::Nothing);
+  EXPECT_EQ(memory.read_mmio({0}, {0xfee00020}, 4).value(), 0u);
+  EXPECT_EQ(memory.read_mmio({1}, {0xfee00020}, 4).value(), 1u << 24);
+  EXPECT_FALSE(memory.read_mmio({0}, {0x80000000}, 4));
+}
+
+// ---- the end ---------------------------------------------------------------------------------
+
+TEST_P(Conformance, EveryEnding) {
+  struct Case {
+    const char* guest;
+    VmEnd::Kind kind;
+  };
+  for (const Case& ending : {Case{"end_reboot", VmEnd::Kind::Reboot},
+                             {"end_power_off", VmEnd::Kind::PowerOff},
+                             {"end_halt", VmEnd::Kind::Halt},
+                             {"end_triple_fault", VmEnd::Kind::TripleFault},
+                             {"end_debug_exit", VmEnd::Kind::DebugExit}}) {
+    TestVm vm(GetParam(), ending.guest);
+    vm.resume();
+    vm.run_until_said("r");
+    vm.type('x');
+    const auto event = vm.next_event();
+    EXPECT_FALSE(event) << describe(event);
+    ASSERT_TRUE(vm.engine().ended());
+    EXPECT_EQ(vm.engine().ended()->kind, ending.kind) << ending.guest;
+  }
+}
+
+TEST_P(Conformance, AStopInsteadOfDeath) {
+  TestVm vm(GetParam(), "end_triple_fault");
+  vm.engine().stop_instead_of_death(true);
+  vm.resume();
+  vm.run_until_said("r");
+  vm.type('x');
+  EXPECT_FALSE(vm.expect<exit::Dead>().reason.empty());
+  EXPECT_FALSE(vm.engine().ended());
+  EXPECT_GE(vm.rip(), vm["go"]);
+}
+
+}  // namespace
+}  // namespace ringside::testing

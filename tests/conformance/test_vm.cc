@@ -1,0 +1,147 @@
+#include "conformance/test_vm.h"
+
+#include <fstream>
+#include <iterator>
+#include <stdexcept>
+
+#include "machine/boot.h"
+
+namespace ringside::testing {
+namespace exit = hypervisor::exit;
+
+namespace {
+
+template <typename T>
+T must(Result<T> result) {
+  if (!result) throw std::runtime_error(result.error().text());
+  if constexpr (!std::is_void_v<T>) return *std::move(result);
+}
+
+std::vector<std::byte> read_file(const std::string& path) {
+  std::ifstream stream(path, std::ios::binary);
+  const std::string text{std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
+  const auto bytes = std::as_bytes(std::span(text));
+  return {bytes.begin(), bytes.end()};
+}
+
+}  // namespace
+
+TestVm::TestVm(const EngineKind& kind, std::string_view guest, unsigned vcpus)
+    : image_(guest), ram_(must(hypervisor::GuestRam::create(32 << 20))) {
+  machine::MachineOptions options;
+  options.vcpus = vcpus;
+  options.debug_exit = true;
+  options.serial[0] = [this](std::span<const std::byte> bytes) {
+    for (const std::byte b : bytes)
+      said_ += static_cast<char>(b);
+  };
+  machine_.emplace(*ram_, options);
+  const std::vector<std::byte> file = read_file(image_.path());
+  machine::BootRequest request;
+  request.kernel_name = image_.path();
+  request.kernel = file;
+  request.vcpus = vcpus;
+  const machine::BootResult boot = must(machine::boot(request, *ram_));
+  engine_ = kind.create(*ram_, *machine_, boot.entry, vcpus);
+}
+
+void TestVm::type(char c) { machine_->input(machine::SerialInput{0, {static_cast<std::byte>(c)}}); }
+
+bool TestVm::turn(const Deadline& deadline) {
+  if (engine_->run_slice()) return true;
+  if (const auto idle = engine_->idle_until(); idle && *idle != kNever) {
+    engine_->advance_to(*idle);
+    return true;
+  }
+  return engine_->event_fd() >= 0 && wait_readable(engine_->event_fd(), deadline);
+}
+
+std::optional<hypervisor::VcpuEvent> TestVm::next_event(const Deadline& deadline) {
+  for (;;) {
+    if (auto event = engine_->take_event()) return event;
+    if (engine_->ended()) return std::nullopt;
+    if (!turn(deadline) && !engine_->ended()) throw std::runtime_error("nothing happens any more");
+    if (deadline.passed()) throw std::runtime_error("no event in time");
+  }
+}
+
+void TestVm::run_until_said(std::string_view characters) {
+  const auto all_said = [&] {
+    return characters.find_first_not_of(said_) == std::string_view::npos;
+  };
+  for (const Deadline deadline; !all_said();) {
+    if (deadline.passed()) throw std::runtime_error("the guest said only " + said_);
+    if (const auto event = engine_->take_event()) {
+      if (!std::holds_alternative<exit::Started>(event->exit)) unexpected_event(event);
+      engine_->resume(event->vcpu);
+    } else if (!turn(deadline)) {
+      throw std::runtime_error("the guest is idle and said only " + said_);
+    }
+  }
+}
+
+void TestVm::step(std::uint32_t number) {
+  must(vcpu(number).set_capability(hypervisor::Capability::MonitorTrap, true));
+  resume(number);
+  expect<exit::MonitorTrap>(number);
+  must(vcpu(number).set_capability(hypervisor::Capability::MonitorTrap, false));
+}
+
+void TestVm::step_to(std::uint64_t address, std::uint32_t number) {
+  for (int i = 0; rip(number) != address; ++i) {
+    if (i == 20000) throw std::runtime_error("the guest does not come by");
+    step(number);
+  }
+}
+
+void TestVm::suspend_all() {
+  for (std::uint32_t i = 0; i < engine_->vcpu_count(); ++i) {
+    const bool was_in_guest = vcpu(i).in_guest();
+    engine_->suspend({i});
+    if (was_in_guest) expect<exit::Parked>(i);
+  }
+}
+
+bool TestVm::runs_quietly(int slices) {
+  const Deadline short_while(std::chrono::milliseconds(300));
+  for (int i = 0; i < slices && !short_while.passed(); ++i) {
+    if (engine_->take_event() || engine_->ended()) return false;
+    if (!engine_->run_slice() && engine_->event_fd() >= 0)
+      wait_readable(engine_->event_fd(), Deadline(std::chrono::milliseconds(1)));
+  }
+  return !engine_->take_event() && !engine_->ended();
+}
+
+std::uint64_t TestVm::read(x86::Register name, std::uint32_t number) {
+  return must(vcpu(number).read_register(name)).as_u64();
+}
+
+void TestVm::write(x86::Register name, std::uint64_t value, std::uint32_t number) {
+  must(vcpu(number).write_register(name, x86::RegisterValue::from_u64(value)));
+}
+
+std::string TestVm::memory(std::uint64_t address, std::size_t size, std::uint32_t number) {
+  const auto bytes = must(hypervisor::read_virtual(*engine_, {number}, {address}, size));
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+std::uint64_t TestVm::memory_u64(std::uint64_t address, std::uint32_t number) {
+  const std::string bytes = memory(address, 8, number);
+  std::uint64_t value = 0;
+  for (std::size_t i = bytes.size(); i-- > 0;)
+    value = value << 8 | static_cast<unsigned char>(bytes[i]);
+  return value;
+}
+
+std::string describe(const std::optional<hypervisor::VcpuEvent>& event) {
+  if (!event) return "the end of the machine";
+  static const char* const names[] = {
+      "Parked", "Started", "Breakpoint", "MonitorTrap", "HardwareBreakpoint", "Watchpoint", "Dead"};
+  return std::string(names[event->exit.index()]) + " of vCPU " + std::to_string(event->vcpu.value);
+}
+
+void unexpected_event(const std::optional<hypervisor::VcpuEvent>& event) {
+  throw std::runtime_error("unexpected: " + describe(event));
+}
+
+}  // namespace ringside::testing
