@@ -14,13 +14,13 @@
 namespace ringside::machine {
 
 struct BootModule {
-  std::string name;                 // for messages
-  std::string argument;             // multiboot: the text after the first blank
+  std::string name;      // for messages
+  std::string argument;  // multiboot: the text after the first blank
   std::vector<std::byte> content;
 };
 
 struct BootRequest {
-  std::string kernel_name;          // for messages
+  std::string kernel_name;  // for messages
   std::span<const std::byte> kernel;
   std::string command_line;
   std::vector<BootModule> modules;  // the first is the initrd for Linux
@@ -28,11 +28,15 @@ struct BootRequest {
 };
 
 struct BootResult {
-  std::string format;               // what was recognised, in words
-  x86::CpuState entry;              // of the boot processor
+  std::string format;   // what was recognised, in words
+  x86::CpuState entry;  // of the boot processor
 };
 
 // BadRequest with a sentence that names the kernel, what was found and what is supported.
 Result<BootResult> boot(const BootRequest& request, hypervisor::GuestRam& ram);
+
+// Firmware: the image ends at 4 GiB, and the processor starts at the reset vector.
+Result<BootResult> boot_firmware(const std::string& name, std::span<const std::byte> image,
+                                 hypervisor::GuestRam& ram);
 
 }  // namespace ringside::machine
