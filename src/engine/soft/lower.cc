@@ -243,6 +243,7 @@ LowerTable::LowerTable() {
   register_integer(*this);
   register_branches(*this);
   register_strings(*this);
+  register_sse(*this);
 }
 
 void LowerTable::add(ZydisMnemonic mnemonic, Lower lower) {
