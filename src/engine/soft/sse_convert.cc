@@ -8,15 +8,16 @@ using host::Float;
 using Single = std::uint32_t;
 using Double = std::uint64_t;
 
-// ---- Between XMM registers -------------------------------------------------------------------------
-#define RINGSIDE_CONVERT(Name, text, result)                            \
-  struct Name {                                                         \
-    static constexpr Result kResult = result;                           \
-    static void run(Float& a, const Float& b, std::uint32_t& csr) {     \
-      asm volatile(text " %[b], %[a]\n\tstmxcsr %[csr]"                 \
-                   : [a] "+x"(a), [csr] "=m"(csr)                       \
-                   : [b] "x"(b));                                       \
-    }                                                                   \
+// ---- Between XMM registers
+// -------------------------------------------------------------------------
+#define RINGSIDE_CONVERT(Name, text, result)                        \
+  struct Name {                                                     \
+    static constexpr Result kResult = result;                       \
+    static void run(Float& a, const Float& b, std::uint32_t& csr) { \
+      asm volatile(text " %[b], %[a]\n\tstmxcsr %[csr]"             \
+                   : [a] "+x"(a), [csr] "=m"(csr)                   \
+                   : [b] "x"(b));                                   \
+    }                                                               \
   }
 RINGSIDE_CONVERT(Cvtps2pd, "cvtps2pd", Result::NeverTiny);
 RINGSIDE_CONVERT(Cvtpd2ps, "cvtpd2ps", Result::Singles);
@@ -64,15 +65,16 @@ constexpr VectorForm convert_form() {
   return form;
 }
 
-// ---- From general registers ------------------------------------------------------------------------
-#define RINGSIDE_FROM_INTEGER(Name, text, Integer)                      \
-  struct Name {                                                         \
-    using T = Integer;                                                  \
-    static void run(Float& a, T b, std::uint32_t& csr) {                \
-      asm volatile(text " %[b], %[a]\n\tstmxcsr %[csr]"                 \
-                   : [a] "+x"(a), [csr] "=m"(csr)                       \
-                   : [b] "r"(b));                                       \
-    }                                                                   \
+// ---- From general registers
+// ------------------------------------------------------------------------
+#define RINGSIDE_FROM_INTEGER(Name, text, Integer)       \
+  struct Name {                                          \
+    using T = Integer;                                   \
+    static void run(Float& a, T b, std::uint32_t& csr) { \
+      asm volatile(text " %[b], %[a]\n\tstmxcsr %[csr]"  \
+                   : [a] "+x"(a), [csr] "=m"(csr)        \
+                   : [b] "r"(b));                        \
+    }                                                    \
   }
 RINGSIDE_FROM_INTEGER(Cvtsi2ssl, "cvtsi2ssl", std::uint32_t);
 RINGSIDE_FROM_INTEGER(Cvtsi2ssq, "cvtsi2ssq", std::uint64_t);
@@ -101,15 +103,16 @@ void from_integer_memory(Cpu& cpu, const Insn& insn) {
   from_integer<Operation>(cpu, insn, load_operand<typename Operation::T>(cpu, insn));
 }
 
-// ---- To general registers --------------------------------------------------------------------------
-#define RINGSIDE_TO_INTEGER(Name, text, Integer)                        \
-  struct Name {                                                         \
-    using T = Integer;                                                  \
-    static void run(T& a, const Float& b, std::uint32_t& csr) {         \
-      asm volatile(text " %[b], %[a]\n\tstmxcsr %[csr]"                 \
-                   : [a] "=r"(a), [csr] "=m"(csr)                       \
-                   : [b] "x"(b));                                       \
-    }                                                                   \
+// ---- To general registers
+// --------------------------------------------------------------------------
+#define RINGSIDE_TO_INTEGER(Name, text, Integer)                \
+  struct Name {                                                 \
+    using T = Integer;                                          \
+    static void run(T& a, const Float& b, std::uint32_t& csr) { \
+      asm volatile(text " %[b], %[a]\n\tstmxcsr %[csr]"         \
+                   : [a] "=r"(a), [csr] "=m"(csr)               \
+                   : [b] "x"(b));                               \
+    }                                                           \
   }
 RINGSIDE_TO_INTEGER(Cvtss2sil, "cvtss2si", std::uint32_t);
 RINGSIDE_TO_INTEGER(Cvtss2siq, "cvtss2si", std::uint64_t);
@@ -166,8 +169,9 @@ bool lower_to_integer(const Decoded& decoded, Insn& insn) {
   return true;
 }
 
-// ---- MMX operands: two integers or two singles in 64 bits --------------------------------------------
-// CVTPI2PS keeps the upper half of its destination; CVTPI2PD writes all of it and is exact.
+// ---- MMX operands: two integers or two singles in 64 bits
+// -------------------------------------------- CVTPI2PS keeps the upper half of its destination;
+// CVTPI2PD writes all of it and is exact.
 template <typename Operation>
 Xmm from_pair(Cpu& cpu, const Insn& insn, const Mmx& source) {
   const Xmm& destination = cpu.fpu.xmm[insn.reg];
@@ -233,23 +237,23 @@ constexpr VectorForm to_mmx_form() {
 
 void register_sse_converts(LowerTable& table) {
   add_forms(table, {
-    {ZYDIS_MNEMONIC_CVTPS2PD, convert_form<Cvtps2pd, std::uint64_t>()},
-    {ZYDIS_MNEMONIC_CVTPD2PS, convert_form<Cvtpd2ps>()},
-    {ZYDIS_MNEMONIC_CVTSS2SD, convert_form<Cvtss2sd, Single>()},
-    {ZYDIS_MNEMONIC_CVTSD2SS, convert_form<Cvtsd2ss, Double>()},
-    {ZYDIS_MNEMONIC_CVTDQ2PS, convert_form<Cvtdq2ps>()},
-    {ZYDIS_MNEMONIC_CVTDQ2PD, convert_form<Cvtdq2pd, std::uint64_t>()},
-    {ZYDIS_MNEMONIC_CVTPS2DQ, convert_form<Cvtps2dq>()},
-    {ZYDIS_MNEMONIC_CVTTPS2DQ, convert_form<Cvttps2dq>()},
-    {ZYDIS_MNEMONIC_CVTPD2DQ, convert_form<Cvtpd2dq>()},
-    {ZYDIS_MNEMONIC_CVTTPD2DQ, convert_form<Cvttpd2dq>()},
-    {ZYDIS_MNEMONIC_CVTPI2PS, from_pair_form<Cvtdq2ps>()},
-    {ZYDIS_MNEMONIC_CVTPI2PD, from_pair_form<Cvtdq2pd>()},
-    {ZYDIS_MNEMONIC_CVTPS2PI, to_mmx_form<Cvtps2dq, Mmx>()},
-    {ZYDIS_MNEMONIC_CVTTPS2PI, to_mmx_form<Cvttps2dq, Mmx>()},
-    {ZYDIS_MNEMONIC_CVTPD2PI, to_mmx_form<Cvtpd2dq, Xmm>()},
-    {ZYDIS_MNEMONIC_CVTTPD2PI, to_mmx_form<Cvttpd2dq, Xmm>()},
-  });
+                       {ZYDIS_MNEMONIC_CVTPS2PD, convert_form<Cvtps2pd, std::uint64_t>()},
+                       {ZYDIS_MNEMONIC_CVTPD2PS, convert_form<Cvtpd2ps>()},
+                       {ZYDIS_MNEMONIC_CVTSS2SD, convert_form<Cvtss2sd, Single>()},
+                       {ZYDIS_MNEMONIC_CVTSD2SS, convert_form<Cvtsd2ss, Double>()},
+                       {ZYDIS_MNEMONIC_CVTDQ2PS, convert_form<Cvtdq2ps>()},
+                       {ZYDIS_MNEMONIC_CVTDQ2PD, convert_form<Cvtdq2pd, std::uint64_t>()},
+                       {ZYDIS_MNEMONIC_CVTPS2DQ, convert_form<Cvtps2dq>()},
+                       {ZYDIS_MNEMONIC_CVTTPS2DQ, convert_form<Cvttps2dq>()},
+                       {ZYDIS_MNEMONIC_CVTPD2DQ, convert_form<Cvtpd2dq>()},
+                       {ZYDIS_MNEMONIC_CVTTPD2DQ, convert_form<Cvttpd2dq>()},
+                       {ZYDIS_MNEMONIC_CVTPI2PS, from_pair_form<Cvtdq2ps>()},
+                       {ZYDIS_MNEMONIC_CVTPI2PD, from_pair_form<Cvtdq2pd>()},
+                       {ZYDIS_MNEMONIC_CVTPS2PI, to_mmx_form<Cvtps2dq, Mmx>()},
+                       {ZYDIS_MNEMONIC_CVTTPS2PI, to_mmx_form<Cvttps2dq, Mmx>()},
+                       {ZYDIS_MNEMONIC_CVTPD2PI, to_mmx_form<Cvtpd2dq, Xmm>()},
+                       {ZYDIS_MNEMONIC_CVTTPD2PI, to_mmx_form<Cvttpd2dq, Xmm>()},
+                   });
   table.add(ZYDIS_MNEMONIC_CVTSI2SS, lower_from_integer<Cvtsi2ssl, Cvtsi2ssq>);
   table.add(ZYDIS_MNEMONIC_CVTSI2SD, lower_from_integer<Cvtsi2sdl, Cvtsi2sdq>);
   table.add(ZYDIS_MNEMONIC_CVTSS2SI, lower_to_integer<Cvtss2sil, Cvtss2siq, Single>);

@@ -22,12 +22,8 @@ inline constexpr std::uint32_t kBeforeComputation = kInvalid | kDenormal | kZero
 namespace host {
 using Float = float __attribute__((vector_size(16)));
 
-inline Float to_host(const Xmm& value) {
-  return std::bit_cast<Float>(value);
-}
-inline Xmm from_host(const Float& value) {
-  return std::bit_cast<Xmm>(value);
-}
+inline Float to_host(const Xmm& value) { return std::bit_cast<Float>(value); }
+inline Xmm from_host(const Float& value) { return std::bit_cast<Xmm>(value); }
 }  // namespace host
 
 // Merges flags into the guest's MXCSR and raises what is unmasked: #XM, or #UD without
@@ -39,9 +35,7 @@ inline std::uint32_t host_mxcsr() {
   asm volatile("stmxcsr %0" : "=m"(value));
   return value;
 }
-inline void set_host_mxcsr(std::uint32_t value) {
-  asm volatile("ldmxcsr %0" : : "m"(value));
-}
+inline void set_host_mxcsr(std::uint32_t value) { asm volatile("ldmxcsr %0" : : "m"(value)); }
 // What the operation runs under: everything masked. With underflow unmasked FTZ has no effect
 // (SDM 1 10.2.3.3).
 inline std::uint32_t masked_control(std::uint32_t guest) {
@@ -58,8 +52,8 @@ void run_simd(Cpu& cpu, Run run, Tiny tiny) {
   const std::uint32_t guest = cpu.fpu.mxcsr;
   std::uint32_t csr;
   if ((guest & mxcsr::kMasks) == mxcsr::kMasks) [[likely]] {
-    // Without changing MXCSR, when the host's control bits are the guest's and no flag shows that the
-    // guest does not have already. (Other code's flags only lead to the slow way.)
+    // Without changing MXCSR, when the host's control bits are the guest's and no flag shows that
+    // the guest does not have already. (Other code's flags only lead to the slow way.)
     run(csr);
     if ((((csr ^ guest) & mxcsr::kControl) | (csr & ~guest & mxcsr::kFlags)) == 0) [[likely]]
       return;
@@ -71,17 +65,17 @@ void run_simd(Cpu& cpu, Run run, Tiny tiny) {
   std::uint32_t raised = csr & mxcsr::kFlags;
   if ((guest & (mxcsr::kUnderflow << mxcsr::kMaskShift)) == 0 && tiny())
     raised |= mxcsr::kUnderflow;
-  if (raised != 0)
-    commit_simd_flags(cpu, raised);
+  if (raised != 0) commit_simd_flags(cpu, raised);
 }
 template <typename Run>
 void run_simd(Cpu& cpu, Run run) {
   run_simd(cpu, run, [] { return false; });
 }
 
-// ---- Denormal results ----------------------------------------------------------------------------
-// Which elements an operation computes and can be tiny: all, the lowest, or none (minimum, square
-// root and compares never underflow).
+// ---- Denormal results
+// ---------------------------------------------------------------------------- Which elements an
+// operation computes and can be tiny: all, the lowest, or none (minimum, square root and compares
+// never underflow).
 enum class Result { Singles, Doubles, Single, Double, NeverTiny };
 template <Result kResult>
 bool any_tiny(const Xmm& value) {
@@ -90,14 +84,12 @@ bool any_tiny(const Xmm& value) {
   } else if constexpr (kResult == Result::Singles || kResult == Result::Single) {
     const auto x = lanes<std::uint32_t>(value);
     for (unsigned i = 0; i < (kResult == Result::Singles ? 4 : 1); ++i) {
-      if ((x[i] & 0x7f800000) == 0 && (x[i] & 0x7fffff) != 0)
-        return true;
+      if ((x[i] & 0x7f800000) == 0 && (x[i] & 0x7fffff) != 0) return true;
     }
   } else {
     const auto x = lanes<std::uint64_t>(value);
     for (unsigned i = 0; i < (kResult == Result::Doubles ? 2 : 1); ++i) {
-      if ((x[i] & 0x7ff0000000000000) == 0 && (x[i] & 0xfffffffffffff) != 0)
-        return true;
+      if ((x[i] & 0x7ff0000000000000) == 0 && (x[i] & 0xfffffffffffff) != 0) return true;
     }
   }
   return false;

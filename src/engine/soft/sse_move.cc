@@ -21,8 +21,7 @@ template <Alignment kAlignment>
 void store_whole(Cpu& cpu, const Insn& insn) {
   check_sse(cpu);
   std::uint64_t linear = cpu.linear(insn, 16, AccessKind::Write);
-  if constexpr (kAlignment == Alignment::Required)
-    linear = aligned(linear);
+  if constexpr (kAlignment == Alignment::Required) linear = aligned(linear);
   cpu.store<Xmm>(linear, cpu.fpu.xmm[insn.reg]);
 }
 template <Alignment kAlignment>
@@ -44,7 +43,8 @@ constexpr VectorForm load_only(Handler handler) {
   return form;
 }
 
-// ---- The low part: loads clear the rest, register moves keep it for MOVSS and MOVSD --------------
+// ---- The low part: loads clear the rest, register moves keep it for MOVSS and MOVSD
+// --------------
 template <typename T>
 void merge_low(Cpu& cpu, const Insn& insn) {
   check_sse(cpu);
@@ -73,7 +73,8 @@ constexpr VectorForm scalar_moves() {
   return form;
 }
 
-// ---- One half ------------------------------------------------------------------------------------
+// ---- One half
+// ------------------------------------------------------------------------------------
 template <unsigned kHalf>
 void load_half(Cpu& cpu, const Insn& insn) {
   check_sse(cpu);
@@ -100,7 +101,8 @@ constexpr VectorForm half_moves() {
   return form;
 }
 
-// ---- To and from general registers ---------------------------------------------------------------
+// ---- To and from general registers
+// ---------------------------------------------------------------
 template <typename T>
 void from_general(Cpu& cpu, const Insn& insn) {
   check_sse(cpu);
@@ -161,8 +163,7 @@ bool lower_narrow_move(const Decoded& decoded, Insn& insn) {
   const auto is_class = [&](unsigned i, ZydisRegisterClass wanted) {
     return decoded.is_register(i) && ZydisRegisterGetClass(decoded.op(i).reg.value) == wanted;
   };
-  if (decoded.insn.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY)
-    return false;
+  if (decoded.insn.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY) return false;
   const bool mmx = is_class(0, ZYDIS_REGCLASS_MMX) || is_class(1, ZYDIS_REGCLASS_MMX);
   if (decoded.is_memory(0)) {
     insn.reg = decoded.reg(1);
@@ -203,7 +204,8 @@ bool lower_movnti(const Decoded& decoded, Insn& insn) {
   return true;
 }
 
-// ---- Sign masks ----------------------------------------------------------------------------------
+// ---- Sign masks
+// ----------------------------------------------------------------------------------
 template <typename T, typename V>
 std::uint32_t sign_mask(const V& value) {
   const auto x = lanes<T>(value);
@@ -229,18 +231,17 @@ constexpr VectorForm registers_only(Handler xmm, Handler mmx = nullptr) {
   return form;
 }
 
-// ---- MASKMOVDQU, MASKMOVQ: bytes chosen by the sign bits of the mask, to DS:rDI --------------------
+// ---- MASKMOVDQU, MASKMOVQ: bytes chosen by the sign bits of the mask, to DS:rDI
+// --------------------
 template <typename V>
 void store_masked(Cpu& cpu, const Insn& insn, const V& value, const V& mask) {
   const std::uint64_t start = cpu.linear(insn, sizeof(V), AccessKind::Write);
   // Every chosen byte must be writable before the first is written.
   for (unsigned i = 0; i < sizeof(V); ++i) {
-    if ((mask.bytes[i] & 0x80) != 0)
-      cpu.check_write(start + i, 1);
+    if ((mask.bytes[i] & 0x80) != 0) cpu.check_write(start + i, 1);
   }
   for (unsigned i = 0; i < sizeof(V); ++i) {
-    if ((mask.bytes[i] & 0x80) != 0)
-      cpu.store<std::uint8_t>(start + i, value.bytes[i]);
+    if ((mask.bytes[i] & 0x80) != 0) cpu.store<std::uint8_t>(start + i, value.bytes[i]);
   }
 }
 void maskmovdqu(Cpu& cpu, const Insn& insn) {
@@ -254,14 +255,12 @@ void maskmovq(Cpu& cpu, const Insn& insn) {
 }
 template <Handler kHandler>
 bool lower_masked_store(const Decoded& decoded, Insn& insn) {
-  if (decoded.insn.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY)
-    return false;
+  if (decoded.insn.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY) return false;
   insn.execute = kHandler;
   insn.reg = decoded.reg(0);
   insn.rm = decoded.reg(1);
   for (unsigned i = 2; i < decoded.insn.operand_count; ++i) {
-    if (!decoded.is_memory(i))
-      continue;
+    if (!decoded.is_memory(i)) continue;
     lower_memory(decoded, i, insn);
     return true;
   }
@@ -274,31 +273,32 @@ void register_sse_moves(LowerTable& table) {
   constexpr VectorForm whole_aligned = whole_moves<Alignment::Required>();
   constexpr VectorForm whole_unaligned = whole_moves<Alignment::None>();
   add_forms(table, {
-    {ZYDIS_MNEMONIC_MOVAPS, whole_aligned},
-    {ZYDIS_MNEMONIC_MOVAPD, whole_aligned},
-    {ZYDIS_MNEMONIC_MOVDQA, whole_aligned},
-    {ZYDIS_MNEMONIC_MOVUPS, whole_unaligned},
-    {ZYDIS_MNEMONIC_MOVUPD, whole_unaligned},
-    {ZYDIS_MNEMONIC_MOVDQU, whole_unaligned},
-    {ZYDIS_MNEMONIC_LDDQU, load_only(load_whole<Alignment::None>)},
-    {ZYDIS_MNEMONIC_MOVNTDQA, load_only(load_whole<Alignment::Required>)},
-    {ZYDIS_MNEMONIC_MOVNTPS, streaming_store()},
-    {ZYDIS_MNEMONIC_MOVNTPD, streaming_store()},
-    {ZYDIS_MNEMONIC_MOVNTDQ, streaming_store()},
-    {ZYDIS_MNEMONIC_MOVSS, scalar_moves<std::uint32_t>()},
-    {ZYDIS_MNEMONIC_MOVSD, scalar_moves<std::uint64_t>()},
-    {ZYDIS_MNEMONIC_MOVLPS, half_moves<0>()},
-    {ZYDIS_MNEMONIC_MOVLPD, half_moves<0>()},
-    {ZYDIS_MNEMONIC_MOVHPS, half_moves<1>()},
-    {ZYDIS_MNEMONIC_MOVHPD, half_moves<1>()},
-    {ZYDIS_MNEMONIC_MOVHLPS, registers_only(copy_half<0>)},
-    {ZYDIS_MNEMONIC_MOVLHPS, registers_only(copy_half<1>)},
-    {ZYDIS_MNEMONIC_MOVMSKPS, registers_only(xmm_sign_mask<std::uint32_t>)},
-    {ZYDIS_MNEMONIC_MOVMSKPD, registers_only(xmm_sign_mask<std::uint64_t>)},
-    {ZYDIS_MNEMONIC_PMOVMSKB, registers_only(xmm_sign_mask<std::uint8_t>, mmx_sign_mask)},
-    {ZYDIS_MNEMONIC_MOVQ2DQ, registers_only(nullptr, movq2dq)},
-    {ZYDIS_MNEMONIC_MOVDQ2Q, registers_only(nullptr, movdq2q)},
-  });
+                       {ZYDIS_MNEMONIC_MOVAPS, whole_aligned},
+                       {ZYDIS_MNEMONIC_MOVAPD, whole_aligned},
+                       {ZYDIS_MNEMONIC_MOVDQA, whole_aligned},
+                       {ZYDIS_MNEMONIC_MOVUPS, whole_unaligned},
+                       {ZYDIS_MNEMONIC_MOVUPD, whole_unaligned},
+                       {ZYDIS_MNEMONIC_MOVDQU, whole_unaligned},
+                       {ZYDIS_MNEMONIC_LDDQU, load_only(load_whole<Alignment::None>)},
+                       {ZYDIS_MNEMONIC_MOVNTDQA, load_only(load_whole<Alignment::Required>)},
+                       {ZYDIS_MNEMONIC_MOVNTPS, streaming_store()},
+                       {ZYDIS_MNEMONIC_MOVNTPD, streaming_store()},
+                       {ZYDIS_MNEMONIC_MOVNTDQ, streaming_store()},
+                       {ZYDIS_MNEMONIC_MOVSS, scalar_moves<std::uint32_t>()},
+                       {ZYDIS_MNEMONIC_MOVSD, scalar_moves<std::uint64_t>()},
+                       {ZYDIS_MNEMONIC_MOVLPS, half_moves<0>()},
+                       {ZYDIS_MNEMONIC_MOVLPD, half_moves<0>()},
+                       {ZYDIS_MNEMONIC_MOVHPS, half_moves<1>()},
+                       {ZYDIS_MNEMONIC_MOVHPD, half_moves<1>()},
+                       {ZYDIS_MNEMONIC_MOVHLPS, registers_only(copy_half<0>)},
+                       {ZYDIS_MNEMONIC_MOVLHPS, registers_only(copy_half<1>)},
+                       {ZYDIS_MNEMONIC_MOVMSKPS, registers_only(xmm_sign_mask<std::uint32_t>)},
+                       {ZYDIS_MNEMONIC_MOVMSKPD, registers_only(xmm_sign_mask<std::uint64_t>)},
+                       {ZYDIS_MNEMONIC_PMOVMSKB,
+                        registers_only(xmm_sign_mask<std::uint8_t>, mmx_sign_mask)},
+                       {ZYDIS_MNEMONIC_MOVQ2DQ, registers_only(nullptr, movq2dq)},
+                       {ZYDIS_MNEMONIC_MOVDQ2Q, registers_only(nullptr, movdq2q)},
+                   });
   VectorForm movntq;
   movntq.mmx_store = mmx_store<std::uint64_t>;
   add_form(table, ZYDIS_MNEMONIC_MOVNTQ, movntq);

@@ -1,6 +1,6 @@
 // What all SSE and MMX families share: availability checks, operand access, and the table that maps
-// a mnemonic and the kind of its operands to a handler. The table is built once with LowerTable; the
-// rest runs on the engine's thread.
+// a mnemonic and the kind of its operands to a handler. The table is built once with LowerTable;
+// the rest runs on the engine's thread.
 #pragma once
 
 #include <Zydis/Zydis.h>
@@ -84,8 +84,7 @@ T load_unaligned(Cpu& cpu, const Insn& insn) {
 template <typename T>
 T load_operand(Cpu& cpu, const Insn& insn) {
   std::uint64_t linear = cpu.linear(insn, sizeof(T), AccessKind::Read);
-  if constexpr (sizeof(T) == 16)
-    linear = aligned(linear);
+  if constexpr (sizeof(T) == 16) linear = aligned(linear);
   return cpu.load<T>(linear);
 }
 template <typename T>
@@ -97,11 +96,11 @@ void store_operand(Cpu& cpu, const Insn& insn, const T& value) {
 // The handlers of one mnemonic by operands. Insn::reg is the vector register that the ModRM.reg
 // column of the manual's operand list names first; Insn::rm the other one. Null: no such form.
 struct VectorForm {
-  Handler xmm_register = nullptr;  // destination and source are registers
-  Handler xmm_load = nullptr;      // the source is in memory
-  Handler xmm_store = nullptr;     // the destination is in memory
+  Handler xmm_register = nullptr;   // destination and source are registers
+  Handler xmm_load = nullptr;       // the source is in memory
+  Handler xmm_store = nullptr;      // the destination is in memory
   Handler xmm_immediate = nullptr;  // the source is an immediate (shifts)
-  Handler mmx_register = nullptr;  // the same, when an operand is an MMX register
+  Handler mmx_register = nullptr;   // the same, when an operand is an MMX register
   Handler mmx_load = nullptr;
   Handler mmx_store = nullptr;
   Handler mmx_immediate = nullptr;

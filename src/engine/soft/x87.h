@@ -34,9 +34,9 @@ constexpr std::uint16_t x87_control(std::uint16_t value) {
 // ES and B follow the unmasked exception flags (SDM 1 8.1.3.3).
 inline void update_x87_summary(Fpu& fpu) {
   const bool pending = (fpu.status & ~fpu.control & x87::kExceptions) != 0;
-  fpu.status = static_cast<std::uint16_t>(
-      pending ? fpu.status | x87::kErrorSummary | x87::kBusy
-              : fpu.status & ~(x87::kErrorSummary | x87::kBusy));
+  fpu.status =
+      static_cast<std::uint16_t>(pending ? fpu.status | x87::kErrorSummary | x87::kBusy
+                                         : fpu.status & ~(x87::kErrorSummary | x87::kBusy));
 }
 
 }  // namespace ringside::soft
