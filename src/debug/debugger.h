@@ -77,6 +77,9 @@ class Debugger {
 
   Answer serve(const rsp::QueryStop&);
   Answer serve(const rsp::Resume&);
+  Answer serve(const rsp::ResumeThreads&);
+  Answer serve(const rsp::QueryResumeActions&);
+  Answer serve(const rsp::Interrupt&);
 
   Answer serve(const rsp::InsertBreakpoint&);
   Answer serve(const rsp::RemoveBreakpoint&);
@@ -89,12 +92,19 @@ class Debugger {
   Answer serve(const rsp::ThreadDescription&);
 
   Answer serve(const rsp::QuerySupported&);
+  Answer serve(const rsp::StartNoAckMode&);
   Answer serve(const rsp::QueryAttached&);
   Answer serve(const rsp::Detach&);
   Answer serve(const rsp::Kill&);
   Answer serve(const rsp::KillProcess&);
 
   Answer serve(const rsp::ReadTransfer&);
+
+  Answer serve(const rsp::QueryPhysicalMode&);
+  Answer serve(const rsp::SetPhysicalMode&);
+  Answer serve(const rsp::QueryStepBits&);
+  Answer serve(const rsp::QueryStepMask&);
+  Answer serve(const rsp::SetStepMask&);
 
   // A request that the parser knows and nothing here serves.
   template <typename Request>
@@ -110,6 +120,8 @@ class Debugger {
   }
   Answer kill();
   Answer resume(ResumePlan plan);
+  bool applies(const rsp::ThreadAction& action, VcpuId vcpu) const;
+  std::string thread_list() const;
   std::string stop_reply() const;
   ShadowedMemory memory();
   hypervisor::Vcpu& current() { return target_.vm().vcpu(session_.current); }

@@ -152,10 +152,14 @@ TEST_F(Queries, Defect10_AHugeReadIsBounded) {
   EXPECT_LE(bench.ask("m0,ffffffffffffffff").size(), rsp::kPacketSize);
 }
 
+constexpr const char* kSupported =
+    "PacketSize=20000;swbreak+;QStartNoAckMode+;vContSupported+;qXfer:features:read+;"
+    "qXfer:threads:read+;binary-upload+";
+
 TEST_F(Queries, Row43_WhatIsSupported) {
-  EXPECT_EQ(bench.ask("qSupported"), "PacketSize=20000;swbreak+;qXfer:features:read+");
+  EXPECT_EQ(bench.ask("qSupported"), kSupported);
   EXPECT_EQ(bench.ask("qSupported:multiprocess+;xmlRegisters=i386"),
-            "PacketSize=20000;swbreak+;qXfer:features:read+;multiprocess+");
+            std::string(kSupported) + ";multiprocess+");
 }
 
 TEST_F(Queries, ErrorsAreSentencesForThoseWhoAgreed) {
@@ -170,6 +174,68 @@ TEST_F(Queries, ProcessesWhereAgreed) {
   EXPECT_EQ(bench.ask("qC"), "QCp01.02");
   EXPECT_EQ(bench.ask("qfThreadInfo"), "mp01.01,p01.02,p01.03");
   EXPECT_EQ(bench.ask("qAttached:1"), "1");
+}
+
+TEST_F(Queries, NoAckMode) {
+  EXPECT_EQ(bench.ask("QStartNoAckMode"), "OK");
+  bench.client.send("qC");
+  EXPECT_EQ(bench.client.take_raw(), "$QC01#f5");
+  bench.client.disconnect();
+  bench.client.connect();
+  bench.client.send("qC");
+  EXPECT_EQ(bench.client.take_raw(), "+$QC01#f5");
+}
+
+TEST_F(Queries, BinaryMemory) {
+  EXPECT_EQ(bench.ask("X2000,0:"), "OK");
+  EXPECT_EQ(bench.ask("X2000,4:#$}*"), "OK");
+  EXPECT_EQ(bench.ask("m2000,4"), "23247d2a");
+  EXPECT_EQ(bench.ask("x2000,4"), "b#$}*");
+  EXPECT_EQ(bench.ask("x2000,0"), "b");
+  EXPECT_EQ(bench.ask("x90000,4"), "E0e");
+  EXPECT_EQ(bench.ask("X90000,1:a"), "E0e");
+}
+
+TEST_F(Queries, ThreadsAsADocument) {
+  EXPECT_EQ(bench.ask("qXfer:threads:read::0,1000"),
+            "l<?xml version=\"1.0\"?>\n<threads>\n"
+            "<thread id=\"01\" core=\"0\" name=\"vCPU 0\"/>\n"
+            "<thread id=\"02\" core=\"1\" name=\"vCPU 1\"/>\n"
+            "<thread id=\"03\" core=\"2\" name=\"vCPU 2\"/>\n</threads>\n");
+  EXPECT_EQ(bench.ask("qXfer:threads:read:x:0,1000"), "E02");
+}
+
+TEST_F(Queries, PhysicalMemoryMode) {
+  // Linear page 2 is physical page 5.
+  guest.vm.memory().poke<std::uint32_t>(Gpa{0x8000}, 0x9003);
+  guest.vm.memory().poke<std::uint32_t>(Gpa{0x9008}, 0x5003);
+  guest.vm.vcpu({0}).cpu.cr3 = 0x8000;
+  guest.vm.vcpu({0}).cpu.cr0 |= x86::cr0::PG;
+  guest.write(0x5000, {0x55});
+  EXPECT_EQ(bench.ask("Z0,2000,1"), "OK");
+  EXPECT_EQ(bench.ask("m2000,1"), "55");
+  EXPECT_EQ(bench.ask("qqemu.PhyMemMode"), "0");
+  EXPECT_EQ(bench.ask("Qqemu.PhyMemMode:1"), "OK");
+  EXPECT_EQ(bench.ask("qqemu.PhyMemMode"), "1");
+  EXPECT_EQ(bench.ask("m5000,1"), "55");
+  EXPECT_EQ(bench.ask("m2000,1"), "00");
+  EXPECT_EQ(bench.ask("M5000,1:66"), "OK");
+  bench.client.disconnect();
+  EXPECT_EQ(guest.byte(0x5000), 0x66);
+  bench.client.connect();
+  EXPECT_EQ(bench.ask("qqemu.PhyMemMode"), "0");
+}
+
+TEST_F(Queries, StepMask) {
+  EXPECT_EQ(bench.ask("qqemu.sstepbits"), "ENABLE=1,NOIRQ=2,NOTIMER=4");
+  EXPECT_EQ(bench.ask("qqemu.sstep"), "0x7");
+  EXPECT_EQ(bench.ask("Qqemu.sstep=1"), "OK");
+  guest.interrupt_pending[0] = true;
+  bench.client.send("s");
+  bench.run();
+  EXPECT_EQ(bench.client.receive(), "T05thread:01;");
+  EXPECT_EQ(guest.rip(0), ToyGuest::kHandler + 1);
+  EXPECT_EQ(bench.ask("Qqemu.sstep=6"), "E16");
 }
 
 TEST_F(Queries, Row61_WhatIsNotSupportedIsEmpty) {

@@ -1,4 +1,6 @@
-// ? c s, and the stop reports.
+// ? c C s S vCont vCont? vCtrlC, and the stop reports.
+#include <algorithm>
+
 #include "debug/debugger.h"
 
 namespace ringside::debug {
@@ -7,6 +9,21 @@ namespace {
 constexpr std::uint8_t kSigint = 2, kSigtrap = 5;
 constexpr Action kRun{Action::Kind::Run, {}, {}, false};
 
+// A signal means nothing to a whole machine; clients that pass one on do not insist.
+Action action_of(const rsp::ThreadAction& action) {
+  switch (action.kind) {
+    case rsp::ResumeKind::Continue:
+      return kRun;
+    case rsp::ResumeKind::Step:
+      return {Action::Kind::Step, {}, {}, false};
+    case rsp::ResumeKind::StepRange:
+      return {Action::Kind::StepRange, action.range_start, action.range_end, false};
+    case rsp::ResumeKind::Stop:
+      break;
+  }
+  return {};
+}
+
 }  // namespace
 
 Debugger::Answer Debugger::serve(const rsp::QueryStop&) { return stop_reply(); }
@@ -14,7 +31,6 @@ Debugger::Answer Debugger::serve(const rsp::QueryStop&) { return stop_reply(); }
 Debugger::Answer Debugger::serve(const rsp::Resume& request) {
   if (request.address)
     return refuse(ErrorCode::BadRequest, "resuming elsewhere is not possible; set rip instead");
-  // A signal means nothing to a whole machine, and clients that pass one on do not insist.
   ResumePlan plan;
   if (request.kind == rsp::ResumeKind::Step) {
     plan.actions.resize(target_.vm().vcpu_count());
@@ -23,6 +39,46 @@ Debugger::Answer Debugger::serve(const rsp::Resume& request) {
     plan.others = kRun;
   }
   return resume(std::move(plan));
+}
+
+bool Debugger::applies(const rsp::ThreadAction& action, VcpuId vcpu) const {
+  if (!action.thread) return true;
+  const rsp::ThreadId& id = *action.thread;
+  if (id.process && id.process->is_number() && id.process->number() != kProcess) return false;
+  if (id.thread.is_number()) return id.thread.number() == vcpu.value + 1u;
+  return id.thread.is_all() || vcpu == session_.current;
+}
+
+Debugger::Answer Debugger::serve(const rsp::ResumeThreads& request) {
+  ResumePlan plan;
+  plan.actions.resize(target_.vm().vcpu_count());
+  bool somebody_goes = false;
+  for (std::uint32_t i = 0; i < plan.actions.size(); ++i) {
+    // The leftmost action that names the thread counts; a thread without one stays where it is.
+    const auto action =
+        std::find_if(request.actions.begin(), request.actions.end(),
+                     [&](const rsp::ThreadAction& a) { return applies(a, VcpuId{i}); });
+    if (action != request.actions.end()) plan.actions[i] = action_of(*action);
+    somebody_goes |= target_.is_active(i) && plan.actions[i].kind != Action::Kind::Hold;
+  }
+  // Nothing would ever stop, so nothing would ever be answered.
+  if (!somebody_goes) return refuse(ErrorCode::BadRequest, "no thread would run");
+  for (const rsp::ThreadAction& action : request.actions) {
+    const bool everybody = !action.thread || action.thread->thread.is_all();
+    if (everybody && action.kind == rsp::ResumeKind::Continue) plan.others = kRun;
+    if (everybody) break;
+  }
+  return resume(std::move(plan));
+}
+
+Debugger::Answer Debugger::serve(const rsp::QueryResumeActions&) {
+  session_.vcont = true;
+  return "vCont;c;C;s;S;t;r";
+}
+
+Debugger::Answer Debugger::serve(const rsp::Interrupt&) {
+  target_.control().interrupt();
+  return rsp::reply::ok();
 }
 
 Debugger::Answer Debugger::resume(ResumePlan plan) {

@@ -1,4 +1,4 @@
-// qSupported qAttached D k vKill.
+// qSupported QStartNoAckMode qAttached D k vKill.
 #include <fmt/core.h>
 
 #include "debug/debugger.h"
@@ -15,9 +15,15 @@ Debugger::Answer Debugger::serve(const rsp::QuerySupported& request) {
 
   std::string reply = fmt::format("PacketSize={:x};swbreak+", rsp::kPacketSize);
   if (target_.stoppoints().supported()) reply += ";hwbreak+";
-  reply += ";qXfer:features:read+";
+  reply += ";QStartNoAckMode+;vContSupported+;qXfer:features:read+;qXfer:threads:read+";
+  reply += ";binary-upload+";
   if (session_.multiprocess) reply += ";multiprocess+";
   return reply;
+}
+
+Debugger::Answer Debugger::serve(const rsp::StartNoAckMode&) {
+  session_.no_ack = true;
+  return rsp::reply::ok();
 }
 
 Debugger::Answer Debugger::serve(const rsp::QueryAttached&) { return "1"; }

@@ -10,6 +10,15 @@
 
 namespace ringside::debug {
 
+// The one process, where processes are spoken of.
+inline constexpr std::uint64_t kProcess = 1;
+
+// What a step leaves out, in QEMU's bits.
+namespace step_mask {
+inline constexpr std::uint64_t kEnable = 1, kNoInterrupts = 2, kNoTimers = 4,
+                               kAll = kEnable | kNoInterrupts | kNoTimers;
+}
+
 struct Session {
   // The vCPU that g, p, m, s and so on mean. Hg and Hc choose the same one, as in the seeds.
   VcpuId current{0};
@@ -25,6 +34,7 @@ struct Session {
   // The client resumes by vCont, so it wants to know whose a stop is.
   bool vcont = false;
   bool no_ack = false;
+  std::uint64_t steps = step_mask::kAll;
   AddressKind addresses = AddressKind::Linear;
   // The signal of the last stop report without a vCPU.
   std::uint8_t signal = 5;

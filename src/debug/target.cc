@@ -222,13 +222,14 @@ void Target::execute(const Command& command) {
 // only an interrupt can end its HLT, and the step waits for that.
 void Target::prepare_step(VcpuId id) {
   VcpuState& state = vcpus_[id.value];
-  const bool mask = control_.trap_on(id) && !vm_.vcpu(id).halted();
+  const bool mask = mask_in_steps_ && control_.trap_on(id) && !vm_.vcpu(id).halted();
   if (mask == state.masked) return;
   // Engines without it step as well as they can.
   if (vm_.vcpu(id).set_capability(Capability::MaskInterrupts, mask) || !mask) state.masked = mask;
 }
 
 void Target::undo() {
+  mask_in_steps_ = true;
   breakpoints_.remove_all();
   stoppoints_.remove_all();
   expect(set_breakpoint_exits(false), "breakpoint exits", {0});

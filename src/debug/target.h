@@ -42,6 +42,9 @@ class Target {
   // Whether this host can step; tried once.
   bool can_step(VcpuId id);
 
+  // Whether steps keep interrupts out, as they do unless a client asks otherwise.
+  void mask_interrupts_in_steps(bool mask) { mask_in_steps_ = mask; }
+
   // Software breakpoints, with the capability that makes them exits. NotSupported where a vCPU does
   // not have it.
   Result<void> insert_breakpoint(VcpuId via, Gva address);
@@ -76,6 +79,7 @@ class Target {
   std::vector<VcpuState> vcpus_;
   std::optional<Gpa> lifted_;
   std::optional<bool> can_step_;
+  bool mask_in_steps_ = true;
   bool report_ = false;
 };
 

@@ -5,12 +5,6 @@
 #include "debug/debugger.h"
 
 namespace ringside::debug {
-namespace {
-
-constexpr std::uint64_t kProcess = 1;
-
-}  // namespace
-
 std::optional<std::uint64_t> Debugger::process() const {
   if (!session_.multiprocess) return std::nullopt;
   return kProcess;
@@ -55,6 +49,18 @@ Debugger::Answer Debugger::serve(const rsp::FirstThreads&) {
 }
 
 Debugger::Answer Debugger::serve(const rsp::MoreThreads&) { return "l"; }
+
+// For qXfer:threads.
+std::string Debugger::thread_list() const {
+  std::string xml = "<?xml version=\"1.0\"?>\n<threads>\n";
+  for (std::uint32_t i = 0; i < target_.vm().vcpu_count(); ++i) {
+    if (!target_.is_active(i)) continue;
+    std::string id;
+    rsp::append_thread_id(id, process(), i + 1u);
+    xml += fmt::format("<thread id=\"{0}\" core=\"{1}\" name=\"vCPU {1}\"/>\n", id, i);
+  }
+  return xml + "</threads>\n";
+}
 
 Debugger::Answer Debugger::serve(const rsp::ThreadDescription& request) {
   const std::optional<VcpuId> vcpu = find_thread(request.thread);
