@@ -190,23 +190,32 @@ class Cpu {
   // Memory at the current privilege. T is trivially copyable, up to 64 bytes. Faults throw.
   template <typename T>
   T load(std::uint64_t linear) {
+    return load_as<T>(linear, privilege_);
+  }
+  template <typename T>
+  void store(std::uint64_t linear, T value) {
+    store_as<T>(linear, value, privilege_);
+  }
+  // At another privilege: stacks of a level that is about to be entered.
+  template <typename T>
+  T load_as(std::uint64_t linear, Privilege privilege) {
     T value;
-    const TlbEntry& entry = tlb_.entry(privilege_, linear);
+    const TlbEntry& entry = tlb_.entry(privilege, linear);
     if (entry.read_tag == (((linear + sizeof(T) - 1) & kPageMask) | tlb_.generation())) [[likely]] {
       std::memcpy(&value, host(entry, linear), sizeof(T));
     } else {
-      read_slow(linear, &value, sizeof(T), privilege_);
+      read_slow(linear, &value, sizeof(T), privilege);
     }
     return value;
   }
   template <typename T>
-  void store(std::uint64_t linear, T value) {
-    const TlbEntry& entry = tlb_.entry(privilege_, linear);
+  void store_as(std::uint64_t linear, T value, Privilege privilege) {
+    const TlbEntry& entry = tlb_.entry(privilege, linear);
     if (entry.write_tag == (((linear + sizeof(T) - 1) & kPageMask) | tlb_.generation()))
         [[likely]] {
       std::memcpy(host(entry, linear), &value, sizeof(T));
     } else {
-      write_slow(linear, &value, sizeof(T), privilege_);
+      write_slow(linear, &value, sizeof(T), privilege);
     }
   }
   // Read-modify-write: write permission is checked before anything happens (SDM 3A 6.5 restart).
@@ -231,23 +240,16 @@ class Cpu {
   }
   // Faults as a write of [linear, linear + size) would, without writing.
   void check_write(std::uint64_t linear, unsigned size);
-  // Descriptor tables, TSS, interrupt stacks: as supervisor, whatever the CPL.
+  // Descriptor tables and TSS: as supervisor, whatever the CPL (SDM 3A 4.6, implicit accesses).
   template <typename T>
   T load_system(std::uint64_t linear) {
-    T value;
-    read_slow(linear, &value, sizeof(T), Privilege::Supervisor);
-    return value;
+    return load_as<T>(linear, Privilege::Supervisor);
   }
   template <typename T>
   void store_system(std::uint64_t linear, T value) {
-    write_slow(linear, &value, sizeof(T), Privilege::Supervisor);
+    store_as<T>(linear, value, Privilege::Supervisor);
   }
   void check_write_system(std::uint64_t linear, unsigned size);
-  // Stacks of another privilege level, which is about to be entered.
-  template <typename T>
-  void store_as(std::uint64_t linear, T value, Privilege privilege) {
-    write_slow(linear, &value, sizeof(T), privilege);
-  }
   Privilege privilege_at(unsigned cpl) const {
     if (cpl == 3) return Privilege::User;
     return flags.ac() ? Privilege::SupervisorAccessOk : Privilege::Supervisor;

@@ -244,6 +244,8 @@ LowerTable::LowerTable() {
   register_branches(*this);
   register_strings(*this);
   register_sse(*this);
+  register_transfers(*this);
+  register_system(*this);
 }
 
 void LowerTable::add(ZydisMnemonic mnemonic, Lower lower) {
