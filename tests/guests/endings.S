@@ -13,9 +13,9 @@ main:
         in      %dx, %al
 go:     jmp     ENDING
 
-power_off:                              /* PM1a_CNT: SLP_TYP 0 and SLP_EN (ACPI 4.8.3.2.1) */
+power_off:                              /* PM1a_CNT: SLP_TYP 5 and SLP_EN (ACPI 4.8.3.2.1) */
         mov     $0x604, %edx
-        mov     $0x2000, %eax
+        mov     $0x3400, %eax
         out     %ax, %dx
         jmp     forever
 reboot:                                 /* the keyboard controller pulses the reset line */
