@@ -1,5 +1,7 @@
 #include "conformance/engines.h"
 
+#include <ostream>
+
 #include "engine/soft/soft_vm.h"
 
 namespace ringside::testing {
@@ -16,5 +18,7 @@ const std::vector<EngineKind>& engine_kinds() {
   };
   return kinds;
 }
+
+void PrintTo(const EngineKind& kind, std::ostream* out) { *out << kind.name; }
 
 }  // namespace ringside::testing

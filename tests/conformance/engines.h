@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <iosfwd>
 #include <memory>
 #include <string>
 #include <vector>
@@ -22,5 +23,6 @@ struct EngineKind {
 };
 
 const std::vector<EngineKind>& engine_kinds();
+void PrintTo(const EngineKind& kind, std::ostream* out);  // for gtest
 
 }  // namespace ringside::testing

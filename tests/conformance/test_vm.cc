@@ -72,9 +72,10 @@ void TestVm::run_until_said(std::string_view characters) {
   for (const Deadline deadline; !all_said();) {
     if (deadline.passed()) throw std::runtime_error("the guest said only " + said_);
     if (const auto event = engine_->take_event()) {
-      if (!std::holds_alternative<exit::Started>(event->exit)) unexpected_event(event);
+      if (!std::holds_alternative<exit::Started>(event->exit)) unexpected(event);
       engine_->resume(event->vcpu);
     } else if (!turn(deadline)) {
+      if (engine_->ended()) unexpected(std::nullopt);
       throw std::runtime_error("the guest is idle and said only " + said_);
     }
   }
@@ -140,8 +141,13 @@ std::string describe(const std::optional<hypervisor::VcpuEvent>& event) {
   return std::string(names[event->exit.index()]) + " of vCPU " + std::to_string(event->vcpu.value);
 }
 
-void unexpected_event(const std::optional<hypervisor::VcpuEvent>& event) {
-  throw std::runtime_error("unexpected: " + describe(event));
+void TestVm::unexpected(const std::optional<hypervisor::VcpuEvent>& event) {
+  std::string message = "unexpected: " + describe(event);
+  if (event) {
+    if (const auto* dead = std::get_if<exit::Dead>(&event->exit)) message += ": " + dead->reason;
+  }
+  if (engine_->ended()) message += ": " + engine_->ended()->reason;
+  throw std::runtime_error(message);
 }
 
 }  // namespace ringside::testing

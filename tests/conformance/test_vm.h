@@ -49,6 +49,7 @@ class TestVm {
   std::string memory(std::uint64_t address, std::size_t size, std::uint32_t number = 0);
 
  private:
+  [[noreturn]] void unexpected(const std::optional<hypervisor::VcpuEvent>& event);
   // One turn of the main loop; false when nothing can happen without outside input.
   bool turn(const Deadline& deadline);
 
@@ -61,13 +62,12 @@ class TestVm {
 
 // In words, for messages.
 std::string describe(const std::optional<hypervisor::VcpuEvent>& event);
-[[noreturn]] void unexpected_event(const std::optional<hypervisor::VcpuEvent>& event);
 
 template <typename Exit>
 Exit TestVm::expect(std::uint32_t number) {
   const auto event = next_event();
   if (!event || event->vcpu.value != number || !std::holds_alternative<Exit>(event->exit))
-    unexpected_event(event);
+    unexpected(event);
   return std::get<Exit>(event->exit);
 }
 
