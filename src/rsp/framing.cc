@@ -87,30 +87,43 @@ Event Decoder::finish(int low_digit) {
 // it stays as it is; no packet we know has a place for it.
 bool Decoder::decode_body() {
   const bool expand = run_lengths_ == RunLengths::Expand;
-  std::size_t from = body_.find_first_of(expand ? "}*" : "}");
-  if (from == std::string::npos)
+  // find of one character is memchr; find_first_of is not.
+  const auto next_special = [&](std::size_t from) {
+    return std::min(expand ? body_.find_first_of("}*", from) : body_.find('}', from), body_.size());
+  };
+  std::size_t special = next_special(0);
+  if (special == body_.size())
     return true;
-  expanded_.assign(body_, 0, from);
-  char last = from > 0 ? body_[from - 1] : '\0';
-  for (; from < body_.size(); ++from) {
-    const char c = body_[from];
-    if (c == '}' && from + 1 < body_.size()) {
-      last = body_[++from];
-      expanded_ += static_cast<char>(last ^ kEscapeFlip);
-    } else if (c == '*' && expand) {
-      // The count character stands for itself less 29 (manual, "Overview", run-length encoding).
-      if (expanded_.empty() || ++from == body_.size())
+
+  expanded_.clear();
+  char last = '\0';
+  for (std::size_t from = 0;;) {
+    if (special > from)
+      last = body_[special - 1];
+    expanded_.append(body_, from, special - from);
+    if (special == body_.size())
+      break;
+    from = special + 2;
+    if (from > body_.size()) {
+      if (body_[special] == '*')
         return false;
-      const int repeats = static_cast<unsigned char>(body_[from]) - 29;
-      if (repeats < 3 || repeats > 97)
+      expanded_ += '}';
+      break;
+    }
+    const char second = body_[special + 1];
+    if (body_[special] == '}') {
+      last = second;
+      expanded_ += static_cast<char>(second ^ kEscapeFlip);
+    } else {
+      // The count character stands for itself less 29 (manual, "Overview", run-length encoding).
+      const int repeats = static_cast<unsigned char>(second) - 29;
+      if (expanded_.empty() || repeats < 3 || repeats > 97)
         return false;
       expanded_.append(static_cast<std::size_t>(repeats), last);
       if (expanded_.size() > limit_)
         return false;
-    } else {
-      last = c;
-      expanded_ += c;
     }
+    special = next_special(from);
   }
   body_.swap(expanded_);
   return true;
@@ -126,14 +139,23 @@ bool is_special(char c) {
   return c == '#' || c == '$' || c == '}' || c == '*';
 }
 
-// No byte of the block needs an escape, and none begins a run. Without a branch inside, so that the
-// compiler makes vector code of it. Reads kShortestRun - 1 bytes past the block.
+// Whether four alike stand at `p`.
+bool begins_run(const char* p) {
+  return (p[0] == p[1]) & (p[0] == p[2]) & (p[0] == p[3]);
+}
+
+// No byte of the block needs an escape and, where runs matter, none begins a run. Without a branch
+// inside, so that the compiler makes vector code of it. Reads kShortestRun - 1 bytes past the
+// block.
+template <bool with_runs>
 bool block_is_plain(const char* p) {
   unsigned char odd = 0;
   for (std::size_t i = 0; i < kBlock; ++i) {
     const char c = p[i];
-    odd |= static_cast<unsigned char>((c == '#') | (c == '$') | (c == '}') | (c == '*') |
-                                      ((c == p[i + 1]) & (c == p[i + 2]) & (c == p[i + 3])));
+    odd |= static_cast<unsigned char>((c == '#') | (c == '$') | (c == '}') | (c == '*'));
+    if constexpr (with_runs) {
+      odd |= static_cast<unsigned char>(begins_run(p + i));
+    }
   }
   return odd == 0;
 }
@@ -158,40 +180,56 @@ void append_run(std::string& out, char c, std::size_t length) {
   out.append(length, c);
 }
 
-}  // namespace
-
-void append_frame(std::string& out, std::string_view payload, RunLengthOutput run_lengths) {
-  out.reserve(out.size() + payload.size() + 4);
-  out += '$';
-  const std::size_t start = out.size();
-  const bool with_runs = run_lengths == RunLengthOutput::On;
+template <bool with_runs>
+void append_body(std::string& out, std::string_view payload) {
   const char* p = payload.data();
   const char* const end = p + payload.size();
   while (p != end) {
     const auto left = static_cast<std::size_t>(end - p);
-    if (left >= kBlock + kShortestRun - 1 && block_is_plain(p)) {
+    if (left >= kBlock + kShortestRun - 1 && block_is_plain<with_runs>(p)) {
       out.append(p, kBlock);
       p += kBlock;
       continue;
     }
     // One block byte by byte, then try whole blocks again.
     const char* const stop = p + std::min(left, kBlock);
+    char text[2 * kBlock];
+    std::size_t size = 0;
     while (p < stop) {
       const char c = *p;
       if (is_special(c)) {
-        out += '}';
-        out += static_cast<char>(c ^ kEscapeFlip);
+        text[size++] = '}';
+        text[size++] = static_cast<char>(c ^ kEscapeFlip);
         ++p;
         continue;
       }
-      const char* run_end = p + 1;
-      if (with_runs) {
-        while (run_end != end && *run_end == c)
-          ++run_end;
+      if constexpr (with_runs) {
+        if (static_cast<std::size_t>(end - p) >= kShortestRun && begins_run(p)) {
+          out.append(text, size);
+          size = 0;
+          const char* const run_end = std::find_if(p, end, [c](char other) { return other != c; });
+          append_run(out, c, static_cast<std::size_t>(run_end - p));
+          p = run_end;
+          continue;
+        }
       }
-      append_run(out, c, static_cast<std::size_t>(run_end - p));
-      p = run_end;
+      text[size++] = c;
+      ++p;
     }
+    out.append(text, size);
+  }
+}
+
+}  // namespace
+
+void append_frame(std::string& out, std::string_view payload, RunLengthOutput run_lengths) {
+  out.reserve(out.size() + payload.size() + 4);
+  out += '$';
+  const std::size_t start = out.size();
+  if (run_lengths == RunLengthOutput::On) {
+    append_body<true>(out, payload);
+  } else {
+    append_body<false>(out, payload);
   }
   const std::uint8_t sum = sum_of(std::string_view(out).substr(start));
   static constexpr char kDigits[] = "0123456789abcdef";
