@@ -1,0 +1,47 @@
+// One byte stream to a client: a socket, or a pair of descriptors such as standard input and
+// output. Never blocks, never raises a signal. EOF, reset and any error are the same to its user:
+// the client is gone. Owned by whoever serves the client; used on one thread, the poller's.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string_view>
+
+#include "base/fd.h"
+
+namespace ringside::transport {
+
+class Connection {
+ public:
+  // A connected stream socket.
+  static Connection over_socket(Fd socket);
+  // Reads from one, writes to the other: pipes, terminals, files.
+  static Connection over_descriptors(Fd input, Fd output);
+
+  Connection(Connection&&) = default;
+  Connection& operator=(Connection&&) = default;
+  // What was written still reaches the client.
+  ~Connection();
+
+  // How many bytes came: 0 when there are none now, or the client is gone.
+  std::size_t read(std::span<char> buffer);
+  // How many bytes went: 0 when there is no room now, or the client is gone.
+  std::size_t write(std::string_view bytes);
+  bool gone() const { return gone_; }
+
+  // For the poller; the two may be the same.
+  int input() const { return input_.get(); }
+  int output() const { return output_ ? output_.get() : input_.get(); }
+
+ private:
+  Connection(Fd input, Fd output) : input_(std::move(input)), output_(std::move(output)) {}
+
+  bool is_socket() const { return !output_; }
+  std::size_t finish(ssize_t result, bool zero_is_end);
+
+  Fd input_;
+  Fd output_;  // none for a socket
+  bool gone_ = false;
+};
+
+}  // namespace ringside::transport

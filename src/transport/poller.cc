@@ -1,0 +1,102 @@
+#include "transport/poller.h"
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+namespace ringside::transport {
+namespace {
+
+bool includes(Interest interest, Interest part) {
+  return (static_cast<unsigned>(interest) & static_cast<unsigned>(part)) != 0;
+}
+
+short events_of(Interest interest) {
+  return static_cast<short>((includes(interest, Interest::Read) ? POLLIN : 0) |
+                            (includes(interest, Interest::Write) ? POLLOUT : 0));
+}
+
+}  // namespace
+
+Result<Poller> Poller::create() {
+  Fd wakeup(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!wakeup)
+    return fail(Error::from_errno("cannot create an eventfd", errno));
+  return Poller(std::move(wakeup));
+}
+
+void Poller::add(int fd, Interest interest, Callback callback) {
+  entries_.push_back(std::make_shared<Entry>(Entry{fd, interest, std::move(callback), false}));
+}
+
+void Poller::set_interest(int fd, Interest interest) {
+  for (const auto& entry : entries_) {
+    if (entry->fd == fd)
+      entry->interest = interest;
+  }
+}
+
+void Poller::remove(int fd) {
+  const auto found = std::find_if(entries_.begin(), entries_.end(),
+                                  [fd](const auto& entry) { return entry->fd == fd; });
+  if (found == entries_.end())
+    return;
+  (*found)->removed = true;
+  entries_.erase(found);
+}
+
+Result<> Poller::wait(std::optional<std::chrono::nanoseconds> timeout) {
+  polled_.clear();
+  polled_.push_back({wakeup_.get(), POLLIN, 0});
+  round_.clear();
+  for (const auto& entry : entries_) {
+    // Left out altogether: poll reports a hang-up to those who ask for nothing, too, and would
+    // return at once again and again.
+    if (entry->interest == Interest::None)
+      continue;
+    polled_.push_back({entry->fd, events_of(entry->interest), 0});
+    round_.push_back(entry);
+  }
+  timespec limit{};
+  if (timeout) {
+    const auto left = std::max(*timeout, std::chrono::nanoseconds(0));
+    limit.tv_sec = static_cast<time_t>(left / std::chrono::seconds(1));
+    limit.tv_nsec = static_cast<long>((left % std::chrono::seconds(1)).count());
+  }
+  const int count = ::ppoll(polled_.data(), polled_.size(), timeout ? &limit : nullptr, nullptr);
+  if (count < 0 && errno != EINTR)
+    return fail(Error::from_errno("cannot poll", errno));
+  if (count > 0)
+    dispatch();
+  round_.clear();
+  return {};
+}
+
+void Poller::dispatch() {
+  if (polled_.front().revents != 0) {
+    std::uint64_t ignored = 0;
+    [[maybe_unused]] const ssize_t size = ::read(wakeup_.get(), &ignored, sizeof ignored);
+  }
+  for (std::size_t i = 0; i < round_.size(); ++i) {
+    const short events = polled_[i + 1].revents;
+    Entry& entry = *round_[i];
+    if (events == 0 || entry.removed)
+      continue;
+    const bool ended = (events & (POLLHUP | POLLERR | POLLNVAL)) != 0;
+    // What an earlier callback of this round no longer wants is not told.
+    const Ready ready{
+        ((events & POLLIN) != 0 || ended) && includes(entry.interest, Interest::Read),
+        ((events & POLLOUT) != 0 || ended) && includes(entry.interest, Interest::Write)};
+    if (ready.readable || ready.writable)
+      entry.callback(ready);
+  }
+}
+
+void Poller::wake() const {
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const ssize_t size = ::write(wakeup_.get(), &one, sizeof one);
+}
+
+}  // namespace ringside::transport
