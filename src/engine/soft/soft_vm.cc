@@ -80,9 +80,15 @@ class SoftVm final : public SoftEngine, public hypervisor::Stoppoints {
     return {total};
   }
 
+  void stop_at(std::optional<InsnCount> total) override { stop_at_ = total; }
+
   bool run_slice() override {
     if (ended_) return false;
     std::uint64_t budget = kSlice;
+    if (stop_at_) {
+      const std::uint64_t done = total_instructions().value;
+      budget = stop_at_->value > done ? std::min(budget, stop_at_->value - done) : 0;
+    }
     bool ran = false;
     while (budget > 0 && !ended_ && events_.empty()) {
       if (system_.platform.next_event() <= now()) system_.platform.run_events(now());
@@ -95,7 +101,7 @@ class SoftVm final : public SoftEngine, public hypervisor::Stoppoints {
       }
       budget -= std::min(budget, run_vcpu(*vcpu, budget));
     }
-    if (!ran) check_halted_for_good();
+    if (!ran && budget > 0) check_halted_for_good();
     return ran;
   }
 
@@ -340,6 +346,7 @@ class SoftVm final : public SoftEngine, public hypervisor::Stoppoints {
   std::deque<hypervisor::VcpuEvent> events_;
   std::optional<VmEnd> ended_;
   std::array<std::optional<std::uint64_t>, kMaxVcpus> left_at_breakpoint_;
+  std::optional<InsnCount> stop_at_;
   bool stop_instead_of_death_ = false;
   std::uint32_t turn_ = 0;
   std::uint64_t turn_left_ = kTurn;

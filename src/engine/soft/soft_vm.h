@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 
 #include "base/state_visitor.h"
 #include "hypervisor/guest_ram.h"
@@ -21,6 +22,9 @@ class SoftEngine : public hypervisor::Engine, public hypervisor::CpuPort {
   virtual void visit_state(StateVisitor& visitor) = 0;
   // Retired by all vCPUs together.
   virtual InsnCount total_instructions() const = 0;
+  // run_slice stops exactly when this many instructions are retired (a replayed input is due, or a
+  // test wants the state there). Nothing: no such limit.
+  virtual void stop_at(std::optional<InsnCount> total) = 0;
   VirtualTime now() const override = 0;
 };
 

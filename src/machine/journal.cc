@@ -1,0 +1,112 @@
+#include "machine/journal.h"
+
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <sstream>
+
+#include "base/hex.h"
+
+namespace ringside::machine {
+namespace {
+
+std::string header(const RunIdentity& identity) {
+  return fmt::format("ringside-journal 1 vcpus {} memory {} content {:08x}", identity.vcpus,
+                     identity.memory, identity.content_crc);
+}
+
+struct Words {
+  std::string kind, data;
+};
+
+Words words_of(const Input& input) {
+  if (const auto* serial = std::get_if<SerialInput>(&input)) {
+    return {fmt::format("serial{}", serial->port), to_hex(serial->bytes)};
+  }
+  if (const auto* guest_gdb = std::get_if<GuestGdbInput>(&input)) {
+    return {"guest-gdb", to_hex(guest_gdb->bytes)};
+  }
+  return {std::get<GuestGdbConnection>(input).connected ? "guest-gdb-up" : "guest-gdb-down", "-"};
+}
+
+std::optional<Input> input_of(const Words& words) {
+  if (words.kind == "guest-gdb-up") return GuestGdbConnection{true};
+  if (words.kind == "guest-gdb-down") return GuestGdbConnection{false};
+  auto bytes = from_hex(words.data);
+  if (!bytes) return std::nullopt;
+  if (words.kind == "serial0") return SerialInput{0, std::move(*bytes)};
+  if (words.kind == "serial1") return SerialInput{1, std::move(*bytes)};
+  if (words.kind == "guest-gdb") return GuestGdbInput{std::move(*bytes)};
+  return std::nullopt;
+}
+
+std::optional<JournalEntry> entry_of(const std::string& line) {
+  std::istringstream stream(line);
+  JournalEntry entry;
+  Words words;
+  if (!(stream >> entry.count.value >> entry.time.ns >> words.kind >> words.data)) {
+    return std::nullopt;
+  }
+  std::string rest;
+  if (stream >> rest) return std::nullopt;
+  auto input = input_of(words);
+  if (!input) return std::nullopt;
+  entry.input = std::move(*input);
+  return entry;
+}
+
+}  // namespace
+
+Result<JournalWriter> JournalWriter::create(const std::string& path, const RunIdentity& identity) {
+  JournalWriter writer;
+  writer.path_ = path;
+  writer.file_.open(path, std::ios::trunc);
+  writer.file_ << header(identity) << '\n' << std::flush;
+  if (!writer.file_) {
+    return fail(Error::from_errno(fmt::format("the journal {} cannot be written", path), errno));
+  }
+  return writer;
+}
+
+Result<void> JournalWriter::append(const JournalEntry& entry) {
+  const Words words = words_of(entry.input);
+  file_ << fmt::format("{} {} {} {}\n", entry.count.value, entry.time.ns, words.kind,
+                       words.data.empty() ? "-" : words.data)
+        << std::flush;
+  if (!file_) {
+    return fail(Error::from_errno(fmt::format("the journal {} cannot be written", path_), errno));
+  }
+  return {};
+}
+
+Result<JournalReader> JournalReader::open(const std::string& path, const RunIdentity& identity) {
+  std::ifstream file(path);
+  if (!file) {
+    return fail(Error::from_errno(fmt::format("the journal {} cannot be read", path), errno));
+  }
+  std::string line;
+  std::getline(file, line);
+  if (line.rfind("ringside-journal 1 ", 0) != 0) {
+    return fail(ErrorCode::BadRequest, fmt::format("{} is not a journal of ringside", path));
+  }
+  if (line != header(identity)) {
+    return fail(ErrorCode::BadRequest,
+                fmt::format("the journal {} belongs to another run: it says \"{}\", this run is "
+                            "\"{}\" (same kernel, initrd, command line, -c and -m are needed)",
+                            path, line, header(identity)));
+  }
+  JournalReader reader;
+  for (std::size_t number = 2; std::getline(file, line); ++number) {
+    auto entry = entry_of(line);
+    const bool in_order =
+        entry && (reader.entries_.empty() || reader.entries_.back().count <= entry->count);
+    if (!in_order) {
+      return fail(ErrorCode::BadRequest,
+                  fmt::format("the journal {} is damaged at line {}", path, number));
+    }
+    reader.entries_.push_back(std::move(*entry));
+  }
+  return reader;
+}
+
+}  // namespace ringside::machine

@@ -1,0 +1,61 @@
+#include "machine/journal.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cstdio>
+
+namespace ringside::machine {
+namespace {
+
+class JournalTest : public testing::Test {
+ protected:
+  void SetUp() override { path_ = testing::TempDir() + "journal_test." + std::to_string(getpid()); }
+  void TearDown() override { std::remove(path_.c_str()); }
+  void write(const std::string& text) { std::ofstream(path_) << text; }
+  std::string path_;
+  const RunIdentity identity_{2, 1 << 20, 0xabc};
+};
+
+TEST_F(JournalTest, ReadsBackWhatWasWritten) {
+  auto writer = JournalWriter::create(path_, identity_);
+  ASSERT_TRUE(writer);
+  ASSERT_TRUE(writer->append({{5}, {7}, SerialInput{0, {std::byte{'a'}, std::byte{0}}}}));
+  ASSERT_TRUE(writer->append({{5}, {8}, GuestGdbConnection{true}}));
+  ASSERT_TRUE(writer->append({{9}, {9}, GuestGdbInput{{std::byte{0xff}}}}));
+  auto reader = JournalReader::open(path_, identity_);
+  ASSERT_TRUE(reader) << reader.error().text();
+  const JournalEntry* entry = reader->next();
+  ASSERT_NE(entry, nullptr);
+  EXPECT_EQ(entry->count.value, 5u);
+  EXPECT_EQ(entry->time.ns, 7u);
+  EXPECT_EQ(std::get<SerialInput>(entry->input).bytes.size(), 2u);
+  reader->advance();
+  EXPECT_TRUE(std::get<GuestGdbConnection>(reader->next()->input).connected);
+  reader->advance();
+  EXPECT_EQ(std::get<GuestGdbInput>(reader->next()->input).bytes[0], std::byte{0xff});
+  reader->advance();
+  EXPECT_EQ(reader->next(), nullptr);
+}
+
+TEST_F(JournalTest, RefusesWhatIsNotItsRun) {
+  EXPECT_FALSE(JournalReader::open(path_ + ".absent", identity_));
+  write("hello\n");
+  EXPECT_FALSE(JournalReader::open(path_, identity_));
+  ASSERT_TRUE(JournalWriter::create(path_, {1, 1 << 20, 0xabc}));
+  EXPECT_FALSE(JournalReader::open(path_, identity_));
+  ASSERT_TRUE(JournalWriter::create(path_, identity_));
+  EXPECT_TRUE(JournalReader::open(path_, identity_));
+}
+
+TEST_F(JournalTest, NamesTheDamagedLine) {
+  for (const char* bad : {"5 7 serial0 0g", "5 7 nothing 00", "x", "5 7 serial0",
+                          "5 7 serial0 00 1", "9 9 serial0 00\n5 7 serial0 00"}) {
+    ASSERT_TRUE(JournalWriter::create(path_, identity_));
+    std::ofstream(path_, std::ios::app) << bad << '\n';
+    EXPECT_FALSE(JournalReader::open(path_, identity_)) << bad;
+  }
+}
+
+}  // namespace
+}  // namespace ringside::machine
