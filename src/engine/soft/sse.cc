@@ -73,6 +73,7 @@ void register_sse(LowerTable& table) {
   register_sse_shuffles(table);
   register_sse_float(table);
   register_sse_converts(table);
+  register_mmx(table);
   register_fxsave(table);
 }
 

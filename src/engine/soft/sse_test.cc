@@ -64,6 +64,7 @@ TEST(SseDifferential, Moves) {
       {"movmskps", "0f 50 /r", Integers, 0, true, G},
       {"movmskpd", "66 0f 50 /r", Integers, 0, true, G},
       {"pmovmskb", "66 0f d7 /r", Integers, 0, true, G},
+      {"maskmovdqu", "66 0f f7 /r", Integers, 0, true, V, V, 0, 0, false, true},
       {"movddup", "f2 0f 12 /r", Integers, 8},
       {"movsldup", "f3 0f 12 /r", Integers, 16},
       {"movshdup", "f3 0f 16 /r", Integers, 16},

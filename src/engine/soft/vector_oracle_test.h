@@ -65,6 +65,7 @@ struct Row {
   std::uint16_t undefined_status = 0;  // x87 status
   // With #XM the manual leaves open whether the change to MMX mode has happened already.
   bool x87_open_after_trap = false;
+  bool rdi_is_data = false;  // RDI points to memory (MASKMOVQ, MASKMOVDQU)
 };
 
 struct Count {
@@ -72,6 +73,7 @@ struct Count {
 };
 // Runs `cases` random cases of each form (register and memory) of each row and reports differences
 // as gtest failures, a few per form.
+// Set RINGSIDE_CASES to try another number.
 Count compare_rows(std::span<const Row> rows, unsigned cases);
 
 // Random values with the special ones of each format well represented.
