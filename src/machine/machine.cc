@@ -3,17 +3,20 @@
 #include <mutex>
 #include <utility>
 
+#include "machine/acpi_power.h"
 #include "machine/apic_bus.h"
 #include "machine/bus.h"
 #include "machine/cpu_link.h"
 #include "machine/debug_ports.h"
 #include "machine/event_queue.h"
+#include "machine/firmware_config.h"
 #include "machine/guest_gdb_port.h"
 #include "machine/i8042.h"
 #include "machine/interrupt_router.h"
 #include "machine/io_apic.h"
 #include "machine/pic.h"
 #include "machine/pit.h"
+#include "machine/platform_map.h"
 #include "machine/rtc.h"
 #include "machine/serial_port.h"
 #include "machine/system_control.h"
@@ -47,6 +50,8 @@ struct Machine::Parts {
   Rtc rtc;
   SystemControl system{cpus};
   I8042 keyboard{system, {lines, 1}};
+  AcpiPower power{events, cpus, {lines, kSciLine}};
+  FirmwareConfig firmware;
   GuestGdbPort guest_gdb;
   DebugExit debug_exit{cpus};
   DebugConsole debug_console;
@@ -63,9 +68,11 @@ Machine::Parts::Parts(hypervisor::GuestRam& guest_ram, MachineOptions given)
       com1(0x3f8, {lines, 4}, options.serial[0]),
       com2(0x2f8, {lines, 3}, options.serial[1]),
       rtc(events, cpus, {lines, 8}, options.start_time, ram.size(), options.vcpus),
+      firmware(ram, cpus, options.vcpus),
       guest_gdb(cpus, options.guest_gdb_wants_client, options.guest_gdb_out),
       debug_console(options.debugcon),
-      devices{&apics, &pics, &io_apic, &pit, &com1, &com2, &system, &keyboard, &rtc, &guest_gdb} {
+      devices{&apics,  &pics,     &io_apic, &pit,   &com1,     &com2,
+              &system, &keyboard, &rtc,     &power, &firmware, &guest_gdb} {
   apics.connect(&io_apic);
   apics.connect(&pics);
   mmio.claim(IoApic::kBase, IoApic::kSize, io_apic);
@@ -81,6 +88,8 @@ Machine::Parts::Parts(hypervisor::GuestRam& guest_ram, MachineOptions given)
   ports.claim(I8042::kCommand, 1, keyboard);
   ports.claim(SystemControl::kPortA, 1, system);
   ports.claim(SystemControl::kResetControl, 1, system);
+  ports.claim(kPm1Event, AcpiPower::kPorts, power);
+  ports.claim(FirmwareConfig::kPort, FirmwareConfig::kPorts, firmware);
   if (options.guest_gdb) ports.claim(GuestGdbPort::kPort, 4, guest_gdb);
   if (options.debug_exit) ports.claim(DebugExit::kPort, DebugExit::kPorts, debug_exit);
   if (options.debugcon) {
