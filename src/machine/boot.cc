@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "machine/acpi.h"
 #include "machine/boot_entry.h"
 #include "machine/boot_protocols.h"
 #include "machine/kernel_payload.h"
@@ -51,6 +52,7 @@ Result<Gpa> place_text(BootMemory& memory, const std::string& text, std::string_
 
 Result<BootResult> boot(const BootRequest& request, hypervisor::GuestRam& ram) {
   BootMemory memory(ram);
+  TRY(write_acpi_tables(ram, {request.vcpus, request.virtio_devices}));
   if (is_linux_image(request.kernel)) return boot_linux_image(request, memory);
   if (is_multiboot(request.kernel)) return boot_multiboot(request, memory);
 

@@ -24,7 +24,8 @@ struct BootRequest {
   std::span<const std::byte> kernel;
   std::string command_line;
   std::vector<BootModule> modules;  // the first is the initrd for Linux
-  unsigned vcpus = 1;
+  unsigned vcpus = 1;               // what the ACPI tables tell
+  unsigned virtio_devices = 0;
 };
 
 struct BootResult {

@@ -42,14 +42,15 @@ Result<Gpa> identity_map(BootMemory& memory) {
   const Gpa tables =
       TRY(memory.place_low((2 + kDirectories) * kPageSize, kLowMemory, "the boot page tables"));
   const Gpa pointers = tables + kPageSize, directories = tables + 2 * kPageSize;
-  memory.write(tables, bytes_of(pointers.value | kPresentWritable));
+  std::vector<std::uint64_t> entries((2 + kDirectories) * kEntries);
+  entries[0] = pointers.value | kPresentWritable;
   for (std::uint64_t i = 0; i < kDirectories; ++i) {
-    memory.write(pointers + i * 8,
-                 bytes_of((directories.value + i * kPageSize) | kPresentWritable));
+    entries[kEntries + i] = (directories.value + i * kPageSize) | kPresentWritable;
   }
   for (std::uint64_t i = 0; i < kDirectories * kEntries; ++i) {
-    memory.write(directories + i * 8, bytes_of(i << 21 | kLargePage | kPresentWritable));
+    entries[2 * kEntries + i] = i << 21 | kLargePage | kPresentWritable;
   }
+  memory.write(tables, std::as_bytes(std::span(entries)));
   return tables;
 }
 

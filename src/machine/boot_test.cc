@@ -15,6 +15,8 @@ using testing::TestSegment;
 using x86::Gpr;
 using x86::SegmentName;
 
+constexpr std::uint64_t kRsdpSignature = 0x2052545020445352;  // "RSD PTR "
+
 class Boot : public ::testing::Test {
  protected:
   explicit Boot(std::uint64_t memory = 64u << 20) : ram(GuestRam::create(memory).value()) {}
@@ -274,6 +276,7 @@ TEST_P(BootLinux, BzImageIsUnpackedAndEnteredIn64BitMode) {
 
   const std::uint64_t zero = result.entry.reg(Gpr::Rsi);
   EXPECT_EQ(peek<std::uint8_t>(zero + 0x1ef), 0);  // the sentinel
+  EXPECT_EQ(peek<std::uint64_t>(peek<std::uint64_t>(zero + 0x70)), kRsdpSignature);
   EXPECT_EQ(peek<std::uint16_t>(zero + 0x206), 0x20f);
   EXPECT_EQ(peek<std::uint8_t>(zero + 0x210), 0xff);
   EXPECT_EQ(peek<std::uint8_t>(zero + 0x211) & 1, 1);
@@ -366,6 +369,7 @@ TEST_F(Boot, AnElfWithAPvhNote) {
   const std::uint64_t info = result.entry.reg(Gpr::Rbx);
   EXPECT_EQ(peek<std::uint32_t>(info), 0x336ec578u);
   EXPECT_EQ(text_at(peek<std::uint64_t>(info + 24)), "hello");
+  EXPECT_EQ(peek<std::uint64_t>(peek<std::uint64_t>(info + 32)), kRsdpSignature);
   ASSERT_EQ(peek<std::uint32_t>(info + 12), 1u);
   const std::uint64_t module = peek<std::uint64_t>(info + 16);
   EXPECT_EQ(peek<std::uint8_t>(peek<std::uint64_t>(module) + 9), 7);

@@ -3,6 +3,7 @@
 // A data access waits for a client, and waits again after each disconnect. Owned by Machine.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -16,11 +17,14 @@ namespace ringside::machine {
 class GuestGdbPort final : public Device, public WidePorts {
  public:
   static constexpr std::uint16_t kPort = 0x224, kSignature = 0x4256;
+  static constexpr std::size_t kBuffer = 4096;
   using Sink = std::function<void(std::span<const std::byte>)>;
 
   GuestGdbPort(hypervisor::CpuPort& cpus, std::function<void()> wants_client, Sink sink)
       : cpus_(cpus), wants_client_(std::move(wants_client)), sink_(std::move(sink)) {}
 
+  // How many bytes may wait for the guest: a bound on what a client that floods can hold.
+  std::size_t room() const { return kBuffer - std::min(kBuffer, received_.size()); }
   void receive(std::span<const std::byte> bytes);
   void set_connected(bool connected);
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "machine/acpi.h"
 #include "machine/boot_entry.h"
 #include "machine/boot_protocols.h"
 #include "machine/kernel_payload.h"
@@ -13,7 +14,7 @@ namespace {
 
 // Offsets in boot_params. The setup header has the same ones in a bzImage.
 namespace field {
-constexpr std::uint64_t kE820Entries = 0x1e8, kSetupHeader = 0x1f1, kBootFlag = 0x1fe,
+constexpr std::uint64_t kAcpiRsdp = 0x070, kE820Entries = 0x1e8, kSetupHeader = 0x1f1, kBootFlag = 0x1fe,
                         kHeaderEnd = 0x201, kMagic = 0x202, kVersion = 0x206,
                         kKernelVersion = 0x20e, kLoaderType = 0x210, kLoadFlags = 0x211,
                         kCode32Start = 0x214, kRamdiskImage = 0x218, kRamdiskSize = 0x21c,
@@ -200,6 +201,7 @@ Result<Gpa> Loader::finish_zero_page() {
   }
   if (request_.modules.size() > 1) return bad("takes one initrd, not {}", request_.modules.size());
 
+  page_.set(field::kAcpiRsdp, kAcpiStart.value);
   page_.set(field::kLoaderType, kUndefinedLoader);
   page_.set(field::kLoadFlags,
             static_cast<std::uint8_t>(page_.get<std::uint8_t>(field::kLoadFlags) | kLoadedHigh));

@@ -135,6 +135,11 @@ std::size_t Machine::serial_room(unsigned port) const {
   return (port == 0 ? parts_->com1 : parts_->com2).room();
 }
 
+std::size_t Machine::guest_gdb_room() const {
+  Lock lock(parts_->lock);
+  return parts_->guest_gdb.room();
+}
+
 void Machine::input(const SerialInput& input) {
   Lock lock(parts_->lock);
   (input.port == 0 ? parts_->com1 : parts_->com2).receive(input.bytes);

@@ -52,6 +52,8 @@ class Machine final : public hypervisor::Platform {
 
   // Bytes that COM `port` can take now; the main loop stops reading its source at 0.
   std::size_t serial_room(unsigned port) const;
+  // The same of the guest's debug port.
+  std::size_t guest_gdb_room() const;
   void input(const SerialInput& input);
   void input(const GuestGdbInput& input);
   void input(const GuestGdbConnection& input);

@@ -2,6 +2,7 @@
 // hvm_start_info.
 #include <fmt/format.h>
 
+#include "machine/acpi.h"
 #include "machine/boot_entry.h"
 #include "machine/boot_protocols.h"
 
@@ -40,6 +41,7 @@ Result<BootResult> boot_pvh(const BootRequest& request, const ElfImage& elf, Boo
   TRY(load_segments(elf, memory, request.kernel_name));
 
   StartInfo info;
+  info.rsdp = kAcpiStart.value;
   std::vector<ModuleEntry> modules;
   for (const BootModule& module : request.modules) {
     const std::string what = fmt::format("module '{}'", module.name);
