@@ -123,6 +123,14 @@ const std::string& ChildProcess::text(Stream stream) {
   return pipe(stream).text;
 }
 
+void ChildProcess::await_more(Stream stream, const Deadline& deadline) {
+  const std::size_t before = pipe(stream).text.size();
+  const bool open = pipe(stream).fd && fill(stream, deadline);
+  if (pipe(stream).text.size() != before) return;
+  throw std::runtime_error(name_ + (open ? " is late" : " ended") + "; it said: " + output_.text +
+                           "\nand: " + error_.text);
+}
+
 void ChildProcess::await(Stream stream, std::string_view text, const Deadline& deadline) {
   while (pipe(stream).text.find(text) == std::string::npos) {
     const bool open = pipe(stream).fd && fill(stream, deadline);

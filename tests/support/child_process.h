@@ -32,6 +32,8 @@ class ChildProcess {
   // The next whole line that begins with `start`, without its end.
   std::string await_line(Stream stream, std::string_view start,
                          const Deadline& deadline = Deadline());
+  // Waits for anything new in the stream. Throws at the deadline and at the stream's end.
+  void await_more(Stream stream, const Deadline& deadline = Deadline());
   // What came so far; reads what is there without waiting.
   const std::string& text(Stream stream);
   // Waits for the process to end: its exit status, or 128 + the signal that killed it.

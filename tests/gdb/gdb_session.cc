@@ -1,0 +1,62 @@
+#include "gdb/gdb_session.h"
+
+#include <signal.h>
+
+#include <stdexcept>
+
+namespace ringside::testing {
+namespace {
+
+constexpr std::string_view kPrompt = "\n(gdb) ";
+
+}  // namespace
+
+std::string GdbSession::missing() {
+  try {
+    ChildProcess gdb({"gdb", "--version"});
+    return gdb.await_exit() == 0 ? "" : "gdb does not work here";
+  } catch (const std::exception&) {
+    return "gdb is not installed";
+  }
+}
+
+// The prompt begins on a line of its own, so that it cannot be taken for output.
+GdbSession::GdbSession(const std::string& image)
+    : process_({"sh", "-c",
+                "exec gdb -nx -q -iex 'set prompt \\n(gdb) ' -iex 'set pagination off' "
+                "-iex 'set confirm off' -iex 'set width 0' -iex 'set style enabled off' "
+                "-iex 'set debuginfod enabled off' \"$0\" 2>&1",
+                image}) {
+  finish();
+}
+
+void GdbSession::start(std::string_view line) {
+  process_.write_input(std::string(line) + "\n");
+}
+
+void GdbSession::await(std::string_view text) {
+  const Deadline deadline;
+  for (;;) {
+    if (process_.text(ChildProcess::Stream::Output).find(text, seen_) != std::string::npos) return;
+    process_.await_more(ChildProcess::Stream::Output, deadline);
+  }
+}
+
+std::string GdbSession::finish() {
+  await(kPrompt);
+  const std::string& all = process_.text(ChildProcess::Stream::Output);
+  const std::size_t end = all.find(kPrompt, seen_);
+  std::string result = all.substr(seen_, end - seen_);
+  seen_ = end + kPrompt.size();
+  if (!result.empty() && result.back() != '\n') result += '\n';
+  return result;
+}
+
+std::string GdbSession::command(std::string_view line) {
+  start(line);
+  return finish();
+}
+
+void GdbSession::interrupt() { process_.kill(SIGINT); }
+
+}  // namespace ringside::testing
