@@ -30,9 +30,7 @@ GdbSession::GdbSession(const std::string& image)
   finish();
 }
 
-void GdbSession::start(std::string_view line) {
-  process_.write_input(std::string(line) + "\n");
-}
+void GdbSession::start(std::string_view line) { process_.write_input(std::string(line) + "\n"); }
 
 void GdbSession::await(std::string_view text) {
   const Deadline deadline;

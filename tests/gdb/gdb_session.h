@@ -1,5 +1,5 @@
-// Stock GDB at its command line, as a user has it: one command, then its output up to the next prompt.
-// Owned by one test; its end ends GDB.
+// Stock GDB at its command line, as a user has it: one command, then its output up to the next
+// prompt. Owned by one test; its end ends GDB.
 #pragma once
 
 #include <string>

@@ -1,0 +1,38 @@
+# What scripts/show-demo has stock GDB do. $port is where ringside listens.
+set pagination off
+set confirm off
+echo \n# The guest is held before its first instruction. Nothing in it knows of a debugger.\n
+eval "echo (gdb) target remote :%d\\n", $port
+eval "target remote :%d", $port
+echo \n# It counts primes, each virtual CPU for itself. Break where it looks at a number.\n
+echo (gdb) break look_at\n
+break look_at
+echo (gdb) continue\n
+continue
+echo (gdb) backtrace\n
+backtrace
+echo (gdb) print *worker\n
+print *worker
+echo \n# Run that function to its end; step the next source line.\n
+echo (gdb) delete\n
+delete
+echo (gdb) finish\n
+tbreak is_prime
+continue
+finish
+echo (gdb) next\n
+next
+echo \n# The other virtual CPU is another thread.\n
+echo (gdb) break look_at thread 2\n
+break look_at if $_thread == 2
+continue
+echo (gdb) info threads\n
+info threads
+echo (gdb) thread apply all backtrace 1\n
+thread apply all backtrace 1
+echo \n# Registers that only the processor's owner sees.\n
+echo (gdb) info registers cr0 cr3 efer\n
+info registers cr0 cr3 efer
+echo (gdb) detach\n
+delete
+detach
