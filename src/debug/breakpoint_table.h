@@ -41,6 +41,10 @@ class BreakpointTable {
   bool armed(Gpa where) const;
   bool installed(Gpa where) const { return installations_.contains(where); }
 
+  // For people: how often it was hit.
+  void count_hit(Gpa where) { ++installations_[where].hits; }
+  std::uint64_t hits(Gpa where) const { return installations_.at(where).hits; }
+
   // Takes one installation out while a vCPU executes what is under it, and puts it back. The guest
   // may have changed the byte meanwhile.
   void lift(Gpa where);
@@ -59,6 +63,7 @@ class BreakpointTable {
     std::byte hidden{};
     unsigned wishes = 0;
     bool lifted = false;
+    std::uint64_t hits = 0;
   };
 
   Result<void> install(Gpa where);

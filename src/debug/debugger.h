@@ -13,6 +13,7 @@
 #include "debug/options.h"
 #include "debug/session.h"
 #include "debug/target.h"
+#include "rsp/framing.h"
 #include "rsp/reply.h"
 #include "rsp/request.h"
 
@@ -74,6 +75,9 @@ class Debugger {
 
   Answer serve(const rsp::ReadMemory&);
   Answer serve(const rsp::WriteMemory&);
+  Answer serve(const rsp::SearchMemory&);
+  Answer serve(const rsp::ChecksumMemory&);
+  Answer serve(const rsp::Monitor&);
 
   Answer serve(const rsp::QueryStop&);
   Answer serve(const rsp::Resume&);

@@ -1,6 +1,11 @@
 // What the owner of a debug server decides. Plain values.
 #pragma once
 
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
 namespace ringside::debug {
 
 enum class OnKill {
@@ -8,10 +13,19 @@ enum class OnKill {
   Stop,    // it ends the machine
 };
 
+// A monitor command of the owner's. It is run while every vCPU is out of the guest.
+struct MonitorCommand {
+  std::string name;   // one or two words
+  std::string usage;  // its arguments
+  std::string help;
+  std::function<std::string(std::string_view arguments)> run;
+};
+
 struct ServerOptions {
   // No vCPU executes its first instruction before a client has attached and resumed it.
   bool wait = false;
   OnKill on_kill = OnKill::Detach;
+  std::vector<MonitorCommand> commands = {};
 };
 
 }  // namespace ringside::debug

@@ -12,7 +12,7 @@ using testing::Bench;
 using testing::ToyGuest;
 namespace opcode = testing::opcode;
 
-constexpr ServerOptions kWait{true, OnKill::Detach};
+const ServerOptions kWait{true, OnKill::Detach};
 
 TEST(Server, Row03_WaitsAtFirstInstructionUntilAnExplicitContinue) {
   Bench bench(1, kWait);

@@ -97,11 +97,11 @@ void Target::handle(const hypervisor::VcpuEvent& event) {
     VcpuId id;
     void operator()(const exit::Parked&) { target.control_.returned(id); }
     void operator()(const exit::Started&) {
-      // Breakpoints set before this vCPU lived are its breakpoints too.
-      if (!target.breakpoints_.empty()) {
-        expect(target.vm_.vcpu(id).set_capability(Capability::BreakpointExit, true),
-               "breakpoint exits", id);
-      }
+      // Breakpoints set before this vCPU lived are its breakpoints too; and what was switched on
+      // in an earlier life of it may be no more.
+      const bool exits = !target.breakpoints_.empty();
+      expect(target.vm_.vcpu(id).set_capability(Capability::BreakpointExit, exits),
+             "breakpoint exits", id);
       target.control_.started(id);
     }
     void operator()(const exit::Breakpoint& e) { target.handle_breakpoint(id, e.insn_length); }
@@ -137,6 +137,7 @@ void Target::handle_breakpoint(VcpuId id, std::uint8_t insn_length) {
   if (const Result<Gva> pc = linear_pc(id))
     where = hypervisor::translate(vm_, id, *pc + (insn_length - 1u));
   if (where && breakpoints_.armed(*where)) {
+    breakpoints_.count_hit(*where);
     control_.exited(id, breakpoint_event(*where));
     return;
   }

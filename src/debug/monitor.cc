@@ -1,0 +1,256 @@
+#include "debug/monitor.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "base/hex.h"
+#include "debug/debugger.h"
+#include "x86/bits.h"
+
+namespace ringside::debug {
+namespace {
+
+std::vector<std::string_view> split(std::string_view line) {
+  std::vector<std::string_view> words;
+  while (true) {
+    line.remove_prefix(std::min(line.find_first_not_of(" \t\r\n"), line.size()));
+    if (line.empty()) return words;
+    const std::size_t end = std::min(line.find_first_of(" \t\r\n"), line.size());
+    words.push_back(line.substr(0, end));
+    line.remove_prefix(end);
+  }
+}
+
+// How many of the words are `name`, which is one word or two; 0 if they are not it.
+std::size_t matches(std::span<const std::string_view> words, std::string_view name) {
+  if (name.empty()) return 0;
+  const std::vector<std::string_view> wanted = split(name);
+  const bool same =
+      words.size() >= wanted.size() && std::equal(wanted.begin(), wanted.end(), words.begin());
+  return same ? wanted.size() : 0;
+}
+
+Result<void> want(std::size_t given, std::size_t least, std::size_t most) {
+  if (given < least || given > most)
+    return fail(ErrorCode::BadRequest, "wrong number of arguments; see help COMMAND");
+  return {};
+}
+
+std::string_view mode_of(const x86::CpuState& state) {
+  if ((state.cr0 & x86::cr0::PE) == 0) return "real";
+  if ((state.efer & x86::efer::LMA) != 0)
+    return state.seg(x86::SegmentName::Cs).long_mode() ? "64-bit" : "compatibility";
+  return (state.rflags & x86::rflags::VM) != 0 ? "virtual-8086" : "protected";
+}
+
+}  // namespace
+
+std::span<const Monitor::Entry> Monitor::table() {
+  static const Entry entries[] = {
+      {"help", "", "[COMMAND]", "Lists the commands, or says what one does.", &Monitor::help},
+      {"registers", "info registers", "",
+       "Shows the current vCPU's registers with the hidden parts of its segments.",
+       &Monitor::registers},
+      {"vcpus", "info cpus", "", "Lists the vCPUs: thread, mode, where they are and what they do.",
+       &Monitor::vcpus},
+      {"breakpoints", "info breakpoints", "",
+       "Lists what the debugger has inserted: how it is realised, where, and how often it was hit.",
+       &Monitor::breakpoints},
+      {"walk", "", "ADDRESS [CR3]",
+       "Walks the page tables for a linear address and shows the entry of every level.\n"
+       "ADDRESS and CR3 are numbers (0x1f, 31) or registers ($rsp).",
+       &Monitor::walk},
+      {"gva2gpa", "", "ADDRESS", "Translates a linear address to a physical one.",
+       &Monitor::gva2gpa},
+      {"physical", "xp", "ADDRESS [COUNT]",
+       "Shows COUNT (64) bytes of physical memory. Reading a device is an access to it.",
+       &Monitor::physical},
+      {"msr", "", "NUMBER [VALUE]", "Shows or changes a model-specific register.", &Monitor::msr},
+      {"quit", "", "", "Ends the virtual machine.", &Monitor::quit},
+  };
+  return entries;
+}
+
+std::string Monitor::run(std::string_view line) {
+  const std::vector<std::string_view> words = split(line);
+  if (words.empty()) return help({}).value();
+  for (const MonitorCommand& command : options_.commands) {
+    if (const std::size_t used = matches(words, command.name)) {
+      const char* rest = words[used - 1].data() + words[used - 1].size();
+      const auto consumed = static_cast<std::size_t>(rest - line.data());
+      std::string_view arguments = line.substr(consumed);
+      arguments.remove_prefix(std::min(arguments.find_first_not_of(' '), arguments.size()));
+      return command.run(arguments);
+    }
+  }
+  for (const Entry& entry : table()) {
+    std::size_t used = matches(words, entry.name);
+    if (used == 0) used = matches(words, entry.alias);
+    if (used == 0) continue;
+    Result<std::string> text = (this->*entry.run)(Words(words).subspan(used));
+    return text ? *text : fmt::format("{}: {}\n", entry.name, text.error().text());
+  }
+  return fmt::format("There is no command \"{}\"; help lists those that there are.\n", words[0]);
+}
+
+Result<std::string> Monitor::help(Words words) {
+  std::string text;
+  const auto line = [&](std::string_view name, std::string_view usage, std::string_view help) {
+    text += fmt::format("{:<28} {}\n", fmt::format("{} {}", name, usage),
+                        help.substr(0, help.find('\n')));
+  };
+  const auto page = [&](std::string_view name, std::string_view usage, std::string_view help) {
+    text += fmt::format("{} {}\n{}\n", name, usage, help);
+  };
+  for (const Entry& entry : table()) {
+    if (words.empty()) {
+      line(entry.name, entry.usage, entry.help);
+    } else if (matches(words, entry.name) != 0 || matches(words, entry.alias) != 0) {
+      page(entry.name, entry.usage, entry.help);
+      if (!entry.alias.empty()) text += fmt::format("Also as {}.\n", entry.alias);
+    }
+  }
+  for (const MonitorCommand& command : options_.commands) {
+    if (words.empty()) {
+      line(command.name, command.usage, command.help);
+    } else if (matches(words, command.name) != 0) {
+      page(command.name, command.usage, command.help);
+    }
+  }
+  if (text.empty()) return fail(ErrorCode::NotFound, "there is no such command");
+  return text;
+}
+
+Result<std::uint64_t> Monitor::number(std::string_view word) {
+  if (word.substr(0, 1) == "$") {
+    const auto r = x86::register_by_name(word.substr(1));
+    if (!r || x86::info(*r).bits > 64)
+      return fail(ErrorCode::BadRequest, fmt::format("{} is not a register", word));
+    return TRY(current().read_register(*r)).as_u64();
+  }
+  if (word.substr(0, 2) == "0x") {
+    const auto value = parse_hex(word.substr(2));
+    if (value) return *value;
+  } else {
+    std::uint64_t value = 0;
+    const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), value);
+    if (error == std::errc() && end == word.data() + word.size()) return value;
+  }
+  return fail(ErrorCode::BadRequest, fmt::format("{} is not a number", word));
+}
+
+Result<std::string> Monitor::registers(Words words) {
+  TRY(want(words.size(), 0, 0));
+  return format_registers(TRY(current().state()), current().halted());
+}
+
+Result<std::string> Monitor::vcpus(Words words) {
+  TRY(want(words.size(), 0, 0));
+  std::string text;
+  for (std::uint32_t i = 0; i < target_.vm().vcpu_count(); ++i) {
+    hypervisor::Vcpu& vcpu = target_.vm().vcpu({i});
+    text +=
+        fmt::format("{} CPU #{}: thread {}", VcpuId{i} == session_.current ? '*' : ' ', i, i + 1);
+    if (!vcpu.active()) {
+      text += ", not started\n";
+      continue;
+    }
+    const x86::CpuState state = TRY(vcpu.state());
+    text += fmt::format(", {}, rip {:#x}, cr3 {:#x}", mode_of(state), state.rip, state.cr3);
+    if (const auto count = vcpu.instructions())
+      text += fmt::format(", {} instructions", count->value);
+    if (vcpu.halted()) text += " (halted)";
+    if (const StopEvent* event = target_.control().event_of({i}))
+      text += event->cause == StopCause::Dead ? fmt::format(" (dead: {})", target_.death_of({i}))
+                                              : std::string(" (has stopped)");
+    text += '\n';
+  }
+  return text;
+}
+
+Result<std::string> Monitor::breakpoints(Words words) {
+  TRY(want(words.size(), 0, 0));
+  std::string text;
+  for (const BreakpointTable::Wish& wish : target_.breakpoints().wishes()) {
+    for (const Gpa where : wish.installed) {
+      text += fmt::format("{:#018x} int3 at physical {:#x}, {}, {} hits\n", wish.address.value,
+                          where.value,
+                          target_.breakpoints().armed(where) ? "armed" : "overwritten by the guest",
+                          target_.breakpoints().hits(where));
+    }
+  }
+  for (const Stoppoint& stoppoint : target_.stoppoints().all()) {
+    static constexpr std::string_view kKinds[] = {"write", "read", "access"};
+    if (stoppoint.cause == StopCause::HardwareBreakpoint) {
+      text += fmt::format("{:#018x} hardware breakpoint\n", stoppoint.address.value);
+    } else {
+      text += fmt::format("{:#018x} {} watchpoint of {} bytes\n", stoppoint.address.value,
+                          kKinds[static_cast<std::size_t>(stoppoint.kind)], stoppoint.size);
+    }
+  }
+  return text.empty() ? "No breakpoints are inserted now.\n" : text;
+}
+
+Result<std::string> Monitor::gva2gpa(Words words) {
+  TRY(want(words.size(), 1, 1));
+  const std::uint64_t address = TRY(number(words[0]));
+  const Result<Gpa> where = hypervisor::translate(target_.vm(), session_.current, Gva{address});
+  return where ? fmt::format("gpa: {:#x}\n", where->value) : "Unmapped\n";
+}
+
+Result<std::string> Monitor::physical(Words words) {
+  TRY(want(words.size(), 1, 2));
+  const std::uint64_t address = TRY(number(words[0]));
+  const std::uint64_t count = words.size() == 2 ? TRY(number(words[1])) : 64;
+  if (count > 4096) return fail(ErrorCode::BadRequest, "at most 4096 bytes at a time");
+  ShadowedMemory memory(target_.vm(), target_.breakpoints(), session_.current,
+                        AddressKind::Physical);
+  const std::vector<std::byte> bytes = TRY(memory.read(address, count));
+  std::string text;
+  for (std::size_t i = 0; i < bytes.size(); i += 16) {
+    text += fmt::format("{:016x}:", address + i);
+    const std::size_t end = std::min(i + 16, bytes.size());
+    for (std::size_t j = i; j < end; ++j)
+      text += fmt::format(" {:02x}", std::to_integer<unsigned>(bytes[j]));
+    text += "  ";
+    for (std::size_t j = i; j < end; ++j) {
+      const char c = static_cast<char>(bytes[j]);
+      text += c >= ' ' && c <= '~' ? c : '.';
+    }
+    text += '\n';
+  }
+  return text;
+}
+
+Result<std::string> Monitor::msr(Words words) {
+  TRY(want(words.size(), 1, 2));
+  const std::uint64_t index = TRY(number(words[0]));
+  if (index > 0xffffffff) return fail(ErrorCode::BadRequest, "an MSR's number has 32 bits");
+  const auto name = static_cast<std::uint32_t>(index);
+  if (words.size() == 2) {
+    const std::uint64_t value = TRY(number(words[1]));
+    TRY(current().write_msr(name, value));
+  }
+  const std::uint64_t value = TRY(current().read_msr(name));
+  return fmt::format("msr {:#x} = {:#018x}\n", name, value);
+}
+
+Result<std::string> Monitor::quit(Words words) {
+  TRY(want(words.size(), 0, 0));
+  quit_ = true;
+  return "The machine ends.\n";
+}
+
+Debugger::Answer Debugger::serve(const rsp::Monitor& request) {
+  Monitor monitor(target_, session_, options_);
+  std::string text = monitor.run(request.command);
+  kill_requested_ |= monitor.quit_requested();
+  // The reply must fit in a packet; help and tables are far shorter.
+  if (text.size() > rsp::kPacketSize / 2) text.resize(rsp::kPacketSize / 2);
+  // An empty reply would mean that there are no monitor commands at all.
+  return text.empty() ? rsp::reply::ok() : rsp::reply::hex(text);
+}
+
+}  // namespace ringside::debug

@@ -1,0 +1,157 @@
+// The monitor commands, qSearch and qCRC.
+#include "base/hex.h"
+#include "debug/server.h"
+#include "debug/testing/fixture.h"
+
+namespace ringside::debug {
+namespace {
+
+using testing::Bench;
+using testing::ToyGuest;
+
+ServerOptions with_extra() {
+  ServerOptions options;
+  options.commands.push_back(
+      {"info lapic", "[N]", "Shows a local APIC.",
+       [](std::string_view text) { return "lapic<" + std::string(text) + ">\n"; }});
+  return options;
+}
+
+class MonitorCommands : public ::testing::Test {
+ protected:
+  MonitorCommands() { bench.attach(); }
+  std::string monitor(std::string_view command) {
+    const std::string reply = bench.ask("qRcmd," + to_hex(command));
+    const auto bytes = from_hex(reply);
+    if (!bytes) return reply;
+    return std::string(reinterpret_cast<const char*>(bytes->data()), bytes->size());
+  }
+  Bench bench{2, with_extra()};
+  ToyGuest& guest = bench.guest;
+};
+
+bool has(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+TEST_F(MonitorCommands, Help) {
+  const std::string all = monitor("help");
+  for (const char* name : {"registers", "walk ADDRESS", "quit", "info lapic [N]"})
+    EXPECT_TRUE(has(all, name)) << name;
+  EXPECT_TRUE(has(monitor("help walk"), "page tables"));
+  EXPECT_TRUE(has(monitor("help info registers"), "Also as info registers"));
+  EXPECT_TRUE(has(monitor("help info lapic"), "Shows a local APIC."));
+  EXPECT_TRUE(has(monitor("help nonsense"), "no such command"));
+  EXPECT_TRUE(has(monitor("nonsense"), "no command \"nonsense\""));
+  EXPECT_TRUE(has(monitor(""), "registers"));
+}
+
+TEST_F(MonitorCommands, TheOwnersCommands) {
+  EXPECT_EQ(monitor("info  lapic  3 4"), "lapic<3 4>\n");
+}
+
+TEST_F(MonitorCommands, RegistersInQemusLayout) {
+  guest.rax(1) = 0x1234;
+  guest.vm.vcpu({1}).cpu.cr3 = 0x5000;
+  bench.ask("Hg2");
+  const std::string text = monitor("info registers");
+  EXPECT_TRUE(has(text, "RAX=0000000000001234 RBX="));
+  EXPECT_TRUE(has(text, "CR0=00000011 CR2=0000000000000000 CR3=0000000000005000 CR4=00000000\n"));
+  EXPECT_EQ(monitor("registers"), text);
+}
+
+TEST_F(MonitorCommands, Vcpus) {
+  guest.vm.set_halted({1}, true);
+  const std::string text = monitor("vcpus");
+  EXPECT_TRUE(has(text, "* CPU #0: thread 1, protected, rip 0x1000"));
+  EXPECT_TRUE(has(text, "  CPU #1: thread 2"));
+  EXPECT_TRUE(has(text, "(halted)"));
+}
+
+TEST_F(MonitorCommands, Breakpoints) {
+  EXPECT_TRUE(has(monitor("breakpoints"), "No breakpoints"));
+  bench.ask("Z0,1002,1");
+  bench.ask("Z0,1003,1");
+  bench.client.send("c");
+  bench.run(3);
+  bench.client.receive();
+  guest.write(0x1003, {0x55});
+  const std::string text = monitor("breakpoints");
+  EXPECT_TRUE(has(text, "0x0000000000001002 int3 at physical 0x1002, armed, 2 hits")) << text;
+  EXPECT_TRUE(has(text, "0x0000000000001003 int3 at physical 0x1003, overwritten")) << text;
+}
+
+TEST_F(MonitorCommands, WalkAndTranslate) {
+  guest.vm.memory().poke<std::uint32_t>(Gpa{0x8000}, 0x9023);
+  guest.vm.memory().poke<std::uint32_t>(Gpa{0x9008}, 0x5001);
+  guest.vm.vcpu({0}).cpu.cr3 = 0x8000;
+  guest.vm.vcpu({0}).cpu.cr0 |= x86::cr0::PG;
+  guest.vm.vcpu({0}).cpu.reg(x86::Gpr::Rbx) = 0x2345;
+  EXPECT_EQ(monitor("walk 0x2345"),
+            "PDE   at 0x000000008000: 0x00009023 P W A\n"
+            "PTE   at 0x000000009008: 0x00005001 P\n"
+            "0x2345 -> 0x5345, page of 4 KiB, read-only, supervisor\n");
+  EXPECT_EQ(monitor("walk $rbx $cr3"), monitor("walk 9029"));
+  EXPECT_TRUE(has(monitor("walk 0x7000"), "0x7000: not present"));
+  EXPECT_EQ(monitor("gva2gpa 0x2345"), "gpa: 0x5345\n");
+  EXPECT_EQ(monitor("gva2gpa 0x7000"), "Unmapped\n");
+  EXPECT_TRUE(has(monitor("walk"), "wrong number of arguments"));
+  EXPECT_TRUE(has(monitor("walk 0xzz"), "0xzz is not a number"));
+  EXPECT_TRUE(has(monitor("walk $nope"), "$nope is not a register"));
+}
+
+TEST_F(MonitorCommands, Physical) {
+  guest.write(0x3000, {'h', 'i', 0});
+  EXPECT_EQ(monitor("xp 0x3000 3"), "0000000000003000: 68 69 00  hi.\n");
+  EXPECT_TRUE(has(monitor("physical 0x3000 99999"), "at most 4096"));
+  EXPECT_TRUE(has(monitor("physical 0x99999999"), "physical: "));
+}
+
+TEST_F(MonitorCommands, Msr) {
+  guest.vm.vcpu({0}).msrs[0x277] = 0x1234;
+  EXPECT_EQ(monitor("msr 0x277"), "msr 0x277 = 0x0000000000001234\n");
+  EXPECT_EQ(monitor("msr 0x277 0x55"), "msr 0x277 = 0x0000000000000055\n");
+  EXPECT_TRUE(has(monitor("msr 1"), "no such MSR"));
+}
+
+TEST_F(MonitorCommands, Quit) {
+  EXPECT_FALSE(bench.server.wants_vm_end());
+  EXPECT_EQ(monitor("quit"), "The machine ends.\n");
+  EXPECT_TRUE(bench.server.wants_vm_end());
+}
+
+TEST_F(MonitorCommands, Search) {
+  guest.write(0x2ffe, {'n', 'e', 'e', 'd', 'l', 'e'});
+  EXPECT_EQ(bench.ask("qSearch:memory:1000;8000;needle"), "1,2ffe");
+  EXPECT_EQ(bench.ask("qSearch:memory:1000;2003;needle"), "0");
+  EXPECT_EQ(bench.ask("qSearch:memory:1000;2004;needle"), "1,2ffe");
+  EXPECT_EQ(bench.ask("qSearch:memory:3000;1000;needle"), "0");
+  EXPECT_EQ(bench.ask("qSearch:memory:3000;ffffff;needle"), "E0e");
+  EXPECT_EQ(bench.ask("qSearch:memory:90000;10;needle"), "E0e");
+  EXPECT_EQ(bench.ask("qSearch:memory:0;ffffffffffffffff;needle"), "E16");
+  // Our own bytes are not there to be found.
+  bench.ask("Z0,3001,1");
+  EXPECT_EQ(bench.ask("qSearch:memory:1000;8000;needle"), "1,2ffe");
+}
+
+TEST(Search, AcrossBlocks) {
+  Bench bench;
+  bench.guest.vm.memory().add_ram(Gpa{0x100000}, 0x300000);
+  const std::uint64_t boundary = 0x100000 + 0x200000;  // blocks are 1 MiB from the start address
+  bench.guest.write(boundary - 3, {'n', 'e', 'e', 'd', 'l', 'e'});
+  bench.attach();
+  EXPECT_EQ(bench.ask("qSearch:memory:100000;300000;needle"), "1,2ffffd");
+}
+
+TEST_F(MonitorCommands, Checksum) {
+  const std::string_view text = "123456789";
+  for (std::size_t i = 0; i < text.size(); ++i)
+    guest.write(0x2000 + i, {static_cast<std::uint8_t>(text[i])});
+  // CRC-32/MPEG-2 of the nine digits, a published check value.
+  EXPECT_EQ(bench.ask("qCRC:2000,9"), "C0376e6e7");
+  EXPECT_EQ(bench.ask("qCRC:2000,ffffff"), "E0e");
+  EXPECT_EQ(bench.ask("qC"), "QC01");
+}
+
+}  // namespace
+}  // namespace ringside::debug
