@@ -20,6 +20,8 @@
 #include "machine/rtc.h"
 #include "machine/serial_port.h"
 #include "machine/system_control.h"
+#include "machine/virtio_block.h"
+#include "machine/virtio_mmio.h"
 
 namespace ringside::machine {
 namespace {
@@ -55,6 +57,9 @@ struct Machine::Parts {
   GuestGdbPort guest_gdb;
   DebugExit debug_exit{cpus};
   DebugConsole debug_console;
+  std::vector<std::unique_ptr<VirtioBlock>> disks;
+  std::vector<std::unique_ptr<VirtioMmio>> virtio;
+  void add_disk(std::shared_ptr<BlockBackend> backend);
   // The local APIC page of `vcpu` at `address`, or null.
   LocalApic* apic_page(VcpuId vcpu, Gpa address);
 
@@ -90,12 +95,25 @@ Machine::Parts::Parts(hypervisor::GuestRam& guest_ram, MachineOptions given)
   ports.claim(SystemControl::kResetControl, 1, system);
   ports.claim(kPm1Event, AcpiPower::kPorts, power);
   ports.claim(FirmwareConfig::kPort, FirmwareConfig::kPorts, firmware);
+  for (std::size_t i = 0; i < options.disks.size() && i < kMaxVirtioDevices; ++i) {
+    add_disk(options.disks[i]);
+  }
   if (options.guest_gdb) ports.claim(GuestGdbPort::kPort, 4, guest_gdb);
   if (options.debug_exit) ports.claim(DebugExit::kPort, DebugExit::kPorts, debug_exit);
   if (options.debugcon) {
     ports.claim(DebugConsole::kPort, 1, debug_console);
     ports.claim(DebugConsole::kBochsPort, 1, debug_console);
   }
+}
+
+void Machine::Parts::add_disk(std::shared_ptr<BlockBackend> backend) {
+  const auto number = static_cast<unsigned>(disks.size());
+  const GuestMemory memory(ram, cpus);
+  disks.push_back(std::make_unique<VirtioBlock>(std::move(backend), memory, number));
+  virtio.push_back(std::make_unique<VirtioMmio>(*disks.back(), memory,
+                                                InterruptLine(lines, kVirtioFirstLine + number)));
+  mmio.claim(kVirtioBase + number * kVirtioStride, kVirtioSize, *virtio.back());
+  devices.push_back(virtio.back().get());
 }
 
 LocalApic* Machine::Parts::apic_page(VcpuId vcpu, Gpa address) {

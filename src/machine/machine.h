@@ -13,6 +13,7 @@
 #include "base/types.h"
 #include "hypervisor/guest_ram.h"
 #include "hypervisor/platform.h"
+#include "machine/block_backend.h"
 
 namespace ringside::machine {
 
@@ -28,6 +29,9 @@ struct MachineOptions {
   bool guest_gdb = false;                 // port 0x224 (-g)
   std::function<void()> guest_gdb_wants_client;  // the guest waits for a debugger on -g
   ByteSink guest_gdb_out;
+  // Virtio block devices, in order; at most kMaxVirtioDevices (platform_map.h). The boot loader must
+  // be told their number, for the ACPI tables.
+  std::vector<std::shared_ptr<BlockBackend>> disks;
 };
 
 // Outside input, the only way in. The main loop applies it between slices (and journals it).

@@ -6,6 +6,7 @@
 
 #include "machine/machine.h"
 #include "machine/testing/fake_cpu_port.h"
+#include "machine/testing/memory_disk.h"
 #include "machine/testing/state_bytes.h"
 
 namespace ringside::machine {
@@ -35,6 +36,7 @@ class RandomGuest {
     options.vcpus = 3;
     options.debug_exit = true;
     options.guest_gdb = true;
+    options.disks.push_back(std::make_shared<testing::MemoryDisk>(4096));
     options.debugcon = [](std::span<const std::byte>) {};
     return options;
   }

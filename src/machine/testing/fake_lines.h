@@ -13,8 +13,7 @@ class FakeLines final : public InterruptSink {
   std::array<unsigned, 32> rises{};
 
   void set_line(unsigned line, bool asserted) override {
-    if (asserted && !level[line])
-      ++rises[line];
+    if (asserted && !level[line]) ++rises[line];
     level[line] = asserted;
   }
 };

@@ -1,0 +1,31 @@
+// Where a virtual disk's bytes are. Calls are synchronous: the guest sees no time pass. Owned by
+// who made the machine's options; must outlive the machine.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "base/result.h"
+
+namespace ringside::machine {
+
+class BlockBackend {
+ public:
+  virtual ~BlockBackend() = default;
+  virtual std::uint64_t size() const = 0;  // bytes
+  virtual bool read_only() const = 0;
+  // Within size(). False: an I/O error, which the guest sees as one.
+  virtual bool read(std::uint64_t offset, std::span<std::byte> out) = 0;
+  virtual bool write(std::uint64_t offset, std::span<const std::byte> data) = 0;
+  // All that was written is on stable storage when this returns true.
+  virtual bool flush() = 0;
+};
+
+// A raw disk image. A size that is not a whole number of 512-byte sectors is an error. One that is
+// opened for writing is locked against a second writer.
+Result<std::shared_ptr<BlockBackend>> open_raw_disk(const std::string& path, bool read_only);
+
+}  // namespace ringside::machine
