@@ -276,7 +276,7 @@ void run(Cpu& cpu, std::uint64_t until) {
     if (cpu.activity != Activity::Running) return;
     const bool singly = cpu.flags.tf() || !cpu.system().breakpoints.empty();
     if (singly) {
-      cpu.limit = until;
+      cpu.limit = interrupt_shadow(cpu) ? std::min(until, cpu.icount + 1) : until;
       if (cpu.flags.tf()) {
         run_one(cpu);
         if (cpu.pending_debug != 0 && !cpu.pending_exit) deliver_pending_debug(cpu);
