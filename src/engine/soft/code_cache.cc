@@ -33,7 +33,7 @@ Block* CodeCache::commit(std::uint64_t key, Insn* first, unsigned count, unsigne
   const std::uint64_t gpa = key >> 2;
   Page& page = pages_[gpa >> 12];
   first_in_page = page.blocks == nullptr;
-  *block = {key, first, count, bytes, page.blocks};
+  *block = {key, first, count, bytes, page.blocks, {}};
   page.blocks = block;
   page.decoded |= granules(gpa, gpa + bytes - 1);
   slots_[slot(key)] = block;

@@ -18,6 +18,8 @@ struct Block {
   std::uint32_t count = 0;
   std::uint32_t bytes = 0;
   Block* next_in_page = nullptr;
+  // Blocks that ran after this one: guesses, to be used only when their key is the wanted one.
+  Block* successors[2] = {nullptr, nullptr};
 };
 
 class CodeCache {
@@ -31,6 +33,18 @@ class CodeCache {
   Block* find(std::uint64_t key) {
     Block* block = slots_[slot(key)];
     return block != nullptr && block->key == key ? block : nullptr;
+  }
+  // The same, trying first what ran after `previous`.
+  Block* find_after(Block* previous, std::uint64_t key) {
+    for (Block* guess : previous->successors) {
+      if (guess != nullptr && guess->key == key) return guess;
+    }
+    Block* block = find(key);
+    if (block != nullptr) {
+      previous->successors[1] = previous->successors[0];
+      previous->successors[0] = block;
+    }
+    return block;
   }
   // Storage for a new block under construction: at most kMaxBlock instructions.
   static constexpr unsigned kMaxBlock = 32;

@@ -121,15 +121,18 @@ void execute_single(Cpu& cpu) {
 // The fast loop: whole blocks until icount reaches limit.
 void run_blocks(Cpu& cpu) {
   CodeCache& code = cpu.system().code;
+  Block* previous = nullptr;
   while (cpu.icount < cpu.limit) {
     const std::uint64_t linear = linear_pc(cpu);
     cpu.insn_rip = cpu.rip();
     const Gpa gpa = cpu.fetch_gpa(linear);
     if (cpu.fetch_page_is_checked()) return;
-    Block* block = code.find(CodeCache::key(gpa, cpu.code_width()));
+    const std::uint64_t key = CodeCache::key(gpa, cpu.code_width());
+    Block* block = previous != nullptr ? code.find_after(previous, key) : code.find(key);
     if (block == nullptr) [[unlikely]] {
       block = build_block(cpu, gpa);
     }
+    previous = block;
     if (block == nullptr || !within_code_segment(cpu, block->bytes)) [[unlikely]] {
       execute_single(cpu);
       continue;
