@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <set>
+#include <vector>
 
 #include "conformance/test_vm.h"
 #include "x86/bits.h"
@@ -327,6 +328,44 @@ TEST_P(Conformance, DevicesAnswerForTheVcpuThatAsks) {
   EXPECT_EQ(memory.read_mmio({0}, {0xfee00020}, 4).value(), 0u);
   EXPECT_EQ(memory.read_mmio({1}, {0xfee00020}, 4).value(), 1u << 24);
   EXPECT_FALSE(memory.read_mmio({0}, {0x80000000}, 4));
+}
+
+// ---- determinism ------------------------------------------------------------------------------
+
+// Where the guest is at the n-th timer interrupt, with a debugger that stops it now and then, reads
+// and steps, or without one.
+std::vector<std::uint64_t> at_interrupt(TestVm& vm, int interrupts, unsigned meddling) {
+  vm.resume();
+  vm.run_until_said("r");
+  const Gva handler{vm["handler"]};
+  EXPECT_TRUE(vm.engine().stoppoints()->insert_breakpoint(handler));
+  std::uint32_t random = meddling;
+  for (int i = 0; i < interrupts;) {
+    random = random * 1664525 + 1013904223;
+    if (meddling != 0 && (random >> 28) == 0) {
+      vm.engine().suspend({0});
+    }
+    const auto event = vm.next_event();
+    if (!event) throw std::runtime_error("the guest ended");
+    if (std::holds_alternative<exit::HardwareBreakpoint>(event->exit)) ++i;
+    if (meddling != 0) vm.memory(vm["sled"], 64);
+    if (meddling != 0 && (random >> 24) % 4 == 0 && i < interrupts && vm.rip() != handler.value)
+      vm.step();
+    if (i < interrupts) vm.resume();
+  }
+  return {vm.vcpu().instructions()->value, vm.memory_u64(vm["rounds"]),
+          vm.memory_u64(vm.read(Register::Rsp)), vm.engine().now().ns};
+}
+
+TEST_P(Conformance, TwoRunsAreTheSameAlsoUnderADebugger) {
+  TestVm first(GetParam(), "interrupts");
+  if (!first.vcpu().instructions() || first.engine().stoppoints() == nullptr)
+    GTEST_SKIP() << "not a deterministic engine";
+  const auto expected = at_interrupt(first, 300, 0);
+  for (const unsigned meddling : {0u, 1u, 2u, 3u}) {
+    TestVm again(GetParam(), "interrupts");
+    EXPECT_EQ(at_interrupt(again, 300, meddling), expected) << meddling;
+  }
 }
 
 // ---- the end ---------------------------------------------------------------------------------

@@ -244,6 +244,9 @@ class SoftVm final : public SoftEngine, public hypervisor::Stoppoints {
   void leave(SoftVcpu& vcpu, hypervisor::Exit why) {
     if (const auto* hit = std::get_if<exit::HardwareBreakpoint>(&why)) {
       vcpu_left_at_breakpoint(vcpu) = hit->address.value;
+    } else if (vcpu.cpu.breakpoint_passed) {
+      // Parked before it had a turn: the hit that was reported must not be reported again.
+      vcpu_left_at_breakpoint(vcpu) = vcpu.cpu.breakpoint_passed;
     }
     vcpu.is_in_guest = false;
     events_.push_back({vcpu.cpu.id(), std::move(why)});
