@@ -1,0 +1,140 @@
+// The program at its command line: what bad input gets (one clear sentence that names the thing,
+// exit status 4), and what it says of itself.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <fstream>
+
+#include "support/guest_process.h"
+
+namespace ringside::testing {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+using Stream = ChildProcess::Stream;
+
+struct Outcome {
+  int status;
+  std::string output, error;
+};
+
+Outcome run(std::vector<std::string> arguments) {
+  arguments.insert(arguments.begin(), RINGSIDE_PROGRAM);
+  ChildProcess process(arguments);
+  process.close_input();
+  const int status = process.await_exit();
+  return {status, process.text(Stream::Output), process.text(Stream::Error)};
+}
+
+// Refused, in one sentence that has `name` in it.
+void expect_refusal(const std::vector<std::string>& arguments, const std::string& name) {
+  const Outcome outcome = run(arguments);
+  EXPECT_EQ(outcome.status, 4) << ::testing::PrintToString(arguments) << outcome.error;
+  EXPECT_THAT(outcome.error, HasSubstr(name)) << ::testing::PrintToString(arguments);
+  EXPECT_THAT(outcome.error, Not(HasSubstr("terminate")));
+  EXPECT_LE(std::count(outcome.error.begin(), outcome.error.end(), '\n'), 3) << outcome.error;
+}
+
+class Program : public ::testing::Test {
+ protected:
+  Program()
+      : directory_(::testing::TempDir() + "ringside-program-" + std::to_string(::getpid()) + "/") {
+    ::mkdir(directory_.c_str(), 0700);
+  }
+  ~Program() override {
+    for (const std::string& path : files_)
+      ::unlink(path.c_str());
+    ::rmdir(directory_.c_str());
+  }
+  std::string file(const std::string& name, const std::string& content) {
+    const std::string path = directory_ + name;
+    std::ofstream(path, std::ios::binary) << content;
+    files_.push_back(path);
+    return path;
+  }
+  static std::string content_of(const std::string& path) {
+    std::ifstream stream(path, std::ios::binary);
+    return {std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
+  }
+  static std::string guest() { return GuestImage("counters").path(); }
+
+  std::string directory_;
+  std::vector<std::string> files_;
+};
+
+TEST_F(Program, TellsItsUseAndVersion) {
+  const Outcome help = run({"--help"});
+  EXPECT_EQ(help.status, 0);
+  for (const char* option :
+       {"--cpus", "--memory", "--engine", "--initrd", "--append", "--gdb", "--guest-gdb",
+        "--serial", "--debug-exit", "--on-kill", "--bios", "--log", "--probe"})
+    EXPECT_THAT(help.output, HasSubstr(option));
+  const Outcome version = run({"--version"});
+  EXPECT_EQ(version.status, 0);
+  EXPECT_THAT(version.output, HasSubstr("ringside 0."));
+  EXPECT_EQ(run({"--probe"}).status, 0);
+}
+
+TEST_F(Program, AKernelThatIsNone) {
+  expect_refusal({directory_ + "absent"}, directory_ + "absent");
+  expect_refusal({directory_}, directory_);
+  expect_refusal({file("empty", "")}, directory_ + "empty");
+  expect_refusal({file("text", std::string(5000, 'x'))}, directory_ + "text");
+  expect_refusal({"/proc/self/mem"}, "/proc/self/mem");
+}
+
+TEST_F(Program, AKernelThatIsCutShort) {
+  const std::string whole = content_of(guest());
+  for (const std::size_t size : {5u, 60u, 200u, 4100u, 8000u})
+    expect_refusal({file("cut", whole.substr(0, size))}, directory_ + "cut");
+}
+
+TEST_F(Program, AKernelThatDoesNotFit) {
+  expect_refusal({"-m", "1M", GuestImage("mix").path()}, "mix.elf");
+}
+
+TEST_F(Program, AModuleThatIsNone) {
+  expect_refusal({"-i", directory_ + "absent", guest()}, directory_ + "absent");
+}
+
+TEST_F(Program, ImpossibleOptions) {
+  expect_refusal({}, "KERNEL");
+  expect_refusal({"-c", "0", guest()}, "0");
+  expect_refusal({"-c", "65", guest()}, "65");
+  expect_refusal({"-c", "two", guest()}, "two");
+  expect_refusal({"-m", "0", guest()}, "0");
+  expect_refusal({"-m", "lots", guest()}, "lots");
+  expect_refusal({"-m", "99999999999999999999G", guest()}, "99999999999999999999G");
+  expect_refusal({"-e", "quantum", guest()}, "quantum");
+  expect_refusal({"--on-kill", "cry", guest()}, "cry");
+  expect_refusal({"--no-such-option", guest()}, "--no-such-option");
+  expect_refusal({"-s", "file:" + directory_ + "no/such/place", guest()}, "no/such/place");
+  expect_refusal({guest(), guest()}, "counters.elf");
+  expect_refusal({"--bios", file("bios", std::string(1 << 16, 'x')), guest()}, "--bios");
+}
+
+TEST_F(Program, ABusyPort) {
+  GuestProcess first("counters");
+  const std::string port = std::to_string(first.port());
+  expect_refusal({"-G", port, guest()}, port);
+}
+
+TEST_F(Program, ADebuggerOnTheSerialPortsPlace) {
+  expect_refusal({"-G", "stdio", "-s", "stdio", guest()}, "stdio");
+}
+
+TEST_F(Program, SerialOutputGoesWhereItIsSent) {
+  const std::string path = file("serial", "");
+  GuestProcess guest("counters",
+                     {.start = GuestOptions::Start::Running, .arguments = {"-s", "file:" + path}});
+  await_change(guest, guest["counters"], 0);
+  EXPECT_EQ(content_of(path), "0");
+  EXPECT_EQ(guest.process().text(Stream::Output), "");
+}
+
+}  // namespace
+}  // namespace ringside::testing
