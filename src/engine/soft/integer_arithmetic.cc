@@ -77,21 +77,18 @@ struct Test : And {
 template <typename T, typename Op>
 void binary_rr(Cpu& cpu, const Insn& insn) {
   const T r = Op::template apply<T>(cpu.flags, cpu.get<T>(insn.rm), cpu.get<T>(insn.reg));
-  if constexpr (Op::kWrites)
-    cpu.set<T>(insn.rm, r);
+  if constexpr (Op::kWrites) cpu.set<T>(insn.rm, r);
 }
 template <typename T, typename Op>
 void binary_ri(Cpu& cpu, const Insn& insn) {
   const T r = Op::template apply<T>(cpu.flags, cpu.get<T>(insn.rm), static_cast<T>(insn.immediate));
-  if constexpr (Op::kWrites)
-    cpu.set<T>(insn.rm, r);
+  if constexpr (Op::kWrites) cpu.set<T>(insn.rm, r);
 }
 template <typename T, typename Op>
 void binary_rm(Cpu& cpu, const Insn& insn) {
   const T b = load_operand<T>(cpu, insn);
   const T r = Op::template apply<T>(cpu.flags, cpu.get<T>(insn.reg), b);
-  if constexpr (Op::kWrites)
-    cpu.set<T>(insn.reg, r);
+  if constexpr (Op::kWrites) cpu.set<T>(insn.reg, r);
 }
 template <typename T, typename Op>
 void to_memory(Cpu& cpu, const Insn& insn, T b) {

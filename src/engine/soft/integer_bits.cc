@@ -1,5 +1,5 @@
-// BT BTS BTR BTC BSF BSR POPCNT CRC32. TZCNT, LZCNT and MOVBE are not announced by CPUID: the first
-// two decode as BSF and BSR, the last raises #UD.
+// BT BTS BTR BTC BSF BSR POPCNT CRC32. CPUID does not announce TZCNT and LZCNT: they decode as BSF
+// and BSR.
 #include <array>
 #include <bit>
 
@@ -46,8 +46,7 @@ T bit_apply(Cpu& cpu, T a, std::uint64_t offset) {
 template <typename T, typename Op>
 void bit_r(Cpu& cpu, const Insn& insn, std::uint64_t offset) {
   const T r = bit_apply<T, Op>(cpu, cpu.get<T>(insn.rm), offset);
-  if constexpr (Op::kWrites)
-    cpu.set<T>(insn.rm, r);
+  if constexpr (Op::kWrites) cpu.set<T>(insn.rm, r);
 }
 template <typename T, typename Op>
 void bit_m(Cpu& cpu, std::uint64_t linear, std::uint64_t offset) {
@@ -107,15 +106,13 @@ template <typename T, bool kMemory>
 void bsf(Cpu& cpu, const Insn& insn) {
   const T value = read_rm<T, kMemory>(cpu, insn);
   cpu.flags.set_logic<T>(value);
-  if (value != 0)
-    cpu.set<T>(insn.reg, static_cast<T>(std::countr_zero(value)));
+  if (value != 0) cpu.set<T>(insn.reg, static_cast<T>(std::countr_zero(value)));
 }
 template <typename T, bool kMemory>
 void bsr(Cpu& cpu, const Insn& insn) {
   const T value = read_rm<T, kMemory>(cpu, insn);
   cpu.flags.set_logic<T>(value);
-  if (value != 0)
-    cpu.set<T>(insn.reg, static_cast<T>(std::bit_width(value) - 1));
+  if (value != 0) cpu.set<T>(insn.reg, static_cast<T>(std::bit_width(value) - 1));
 }
 
 // ZF from the source, the other arithmetic flags clear (SDM 2B POPCNT).

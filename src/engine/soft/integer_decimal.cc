@@ -16,8 +16,7 @@ template <int kSign>
 void ascii_adjust(Cpu& cpu, const Insn&) {
   auto ax = cpu.get<std::uint16_t>(kAx);
   const bool adjust = (ax & 15) > 9 || cpu.flags.af();
-  if (adjust)
-    ax = static_cast<std::uint16_t>(ax + kSign * 0x106);
+  if (adjust) ax = static_cast<std::uint16_t>(ax + kSign * 0x106);
   ax &= 0xff0f;
   set_flags(cpu, static_cast<std::uint8_t>(ax), adjust, adjust);
   cpu.set<std::uint16_t>(kAx, ax);
@@ -46,8 +45,7 @@ void decimal_adjust(Cpu& cpu, const Insn&) {
 
 void aam(Cpu& cpu, const Insn& insn) {
   const auto base = static_cast<std::uint8_t>(insn.immediate);
-  if (base == 0)
-    raise(x86::Vector::DivideError);
+  if (base == 0) raise(x86::Vector::DivideError);
   const auto al = cpu.get<std::uint8_t>(kAl);
   const auto low = static_cast<std::uint8_t>(al % base);
   cpu.set<std::uint8_t>(kAh, static_cast<std::uint8_t>(al / base));

@@ -39,19 +39,25 @@ void xadd(Cpu& cpu, const Insn& insn) {
   }
 }
 
-// The destination is written in either case (SDM 2A CMPXCHG); the accumulator only on a mismatch.
+// Memory is written in either case (SDM 2A CMPXCHG); of registers only the one that changes, so
+// that the other keeps its upper half.
 template <typename T, bool kMemory>
 void cmpxchg(Cpu& cpu, const Insn& insn) {
   const T accumulator = cpu.get<T>(kRax);
   const T replacement = cpu.get<T>(insn.reg);
   T old{};
-  update_rm<T, kMemory>(cpu, insn, [&](T a) {
+  const auto exchange = [&](T a) {
     old = a;
     cpu.flags.set_sub<T>(accumulator, a, static_cast<T>(accumulator - a));
     return a == accumulator ? replacement : a;
-  });
-  if (old != accumulator)
-    cpu.set<T>(kRax, old);
+  };
+  if constexpr (kMemory) {
+    modify_operand<T>(cpu, insn, exchange);
+  } else {
+    const T value = exchange(cpu.get<T>(insn.rm));
+    if (old == accumulator) cpu.set<T>(insn.rm, value);
+  }
+  if (old != accumulator) cpu.set<T>(kRax, old);
 }
 
 template <typename Half>
@@ -60,8 +66,7 @@ void cmpxchg_pair(Cpu& cpu, const Insn& insn) {
     Half low, high;
   };
   const std::uint64_t linear = cpu.linear(insn, sizeof(Pair), AccessKind::Write);
-  if (sizeof(Half) == 8 && linear % sizeof(Pair) != 0)
-    raise(x86::Vector::GeneralProtection, 0);
+  if (sizeof(Half) == 8 && linear % sizeof(Pair) != 0) raise(x86::Vector::GeneralProtection, 0);
   const Pair expected{cpu.get<Half>(kRax), cpu.get<Half>(kRdx)};
   const Pair replacement{cpu.get<Half>(kRbx), cpu.get<Half>(kRcx)};
   Pair old{};
@@ -72,8 +77,7 @@ void cmpxchg_pair(Cpu& cpu, const Insn& insn) {
     return equal ? replacement : value;
   });
   cpu.flags.set_zf(equal);
-  if (equal)
-    return;
+  if (equal) return;
   cpu.set<Half>(kRax, old.low);
   cpu.set<Half>(kRdx, old.high);
 }

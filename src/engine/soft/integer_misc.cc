@@ -12,21 +12,11 @@ constexpr std::uint8_t kAl = 0, kAh = 1, kRbx = 3;
 constexpr std::uint64_t kAhFlags = SF | ZF | AF | PF | CF;
 
 void nop(Cpu&, const Insn&) {}
-void clc(Cpu& cpu, const Insn&) {
-  cpu.flags.set_cf(false);
-}
-void stc(Cpu& cpu, const Insn&) {
-  cpu.flags.set_cf(true);
-}
-void cmc(Cpu& cpu, const Insn&) {
-  cpu.flags.set_cf(!cpu.flags.cf());
-}
-void cld(Cpu& cpu, const Insn&) {
-  cpu.flags.set_system(DF, false);
-}
-void std_(Cpu& cpu, const Insn&) {
-  cpu.flags.set_system(DF, true);
-}
+void clc(Cpu& cpu, const Insn&) { cpu.flags.set_cf(false); }
+void stc(Cpu& cpu, const Insn&) { cpu.flags.set_cf(true); }
+void cmc(Cpu& cpu, const Insn&) { cpu.flags.set_cf(!cpu.flags.cf()); }
+void cld(Cpu& cpu, const Insn&) { cpu.flags.set_system(DF, false); }
+void std_(Cpu& cpu, const Insn&) { cpu.flags.set_system(DF, true); }
 
 void lahf(Cpu& cpu, const Insn&) {
   cpu.set<std::uint8_t>(kAh,
@@ -35,13 +25,9 @@ void lahf(Cpu& cpu, const Insn&) {
 void sahf(Cpu& cpu, const Insn&) {
   cpu.flags.set_arithmetic((cpu.flags.arithmetic() & OF) | (cpu.get<std::uint8_t>(kAh) & kAhFlags));
 }
-void salc(Cpu& cpu, const Insn&) {
-  cpu.set<std::uint8_t>(kAl, cpu.flags.cf() ? 0xff : 0);
-}
+void salc(Cpu& cpu, const Insn&) { cpu.set<std::uint8_t>(kAl, cpu.flags.cf() ? 0xff : 0); }
 
-void ud(Cpu&, const Insn&) {
-  raise(x86::Vector::InvalidOpcode);
-}
+void ud(Cpu&, const Insn&) { raise(x86::Vector::InvalidOpcode); }
 
 // Faults as a byte load would (SDM 2A CLFLUSH), without touching a device.
 void clflush(Cpu& cpu, const Insn& insn) {
@@ -62,14 +48,12 @@ void bound(Cpu& cpu, const Insn& insn) {
   const auto lower = static_cast<Signed>(cpu.load<T>(linear));
   const auto upper = static_cast<Signed>(cpu.load<T>(linear + sizeof(T)));
   const auto index = static_cast<Signed>(cpu.get<T>(insn.reg));
-  if (index < lower || index > upper)
-    raise(x86::Vector::BoundRange);
+  if (index < lower || index > upper) raise(x86::Vector::BoundRange);
 }
 
 bool lower_xlat(const Decoded& decoded, Insn& insn) {
   for (unsigned i = 0; i < decoded.insn.operand_count; ++i) {
-    if (decoded.is_memory(i))
-      lower_memory(decoded, i, insn);
+    if (decoded.is_memory(i)) lower_memory(decoded, i, insn);
   }
   insn.execute = xlat;
   return true;

@@ -1,4 +1,4 @@
-// MOV MOVZX MOVSX MOVSXD MOVNTI LEA CMOVcc SETcc CBW CWD and their widths, BSWAP.
+// MOV MOVZX MOVSX MOVSXD MOVNTI LEA CMOVcc SETcc CBW CWD and their widths, BSWAP MOVBE.
 #include "engine/soft/integer.h"
 
 namespace ringside::soft {
@@ -50,8 +50,7 @@ bool is_general(ZydisRegister reg) {
 
 bool lower_mov(const Decoded& decoded, Insn& insn) {
   for (unsigned i = 0; i < 2; ++i) {
-    if (decoded.is_register(i) && !is_general(decoded.op(i).reg.value))
-      return false;
+    if (decoded.is_register(i) && !is_general(decoded.op(i).reg.value)) return false;
   }
   const Width width = decoded.width(0);
   const unsigned memory = decoded.is_memory(0) ? 0 : 1;
@@ -174,6 +173,34 @@ void bswap(Cpu& cpu, const Insn& insn) {
   }
 }
 
+template <typename T>
+T swapped(T value) {
+  if constexpr (sizeof(T) == 8) return __builtin_bswap64(value);
+  if constexpr (sizeof(T) == 4) return __builtin_bswap32(value);
+  return __builtin_bswap16(value);
+}
+template <typename T>
+void movbe_rm(Cpu& cpu, const Insn& insn) {
+  cpu.set<T>(insn.reg, swapped<T>(load_operand<T>(cpu, insn)));
+}
+template <typename T>
+void movbe_mr(Cpu& cpu, const Insn& insn) {
+  store_operand<T>(cpu, insn, swapped<T>(cpu.get<T>(insn.reg)));
+}
+
+bool lower_movbe(const Decoded& decoded, Insn& insn) {
+  const Width width = decoded.width(0);
+  if (decoded.is_memory(1)) {
+    lower_load_form(decoded, insn);
+    insn.execute = by_word_width(width, [](auto t) -> Handler { return movbe_rm<decltype(t)>; });
+  } else {
+    lower_destination(decoded, insn);
+    insn.reg = decoded.reg(1);
+    insn.execute = by_word_width(width, [](auto t) -> Handler { return movbe_mr<decltype(t)>; });
+  }
+  return true;
+}
+
 bool lower_bswap(const Decoded& decoded, Insn& insn) {
   lower_destination(decoded, insn);
   insn.execute =
@@ -207,6 +234,7 @@ void register_moves(LowerTable& table) {
   table.add(ZYDIS_MNEMONIC_CDQ, lower_plain<extend_to_rdx<std::uint32_t>>);
   table.add(ZYDIS_MNEMONIC_CQO, lower_plain<extend_to_rdx<std::uint64_t>>);
   table.add(ZYDIS_MNEMONIC_BSWAP, lower_bswap);
+  table.add(ZYDIS_MNEMONIC_MOVBE, lower_movbe);
 }
 
 }  // namespace ringside::soft

@@ -100,8 +100,7 @@ void div(Cpu& cpu, const Insn& insn) {
   const T divisor = read_rm<T, kMemory>(cpu, insn);
   const Wide<T> dividend = get_wide<T>(cpu);
   // The quotient fits exactly when the upper half is below the divisor; zero never is above it.
-  if (static_cast<T>(dividend >> (8 * sizeof(T))) >= divisor)
-    raise(x86::Vector::DivideError);
+  if (static_cast<T>(dividend >> (8 * sizeof(T))) >= divisor) raise(x86::Vector::DivideError);
   if constexpr (sizeof(T) == 8) {  // a division of 128 bits is a slow call: seldom needed
     if (dividend >> 64 == 0) {
       const auto low = static_cast<T>(dividend);
@@ -117,8 +116,7 @@ void idiv(Cpu& cpu, const Insn& insn) {
   using Signed = std::make_signed_t<T>;
   const auto divisor = static_cast<Signed>(read_rm<T, kMemory>(cpu, insn));
   const auto dividend = static_cast<SignedWide<T>>(get_wide<T>(cpu));
-  if (divisor == 0)
-    raise(x86::Vector::DivideError);
+  if (divisor == 0) raise(x86::Vector::DivideError);
   SignedWide<T> quotient, remainder;
   if (divisor == -1) {  // the host would trap on the smallest dividend
     quotient = static_cast<SignedWide<T>>(Wide<T>{0} - static_cast<Wide<T>>(dividend));
@@ -131,8 +129,7 @@ void idiv(Cpu& cpu, const Insn& insn) {
     quotient = static_cast<SignedWide<T>>(dividend / divisor);
     remainder = static_cast<SignedWide<T>>(dividend % divisor);
   }
-  if (quotient != static_cast<Signed>(quotient))
-    raise(x86::Vector::DivideError);
+  if (quotient != static_cast<Signed>(quotient)) raise(x86::Vector::DivideError);
   set_wide<T>(cpu, static_cast<T>(quotient), static_cast<T>(remainder));
 }
 
@@ -173,8 +170,7 @@ struct Idiv {
 bool lower_imul(const Decoded& decoded, Insn& insn) {
   const unsigned visible = decoded.insn.operand_count_visible;
   const bool one = visible < 2 || decoded.op(1).visibility != ZYDIS_OPERAND_VISIBILITY_EXPLICIT;
-  if (one)
-    return lower_one<Imul>(decoded, insn);
+  if (one) return lower_one<Imul>(decoded, insn);
   lower_load_form(decoded, insn);
   const bool three = visible == 3 && decoded.is_immediate(2);
   insn.execute = by_word_width_and_form(

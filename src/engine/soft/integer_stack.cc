@@ -40,8 +40,7 @@ void pop_m(Cpu& cpu, const Insn& insn) {
 }
 
 bool is_general_or_memory(const ZydisDecodedOperand& operand) {
-  if (operand.type == ZYDIS_OPERAND_TYPE_MEMORY)
-    return true;
+  if (operand.type == ZYDIS_OPERAND_TYPE_MEMORY) return true;
   return operand.type == ZYDIS_OPERAND_TYPE_REGISTER &&
          ZydisRegisterGetClass(operand.reg.value) != ZYDIS_REGCLASS_SEGMENT;
 }
@@ -56,8 +55,7 @@ bool lower_push(const Decoded& decoded, Insn& insn) {
     insn.execute = by_word_width(width, [](auto t) -> Handler { return push_i<decltype(t)>; });
     return true;
   }
-  if (!is_general_or_memory(decoded.op(0)))
-    return false;
+  if (!is_general_or_memory(decoded.op(0))) return false;
   lower_destination(decoded, insn);
   insn.execute = decoded.is_memory(0)
                      ? by_word_width(width, [](auto t) -> Handler { return push_m<decltype(t)>; })
@@ -66,8 +64,7 @@ bool lower_push(const Decoded& decoded, Insn& insn) {
 }
 
 bool lower_pop(const Decoded& decoded, Insn& insn) {
-  if (!is_general_or_memory(decoded.op(0)))
-    return false;
+  if (!is_general_or_memory(decoded.op(0))) return false;
   const Width width = insn.operand_width;
   lower_destination(decoded, insn);
   insn.execute = decoded.is_memory(0)
@@ -92,8 +89,7 @@ void popa(Cpu& cpu, const Insn&) {
   for (unsigned i = 0; i < 8; ++i)
     values[i] = cpu.peek<T>(i * sizeof(T));
   for (std::uint8_t i = 0; i < 8; ++i) {
-    if (7 - i != kRsp)
-      cpu.set<T>(static_cast<std::uint8_t>(7 - i), values[i]);
+    if (7 - i != kRsp) cpu.set<T>(static_cast<std::uint8_t>(7 - i), values[i]);
   }
   cpu.set_rsp(cpu.rsp() + 8 * sizeof(T));
 }

@@ -172,12 +172,16 @@ Width Decoded::width(unsigned i) const { return width_of(operands[i].size); }
 
 void lower_memory(const Decoded& decoded, unsigned i, Insn& insn) {
   const ZydisDecodedOperandMem& memory = decoded.op(i).mem;
-  insn.base = address_register(memory.base);
+  // Without mod bits a SIB base of 5 is a displacement and no register, whatever REX.B says (SDM 2A
+  // table 2-3). Zydis 4.0 takes it for R13 where addresses have 32 bits.
+  const auto& raw = decoded.insn.raw;
+  const bool no_base = raw.sib.offset != 0 && raw.modrm.mod == 0 && raw.sib.base == 5;
+  insn.base = no_base ? Cpu::kNoRegister : address_register(memory.base);
   insn.index = address_register(memory.index);
   insn.scale = memory.scale == 8 ? 3 : memory.scale == 4 ? 2 : memory.scale == 2 ? 1 : 0;
   // A 64-bit displacement exists only in MOV with an absolute address, whose handlers use
   // `immediate`.
-  insn.displacement = static_cast<std::int32_t>(memory.disp.value);
+  insn.displacement = static_cast<std::int32_t>(no_base ? raw.disp.value : memory.disp.value);
   if (decoded.insn.raw.disp.size == 64) {
     insn.immediate = static_cast<std::uint64_t>(memory.disp.value);
   }

@@ -148,14 +148,14 @@ void Cpu::write_slow(std::uint64_t linear, const void* in, unsigned size, Privil
 void Cpu::check_write(std::uint64_t linear, unsigned size) {
   translate(linear, AccessKind::Write, privilege_);
   if ((linear & ~kPageMask) + size > kPageSize) {
-    translate(linear + size - 1, AccessKind::Write, privilege_);
+    translate((linear + size - 1) & kPageMask, AccessKind::Write, privilege_);
   }
 }
 
 void Cpu::check_write_system(std::uint64_t linear, unsigned size) {
   translate(linear, AccessKind::Write, Privilege::Supervisor);
   if ((linear & ~kPageMask) + size > kPageSize) {
-    translate(linear + size - 1, AccessKind::Write, Privilege::Supervisor);
+    translate((linear + size - 1) & kPageMask, AccessKind::Write, Privilege::Supervisor);
   }
 }
 
