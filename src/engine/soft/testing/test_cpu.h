@@ -110,6 +110,9 @@ class TestCpu {
     }
   }
 
+  TestCpu(const TestCpu&) = delete;  // the system refers to the platform
+  TestCpu& operator=(const TestCpu&) = delete;
+
   Cpu* operator->() { return cpu_.get(); }
   Cpu& operator*() { return *cpu_; }
   System& system() { return *system_; }
