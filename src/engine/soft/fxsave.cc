@@ -82,10 +82,10 @@ void fxrstor(Cpu& cpu, const Insn& insn) {
   const auto mxcsr = take<std::uint32_t>(area, 24);
   if (with_sse(cpu) && (mxcsr & ~kMxcsrMask) != 0) raise(x86::Vector::GeneralProtection, 0);
   Fpu& fpu = cpu.fpu;
-  fpu.control = x87_control(take<std::uint16_t>(area, 0));
+  fpu.control = x87::control_word(take<std::uint16_t>(area, 0));
   fpu.status = take<std::uint16_t>(area, 2);
   fpu.empty = static_cast<std::uint8_t>(~take<std::uint8_t>(area, 4));
-  fpu.opcode = take<std::uint16_t>(area, 6) & kX87OpcodeMask;
+  fpu.opcode = take<std::uint16_t>(area, 6) & x87::kOpcodeMask;
   if constexpr (kPointers == Pointers::Offset64) {
     fpu.instruction_pointer = take<std::uint64_t>(area, 8);
     fpu.data_pointer = take<std::uint64_t>(area, 16);
@@ -100,7 +100,7 @@ void fxrstor(Cpu& cpu, const Insn& insn) {
     fpu.st(i) = {take<std::uint64_t>(area, kX87Registers + 16 * i),
                  take<std::uint16_t>(area, kX87Registers + 16 * i + 8)};
   }
-  update_x87_summary(fpu);
+  x87::update_summary(fpu);
   if (!with_sse(cpu)) return;
   fpu.mxcsr = mxcsr;
   for (unsigned i = 0; i < xmm_count(cpu); ++i)

@@ -248,6 +248,7 @@ LowerTable::LowerTable() {
   register_branches(*this);
   register_strings(*this);
   register_sse(*this);
+  register_x87(*this);
   register_transfers(*this);
   register_system(*this);
 }

@@ -31,7 +31,7 @@ TEST(MmxDifferential, Moves) {
       {"pshufw", "0f 70 /r ib", Integers, 8},
       {"pinsrw", "0f c4 /r ib", Integers, 2, true, V, G},
       {"pextrw", "0f c5 /r ib", Integers, 0, true, G, V},
-      {"maskmovq", "0f f7 /r", Integers, 0, true, V, V, 0, 0, false, true},
+      {"maskmovq", "0f f7 /r", Integers, 0, true, V, V, 0, 0, 0, false, 0, false, 0, 0, true},
       {"emms", "0f 77"},
   };
   check(kRows);

@@ -64,7 +64,7 @@ TEST(SseDifferential, Moves) {
       {"movmskps", "0f 50 /r", Integers, 0, true, G},
       {"movmskpd", "66 0f 50 /r", Integers, 0, true, G},
       {"pmovmskb", "66 0f d7 /r", Integers, 0, true, G},
-      {"maskmovdqu", "66 0f f7 /r", Integers, 0, true, V, V, 0, 0, false, true},
+      {"maskmovdqu", "66 0f f7 /r", Integers, 0, true, V, V, 0, 0, 0, false, 0, false, 0, 0, true},
       {"movddup", "f2 0f 12 /r", Integers, 8},
       {"movsldup", "f3 0f 12 /r", Integers, 16},
       {"movshdup", "f3 0f 16 /r", Integers, 16},
@@ -210,12 +210,12 @@ TEST(SseDifferential, Converts) {
       {"cvtsd2si 64", "f2 W 0f 2d /r", Doubles, 8, true, G, V},
       {"cvttsd2si 32", "f2 0f 2c /r", Doubles, 8, true, G, V},
       {"cvttsd2si 64", "f2 W 0f 2c /r", Doubles, 8, true, G, V},
-      {"cvtpi2ps", "0f 2a /r", Integers, 8, true, V, V, 0, 0, true},
-      {"cvtpi2pd", "66 0f 2a /r", Integers, 8, true, V, V, 0, 0, true},
-      {"cvtps2pi", "0f 2d /r", Singles, 8, true, V, V, 0, 0, true},
-      {"cvttps2pi", "0f 2c /r", Singles, 8, true, V, V, 0, 0, true},
-      {"cvtpd2pi", "66 0f 2d /r", Doubles, 16, true, V, V, 0, 0, true},
-      {"cvttpd2pi", "66 0f 2c /r", Doubles, 16, true, V, V, 0, 0, true},
+      {"cvtpi2ps", "0f 2a /r", Integers, 8, true, V, V, 0, 0, 0, false, 0, true},
+      {"cvtpi2pd", "66 0f 2a /r", Integers, 8, true, V, V, 0, 0, 0, false, 0, true},
+      {"cvtps2pi", "0f 2d /r", Singles, 8, true, V, V, 0, 0, 0, false, 0, true},
+      {"cvttps2pi", "0f 2c /r", Singles, 8, true, V, V, 0, 0, 0, false, 0, true},
+      {"cvtpd2pi", "66 0f 2d /r", Doubles, 16, true, V, V, 0, 0, 0, false, 0, true},
+      {"cvttpd2pi", "66 0f 2c /r", Doubles, 16, true, V, V, 0, 0, 0, false, 0, true},
   };
   check(kRows);
 }

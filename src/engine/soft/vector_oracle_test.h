@@ -61,10 +61,16 @@ struct Row {
   unsigned memory = 0;    // bytes of the memory form's operand; 0: there is none
   bool registers = true;  // there is a register form
   Operand reg = Operand::Vector, rm = Operand::Vector;
-  std::uint64_t undefined_flags = 0;   // RFLAGS
-  std::uint16_t undefined_status = 0;  // x87 status
+  std::uint64_t undefined_flags = 0;        // RFLAGS
+  std::uint16_t undefined_status = 0;       // x87 status
+  std::uint16_t undefined_after_error = 0;  // x87 status, when an unmasked exception is pending
+  bool flags_open_after_error = false;      // RFLAGS then
+  // A case in which one of these x87 exceptions is unmasked and raised is not compared.
+  std::uint16_t not_unmasked = 0;
   // With #XM the manual leaves open whether the change to MMX mode has happened already.
   bool x87_open_after_trap = false;
+  // Bytes of the memory operand that are not compared.
+  unsigned open_from = 0, open_to = 0;
   bool rdi_is_data = false;  // RDI points to memory (MASKMOVQ, MASKMOVDQU)
 };
 
