@@ -29,6 +29,8 @@ class RandomGuest {
   }
   std::vector<std::byte> state() { return testing::save(machine_); }
   Machine& machine() { return machine_; }
+  VirtualTime time() const { return cpus_.time; }
+  void set_time(VirtualTime time) { cpus_.time = time; }
 
  private:
   static MachineOptions options() {
@@ -154,6 +156,17 @@ TEST_P(Robustness, AnyAccessInAnyOrderIsSurvivedAndDeterministic) {
   RandomGuest three(GetParam(), ram);
   EXPECT_TRUE(testing::load(three.machine(), one.state()));
   EXPECT_EQ(three.state(), one.state());
+}
+
+TEST_P(Robustness, ResetLeavesNothingBehind) {
+  auto ram = *hypervisor::GuestRam::create(2 << 20);
+  RandomGuest guest(GetParam(), ram), fresh(0, ram);
+  guest.run(20'000);
+  guest.machine().input(GuestGdbConnection{false});
+  fresh.set_time(guest.time());
+  guest.machine().reset();
+  fresh.machine().reset();
+  EXPECT_EQ(guest.state(), fresh.state());
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, Robustness, ::testing::Values(1u, 2u, 3u, 4u, 5u, 6u));

@@ -52,6 +52,7 @@ Rtc::Rtc(EventQueue& events, hypervisor::CpuPort& cpus, InterruptLine interrupt,
 void Rtc::reset() {
   state_ = State{};
   state_.offset = start_time_;
+  state_.collected = clock_ns();
   state_.memory[kA] = 0x26;  // 32768 Hz crystal, periodic rate 1024 Hz
   state_.memory[kB] = kHours24;
   fill_configuration(ram_size_, vcpus_);

@@ -25,7 +25,7 @@ SerialPort::SerialPort(std::uint16_t base, InterruptLine interrupt, Sink sink)
 
 void SerialPort::reset() {
   state_ = State{};
-  update();
+  interrupt_.set(false);
 }
 
 void SerialPort::visit_state(StateVisitor& visitor) {
