@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "debug/options.h"
@@ -41,8 +42,9 @@ class Debugger {
   When when(const rsp::Request& request) const;
   Answer answer(const rsp::Request& request);
 
-  // The stop report that has come due; the session's current vCPU follows it.
-  std::string report_stop();
+  // What to send for the stop that has come due: its report, and before it what is to be said on
+  // the debugger's console. The session's current vCPU follows it.
+  std::vector<std::string> report_stop();
 
  private:
   // Registers, memory and breakpoints of a vCPU exist only while it is out of the guest.

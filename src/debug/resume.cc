@@ -1,4 +1,6 @@
 // ? c C s S vCont vCont? vCtrlC, and the stop reports.
+#include <fmt/core.h>
+
 #include <algorithm>
 
 #include "debug/debugger.h"
@@ -6,7 +8,7 @@
 namespace ringside::debug {
 namespace {
 
-constexpr std::uint8_t kSigint = 2, kSigtrap = 5;
+constexpr std::uint8_t kSigint = 2, kSigtrap = 5, kSigabrt = 6;
 constexpr Action kRun{Action::Kind::Run, {}, {}, false};
 
 // A signal means nothing to a whole machine; clients that pass one on do not insist.
@@ -90,19 +92,31 @@ Debugger::Answer Debugger::resume(ResumePlan plan) {
     if (!target_.can_step({i})) return refuse(ErrorCode::NotSupported, "this host cannot step");
     action.pass_breakpoint = target_.on_breakpoint({i});
   }
+  // A stop instead of a death is for clients that can say so: to a plain one the machine just ends,
+  // as with the seeds. Who lets a dead vCPU go on has seen it.
+  const auto stopped = target_.control().stopped_vcpu();
+  const StopEvent* event = stopped ? target_.control().event_of(*stopped) : nullptr;
+  const bool seen = event != nullptr && event->cause == StopCause::Dead;
+  target_.vm().stop_instead_of_death(session_.names_threads() && !seen);
   target_.control().resume(plan);
   return std::nullopt;
 }
 
-std::string Debugger::report_stop() {
+std::vector<std::string> Debugger::report_stop() {
+  std::vector<std::string> packets;
   if (const auto vcpu = target_.control().stopped_vcpu()) {
     session_.current = *vcpu;
-    session_.signal = kSigtrap;
+    const StopEvent* event = target_.control().event_of(*vcpu);
+    if (event != nullptr && event->cause == StopCause::Dead) {
+      packets.push_back(rsp::reply::console_output(
+          fmt::format("vCPU {} cannot go on: {}\n", vcpu->value, target_.death_of(*vcpu))));
+    }
   } else {
     // The seeds know only signal 5. A client that speaks of threads gets what Ctrl-C is.
     session_.signal = session_.names_threads() ? kSigint : kSigtrap;
   }
-  return stop_reply();
+  packets.push_back(stop_reply());
+  return packets;
 }
 
 std::string Debugger::stop_reply() const {
@@ -111,9 +125,10 @@ std::string Debugger::stop_reply() const {
     if (!session_.names_threads()) return "S05";
     return rsp::StopReply(session_.signal).thread(process(), session_.current.value + 1u).str();
   }
-  rsp::StopReply reply(kSigtrap);
-  reply.thread(process(), vcpu->value + 1u);
   const StopEvent* event = target_.control().event_of(*vcpu);
+  const bool dead = event != nullptr && event->cause == StopCause::Dead;
+  rsp::StopReply reply(dead ? kSigabrt : kSigtrap);
+  reply.thread(process(), vcpu->value + 1u);
   if (event == nullptr) return reply.str();
   switch (event->cause) {
     case StopCause::Breakpoint:

@@ -68,7 +68,10 @@ bool Server::wants_close() const {
 void Server::work() {
   do {
     target_.settle();
-    if (target_.take_report() && link_) link_->send(debugger_.report_stop());
+    if (target_.take_report() && link_) {
+      for (const std::string& packet : debugger_.report_stop())
+        link_->send(packet);
+    }
   } while (serve_one());
 }
 

@@ -9,6 +9,7 @@ namespace {
 
 using hypervisor::Capability;
 using testing::Bench;
+using testing::LazyVm;
 using testing::ToyGuest;
 namespace opcode = testing::opcode;
 
@@ -328,6 +329,13 @@ TEST(Server, Row69_AMachineThatEndsClosesTheConnection) {
   EXPECT_TRUE(bench.server.wants_close());
 }
 
+TEST(Server, Row69_APlainClientSeesTheMachineEnd) {
+  Bench bench;
+  bench.attach();
+  bench.ask("c");
+  EXPECT_FALSE(bench.guest.vm.stops_instead_of_death());
+}
+
 TEST(Server, Defect02_FirstStepOfAWaitingGuestIsAStep) {
   Bench bench(1, kWait);
   bench.attach();
@@ -337,20 +345,9 @@ TEST(Server, Defect02_FirstStepOfAWaitingGuestIsAStep) {
   EXPECT_EQ(bench.guest.rip(0), 0x1001u);
 }
 
-// The fake parks at once; this one only when the test lets it.
-class SlowVm : public hypervisor::testing::FakeVm {
- public:
-  using FakeVm::FakeVm;
-  void suspend(VcpuId id) override { asked.push_back(id); }
-  void park_all() {
-    for (const VcpuId id : std::exchange(asked, {}))
-      FakeVm::suspend(id);
-  }
-  std::vector<VcpuId> asked;
-};
-
 TEST(Server, Defect03_ContinueBeforeTheAttachStopCompletes) {
-  SlowVm vm(1);
+  LazyVm vm(1);
+  vm.lazy = true;
   Server server(vm, {});
   testing::Client client(server);
   server.start();
@@ -368,7 +365,8 @@ TEST(Server, Defect03_ContinueBeforeTheAttachStopCompletes) {
 }
 
 TEST(Server, RequestsWaitForTheAttachStop) {
-  SlowVm vm(1);
+  LazyVm vm(1);
+  vm.lazy = true;
   vm.memory().add_ram(Gpa{0}, 0x1000);
   Server server(vm, {});
   testing::Client client(server);
@@ -387,7 +385,8 @@ TEST(Server, RequestsWaitForTheAttachStop) {
 }
 
 TEST(Server, NextClientMayComeBeforeTheLastOnesTracesAreUndone) {
-  SlowVm vm(2);
+  LazyVm vm(2);
+  vm.lazy = true;
   vm.make_active({1});
   vm.memory().add_ram(Gpa{0}, 0x1000);
   Server server(vm, {});
@@ -441,7 +440,8 @@ TEST(Server, Defect08_QueriesWhileRunningAreAnsweredAndEatNoReport) {
 }
 
 TEST(Server, Defect08_AStopDuringTheQuerysPauseIsReportedAfterTheAnswer) {
-  SlowVm vm(1);
+  LazyVm vm(1);
+  vm.lazy = true;
   vm.memory().add_ram(Gpa{0}, 0x2000);
   vm.vcpu({0}).cpu.cr0 = x86::cr0::PE;
   vm.vcpu({0}).cpu.seg(x86::SegmentName::Cs).base = 0;

@@ -100,8 +100,9 @@ void Target::handle(const hypervisor::VcpuEvent& event) {
       // Breakpoints set before this vCPU lived are its breakpoints too; and what was switched on
       // in an earlier life of it may be no more.
       const bool exits = !target.breakpoints_.empty();
-      expect(target.vm_.vcpu(id).set_capability(Capability::BreakpointExit, exits),
-             "breakpoint exits", id);
+      const Result<void> set =
+          target.vm_.vcpu(id).set_capability(Capability::BreakpointExit, exits);
+      if (exits) expect(set, "breakpoint exits", id);
       target.control_.started(id);
     }
     void operator()(const exit::Breakpoint& e) { target.handle_breakpoint(id, e.insn_length); }
@@ -231,6 +232,7 @@ void Target::prepare_step(VcpuId id) {
 
 void Target::undo() {
   mask_in_steps_ = true;
+  vm_.stop_instead_of_death(false);
   breakpoints_.remove_all();
   stoppoints_.remove_all();
   expect(set_breakpoint_exits(false), "breakpoint exits", {0});

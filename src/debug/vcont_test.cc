@@ -1,4 +1,5 @@
 // vCont: actions per thread, range stepping.
+#include "base/hex.h"
 #include "debug/server.h"
 #include "debug/testing/fixture.h"
 
@@ -103,6 +104,26 @@ TEST_F(VCont, ProcessesAreUnderstood) {
   bench.client.send("vCont;s:p1.2;t:p1.-1");
   bench.run();
   EXPECT_EQ(bench.client.receive(), "T05thread:p01.02;");
+}
+
+TEST_F(VCont, ADeathIsAStopInWordsForThoseWhoCanReadIt) {
+  bench.client.send("vCont;c");
+  EXPECT_TRUE(bench.guest.vm.stops_instead_of_death());
+  bench.guest.vm.happen({1}, hypervisor::exit::Dead{"triple fault"});
+  bench.server.drain_events();
+  const std::string said = bench.client.receive();
+  EXPECT_EQ(said, "O" + to_hex("vCPU 1 cannot go on: triple fault\n"));
+  EXPECT_EQ(bench.client.receive(), "T06thread:02;");
+  EXPECT_EQ(bench.ask("g").size(), 328u);
+  // Going on is the end that it would have been.
+  bench.client.send("vCont;c");
+  EXPECT_FALSE(bench.guest.vm.stops_instead_of_death());
+}
+
+TEST_F(VCont, WithoutAClientADeathIsADeath) {
+  bench.client.send("vCont;c");
+  bench.client.disconnect();
+  EXPECT_FALSE(bench.guest.vm.stops_instead_of_death());
 }
 
 TEST_F(VCont, VcpusThatStartTakeTheDefaultAction) {

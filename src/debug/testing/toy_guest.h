@@ -17,6 +17,33 @@ inline constexpr std::uint8_t kNop = 0x90, kIncRax = 0x40, kInt3 = 0xcc, kRep = 
                               kJump = 0xeb;
 }
 
+// Parks at once as FakeVm does, or, when `lazy`, only when the test says so, so that other events
+// may come first.
+class LazyVm final : public hypervisor::testing::FakeVm {
+ public:
+  using FakeVm::FakeVm;
+  void suspend(VcpuId id) override {
+    if (lazy) {
+      asked_.push_back(id);
+    } else {
+      FakeVm::suspend(id);
+    }
+  }
+  void resume(VcpuId id) override {
+    // The event of the last time in the guest was the answer to any suspend.
+    std::erase(asked_, id);
+    FakeVm::resume(id);
+  }
+  void park_all() {
+    for (const VcpuId id : std::exchange(asked_, {}))
+      FakeVm::suspend(id);
+  }
+  bool lazy = false;
+
+ private:
+  std::vector<VcpuId> asked_;
+};
+
 class ToyGuest {
  public:
   static constexpr std::uint64_t kHandler = 0x500;  // where #BP and interrupts arrive
@@ -68,7 +95,7 @@ class ToyGuest {
     if (vcpu.has(Capability::MonitorTrap)) vm.happen({i}, hypervisor::exit::MonitorTrap{});
   }
 
-  hypervisor::testing::FakeVm vm;
+  LazyVm vm;
   std::vector<std::uint64_t> frames;  // RIPs pushed by delivered #BPs
   bool interrupt_pending[64] = {};
 
