@@ -455,6 +455,7 @@ TEST_F(Boot, FirmwareEndsAt4GAndStartsAtTheResetVector) {
   EXPECT_EQ(peek<std::uint8_t>(0xffffffff), 0x22);
   EXPECT_EQ(peek<std::uint8_t>(0xfffff), 0x22);
   EXPECT_EQ(peek<std::uint8_t>(0xe0000), 0x11);
+  EXPECT_EQ(peek<std::uint8_t>(0xc0000), 0x11);
   EXPECT_FALSE(boot_firmware("odd", Image(1000), ram));
   EXPECT_FALSE(boot_firmware("none", {}, ram));
 }

@@ -263,7 +263,9 @@ class SoftVm final : public SoftEngine, public hypervisor::Stoppoints {
       const std::size_t next = (turn_ + i) % vcpus_.size();
       if (!runnable(*vcpus_[next])) continue;
       turn_ = static_cast<std::uint32_t>(next);
-      turn_left_ = kTurn;
+      // Turns differ a little, by a mix of the time: with a fixed length a loop that divides it would
+      // show itself to the others at the same place for ever, with its lock held.
+      turn_left_ = kTurn + (system_.time_base * 0x9e3779b97f4a7c15 >> 58);
       return vcpus_[next].get();
     }
     return nullptr;
