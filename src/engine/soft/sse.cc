@@ -73,6 +73,9 @@ void register_sse(LowerTable& table) {
   register_sse_shuffles(table);
   register_sse_float(table);
   register_sse_converts(table);
+  register_sse41(table);
+  register_sse41_float(table);
+  register_sse42_strings(table);
   register_mmx(table);
   register_fxsave(table);
 }

@@ -220,6 +220,75 @@ TEST(SseDifferential, Converts) {
   check(kRows);
 }
 
+TEST(SseDifferential, Sse41) {
+  static constexpr Row kRows[] = {
+      {"pminsb", "66 0f 38 38 /r", Integers, 16},
+      {"pminsd", "66 0f 38 39 /r", Integers, 16},
+      {"pminuw", "66 0f 38 3a /r", Integers, 16},
+      {"pminud", "66 0f 38 3b /r", Integers, 16},
+      {"pmaxsb", "66 0f 38 3c /r", Integers, 16},
+      {"pmaxsd", "66 0f 38 3d /r", Integers, 16},
+      {"pmaxuw", "66 0f 38 3e /r", Integers, 16},
+      {"pmaxud", "66 0f 38 3f /r", Integers, 16},
+      {"pmulld", "66 0f 38 40 /r", Integers, 16},
+      {"phminposuw", "66 0f 38 41 /r", Integers, 16},
+      {"pmuldq", "66 0f 38 28 /r", Integers, 16},
+      {"pcmpeqq", "66 0f 38 29 /r", Integers, 16},
+      {"packusdw", "66 0f 38 2b /r", Integers, 16},
+      {"pcmpgtq", "66 0f 38 37 /r", Integers, 16},
+      {"ptest", "66 0f 38 17 /r", Integers, 16},
+      {"pblendvb", "66 0f 38 10 /r", Integers, 16},
+      {"blendvps", "66 0f 38 14 /r", Integers, 16},
+      {"blendvpd", "66 0f 38 15 /r", Integers, 16},
+      {"pmovsxbw", "66 0f 38 20 /r", Integers, 8},
+      {"pmovzxbw", "66 0f 38 30 /r", Integers, 8},
+      {"pmovsxbd", "66 0f 38 21 /r", Integers, 4},
+      {"pmovzxbd", "66 0f 38 31 /r", Integers, 4},
+      {"pmovsxbq", "66 0f 38 22 /r", Integers, 2},
+      {"pmovzxbq", "66 0f 38 32 /r", Integers, 2},
+      {"pmovsxwd", "66 0f 38 23 /r", Integers, 8},
+      {"pmovzxwd", "66 0f 38 33 /r", Integers, 8},
+      {"pmovsxwq", "66 0f 38 24 /r", Integers, 4},
+      {"pmovzxwq", "66 0f 38 34 /r", Integers, 4},
+      {"pmovsxdq", "66 0f 38 25 /r", Integers, 8},
+      {"pmovzxdq", "66 0f 38 35 /r", Integers, 8},
+      {"blendps", "66 0f 3a 0c /r ib", Integers, 16},
+      {"blendpd", "66 0f 3a 0d /r ib", Integers, 16},
+      {"pblendw", "66 0f 3a 0e /r ib", Integers, 16},
+      {"mpsadbw", "66 0f 3a 42 /r ib", Integers, 16},
+      {"pextrb", "66 0f 3a 14 /r ib", Integers, 1, true, V, G},
+      {"pextrd", "66 0f 3a 16 /r ib", Integers, 4, true, V, G},
+      {"pextrq", "66 W 0f 3a 16 /r ib", Integers, 8, true, V, G},
+      {"extractps", "66 0f 3a 17 /r ib", Integers, 4, true, V, G},
+      {"pinsrb", "66 0f 3a 20 /r ib", Integers, 1, true, V, G},
+      {"pinsrd", "66 0f 3a 22 /r ib", Integers, 4, true, V, G},
+      {"pinsrq", "66 W 0f 3a 22 /r ib", Integers, 8, true, V, G},
+      {"insertps", "66 0f 3a 21 /r ib", Integers, 4},
+  };
+  check(kRows);
+}
+
+TEST(SseDifferential, Sse41Float) {
+  static constexpr Row kRows[] = {
+      {"roundps", "66 0f 3a 08 /r ib", Singles, 16}, {"roundpd", "66 0f 3a 09 /r ib", Doubles, 16},
+      {"roundss", "66 0f 3a 0a /r ib", Singles, 4},  {"roundsd", "66 0f 3a 0b /r ib", Doubles, 8},
+      {"dpps", "66 0f 3a 40 /r ib", Singles, 16},    {"dppd", "66 0f 3a 41 /r ib", Doubles, 16},
+  };
+  check(kRows);
+}
+
+TEST(SseDifferential, Strings) {
+  static constexpr Row kRows[] = {
+      {"pcmpestrm", "66 0f 3a 60 /r ib", Strings, 16},
+      {"pcmpestrm 64", "66 W 0f 3a 60 /r ib", Strings, 16},
+      {"pcmpestri", "66 0f 3a 61 /r ib", Strings, 16},
+      {"pcmpestri 64", "66 W 0f 3a 61 /r ib", Strings, 16},
+      {"pcmpistrm", "66 0f 3a 62 /r ib", Strings, 16},
+      {"pcmpistri", "66 0f 3a 63 /r ib", Strings, 16},
+  };
+  check(kRows);
+}
+
 TEST(SseDifferential, ControlRegister) {
   static constexpr Row kRows[] = {{"stmxcsr", "0f ae /3", Integers, 4, false}};
   check(kRows);

@@ -188,6 +188,7 @@ void register_sse_shuffles(LowerTable& table);
 void register_sse_float(LowerTable& table);
 void register_sse_converts(LowerTable& table);
 void register_sse41(LowerTable& table);
+void register_sse41_float(LowerTable& table);
 void register_sse42_strings(LowerTable& table);
 void register_mmx(LowerTable& table);
 void register_fxsave(LowerTable& table);

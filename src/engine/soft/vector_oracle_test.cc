@@ -645,6 +645,10 @@ State Values::state(Data data) {
     if (one_in(3))
       gpr = static_cast<std::uint64_t>(static_cast<std::int64_t>(gpr) >> (bits() % 60));
   }
+  if (data == Data::Strings && !one_in(4)) {  // lengths for PCMPESTRx in RAX and RDX
+    state.gpr[0] = bits() % 20;
+    state.gpr[2] = 0 - bits() % 20;
+  }
   state.rflags = (bits() & 0x8d5) | 0x202;
   for (auto& xmm : state.xmm)
     xmm = vector(data == Data::Extended ? Data::Integers : data);
