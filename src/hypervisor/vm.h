@@ -1,8 +1,8 @@
 // The interface between a debug server and a virtual machine: what vmm.h is to the seeds.
 //
 // Threads: everything here is called on one thread, the debug server's (the main loop). Registers,
-// capabilities and injections of a vCPU may be used only while it is out of the guest; an engine with
-// vCPU threads hides them behind this.
+// capabilities and injections of a vCPU may be used only while it is out of the guest; an engine
+// with vCPU threads hides them behind this.
 //
 // A vCPU is in the guest from resume() until its next event. It has exactly one event per resume:
 // what happened in the guest, or exit::Parked after suspend(). An event that was already on its way
@@ -27,9 +27,9 @@ namespace ringside::hypervisor {
 
 // What can be switched on and off per vCPU, after the seeds' VM_CAP_*.
 enum class Capability : std::uint8_t {
-  BreakpointExit,      // VM_CAP_BPT_EXIT: #BP becomes exit::Breakpoint
-  MonitorTrap,         // VM_CAP_MTRAP_EXIT: exit::MonitorTrap after exactly one instruction
-  MaskInterrupts,      // VM_CAP_MASK_HWINTR: no external interrupt is delivered
+  BreakpointExit,  // VM_CAP_BPT_EXIT: #BP becomes exit::Breakpoint
+  MonitorTrap,     // VM_CAP_MTRAP_EXIT: exit::MonitorTrap after exactly one instruction
+  MaskInterrupts,  // VM_CAP_MASK_HWINTR: no external interrupt is delivered
 };
 
 class Vcpu {
@@ -74,13 +74,35 @@ class Memory {
   virtual Result<void> write_ram(Gpa address, std::span<const std::byte> data) = 0;
   // One device access of 1, 2 or 4 bytes on behalf of `vcpu`; BadAddress where no device claims it.
   virtual Result<std::uint32_t> read_mmio(VcpuId vcpu, Gpa address, unsigned width) = 0;
-  virtual Result<void> write_mmio(VcpuId vcpu, Gpa address, unsigned width, std::uint32_t value) = 0;
+  virtual Result<void> write_mmio(VcpuId vcpu, Gpa address, unsigned width,
+                                  std::uint32_t value) = 0;
+};
+
+// Asked at a hit of a Stoppoints breakpoint or watchpoint, on the thread that runs the vCPU and
+// before it leaves the guest: false goes on as if nothing had been there. This is what keeps a
+// false condition inside the engine. It may read the vCPU and memory, and must not resume or
+// suspend.
+class StopFilter {
+ public:
+  virtual ~StopFilter() = default;
+  virtual bool wants_stop(VcpuId vcpu, const Exit& exit) = 0;
 };
 
 // Optional: execution breakpoints and watchpoints without a byte in guest memory, on all vCPUs.
 class Stoppoints {
  public:
   virtual ~Stoppoints() = default;
+  // Null (the default): every hit stops. The filter must outlive its use. False: this engine asks
+  // nobody.
+  virtual bool set_filter(StopFilter*) { return false; }
+  // At a guest-physical address, through whichever mapping it is executed.
+  virtual bool has_physical_breakpoints() const { return false; }
+  virtual Result<void> insert_physical_breakpoint(Gpa) {
+    return fail(ErrorCode::NotSupported, "this engine has no breakpoints by physical address");
+  }
+  virtual Result<void> remove_physical_breakpoint(Gpa) {
+    return fail(ErrorCode::NotSupported, "this engine has no breakpoints by physical address");
+  }
   virtual Result<void> insert_breakpoint(Gva address) = 0;
   virtual Result<void> remove_breakpoint(Gva address) = 0;
   virtual Result<void> insert_watchpoint(Gva address, std::uint64_t size, WatchKind kind) = 0;
@@ -94,8 +116,8 @@ class Vm {
   virtual Vcpu& vcpu(VcpuId id) = 0;
   virtual Memory& memory() = 0;
 
-  // Brings a vCPU out of the guest; its event comes through take_event. Without effect on one that is
-  // out already, or not active.
+  // Brings a vCPU out of the guest; its event comes through take_event. Without effect on one that
+  // is out already, or not active.
   virtual void suspend(VcpuId id) = 0;
   // Lets a vCPU that is out of the guest run.
   virtual void resume(VcpuId id) = 0;

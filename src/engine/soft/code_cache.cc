@@ -30,14 +30,20 @@ Block* CodeCache::commit(std::uint64_t key, Insn* first, unsigned count, unsigne
   }
   Block* block = &block_chunks_[blocks_used_ / kBlocksPerChunk][blocks_used_ % kBlocksPerChunk];
   ++blocks_used_;
-  const std::uint64_t gpa = key >> 2;
+  const std::uint64_t gpa = address_of(key).value;
   Page& page = pages_[gpa >> 12];
   first_in_page = page.blocks == nullptr;
-  *block = {key, first, count, bytes, page.blocks, {}};
+  *block = Block{key, first, count, bytes, page.blocks};
   page.blocks = block;
   page.decoded |= granules(gpa, gpa + bytes - 1);
   slots_[slot(key)] = block;
   return block;
+}
+
+void CodeCache::drop(Block* block) {
+  Block*& in_slot = slots_[slot(block->key)];
+  if (in_slot == block) in_slot = nullptr;
+  block->key = ~std::uint64_t{0};
 }
 
 bool CodeCache::written(Gpa address, std::uint64_t size) {
@@ -52,9 +58,7 @@ bool CodeCache::written(Gpa address, std::uint64_t size) {
         granules(std::max(address.value, page_first), std::min(last, page_first + kPageSize - 1));
     if ((found->second.decoded & mask) == 0) continue;
     for (Block* block = found->second.blocks; block != nullptr; block = block->next_in_page) {
-      Block*& in_slot = slots_[slot(block->key)];
-      if (in_slot == block) in_slot = nullptr;
-      block->key = ~std::uint64_t{0};
+      drop(block);
     }
     pages_.erase(found);
     dropped = true;

@@ -18,6 +18,9 @@ struct Block {
   std::uint32_t count = 0;
   std::uint32_t bytes = 0;
   Block* next_in_page = nullptr;
+  // A breakpoint of the debugger stands on the first instruction (on no other, by construction).
+  bool stops_first = false;
+  std::uint64_t linear_page = 0;  // of a checked block: for which its breakpoints were looked up
   // Blocks that ran after this one: guesses, to be used only when their key is the wanted one.
   Block* successors[2] = {nullptr, nullptr};
 };
@@ -26,9 +29,12 @@ class CodeCache {
  public:
   CodeCache();
 
-  static constexpr std::uint64_t key(Gpa address, Width code_width) {
-    return address.value << 2 | static_cast<std::uint64_t>(code_width);
+  // `checked`: decoded for a linear page on which the debugger has breakpoints.
+  static constexpr std::uint64_t key(Gpa address, Width code_width, bool checked = false) {
+    return address.value << 2 | static_cast<std::uint64_t>(code_width) |
+           static_cast<std::uint64_t>(checked) << 63;
   }
+  static constexpr Gpa address_of(std::uint64_t key) { return {key << 1 >> 3}; }
   // The valid block that starts there, or null.
   Block* find(std::uint64_t key) {
     Block* block = slots_[slot(key)];
@@ -52,6 +58,7 @@ class CodeCache {
   // Publishes what was written to reserve()'s storage. True when the page had no code before.
   Block* commit(std::uint64_t key, Insn* first, unsigned count, unsigned bytes,
                 bool& first_in_page);
+  void drop(Block* block);
 
   bool has_code(Gpa page) const { return pages_.count(page.value >> 12) != 0; }
   // Drops every block of the pages that overlap the range, if decoded bytes are touched. True when

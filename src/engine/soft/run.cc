@@ -59,17 +59,24 @@ bool ends_block(const Insn& insn, std::uint64_t next_offset_in_page) {
   return (insn.prefixes & prefix::kEndsBlock) != 0 || next_offset_in_page >= kPageSize;
 }
 
-// Decodes the block at `gpa`. Null when its first instruction crosses the page.
-Block* build_block(Cpu& cpu, Gpa gpa) {
+// Decodes the block at `gpa`, which `linear` maps to. It ends before a breakpoint of the debugger,
+// so that one can only be at its start. Null when its first instruction crosses the page.
+Block* build_block(Cpu& cpu, Gpa gpa, std::uint64_t linear) {
   System& system = cpu.system();
   const Gpa page{gpa.value & kPageMask};
   const std::uint8_t* host = system.ram.host(page, kPageSize);
   if (host == nullptr) return nullptr;
+  const bool checked = cpu.fetch_page_is_checked();
+  const auto stops_at = [&](std::uint64_t offset) {
+    if (!checked && system.physical_breakpoints.empty()) return false;
+    return system.stops_at(checked ? (linear & kPageMask) + offset : 0, page + offset);
+  };
   Insn* const first = system.code.reserve();
   unsigned count = 0;
   std::uint64_t offset = gpa.value % kPageSize;
   const std::uint64_t start = offset;
   while (count < CodeCache::kMaxBlock) {
+    if (count > 0 && stops_at(offset)) break;
     const std::uint64_t available = std::min<std::uint64_t>(15, kPageSize - offset);
     first[count] = decode({host + offset, available}, cpu.code_width());
     if (first[count].length == 0) break;  // continues on the next page
@@ -78,10 +85,40 @@ Block* build_block(Cpu& cpu, Gpa gpa) {
   }
   if (count == 0) return nullptr;
   bool first_in_page = false;
-  Block* block = system.code.commit(CodeCache::key(gpa, cpu.code_width()), first, count,
+  Block* block = system.code.commit(CodeCache::key(gpa, cpu.code_width(), checked), first, count,
                                     static_cast<unsigned>(offset - start), first_in_page);
+  block->stops_first = stops_at(start);
+  block->linear_page = linear & kPageMask;
   if (first_in_page) system.watch_code_page(page);
   return block;
+}
+
+// The block that starts at `gpa`, decoded if need be; null when its first instruction crosses the
+// page. `previous` ran before it, or is null.
+Block* find_block(Cpu& cpu, Gpa gpa, std::uint64_t linear, Block* previous) {
+  CodeCache& code = cpu.system().code;
+  const bool checked = cpu.fetch_page_is_checked();
+  const std::uint64_t key = CodeCache::key(gpa, cpu.code_width(), checked);
+  Block* block = previous != nullptr ? code.find_after(previous, key) : code.find(key);
+  if (checked && block != nullptr && block->linear_page != (linear & kPageMask)) [[unlikely]] {
+    code.drop(block);
+    block = nullptr;
+  }
+  return block != nullptr ? block : build_block(cpu, gpa, linear);
+}
+
+// A breakpoint of the debugger stands at `linear`. False: it does not count, because the debugger
+// resumes from here or a condition is false.
+bool stops_here(Cpu& cpu, std::uint64_t linear) {
+  if (cpu.breakpoint_passed == linear) {
+    cpu.breakpoint_passed.reset();
+    return false;
+  }
+  hypervisor::StopFilter* filter = cpu.system().filter;
+  hypervisor::Exit hit = exit::HardwareBreakpoint{{linear}};
+  if (filter != nullptr && !filter->wants_stop(cpu.id(), hit)) return false;
+  cpu.pending_exit = std::move(hit);
+  return true;
 }
 
 // In legacy modes: every byte of the block lies within the code segment.
@@ -108,34 +145,37 @@ void settle_retirement(Cpu& cpu) {
 void execute_single(Cpu& cpu) {
   const std::uint64_t linear = linear_pc(cpu);
   cpu.insn_rip = cpu.rip();
-  const Gpa gpa = cpu.fetch_gpa(linear);
-  const std::uint64_t key = CodeCache::key(gpa, cpu.code_width());
-  Block* block = cpu.system().code.find(key);
-  if (block == nullptr) block = build_block(cpu, gpa);
+  const Block* block = find_block(cpu, cpu.fetch_gpa(linear), linear, nullptr);
   const Insn insn = block != nullptr ? *block->first : decode_across_pages(cpu, linear);
   if (!within_code_segment(cpu, insn.length)) raise(x86::Vector::GeneralProtection, 0);
   execute(cpu, insn);
   settle_retirement(cpu);
 }
 
+// Whether to stop before the next instruction. For the paths that do not go through run_blocks.
+bool stops_before_next(Cpu& cpu) {
+  const System& system = cpu.system();
+  if (system.breakpoints.empty() && system.physical_breakpoints.empty()) return false;
+  const std::uint64_t linear = linear_pc(cpu);
+  cpu.insn_rip = cpu.rip();
+  return system.stops_at(linear, cpu.fetch_gpa(linear)) && stops_here(cpu, linear);
+}
+
 // The fast loop: whole blocks until icount reaches limit.
 void run_blocks(Cpu& cpu) {
-  CodeCache& code = cpu.system().code;
   Block* previous = nullptr;
   while (cpu.icount < cpu.limit) {
     const std::uint64_t linear = linear_pc(cpu);
     cpu.insn_rip = cpu.rip();
-    const Gpa gpa = cpu.fetch_gpa(linear);
-    if (cpu.fetch_page_is_checked()) return;
-    const std::uint64_t key = CodeCache::key(gpa, cpu.code_width());
-    Block* block = previous != nullptr ? code.find_after(previous, key) : code.find(key);
-    if (block == nullptr) [[unlikely]] {
-      block = build_block(cpu, gpa);
-    }
+    Block* block = find_block(cpu, cpu.fetch_gpa(linear), linear, previous);
     previous = block;
     if (block == nullptr || !within_code_segment(cpu, block->bytes)) [[unlikely]] {
+      if (stops_before_next(cpu)) return;
       execute_single(cpu);
       continue;
+    }
+    if (block->stops_first && stops_here(cpu, linear)) [[unlikely]] {
+      return;
     }
     const Insn* insn = block->first;
     const Insn* const end = insn + block->count;
@@ -222,21 +262,6 @@ bool deliver_due(Cpu& cpu, bool external_allowed) {
   return false;
 }
 
-// A debugger's breakpoint without a byte in memory. RF-like: not again for the instruction from
-// which the debugger resumed.
-bool at_breakpoint(Cpu& cpu) {
-  const std::set<std::uint64_t>& breakpoints = cpu.system().breakpoints;
-  const std::uint64_t linear = linear_pc(cpu);
-  if (cpu.breakpoint_passed == linear) {
-    cpu.breakpoint_passed.reset();
-    return false;
-  }
-  cpu.breakpoint_passed.reset();
-  if (breakpoints.count(linear) == 0) return false;
-  cpu.pending_exit = exit::HardwareBreakpoint{{linear}};
-  return true;
-}
-
 // One instruction with everything that can happen round it.
 void run_one(Cpu& cpu) {
   const bool trap_flag = cpu.flags.tf();
@@ -274,25 +299,17 @@ bool can_wake(const Cpu& cpu) {
 }
 
 void run(Cpu& cpu, std::uint64_t until) {
+  if (cpu.breakpoint_passed && cpu.breakpoint_passed != linear_pc(cpu))
+    cpu.breakpoint_passed.reset();
   while (cpu.icount < until && !cpu.pending_exit && can_wake(cpu)) {
     if (deliver_due(cpu, true)) continue;
     if (cpu.activity != Activity::Running) return;
-    const bool singly = cpu.flags.tf() || !cpu.system().breakpoints.empty();
-    if (singly) {
-      cpu.limit = interrupt_shadow(cpu) ? std::min(until, cpu.icount + 1) : until;
-      if (cpu.flags.tf()) {
-        run_one(cpu);
-        if (cpu.pending_debug != 0 && !cpu.pending_exit) deliver_pending_debug(cpu);
-        continue;
-      }
-      guarded(cpu, [&] {
-        run_blocks(cpu);
-        if (cpu.fetch_page_is_checked() && cpu.icount < cpu.limit && !at_breakpoint(cpu)) {
-          execute_single(cpu);
-        }
-      });
+    if (cpu.flags.tf()) {
+      cpu.limit = until;
+      bool stops = false;
+      guarded(cpu, [&] { stops = stops_before_next(cpu); });
+      if (!stops) run_one(cpu);
     } else {
-      cpu.breakpoint_passed.reset();
       cpu.limit = interrupt_shadow(cpu) ? std::min(until, cpu.icount + 1) : until;
       guarded(cpu, [&] { run_blocks(cpu); });
     }
@@ -302,6 +319,7 @@ void run(Cpu& cpu, std::uint64_t until) {
 
 bool step(Cpu& cpu) {
   if (!can_wake(cpu)) return false;
+  cpu.breakpoint_passed.reset();
   // External events wait, so that the step does not end in an interrupt handler; they may still
   // wake a halted CPU, because nothing else can.
   if (deliver_due(cpu, cpu.activity == Activity::Halted)) return true;

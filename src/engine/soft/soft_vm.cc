@@ -195,14 +195,29 @@ class SoftVm final : public SoftEngine, public hypervisor::Stoppoints {
   }
 
   // ---- Stoppoints ------------------------------------------------------------------------------
+  bool set_filter(hypervisor::StopFilter* filter) override {
+    system_.filter = filter;
+    return true;
+  }
+  bool has_physical_breakpoints() const override { return true; }
+  Result<void> insert_physical_breakpoint(Gpa address) override {
+    system_.physical_breakpoints.insert(address.value);
+    system_.ram_written(address, 1);
+    return {};
+  }
+  Result<void> remove_physical_breakpoint(Gpa address) override {
+    system_.physical_breakpoints.erase(address.value);
+    system_.ram_written(address, 1);
+    return {};
+  }
   Result<void> insert_breakpoint(Gva address) override {
     system_.breakpoints.insert(address.value);
-    forget_fetch_translations();
+    forget_checked_pages();
     return {};
   }
   Result<void> remove_breakpoint(Gva address) override {
     system_.breakpoints.erase(address.value);
-    forget_fetch_translations();
+    forget_checked_pages();
     return {};
   }
   Result<void> insert_watchpoint(Gva address, std::uint64_t size,
@@ -211,7 +226,7 @@ class SoftVm final : public SoftEngine, public hypervisor::Stoppoints {
       return fail(ErrorCode::BadRequest, "a watched range is at least one byte and does not wrap");
     }
     system_.watches.push_back({address.value, size, kind});
-    forget_fetch_translations();
+    forget_translations();
     return {};
   }
   Result<void> remove_watchpoint(Gva address, std::uint64_t size,
@@ -223,7 +238,7 @@ class SoftVm final : public SoftEngine, public hypervisor::Stoppoints {
         });
     if (found == watches.end()) return fail(ErrorCode::NotFound, "no such watchpoint");
     watches.erase(found);
-    forget_fetch_translations();
+    forget_translations();
     return {};
   }
 
@@ -236,9 +251,14 @@ class SoftVm final : public SoftEngine, public hypervisor::Stoppoints {
     if (system_.running != nullptr) system_.running->leave_soon();
   }
 
-  void forget_fetch_translations() {
+  // What is checked has changed: translations carry the mark, blocks end at breakpoints.
+  void forget_translations() {
     for (Cpu* cpu : system_.cpus)
       cpu->flush_tlb();
+  }
+  void forget_checked_pages() {
+    forget_translations();
+    system_.code.clear();
   }
 
   void leave(SoftVcpu& vcpu, hypervisor::Exit why) {

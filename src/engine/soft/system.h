@@ -12,6 +12,7 @@
 #include "hypervisor/exit.h"
 #include "hypervisor/guest_ram.h"
 #include "hypervisor/platform.h"
+#include "hypervisor/vm.h"
 #include "x86/exception.h"
 
 namespace ringside::soft {
@@ -41,7 +42,12 @@ class System {
   void watch_code_page(Gpa page);
 
   // ---- The debugger's breakpoints and watchpoints without bytes in memory ---------------------
-  std::set<std::uint64_t> breakpoints;  // linear addresses
+  std::set<std::uint64_t> breakpoints;           // linear addresses
+  std::set<std::uint64_t> physical_breakpoints;  // guest-physical addresses
+  hypervisor::StopFilter* filter = nullptr;
+  bool stops_at(std::uint64_t linear, Gpa gpa) const {
+    return physical_breakpoints.count(gpa.value) != 0 || breakpoints.count(linear) != 0;
+  }
   struct Watch {
     std::uint64_t address, size;
     hypervisor::WatchKind kind;
