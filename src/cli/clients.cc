@@ -1,0 +1,50 @@
+#include "cli/clients.h"
+
+namespace ringside::cli {
+
+// A debugger that comes while the guest sleeps finds virtual time where it should be.
+void DebugClient::on_connected() {
+  timeline_.end_wait(Timeline::Clock::now());
+  server_.on_connected();
+}
+void DebugClient::on_bytes(std::span<const std::byte> bytes) {
+  timeline_.end_wait(Timeline::Clock::now());
+  server_.on_bytes(bytes);
+}
+void DebugClient::on_disconnected() {
+  timeline_.end_wait(Timeline::Clock::now());
+  server_.on_disconnected();
+}
+
+void DeviceOutput::send(std::span<const std::byte> bytes) {
+  const std::lock_guard guard(lock_);
+  if (!open_ || sent_.size() + bytes.size() > kLimit) return;
+  if (sent_.empty()) poller_.wake();
+  sent_.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+}
+
+void DeviceOutput::set_open(bool open) {
+  const std::lock_guard guard(lock_);
+  open_ = open;
+  sent_.clear();
+  pending_.clear();
+}
+
+void DeviceOutput::collect() {
+  const std::lock_guard guard(lock_);
+  if (sent_.empty() || pending_.size() > kLimit) return;
+  pending_ += sent_;
+  sent_.clear();
+}
+
+void DeviceClient::on_connected() {
+  bytes_.set_open(true);
+  if (device_.connected) device_.connected(true);
+}
+
+void DeviceClient::on_disconnected() {
+  bytes_.set_open(false);
+  if (device_.connected) device_.connected(false);
+}
+
+}  // namespace ringside::cli

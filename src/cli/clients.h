@@ -1,0 +1,79 @@
+// What speaks through an endpoint: the debug server, the bridge to a stub inside the guest, COM1.
+// Each is a handler for SingleClient; owned by the program's wiring, main thread except where
+// noted.
+#pragma once
+
+#include <functional>
+#include <mutex>
+#include <string>
+
+#include "cli/single_client.h"
+#include "cli/timeline.h"
+#include "debug/server.h"
+#include "machine/machine.h"
+
+namespace ringside::cli {
+
+class DebugClient final : public ClientHandler {
+ public:
+  DebugClient(debug::Server& server, Timeline& timeline) : server_(server), timeline_(timeline) {}
+
+  void on_connected() override;
+  void on_bytes(std::span<const std::byte> bytes) override;
+  void on_disconnected() override;
+  std::string_view output() const override { return server_.output(); }
+  void wrote(std::size_t count) override { server_.wrote(count); }
+  std::size_t room() const override { return server_.wants_input() ? ~std::size_t{0} : 0; }
+  bool wants_close() const override { return server_.wants_close(); }
+
+ private:
+  debug::Server& server_;
+  Timeline& timeline_;
+};
+
+// Bytes from a device to whoever is connected. send() may be called on the thread that runs a vCPU.
+class DeviceOutput {
+ public:
+  explicit DeviceOutput(const transport::Poller& poller) : poller_(poller) {}
+
+  void send(std::span<const std::byte> bytes);
+  void set_open(bool open);
+  // Takes over what send() brought since the last call.
+  void collect();
+  std::string_view pending() const { return pending_; }
+  void wrote(std::size_t count) { pending_.erase(0, count); }
+
+ private:
+  // A client that does not read loses the newest output rather than stopping the guest.
+  static constexpr std::size_t kLimit = 256u << 10;
+
+  const transport::Poller& poller_;
+  std::mutex lock_;
+  bool open_ = false;
+  std::string sent_;
+  std::string pending_;
+};
+
+// A byte stream between a device's endpoint and the guest.
+class DeviceClient final : public ClientHandler {
+ public:
+  struct Device {
+    std::function<std::size_t()> room;
+    std::function<void(std::span<const std::byte>)> receive;
+    std::function<void(bool connected)> connected;
+  };
+  DeviceClient(DeviceOutput& bytes, Device device) : bytes_(bytes), device_(std::move(device)) {}
+
+  void on_connected() override;
+  void on_bytes(std::span<const std::byte> bytes) override { device_.receive(bytes); }
+  void on_disconnected() override;
+  std::string_view output() const override { return bytes_.pending(); }
+  void wrote(std::size_t count) override { bytes_.wrote(count); }
+  std::size_t room() const override { return device_.room(); }
+
+ private:
+  DeviceOutput& bytes_;
+  Device device_;
+};
+
+}  // namespace ringside::cli

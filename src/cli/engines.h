@@ -1,0 +1,29 @@
+// The choice of an engine: what auto takes and why, and the engine itself.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/result.h"
+#include "cli/options.h"
+#include "engine/soft/soft_vm.h"
+#include "hypervisor/guest_ram.h"
+#include "hypervisor/vm.h"
+#include "x86/cpu_state.h"
+
+namespace ringside::cli {
+
+struct StartedEngine {
+  std::unique_ptr<hypervisor::Engine> engine;
+  hypervisor::CpuPort* cpus = nullptr;  // the same object
+  soft::SoftEngine* soft = nullptr;     // the same object, if it is the software CPU
+};
+
+// `ram` and `platform` must outlive the engine. Says on stderr what auto took.
+Result<StartedEngine> start_engine(const Options& options, hypervisor::GuestRam& ram,
+                                   hypervisor::Platform& platform, const x86::CpuState& entry);
+
+// What --probe prints.
+std::string describe_engines();
+
+}  // namespace ringside::cli

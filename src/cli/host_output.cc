@@ -1,0 +1,87 @@
+#include "cli/host_output.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <limits.h>
+#include <poll.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "base/log.h"
+
+namespace ringside::cli {
+namespace {
+
+constexpr std::size_t kBuffer = 64u << 10;
+
+bool writable(int fd, int timeout) {
+  pollfd entry{fd, POLLOUT, 0};
+  return ::poll(&entry, 1, timeout) > 0;
+}
+
+}  // namespace
+
+std::unique_ptr<HostOutput> HostOutput::standard_output(transport::Poller& poller) {
+  return std::unique_ptr<HostOutput>(new HostOutput(poller, STDOUT_FILENO, Fd()));
+}
+
+Result<std::unique_ptr<HostOutput>> HostOutput::file(transport::Poller& poller,
+                                                     const std::string& path) {
+  constexpr mode_t kMode = 0666;
+  Fd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, kMode));
+  if (!fd) return fail(Error::from_errno(fmt::format("cannot write '{}'", path), errno));
+  const int number = fd.get();
+  return std::unique_ptr<HostOutput>(new HostOutput(poller, number, std::move(fd)));
+}
+
+HostOutput::HostOutput(transport::Poller& poller, int fd, Fd owned)
+    : poller_(poller), fd_(fd), owned_(std::move(owned)) {
+  poller_.add(fd_, transport::Interest::None, [this](auto) { flush(); });
+}
+
+// What the other side takes within a moment still goes out.
+HostOutput::~HostOutput() {
+  constexpr int kMilliseconds = 200;
+  while (!buffer_.empty() && !failed_ && writable(fd_, kMilliseconds))
+    write_some();
+  poller_.remove(fd_);
+}
+
+void HostOutput::append(std::span<const std::byte> bytes) {
+  const std::lock_guard guard(lock_);
+  if (failed_) return;
+  // Only here does the guest wait, and a signal ends the wait: the main loop wants to know.
+  while (buffer_.size() >= kBuffer && !failed_ && writable(fd_, -1))
+    write_some();
+  // The main loop may be waiting, if this is a vCPU's own thread.
+  if (buffer_.empty()) poller_.wake();
+  buffer_.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+}
+
+void HostOutput::flush() {
+  const std::lock_guard guard(lock_);
+  while (!buffer_.empty() && !failed_ && writable(fd_, 0)) {
+    if (write_some() == 0) break;
+  }
+  poller_.set_interest(fd_,
+                       buffer_.empty() ? transport::Interest::None : transport::Interest::Write);
+}
+
+// No more than a ready pipe takes without blocking (POSIX, write).
+std::size_t HostOutput::write_some() {
+  const std::size_t size = std::min<std::size_t>(buffer_.size(), PIPE_BUF);
+  const ssize_t written = ::write(fd_, buffer_.data(), size);
+  if (written > 0) {
+    buffer_.erase(0, static_cast<std::size_t>(written));
+    return static_cast<std::size_t>(written);
+  }
+  if (written < 0 && errno != EINTR && errno != EAGAIN) {
+    log::warning("guest output is dropped: {}", Error::from_errno("cannot write it", errno).text());
+    failed_ = true;
+    buffer_.clear();
+  }
+  return 0;
+}
+
+}  // namespace ringside::cli

@@ -1,0 +1,260 @@
+#include "cli/options.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <charconv>
+
+#include "base/types.h"
+
+namespace ringside::cli {
+namespace {
+
+constexpr std::string_view kFooter =
+    R"(ENDPOINT is PORT, ADDRESS:PORT, [V6ADDRESS]:PORT, unix:PATH or stdio. Without an address it is
+127.0.0.1; port 0 is any free port, and the line 'gdb: listening on ...' on stderr tells which.
+
+Examples:
+  ringside -G 1234 vmlinuz -i initrd.img -a 'console=ttyS0'
+      boots Linux; 'gdb vmlinux -ex "target remote :1234"' attaches at any time
+  ringside -c 2 -G w1234 kernel.elf
+      holds two vCPUs before the first instruction until a debugger says continue
+  gdb kernel.elf -ex 'target remote | ringside -G wstdio kernel.elf'
+      lets GDB start the machine itself
+
+On a terminal COM1 gets every key: Ctrl-A x ends the machine, Ctrl-A Ctrl-A types a Ctrl-A.
+
+Exit status: 0 the guest asked for a reboot, 1 power-off, 2 all vCPUs halted for good, 3 triple
+fault, 4 error or ended from outside. The manual, ringside(1), has the rest.)";
+
+// The words as they stand on the command line; meaning comes after.
+struct Words {
+  std::string cpus, memory, engine = "auto", append, gdb, guest_gdb, serial, debugcon = "none",
+                            pace = "on", on_kill = "detach", log = "warning";
+  std::vector<std::string> initrd, disks;
+};
+
+void declare(CLI::App& app, Words& words, Options& options) {
+  app.set_version_flag("--version", std::string("ringside ") + RINGSIDE_VERSION,
+                       "Show the version and exit");
+  app.set_help_flag("-h,--help", "Show this help and exit");
+  app.add_option("KERNEL", options.kernel, "Multiboot 1, Linux bzImage, vmlinux or PVH; by content")
+      ->type_name("");
+
+  const auto machine = [](CLI::Option* option) { option->group("Machine"); };
+  machine(app.add_option("-c,--cpus", words.cpus, "Virtual CPUs, 1 to 64 (1)")->type_name("N"));
+  machine(app.add_option("-m,--memory", words.memory, "Guest memory; K, M or G (256M)")
+              ->type_name("SIZE"));
+  machine(app.add_option("-e,--engine", words.engine,
+                         "auto, soft (deterministic software CPU) or kvm (auto)")
+              ->type_name("ENGINE"));
+  machine(app.add_option("--pace", words.pace,
+                         "Idle virtual time follows the wall clock, or runs ahead (on)")
+              ->type_name("on|off"));
+  machine(
+      app.add_flag("--probe", options.probe, "Say what each engine can do on this host, and exit"));
+
+  const auto boot = [](CLI::Option* option) { option->group("Boot"); };
+  boot(app.add_option("-i,--initrd", words.initrd,
+                      "Linux initrd, or multiboot module: 'FILE ARGUMENTS', repeatable")
+           ->type_name("FILE")
+           ->allow_extra_args(false));
+  boot(app.add_option("-a,--append", words.append, "Kernel command line")->type_name("TEXT"));
+  boot(app.add_option("--bios", options.bios, "Firmware to start at the reset vector, not a KERNEL")
+           ->type_name("FILE"));
+
+  const auto debug = [](CLI::Option* option) { option->group("Debugging"); };
+  debug(app.add_option("-G,--gdb", words.gdb,
+                       "Serve a debugger; w: hold the guest until one continues it")
+            ->type_name("[w]ENDPOINT"));
+  debug(app.add_option("--on-kill", words.on_kill, "What a debugger's kill does (detach)")
+            ->type_name("detach|stop"));
+  debug(app.add_option("-g,--guest-gdb", words.guest_gdb,
+                       "Bridge to a debug stub inside the guest, at port 0x224")
+            ->type_name("ENDPOINT"));
+  debug(app.add_option("--record", options.record,
+                       "Write the journal of outside inputs (software CPU)")
+            ->type_name("FILE"));
+  debug(app.add_option("--replay", options.replay,
+                       "Run a journal again to the same state (software CPU)")
+            ->type_name("FILE"));
+  debug(app.add_option("--log", words.log, "trace, debug, info, warning, error or off (warning)")
+            ->type_name("LEVEL"));
+
+  const auto devices = [](CLI::Option* option) { option->group("Devices"); };
+  devices(app.add_option("-s,--serial", words.serial,
+                         "COM1: stdio, none, file:PATH or an ENDPOINT (stdio)")
+              ->type_name("WHERE"));
+  devices(app.add_flag("--debug-exit", options.debug_exit,
+                       "Port 0xf4: writing V ends with status (V << 1) | 1"));
+  devices(app.add_option("--debugcon", words.debugcon,
+                         "Ports 0x402 and 0xe9: none, stdio or file:PATH (none)")
+              ->type_name("WHERE"));
+  devices(app.add_option("-d,--disk", words.disks, "Raw disk image as virtio block, repeatable")
+              ->type_name("FILE[,ro]")
+              ->allow_extra_args(false));
+}
+
+template <typename... Args>
+tl::unexpected<Error> bad(fmt::format_string<Args...> format, Args&&... args) {
+  return fail(ErrorCode::BadRequest, fmt::format(format, std::forward<Args>(args)...));
+}
+
+// The error of an option's value, with the option's name in front.
+Error of_option(std::string_view option, const Error& error) {
+  return Error(error.code(), fmt::format("{}: {}", option, error.text()));
+}
+
+template <typename T>
+Result<T> choose(std::string_view option, std::string_view word,
+                 std::initializer_list<std::pair<std::string_view, T>> choices) {
+  std::string names;
+  for (const auto& choice : choices) {
+    if (choice.first == word) return choice.second;
+    names += (names.empty() ? "" : ", ") + std::string(choice.first);
+  }
+  return bad("{}: '{}' is not one of {}", option, word, names);
+}
+
+Result<transport::Endpoint> endpoint(std::string_view option, std::string_view text) {
+  Result<transport::Endpoint> parsed = transport::parse_endpoint(text);
+  if (!parsed) return fail(of_option(option, parsed.error()));
+  return parsed;
+}
+
+Result<Stream> parse_stream(std::string_view option, std::string_view text, bool may_listen) {
+  constexpr std::string_view kFile = "file:";
+  if (text == "none") return NoStream{};
+  if (text == "stdio") return StdioStream{};
+  if (text.substr(0, kFile.size()) == kFile) {
+    if (text.size() == kFile.size()) return bad("{}: 'file:' has no path", option);
+    return FileStream{std::string(text.substr(kFile.size()))};
+  }
+  if (!may_listen) return bad("{}: '{}' is not one of none, stdio, file:PATH", option, text);
+  return Stream(TRY(endpoint(option, text)));
+}
+
+Result<void> check_stdio(const Options& options) {
+  const auto is_stdio = [](const transport::Endpoint& where) {
+    return std::holds_alternative<transport::StdioEndpoint>(where);
+  };
+  std::vector<std::string_view> owners;
+  if (options.gdb && is_stdio(options.gdb->endpoint)) owners.push_back("--gdb");
+  if (options.guest_gdb && is_stdio(*options.guest_gdb)) owners.push_back("--guest-gdb");
+  const bool has_client = !owners.empty();
+  if (std::holds_alternative<StdioStream>(options.serial)) owners.push_back("--serial");
+  // Debug output may stand between what COM1 says, but not between a debugger's packets.
+  if (has_client && std::holds_alternative<StdioStream>(options.debugcon)) {
+    owners.push_back("--debugcon");
+  }
+  if (owners.size() > 1) {
+    return bad("{} and {} cannot both use standard input and output", owners[0], owners[1]);
+  }
+  return {};
+}
+
+Result<void> interpret(const CLI::App& app, const Words& words, Options& options) {
+  if (app.count("--cpus") != 0) {
+    const std::string& text = words.cpus;
+    const auto [stop, error] =
+        std::from_chars(text.data(), text.data() + text.size(), options.cpus);
+    if (error != std::errc() || stop != text.data() + text.size() || options.cpus < 1 ||
+        options.cpus > kMaxVcpus) {
+      return bad("--cpus: '{}' is not a number from 1 to {}", text, kMaxVcpus);
+    }
+  }
+  if (app.count("--memory") != 0) {
+    const Result<std::uint64_t> size = parse_size(words.memory);
+    if (!size) return fail(of_option("--memory", size.error()));
+    options.memory = *size;
+  }
+  options.engine = TRY(choose<EngineChoice>(
+      "--engine", words.engine,
+      {{"auto", EngineChoice::Auto}, {"soft", EngineChoice::Soft}, {"kvm", EngineChoice::Kvm}}));
+  options.pace = TRY(choose<Pace>("--pace", words.pace, {{"on", Pace::On}, {"off", Pace::Off}}));
+  options.on_kill = TRY(
+      choose<debug::OnKill>("--on-kill", words.on_kill,
+                            {{"detach", debug::OnKill::Detach}, {"stop", debug::OnKill::Stop}}));
+  options.log_level = TRY(choose<log::Level>("--log", words.log,
+                                             {{"trace", log::Level::Trace},
+                                              {"debug", log::Level::Debug},
+                                              {"info", log::Level::Info},
+                                              {"warning", log::Level::Warning},
+                                              {"error", log::Level::Error},
+                                              {"off", log::Level::Off}}));
+  if (options.probe) return {};
+
+  if (options.kernel.empty() == options.bios.empty()) {
+    return options.kernel.empty() ? bad("no KERNEL given; 'ringside --help' tells how")
+                                  : bad("--bios starts firmware, so there can be no KERNEL");
+  }
+  if (!options.bios.empty() && !(words.initrd.empty() && words.append.empty())) {
+    return bad("--initrd and --append are for a KERNEL, not for --bios");
+  }
+  options.append = words.append;
+  for (const std::string& text : words.initrd) {
+    const std::size_t blank = text.find(' ');
+    if (blank == 0 || text.empty()) return bad("--initrd: '{}' has no file name", text);
+    options.modules.push_back(
+        {text.substr(0, blank), blank == std::string::npos ? "" : text.substr(blank + 1)});
+  }
+
+  if (app.count("--gdb") != 0) {
+    std::string_view text = words.gdb;
+    const bool wait = !text.empty() && text.front() == 'w';
+    if (wait) text.remove_prefix(1);
+    options.gdb = GdbOption{TRY(endpoint("--gdb", text)), wait};
+  }
+  if (app.count("--guest-gdb") != 0) {
+    options.guest_gdb = TRY(endpoint("--guest-gdb", words.guest_gdb));
+  }
+  const auto uses_stdio = [](const transport::Endpoint& where) {
+    return std::holds_alternative<transport::StdioEndpoint>(where);
+  };
+  if (app.count("--serial") != 0) {
+    options.serial = TRY(parse_stream("--serial", words.serial, true));
+  } else if ((options.gdb && uses_stdio(options.gdb->endpoint)) ||
+             (options.guest_gdb && uses_stdio(*options.guest_gdb))) {
+    options.serial = NoStream{};
+  }
+  options.debugcon = TRY(parse_stream("--debugcon", words.debugcon, false));
+  TRY(check_stdio(options));
+
+  if (!words.disks.empty()) return bad("--disk is not available in this version");
+  return {};
+}
+
+// CLI11 speaks in exceptions; they end here.
+Result<CommandLine> run_parser(CLI::App& app, Words& words, int argc, const char* const* argv,
+                               CommandLine& line) {
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    line.print = app.help();
+    return line;
+  } catch (const CLI::CallForVersion& version) {
+    line.print = std::string(version.what()) + "\n";
+    return line;
+  } catch (const CLI::ParseError& error) {
+    return bad("{}; 'ringside --help' lists the options", error.what());
+  }
+  TRY(interpret(app, words, line.options));
+  return line;
+}
+
+}  // namespace
+
+Result<CommandLine> parse_command_line(int argc, const char* const* argv) {
+  CLI::App app(
+      "Runs a guest and gives a debugger a seat at the ring: GDB inspects and controls it\n"
+      "from outside, with no help from the guest.",
+      "ringside");
+  app.footer(std::string(kFooter));
+  app.get_formatter()->column_width(30);
+  Words words;
+  CommandLine line;
+  declare(app, words, line.options);
+  return run_parser(app, words, argc, argv, line);
+}
+
+}  // namespace ringside::cli

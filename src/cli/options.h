@@ -1,0 +1,72 @@
+// The command line as values. Parsing it touches no file, no socket and no device.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/log.h"
+#include "base/result.h"
+#include "debug/options.h"
+#include "transport/endpoint.h"
+
+namespace ringside::cli {
+
+enum class EngineChoice { Auto, Soft, Kvm };
+enum class Pace { On, Off };
+
+struct NoStream {};
+struct StdioStream {};
+struct FileStream {
+  std::string path;
+};
+// Where the bytes of a device go.
+using Stream = std::variant<NoStream, StdioStream, FileStream, transport::Endpoint>;
+
+struct GdbOption {
+  transport::Endpoint endpoint;
+  bool wait = false;
+};
+
+// An initrd or module: the file, and for multiboot the text after the first blank.
+struct ModuleOption {
+  std::string path;
+  std::string argument;
+};
+
+struct Options {
+  std::string kernel;  // or
+  std::string bios;
+  unsigned cpus = 1;
+  std::uint64_t memory = 256u << 20;
+  EngineChoice engine = EngineChoice::Auto;
+  std::vector<ModuleOption> modules;
+  std::string append;
+  std::optional<GdbOption> gdb;
+  std::optional<transport::Endpoint> guest_gdb;
+  Stream serial = StdioStream{};
+  Stream debugcon = NoStream{};
+  bool debug_exit = false;
+  Pace pace = Pace::On;
+  debug::OnKill on_kill = debug::OnKill::Detach;
+  std::string record, replay;
+  bool probe = false;
+  log::Level log_level = log::Level::Warning;
+};
+
+struct CommandLine {
+  Options options;
+  // For --help and --version: print this and end with status 0.
+  std::optional<std::string> print;
+};
+
+// Errors are one sentence for the user.
+Result<CommandLine> parse_command_line(int argc, const char* const* argv);
+
+// "256M": bytes with K, M, G or T for powers of 1024; a bare number counts MiB.
+Result<std::uint64_t> parse_size(std::string_view text);
+
+}  // namespace ringside::cli

@@ -1,0 +1,183 @@
+#include "cli/options.h"
+
+#include <gtest/gtest.h>
+
+namespace ringside::cli {
+namespace {
+
+using transport::StdioEndpoint;
+using transport::TcpEndpoint;
+using transport::UnixEndpoint;
+
+Result<CommandLine> parse(std::vector<const char*> words) {
+  words.insert(words.begin(), "ringside");
+  return parse_command_line(static_cast<int>(words.size()), words.data());
+}
+Options options(std::vector<const char*> words) {
+  const Result<CommandLine> line = parse(std::move(words));
+  EXPECT_TRUE(line) << (line ? "" : line.error().text());
+  return line ? line->options : Options{};
+}
+std::string error(std::vector<const char*> words) {
+  const Result<CommandLine> line = parse(std::move(words));
+  return line ? "accepted" : line.error().text();
+}
+
+TEST(CommandLine, DefaultsAreThoseOfTheManual) {
+  const Options o = options({"kernel"});
+  EXPECT_EQ(o.kernel, "kernel");
+  EXPECT_EQ(o.cpus, 1u);
+  EXPECT_EQ(o.memory, 256u << 20);
+  EXPECT_EQ(o.engine, EngineChoice::Auto);
+  EXPECT_FALSE(o.gdb || o.guest_gdb || o.debug_exit || o.probe);
+  EXPECT_TRUE(std::holds_alternative<StdioStream>(o.serial));
+  EXPECT_TRUE(std::holds_alternative<NoStream>(o.debugcon));
+  EXPECT_EQ(o.pace, Pace::On);
+  EXPECT_EQ(o.on_kill, debug::OnKill::Detach);
+}
+
+TEST(CommandLine, EveryOptionInBothForms) {
+  const Options s = options({"-c", "4", "-m", "1G", "-e", "soft", "-i", "a.img", "-a", "x y", "-G",
+                             "w1234", "-g", "5678", "-s", "none", "kernel"});
+  const Options l =
+      options({"--cpus=4", "--memory=1G", "--engine=soft", "--initrd=a.img", "--append=x y",
+               "--gdb=w1234", "--guest-gdb=5678", "--serial=none", "kernel"});
+  for (const Options& o : {s, l}) {
+    EXPECT_EQ(o.kernel, "kernel");
+    EXPECT_EQ(o.cpus, 4u);
+    EXPECT_EQ(o.memory, 1u << 30);
+    EXPECT_EQ(o.engine, EngineChoice::Soft);
+    ASSERT_EQ(o.modules.size(), 1u);
+    EXPECT_EQ(o.modules[0].path, "a.img");
+    EXPECT_EQ(o.append, "x y");
+    ASSERT_TRUE(o.gdb);
+    EXPECT_TRUE(o.gdb->wait);
+    EXPECT_EQ(o.gdb->endpoint, (transport::Endpoint{TcpEndpoint{"127.0.0.1", 1234}}));
+    EXPECT_EQ(o.guest_gdb, (transport::Endpoint{TcpEndpoint{"127.0.0.1", 5678}}));
+    EXPECT_TRUE(std::holds_alternative<NoStream>(o.serial));
+  }
+  const Options rest =
+      options({"--debug-exit", "--debugcon", "file:log", "--pace", "off", "--on-kill", "stop",
+               "--log", "debug", "--record", "journal", "kernel"});
+  EXPECT_TRUE(rest.debug_exit);
+  EXPECT_EQ(std::get<FileStream>(rest.debugcon).path, "log");
+  EXPECT_EQ(rest.pace, Pace::Off);
+  EXPECT_EQ(rest.on_kill, debug::OnKill::Stop);
+  EXPECT_EQ(rest.log_level, log::Level::Debug);
+  EXPECT_EQ(rest.record, "journal");
+}
+
+TEST(CommandLine, OptionsMayFollowTheKernel) {
+  const Options o = options({"-i", "one", "kernel", "-i", "two with words", "--debug-exit"});
+  EXPECT_EQ(o.kernel, "kernel");
+  ASSERT_EQ(o.modules.size(), 2u);
+  EXPECT_EQ(o.modules[0].argument, "");
+  EXPECT_EQ(o.modules[1].path, "two");
+  EXPECT_EQ(o.modules[1].argument, "with words");
+}
+
+TEST(CommandLine, DebuggerEndpoints) {
+  struct Row {
+    const char* text;
+    bool wait;
+    transport::Endpoint endpoint;
+  };
+  const Row rows[] = {
+      {"0", false, TcpEndpoint{"127.0.0.1", 0}},
+      {"w0", true, TcpEndpoint{"127.0.0.1", 0}},
+      {"0.0.0.0:99", false, TcpEndpoint{"0.0.0.0", 99}},
+      {"w[::1]:1234", true, TcpEndpoint{"::1", 1234}},
+      {"w::1:1234", true, TcpEndpoint{"::1", 1234}},
+      {"unix:/run/x", false, UnixEndpoint{"/run/x"}},
+      {"wunix:x", true, UnixEndpoint{"x"}},
+      {"wstdio", true, StdioEndpoint{}},
+  };
+  for (const Row& row : rows) {
+    SCOPED_TRACE(row.text);
+    const Options o = options({"-G", row.text, "kernel"});
+    ASSERT_TRUE(o.gdb);
+    EXPECT_EQ(o.gdb->wait, row.wait);
+    EXPECT_EQ(o.gdb->endpoint, row.endpoint);
+  }
+  for (const char* text : {"", "w", "x", "65536", "127.0.0.1:", ":", "[::1", "[::1]", "unix:"}) {
+    EXPECT_NE(error({"-G", text, "kernel"}).find("--gdb: "), std::string::npos) << text;
+  }
+}
+
+TEST(CommandLine, StandardInputAndOutputHaveOneUser) {
+  EXPECT_TRUE(std::holds_alternative<NoStream>(options({"-G", "stdio", "kernel"}).serial));
+  EXPECT_TRUE(std::holds_alternative<NoStream>(options({"-g", "stdio", "kernel"}).serial));
+  options({"--debugcon", "stdio", "kernel"});
+  EXPECT_EQ(error({"-G", "stdio", "-s", "stdio", "kernel"}),
+            "--gdb and --serial cannot both use standard input and output");
+  EXPECT_EQ(error({"-G", "stdio", "-g", "stdio", "kernel"}),
+            "--gdb and --guest-gdb cannot both use standard input and output");
+  EXPECT_EQ(error({"-G", "wstdio", "--debugcon", "stdio", "kernel"}),
+            "--gdb and --debugcon cannot both use standard input and output");
+}
+
+TEST(CommandLine, ErrorsNameTheOption) {
+  struct Row {
+    std::vector<const char*> words;
+    const char* part;
+  };
+  const Row rows[] = {
+      {{}, "no KERNEL given"},
+      {{"a", "b"}, "b"},
+      {{"--bios", "b", "kernel"}, "--bios starts firmware"},
+      {{"--bios", "b", "-a", "x"}, "are for a KERNEL"},
+      {{"-c", "0", "k"}, "--cpus: '0' is not a number from 1 to 64"},
+      {{"-c", "65", "k"}, "--cpus: '65'"},
+      {{"-c", "1x", "k"}, "--cpus: '1x'"},
+      {{"-c", "99999999999999999999", "k"}, "--cpus"},
+      {{"-m", "lots", "k"}, "--memory: 'lots' is not a size, such as 512M or 2G"},
+      {{"-e", "magic", "k"}, "--engine: 'magic' is not one of auto, soft, kvm"},
+      {{"--pace", "maybe", "k"}, "--pace: 'maybe' is not one of on, off"},
+      {{"--on-kill", "die", "k"}, "--on-kill"},
+      {{"--log", "loud", "k"}, "--log"},
+      {{"-i", "", "k"}, "--initrd: '' has no file name"},
+      {{"-s", "file:", "k"}, "--serial: 'file:' has no path"},
+      {{"-s", "nowhere", "k"}, "--serial: 'nowhere'"},
+      {{"--debugcon", "1234", "k"}, "--debugcon: '1234' is not one of none, stdio, file:PATH"},
+      {{"-d", "disk.img", "k"}, "--disk is not available in this version"},
+      {{"--frobnicate", "k"}, "--frobnicate"},
+      {{"-G"}, "--gdb"},
+  };
+  for (const Row& row : rows) {
+    const std::string text = error(row.words);
+    EXPECT_NE(text.find(row.part), std::string::npos) << text;
+    EXPECT_EQ(text.find('\n'), std::string::npos) << text;
+  }
+}
+
+TEST(CommandLine, ProbeNeedsNoKernel) { EXPECT_TRUE(options({"--probe"}).probe); }
+
+TEST(CommandLine, HelpAndVersionPrintAndEnd) {
+  const std::string help = parse({"--help"}).value().print.value();
+  for (const char* word :
+       {"KERNEL",    "--cpus",      "--memory",  "--engine",     "--initrd",   "--append",
+        "--gdb",     "--guest-gdb", "--serial",  "--debug-exit", "--debugcon", "--disk",
+        "--record",  "--replay",    "--pace",    "--probe",      "--on-kill",  "--bios",
+        "--version", "--log",       "Examples:", "Exit status:"}) {
+    EXPECT_NE(help.find(word), std::string::npos) << word;
+  }
+  EXPECT_EQ(parse({"--version"}).value().print.value().substr(0, 9), "ringside ");
+}
+
+TEST(Size, Table) {
+  struct Row {
+    const char* text;
+    std::uint64_t size;
+  };
+  for (const Row& row : {Row{"256M", 256u << 20}, Row{"1g", 1u << 30}, Row{"4K", 4096},
+                         Row{"512", 512u << 20}, Row{"2T", 2ull << 40}, Row{"0", 0}}) {
+    EXPECT_EQ(parse_size(row.text).value(), row.size) << row.text;
+  }
+  for (const char* text : {"", "M", "-1M", "+1M", "1.5G", "1MB", "1 M", " 1M", "0x10", "1Q",
+                           "18446744073709551616", "99999999999999999T"}) {
+    EXPECT_FALSE(parse_size(text)) << text;
+  }
+}
+
+}  // namespace
+}  // namespace ringside::cli

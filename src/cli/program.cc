@@ -1,0 +1,251 @@
+#include "cli/program.h"
+
+#include <fmt/format.h>
+#include <zlib.h>
+
+#include <utility>
+
+#include "cli/files.h"
+#include "cli/notice.h"
+#include "cli/run.h"
+
+namespace ringside::cli {
+namespace {
+
+bool uses_stdio(const std::optional<GdbOption>& gdb) {
+  return gdb && std::holds_alternative<transport::StdioEndpoint>(gdb->endpoint);
+}
+
+std::uint32_t add_crc(std::uint32_t crc, std::span<const std::byte> bytes) {
+  return static_cast<std::uint32_t>(
+      ::crc32_z(crc, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()));
+}
+
+}  // namespace
+
+// A debugger that started us through a pipe shares its terminal with us: its Ctrl-C is not ours.
+Program::Program(const Options& options, hypervisor::GuestRam ram, transport::Poller poller)
+    : options_(options),
+      poller_(std::move(poller)),
+      signals_(poller_, uses_stdio(options.gdb) ? InterruptKey::Ignored : InterruptKey::Ends),
+      ram_(std::move(ram)) {}
+
+Program::~Program() = default;
+
+Result<void> Program::load() {
+  if (options_.bios.empty()) return load_kernel();
+  const std::vector<std::byte> image = TRY(read_file(options_.bios, "firmware"));
+  content_crc_ = add_crc(content_crc_, image);
+  boot_ = TRY(machine::boot_firmware(options_.bios, image, ram_));
+  return {};
+}
+
+Result<void> Program::load_kernel() {
+  machine::BootRequest request;
+  request.kernel_name = options_.kernel;
+  request.command_line = options_.append;
+  request.vcpus = options_.cpus;
+  const std::vector<std::byte> kernel = TRY(read_file(options_.kernel, "kernel"));
+  content_crc_ = add_crc(content_crc_, kernel);
+  request.kernel = kernel;
+  for (const ModuleOption& module : options_.modules) {
+    std::vector<std::byte> content = TRY(read_file(module.path, "initrd"));
+    content_crc_ = add_crc(content_crc_, content);
+    request.modules.push_back({module.path, module.argument, std::move(content)});
+  }
+  content_crc_ = add_crc(content_crc_, std::as_bytes(std::span(options_.append)));
+  boot_ = TRY(machine::boot(request, ram_));
+  notice("kernel: {}", boot_.format);
+  return {};
+}
+
+Result<machine::ByteSink> Program::standard_output() {
+  if (!stdout_) {
+    stdout_ = HostOutput::standard_output(poller_);
+    outputs_.push_back(stdout_);
+  }
+  return machine::ByteSink(
+      [output = stdout_](std::span<const std::byte> bytes) { output->append(bytes); });
+}
+
+Result<machine::ByteSink> Program::sink(const Stream& stream, DeviceOutput& endpoint) {
+  if (std::holds_alternative<StdioStream>(stream)) return standard_output();
+  if (const auto* file = std::get_if<FileStream>(&stream)) {
+    std::shared_ptr<HostOutput> output = TRY(HostOutput::file(poller_, file->path));
+    outputs_.push_back(output);
+    return machine::ByteSink([output](std::span<const std::byte> bytes) { output->append(bytes); });
+  }
+  if (std::holds_alternative<transport::Endpoint>(stream)) {
+    return machine::ByteSink(
+        [&endpoint](std::span<const std::byte> bytes) { endpoint.send(bytes); });
+  }
+  return machine::ByteSink();
+}
+
+Result<void> Program::build() {
+  machine::MachineOptions machine;
+  machine.vcpus = options_.cpus;
+  machine.debug_exit = options_.debug_exit;
+  machine.serial[0] = TRY(sink(options_.serial, serial_bytes_));
+  machine.debugcon = TRY(sink(options_.debugcon, serial_bytes_));
+  if (options_.guest_gdb) {
+    machine.guest_gdb = true;
+    machine.guest_gdb_wants_client = [] { notice("guest gdb: the guest waits for a debugger"); };
+    machine.guest_gdb_out = [this](std::span<const std::byte> bytes) {
+      guest_gdb_bytes_.send(bytes);
+    };
+  }
+  machine_ = std::make_unique<machine::Machine>(ram_, std::move(machine));
+  engine_ = TRY(start_engine(options_, ram_, *machine_, boot_.entry));
+  machine_->connect(*engine_.cpus);
+  timeline_ = std::make_unique<Timeline>(*engine_.engine, *machine_, options_.pace);
+  TRY(open_journal());
+  debug::ServerOptions server;
+  server.wait = options_.gdb && options_.gdb->wait;
+  server.on_kill = options_.on_kill;
+  server_ = std::make_unique<debug::Server>(*engine_.engine, server);
+  return {};
+}
+
+Result<void> Program::open_journal() {
+  if (options_.record.empty() && options_.replay.empty()) return {};
+  if (engine_.soft == nullptr) {
+    return fail(ErrorCode::NotSupported, "--record and --replay need the software CPU");
+  }
+  if (!options_.record.empty() && !options_.replay.empty()) {
+    return fail(ErrorCode::BadRequest, "--record and --replay exclude each other");
+  }
+  const machine::RunIdentity identity{options_.cpus, options_.memory, content_crc_};
+  if (!options_.record.empty()) {
+    timeline_->record(*engine_.soft,
+                      TRY(machine::JournalWriter::create(options_.record, identity)));
+  } else {
+    timeline_->replay(*engine_.soft, TRY(machine::JournalReader::open(options_.replay, identity)));
+  }
+  return {};
+}
+
+void Program::note(const Result<void>& result) {
+  if (!result && !failure_) failure_ = result.error();
+}
+
+void Program::receive_serial(std::span<const std::byte> bytes) {
+  note(timeline_->input(machine::SerialInput{0, {bytes.begin(), bytes.end()}}));
+}
+
+Result<void> Program::open_clients() {
+  const auto serial_room = [this] { return machine_->serial_room(0); };
+  const auto serial_receive = [this](std::span<const std::byte> bytes) { receive_serial(bytes); };
+  if (options_.gdb) {
+    gdb_handler_ = std::make_unique<DebugClient>(*server_, *timeline_);
+    gdb_ = TRY(SingleClient::open(poller_, options_.gdb->endpoint, "gdb", *gdb_handler_));
+  }
+  if (options_.guest_gdb) {
+    const DeviceClient::Device device{
+        [this] { return machine_->guest_gdb_room(); },
+        [this](std::span<const std::byte> bytes) {
+          note(timeline_->input(machine::GuestGdbInput{{bytes.begin(), bytes.end()}}));
+        },
+        [this](bool connected) { note(timeline_->input(machine::GuestGdbConnection{connected})); }};
+    guest_gdb_handler_ = std::make_unique<DeviceClient>(guest_gdb_bytes_, device);
+    guest_gdb_ =
+        TRY(SingleClient::open(poller_, *options_.guest_gdb, "guest gdb", *guest_gdb_handler_));
+  }
+  if (const auto* serial = std::get_if<transport::Endpoint>(&options_.serial)) {
+    serial_handler_ = std::make_unique<DeviceClient>(
+        serial_bytes_, DeviceClient::Device{serial_room, serial_receive, nullptr});
+    serial_ = TRY(SingleClient::open(poller_, *serial, "serial", *serial_handler_));
+  } else if (std::holds_alternative<StdioStream>(options_.serial)) {
+    console_ = std::make_unique<Console>(poller_, serial_room, serial_receive);
+  }
+  return {};
+}
+
+// What a slice brought goes out, and what waits for room in the machine goes in.
+void Program::settle() {
+  server_->drain_events();
+  for (const auto& output : outputs_)
+    output->flush();
+  serial_bytes_.collect();
+  guest_gdb_bytes_.collect();
+  for (const auto* client : {&gdb_, &guest_gdb_, &serial_}) {
+    if (*client) (*client)->update();
+  }
+  if (console_) console_->update();
+}
+
+bool Program::run_slice() {
+  note(timeline_->prepare_slice());
+  const bool ran = !failure_ && engine_.engine->run_slice();
+  settle();
+  return ran;
+}
+
+Result<int> Program::run_to_end() {
+  const int events = engine_.engine->event_fd();
+  // Its events are taken in every round; the callback only ends the wait.
+  if (events >= 0) poller_.add(events, transport::Interest::Read, [](auto) {});
+  server_->start();
+  for (;;) {
+    const bool ran = run_slice();
+    if (failure_) return fail(*failure_);
+    if (engine_.engine->ended()) return report_end(*engine_.engine->ended());
+    if (server_->wants_vm_end()) {
+      notice("guest: switched off by the debugger");
+      return static_cast<int>(hypervisor::VmEnd::Kind::PowerOff);
+    }
+    if (console_ && console_->quit()) {
+      notice("guest: switched off from the console");
+      return static_cast<int>(hypervisor::VmEnd::Kind::PowerOff);
+    }
+    if (!signals_.received().empty()) {
+      notice("ringside: ended by {}", signals_.received());
+      return kErrorStatus;
+    }
+    if (ran) {
+      TRY(poller_.wait(std::chrono::nanoseconds(0)));
+    } else {
+      TRY(poller_.wait(timeline_->begin_wait(Timeline::Clock::now())));
+      timeline_->end_wait(Timeline::Clock::now());
+    }
+  }
+}
+
+int Program::report_end(const hypervisor::VmEnd& end) const {
+  using Kind = hypervisor::VmEnd::Kind;
+  std::string_view what;
+  switch (end.kind) {
+    case Kind::Reboot:
+      what = "asked for a reboot";
+      break;
+    case Kind::PowerOff:
+      what = "switched itself off";
+      break;
+    case Kind::Halt:
+      what = "halted for good";
+      break;
+    case Kind::TripleFault:
+      what = "ended in a triple fault";
+      break;
+    case Kind::Error:
+      what = "cannot go on";
+      break;
+    case Kind::DebugExit:
+      what = "left through the debug-exit port";
+      break;
+  }
+  notice("guest: {}{}{}", what, end.reason.empty() ? "" : ": ", end.reason);
+  return end.exit_status();
+}
+
+Result<int> run(const Options& options) {
+  hypervisor::GuestRam ram = TRY(hypervisor::GuestRam::create(options.memory));
+  transport::Poller poller = TRY(transport::Poller::create());
+  Program program(options, std::move(ram), std::move(poller));
+  TRY(program.load());
+  TRY(program.build());
+  TRY(program.open_clients());
+  return program.run_to_end();
+}
+
+}  // namespace ringside::cli

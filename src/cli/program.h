@@ -1,0 +1,72 @@
+// One virtual machine with everything around it: devices' streams, debug server, engine, main loop.
+//
+// Threads: one, the main thread, which runs the software CPU's slices, the debug server and all
+// I/O. An engine with vCPU threads of its own calls only the machine and, through it, the byte
+// sinks.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "cli/clients.h"
+#include "cli/console.h"
+#include "cli/engines.h"
+#include "cli/host_output.h"
+#include "cli/options.h"
+#include "cli/signals.h"
+#include "cli/timeline.h"
+#include "debug/server.h"
+#include "hypervisor/guest_ram.h"
+#include "machine/boot.h"
+#include "machine/machine.h"
+#include "transport/poller.h"
+
+namespace ringside::cli {
+
+class Program {
+ public:
+  Program(const Options& options, hypervisor::GuestRam ram, transport::Poller poller);
+  ~Program();
+
+  // In this order, each once.
+  Result<void> load();          // kernel or firmware into memory
+  Result<void> build();         // devices and engine
+  Result<void> open_clients();  // endpoints; their lines on stderr
+  Result<int> run_to_end();
+
+ private:
+  Result<void> load_kernel();
+  Result<machine::ByteSink> sink(const Stream& stream, DeviceOutput& endpoint);
+  Result<machine::ByteSink> standard_output();
+  Result<void> open_journal();
+  Result<std::unique_ptr<SingleClient>> open_serial(const transport::Endpoint& endpoint);
+  void receive_serial(std::span<const std::byte> bytes);
+  void note(const Result<void>& result);
+  bool run_slice();
+  void settle();
+  int report_end(const hypervisor::VmEnd& end) const;
+
+  const Options& options_;
+  transport::Poller poller_;
+  EndSignals signals_;
+  hypervisor::GuestRam ram_;
+  machine::BootResult boot_;
+  std::uint32_t content_crc_ = 0;
+
+  std::shared_ptr<HostOutput> stdout_;
+  std::vector<std::shared_ptr<HostOutput>> outputs_;
+  DeviceOutput serial_bytes_{poller_}, guest_gdb_bytes_{poller_};
+
+  std::unique_ptr<machine::Machine> machine_;
+  StartedEngine engine_;
+  std::unique_ptr<Timeline> timeline_;
+  std::unique_ptr<debug::Server> server_;
+
+  std::unique_ptr<ClientHandler> gdb_handler_, guest_gdb_handler_, serial_handler_;
+  std::unique_ptr<SingleClient> gdb_, guest_gdb_, serial_;
+  std::unique_ptr<Console> console_;
+  std::optional<Error> failure_;  // of something that happened inside a callback
+};
+
+}  // namespace ringside::cli

@@ -1,0 +1,13 @@
+// From options to a machine that runs, and its end.
+#pragma once
+
+#include "cli/options.h"
+
+namespace ringside::cli {
+
+// The exit status. What goes wrong before the guest runs is an error; the caller reports it.
+Result<int> run(const Options& options);
+
+inline constexpr int kErrorStatus = 4;
+
+}  // namespace ringside::cli

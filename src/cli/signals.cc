@@ -1,0 +1,57 @@
+#include "cli/signals.h"
+
+#include <signal.h>
+
+#include <atomic>
+#include <cerrno>
+
+namespace ringside::cli {
+namespace {
+
+std::atomic<int> g_received = 0;
+std::atomic<const transport::Poller*> g_poller = nullptr;
+
+void note(int signal) {
+  const int saved = errno;
+  g_received = signal;
+  if (const transport::Poller* poller = g_poller) poller->wake();
+  errno = saved;
+}
+
+void handle(int signal, void (*handler)(int)) {
+  struct sigaction action {};
+  action.sa_handler = handler;  // no SA_RESTART: a wait is to end
+  ::sigaction(signal, &action, nullptr);
+}
+
+}  // namespace
+
+EndSignals::EndSignals(const transport::Poller& poller, InterruptKey interrupt_key) {
+  g_received = 0;
+  g_poller = &poller;
+  handle(SIGINT, interrupt_key == InterruptKey::Ends ? note : SIG_IGN);
+  handle(SIGTERM, note);
+  handle(SIGHUP, note);
+  handle(SIGPIPE, SIG_IGN);
+}
+
+EndSignals::~EndSignals() {
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGPIPE})
+    handle(signal, SIG_DFL);
+  g_poller = nullptr;
+}
+
+std::string_view EndSignals::received() const {
+  switch (g_received) {
+    case 0:
+      return {};
+    case SIGINT:
+      return "SIGINT";
+    case SIGHUP:
+      return "SIGHUP";
+    default:
+      return "SIGTERM";
+  }
+}
+
+}  // namespace ringside::cli

@@ -1,0 +1,24 @@
+// SIGINT, SIGTERM and SIGHUP end the main loop in order instead of the process on the spot.
+#pragma once
+
+#include <string_view>
+
+#include "transport/poller.h"
+
+namespace ringside::cli {
+
+enum class InterruptKey { Ends, Ignored };
+
+// Installs the handlers while it lives; one at a time.
+class EndSignals {
+ public:
+  EndSignals(const transport::Poller& poller, InterruptKey interrupt_key);
+  ~EndSignals();
+  EndSignals(const EndSignals&) = delete;
+  EndSignals& operator=(const EndSignals&) = delete;
+
+  // The name of the signal that came, or nothing.
+  std::string_view received() const;
+};
+
+}  // namespace ringside::cli

@@ -1,0 +1,113 @@
+#include "cli/single_client.h"
+
+#include <array>
+#include <utility>
+
+#include "base/log.h"
+#include "cli/notice.h"
+
+namespace ringside::cli {
+
+using transport::Interest;
+
+Result<std::unique_ptr<SingleClient>> SingleClient::open(transport::Poller& poller,
+                                                         const transport::Endpoint& endpoint,
+                                                         std::string name, ClientHandler& handler) {
+  transport::Listener listener = TRY(transport::Listener::open(endpoint));
+  const std::string where = transport::to_string(listener.endpoint());
+  if (listener.reachable_from_outside()) {
+    notice("{}: warning: whoever can reach {} controls the guest", name, where);
+  }
+  std::unique_ptr<SingleClient> client(
+      new SingleClient(poller, std::move(listener), std::move(name), handler));
+  notice("{}: listening on {}", client->name_, where);
+  return client;
+}
+
+SingleClient::SingleClient(transport::Poller& poller, transport::Listener listener,
+                           std::string name, ClientHandler& handler)
+    : poller_(poller), listener_(std::move(listener)), name_(std::move(name)), handler_(handler) {
+  poller_.add(*listener_.descriptor(), Interest::Read, [this](auto) { accept(); });
+}
+
+SingleClient::~SingleClient() {
+  if (const std::optional<int> fd = listener_.descriptor()) poller_.remove(*fd);
+  if (!connection_) return;
+  poller_.remove(connection_->input());
+  if (connection_->output() != connection_->input()) poller_.remove(connection_->output());
+}
+
+void SingleClient::accept() {
+  const std::optional<int> before = listener_.descriptor();
+  std::optional<transport::Connection> client = listener_.accept();
+  // Standard input has one client for good, and that now has the descriptor.
+  if (before && !listener_.descriptor()) poller_.remove(*before);
+  if (!client) return;
+  if (connection_) {
+    log::info("{}: a second client was turned away", name_);
+    return;
+  }
+  connect(*std::move(client));
+}
+
+void SingleClient::connect(transport::Connection connection) {
+  connection_.emplace(std::move(connection));
+  const auto ready = [this](transport::Poller::Ready what) {
+    if (what.readable) read();
+    update();
+  };
+  poller_.add(connection_->input(), Interest::Read, ready);
+  if (connection_->output() != connection_->input()) {
+    poller_.add(connection_->output(), Interest::None, ready);
+  }
+  log::info("{}: a client has come", name_);
+  handler_.on_connected();
+  update();
+}
+
+void SingleClient::disconnect() {
+  poller_.remove(connection_->input());
+  if (connection_->output() != connection_->input()) poller_.remove(connection_->output());
+  connection_.reset();
+  log::info("{}: the client has gone", name_);
+  handler_.on_disconnected();
+}
+
+void SingleClient::read() {
+  std::array<char, 16384> buffer;
+  const std::size_t room = std::min(buffer.size(), handler_.room());
+  if (!connection_ || room == 0) return;
+  const std::size_t count = connection_->read(std::span(buffer).first(room));
+  if (count > 0) handler_.on_bytes(std::as_bytes(std::span(buffer).first(count)));
+}
+
+void SingleClient::write() {
+  for (;;) {
+    const std::string_view output = handler_.output();
+    const std::size_t count = connection_->write(output);
+    if (count == 0) return;
+    handler_.wrote(count);
+  }
+}
+
+void SingleClient::update() {
+  if (!connection_) return;
+  write();
+  if (connection_->gone() || handler_.wants_close()) {
+    disconnect();
+  } else {
+    watch();
+  }
+}
+
+void SingleClient::watch() {
+  const unsigned read = handler_.room() > 0 ? 1 : 0, write = handler_.output().empty() ? 0 : 2;
+  if (connection_->input() == connection_->output()) {
+    poller_.set_interest(connection_->input(), static_cast<Interest>(read | write));
+  } else {
+    poller_.set_interest(connection_->input(), static_cast<Interest>(read));
+    poller_.set_interest(connection_->output(), static_cast<Interest>(write));
+  }
+}
+
+}  // namespace ringside::cli

@@ -1,0 +1,66 @@
+// An endpoint with at most one client at a time: a second connection is closed at once, and the
+// first never notices. Moves bytes between the client and a handler; knows no protocol.
+//
+// Owned by the program's wiring; one thread, the poller's.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "transport/listener.h"
+#include "transport/poller.h"
+
+namespace ringside::cli {
+
+class ClientHandler {
+ public:
+  virtual ~ClientHandler() = default;
+  virtual void on_connected() = 0;
+  virtual void on_bytes(std::span<const std::byte> bytes) = 0;
+  virtual void on_disconnected() = 0;
+  // What to send; valid until the next call.
+  virtual std::string_view output() const = 0;
+  virtual void wrote(std::size_t count) = 0;
+  // How many bytes may come now; 0 stops reading.
+  virtual std::size_t room() const = 0;
+  virtual bool wants_close() const { return false; }
+};
+
+class SingleClient {
+ public:
+  // `name` begins the lines on stderr ("gdb: listening on ..."). The handler must outlive this.
+  static Result<std::unique_ptr<SingleClient>> open(transport::Poller& poller,
+                                                    const transport::Endpoint& endpoint,
+                                                    std::string name, ClientHandler& handler);
+  ~SingleClient();
+  SingleClient(const SingleClient&) = delete;
+  SingleClient& operator=(const SingleClient&) = delete;
+
+  // Writes what can be written and settles what to wait for. After anything that may have changed
+  // what the handler has to say.
+  void update();
+  const transport::Endpoint& endpoint() const { return listener_.endpoint(); }
+
+ private:
+  SingleClient(transport::Poller& poller, transport::Listener listener, std::string name,
+               ClientHandler& handler);
+  void accept();
+  void connect(transport::Connection connection);
+  void disconnect();
+  void read();
+  void write();
+  void watch();
+
+  transport::Poller& poller_;
+  transport::Listener listener_;
+  std::string name_;
+  ClientHandler& handler_;
+  std::optional<transport::Connection> connection_;
+};
+
+}  // namespace ringside::cli

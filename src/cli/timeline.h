@@ -1,0 +1,60 @@
+// Outside inputs and idle time: the two things by which the world reaches the guest. Every input
+// goes through here, so that it can be recorded, and replayed at the same instruction.
+//
+// Idle virtual time follows the wall clock: while all vCPUs sleep, the main loop waits as long as
+// the guest would, and what interrupts the wait finds virtual time where it should be. Main thread.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+
+#include "base/result.h"
+#include "cli/options.h"
+#include "engine/soft/soft_vm.h"
+#include "hypervisor/vm.h"
+#include "machine/journal.h"
+#include "machine/machine.h"
+
+namespace ringside::cli {
+
+class Timeline {
+ public:
+  using Clock = std::chrono::steady_clock;
+
+  Timeline(hypervisor::Engine& engine, machine::Machine& machine, Pace pace)
+      : engine_(engine), machine_(machine), pace_(pace) {}
+
+  void record(soft::SoftEngine& engine, machine::JournalWriter journal);
+  void replay(soft::SoftEngine& engine, machine::JournalReader journal);
+  // Outside input has no effect: it all comes from the journal.
+  bool replaying() const { return reader_.has_value(); }
+
+  // Applies an input now, and writes it to the journal.
+  Result<void> input(const machine::Input& input);
+  // Before each slice: applies what the journal says is due.
+  Result<void> prepare_slice();
+
+  // After a slice with nothing to run: how long to wait for something from outside; nothing: for
+  // ever. Zero when virtual time may run ahead, and then it has.
+  std::optional<std::chrono::nanoseconds> begin_wait(Clock::time_point now);
+  // The wait is over, or something has come that must find virtual time up to date.
+  void end_wait(Clock::time_point now);
+
+ private:
+  struct Wait {
+    Clock::time_point start;
+    VirtualTime from, until;
+  };
+  void apply(const machine::Input& input);
+
+  hypervisor::Engine& engine_;
+  machine::Machine& machine_;
+  Pace pace_;
+  std::optional<Wait> wait_;
+  soft::SoftEngine* soft_ = nullptr;
+  std::optional<machine::JournalWriter> writer_;
+  std::optional<machine::JournalReader> reader_;
+};
+
+}  // namespace ringside::cli

@@ -1,0 +1,27 @@
+#include <cstdio>
+
+#include "cli/engines.h"
+#include "cli/notice.h"
+#include "cli/options.h"
+#include "cli/run.h"
+
+int main(int argc, char** argv) {
+  using namespace ringside::cli;
+  const auto failed = [](const ringside::Error& error) {
+    notice("ringside: {}", error.text());
+    return kErrorStatus;
+  };
+  const ringside::Result<CommandLine> line = parse_command_line(argc, argv);
+  if (!line) return failed(line.error());
+  if (line->print) {
+    std::fputs(line->print->c_str(), stdout);
+    return 0;
+  }
+  log_to_stderr(line->options.log_level);
+  if (line->options.probe) {
+    std::fputs(describe_engines().c_str(), stdout);
+    return 0;
+  }
+  const ringside::Result<int> status = run(line->options);
+  return status ? *status : failed(status.error());
+}
