@@ -118,14 +118,28 @@ void Cpu::fill_tlb(std::uint64_t linear, Gpa gpa, AccessKind kind, Privilege pri
   }
 }
 
+namespace {
+
+// Where an access goes on that crosses into another page. A non-canonical byte faults before any
+// page is looked at.
+std::uint64_t continuation(const Cpu& cpu, std::uint64_t linear) {
+  if (!cpu.long_mode()) return linear & 0xffffffff;
+  if (!cpu.canonical(linear)) raise(Vector::GeneralProtection, 0);
+  return linear;
+}
+
+}  // namespace
+
 void Cpu::read_slow(std::uint64_t linear, void* out, unsigned size, Privilege privilege) {
   auto* to = static_cast<std::uint8_t*>(out);
   const auto first =
       static_cast<unsigned>(std::min<std::uint64_t>(size, kPageSize - linear % kPageSize));
+  if (first == size) {
+    read_within_page(linear, to, first, privilege);
+    return;
+  }
+  const std::uint64_t next = continuation(*this, linear + first);
   read_within_page(linear, to, first, privilege);
-  if (first == size) return;
-  std::uint64_t next = linear + first;
-  if (!long_mode()) next &= 0xffffffff;
   read_within_page(next, to + first, size - first, privilege);
 }
 
@@ -137,8 +151,7 @@ void Cpu::write_slow(std::uint64_t linear, const void* in, unsigned size, Privil
     write_within_page(linear, from, size, privilege);
     return;
   }
-  std::uint64_t next = linear + first;
-  if (!long_mode()) next &= 0xffffffff;
+  const std::uint64_t next = continuation(*this, linear + first);
   translate(linear, AccessKind::Write, privilege);
   translate(next, AccessKind::Write, privilege);  // both pages are writable before a byte changes
   write_within_page(linear, from, first, privilege);
@@ -146,17 +159,19 @@ void Cpu::write_slow(std::uint64_t linear, const void* in, unsigned size, Privil
 }
 
 void Cpu::check_write(std::uint64_t linear, unsigned size) {
+  const std::uint64_t last = linear + size - 1;
+  const bool crosses = ((last ^ linear) & kPageMask) != 0;
+  const std::uint64_t next = crosses ? continuation(*this, last & kPageMask) : 0;
   translate(linear, AccessKind::Write, privilege_);
-  if ((linear & ~kPageMask) + size > kPageSize) {
-    translate((linear + size - 1) & kPageMask, AccessKind::Write, privilege_);
-  }
+  if (crosses) translate(next, AccessKind::Write, privilege_);
 }
 
 void Cpu::check_write_system(std::uint64_t linear, unsigned size) {
+  const std::uint64_t last = linear + size - 1;
+  const bool crosses = ((last ^ linear) & kPageMask) != 0;
+  const std::uint64_t next = crosses ? continuation(*this, last & kPageMask) : 0;
   translate(linear, AccessKind::Write, Privilege::Supervisor);
-  if ((linear & ~kPageMask) + size > kPageSize) {
-    translate((linear + size - 1) & kPageMask, AccessKind::Write, Privilege::Supervisor);
-  }
+  if (crosses) translate(next, AccessKind::Write, Privilege::Supervisor);
 }
 
 namespace {
