@@ -123,7 +123,7 @@ std::string fadt(std::uint64_t facs, std::uint64_t dsdt_address) {
   body.u32(kWbinvd | kProcessorC1 | kNoPowerButton | kNoSleepButton | kNoClockWake | kTimer32 |
            kResetRegister);
   body.port(kResetPort, 8, 1).u8(kResetValue).u16(0).u8(0);
-  body.u64(facs).u64(dsdt_address);
+  body.u64(0).u64(dsdt_address);  // the FACS has its 32-bit address
   body.port(kPm1Event, 32, 2).zeros(12).port(kPm1Control, 16, 2).zeros(12).zeros(12);
   body.port(kPmTimer, 32, 3).zeros(12).zeros(12).zeros(12).zeros(12);
   return table("FACP", 5, body.data());

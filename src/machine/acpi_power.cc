@@ -7,7 +7,8 @@ namespace ringside::machine {
 namespace {
 
 constexpr std::uint16_t kTimerStatus = 1 << 0;
-constexpr std::uint16_t kEnableBits = 1 << 0 | 1 << 5;  // timer, global: there are no buttons
+// Timer, global lock, clock; there are no buttons. The clock's status never rises: nothing sleeps.
+constexpr std::uint16_t kEnableBits = 1 << 0 | 1 << 5 | 1 << 10;
 constexpr std::uint16_t kSciEnabled = 1 << 0, kSleepEnable = 1 << 13;
 // The timer's status rises whenever its highest bit changes.
 constexpr std::uint64_t kHalfRange = std::uint64_t{1} << 31;

@@ -56,7 +56,7 @@ TEST_F(AcpiPowerTest, TimerOverflowIsStatusAndInterrupt) {
   EXPECT_EQ(read(0x600, 2), 0u);
   EXPECT_EQ(events.next(), kNever);
   bus.write({{}, 0x602, 2}, 0xffff);
-  EXPECT_EQ(read(0x602, 2), 0x21u);
+  EXPECT_EQ(read(0x602, 2), 0x421u);
   cpus.time = events.next();
   EXPECT_NEAR(static_cast<double>(cpus.time.ns), 2.0 * static_cast<double>(half), 10);
   events.run(cpus.time);

@@ -50,7 +50,8 @@ TEST_F(AcpiTest, TablesAreLinkedAndSumToZero) {
   const auto dsdt = at<std::uint64_t>(fadt + 140);
   EXPECT_EQ(table(dsdt), "DSDT");
   EXPECT_EQ(at<std::uint32_t>(fadt + 40), dsdt);
-  const auto facs = at<std::uint64_t>(fadt + 132);
+  EXPECT_EQ(at<std::uint64_t>(fadt + 132), 0u);
+  const auto facs = at<std::uint32_t>(fadt + 36);
   EXPECT_EQ(text(facs, 4), "FACS");
   EXPECT_EQ(facs % 64, 0u);
 }

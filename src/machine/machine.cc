@@ -14,6 +14,7 @@
 #include "machine/i8042.h"
 #include "machine/interrupt_router.h"
 #include "machine/io_apic.h"
+#include "machine/pci_config.h"
 #include "machine/pic.h"
 #include "machine/pit.h"
 #include "machine/platform_map.h"
@@ -51,6 +52,7 @@ struct Machine::Parts {
   SerialPort com1, com2;
   Rtc rtc;
   SystemControl system{cpus};
+  PciConfig pci;
   I8042 keyboard{system, {lines, 1}};
   AcpiPower power{events, cpus, {lines, kSciLine}};
   FirmwareConfig firmware;
@@ -76,8 +78,8 @@ Machine::Parts::Parts(hypervisor::GuestRam& guest_ram, MachineOptions given)
       firmware(ram, cpus, options.vcpus),
       guest_gdb(cpus, options.guest_gdb_wants_client, options.guest_gdb_out),
       debug_console(options.debugcon),
-      devices{&apics,  &pics,     &io_apic, &pit,   &com1,     &com2,
-              &system, &keyboard, &rtc,     &power, &firmware, &guest_gdb} {
+      devices{&apics, &pics,     &io_apic, &pit,   &com1,     &com2,     &system,
+              &pci,   &keyboard, &rtc,     &power, &firmware, &guest_gdb} {
   apics.connect(&io_apic);
   apics.connect(&pics);
   mmio.claim(IoApic::kBase, IoApic::kSize, io_apic);
@@ -92,6 +94,8 @@ Machine::Parts::Parts(hypervisor::GuestRam& guest_ram, MachineOptions given)
   ports.claim(I8042::kData, 1, keyboard);
   ports.claim(I8042::kCommand, 1, keyboard);
   ports.claim(SystemControl::kPortA, 1, system);
+  ports.claim(PciConfig::kAddress, 1, pci);
+  ports.claim(PciConfig::kData, 4, pci);
   ports.claim(SystemControl::kResetControl, 1, system);
   ports.claim(kPm1Event, AcpiPower::kPorts, power);
   ports.claim(FirmwareConfig::kPort, FirmwareConfig::kPorts, firmware);
