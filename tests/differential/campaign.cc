@@ -158,7 +158,7 @@ class Campaign {
 
   std::string run_case(const Form& form, const Encoding& encoding, bool stepwise) {
     Case test = make_case(encoding, soft_.data(), random_);
-    if (scope_.prepare) scope_.prepare(encoding, test, random_);
+    if (scope_.prepare) scope_.prepare(encoding, test, soft_.data(), random_);
     const std::span<std::uint8_t> native_memory = NativeCpu::data(), soft_memory = soft_.data();
     std::memcpy(native_memory.data(), soft_memory.data(), soft_memory.size());
     const Outcome native = NativeCpu::run(test);

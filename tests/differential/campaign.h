@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -23,8 +24,9 @@ struct Scope {
   // Several accesses could fault, and which does first is the maker's choice: only that one does is
   // compared. May be empty.
   std::function<bool(const Encoding&)> any_fault;
-  // Changes a case before it runs (floating-point inputs and so on). May be empty.
-  std::function<void(const Encoding&, Case&, Random&)> prepare;
+  // Changes a case and the bytes at kData before it runs (floating-point inputs and so on). May be
+  // empty.
+  std::function<void(const Encoding&, Case&, std::span<std::uint8_t>, Random&)> prepare;
 };
 
 struct Report {

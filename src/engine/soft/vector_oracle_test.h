@@ -12,6 +12,8 @@
 #include <string>
 #include <vector>
 
+#include "engine/soft/testing/vector_values.h"
+
 namespace ringside::soft::oracle {
 
 // The image of FXSAVE64 (SDM 1 table 10-2), then what it lacks. The layout is known to the native
@@ -49,7 +51,7 @@ Outcome run_soft(std::span<const std::uint8_t> bytes, const State& state, const 
 
 // ---- Rows
 // ----------------------------------------------------------------------------------------
-enum class Data : std::uint8_t { Integers, Singles, Doubles, Strings, Extended };
+using testing::Data;
 enum class Operand : std::uint8_t { Vector, General };  // what a register number means
 
 // `bytes`: hexadecimal; a mandatory prefix first. "/r" a ModRM byte with both operands, "/0".."/7"
@@ -82,21 +84,18 @@ struct Count {
 // Set RINGSIDE_CASES to try another number.
 Count compare_rows(std::span<const Row> rows, unsigned cases);
 
-// Random values with the special ones of each format well represented.
+// Random states.
 class Values {
  public:
-  explicit Values(std::uint64_t seed) : random_(seed) {}
-  std::uint64_t bits() { return random_(); }
-  bool one_in(unsigned n) { return random_() % n == 0; }
-  std::array<std::uint8_t, 16> vector(Data data);
-  std::array<std::uint8_t, 16> extended();  // an x87 value
+  explicit Values(std::uint64_t seed) : engine_(seed) {}
+  std::uint64_t bits() { return values_.bits(); }
+  bool one_in(unsigned n) { return values_.one_in(n); }
   State state(Data data);
   Memory memory(Data data);
 
  private:
-  std::uint32_t single();
-  std::uint64_t double_();
-  std::mt19937_64 random_;
+  std::mt19937_64 engine_;
+  testing::VectorValues values_{engine_};
 };
 
 }  // namespace ringside::soft::oracle
