@@ -148,7 +148,7 @@ Result<void> check_stdio(const Options& options) {
     owners.push_back("--debugcon");
   }
   if (owners.size() > 1) {
-    return bad("{} and {} cannot both use standard input and output", owners[0], owners[1]);
+    return bad("{} and {} cannot both use stdio", owners[0], owners[1]);
   }
   return {};
 }
@@ -166,6 +166,9 @@ Result<void> interpret(const CLI::App& app, const Words& words, Options& options
   if (app.count("--memory") != 0) {
     const Result<std::uint64_t> size = parse_size(words.memory);
     if (!size) return fail(of_option("--memory", size.error()));
+    if (*size < (1u << 20) || *size % kPageSize != 0) {
+      return bad("--memory: '{}' is not at least 1M in whole 4 KiB pages", words.memory);
+    }
     options.memory = *size;
   }
   options.engine = TRY(choose<EngineChoice>(

@@ -109,11 +109,11 @@ TEST(CommandLine, StandardInputAndOutputHaveOneUser) {
   EXPECT_TRUE(std::holds_alternative<NoStream>(options({"-g", "stdio", "kernel"}).serial));
   options({"--debugcon", "stdio", "kernel"});
   EXPECT_EQ(error({"-G", "stdio", "-s", "stdio", "kernel"}),
-            "--gdb and --serial cannot both use standard input and output");
+            "--gdb and --serial cannot both use stdio");
   EXPECT_EQ(error({"-G", "stdio", "-g", "stdio", "kernel"}),
-            "--gdb and --guest-gdb cannot both use standard input and output");
+            "--gdb and --guest-gdb cannot both use stdio");
   EXPECT_EQ(error({"-G", "wstdio", "--debugcon", "stdio", "kernel"}),
-            "--gdb and --debugcon cannot both use standard input and output");
+            "--gdb and --debugcon cannot both use stdio");
 }
 
 TEST(CommandLine, ErrorsNameTheOption) {
@@ -131,6 +131,8 @@ TEST(CommandLine, ErrorsNameTheOption) {
       {{"-c", "1x", "k"}, "--cpus: '1x'"},
       {{"-c", "99999999999999999999", "k"}, "--cpus"},
       {{"-m", "lots", "k"}, "--memory: 'lots' is not a size, such as 512M or 2G"},
+      {{"-m", "0", "k"}, "--memory: '0' is not at least 1M in whole 4 KiB pages"},
+      {{"-m", "1025K", "k"}, "--memory: '1025K'"},
       {{"-e", "magic", "k"}, "--engine: 'magic' is not one of auto, soft, kvm"},
       {{"--pace", "maybe", "k"}, "--pace: 'maybe' is not one of on, off"},
       {{"--on-kill", "die", "k"}, "--on-kill"},

@@ -1,5 +1,7 @@
 #include "cli/single_client.h"
 
+#include <poll.h>
+
 #include <array>
 #include <utility>
 
@@ -43,11 +45,30 @@ void SingleClient::accept() {
   // Standard input has one client for good, and that now has the descriptor.
   if (before && !listener_.descriptor()) poller_.remove(*before);
   if (!client) return;
+  // The first may have gone already, and word of it may be behind the newcomer's in this round.
+  if (connection_) settle_first();
   if (connection_) {
     log::info("{}: a second client was turned away", name_);
     return;
   }
   connect(*std::move(client));
+}
+
+// Takes what the client sent last, and lets it go if it has hung up.
+void SingleClient::settle_first() {
+  const int fd = connection_->input();
+  const auto hung_up = [fd] {
+    pollfd entry{fd, POLLRDHUP, 0};
+    return ::poll(&entry, 1, 0) > 0;
+  };
+  if (!hung_up()) return;
+  // To its end, if the handler takes it; a client that hung up gets no more time than that.
+  constexpr int kReads = 64;
+  for (int i = 0; i < kReads && connection_ && handler_.room() > 0; ++i) {
+    read();
+    update();
+  }
+  if (connection_) disconnect();
 }
 
 void SingleClient::connect(transport::Connection connection) {

@@ -50,6 +50,7 @@ class SingleClient {
   SingleClient(transport::Poller& poller, transport::Listener listener, std::string name,
                ClientHandler& handler);
   void accept();
+  void settle_first();
   void connect(transport::Connection connection);
   void disconnect();
   void read();
