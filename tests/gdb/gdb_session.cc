@@ -55,6 +55,11 @@ std::string GdbSession::command(std::string_view line) {
   return finish();
 }
 
-void GdbSession::interrupt() { process_.kill(SIGINT); }
+std::string GdbSession::interrupt_command(std::string_view line, ChildProcess& server) {
+  start(line);
+  server.await_busy();
+  process_.kill(SIGINT);
+  return finish();
+}
 
 }  // namespace ringside::testing

@@ -24,8 +24,9 @@ class GdbSession {
   std::string finish();
   // Waits for this in the output of the command that was started.
   void await(std::string_view text);
-  // Ctrl-C.
-  void interrupt();
+  // A command that resumes the guest, and Ctrl-C once `server` is at work on it. (Before, the
+  // interrupt would overtake the resume, and the server ignores it while the guest is stopped.)
+  std::string interrupt_command(std::string_view line, ChildProcess& server);
 
  private:
   ChildProcess process_;

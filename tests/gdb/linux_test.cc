@@ -59,10 +59,7 @@ TEST(Linux, DebiansKernelUnderStockGdb) {
   gdb.command("delete");
   EXPECT_THAT(gdb.command("finish"), HasSubstr("Value returned is"));
 
-  gdb.start("continue");
-  gdb.await("Continuing.");
-  gdb.interrupt();
-  EXPECT_THAT(gdb.finish(), HasSubstr("received signal SIG"));
+  EXPECT_THAT(gdb.interrupt_command("continue", ringside), HasSubstr("received signal SIG"));
   EXPECT_THAT(gdb.command("print jiffies >= 0"), HasSubstr("= 1"));
   gdb.command("detach");
   ringside.await(ChildProcess::Stream::Output, "Kernel panic - not syncing: VFS",

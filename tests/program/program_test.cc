@@ -106,7 +106,7 @@ TEST_F(Program, ImpossibleOptions) {
   expect_refusal({"-c", "0", guest()}, "0");
   expect_refusal({"-c", "65", guest()}, "65");
   expect_refusal({"-c", "two", guest()}, "two");
-  expect_refusal({"-m", "0", guest()}, "0");
+  expect_refusal({"-m", "0", guest()}, "memory");
   expect_refusal({"-m", "lots", guest()}, "lots");
   expect_refusal({"-m", "99999999999999999999G", guest()}, "99999999999999999999G");
   expect_refusal({"-e", "quantum", guest()}, "quantum");
@@ -124,7 +124,7 @@ TEST_F(Program, ABusyPort) {
 }
 
 TEST_F(Program, ADebuggerOnTheSerialPortsPlace) {
-  expect_refusal({"-G", "stdio", "-s", "stdio", guest()}, "stdio");
+  expect_refusal({"-G", "stdio", "-s", "stdio", guest()}, "--serial");
 }
 
 TEST_F(Program, SerialOutputGoesWhereItIsSent) {

@@ -5,8 +5,7 @@ namespace {
 
 // Why the engine under test cannot be used here; empty if it can.
 std::string missing_engine() {
-  if (engine() == "soft")
-    return "";
+  if (engine() == "soft") return "";
   ChildProcess probe(
       {RINGSIDE_PROGRAM, "-e", engine(), GuestImage("end_debug_exit").path(), "--debug-exit"});
   try {
@@ -21,8 +20,7 @@ std::string missing_engine() {
 
 void Protocol::SetUp() {
   static const std::string missing = missing_engine();
-  if (!missing.empty())
-    GTEST_SKIP() << "engine " << engine() << " is not to be had: " << missing;
+  if (!missing.empty()) GTEST_SKIP() << "engine " << engine() << " is not to be had: " << missing;
 }
 
 }  // namespace ringside::testing

@@ -1,4 +1,6 @@
 // Rows 49 to 57: several vCPUs with something to tell at once.
+#include <algorithm>
+
 #include "protocol/protocol_test.h"
 
 namespace ringside::testing {
@@ -9,34 +11,18 @@ TEST_F(Protocol, Row49_SimultaneousBreakpointsAreReportedOneByOneAndNoneIsLost) 
   GuestProcess guest("counters", {.cpus = kVcpus});
   DebugClient client = guest.attach();
   client.insert(guest["tick"]);
-  std::array<std::uint64_t, kVcpus> reports{};
-  for (int i = 0; i < 400; ++i) {
-    client.resume();
-    const unsigned vcpu = client.await_stop().vcpu.value();
-    ASSERT_LT(vcpu, kVcpus);
-    EXPECT_EQ(client.rip(), guest["tick"]);
-    // As many reports as times that the instruction is reached: none lost, none twice.
-    ASSERT_EQ(client.read_u64(guest["counters"] + 8 * vcpu), reports[vcpu]++);
-  }
-  for (const std::uint64_t count : reports)
-    EXPECT_GT(count, 0u);
-}
-
-TEST_F(Protocol, Row49_TheSameInStockGdbsWay) {
-  constexpr unsigned kVcpus = 4;
-  GuestProcess guest("counters", {.cpus = kVcpus});
-  DebugClient client = guest.attach();
-  client.insert(guest["tick"]);
   client.resume();
   StopReply stop = client.await_stop();
   std::array<std::uint64_t, kVcpus> reports{};
-  for (int i = 0; i < 400; ++i) {
+  for (int i = 0; i < 10000 && *std::min_element(reports.begin(), reports.end()) < 50; ++i) {
     const unsigned vcpu = stop.vcpu.value();
+    ASSERT_LT(vcpu, kVcpus);
+    ASSERT_EQ(client.rip(), guest["tick"]);
+    // As many reports as times that the instruction is reached: none lost, none twice.
     ASSERT_EQ(client.read_u64(guest["counters"] + 8 * vcpu), reports[vcpu]++);
     stop = client.resume_past(guest["tick"]);
   }
-  for (const std::uint64_t count : reports)
-    EXPECT_GT(count, 0u);
+  EXPECT_GE(*std::min_element(reports.begin(), reports.end()), 50u);
 }
 
 TEST_F(Protocol, Row50_AnEventWhoseBreakpointIsGoneIsDiscarded) {
@@ -62,8 +48,7 @@ TEST_F(Protocol, Row50_AnEventWhoseBreakpointIsGoneIsDiscarded) {
       all = true;
       for (unsigned v = 0; v < kVcpus; ++v)
         all = all && client.read_u64(guest["counters"] + 8 * v) > before[v];
-      if (!all)
-        client.resume();
+      if (!all) client.resume();
     }
     ASSERT_TRUE(all);
   }
@@ -77,8 +62,7 @@ TEST_F(Protocol, Row51_AnEventThatRacesWithCtrlCGivesOneReply) {
   client.set_acks(Acks::Manual);
   for (int i = 0; i < 10000; ++i) {
     client.send_bytes(i % 2 == 0 ? "$c#63\x03" : "$c#63");
-    if (i % 2 != 0)
-      client.interrupt();
+    if (i % 2 != 0) client.interrupt();
     const StopReply stop = client.await_stop();
     client.send_bytes("+");
     ASSERT_EQ(stop.signal, 5u) << stop.text;
@@ -171,9 +155,8 @@ TEST_F(Protocol, Row56_TheCurrentVcpuFollowsTheEvent) {
   client.select(0);
   client.insert(guest["loop"]);
   bool seen[2] = {};
-  for (int i = 0; i < 1000 && !(seen[0] && seen[1]); ++i) {
-    client.resume();
-    const unsigned vcpu = client.await_stop().vcpu.value();
+  for (int i = 0; i < 10000 && !(seen[0] && seen[1]); ++i) {
+    const unsigned vcpu = client.resume_past(guest["loop"]).vcpu.value();
     seen[vcpu] = true;
     EXPECT_EQ(client.registers()[kRdi], vcpu);
     EXPECT_EQ(client.read(guest["private"], 8), vcpu == 0 ? "space  A" : "space  B");

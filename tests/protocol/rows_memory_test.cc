@@ -34,35 +34,24 @@ class PagingModes : public Protocol {
       const std::uint64_t address = guest[(size + "_page").c_str()];
       const std::string text = size + " frame";
       EXPECT_EQ(client.read(address, text.size()), text) << std::hex << address;
-      client.write(address + 6, "FRAME");
+      client.write(address + size.size() + 1, "FRAME");
       EXPECT_EQ(client.read(guest[(size + "_frame").c_str()], text.size()), size + " FRAME");
     }
   }
 };
 
-TEST_F(PagingModes, Row23_PagingOff) {
-  check("flat32", {"small"});
-}
-TEST_F(PagingModes, Row23_32Bit) {
-  check("paging32", {"small", "large"});
-}
-TEST_F(PagingModes, Row23_Pae) {
-  check("pae", {"small", "large"});
-}
-TEST_F(PagingModes, Row23_4Level) {
-  check("paging64", {"small", "large", "huge"});
-}
-TEST_F(PagingModes, Row23_5Level) {
-  check("la57", {"small", "large", "huge"});
-}
+TEST_F(PagingModes, Row23_PagingOff) { check("flat32", {"small"}); }
+TEST_F(PagingModes, Row23_32Bit) { check("paging32", {"small", "large"}); }
+TEST_F(PagingModes, Row23_Pae) { check("pae", {"small", "large"}); }
+TEST_F(PagingModes, Row23_4Level) { check("paging64", {"small", "large", "huge"}); }
+TEST_F(PagingModes, Row23_5Level) { check("la57", {"small", "large", "huge"}); }
 
 // The guest of pages.S, stopped in user mode; it maps a window of pages that only we look at.
 class Pages : public Protocol {
  protected:
   void SetUp() override {
     Protocol::SetUp();
-    if (IsSkipped())
-      return;
+    if (IsSkipped()) return;
     guest_.emplace("pages");
     client_.emplace(guest_->connect());
     client_->run_to(symbol("user_loop"));

@@ -107,16 +107,14 @@ TEST_F(Protocol, Row68_RandomBytesHurtNobody) {
     std::string bytes;
     for (int i = 0; i < 400; ++i) {
       bytes += round % 2 == 0 ? static_cast<char>(random()) : alphabet[random() % alphabet.size()];
-      if (round % 3 == 0 && i % 40 == 0)
-        bytes += RawClient::frame(bytes.substr(bytes.size() / 2));
+      if (round % 3 == 0 && i % 40 == 0) bytes += RawClient::frame(bytes.substr(bytes.size() / 2));
     }
     try {
       client.send_bytes(bytes);
     } catch (const std::exception&) {
       // The server may have hung up.
     }
-    if (round % 4 == 0)
-      client.reset();
+    if (round % 4 == 0) client.reset();
   }
   ASSERT_TRUE(guest.running());
   DebugClient client = guest.attach();

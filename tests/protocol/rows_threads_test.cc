@@ -128,7 +128,8 @@ TEST_F(Protocol, Row21_RegistersCanBeWritten) {
   EXPECT_EQ(client.request("P0=00"), "E16");
   EXPECT_EQ(client.request("P0"), "E16");
   EXPECT_EQ(client.request("g"), all);
-  // The guest goes on with them: rip at another instruction.
+  // The guest goes on with them: rip at another instruction, and a stack for it.
+  EXPECT_EQ(client.request("P7=" + hex(little_endian(guest["kernel_stack"], 8))), "OK");
   EXPECT_EQ(client.request("P10=" + hex(little_endian(guest["main"], 8))), "OK");
   EXPECT_EQ(client.run_to(guest["spin"]).vcpu, 0u);
   EXPECT_EQ(client.registers()[kRbx], 0x2222222222222222u);

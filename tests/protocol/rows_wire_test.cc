@@ -93,8 +93,7 @@ std::string read_annex(DebugClient& client, const std::string& annex, unsigned c
     if (reply.empty() || (reply[0] != 'm' && reply[0] != 'l'))
       throw std::runtime_error(annex + " got " + reply);
     text += reply.substr(1);
-    if (reply[0] == 'l')
-      return text;
+    if (reply[0] == 'l') return text;
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -11,6 +12,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <fstream>
 #include <stdexcept>
 
 namespace ringside::testing {
@@ -22,8 +24,7 @@ struct PipeEnds {
 
 PipeEnds make_pipe() {
   int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0)
-    throw std::runtime_error("pipe2 failed");
+  if (::pipe2(ends, O_CLOEXEC) != 0) throw std::runtime_error("pipe2 failed");
   return {Fd(ends[0]), Fd(ends[1])};
 }
 
@@ -37,8 +38,7 @@ ChildProcess::ChildProcess(const std::vector<std::string>& command) : name_(comm
   arguments.push_back(nullptr);
 
   pid_ = ::fork();
-  if (pid_ < 0)
-    throw std::runtime_error("fork failed");
+  if (pid_ < 0) throw std::runtime_error("fork failed");
   if (pid_ == 0) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // no orphan when a test run is cut short
     ::dup2(input.read.get(), 0);
@@ -74,10 +74,8 @@ ChildProcess::~ChildProcess() {
 void ChildProcess::write_input(std::string_view bytes) {
   while (!bytes.empty()) {
     const ssize_t n = ::write(input_.get(), bytes.data(), bytes.size());
-    if (n < 0 && errno == EINTR)
-      continue;
-    if (n < 0)
-      throw std::runtime_error(name_ + " does not take input");
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) throw std::runtime_error(name_ + " does not take input");
     bytes.remove_prefix(static_cast<std::size_t>(n));
   }
 }
@@ -86,30 +84,23 @@ bool ChildProcess::fill(Stream stream, const Deadline& deadline) {
   for (;;) {
     pollfd entries[2] = {{output_.fd.get(), POLLIN, 0}, {error_.fd.get(), POLLIN, 0}};
     const int ready = ::poll(entries, 2, deadline.left());
-    if (ready < 0 && errno == EINTR)
-      continue;
-    if (ready <= 0)
-      return true;
+    if (ready < 0 && errno == EINTR) continue;
+    if (ready <= 0) return true;
     bool progress = false, ended = false;
     for (const Stream each : {Stream::Output, Stream::Error}) {
       Pipe& p = pipe(each);
-      if (!p.fd)
-        continue;
+      if (!p.fd) continue;
       std::array<char, 4096> buffer;
       const ssize_t n = ::read(p.fd.get(), buffer.data(), buffer.size());
-      if (n > 0)
-        p.text.append(buffer.data(), static_cast<std::size_t>(n));
-      if (n == 0)
-        p.fd.reset();
+      if (n > 0) p.text.append(buffer.data(), static_cast<std::size_t>(n));
+      if (n == 0) p.fd.reset();
       if (each == stream) {
         progress = n > 0;
         ended = n == 0;
       }
     }
-    if (progress)
-      return true;
-    if (ended || !pipe(stream).fd)
-      return false;
+    if (progress) return true;
+    if (ended || !pipe(stream).fd) return false;
   }
 }
 
@@ -117,8 +108,7 @@ const std::string& ChildProcess::text(Stream stream) {
   const Deadline now{std::chrono::milliseconds(0)};
   for (std::size_t before = ~std::size_t{0}; pipe(stream).text.size() != before;) {
     before = pipe(stream).text.size();
-    if (!pipe(stream).fd || !fill(stream, now))
-      break;
+    if (!pipe(stream).fd || !fill(stream, now)) break;
   }
   return pipe(stream).text;
 }
@@ -134,8 +124,7 @@ void ChildProcess::await_more(Stream stream, const Deadline& deadline) {
 void ChildProcess::await(Stream stream, std::string_view text, const Deadline& deadline) {
   while (pipe(stream).text.find(text) == std::string::npos) {
     const bool open = pipe(stream).fd && fill(stream, deadline);
-    if (pipe(stream).text.find(text) != std::string::npos)
-      return;
+    if (pipe(stream).text.find(text) != std::string::npos) return;
     if (!open || deadline.passed()) {
       throw std::runtime_error(name_ + (open ? " is late with \"" : " ended without \"") +
                                std::string(text) + "\"; it said: " + output_.text +
@@ -158,18 +147,15 @@ std::string ChildProcess::await_line(Stream stream, std::string_view start,
 }
 
 bool ChildProcess::running() {
-  if (status_)
-    return false;
+  if (status_) return false;
   int status;
-  if (::waitpid(pid_, &status, WNOHANG) != pid_)
-    return true;
+  if (::waitpid(pid_, &status, WNOHANG) != pid_) return true;
   status_ = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   return false;
 }
 
 int ChildProcess::await_exit(const Deadline& deadline) {
-  if (status_ || !running())
-    return *status_;
+  if (status_ || !running()) return *status_;
   // A descriptor of the process is readable when it ends. Streams are drained meanwhile, so that
   // the child never blocks on a full pipe.
   const Fd process(static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0)));
@@ -177,22 +163,30 @@ int ChildProcess::await_exit(const Deadline& deadline) {
     pollfd entries[3] = {
         {process.get(), POLLIN, 0}, {output_.fd.get(), POLLIN, 0}, {error_.fd.get(), POLLIN, 0}};
     const int ready = ::poll(entries, 3, deadline.left());
-    if (ready < 0 && errno == EINTR)
-      continue;
-    if (ready <= 0)
-      throw std::runtime_error(name_ + " does not end; it said: " + error_.text);
-    if (output_.fd)
-      text(Stream::Output);
-    if (error_.fd)
-      text(Stream::Error);
-    if (!running())
-      return *status_;
+    if (ready < 0 && errno == EINTR) continue;
+    if (ready <= 0) throw std::runtime_error(name_ + " does not end; it said: " + error_.text);
+    if (output_.fd) text(Stream::Output);
+    if (error_.fd) text(Stream::Error);
+    if (!running()) return *status_;
+  }
+}
+
+void ChildProcess::await_busy(const Deadline& deadline) {
+  const auto used_ns = [this] {
+    std::ifstream stream("/proc/" + std::to_string(pid_) + "/schedstat");
+    std::uint64_t result = 0;
+    stream >> result;
+    return result;
+  };
+  constexpr std::uint64_t kBusy = 5'000'000;
+  for (const std::uint64_t before = used_ns(); used_ns() < before + kBusy;) {
+    if (deadline.passed()) throw std::runtime_error(name_ + " has nothing to do");
+    ::sched_yield();
   }
 }
 
 void ChildProcess::kill(int signal) {
-  if (running())
-    ::kill(pid_, signal);
+  if (running()) ::kill(pid_, signal);
 }
 
 }  // namespace ringside::testing

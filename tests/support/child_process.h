@@ -39,6 +39,9 @@ class ChildProcess {
   // Waits for the process to end: its exit status, or 128 + the signal that killed it.
   int await_exit(const Deadline& deadline = Deadline());
   bool running();
+  // Waits for it to have used the processor for some milliseconds more: for programs that sleep
+  // unless they have work.
+  void await_busy(const Deadline& deadline = Deadline());
   void kill(int signal);
   pid_t pid() const { return pid_; }
 

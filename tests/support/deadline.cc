@@ -19,8 +19,7 @@ std::chrono::milliseconds patience(std::chrono::milliseconds wait) {
 
 int Deadline::left() const {
   const auto now = std::chrono::steady_clock::now();
-  if (now >= end_)
-    return 0;
+  if (now >= end_) return 0;
   return static_cast<int>(
       std::chrono::duration_cast<std::chrono::milliseconds>(end_ - now).count() + 1);
 }
@@ -29,12 +28,9 @@ bool wait_readable(int fd, const Deadline& deadline) {
   for (;;) {
     pollfd entry{fd, POLLIN, 0};
     const int ready = ::poll(&entry, 1, deadline.left());
-    if (ready > 0)
-      return true;
-    if (ready == 0)
-      return false;
-    if (errno != EINTR)
-      return true;  // the read that follows reports it
+    if (ready > 0) return true;
+    if (ready == 0) return false;
+    if (errno != EINTR) return true;  // the read that follows reports it
   }
 }
 

@@ -7,10 +7,8 @@ namespace ringside::testing {
 namespace {
 
 unsigned digit(char c) {
-  if (c >= '0' && c <= '9')
-    return static_cast<unsigned>(c - '0');
-  if (c >= 'a' && c <= 'f')
-    return static_cast<unsigned>(c - 'a' + 10);
+  if (c >= '0' && c <= '9') return static_cast<unsigned>(c - '0');
+  if (c >= 'a' && c <= 'f') return static_cast<unsigned>(c - 'a' + 10);
   throw std::runtime_error(std::string("not a lower-case hexadecimal digit: ") + c);
 }
 
@@ -22,8 +20,7 @@ std::uint64_t from_little_endian(std::string_view bytes) {
 }
 
 void expect_ok(const std::string& reply, const std::string& request) {
-  if (reply != "OK")
-    throw std::runtime_error(request + " got " + reply);
+  if (reply != "OK") throw std::runtime_error(request + " got " + reply);
 }
 
 }  // namespace
@@ -39,8 +36,7 @@ std::string hex(std::string_view bytes) {
 }
 
 std::string unhex(std::string_view digits) {
-  if (digits.size() % 2 != 0)
-    throw std::runtime_error("odd: " + std::string(digits));
+  if (digits.size() % 2 != 0) throw std::runtime_error("odd: " + std::string(digits));
   std::string result;
   for (std::size_t i = 0; i < digits.size(); i += 2)
     result += static_cast<char>(digit(digits[i]) << 4 | digit(digits[i + 1]));
@@ -65,8 +61,7 @@ std::optional<std::string> StopReply::field(std::string_view name) const {
   std::size_t at = 3;
   while (at < text.size()) {
     std::size_t end = text.find(';', at);
-    if (end == std::string::npos)
-      end = text.size();
+    if (end == std::string::npos) end = text.size();
     if (text.compare(at, start.size(), start) == 0)
       return text.substr(at + start.size(), end - at - start.size());
     at = end + 1;
@@ -91,8 +86,7 @@ StopReply parse_stop(std::string_view text) {
 
 Registers DebugClient::registers() {
   const std::string bytes = unhex(request("g"));
-  if (bytes.size() < 164)
-    throw std::runtime_error("short g packet");
+  if (bytes.size() < 164) throw std::runtime_error("short g packet");
   Registers result;
   std::size_t at = 0;
   for (std::size_t i = 0; i < result.values.size(); ++i) {
@@ -111,15 +105,13 @@ void DebugClient::select(unsigned vcpu) {
 std::string DebugClient::read(std::uint64_t address, std::size_t size) {
   const std::string text = "m" + hex_number(address) + "," + hex_number(size);
   const std::string reply = request(text);
-  if (!reply.empty() && reply[0] == 'E')
-    throw std::runtime_error(text + " got " + reply);
+  if (!reply.empty() && reply[0] == 'E') throw std::runtime_error(text + " got " + reply);
   return unhex(reply);
 }
 
 std::uint64_t DebugClient::read_u64(std::uint64_t address) {
   const std::string bytes = read(address, 8);
-  if (bytes.size() != 8)
-    throw std::runtime_error("short read at " + hex_number(address));
+  if (bytes.size() != 8) throw std::runtime_error("short read at " + hex_number(address));
   return from_little_endian(bytes);
 }
 
@@ -147,9 +139,7 @@ StopReply DebugClient::await_stop(const Deadline& deadline) {
   return parse_stop(receive(deadline));
 }
 
-StopReply DebugClient::step() {
-  return parse_stop(request("s"));
-}
+StopReply DebugClient::step() { return parse_stop(request("s")); }
 
 StopReply DebugClient::stop() {
   interrupt();
@@ -182,8 +172,7 @@ std::vector<std::string> DebugClient::threads() {
     std::size_t at = 1;
     while (at < reply.size()) {
       std::size_t end = reply.find(',', at);
-      if (end == std::string::npos)
-        end = reply.size();
+      if (end == std::string::npos) end = reply.size();
       result.push_back(reply.substr(at, end - at));
       at = end + 1;
     }

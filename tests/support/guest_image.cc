@@ -24,8 +24,7 @@ std::uint64_t read_symbols(const std::vector<char>& file,
   };
   for (std::size_t i = 0; i < header.e_shnum; ++i) {
     const Section table = section(i);
-    if (table.sh_type != SHT_SYMTAB)
-      continue;
+    if (table.sh_type != SHT_SYMTAB) continue;
     const Section names = section(table.sh_link);
     for (std::size_t at = 0; at + sizeof(Symbol) <= table.sh_size; at += sizeof(Symbol)) {
       Symbol symbol;
@@ -43,8 +42,7 @@ GuestImage::GuestImage(std::string_view name)
   std::ifstream stream(path_, std::ios::binary);
   const std::vector<char> file{std::istreambuf_iterator<char>(stream),
                                std::istreambuf_iterator<char>()};
-  if (file.size() < sizeof(Elf64_Ehdr))
-    throw std::runtime_error("no guest " + path_);
+  if (file.size() < sizeof(Elf64_Ehdr)) throw std::runtime_error("no guest " + path_);
   entry_ = file[EI_CLASS] == ELFCLASS64
                ? read_symbols<Elf64_Ehdr, Elf64_Shdr, Elf64_Sym>(file, symbols_)
                : read_symbols<Elf32_Ehdr, Elf32_Shdr, Elf32_Sym>(file, symbols_);
@@ -52,8 +50,7 @@ GuestImage::GuestImage(std::string_view name)
 
 std::uint64_t GuestImage::operator[](const char* symbol) const {
   const auto found = symbols_.find(symbol);
-  if (found == symbols_.end())
-    throw std::out_of_range(path_ + " has no symbol " + symbol);
+  if (found == symbols_.end()) throw std::out_of_range(path_ + " has no symbol " + symbol);
   return found->second;
 }
 

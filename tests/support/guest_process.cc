@@ -27,8 +27,7 @@ std::string engine() {
 
 GuestProcess::GuestProcess(std::string_view guest, const GuestOptions& options)
     : image_(guest), process_(command(image_, options)) {
-  if (options.start == GuestOptions::Start::WithoutDebug)
-    return;
+  if (options.start == GuestOptions::Start::WithoutDebug) return;
   const std::string line =
       process_.await_line(ChildProcess::Stream::Error, "gdb: listening on 127.0.0.1:");
   port_ = static_cast<std::uint16_t>(std::stoul(line.substr(line.rfind(':') + 1)));
@@ -57,8 +56,7 @@ std::uint64_t await_change(GuestProcess& guest, std::uint64_t address, std::uint
     DebugClient client = guest.attach();
     const std::uint64_t now = client.read_u64(address);
     client.detach();
-    if (now != before)
-      return now;
+    if (now != before) return now;
   }
   throw std::runtime_error("the guest does not get on");
 }

@@ -37,16 +37,14 @@ RawClient::RawClient(const std::string& path)
 
 void RawClient::note(std::string_view direction, std::string_view text) {
   transcript_.push_back(std::string(direction) + std::string(text.substr(0, 200)));
-  if (transcript_.size() > 20)
-    transcript_.pop_front();
+  if (transcript_.size() > 20) transcript_.pop_front();
 }
 
 void RawClient::fail(const std::string& what) {
   std::string message = what + "\nthe conversation's end:\n";
   for (const std::string& line : transcript_)
     message += "  " + line + "\n";
-  if (!input_.empty())
-    message += "  unread: " + input_.substr(0, 200) + "\n";
+  if (!input_.empty()) message += "  unread: " + input_.substr(0, 200) + "\n";
   throw std::runtime_error(message);
 }
 
@@ -54,10 +52,8 @@ void RawClient::send_bytes(std::string_view bytes) {
   note("-> ", bytes == "\x03" ? "(interrupt)" : bytes);
   while (!bytes.empty()) {
     const ssize_t n = ::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
-    if (n < 0 && errno == EINTR)
-      continue;
-    if (n < 0)
-      fail(std::string("send: ") + std::strerror(errno));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) fail(std::string("send: ") + std::strerror(errno));
     bytes.remove_prefix(static_cast<std::size_t>(n));
   }
 }
@@ -74,28 +70,23 @@ std::string RawClient::frame(std::string_view payload) {
 void RawClient::send(std::string_view payload) {
   send_bytes(frame(payload));
   if (acks_ == Acks::Automatic) {
-    if (const char c = receive_byte(); c != '+')
-      fail(std::string("expected '+', got '") + c + "'");
+    if (const char c = receive_byte(); c != '+') fail(std::string("expected '+', got '") + c + "'");
   }
 }
 
 bool RawClient::fill(const Deadline& deadline) {
-  if (!wait_readable(fd_.get(), deadline))
-    fail("the server does not answer in time");
+  if (!wait_readable(fd_.get(), deadline)) fail("the server does not answer in time");
   char buffer[65536];
   const ssize_t n = ::recv(fd_.get(), buffer, sizeof buffer, 0);
-  if (n < 0 && errno == EINTR)
-    return true;
-  if (n <= 0)
-    return false;
+  if (n < 0 && errno == EINTR) return true;
+  if (n <= 0) return false;
   input_.append(buffer, static_cast<std::size_t>(n));
   return true;
 }
 
 char RawClient::receive_byte(const Deadline& deadline) {
   while (input_.empty()) {
-    if (!fill(deadline))
-      fail("the server closed the connection");
+    if (!fill(deadline)) fail("the server closed the connection");
   }
   const char c = input_.front();
   input_.erase(0, 1);
@@ -106,24 +97,19 @@ std::string RawClient::receive(const Deadline& deadline) {
   // With manual acknowledgements those of the server are skipped here.
   for (;;) {
     const char c = receive_byte(deadline);
-    if (c == '$')
-      break;
-    if (c != '+' || acks_ != Acks::Manual)
-      fail(std::string("expected a packet, got '") + c + "'");
+    if (c == '$') break;
+    if (c != '+' || acks_ != Acks::Manual) fail(std::string("expected a packet, got '") + c + "'");
   }
   std::size_t end;
   while ((end = input_.find('#')) == std::string::npos || input_.size() < end + 3) {
-    if (!fill(deadline))
-      fail("the server closed the connection within a packet");
+    if (!fill(deadline)) fail("the server closed the connection within a packet");
   }
   const std::string wire = input_.substr(0, end);
   const std::string sum = input_.substr(end + 1, 2);
   input_.erase(0, end + 3);
   note("<- ", wire);
-  if (frame(wire) != "$" + wire + "#" + sum)
-    fail("wrong checksum " + sum);
-  if (acks_ == Acks::Automatic)
-    send_bytes("+");
+  if (frame(wire) != "$" + wire + "#" + sum) fail("wrong checksum " + sum);
+  if (acks_ == Acks::Automatic) send_bytes("+");
   return decode_payload(wire);
 }
 
@@ -133,8 +119,7 @@ std::string RawClient::request(std::string_view payload, const Deadline& deadlin
 }
 
 bool RawClient::silent_for(std::chrono::milliseconds time) {
-  if (!input_.empty())
-    return false;
+  if (!input_.empty()) return false;
   pollfd entry{fd_.get(), POLLIN, 0};
   return ::poll(&entry, 1, static_cast<int>(time.count())) == 0;
 }
