@@ -23,7 +23,9 @@ std::string GdbSession::missing() {
 // The prompt begins on a line of its own, so that it cannot be taken for output.
 GdbSession::GdbSession(const std::string& image)
     : process_({"sh", "-c",
-                "exec gdb -nx -q -iex 'set prompt \\n(gdb) ' -iex 'set pagination off' "
+                // where the guests' sources are found by their names
+                "cd '" RINGSIDE_SOURCE
+                "' && exec gdb -nx -q -iex 'set prompt \\n(gdb) ' -iex 'set pagination off' "
                 "-iex 'set confirm off' -iex 'set width 0' -iex 'set style enabled off' "
                 "-iex 'set debuginfod enabled off' \"$0\" 2>&1",
                 image}) {

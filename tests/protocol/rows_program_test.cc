@@ -125,6 +125,7 @@ struct Ending {
   const char* guest;
   int status;
 };
+void PrintTo(const Ending& ending, std::ostream* out) { *out << ending.guest; }  // for gtest
 
 class Endings : public Protocol, public ::testing::WithParamInterface<Ending> {};
 
