@@ -12,6 +12,15 @@ namespace ringside::cli {
 
 using transport::Interest;
 
+namespace {
+
+bool ready(int fd, short events) {
+  pollfd entry{fd, events, 0};
+  return ::poll(&entry, 1, 0) > 0;
+}
+
+}  // namespace
+
 Result<std::unique_ptr<SingleClient>> SingleClient::open(transport::Poller& poller,
                                                          const transport::Endpoint& endpoint,
                                                          std::string name, ClientHandler& handler) {
@@ -47,21 +56,35 @@ void SingleClient::accept() {
   if (!client) return;
   // The first may have gone already, and word of it may be behind the newcomer's in this round.
   if (connection_) settle_first();
-  if (connection_) {
+  if (!connection_) {
+    connect(*std::move(client));
+  } else if (!newcomer_ && has_unread_input()) {
+    newcomer_ = std::move(client);
+  } else {
     log::info("{}: a second client was turned away", name_);
-    return;
   }
-  connect(*std::move(client));
+}
+
+bool SingleClient::has_unread_input() const {
+  return handler_.room() > 0 && ready(connection_->input(), POLLIN);
+}
+
+// The first client's end stands behind all that it sent, so a newcomer is turned away only when
+// that is read and the first is still there.
+void SingleClient::settle_newcomer() {
+  if (!newcomer_ || (connection_ && has_unread_input())) return;
+  transport::Connection newcomer = *std::exchange(newcomer_, std::nullopt);
+  if (!connection_) {
+    connect(std::move(newcomer));
+  } else {
+    log::info("{}: a second client was turned away", name_);
+  }
 }
 
 // Takes what the client sent last, and lets it go if it has hung up.
 void SingleClient::settle_first() {
   const int fd = connection_->input();
-  const auto hung_up = [fd] {
-    pollfd entry{fd, POLLRDHUP, 0};
-    return ::poll(&entry, 1, 0) > 0;
-  };
-  if (!hung_up()) return;
+  if (!ready(fd, POLLRDHUP)) return;
   // To its end, if the handler takes it; a client that hung up gets no more time than that.
   constexpr int kReads = 64;
   for (int i = 0; i < kReads && connection_ && handler_.room() > 0; ++i) {
@@ -112,13 +135,15 @@ void SingleClient::write() {
 }
 
 void SingleClient::update() {
-  if (!connection_) return;
-  write();
-  if (connection_->gone() || handler_.wants_close()) {
-    disconnect();
-  } else {
-    watch();
+  if (connection_) {
+    write();
+    if (connection_->gone() || handler_.wants_close()) {
+      disconnect();
+    } else {
+      watch();
+    }
   }
+  settle_newcomer();
 }
 
 void SingleClient::watch() {

@@ -51,6 +51,8 @@ class SingleClient {
                ClientHandler& handler);
   void accept();
   void settle_first();
+  void settle_newcomer();
+  bool has_unread_input() const;
   void connect(transport::Connection connection);
   void disconnect();
   void read();
@@ -62,6 +64,7 @@ class SingleClient {
   std::string name_;
   ClientHandler& handler_;
   std::optional<transport::Connection> connection_;
+  std::optional<transport::Connection> newcomer_;  // until it is clear that the first stays
 };
 
 }  // namespace ringside::cli
