@@ -96,9 +96,15 @@ void SingleClient::settle_first() {
 
 void SingleClient::connect(transport::Connection connection) {
   connection_.emplace(std::move(connection));
+  // Nothing is written here: what a request leads to in the next slice, a step's stop say, goes with
+  // its acknowledgement in one piece. The main loop calls update() after each slice.
   const auto ready = [this](transport::Poller::Ready what) {
     if (what.readable) read();
-    update();
+    if (connection_->gone()) {
+      disconnect();
+    } else {
+      watch();
+    }
   };
   poller_.add(connection_->input(), Interest::Read, ready);
   if (connection_->output() != connection_->input()) {
