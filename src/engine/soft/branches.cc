@@ -20,8 +20,7 @@ std::uint64_t checked(const Cpu& cpu, std::uint64_t target) {
     return target;
   } else {
     target = static_cast<std::uint32_t>(target);
-    if constexpr (kWidth == Width::Bits16)
-      target = static_cast<std::uint16_t>(target);
+    if constexpr (kWidth == Width::Bits16) target = static_cast<std::uint16_t>(target);
     if (target > cpu.seg(x86::SegmentName::Cs).limit) [[unlikely]] {
       raise(x86::Vector::GeneralProtection, 0);
     }
@@ -41,8 +40,7 @@ void jmp(Cpu& cpu, const Insn& insn) {
 
 template <Width kWidth, unsigned kCondition>
 void jcc(Cpu& cpu, const Insn& insn) {
-  if (cpu.flags.condition(kCondition))
-    cpu.rip() = relative_target<kWidth>(cpu, insn);
+  if (cpu.flags.condition(kCondition)) cpu.rip() = relative_target<kWidth>(cpu, insn);
 }
 
 template <typename T>
@@ -82,10 +80,8 @@ template <Width kWidth, typename Counter, LoopCondition kCondition>
 void loop(Cpu& cpu, const Insn& insn) {
   const auto count = static_cast<Counter>(cpu.get<Counter>(kRcx) - 1);
   bool taken = count != 0;
-  if constexpr (kCondition == LoopCondition::IfZero)
-    taken = taken && cpu.flags.zf();
-  if constexpr (kCondition == LoopCondition::IfNotZero)
-    taken = taken && !cpu.flags.zf();
+  if constexpr (kCondition == LoopCondition::IfZero) taken = taken && cpu.flags.zf();
+  if constexpr (kCondition == LoopCondition::IfNotZero) taken = taken && !cpu.flags.zf();
   const std::uint64_t target = taken ? relative_target<kWidth>(cpu, insn) : cpu.rip();
   cpu.set<Counter>(kRcx, count);
   cpu.rip() = target;
@@ -93,15 +89,13 @@ void loop(Cpu& cpu, const Insn& insn) {
 
 template <Width kWidth, typename Counter>
 void jump_if_counter_zero(Cpu& cpu, const Insn& insn) {
-  if (cpu.get<Counter>(kRcx) == 0)
-    cpu.rip() = relative_target<kWidth>(cpu, insn);
+  if (cpu.get<Counter>(kRcx) == 0) cpu.rip() = relative_target<kWidth>(cpu, insn);
 }
 
 // choose(std::integral_constant<Width, W>{}) for the width that RIP is cut to.
 template <typename Choose>
 Handler by_target_width(const Decoded& decoded, const Insn& insn, Choose choose) {
-  if (decoded.code64())
-    return choose(std::integral_constant<Width, Width::Bits64>{});
+  if (decoded.code64()) return choose(std::integral_constant<Width, Width::Bits64>{});
   if (insn.operand_width == Width::Bits16) {
     return choose(std::integral_constant<Width, Width::Bits16>{});
   }
@@ -126,8 +120,7 @@ bool lower_jcc(const Decoded& decoded, Insn& insn) {
 }
 
 bool lower_jmp(const Decoded& decoded, Insn& insn) {
-  if (is_far(decoded))
-    return false;
+  if (is_far(decoded)) return false;
   if (decoded.is_immediate(0)) {
     insn.execute = by_target_width(
         decoded, insn, [](auto width) -> Handler { return jmp<decltype(width)::value>; });
@@ -142,8 +135,7 @@ bool lower_jmp(const Decoded& decoded, Insn& insn) {
 }
 
 bool lower_call(const Decoded& decoded, Insn& insn) {
-  if (is_far(decoded))
-    return false;
+  if (is_far(decoded)) return false;
   const Width width = target_width(decoded, insn);
   if (decoded.is_immediate(0)) {
     insn.execute = by_word_width(width, [](auto t) -> Handler { return call<decltype(t)>; });
@@ -158,8 +150,7 @@ bool lower_call(const Decoded& decoded, Insn& insn) {
 }
 
 bool lower_ret(const Decoded& decoded, Insn& insn) {
-  if (is_far(decoded))
-    return false;
+  if (is_far(decoded)) return false;
   insn.execute = by_word_width(target_width(decoded, insn),
                                [](auto t) -> Handler { return ret<decltype(t)>; });
   return true;

@@ -112,15 +112,12 @@ Handler by_condition(unsigned condition, Choose choose) {
   if constexpr (kFirst == 15) {
     return choose(std::integral_constant<unsigned, 15>{});
   } else {
-    if (condition == kFirst)
-      return choose(std::integral_constant<unsigned, kFirst>{});
+    if (condition == kFirst) return choose(std::integral_constant<unsigned, kFirst>{});
     return by_condition<Choose, kFirst + 1>(condition, choose);
   }
 }
 
-inline std::uint8_t gpr_number(x86::Gpr name) {
-  return static_cast<std::uint8_t>(name);
-}
+inline std::uint8_t gpr_number(x86::Gpr name) { return static_cast<std::uint8_t>(name); }
 
 // The parts of register_integer, one per file.
 void register_arithmetic(LowerTable& table);  // integer_arithmetic.cc

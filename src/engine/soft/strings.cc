@@ -174,10 +174,8 @@ bool step(Cpu& cpu, const Insn& insn) {
   const std::int64_t bytes =
       cpu.flags.df() ? -static_cast<std::int64_t>(sizeof(T)) : static_cast<std::int64_t>(sizeof(T));
   bool new_page = false;
-  if constexpr (Op::kSource)
-    new_page |= advance<Address>(cpu, kRsi, source, bytes);
-  if constexpr (Op::kDestination)
-    new_page |= advance<Address>(cpu, kRdi, destination, bytes);
+  if constexpr (Op::kSource) new_page |= advance<Address>(cpu, kRsi, source, bytes);
+  if constexpr (Op::kDestination) new_page |= advance<Address>(cpu, kRdi, destination, bytes);
   return new_page;
 }
 
@@ -190,8 +188,7 @@ std::uint64_t room(const Cpu& cpu, std::uint8_t use, Address offset, std::uint64
   }
   if (use < segment_use::kFlat) {
     const x86::Segment& segment = cpu.segment[use];
-    if (segment.expand_down() || segment.limit < offset)
-      return 0;
+    if (segment.expand_down() || segment.limit < offset) return 0;
     bytes = std::min(bytes, std::uint64_t{segment.limit} - offset + 1);
   }
   return bytes / sizeof(T);
@@ -200,8 +197,7 @@ std::uint64_t room(const Cpu& cpu, std::uint8_t use, Address offset, std::uint64
 // As many iterations as can be done at once; 0 when they must be done singly.
 template <typename Op, typename T, typename Address>
 std::uint64_t bulk(Cpu& cpu, const Insn& insn, std::uint64_t count, bool& new_page) {
-  if (cpu.flags.df() || count < 2)
-    return 0;
+  if (cpu.flags.df() || count < 2) return 0;
   std::uint64_t source = 0, destination = 0;
   const std::uint8_t* source_host = nullptr;
   std::uint8_t* destination_host = nullptr;
@@ -215,26 +211,21 @@ std::uint64_t bulk(Cpu& cpu, const Insn& insn, std::uint64_t count, bool& new_pa
     destination = cpu.segmented(insn.extra, offset, sizeof(T), Op::kDestinationAccess);
     count = std::min(count, room<T, Address>(cpu, insn.extra, offset, destination));
   }
-  if (count < 2)
-    return 0;
+  if (count < 2) return 0;
   if constexpr (Op::kSource) {
     source_host = cpu.direct(source, AccessKind::Read);
-    if (source_host == nullptr)
-      return 0;
+    if (source_host == nullptr) return 0;
   }
   if constexpr (Op::kDestination) {
     destination_host = cpu.direct(destination, Op::kDestinationAccess);
-    if (destination_host == nullptr)
-      return 0;
+    if (destination_host == nullptr) return 0;
   }
   const bool while_equal = (insn.prefixes & prefix::kRep) != 0;
   const std::uint64_t done =
       Op::template many<T>(cpu, source_host, destination_host, count, while_equal);
   const auto bytes = static_cast<std::int64_t>(done * sizeof(T));
-  if constexpr (Op::kSource)
-    new_page |= advance<Address>(cpu, kRsi, source, bytes);
-  if constexpr (Op::kDestination)
-    new_page |= advance<Address>(cpu, kRdi, destination, bytes);
+  if constexpr (Op::kSource) new_page |= advance<Address>(cpu, kRsi, source, bytes);
+  if constexpr (Op::kDestination) new_page |= advance<Address>(cpu, kRdi, destination, bytes);
   return done;
 }
 
@@ -247,16 +238,14 @@ void once(Cpu& cpu, const Insn& insn) {
 template <typename Op, typename T, typename Address>
 void repeat(Cpu& cpu, const Insn& insn) {
   auto count = cpu.get<Address>(kRcx);
-  if (count == 0)
-    return;
+  if (count == 0) return;
   Op::prepare(cpu, sizeof(T));
   // The second attempt in bulk comes after a single iteration has filled the TLB.
   for (unsigned round = 0;; ++round) {
     bool new_page = false;
     std::uint64_t done = 0;
     if constexpr (Op::kBulk) {
-      if (round < 2 && !cpu.one_iteration)
-        done = bulk<Op, T, Address>(cpu, insn, count, new_page);
+      if (round < 2 && !cpu.one_iteration) done = bulk<Op, T, Address>(cpu, insn, count, new_page);
     }
     if (done == 0) {
       new_page = step<Op, T, Address>(cpu, insn);
@@ -264,16 +253,13 @@ void repeat(Cpu& cpu, const Insn& insn) {
     }
     count = static_cast<Address>(count - done);
     cpu.set<Address>(kRcx, count);
-    if (count == 0)
-      return;
+    if (count == 0) return;
     if constexpr (Op::kCompares) {
-      if (cpu.flags.zf() != ((insn.prefixes & prefix::kRep) != 0))
-        return;
+      if (cpu.flags.zf() != ((insn.prefixes & prefix::kRep) != 0)) return;
     }
     if (new_page || cpu.one_iteration || cpu.pending_debug != 0 || cpu.pending_exit.has_value()) {
       cpu.rip() = cpu.insn_rip;
-      if (!new_page)
-        cpu.retired = false;
+      if (!new_page) cpu.retired = false;
       return;
     }
   }
@@ -288,8 +274,7 @@ bool lower_string(const Decoded& decoded, Insn& insn) {
   }
   Width width = Width::Bits8;
   for (unsigned i = 0; i < decoded.insn.operand_count; ++i) {
-    if (!decoded.is_memory(i))
-      continue;
+    if (!decoded.is_memory(i)) continue;
     width = decoded.width(i);
     if (!Op::kSource || ZydisRegisterGetId(decoded.op(i).mem.base) == kRsi) {
       lower_memory(decoded, i, insn);
