@@ -73,7 +73,7 @@ class Comparison {
   }
   void compare_flags(std::uint64_t undefined) {
     using namespace x86::rflags;
-    const std::uint64_t mask = (kArithmetic | DF) & ~undefined;
+    const std::uint64_t mask = (kArithmetic | DF | NT | AC | ID) & ~undefined;
     const std::uint64_t native = native_.state.rflags & mask, soft = soft_.state.rflags & mask;
     if (native != soft) say("flags", native, soft);
   }

@@ -38,6 +38,7 @@ bool is_excluded(const Encoding& encoding) {
   if (encoding.insn.meta.branch_type == ZYDIS_BRANCH_TYPE_FAR) return true;
   switch (encoding.insn.meta.category) {
     case ZYDIS_CATEGORY_INTERRUPT:
+      return encoding.insn.mnemonic != ZYDIS_MNEMONIC_BOUND;
     case ZYDIS_CATEGORY_SYSCALL:
     case ZYDIS_CATEGORY_SYSRET:
     case ZYDIS_CATEGORY_SYSTEM:

@@ -26,6 +26,7 @@ void ringside_enter();
 void ringside_resume();
 }
 
+// On return the flags are made plain by hand: the kernel leaves NT as the instruction set it.
 asm(R"(
   .text
   .globl ringside_enter
@@ -67,6 +68,8 @@ ringside_enter:
   .globl ringside_resume
   .type ringside_resume, @function
 ringside_resume:
+  pushq $0x202
+  popfq
   pop %r15
   pop %r14
   pop %r13
@@ -90,7 +93,10 @@ bool g_has_ldt;
 alignas(16) std::uint8_t g_signal_stack[1 << 16];
 
 // On its own stack, because the instruction may have left any value in RSP.
+// The kernel leaves EFLAGS.AC as it was: with it the handler's own code could fault.
 void on_signal(int number, siginfo_t*, void* context) {
+  asm volatile("sub $128, %%rsp; pushfq; andl $~0x40000, (%%rsp); popfq; add $128, %%rsp" ::
+                   : "memory", "cc");
   auto* const user = static_cast<ucontext_t*>(context);
   g_signal = number;
   greg_t* const regs = user->uc_mcontext.gregs;
@@ -237,6 +243,7 @@ Outcome NativeCpu::run(const Case& test) {
     case Mode::Code64:
       entry.cs = kUserCode64;
       entry.ss = kUserData;
+      set_data_segments(kUserData);
       break;
   }
   if (test.uses_fpu) put_fxsave(test.state.fpu, ringside_fxsave);

@@ -13,6 +13,9 @@ using soft::Width;
 
 // Guest-physical: page tables, then the region's pages one after the other.
 constexpr std::uint64_t kTables = 0x100000, kPages = 0x200000;
+// A task state segment without I/O map, in a page of the supervisor's far from the rest.
+constexpr std::uint64_t kTss = kRegion + 0x1ff000;
+constexpr std::uint32_t kTssLimit = 0x67;
 constexpr std::uint64_t kPresent = 1, kWritable = 2, kUser = 4;
 
 Width code_width(Mode mode) {
@@ -82,6 +85,10 @@ SoftCpu::SoftCpu()
     }
   };
   map(kCodePage, kPageSize, kWritable);
+  put(3, (kTss >> 12) & 511, (kPages + kTss - kRegion) | kPresent);
+  const std::uint16_t no_map = kTssLimit + 1;
+  std::memcpy(ram_.host({kPages + kTss - kRegion + 0x66}, 2), &no_map, 2);
+  base_.tr = {0x40, x86::kAttributesTss64Busy, kTssLimit, kTss};
   map(kData, kDataSize, kWritable);
   map(kReadOnly, kReadOnlySize, 0);
 
@@ -89,7 +96,7 @@ SoftCpu::SoftCpu()
       x86::cr0::PE | x86::cr0::PG | x86::cr0::WP | x86::cr0::NE | x86::cr0::MP | x86::cr0::ET;
   base_.cr3 = kTables;
   base_.cr4 = x86::cr4::PAE | x86::cr4::OSFXSR | x86::cr4::OSXMMEXCPT;
-  base_.efer = x86::efer::LME | x86::efer::LMA | x86::efer::NXE;
+  base_.efer = x86::efer::LME | x86::efer::LMA | x86::efer::NXE | x86::efer::SCE;
   set_mode(Mode::Code64);
 }
 

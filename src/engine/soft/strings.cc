@@ -237,9 +237,9 @@ void once(Cpu& cpu, const Insn& insn) {
 
 template <typename Op, typename T, typename Address>
 void repeat(Cpu& cpu, const Insn& insn) {
+  Op::prepare(cpu, sizeof(T));  // ports are protected even where the count is none
   auto count = cpu.get<Address>(kRcx);
   if (count == 0) return;
-  Op::prepare(cpu, sizeof(T));
   // The second attempt in bulk comes after a single iteration has filled the TLB.
   for (unsigned round = 0;; ++round) {
     bool new_page = false;
