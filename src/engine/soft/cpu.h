@@ -254,7 +254,10 @@ class Cpu {
   }
   void check_write_system(std::uint64_t linear, unsigned size);
   Privilege privilege_at(unsigned cpl) const {
-    if (cpl == 3) return Privilege::User;
+    if (cpl == 3) {
+      const bool aligned = flags.ac() && (cr0 & x86::cr0::AM) != 0;
+      return aligned ? Privilege::UserAligned : Privilege::User;
+    }
     return flags.ac() ? Privilege::SupervisorAccessOk : Privilege::Supervisor;
   }
   // For REP on whole pages: host memory from `linear` to its page's end when all of it may take the
@@ -334,6 +337,7 @@ class Cpu {
                                AccessKind kind) const;
   void read_slow(std::uint64_t linear, void* out, unsigned size, Privilege privilege);
   void write_slow(std::uint64_t linear, const void* in, unsigned size, Privilege privilege);
+  void check_alignment(std::uint64_t linear, unsigned size, AccessKind kind, Privilege privilege);
   void read_within_page(std::uint64_t linear, void* out, unsigned size, Privilege privilege);
   void write_within_page(std::uint64_t linear, const void* in, unsigned size, Privilege privilege);
   void set_core_state(const x86::CpuState& state);  // all but what the platform keeps

@@ -41,6 +41,11 @@ void set_entry_bits(System& system, const x86::PageEntry& entry, unsigned size,
 
 constexpr std::uint64_t kAccessed = 1u << 5, kDirty = 1u << 6;
 
+// Words, doublewords and quadwords; what is wider has rules of its own (SDM 3A table 6-7).
+bool is_misaligned(std::uint64_t linear, unsigned size) {
+  return (size == 2 || size == 4 || size == 8) && linear % size != 0;
+}
+
 }  // namespace
 
 Gpa Cpu::translate(std::uint64_t linear, AccessKind kind, Privilege privilege) {
@@ -48,7 +53,7 @@ Gpa Cpu::translate(std::uint64_t linear, AccessKind kind, Privilege privilege) {
   if ((cr0 & x86::cr0::PG) == 0) return {linear & 0xffffffff & system_.a20_mask()};
   if (!canonical(linear)) raise(Vector::GeneralProtection, 0);
 
-  const bool user = privilege == Privilege::User;
+  const bool user = is_user(privilege);
   const bool write = kind == AccessKind::Write;
   const bool fetch = kind == AccessKind::Fetch;
   const bool nx_in_force = (efer & x86::efer::NXE) != 0 && (cr4 & x86::cr4::PAE) != 0;
@@ -106,6 +111,7 @@ void Cpu::fill_tlb(std::uint64_t linear, Gpa gpa, AccessKind kind, Privilege pri
   const Gpa page{gpa.value & kPageMask};
   const hypervisor::RamSlot* slot = system_.ram.find(page, kPageSize);
   if (slot == nullptr || system_.page_is_watched(linear_page)) return;
+  if (privilege == Privilege::UserAligned) return;
   const std::uint64_t tag = linear_page | tlb_.generation();
   TlbEntry& entry = tlb_.entry(privilege, linear);
   if (entry.read_tag != tag) entry.write_tag = TlbEntry::kInvalid;
@@ -130,7 +136,16 @@ std::uint64_t continuation(const Cpu& cpu, std::uint64_t linear) {
 
 }  // namespace
 
+// A page fault comes first.
+void Cpu::check_alignment(std::uint64_t linear, unsigned size, AccessKind kind,
+                          Privilege privilege) {
+  if (privilege != Privilege::UserAligned || !is_misaligned(linear, size)) return;
+  translate(linear, kind, privilege);
+  raise(Vector::AlignmentCheck, 0);
+}
+
 void Cpu::read_slow(std::uint64_t linear, void* out, unsigned size, Privilege privilege) {
+  check_alignment(linear, size, AccessKind::Read, privilege);
   auto* to = static_cast<std::uint8_t*>(out);
   const auto first =
       static_cast<unsigned>(std::min<std::uint64_t>(size, kPageSize - linear % kPageSize));
@@ -144,6 +159,7 @@ void Cpu::read_slow(std::uint64_t linear, void* out, unsigned size, Privilege pr
 }
 
 void Cpu::write_slow(std::uint64_t linear, const void* in, unsigned size, Privilege privilege) {
+  check_alignment(linear, size, AccessKind::Write, privilege);
   const auto* from = static_cast<const std::uint8_t*>(in);
   const auto first =
       static_cast<unsigned>(std::min<std::uint64_t>(size, kPageSize - linear % kPageSize));
@@ -162,6 +178,7 @@ void Cpu::check_write(std::uint64_t linear, unsigned size) {
   const std::uint64_t last = linear + size - 1;
   const bool crosses = ((last ^ linear) & kPageMask) != 0;
   const std::uint64_t next = crosses ? continuation(*this, last & kPageMask) : 0;
+  check_alignment(linear, size, AccessKind::Write, privilege_);
   translate(linear, AccessKind::Write, privilege_);
   if (crosses) translate(next, AccessKind::Write, privilege_);
 }

@@ -171,6 +171,30 @@ TEST(Control, SmapStopsTheSupervisorUnlessAcIsSet) {
   EXPECT_EQ(cpu.stack<std::uint64_t>(0), 1u);
 }
 
+TEST(Control, AlignmentIsCheckedInRing3WithAmAndAc) {
+  const auto arrival = [](bool am, bool ac, bool user, std::uint64_t address, const char* bytes) {
+    TestCpu cpu(Mode::Long64);
+    if (am) cpu->cr0 |= x86::cr0::AM;
+    if (user) cpu.enter_user();
+    cpu->flags.set_system(x86::rflags::AC, ac);
+    cpu->update_mode();
+    cpu.rax() = address;
+    cpu.run(bytes);
+    return cpu.arrived();
+  };
+  const char* const load = "8b 08";
+  const char* const store = "48 89 08";
+  const char* const modify = "66 01 08";
+  EXPECT_EQ(arrival(true, true, true, at::kData + 2, load), 17);
+  EXPECT_EQ(arrival(true, true, true, at::kData + 4, store), 17);
+  EXPECT_EQ(arrival(true, true, true, at::kData + 1, modify), 17);
+  EXPECT_EQ(arrival(true, true, true, at::kData + 4, load), -1);
+  EXPECT_EQ(arrival(true, true, true, at::kData + 1, "8a 08"), -1);  // a byte
+  EXPECT_EQ(arrival(false, true, true, at::kData + 2, load), -1);
+  EXPECT_EQ(arrival(true, false, true, at::kData + 2, load), -1);
+  EXPECT_EQ(arrival(true, true, false, at::kData + 2, load), -1);
+}
+
 // ---- Debug registers ------------------------------------------------------------------------
 
 TEST(DebugRegisters, ReservedBitsReadAsFixed) {

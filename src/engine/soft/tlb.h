@@ -25,8 +25,12 @@ enum class Privilege : std::uint8_t {
   Supervisor,          // CPL 0..2, SMAP in force if enabled
   SupervisorAccessOk,  // CPL 0..2 with EFLAGS.AC set
   User,                // CPL 3
+  // CPL 3 with CR0.AM and EFLAGS.AC: alignment is checked. Never entered into the TLB, so that every
+  // access is looked at (SDM 3A 6.15, #AC).
+  UserAligned,
 };
-inline constexpr unsigned kPrivilegeCount = 3;
+inline constexpr unsigned kPrivilegeCount = 4;
+constexpr bool is_user(Privilege privilege) { return privilege >= Privilege::User; }
 
 class Tlb {
  public:
