@@ -5,6 +5,7 @@
 
 #include "engine/soft/cpu.h"
 #include "engine/soft/cpuid.h"
+#include "engine/soft/debug_registers.h"
 #include "engine/soft/system.h"
 #include "x86/paging.h"
 
@@ -111,6 +112,7 @@ void Cpu::fill_tlb(std::uint64_t linear, Gpa gpa, AccessKind kind, Privilege pri
   const Gpa page{gpa.value & kPageMask};
   const hypervisor::RamSlot* slot = system_.ram.find(page, kPageSize);
   if (slot == nullptr || system_.page_is_watched(linear_page)) return;
+  if (breaks_on_data_in(*this, linear_page)) return;
   if (privilege == Privilege::UserAligned) return;
   const std::uint64_t tag = linear_page | tlb_.generation();
   TlbEntry& entry = tlb_.entry(privilege, linear);
@@ -221,6 +223,7 @@ void check_watches(Cpu& cpu, std::uint64_t linear, unsigned size, AccessKind kin
 void Cpu::read_within_page(std::uint64_t linear, void* out, unsigned size, Privilege privilege) {
   const Gpa gpa = translate(linear, AccessKind::Read, privilege);
   if (!system_.watches.empty()) check_watches(*this, linear, size, AccessKind::Read);
+  note_breakpoints(*this, breakpoints_met(*this, linear, size, AccessKind::Read));
   if (const std::uint8_t* host = system_.ram.host(gpa, size)) {
     std::memcpy(out, host, size);
     fill_tlb(linear, gpa, AccessKind::Read, privilege);
@@ -242,6 +245,7 @@ void Cpu::write_within_page(std::uint64_t linear, const void* in, unsigned size,
                             Privilege privilege) {
   const Gpa gpa = translate(linear, AccessKind::Write, privilege);
   if (!system_.watches.empty()) check_watches(*this, linear, size, AccessKind::Write);
+  note_breakpoints(*this, breakpoints_met(*this, linear, size, AccessKind::Write));
   const hypervisor::RamSlot* slot = system_.ram.find(gpa, size);
   if (slot != nullptr) {
     if (slot->read_only) return;

@@ -1,6 +1,7 @@
 #include "engine/soft/port_access.h"
 
 #include "engine/soft/cpu.h"
+#include "engine/soft/debug_registers.h"
 #include "engine/soft/fault.h"
 #include "engine/soft/system.h"
 
@@ -36,6 +37,7 @@ std::uint32_t port_in(Cpu& cpu, std::uint16_t port, unsigned width) {
   if (cpu.system().platform.port_read(cpu.id(), port, width, value) == hypervisor::Access::Wait) {
     throw InsnWaits{};
   }
+  note_breakpoints(cpu, port_breakpoints_met(cpu, port, width));
   return value;
 }
 
@@ -43,6 +45,7 @@ void port_out(Cpu& cpu, std::uint16_t port, unsigned width, std::uint32_t value)
   if (cpu.system().platform.port_write(cpu.id(), port, width, value) == hypervisor::Access::Wait) {
     throw InsnWaits{};
   }
+  note_breakpoints(cpu, port_breakpoints_met(cpu, port, width));
 }
 
 }  // namespace ringside::soft

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/soft/cpu.h"
+#include "engine/soft/debug_registers.h"
 #include "engine/soft/lower.h"
 #include "engine/soft/system.h"
 
@@ -145,6 +146,7 @@ void settle_retirement(Cpu& cpu) {
 void execute_single(Cpu& cpu) {
   const std::uint64_t linear = linear_pc(cpu);
   cpu.insn_rip = cpu.rip();
+  check_instruction_breakpoint(cpu, linear);
   const Block* block = find_block(cpu, cpu.fetch_gpa(linear), linear, nullptr);
   const Insn insn = block != nullptr ? *block->first : decode_across_pages(cpu, linear);
   if (!within_code_segment(cpu, insn.length)) raise(x86::Vector::GeneralProtection, 0);
@@ -208,6 +210,7 @@ bool nmi_deliverable(const Cpu& cpu) {
 void take_fault(Cpu& cpu, const GuestFault& fault) {
   cpu.rip() = cpu.insn_rip;
   cpu.retired = true;
+  cpu.pending_debug = 0;  // of accesses that will be made again
   ++cpu.icount;
   deliver_exception(cpu, fault.exception);
 }
@@ -304,7 +307,7 @@ void run(Cpu& cpu, std::uint64_t until) {
   while (cpu.icount < until && !cpu.pending_exit && can_wake(cpu)) {
     if (deliver_due(cpu, true)) continue;
     if (cpu.activity != Activity::Running) return;
-    if (cpu.flags.tf()) {
+    if (cpu.flags.tf() || breaks_on_execution(cpu)) {
       cpu.limit = until;
       bool stops = false;
       guarded(cpu, [&] { stops = stops_before_next(cpu); });

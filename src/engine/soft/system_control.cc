@@ -1,6 +1,6 @@
 // Control and debug registers, TLB and caches, HLT (SDM 3A chapter 2, 3B 17.2).
 #include "engine/soft/control.h"
-#include "engine/soft/cpuid.h"
+#include "engine/soft/debug_registers.h"
 #include "engine/soft/integer.h"
 #include "engine/soft/system.h"
 #include "engine/soft/system_family.h"
@@ -86,8 +86,10 @@ void mov_to_dr(Cpu& cpu, const Insn& insn) {
   constexpr std::uint64_t kDr6Writable = 0xe00f, kDr7Writable = 0xffff23ff;
   const unsigned number = debug_register(cpu, insn);
   const std::uint64_t value = cpu.gpr[insn.rm] & register_mask(cpu);
+  const std::uint64_t old_dr7 = cpu.dr7;
   if (number < 4) {
     cpu.dr[number] = value;
+    debug_registers_changed(cpu, old_dr7);
     return;
   }
   if (value >> 32 != 0) raise(Vector::GeneralProtection, 0);
@@ -95,6 +97,7 @@ void mov_to_dr(Cpu& cpu, const Insn& insn) {
     cpu.dr6 = (value & kDr6Writable) | x86::dr6::kReset;
   } else {
     cpu.dr7 = (value & kDr7Writable) | x86::dr7::kReset;
+    debug_registers_changed(cpu, old_dr7);
   }
 }
 

@@ -51,6 +51,7 @@ void load_flags(Cpu& cpu, std::uint64_t value, Width width, FlagsFrom from) {
   std::uint64_t cleared = RF;
   if (width != Width::Bits16) {
     loaded |= AC | ID;
+    if (from == FlagsFrom::Iret) loaded |= RF;
     if (cpu.cpl() == 0 && from == FlagsFrom::Iret) loaded |= VIF | VIP;
     if (from == FlagsFrom::Popf && !cpu.virtual_8086()) cleared |= VIF | VIP;
   }

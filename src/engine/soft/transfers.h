@@ -31,8 +31,7 @@ std::uint64_t peek(Cpu& cpu, Width width, std::uint64_t skip);
 constexpr unsigned bytes_of(Width width) { return 1u << static_cast<unsigned>(width); }
 
 // ---- RFLAGS, system_flags.cc -------------------------------------------------------------------
-// What POPF and IRET may change at the present CPL and IOPL (SDM 2B, POPF). RF is not loaded: no
-// instruction breakpoint exists that it could hold off.
+// What POPF and IRET may change at the present CPL and IOPL (SDM 2B, POPF).
 enum class FlagsFrom : std::uint8_t { Popf, Iret };
 void load_flags(Cpu& cpu, std::uint64_t value, Width width, FlagsFrom from);
 

@@ -1,5 +1,6 @@
 // INT n, INT3, INTO, INT1 and IRET (SDM 2A INT n, IRET).
 #include "engine/soft/cpu.h"
+#include "engine/soft/debug_registers.h"
 #include "engine/soft/fault.h"
 #include "engine/soft/integer.h"
 #include "engine/soft/system.h"
@@ -59,7 +60,7 @@ void iret_to_8086(Cpu& cpu, std::uint64_t offset, std::uint16_t selector, std::u
     selectors[i] = static_cast<std::uint16_t>(peek(cpu, Width::Bits32, 16 + 4 * i));
   }
   if (offset > 0xffff) raise(Vector::GeneralProtection, 0);
-  cpu.flags.set_value(flags & ~x86::rflags::RF);
+  cpu.flags.set_value(flags);
   load_real_segment(cpu, SegmentName::Cs, selector);
   constexpr SegmentName kOrder[] = {SegmentName::Ss, SegmentName::Es, SegmentName::Ds,
                                     SegmentName::Fs, SegmentName::Gs};
@@ -103,6 +104,12 @@ void iret_protected(Cpu& cpu, Width width) {
   cpu.rip() = offset;
 }
 
+// RF holds off a breakpoint on the one instruction that IRET returns to. Where none can be, that is
+// the same as its having been executed, and nobody needs to look at RF after every instruction.
+void drop_unused_rf(Cpu& cpu) {
+  if (cpu.flags.rf() && !breaks_on_execution(cpu)) cpu.flags.set_system(x86::rflags::RF, false);
+}
+
 void iret(Cpu& cpu, const Insn& insn) {
   if (cpu.virtual_8086() && cpu.flags.iopl() < 3) raise(Vector::GeneralProtection, 0);
   // Even an IRET that faults ends the blocking (SDM 3A 6.7.1, 3C 25.3).
@@ -117,6 +124,7 @@ void iret(Cpu& cpu, const Insn& insn) {
     return_to_previous_task(cpu);
   }
   cpu.update_mode();
+  drop_unused_rf(cpu);
   cpu.leave_soon();
 }
 
