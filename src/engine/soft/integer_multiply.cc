@@ -84,15 +84,25 @@ void imul1(Cpu& cpu, const Insn& insn) {
   const SignedWide<T> product = signed_product<T>(cpu, cpu.get<T>(kRax), b);
   set_wide<T>(cpu, static_cast<T>(product), static_cast<T>(product >> (8 * sizeof(T))));
 }
+// Where only the lower half is wanted, the host's own overflow flag says the rest.
+template <typename T>
+T signed_product_low(Cpu& cpu, T a, T b) {
+  using Signed = std::make_signed_t<T>;
+  Signed product;
+  const bool lost =
+      __builtin_mul_overflow(static_cast<Signed>(a), static_cast<Signed>(b), &product);
+  cpu.flags.set_result_with<T>(static_cast<T>(product), lost, lost);
+  return static_cast<T>(product);
+}
 template <typename T, bool kMemory>
 void imul2(Cpu& cpu, const Insn& insn) {
   const T b = read_rm<T, kMemory>(cpu, insn);
-  cpu.set<T>(insn.reg, static_cast<T>(signed_product<T>(cpu, cpu.get<T>(insn.reg), b)));
+  cpu.set<T>(insn.reg, signed_product_low<T>(cpu, cpu.get<T>(insn.reg), b));
 }
 template <typename T, bool kMemory>
 void imul3(Cpu& cpu, const Insn& insn) {
   const T a = read_rm<T, kMemory>(cpu, insn);
-  cpu.set<T>(insn.reg, static_cast<T>(signed_product<T>(cpu, a, static_cast<T>(insn.immediate))));
+  cpu.set<T>(insn.reg, signed_product_low<T>(cpu, a, static_cast<T>(insn.immediate)));
 }
 
 template <typename T, bool kMemory>
