@@ -9,8 +9,7 @@ constexpr std::uint64_t kDefaultBase = 0xfee00000;
 constexpr std::uint32_t kLvtMasked = 1 << 16, kLvtLevel = 1 << 15;
 
 // Error status bits (SDM 3A 10.5.3).
-constexpr std::uint32_t kSendIllegalVector = 1 << 5, kReceiveIllegalVector = 1 << 6,
-                        kIllegalRegister = 1 << 7;
+constexpr std::uint32_t kSendIllegalVector = 1 << 5, kReceiveIllegalVector = 1 << 6;
 
 // The number of the highest set bit, or -1.
 int highest(const std::array<std::uint32_t, 8>& bits) {
