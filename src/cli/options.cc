@@ -6,6 +6,7 @@
 #include <charconv>
 
 #include "base/types.h"
+#include "machine/platform_map.h"
 
 namespace ringside::cli {
 namespace {
@@ -153,6 +154,23 @@ Result<void> check_stdio(const Options& options) {
   return {};
 }
 
+Result<void> parse_disks(const std::vector<std::string>& words, Options& options) {
+  constexpr std::string_view kReadOnly = ",ro";
+  if (words.size() > machine::kMaxVirtioDevices) {
+    return bad("--disk: {} disks are more than {}", words.size(), machine::kMaxVirtioDevices);
+  }
+  for (const std::string& text : words) {
+    DiskOption disk{text, false};
+    const std::size_t comma = text.rfind(kReadOnly);
+    if (comma != std::string::npos && comma + kReadOnly.size() == text.size()) {
+      disk = {text.substr(0, comma), true};
+    }
+    if (disk.path.empty()) return bad("--disk: '{}' has no file name", text);
+    options.disks.push_back(disk);
+  }
+  return {};
+}
+
 Result<void> interpret(const CLI::App& app, const Words& words, Options& options) {
   if (app.count("--cpus") != 0) {
     const std::string& text = words.cpus;
@@ -223,8 +241,7 @@ Result<void> interpret(const CLI::App& app, const Words& words, Options& options
   options.debugcon = TRY(parse_stream("--debugcon", words.debugcon, false));
   TRY(check_stdio(options));
 
-  if (!words.disks.empty()) return bad("--disk is not available in this version");
-  return {};
+  return parse_disks(words.disks, options);
 }
 
 // CLI11 speaks in exceptions; they end here.

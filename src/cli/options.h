@@ -37,6 +37,11 @@ struct ModuleOption {
   std::string argument;
 };
 
+struct DiskOption {
+  std::string path;
+  bool read_only = false;
+};
+
 struct Options {
   std::string kernel;  // or
   std::string bios;
@@ -45,6 +50,7 @@ struct Options {
   EngineChoice engine = EngineChoice::Auto;
   std::vector<ModuleOption> modules;
   std::string append;
+  std::vector<DiskOption> disks;
   std::optional<GdbOption> gdb;
   std::optional<transport::Endpoint> guest_gdb;
   Stream serial = StdioStream{};

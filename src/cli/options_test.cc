@@ -67,6 +67,21 @@ TEST(CommandLine, EveryOptionInBothForms) {
   EXPECT_EQ(rest.record, "journal");
 }
 
+TEST(CommandLine, Disks) {
+  const Options o = options({"-d", "one.img", "--disk=two,ro", "-d", "a,b,ro.img", "kernel"});
+  ASSERT_EQ(o.disks.size(), 3u);
+  EXPECT_EQ(o.disks[0].path, "one.img");
+  EXPECT_FALSE(o.disks[0].read_only);
+  EXPECT_EQ(o.disks[1].path, "two");
+  EXPECT_TRUE(o.disks[1].read_only);
+  EXPECT_EQ(o.disks[2].path, "a,b,ro.img");
+  std::vector<const char*> many(19, "-d");
+  for (std::size_t i = 1; i < 18; i += 2)
+    many[i] = "x";
+  many[18] = "kernel";
+  EXPECT_EQ(error(many), "--disk: 9 disks are more than 8");
+}
+
 TEST(CommandLine, OptionsMayFollowTheKernel) {
   const Options o = options({"-i", "one", "kernel", "-i", "two with words", "--debug-exit"});
   EXPECT_EQ(o.kernel, "kernel");
@@ -141,7 +156,7 @@ TEST(CommandLine, ErrorsNameTheOption) {
       {{"-s", "file:", "k"}, "--serial: 'file:' has no path"},
       {{"-s", "nowhere", "k"}, "--serial: 'nowhere'"},
       {{"--debugcon", "1234", "k"}, "--debugcon: '1234' is not one of none, stdio, file:PATH"},
-      {{"-d", "disk.img", "k"}, "--disk is not available in this version"},
+      {{"-d", ",ro", "k"}, "--disk: ',ro' has no file name"},
       {{"--frobnicate", "k"}, "--frobnicate"},
       {{"-G"}, "--gdb"},
   };

@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 #include <zlib.h>
 
+#include <algorithm>
 #include <utility>
 
+#include "base/log.h"
 #include "cli/files.h"
 #include "cli/notice.h"
 #include "cli/run.h"
@@ -32,7 +34,28 @@ Program::Program(const Options& options, hypervisor::GuestRam ram, transport::Po
 
 Program::~Program() = default;
 
+Result<void> Program::open_disks() {
+  for (const DiskOption& disk : options_.disks) {
+    disks_.push_back(TRY(machine::open_raw_disk(disk.path, disk.read_only)));
+    if (!options_.record.empty() || !options_.replay.empty()) TRY(add_disk_crc(*disks_.back()));
+  }
+  return {};
+}
+
+// A replay reads what the recorded run read only if its disks begin with the same content.
+Result<void> Program::add_disk_crc(machine::BlockBackend& disk) {
+  std::vector<std::byte> piece(1u << 20);
+  for (std::uint64_t at = 0; at < disk.size(); at += piece.size()) {
+    const std::span<std::byte> part =
+        std::span(piece).first(std::min<std::uint64_t>(piece.size(), disk.size() - at));
+    if (!disk.read(at, part)) return fail(ErrorCode::System, "cannot read a disk to its end");
+    content_crc_ = add_crc(content_crc_, part);
+  }
+  return {};
+}
+
 Result<void> Program::load() {
+  TRY(open_disks());
   if (options_.bios.empty()) return load_kernel();
   const std::vector<std::byte> image = TRY(read_file(options_.bios, "firmware"));
   content_crc_ = add_crc(content_crc_, image);
@@ -45,6 +68,7 @@ Result<void> Program::load_kernel() {
   request.kernel_name = options_.kernel;
   request.command_line = options_.append;
   request.vcpus = options_.cpus;
+  request.virtio_devices = static_cast<unsigned>(disks_.size());
   const std::vector<std::byte> kernel = TRY(read_file(options_.kernel, "kernel"));
   content_crc_ = add_crc(content_crc_, kernel);
   request.kernel = kernel;
@@ -86,6 +110,7 @@ Result<void> Program::build() {
   machine::MachineOptions machine;
   machine.vcpus = options_.cpus;
   machine.debug_exit = options_.debug_exit;
+  machine.disks = disks_;
   machine.serial[0] = TRY(sink(options_.serial, serial_bytes_));
   machine.debugcon = TRY(sink(options_.debugcon, serial_bytes_));
   if (options_.guest_gdb) {
@@ -235,6 +260,10 @@ int Program::report_end(const hypervisor::VmEnd& end) const {
       break;
   }
   notice("guest: {}{}{}", what, end.reason.empty() ? "" : ": ", end.reason);
+  if (engine_.soft != nullptr) {
+    log::info("{} instructions, {} ns of virtual time", engine_.soft->total_instructions().value,
+              engine_.soft->now().ns);
+  }
   return end.exit_status();
 }
 

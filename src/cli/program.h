@@ -18,6 +18,7 @@
 #include "cli/timeline.h"
 #include "debug/server.h"
 #include "hypervisor/guest_ram.h"
+#include "machine/block_backend.h"
 #include "machine/boot.h"
 #include "machine/machine.h"
 #include "transport/poller.h"
@@ -37,6 +38,8 @@ class Program {
 
  private:
   Result<void> load_kernel();
+  Result<void> open_disks();
+  Result<void> add_disk_crc(machine::BlockBackend& disk);
   Result<machine::ByteSink> sink(const Stream& stream, DeviceOutput& endpoint);
   Result<machine::ByteSink> standard_output();
   Result<void> open_journal();
@@ -52,7 +55,8 @@ class Program {
   EndSignals signals_;
   hypervisor::GuestRam ram_;
   machine::BootResult boot_;
-  std::uint32_t content_crc_ = 0;
+  std::uint32_t content_crc_ = 0;  // only with a journal
+  std::vector<std::shared_ptr<machine::BlockBackend>> disks_;
 
   std::shared_ptr<HostOutput> stdout_;
   std::vector<std::shared_ptr<HostOutput>> outputs_;

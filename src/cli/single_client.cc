@@ -96,8 +96,8 @@ void SingleClient::settle_first() {
 
 void SingleClient::connect(transport::Connection connection) {
   connection_.emplace(std::move(connection));
-  // Nothing is written here: what a request leads to in the next slice, a step's stop say, goes with
-  // its acknowledgement in one piece. The main loop calls update() after each slice.
+  // Nothing is written here: what a request leads to in the next slice, a step's stop say, goes
+  // with its acknowledgement in one piece. The main loop calls update() after each slice.
   const auto ready = [this](transport::Poller::Ready what) {
     if (what.readable) read();
     if (connection_->gone()) {

@@ -1,0 +1,187 @@
+#include "cli/timeline.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include "machine/machine.h"
+
+namespace ringside::cli {
+namespace {
+
+using std::chrono::nanoseconds;
+
+// Nobody runs; the test says when the guest would wake.
+class SleepingEngine final : public soft::SoftEngine {
+ public:
+  class NoVcpu final : public hypervisor::Vcpu {
+   public:
+    VcpuId id() const override { return {0}; }
+    bool active() const override { return true; }
+    bool in_guest() const override { return true; }
+    bool halted() const override { return true; }
+    Result<x86::RegisterValue> read_register(x86::Register) override { return no(); }
+    Result<void> write_register(x86::Register, const x86::RegisterValue&) override { return no(); }
+    Result<x86::CpuState> state() override { return no(); }
+    Result<void> set_state(const x86::CpuState&) override { return no(); }
+    Result<std::uint64_t> read_msr(std::uint32_t) override { return no(); }
+    Result<void> write_msr(std::uint32_t, std::uint64_t) override { return no(); }
+    Result<void> set_capability(hypervisor::Capability, bool) override { return no(); }
+    Result<void> inject_exception(const x86::Exception&) override { return no(); }
+    Result<void> set_entry_insn_length(std::uint8_t) override { return no(); }
+    Result<std::uint8_t> entry_insn_length() override { return no(); }
+
+   private:
+    static tl::unexpected<Error> no() { return fail(ErrorCode::NotSupported, "a fake"); }
+  };
+
+  unsigned vcpu_count() const override { return 1; }
+  hypervisor::Vcpu& vcpu(VcpuId) override { return vcpu_; }
+  hypervisor::Memory& memory() override { std::abort(); }
+  void suspend(VcpuId) override {}
+  void resume(VcpuId) override {}
+  std::optional<hypervisor::VcpuEvent> take_event() override { return std::nullopt; }
+  const std::optional<hypervisor::VmEnd>& ended() const override { return ended_; }
+  void stop_instead_of_death(bool) override {}
+  bool run_slice() override { return false; }
+  std::optional<VirtualTime> idle_until() const override { return until; }
+  void advance_to(VirtualTime time) override { time_ = std::max(time_, time); }
+  void visit_state(StateVisitor&) override {}
+  InsnCount total_instructions() const override { return count; }
+  void stop_at(std::optional<InsnCount> total) override { limit = total; }
+  VirtualTime now() const override { return time_; }
+  void deadline_moved() override {}
+  void set_interrupt_pin(VcpuId, bool) override {}
+  void non_maskable_interrupt(VcpuId) override {}
+  void init(VcpuId) override {}
+  void start_up(VcpuId, std::uint8_t) override {}
+  void retry(VcpuId) override {}
+  void set_a20(bool) override {}
+  void ram_written(Gpa, std::uint64_t) override {}
+  void end(hypervisor::VmEnd) override {}
+
+  std::optional<VirtualTime> until;
+  InsnCount count;
+  std::optional<InsnCount> limit;
+
+ private:
+  NoVcpu vcpu_;
+  VirtualTime time_;
+  std::optional<hypervisor::VmEnd> ended_;
+};
+
+class TimelineTest : public ::testing::Test {
+ protected:
+  TimelineTest()
+      : ram(hypervisor::GuestRam::create(1u << 20).value()), machine(ram, {}), now(start) {
+    machine.connect(engine);
+  }
+  Timeline timeline(Pace pace) { return {engine, machine, pace}; }
+
+  SleepingEngine engine;
+  hypervisor::GuestRam ram;
+  machine::Machine machine;
+  const Timeline::Clock::time_point start = Timeline::Clock::time_point() + std::chrono::hours(1);
+  Timeline::Clock::time_point now;
+};
+
+TEST_F(TimelineTest, WaitsAsLongAsTheGuestWould) {
+  Timeline line = timeline(Pace::On);
+  engine.until = VirtualTime{5000};
+  EXPECT_EQ(line.begin_wait(start), nanoseconds(5000));
+  EXPECT_EQ(engine.now().ns, 0u);
+  line.end_wait(start + nanoseconds(5100));  // never beyond what the guest waits for
+  EXPECT_EQ(engine.now().ns, 5000u);
+}
+
+TEST_F(TimelineTest, AnInterruptedWaitCounts) {
+  Timeline line = timeline(Pace::On);
+  engine.until = VirtualTime{5000};
+  line.begin_wait(start);
+  line.end_wait(start + nanoseconds(2000));
+  EXPECT_EQ(engine.now().ns, 2000u);
+  line.end_wait(start + nanoseconds(4000));  // it has ended
+  EXPECT_EQ(engine.now().ns, 2000u);
+  EXPECT_EQ(line.begin_wait(start + nanoseconds(4000)), nanoseconds(3000));
+}
+
+TEST_F(TimelineTest, TimePassesForAGuestThatWaitsForTheWorld) {
+  Timeline line = timeline(Pace::On);
+  engine.until = kNever;
+  EXPECT_EQ(line.begin_wait(start), std::nullopt);
+  line.end_wait(start + nanoseconds(700));
+  EXPECT_EQ(engine.now().ns, 700u);
+}
+
+TEST_F(TimelineTest, TimeStandsStillForAStoppedGuest) {
+  Timeline line = timeline(Pace::On);
+  EXPECT_EQ(line.begin_wait(start), std::nullopt);
+  line.end_wait(start + nanoseconds(700));
+  EXPECT_EQ(engine.now().ns, 0u);
+}
+
+TEST_F(TimelineTest, UnpacedTimeRunsAhead) {
+  Timeline line = timeline(Pace::Off);
+  engine.until = VirtualTime{1'000'000'000'000};
+  EXPECT_EQ(line.begin_wait(start), nanoseconds(0));
+  EXPECT_EQ(engine.now().ns, 1'000'000'000'000u);
+  engine.until = kNever;
+  EXPECT_EQ(line.begin_wait(start), std::nullopt);
+  line.end_wait(start + nanoseconds(700));
+  EXPECT_EQ(engine.now().ns, 1'000'000'000'000u);
+}
+
+TEST_F(TimelineTest, AReplayAppliesEachInputAtItsInstructionAndTime) {
+  const std::string path = ::testing::TempDir() + "ringside-journal-" + std::to_string(::getpid());
+  const machine::RunIdentity identity{1, 1u << 20, 7};
+  const std::vector<std::byte> key{std::byte{'k'}};
+  {
+    Timeline line = timeline(Pace::On);
+    line.record(engine, machine::JournalWriter::create(path, identity).value());
+    engine.count = {100};
+    engine.until = VirtualTime{5000};
+    engine.advance_to({1000});
+    ASSERT_TRUE(line.input(machine::SerialInput{0, key}));
+  }
+  SleepingEngine again;
+  machine::Machine machine_again(ram, {});
+  machine_again.connect(again);
+  const std::size_t room = machine_again.serial_room(0);
+  Timeline line(again, machine_again, Pace::On);
+  line.replay(again, machine::JournalReader::open(path, identity).value());
+  ::unlink(path.c_str());
+
+  ASSERT_TRUE(line.prepare_slice());
+  EXPECT_EQ(again.limit, InsnCount{100});
+  ASSERT_TRUE(line.input(machine::SerialInput{0, key}));  // from outside: ignored
+  EXPECT_EQ(machine_again.serial_room(0), room);
+
+  again.count = {100};
+  again.until = VirtualTime{400};  // a device event comes first
+  ASSERT_TRUE(line.prepare_slice());
+  EXPECT_EQ(again.now().ns, 400u);
+  EXPECT_EQ(machine_again.serial_room(0), room);
+  again.until = VirtualTime{5000};
+  ASSERT_TRUE(line.prepare_slice());
+  EXPECT_EQ(again.now().ns, 1000u);
+  EXPECT_LT(machine_again.serial_room(0), room);
+  EXPECT_EQ(again.limit, std::nullopt);
+}
+
+TEST_F(TimelineTest, AReplayThatLeftThePathSaysSo) {
+  const std::string path = ::testing::TempDir() + "ringside-lost-" + std::to_string(::getpid());
+  const machine::RunIdentity identity{1, 1u << 20, 7};
+  {
+    Timeline line = timeline(Pace::On);
+    line.record(engine, machine::JournalWriter::create(path, identity).value());
+    engine.count = {100};
+    ASSERT_TRUE(line.input(machine::GuestGdbConnection{true}));
+  }
+  Timeline line = timeline(Pace::On);
+  line.replay(engine, machine::JournalReader::open(path, identity).value());
+  ::unlink(path.c_str());
+  engine.count = {101};
+  EXPECT_FALSE(line.prepare_slice());
+}
+
+}  // namespace
+}  // namespace ringside::cli
