@@ -9,82 +9,156 @@ namespace {
 
 constexpr std::byte kInt3{0xcc};
 
-template <typename Wishes>
-auto find_wish(Wishes& wishes, Gva address) {
-  return std::find_if(wishes.begin(), wishes.end(),
-                      [&](const auto& wish) { return wish.address == address; });
-}
+// More than anybody sets; it bounds what a client can have us keep.
+constexpr std::size_t kMostWishes = 100'000;
 
 }  // namespace
 
-Result<bool> BreakpointTable::insert(Gva address, Gpa where) {
-  auto wish = find_wish(wishes_, address);
-  if (wish != wishes_.end() &&
-      std::find(wish->installed.begin(), wish->installed.end(), where) != wish->installed.end()) {
-    // The guest may have overwritten it since, as a loader does; asking again arms it again.
-    if (!armed(where) && !installations_[where].lifted) {
-      restore(where);
-      return true;
-    }
-    return false;
-  }
-  const bool fresh = !installed(where);
-  if (fresh) TRY(install(where));
-  ++installations_[where].wishes;
-  if (wish == wishes_.end()) wish = wishes_.insert(wishes_.end(), Wish{address, {}});
-  wish->installed.push_back(where);
-  return fresh;
+bool BreakpointTable::engine_installs() const {
+  const hypervisor::Stoppoints* engine = vm_.stoppoints();
+  return mechanism_ == BreakpointMechanism::BestOffered && engine != nullptr &&
+         engine->has_physical_breakpoints();
 }
 
-Result<void> BreakpointTable::install(Gpa where) {
-  if (memory_.kind(where) != hypervisor::MemoryKind::Ram)
-    return fail(ErrorCode::BadAddress, "a software breakpoint needs RAM");
-  Installation installation;
-  TRY(memory_.read_ram(where, std::span(&installation.hidden, 1)));
-  TRY(memory_.write_ram(where, std::span(&kInt3, 1)));
-  installations_.emplace(where, installation);
+Result<BreakpointTable::Wish*> BreakpointTable::wish(Gva address, const AgentProgram& program) {
+  auto found = wishes_.find(address);
+  if (found == wishes_.end()) {
+    if (wishes_.size() >= kMostWishes) return fail(ErrorCode::BadRequest, "too many breakpoints");
+    found = wishes_.emplace(address, Wish{address, {}, false, {}, {}}).first;
+  }
+  found->second.program = program;
+  return &found->second;
+}
+
+// After a request that failed: what it would have been the first of is not kept.
+void BreakpointTable::forget_if_unrealised(Gva address) {
+  const auto found = wishes_.find(address);
+  if (found != wishes_.end() && found->second.pending()) wishes_.erase(found);
+}
+
+Result<void> BreakpointTable::insert(Gva address, Gpa where, const AgentProgram& program) {
+  Wish& wish = *TRY(this->wish(address, program));
+  const auto& already = wish.installed;
+  if (std::find(already.begin(), already.end(), where) != already.end()) {
+    // The guest may have overwritten it since, as a loader does; asking again arms it again.
+    if (!armed(where) && !installations_[where].lifted) restore(where);
+    return {};
+  }
+  if (!installed(where)) {
+    Result<void> done = install(where);
+    if (!done) {
+      forget_if_unrealised(address);
+      return done;
+    }
+  }
+  installations_[where].wishes.push_back(&wish);
+  wish.installed.push_back(where);
   return {};
 }
 
-std::vector<Gpa> BreakpointTable::remove(Gva address) {
-  std::vector<Gpa> gone;
-  const auto wish = find_wish(wishes_, address);
-  if (wish == wishes_.end()) return gone;
-  for (const Gpa where : wish->installed)
-    release(where, &gone);
-  wishes_.erase(wish);
-  return gone;
+Result<void> BreakpointTable::insert_linear(Gva address, const AgentProgram& program) {
+  Wish& wish = *TRY(this->wish(address, program));
+  if (wish.linear) return {};
+  Result<void> done = linear_.add(address);
+  wish.linear = done.has_value();
+  if (!done) forget_if_unrealised(address);
+  return done;
+}
+
+Result<void> BreakpointTable::insert_pending(Gva address, const AgentProgram& program) {
+  TRY(this->wish(address, program));
+  return {};
+}
+
+Result<void> BreakpointTable::install(Gpa where) {
+  const hypervisor::MemoryKind kind = memory_.kind(where);
+  Installation installation;
+  if (engine_installs()) {
+    if (kind != hypervisor::MemoryKind::Ram && kind != hypervisor::MemoryKind::Rom)
+      return fail(ErrorCode::BadAddress, "a breakpoint needs memory");
+    TRY(vm_.stoppoints()->insert_physical_breakpoint(where));
+    installation.by_engine = true;
+  } else {
+    if (kind != hypervisor::MemoryKind::Ram)
+      return fail(ErrorCode::BadAddress, "a software breakpoint needs RAM");
+    TRY(memory_.read_ram(where, std::span(&installation.hidden, 1)));
+    TRY(memory_.write_ram(where, std::span(&kInt3, 1)));
+    ++bytes_;
+  }
+  installations_.emplace(where, std::move(installation));
+  return {};
+}
+
+BreakpointTable::Removed BreakpointTable::remove(Gva address) {
+  Removed removed;
+  const auto found = wishes_.find(address);
+  if (found == wishes_.end()) return removed;
+  const Wish& wish = found->second;
+  for (const Gpa where : wish.installed) {
+    if (release(where, &wish)) removed.installations.push_back(where);
+  }
+  if (wish.linear) {
+    const Result<void> done = linear_.drop(address);
+    if (!done) log::warning("a breakpoint stays behind: {}", done.error().text());
+    removed.linear = true;
+  }
+  wishes_.erase(found);
+  return removed;
 }
 
 void BreakpointTable::remove_all() {
-  for (const Wish& wish : wishes_) {
-    for (const Gpa where : wish.installed)
-      release(where, nullptr);
-  }
-  wishes_.clear();
+  while (!wishes_.empty())
+    remove(wishes_.begin()->first);
 }
 
-void BreakpointTable::release(Gpa where, std::vector<Gpa>* gone) {
+// True if the installation went with it.
+bool BreakpointTable::release(Gpa where, const Wish* wish) {
   const auto found = installations_.find(where);
-  if (found == installations_.end() || --found->second.wishes > 0) return;
-  lift(where);
+  if (found == installations_.end()) return false;
+  Installation& installation = found->second;
+  std::erase(installation.wishes, wish);
+  if (!installation.wishes.empty()) return false;
+  if (installation.by_engine) {
+    const Result<void> done = vm_.stoppoints()->remove_physical_breakpoint(where);
+    if (!done) log::warning("a breakpoint stays behind: {}", done.error().text());
+  } else {
+    lift(where);
+    --bytes_;
+  }
   installations_.erase(found);
-  if (gone != nullptr) gone->push_back(where);
+  return true;
+}
+
+BreakpointTable::Wish* BreakpointTable::linear_wish(Gva address) {
+  const auto found = wishes_.find(address);
+  return found != wishes_.end() && found->second.linear ? &found->second : nullptr;
+}
+
+std::span<BreakpointTable::Wish* const> BreakpointTable::wishes_at(Gpa where) const {
+  const auto found = installations_.find(where);
+  if (found == installations_.end()) return {};
+  return found->second.wishes;
 }
 
 bool BreakpointTable::ours(Gpa where, const Installation& installation) const {
   std::byte now{};
-  return !installation.lifted && memory_.read_ram(where, std::span(&now, 1)) && now == kInt3;
+  return !installation.by_engine && !installation.lifted &&
+         memory_.read_ram(where, std::span(&now, 1)) && now == kInt3;
 }
 
-bool BreakpointTable::armed(Gpa where) const {
+bool BreakpointTable::has_byte(Gpa where) const {
   const auto found = installations_.find(where);
   return found != installations_.end() && ours(where, found->second);
 }
 
+bool BreakpointTable::armed(Gpa where) const {
+  const auto found = installations_.find(where);
+  return found != installations_.end() && (found->second.by_engine || ours(where, found->second));
+}
+
 void BreakpointTable::lift(Gpa where) {
   const auto found = installations_.find(where);
-  if (found == installations_.end()) return;
+  if (found == installations_.end() || found->second.by_engine) return;
   Installation& installation = found->second;
   // What the guest has written over our byte is newer than what we saved.
   if (ours(where, installation) && !memory_.write_ram(where, std::span(&installation.hidden, 1))) {
@@ -95,7 +169,7 @@ void BreakpointTable::lift(Gpa where) {
 
 void BreakpointTable::restore(Gpa where) {
   const auto found = installations_.find(where);
-  if (found == installations_.end()) return;
+  if (found == installations_.end() || found->second.by_engine) return;
   Installation& installation = found->second;
   if (memory_.read_ram(where, std::span(&installation.hidden, 1)) &&
       memory_.write_ram(where, std::span(&kInt3, 1))) {
@@ -106,14 +180,18 @@ void BreakpointTable::restore(Gpa where) {
 }
 
 void BreakpointTable::hide(Gpa where, std::span<std::byte> data) const {
+  if (bytes_ == 0) return;
   for (auto it = installations_.lower_bound(where);
        it != installations_.end() && it->first.value - where.value < data.size(); ++it) {
+    const Installation& installation = it->second;
     std::byte& byte = data[it->first.value - where.value];
-    if (!it->second.lifted && byte == kInt3) byte = it->second.hidden;
+    if (!installation.by_engine && !installation.lifted && byte == kInt3)
+      byte = installation.hidden;
   }
 }
 
 void BreakpointTable::shadow(Gpa where, std::span<std::byte> data) {
+  if (bytes_ == 0) return;
   for (auto it = installations_.lower_bound(where);
        it != installations_.end() && it->first.value - where.value < data.size(); ++it) {
     // A byte that the guest has overwritten belongs to the guest again.

@@ -1,52 +1,85 @@
-// Breakpoints in guest memory. What the client asked for is a Wish (a linear address); how it is
-// realised is an Installation (an int3 at a guest-physical address, with the byte it hides). Wishes
-// that reach the same byte, through an alias or another address space, share one installation, and
-// removing a wish removes exactly what was installed for it, wherever the address leads by then.
+// Software breakpoints. What the client asked for is a Wish (a linear address, with conditions and
+// commands); how it is realised is another thing:
+//   an Installation at a guest-physical address, which is a breakpoint of the engine where that has
+//     them, else an int3 in guest memory with the byte it hides;
+//   a breakpoint of the engine at the linear address, where there is no memory yet.
+// Wishes that reach the same byte, through an alias or another address space, share one
+// installation, and removing a wish removes exactly what was installed for it, wherever the address
+// leads by then.
 //
-// Owned by the server's target; used on its thread, while every vCPU is out of the guest.
+// Owned by the server's target; changed on its thread while every vCPU is out of the guest.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "base/result.h"
 #include "base/types.h"
+#include "debug/agent_program.h"
+#include "debug/linear_breakpoints.h"
+#include "debug/options.h"
 #include "hypervisor/vm.h"
 
 namespace ringside::debug {
 
 class BreakpointTable {
  public:
-  explicit BreakpointTable(hypervisor::Memory& memory) : memory_(memory) {}
+  BreakpointTable(hypervisor::Vm& vm, LinearBreakpoints& linear, BreakpointMechanism mechanism)
+      : vm_(vm), memory_(vm.memory()), linear_(linear), mechanism_(mechanism) {}
+  BreakpointTable(const BreakpointTable&) = delete;
+  BreakpointTable& operator=(const BreakpointTable&) = delete;
 
   struct Wish {
     Gva address;
-    std::vector<Gpa> installed;  // one, or more if the mapping changed between two requests
+    std::vector<Gpa> installed;  // more than one if the mapping changed between two requests
+    bool linear = false;         // the engine looks out for the linear address
+    AgentProgram program;
+    HitCounts hits;
+    // Nothing to hit yet: its address leads nowhere.
+    bool pending() const { return installed.empty() && !linear; }
   };
 
-  bool empty() const { return installations_.empty(); }
-  std::span<const Wish> wishes() const { return wishes_; }
+  bool empty() const { return wishes_.empty(); }
+  const std::map<Gva, Wish>& wishes() const { return wishes_; }
+  std::size_t installations() const { return installations_.size(); }
 
-  // Idempotent. `where` is what `address` translates to now. BadAddress unless it is RAM. True if a
-  // byte was installed that was not before.
-  Result<bool> insert(Gva address, Gpa where);
-  // Idempotent. The bytes that went out.
-  std::vector<Gpa> remove(Gva address);
+  // Whether installations are the engine's breakpoints. If not they are int3, which needs the
+  // capability BreakpointExit.
+  bool engine_installs() const;
+  // There are int3 of ours: the capability is needed now.
+  bool has_bytes() const { return bytes_ > 0; }
+
+  // All three are idempotent, and a repetition replaces conditions and commands.
+  // `where` is what the address translates to now. BadAddress unless there is memory.
+  Result<void> insert(Gva address, Gpa where, const AgentProgram& program);
+  // By linear address; NotSupported where the engine cannot.
+  Result<void> insert_linear(Gva address, const AgentProgram& program);
+  // To be installed when it leads somewhere.
+  Result<void> insert_pending(Gva address, const AgentProgram& program);
+
+  struct Removed {
+    std::vector<Gpa> installations;  // those that went, because nobody else wants them
+    bool linear = false;
+  };
+  Removed remove(Gva address);
   void remove_all();
 
-  // An int3 of ours is in memory at this byte now: not lifted, and not overwritten by the guest.
-  bool armed(Gpa where) const;
+  // Those that a hit concerns.
+  Wish* linear_wish(Gva address);
+  std::span<Wish* const> wishes_at(Gpa where) const;
   bool installed(Gpa where) const { return installations_.contains(where); }
 
-  // For people: how often it was hit.
-  void count_hit(Gpa where) { ++installations_[where].hits; }
-  std::uint64_t hits(Gpa where) const { return installations_.at(where).hits; }
+  // An int3 of ours is in memory at this byte now: not lifted, and not overwritten by the guest.
+  bool has_byte(Gpa where) const;
+  // It can be hit: such an int3, or a breakpoint of the engine.
+  bool armed(Gpa where) const;
 
-  // Takes one installation out while a vCPU executes what is under it, and puts it back. The guest
-  // may have changed the byte meanwhile.
+  // Takes one int3 out while a vCPU executes what is under it, and puts it back. The guest may have
+  // changed the byte meanwhile.
   void lift(Gpa where);
   void restore(Gpa where);
 
@@ -60,19 +93,25 @@ class BreakpointTable {
 
  private:
   struct Installation {
+    bool by_engine = false;
     std::byte hidden{};
-    unsigned wishes = 0;
     bool lifted = false;
-    std::uint64_t hits = 0;
+    std::vector<Wish*> wishes;
   };
 
+  Result<Wish*> wish(Gva address, const AgentProgram& program);
+  void forget_if_unrealised(Gva address);
   Result<void> install(Gpa where);
-  void release(Gpa where, std::vector<Gpa>* gone);
+  bool release(Gpa where, const Wish* wish);
   bool ours(Gpa where, const Installation& installation) const;
 
+  hypervisor::Vm& vm_;
   hypervisor::Memory& memory_;
-  std::vector<Wish> wishes_;
+  LinearBreakpoints& linear_;
+  const BreakpointMechanism mechanism_;
+  std::map<Gva, Wish> wishes_;
   std::map<Gpa, Installation> installations_;
+  std::size_t bytes_ = 0;  // installations that are int3
 };
 
 }  // namespace ringside::debug

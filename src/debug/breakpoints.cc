@@ -26,9 +26,6 @@ bool is_watch(rsp::BreakpointType type) {
 }  // namespace
 
 Debugger::Answer Debugger::serve(const rsp::InsertBreakpoint& request) {
-  // Not advertised; a breakpoint that stops although its condition is false would be worse than
-  // none.
-  if (!request.conditions.empty() || !request.commands.empty()) return rsp::reply::empty();
   const bool software = request.type == rsp::BreakpointType::Software;
   if (!software && !target_.stoppoints().supported()) return rsp::reply::empty();
   if (!is_watch(request.type) && request.kind != 1)
@@ -36,14 +33,14 @@ Debugger::Answer Debugger::serve(const rsp::InsertBreakpoint& request) {
   if (is_watch(request.type) && request.kind == 0)
     return refuse(ErrorCode::BadRequest, "a watchpoint has a length");
 
-  Result<void> inserted;
-  if (software) {
-    inserted = target_.insert_breakpoint(session_.current, request.address);
-  } else {
-    const Stoppoint stoppoint = stoppoint_of(request.type, request.address, request.kind);
-    inserted = target_.stoppoints().insert(stoppoint);
-    if (inserted) target_.control().inserted(stoppoint.key());
-  }
+  const AgentProgram program{request.conditions, request.commands};
+  // A plain client expects the seeds' refusal.
+  const auto unmapped =
+      session_.names_threads() ? Target::Unmapped::Await : Target::Unmapped::Refuse;
+  const Result<void> inserted =
+      software ? target_.insert_breakpoint(session_.current, request.address, program, unmapped)
+               : target_.insert_stoppoint(stoppoint_of(request.type, request.address, request.kind),
+                                          program);
   if (inserted) return rsp::reply::ok();
   // The empty reply lets the client fall back on another kind.
   if (inserted.error().code() == ErrorCode::NotSupported) return rsp::reply::empty();
@@ -60,9 +57,8 @@ Debugger::Answer Debugger::serve(const rsp::RemoveBreakpoint& request) {
     return rsp::reply::ok();
   }
   const Stoppoint stoppoint = stoppoint_of(request.type, request.address, request.kind);
-  const Result<void> removed = target_.stoppoints().remove(stoppoint);
+  const Result<void> removed = target_.remove_stoppoint(stoppoint);
   if (!removed) return refuse(removed);
-  target_.control().removed(stoppoint.key());
   return rsp::reply::ok();
 }
 

@@ -1,5 +1,6 @@
 // Z and z, #BP exits, and what guest memory shows meanwhile.
 #include "debug/server.h"
+#include "debug/testing/fake_stoppoints.h"
 #include "debug/testing/fixture.h"
 
 namespace ringside::debug {
@@ -7,6 +8,7 @@ namespace {
 
 using hypervisor::Capability;
 using testing::Bench;
+using testing::FakeStoppoints;
 using testing::ToyGuest;
 namespace opcode = testing::opcode;
 
@@ -229,14 +231,44 @@ TEST(BreakpointRaces, Row51_EventAgainstInterruptGivesOneReply) {
   }
 }
 
-TEST_F(BreakpointsOnOne, ContinueOnAnInsertedBreakpointReportsItAgain) {
+TEST_F(BreakpointsOnOne, ContinueFromAReportedBreakpointExecutesWhatIsUnderIt) {
+  guest.write(0x1000, {opcode::kIncRax, opcode::kJump, 0xfd});
   EXPECT_EQ(bench.ask("Z0,1000,1"), "OK");
-  for (int i = 0; i < 3; ++i) {
+  for (unsigned i = 0; i < 3; ++i) {
     bench.client.send("c");
-    bench.run(2);
+    bench.run(6);
     EXPECT_EQ(bench.client.receive(), "T05thread:01;");
     EXPECT_EQ(guest.rip(0), 0x1000u);
+    EXPECT_EQ(guest.rax(0), i);
+    EXPECT_EQ(guest.byte(0x1000), opcode::kInt3);
   }
+}
+
+TEST_F(BreakpointsOnOne, ABreakpointThatAStepArrivedAtIsReportedByContinue) {
+  EXPECT_EQ(bench.ask("Z0,1001,1"), "OK");
+  bench.client.send("s");
+  bench.run();
+  EXPECT_EQ(bench.client.receive(), "T05thread:01;");
+  EXPECT_EQ(guest.rip(0), 0x1001u);
+  bench.client.send("c");
+  bench.run(2);
+  EXPECT_EQ(bench.client.receive(), "T05thread:01;");
+  EXPECT_EQ(guest.rip(0), 0x1001u);
+}
+
+TEST_F(BreakpointsOnOne, WhoIsMovedOntoABreakpointHearsOfIt) {
+  guest.write(0x1002, {opcode::kJump, 0xfe});
+  EXPECT_EQ(bench.ask("Z0,1000,1"), "OK");
+  EXPECT_EQ(bench.ask("Z0,1001,1"), "OK");
+  bench.client.send("c");
+  bench.run();
+  EXPECT_EQ(bench.client.receive(), "T05thread:01;");
+  EXPECT_EQ(bench.ask("P10=0110000000000000"), "OK");
+  bench.client.send("c");
+  bench.run();
+  EXPECT_EQ(bench.client.receive(), "T05thread:01;");
+  EXPECT_EQ(guest.rip(0), 0x1001u);
+  EXPECT_EQ(guest.rax(0), 0u);
 }
 
 TEST(BreakpointRaces, Defect05_DisconnectWhileAVcpuIsOnItsWayOutWithABreakpoint) {
@@ -374,26 +406,6 @@ TEST(SimultaneousBreakpoints, Defect14_StepOfAVcpuWithAnUnreportedBreakpointRepo
   EXPECT_EQ(bench.client.receive(), "(nothing)");
   EXPECT_EQ(bench.guest.rax(1), 1u);
 }
-
-// Records what is asked of it.
-class FakeStoppoints : public hypervisor::Stoppoints {
- public:
-  Result<void> insert_breakpoint(Gva address) override { return log("+b", address, 0); }
-  Result<void> remove_breakpoint(Gva address) override { return log("-b", address, 0); }
-  Result<void> insert_watchpoint(Gva address, std::uint64_t size, hypervisor::WatchKind) override {
-    return log("+w", address, size);
-  }
-  Result<void> remove_watchpoint(Gva address, std::uint64_t size, hypervisor::WatchKind) override {
-    return log("-w", address, size);
-  }
-  std::vector<std::string> calls;
-
- private:
-  Result<void> log(const char* what, Gva address, std::uint64_t size) {
-    calls.push_back(what + std::to_string(address.value) + "/" + std::to_string(size));
-    return {};
-  }
-};
 
 TEST(HardwareBreakpoints, Row65_OfferedByTheEngineTheyAreServed) {
   Bench bench;

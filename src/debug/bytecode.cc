@@ -60,18 +60,34 @@ tl::unexpected<Error> bad(const char* what) { return fail(ErrorCode::BadRequest,
 
 std::int64_t as_signed(std::uint64_t value) { return static_cast<std::int64_t>(value); }
 
+// Its users check the bounds. Nothing is initialised: an expression uses a few of its entries, and
+// is evaluated a million times a second.
+class Stack {
+ public:
+  std::size_t size() const { return size_; }
+  bool empty() const { return size_ == 0; }
+  void push(std::uint64_t value) { entries_[size_++] = value; }
+  std::uint64_t pop() { return entries_[--size_]; }
+  std::uint64_t& top() { return entries_[size_ - 1]; }
+  std::uint64_t& from_top(std::size_t depth) { return entries_[size_ - 1 - depth]; }
+
+ private:
+  std::size_t size_ = 0;
+  std::uint64_t entries_[kAgentStack];
+};
+
 class Machine {
  public:
   Machine(std::span<const std::byte> code, AgentContext& context, const AgentLimits& limits)
-      : code_(code), context_(context), limits_(limits) {
-    stack_.reserve(16);
-  }
+      : code_(code), context_(context), limits_(limits) {}
 
+  unsigned steps() const { return steps_; }
   Result<std::uint64_t> run() {
-    for (unsigned step = 0; step < limits_.steps; ++step) {
+    while (steps_ < limits_.steps) {
+      ++steps_;
       if (pc_ >= code_.size()) return bad("an expression runs past its end");
       const auto op = std::to_integer<std::uint8_t>(code_[pc_++]);
-      if (op == kEnd) return stack_.empty() ? 0 : stack_.back();
+      if (op == kEnd) return stack_.empty() ? 0 : stack_.top();
       TRY(execute(op));
     }
     return bad("an expression does not end");
@@ -79,15 +95,13 @@ class Machine {
 
  private:
   Result<void> push(std::uint64_t value) {
-    if (stack_.size() >= limits_.stack) return bad("an expression's stack is full");
-    stack_.push_back(value);
+    if (stack_.size() == kAgentStack) return bad("an expression's stack is full");
+    stack_.push(value);
     return {};
   }
   Result<std::uint64_t> pop() {
     if (stack_.empty()) return bad("an expression's stack is empty");
-    const std::uint64_t value = stack_.back();
-    stack_.pop_back();
-    return value;
+    return stack_.pop();
   }
   // A big-endian operand in the code.
   Result<std::uint64_t> operand(unsigned size) {
@@ -243,26 +257,25 @@ class Machine {
         return push(TRY(context_.read_register(static_cast<unsigned>(number))));
       }
       case kDup:
-        return stack_.empty() ? bad("an expression's stack is empty") : push(stack_.back());
+        return stack_.empty() ? bad("an expression's stack is empty") : push(stack_.top());
       case kPop:
         TRY(pop());
         return {};
       case kSwap:
         if (stack_.size() < 2) return bad("an expression's stack is empty");
-        std::swap(stack_[stack_.size() - 1], stack_[stack_.size() - 2]);
+        std::swap(stack_.from_top(0), stack_.from_top(1));
         return {};
       case kPick: {
         const std::uint64_t depth = TRY(operand(1));
         if (depth >= stack_.size()) return bad("an expression picks below its stack");
-        return push(stack_[stack_.size() - 1 - depth]);
+        return push(stack_.from_top(depth));
       }
       case kRot: {
         if (stack_.size() < 3) return bad("an expression's stack is empty");
-        const std::size_t top = stack_.size() - 1;  // a b c becomes c a b
-        const std::uint64_t c = stack_[top];
-        stack_[top] = stack_[top - 1];
-        stack_[top - 1] = stack_[top - 2];
-        stack_[top - 2] = c;
+        const std::uint64_t c = stack_.from_top(0);  // a b c becomes c a b
+        stack_.from_top(0) = stack_.from_top(1);
+        stack_.from_top(1) = stack_.from_top(2);
+        stack_.from_top(2) = c;
         return {};
       }
       case kGetv: {
@@ -273,7 +286,7 @@ class Machine {
       case kSetv: {
         const std::uint64_t number = TRY(operand(2));
         if (stack_.empty()) return bad("an expression's stack is empty");
-        return context_.write_variable(static_cast<unsigned>(number), as_signed(stack_.back()));
+        return context_.write_variable(static_cast<unsigned>(number), as_signed(stack_.top()));
       }
       case kTracev:
         return context_.collect_variable(static_cast<unsigned>(TRY(operand(2))));
@@ -286,7 +299,7 @@ class Machine {
       case kTrace16: {
         const std::uint64_t size = TRY(operand(op == kTraceQuick ? 1 : 2));
         if (stack_.empty()) return bad("an expression's stack is empty");
-        return context_.collect_memory({stack_.back()}, size);
+        return context_.collect_memory({stack_.top()}, size);
       }
       case kTracenz:
         return collect_string();
@@ -301,14 +314,18 @@ class Machine {
   AgentContext& context_;
   const AgentLimits& limits_;
   std::size_t pc_ = 0;
-  std::vector<std::uint64_t> stack_;
+  unsigned steps_ = 0;
+  Stack stack_;
 };
 
 }  // namespace
 
 Result<std::uint64_t> evaluate(std::span<const std::byte> code, AgentContext& context,
-                               const AgentLimits& limits) {
-  return Machine(code, context, limits).run();
+                               const AgentLimits& limits, std::uint64_t* steps) {
+  Machine machine(code, context, limits);
+  Result<std::uint64_t> value = machine.run();
+  if (steps != nullptr) *steps += machine.steps();
+  return value;
 }
 
 }  // namespace ringside::debug

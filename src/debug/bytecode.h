@@ -34,15 +34,17 @@ class AgentContext {
   virtual Result<void> collect_variable(unsigned number) = 0;
 };
 
+inline constexpr std::size_t kAgentStack = 256;
+
 struct AgentLimits {
   unsigned steps = 100'000;
-  unsigned stack = 256;
   std::size_t text = 4096;  // bytes of one printf
 };
 
 // The value on top of the stack at `end` (0 for an empty stack). BadRequest for bytecode that is
-// malformed, unknown or runs into a limit; the context's error where memory cannot be read.
+// malformed, unknown or runs into a limit; the context's error where memory cannot be read. Adds
+// the steps it took to `steps`. Without allocation, unless it prints or fails.
 Result<std::uint64_t> evaluate(std::span<const std::byte> code, AgentContext& context,
-                               const AgentLimits& limits = {});
+                               const AgentLimits& limits = {}, std::uint64_t* steps = nullptr);
 
 }  // namespace ringside::debug

@@ -156,7 +156,7 @@ RC_GTEST_PROP(Bytecode, AnyBytesEndAndHurtNothing, (std::vector<std::uint8_t> ra
   Bytecode code;
   for (const std::uint8_t value : raw)
     code.push_back(static_cast<std::byte>(value % 0x36));
-  (void)evaluate(code, context, {1000, 64, 256});
+  (void)evaluate(code, context, {1000, 256});
 }
 
 }  // namespace

@@ -173,21 +173,32 @@ Result<std::string> Monitor::vcpus(Words words) {
 Result<std::string> Monitor::breakpoints(Words words) {
   TRY(want(words.size(), 0, 0));
   std::string text;
-  for (const BreakpointTable::Wish& wish : target_.breakpoints().wishes()) {
-    for (const Gpa where : wish.installed) {
-      text += fmt::format("{:#018x} int3 at physical {:#x}, {}, {} hits\n", wish.address.value,
-                          where.value,
-                          target_.breakpoints().armed(where) ? "armed" : "overwritten by the guest",
-                          target_.breakpoints().hits(where));
+  const auto counts = [](const AgentProgram& program, const HitCounts& hits) {
+    std::string result = fmt::format("{} hits", hits.reached);
+    if (!program.conditions.empty()) result += fmt::format(", {} true", hits.counted);
+    return result;
+  };
+  const BreakpointTable& table = target_.breakpoints();
+  for (const auto& [address, wish] : table.wishes()) {
+    std::string where;
+    for (const Gpa at : wish.installed) {
+      where +=
+          fmt::format("{} at physical {:#x}, {}, ", table.engine_installs() ? "breakpoint" : "int3",
+                      at.value, table.armed(at) ? "armed" : "overwritten by the guest");
     }
+    if (wish.linear) where += "at the linear address, ";
+    if (wish.pending()) where = "pending, ";
+    text += fmt::format("{:#018x} {}{}\n", address.value, where, counts(wish.program, wish.hits));
   }
-  for (const Stoppoint& stoppoint : target_.stoppoints().all()) {
+  for (const StoppointList::Entry& entry : target_.stoppoints().all()) {
     static constexpr std::string_view kKinds[] = {"write", "read", "access"};
+    const Stoppoint& stoppoint = entry.stoppoint;
+    const std::string hits = counts(entry.program, entry.hits);
     if (stoppoint.cause == StopCause::HardwareBreakpoint) {
-      text += fmt::format("{:#018x} hardware breakpoint\n", stoppoint.address.value);
+      text += fmt::format("{:#018x} hardware breakpoint, {}\n", stoppoint.address.value, hits);
     } else {
-      text += fmt::format("{:#018x} {} watchpoint of {} bytes\n", stoppoint.address.value,
-                          kKinds[static_cast<std::size_t>(stoppoint.kind)], stoppoint.size);
+      text += fmt::format("{:#018x} {} watchpoint of {} bytes, {}\n", stoppoint.address.value,
+                          kKinds[static_cast<std::size_t>(stoppoint.kind)], stoppoint.size, hits);
     }
   }
   return text.empty() ? "No breakpoints are inserted now.\n" : text;

@@ -21,10 +21,17 @@ struct MonitorCommand {
   std::function<std::string(std::string_view arguments)> run;
 };
 
+// How software breakpoints (Z0) are realised.
+enum class BreakpointMechanism {
+  BestOffered,  // by the engine itself where it has breakpoints by physical address
+  Int3,         // always as bytes in guest memory
+};
+
 struct ServerOptions {
   // No vCPU executes its first instruction before a client has attached and resumed it.
   bool wait = false;
   OnKill on_kill = OnKill::Detach;
+  BreakpointMechanism breakpoints = BreakpointMechanism::BestOffered;
   std::vector<MonitorCommand> commands = {};
 };
 

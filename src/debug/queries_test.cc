@@ -154,7 +154,7 @@ TEST_F(Queries, Defect10_AHugeReadIsBounded) {
 
 constexpr const char* kSupported =
     "PacketSize=20000;swbreak+;QStartNoAckMode+;vContSupported+;qXfer:features:read+;"
-    "qXfer:threads:read+;binary-upload+";
+    "qXfer:threads:read+;ConditionalBreakpoints+;BreakpointCommands+;binary-upload+";
 
 TEST_F(Queries, Row43_WhatIsSupported) {
   EXPECT_EQ(bench.ask("qSupported"), kSupported);

@@ -86,11 +86,18 @@ Debugger::Answer Debugger::serve(const rsp::Interrupt&) {
 Debugger::Answer Debugger::resume(ResumePlan plan) {
   if (target_.control().phase() != RunControl::Phase::Stopped)
     return refuse(ErrorCode::Busy, "the guest is running");
+  target_.arm_pending();
+  plan.actions.resize(target_.vm().vcpu_count(), plan.others);
   for (std::uint32_t i = 0; i < plan.actions.size(); ++i) {
     Action& action = plan.actions[i];
-    if (action.kind != Action::Kind::Step && action.kind != Action::Kind::StepRange) continue;
-    if (!target_.can_step({i})) return refuse(ErrorCode::NotSupported, "this host cannot step");
-    action.pass_breakpoint = target_.on_breakpoint({i});
+    if (action.kind == Action::Kind::Hold || !target_.is_active(i)) continue;
+    const bool steps = action.kind != Action::Kind::Run;
+    if (steps && !target_.can_step({i}))
+      return refuse(ErrorCode::NotSupported, "this host cannot step");
+    // A step executes the instruction under whatever is inserted. Who runs on from a breakpoint
+    // that was reported does not want to hear of it again; one that was not is reported now.
+    const bool over = steps || (target_.control().has_told({i}) && target_.can_step({i}));
+    action.pass_breakpoint = over && target_.on_breakpoint({i});
   }
   // A stop instead of a death is for clients that can say so: to a plain one the machine just ends,
   // as with the seeds. Who lets a dead vCPU go on has seen it.
@@ -132,6 +139,7 @@ std::string Debugger::stop_reply() const {
   if (event == nullptr) return reply.str();
   switch (event->cause) {
     case StopCause::Breakpoint:
+    case StopCause::LinearBreakpoint:
       if (session_.swbreak) reply.swbreak();
       break;
     case StopCause::HardwareBreakpoint:

@@ -7,6 +7,15 @@ namespace ringside::debug {
 
 using Kind = Command::Kind;
 
+namespace {
+
+bool is_breakpoint(StopCause cause) {
+  return cause == StopCause::Breakpoint || cause == StopCause::LinearBreakpoint ||
+         cause == StopCause::HardwareBreakpoint;
+}
+
+}  // namespace
+
 RunControl::RunControl(unsigned vcpu_count) : vcpus_(vcpu_count) {}
 
 std::vector<Command> RunControl::take_commands() { return std::exchange(commands_, {}); }
@@ -18,6 +27,12 @@ const StopEvent* RunControl::event_of(VcpuId id) const {
 
 void RunControl::emit(Kind kind, std::uint32_t index) {
   commands_.push_back({kind, VcpuId{index}});
+}
+
+const Action* RunControl::stepped_range(VcpuId id) const {
+  const Vcpu& vcpu = vcpus_[id.value];
+  const bool range = vcpu.trap && !vcpu.lifted && vcpu.action.kind == Action::Kind::StepRange;
+  return range ? &vcpu.action : nullptr;
 }
 
 bool RunControl::may_run(std::uint32_t index) const {
@@ -34,6 +49,7 @@ void RunControl::launch(std::uint32_t index) {
   vcpu.pending.reset();
   vcpu.stale = false;
   const bool passes = passing_ == index;
+  if (!passes) vcpu.told = false;
   const bool trap = passes || vcpu.action.kind == Action::Kind::Step ||
                     vcpu.action.kind == Action::Kind::StepRange;
   // Switched only here, while the vCPU is certainly out of the guest; a trap left on over a stop
@@ -115,6 +131,10 @@ void RunControl::conclude() {
   passing_.reset();
   interrupted_ = false;
   if (std::exchange(report_due_, false)) {
+    if (stopped_vcpu_) {
+      Vcpu& vcpu = vcpus_[stopped_vcpu_->value];
+      vcpu.told = vcpu.pending && vcpu.pending->cause == StopCause::Breakpoint;
+    }
     emit(Kind::Report, stopped_vcpu_ ? stopped_vcpu_->value : 0);
   }
 }
@@ -128,10 +148,10 @@ void RunControl::mark(const StopEvent& key, bool stale) {
 void RunControl::moved(VcpuId id) {
   Vcpu& vcpu = vcpus_[id.value];
   vcpu.action.pass_breakpoint = false;
+  vcpu.told = false;
   // What has been reported stays the answer to "why did you stop".
   if (phase_ == Phase::Stopped && stopped_vcpu_ == id) return;
-  if (vcpu.pending && (vcpu.pending->cause == StopCause::Breakpoint ||
-                       vcpu.pending->cause == StopCause::HardwareBreakpoint)) {
+  if (vcpu.pending && is_breakpoint(vcpu.pending->cause)) {
     vcpu.pending.reset();
     vcpu.stale = false;
     if (stopped_vcpu_ == id) stopped_vcpu_.reset();
@@ -144,6 +164,7 @@ void RunControl::started(VcpuId id) {
   arrive(id.value);
   Vcpu& vcpu = vcpus_[id.value];
   vcpu.active = true;
+  vcpu.told = false;
   vcpu.action = others_;
   vcpu.action.pass_breakpoint = false;
   if (phase_ == Phase::Running && may_run(id.value)) {
@@ -172,9 +193,27 @@ void RunControl::returned(VcpuId id) {
   }
 }
 
+void RunControl::skipped(VcpuId id) {
+  if (!attached_ || leaving_) {
+    returned(id);
+    return;
+  }
+  arrive(id.value);
+  Vcpu& vcpu = vcpus_[id.value];
+  vcpu.told = true;
+  vcpu.action.pass_breakpoint = true;
+  // Alone in the guest: the others come out first.
+  if (phase_ == Phase::Running) {
+    stop_all();
+  } else {
+    settle();
+  }
+}
+
 void RunControl::trapped(VcpuId id, Gva pc) {
   Vcpu& vcpu = vcpus_[id.value];
   const Action& action = vcpu.action;
+  vcpu.told = false;
   vcpu.action.pass_breakpoint = false;
   const bool passed = passing_ == id.value;
   const bool goes_on =
@@ -202,6 +241,7 @@ void RunControl::exited(VcpuId id, const StopEvent& event) {
   arrive(id.value);
   vcpu.pending = event;
   vcpu.stale = false;
+  vcpu.told = false;
   if (!stopped_vcpu_) stopped_vcpu_ = id;
   if (phase_ == Phase::Running) {
     stop_all();
@@ -265,6 +305,7 @@ void RunControl::undo() {
   for (std::uint32_t i = 0; i < vcpus_.size(); ++i) {
     if (std::exchange(vcpus_[i].trap, false)) emit(Kind::TrapOff, i);
     vcpus_[i].action = {Action::Kind::Run, {}, {}, false};
+    vcpus_[i].told = false;
   }
   others_ = {Action::Kind::Run, {}, {}, false};
   emit(Kind::Undo, 0);

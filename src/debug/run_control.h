@@ -5,7 +5,8 @@
 // is out of the guest, and at most one stop is reported per resume. When several vCPUs have an
 // event in the same stop, the first to arrive is reported; the others keep theirs pending and are
 // reported one per following resume, unless their breakpoint has been removed by then: such an
-// event is discarded and the vCPU executes what now stands there.
+// event is discarded and the vCPU executes what now stands there. A breakpoint is reported once per
+// arrival: who resumes from one that was reported executes the instruction under it.
 //
 // Owned by the server; one thread. The value is copyable so that a test can explore every
 // interleaving.
@@ -20,13 +21,20 @@
 
 namespace ringside::debug {
 
-enum class StopCause : std::uint8_t { Breakpoint, HardwareBreakpoint, Watchpoint, Step, Dead };
+enum class StopCause : std::uint8_t {
+  Breakpoint,        // the client's Z0, by the guest-physical address where it is installed
+  LinearBreakpoint,  // the client's Z0, by its linear address
+  HardwareBreakpoint,
+  Watchpoint,
+  Step,
+  Dead,
+};
 
 // Something that happened on a vCPU and that the client has to hear of.
 struct StopEvent {
   StopCause cause = StopCause::Step;
-  // Breakpoint: the guest-physical address of the int3. HardwareBreakpoint and Watchpoint: the
-  // linear address that the client named. Otherwise zero.
+  // Breakpoint: the guest-physical address. The other breakpoints and Watchpoint: the linear
+  // address that the client named. Otherwise zero.
   std::uint64_t address = 0;
   hypervisor::WatchKind watch = hypervisor::WatchKind::Write;
   friend bool operator==(const StopEvent&, const StopEvent&) = default;
@@ -85,6 +93,9 @@ class RunControl {
   void vanished(VcpuId id);
   // Left the guest with nothing to tell: parked, or an exit that the server has dealt with.
   void returned(VcpuId id);
+  // Left the guest at a breakpoint in memory that does not count now (its condition is false). It
+  // executes the instruction under it as a step over it does, and goes on.
+  void skipped(VcpuId id);
   // Executed one instruction under the monitor trap and is now at `pc`.
   void trapped(VcpuId id, Gva pc);
   // Left the guest with an event.
@@ -118,6 +129,12 @@ class RunControl {
   const StopEvent* event_of(VcpuId id) const;
   bool in_guest(VcpuId id) const { return vcpus_[id.value].in_guest; }
   bool trap_on(VcpuId id) const { return vcpus_[id.value].trap; }
+  // The breakpoint that this vCPU stands on, if any, has been told to the client or did not count:
+  // its next instruction is what is under it.
+  bool has_told(VcpuId id) const { return vcpus_[id.value].told; }
+  // The range that this vCPU, about to enter the guest, is to be stepped through; null if it is to
+  // execute one instruction or to run.
+  const Action* stepped_range(VcpuId id) const;
   // The commands since the last call, in the order in which they must be executed.
   std::vector<Command> take_commands();
 
@@ -131,6 +148,7 @@ class RunControl {
     bool trap = false;
     bool lifted = false;  // its breakpoint is out while it is in the guest
     bool stale = false;   // what `pending` tells of has been removed
+    bool told = false;    // see has_told()
     std::optional<StopEvent> pending;
     Action action;
   };

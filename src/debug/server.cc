@@ -11,7 +11,7 @@ constexpr std::size_t kInputLimit = 2 * rsp::kPacketSize;
 }  // namespace
 
 Server::Server(hypervisor::Vm& vm, ServerOptions options)
-    : target_(vm), options_(options), debugger_(target_, options_) {}
+    : target_(vm, options.breakpoints), options_(options), debugger_(target_, options_) {}
 
 Server::~Server() = default;
 
@@ -68,11 +68,23 @@ bool Server::wants_close() const {
 void Server::work() {
   do {
     target_.settle();
-    if (target_.take_report() && link_) {
+    const bool report = target_.take_report();
+    if (report || target_.control().phase() != Phase::Stopped) send_output(report);
+    if (report && link_) {
       for (const std::string& packet : debugger_.report_stop())
         link_->send(packet);
     }
   } while (serve_one());
+}
+
+// Text for the client's console, which it takes only while it believes the guest running. `all`: a
+// stop report follows, after which it is too late.
+void Server::send_output(bool all) {
+  if (!link_ || (link_->full() && !all)) return;
+  constexpr std::size_t kMost = rsp::kPacketSize / 2 - 1;
+  const std::string text = target_.take_output();
+  for (std::size_t at = 0; at < text.size(); at += kMost)
+    link_->send(rsp::reply::console_output(std::string_view(text).substr(at, kMost)));
 }
 
 // One step of serving the client; false when there is nothing to do before something else happens.

@@ -52,6 +52,7 @@ class Server {
 
  private:
   void work();
+  void send_output(bool all);
   bool serve_one();
   void answer(const rsp::Request& request);
 

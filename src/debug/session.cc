@@ -16,7 +16,7 @@ Debugger::Answer Debugger::serve(const rsp::QuerySupported& request) {
   std::string reply = fmt::format("PacketSize={:x};swbreak+", rsp::kPacketSize);
   if (target_.stoppoints().supported()) reply += ";hwbreak+";
   reply += ";QStartNoAckMode+;vContSupported+;qXfer:features:read+;qXfer:threads:read+";
-  reply += ";binary-upload+";
+  reply += ";ConditionalBreakpoints+;BreakpointCommands+;binary-upload+";
   if (session_.multiprocess) reply += ";multiprocess+";
   return reply;
 }

@@ -6,32 +6,47 @@
 
 namespace ringside::debug {
 
+namespace {
+
+// More than anybody sets; it bounds what a client can have us keep.
+constexpr std::size_t kMost = 10'000;
+
+}  // namespace
+
 bool StoppointList::has(const StopEvent& key) const {
   return std::any_of(list_.begin(), list_.end(),
-                     [&](const Stoppoint& stoppoint) { return stoppoint.key() == key; });
+                     [&](const Entry& entry) { return entry.stoppoint.key() == key; });
+}
+
+std::vector<StoppointList::Entry>::iterator StoppointList::find(const Stoppoint& stoppoint) {
+  return std::find_if(list_.begin(), list_.end(),
+                      [&](const Entry& entry) { return entry.stoppoint == stoppoint; });
 }
 
 Result<void> StoppointList::apply(const Stoppoint& stoppoint, bool insert) {
   hypervisor::Stoppoints* engine = vm_.stoppoints();
   if (engine == nullptr)
     return fail(ErrorCode::NotSupported, "this engine has no hardware breakpoints");
-  if (stoppoint.cause == StopCause::HardwareBreakpoint) {
-    return insert ? engine->insert_breakpoint(stoppoint.address)
-                  : engine->remove_breakpoint(stoppoint.address);
-  }
+  if (stoppoint.cause == StopCause::HardwareBreakpoint)
+    return insert ? linear_.add(stoppoint.address) : linear_.drop(stoppoint.address);
   return insert ? engine->insert_watchpoint(stoppoint.address, stoppoint.size, stoppoint.kind)
                 : engine->remove_watchpoint(stoppoint.address, stoppoint.size, stoppoint.kind);
 }
 
-Result<void> StoppointList::insert(const Stoppoint& stoppoint) {
-  if (std::find(list_.begin(), list_.end(), stoppoint) != list_.end()) return {};
+Result<void> StoppointList::insert(const Stoppoint& stoppoint, const AgentProgram& program) {
+  const auto found = find(stoppoint);
+  if (found != list_.end()) {
+    found->program = program;
+    return {};
+  }
+  if (list_.size() >= kMost) return fail(ErrorCode::BadRequest, "too many watchpoints");
   TRY(apply(stoppoint, true));
-  list_.push_back(stoppoint);
+  list_.push_back({stoppoint, program, {}});
   return {};
 }
 
 Result<void> StoppointList::remove(const Stoppoint& stoppoint) {
-  const auto found = std::find(list_.begin(), list_.end(), stoppoint);
+  const auto found = find(stoppoint);
   if (found == list_.end()) return {};
   TRY(apply(stoppoint, false));
   list_.erase(found);
@@ -39,8 +54,8 @@ Result<void> StoppointList::remove(const Stoppoint& stoppoint) {
 }
 
 void StoppointList::remove_all() {
-  for (const Stoppoint& stoppoint : list_) {
-    const Result<void> removed = apply(stoppoint, false);
+  for (const Entry& entry : list_) {
+    const Result<void> removed = apply(entry.stoppoint, false);
     if (!removed) log::warning("a watchpoint stays behind: {}", removed.error().text());
   }
   list_.clear();

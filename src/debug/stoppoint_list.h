@@ -10,6 +10,8 @@
 
 #include "base/result.h"
 #include "base/types.h"
+#include "debug/agent_program.h"
+#include "debug/linear_breakpoints.h"
 #include "debug/run_control.h"
 #include "hypervisor/vm.h"
 
@@ -28,22 +30,33 @@ struct Stoppoint {
 
 class StoppointList {
  public:
-  explicit StoppointList(hypervisor::Vm& vm) : vm_(vm) {}
+  StoppointList(hypervisor::Vm& vm, LinearBreakpoints& linear) : vm_(vm), linear_(linear) {}
+
+  struct Entry {
+    Stoppoint stoppoint;
+    AgentProgram program;
+    HitCounts hits;
+  };
 
   bool supported() const { return vm_.stoppoints() != nullptr; }
-  std::span<const Stoppoint> all() const { return list_; }
+  bool empty() const { return list_.empty(); }
+  std::span<Entry> all() { return list_; }
   // Whether an event with this key is still asked for.
   bool has(const StopEvent& key) const;
 
-  Result<void> insert(const Stoppoint& stoppoint);
+  // Again: replaces conditions and commands.
+  Result<void> insert(const Stoppoint& stoppoint, const AgentProgram& program = {});
   Result<void> remove(const Stoppoint& stoppoint);
   void remove_all();
 
  private:
   Result<void> apply(const Stoppoint& stoppoint, bool insert);
 
+  std::vector<Entry>::iterator find(const Stoppoint& stoppoint);
+
   hypervisor::Vm& vm_;
-  std::vector<Stoppoint> list_;
+  LinearBreakpoints& linear_;
+  std::vector<Entry> list_;
 };
 
 }  // namespace ringside::debug

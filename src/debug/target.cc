@@ -1,5 +1,7 @@
 #include "debug/target.h"
 
+#include <fmt/core.h>
+
 #include <utility>
 
 #include "base/log.h"
@@ -19,17 +21,23 @@ StopEvent breakpoint_event(Gpa where) {
   return {StopCause::Breakpoint, where.value, hypervisor::WatchKind::Write};
 }
 
+StopEvent linear_event(Gva address) {
+  return {StopCause::LinearBreakpoint, address.value, hypervisor::WatchKind::Write};
+}
+
 void expect(const Result<void>& result, const char* what, VcpuId id) {
   if (!result) log::warning("vCPU {}: {}: {}", id.value, what, result.error().text());
 }
 
 }  // namespace
 
-Target::Target(hypervisor::Vm& vm)
+Target::Target(hypervisor::Vm& vm, BreakpointMechanism mechanism)
     : vm_(vm),
       control_(vm.vcpu_count()),
-      breakpoints_(vm.memory()),
-      stoppoints_(vm),
+      linear_(vm),
+      breakpoints_(vm, linear_, mechanism),
+      stoppoints_(vm, linear_),
+      filter_(vm, breakpoints_, stoppoints_),
       vcpus_(vm.vcpu_count()) {}
 
 void Target::begin() {
@@ -64,6 +72,10 @@ bool Target::can_step(VcpuId id) {
 // --- What vCPUs do
 
 void Target::settle() {
+  filter_.breathe();
+  for (std::uint32_t i = 0; i < vcpus_.size(); ++i) {
+    if (vcpus_[i].waits_for_room && filter_.has_room()) end_wait({i});
+  }
   for (;;) {
     for (const Command& command : control_.take_commands())
       execute(command);
@@ -99,7 +111,7 @@ void Target::handle(const hypervisor::VcpuEvent& event) {
     void operator()(const exit::Started&) {
       // Breakpoints set before this vCPU lived are its breakpoints too; and what was switched on
       // in an earlier life of it may be no more.
-      const bool exits = !target.breakpoints_.empty();
+      const bool exits = target.breakpoints_.has_bytes();
       const Result<void> set =
           target.vm_.vcpu(id).set_capability(Capability::BreakpointExit, exits);
       if (exits) expect(set, "breakpoint exits", id);
@@ -110,23 +122,11 @@ void Target::handle(const hypervisor::VcpuEvent& event) {
       const auto rip = target.vm_.vcpu(id).read_register(x86::Register::Rip);
       target.control_.trapped(id, Gva{rip ? rip->as_u64() : 0});
     }
-    void operator()(const exit::HardwareBreakpoint& e) {
-      stop({StopCause::HardwareBreakpoint, e.address.value, hypervisor::WatchKind::Write});
-    }
-    void operator()(const exit::Watchpoint& e) {
-      stop({StopCause::Watchpoint, e.address.value, e.kind});
-    }
+    void operator()(const exit::HardwareBreakpoint& e) { target.handle_stoppoint(id, e); }
+    void operator()(const exit::Watchpoint& e) { target.handle_stoppoint(id, e); }
     void operator()(const exit::Dead& e) {
       target.vcpus_[id.value].death = e.reason;
       target.control_.exited(id, {StopCause::Dead, 0, hypervisor::WatchKind::Write});
-    }
-    void stop(const StopEvent& stop_event) {
-      // Removed while the event was on its way: nothing has happened that anybody asked for.
-      if (target.stoppoints_.has(stop_event)) {
-        target.control_.exited(id, stop_event);
-      } else {
-        target.control_.returned(id);
-      }
     }
   };
   std::visit(Visitor{*this, id}, event.exit);
@@ -137,9 +137,12 @@ void Target::handle_breakpoint(VcpuId id, std::uint8_t insn_length) {
   Result<Gpa> where = fail(ErrorCode::BadAddress, {});
   if (const Result<Gva> pc = linear_pc(id))
     where = hypervisor::translate(vm_, id, *pc + (insn_length - 1u));
-  if (where && breakpoints_.armed(*where)) {
-    breakpoints_.count_hit(*where);
-    control_.exited(id, breakpoint_event(*where));
+  if (where && breakpoints_.has_byte(*where)) {
+    if (filter_.answer_at(id, *where) == HitFilter::Answer::Stop) {
+      control_.exited(id, breakpoint_event(*where));
+    } else {
+      go_on(id, true);
+    }
     return;
   }
   // Not ours, or not any more: if the byte has gone with a breakpoint that was removed meanwhile,
@@ -151,6 +154,50 @@ void Target::handle_breakpoint(VcpuId id, std::uint8_t insn_length) {
   }
   give_to_guest(id, insn_length);
   control_.returned(id);
+}
+
+// What a hit of the engine's is to the client. Nothing: it was removed while the exit was on its
+// way, and nothing has happened that anybody asked for.
+std::optional<StopEvent> Target::event_of(VcpuId id, const hypervisor::Exit& exit) {
+  StopEvent event;
+  if (const auto* watch = std::get_if<exit::Watchpoint>(&exit)) {
+    event = {StopCause::Watchpoint, watch->address.value, watch->kind};
+  } else {
+    const Gva address = std::get<exit::HardwareBreakpoint>(exit).address;
+    const Result<Gpa> where = hypervisor::translate(vm_, id, address);
+    if (where && breakpoints_.installed(*where)) return breakpoint_event(*where);
+    if (breakpoints_.linear_wish(address) != nullptr) return linear_event(address);
+    event = {StopCause::HardwareBreakpoint, address.value, {}};
+  }
+  if (!stoppoints_.has(event)) return std::nullopt;
+  return event;
+}
+
+void Target::handle_stoppoint(VcpuId id, const hypervisor::Exit& exit) {
+  const std::optional<StopEvent> event = event_of(id, exit);
+  if (event && filter_.answer_to(id, exit) == HitFilter::Answer::Stop) {
+    control_.exited(id, *event);
+  } else {
+    // The engine does not stop at the breakpoint that it has just left the guest for.
+    go_on(id, false);
+  }
+}
+
+void Target::go_on(VcpuId id, bool skips) {
+  VcpuState& state = vcpus_[id.value];
+  state.skips = skips;
+  state.waits_for_room = true;
+  if (filter_.has_room()) end_wait(id);
+}
+
+void Target::end_wait(VcpuId id) {
+  VcpuState& state = vcpus_[id.value];
+  state.waits_for_room = false;
+  if (std::exchange(state.skips, false)) {
+    control_.skipped(id);
+  } else {
+    control_.returned(id);
+  }
 }
 
 void Target::give_to_guest(VcpuId id, std::uint8_t insn_length) {
@@ -171,11 +218,11 @@ Result<Gva> Target::linear_pc(VcpuId id) {
 }
 
 bool Target::on_breakpoint(VcpuId id) {
-  if (breakpoints_.empty()) return false;
+  if (!breakpoints_.has_bytes()) return false;
   const Result<Gva> pc = linear_pc(id);
   if (!pc) return false;
   const Result<Gpa> where = hypervisor::translate(vm_, id, *pc);
-  return where && breakpoints_.armed(*where);
+  return where && breakpoints_.has_byte(*where);
 }
 
 // --- What run control decides
@@ -184,7 +231,11 @@ void Target::execute(const Command& command) {
   const VcpuId id = command.vcpu;
   switch (command.kind) {
     case Command::Kind::Suspend:
-      vm_.suspend(id);
+      if (vcpus_[id.value].waits_for_room) {
+        end_wait(id);
+      } else {
+        vm_.suspend(id);
+      }
       break;
     case Command::Kind::Resume:
       prepare_step(id);
@@ -235,6 +286,8 @@ void Target::undo() {
   vm_.stop_instead_of_death(false);
   breakpoints_.remove_all();
   stoppoints_.remove_all();
+  filter_.uninstall();
+  noted_.clear();
   expect(set_breakpoint_exits(false), "breakpoint exits", {0});
 }
 
@@ -247,27 +300,88 @@ Result<void> Target::set_breakpoint_exits(bool on) {
   return {};
 }
 
-Result<void> Target::insert_breakpoint(VcpuId via, Gva address) {
-  const Gpa where = TRY(hypervisor::translate(vm_, via, address));
-  if (breakpoints_.empty()) {
-    const Result<void> exits = set_breakpoint_exits(true);
-    if (!exits) {
+Result<void> Target::insert_breakpoint(VcpuId via, Gva address, const AgentProgram& program,
+                                       Unmapped unmapped) {
+  filter_.install();
+  const bool exits = !breakpoints_.engine_installs() && !breakpoints_.has_bytes();
+  if (exits) {
+    const Result<void> on = set_breakpoint_exits(true);
+    if (!on) {
       (void)set_breakpoint_exits(false);
-      return exits;
+      return on;
     }
   }
-  const Result<bool> inserted = breakpoints_.insert(address, where);
-  if (breakpoints_.empty()) TRY(set_breakpoint_exits(false));
-  TRY(inserted);
-  control_.inserted(breakpoint_event(where));
+  Result<void> placed = place_breakpoint(via, address, program, unmapped);
+  if (exits && !breakpoints_.has_bytes()) TRY(set_breakpoint_exits(false));
+  return placed;
+}
+
+Result<void> Target::place_breakpoint(VcpuId via, Gva address, const AgentProgram& program,
+                                      Unmapped unmapped) {
+  const Result<Gpa> where = hypervisor::translate(vm_, via, address);
+  if (where) {
+    const hypervisor::MemoryKind kind = vm_.memory().kind(*where);
+    if (unmapped == Unmapped::Refuse || kind != hypervisor::MemoryKind::Nothing) {
+      TRY(breakpoints_.insert(address, *where, program));
+      control_.inserted(breakpoint_event(*where));
+      // Before paging is on an address may be meant for the time after.
+      const std::uint64_t cr0 = TRY(vm_.vcpu(via).read_register(x86::Register::Cr0)).as_u64();
+      const bool paging = (cr0 & x86::cr0::PG) != 0;
+      if (paging || unmapped == Unmapped::Refuse || !linear_.supported()) return {};
+    }
+  } else if (unmapped == Unmapped::Refuse) {
+    return fail(where.error());
+  }
+  const Result<void> linear = breakpoints_.insert_linear(address, program);
+  if (linear) {
+    control_.inserted(linear_event(address));
+  } else {
+    TRY(breakpoints_.insert_pending(address, program));
+  }
+  constexpr std::size_t kMostNotes = 1000;
+  if (!where && noted_.size() < kMostNotes && noted_.insert(address).second) {
+    filter_.print(fmt::format("The breakpoint at {:#x} waits for its address to be mapped.\n",
+                              address.value));
+  }
   return {};
 }
 
 void Target::remove_breakpoint(Gva address) {
-  if (breakpoints_.empty()) return;
-  for (const Gpa where : breakpoints_.remove(address))
+  const bool had_bytes = breakpoints_.has_bytes();
+  const BreakpointTable::Removed removed = breakpoints_.remove(address);
+  for (const Gpa where : removed.installations)
     control_.removed(breakpoint_event(where));
-  if (breakpoints_.empty()) expect(set_breakpoint_exits(false), "breakpoint exits", {0});
+  if (removed.linear) control_.removed(linear_event(address));
+  if (had_bytes && !breakpoints_.has_bytes())
+    expect(set_breakpoint_exits(false), "breakpoint exits", {0});
+}
+
+void Target::arm_pending() {
+  std::vector<const BreakpointTable::Wish*> pending;
+  for (const auto& [address, wish] : breakpoints_.wishes()) {
+    if (wish.pending()) pending.push_back(&wish);
+  }
+  for (const BreakpointTable::Wish* wish : pending) {
+    for (std::uint32_t i = 0; i < vm_.vcpu_count() && wish->pending(); ++i) {
+      if (!is_active(i) || !hypervisor::translate(vm_, {i}, wish->address)) continue;
+      const AgentProgram program = wish->program;
+      expect(insert_breakpoint({i}, wish->address, program, Unmapped::Await),
+             "arming a pending breakpoint", {i});
+    }
+  }
+}
+
+Result<void> Target::insert_stoppoint(const Stoppoint& stoppoint, const AgentProgram& program) {
+  filter_.install();
+  TRY(stoppoints_.insert(stoppoint, program));
+  control_.inserted(stoppoint.key());
+  return {};
+}
+
+Result<void> Target::remove_stoppoint(const Stoppoint& stoppoint) {
+  TRY(stoppoints_.remove(stoppoint));
+  control_.removed(stoppoint.key());
+  return {};
 }
 
 }  // namespace ringside::debug

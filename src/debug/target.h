@@ -6,12 +6,15 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
 #include "base/types.h"
 #include "debug/breakpoint_table.h"
+#include "debug/hit_filter.h"
+#include "debug/options.h"
 #include "debug/run_control.h"
 #include "debug/stoppoint_list.h"
 #include "hypervisor/vm.h"
@@ -20,7 +23,8 @@ namespace ringside::debug {
 
 class Target {
  public:
-  explicit Target(hypervisor::Vm& vm);
+  explicit Target(hypervisor::Vm& vm,
+                  BreakpointMechanism mechanism = BreakpointMechanism::BestOffered);
 
   hypervisor::Vm& vm() { return vm_; }
   RunControl& control() { return control_; }
@@ -34,6 +38,8 @@ class Target {
   void settle();
   // Whether a stop report has come due since the last call.
   bool take_report();
+  // What the client is to read on its console, while it believes the guest running.
+  std::string take_output() { return filter_.take_output(); }
 
   // The machine is no more.
   bool ended() const { return vm_.ended().has_value(); }
@@ -45,14 +51,25 @@ class Target {
   // Whether steps keep interrupts out, as they do unless a client asks otherwise.
   void mask_interrupts_in_steps(bool mask) { mask_in_steps_ = mask; }
 
+  // What becomes of a breakpoint at an address that leads to no memory now.
+  enum class Unmapped : std::uint8_t {
+    Refuse,  // BadAddress
+    Await,   // it is pending: armed when the address is mapped
+  };
   // Software breakpoints, with the capability that makes them exits. NotSupported where a vCPU does
   // not have it.
-  Result<void> insert_breakpoint(VcpuId via, Gva address);
+  Result<void> insert_breakpoint(VcpuId via, Gva address, const AgentProgram& program,
+                                 Unmapped unmapped);
   void remove_breakpoint(Gva address);
+  // Installs pending breakpoints whose address leads to memory by now, for engines that do not look
+  // out for them. Before a resume.
+  void arm_pending();
+  Result<void> insert_stoppoint(const Stoppoint& stoppoint, const AgentProgram& program);
+  Result<void> remove_stoppoint(const Stoppoint& stoppoint);
 
   // The linear address of the next instruction.
   Result<Gva> linear_pc(VcpuId id);
-  // Whether the next instruction is hidden under an inserted breakpoint.
+  // Whether the next instruction is hidden under an int3 of ours.
   bool on_breakpoint(VcpuId id);
   // Why a vCPU is dead, in words.
   const std::string& death_of(VcpuId id) const { return vcpus_[id.value].death; }
@@ -60,6 +77,9 @@ class Target {
  private:
   struct VcpuState {
     bool masked = false;  // MaskInterrupts is on
+    // Out of the guest at a breakpoint that is no stop, until the client takes what was printed.
+    bool waits_for_room = false;
+    bool skips = false;  // and then it has to get past an int3
     std::string death;
   };
 
@@ -67,6 +87,12 @@ class Target {
   void prepare_step(VcpuId id);
   void handle(const hypervisor::VcpuEvent& event);
   void handle_breakpoint(VcpuId id, std::uint8_t insn_length);
+  void handle_stoppoint(VcpuId id, const hypervisor::Exit& exit);
+  std::optional<StopEvent> event_of(VcpuId id, const hypervisor::Exit& exit);
+  void go_on(VcpuId id, bool skips);
+  void end_wait(VcpuId id);
+  Result<void> place_breakpoint(VcpuId via, Gva address, const AgentProgram& program,
+                                Unmapped unmapped);
   void give_to_guest(VcpuId id, std::uint8_t insn_length);
   bool notice_vanished();
   Result<void> set_breakpoint_exits(bool on);
@@ -74,8 +100,11 @@ class Target {
 
   hypervisor::Vm& vm_;
   RunControl control_;
+  LinearBreakpoints linear_;
   BreakpointTable breakpoints_;
   StoppointList stoppoints_;
+  HitFilter filter_;
+  std::set<Gva> noted_;  // pending breakpoints that the client was told of
   std::vector<VcpuState> vcpus_;
   std::optional<Gpa> lifted_;
   std::optional<bool> can_step_;

@@ -28,7 +28,8 @@ struct Breakpoint {
 // Exactly one instruction was executed (capability MonitorTrap).
 struct MonitorTrap {};
 
-// An execution breakpoint of the Breakpoints capability; RIP is on the instruction, not executed.
+// An execution breakpoint of Stoppoints; RIP is on the instruction, not executed. Resumed from
+// here, and not moved, the vCPU executes it: a hit is one exit.
 struct HardwareBreakpoint {
   Gva address;
 };

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstring>
 #include <optional>
+#include <vector>
 
 #include "base/state_visitor.h"
 #include "base/types.h"
@@ -91,6 +92,8 @@ class Cpu {
   bool breakpoint_exit = false, monitor_trap = false, mask_interrupts = false;
   // A handler that wants its vCPU to leave the guest sets this and calls leave_soon().
   std::optional<hypervisor::Exit> pending_exit;
+  // Watchpoints that the present instruction has hit; settled when it is complete.
+  std::vector<hypervisor::exit::Watchpoint> watch_hits;
 
   VcpuId id() const { return id_; }
   System& system() { return system_; }

@@ -211,10 +211,13 @@ void check_watches(Cpu& cpu, std::uint64_t linear, unsigned size, AccessKind kin
   for (const System::Watch& watch : cpu.system().watches) {
     const bool wanted = watch.kind == hypervisor::WatchKind::Access ||
                         (watch.kind == hypervisor::WatchKind::Write) == (kind == AccessKind::Write);
-    if (wanted && overlaps(linear, size, watch.address, watch.size) && !cpu.pending_exit) {
-      cpu.pending_exit = hypervisor::exit::Watchpoint{{watch.address}, watch.kind};
-      cpu.leave_soon();
-    }
+    if (!wanted || !overlaps(linear, size, watch.address, watch.size)) continue;
+    const auto same = [&](const hypervisor::exit::Watchpoint& hit) {
+      return hit.address.value == watch.address && hit.kind == watch.kind;
+    };
+    auto& hits = cpu.watch_hits;
+    if (std::none_of(hits.begin(), hits.end(), same)) hits.push_back({{watch.address}, watch.kind});
+    cpu.leave_soon();
   }
 }
 

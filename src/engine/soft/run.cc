@@ -122,6 +122,20 @@ bool stops_here(Cpu& cpu, std::uint64_t linear) {
   return true;
 }
 
+// The instruction is complete: do its hits of watchpoints count? The first that does is the exit.
+void settle_watch_hits(Cpu& cpu) {
+  if (cpu.watch_hits.empty()) [[likely]] {
+    return;
+  }
+  hypervisor::StopFilter* filter = cpu.system().filter;
+  for (const exit::Watchpoint& watch : cpu.watch_hits) {
+    if (cpu.pending_exit) break;
+    hypervisor::Exit hit = watch;
+    if (filter == nullptr || filter->wants_stop(cpu.id(), hit)) cpu.pending_exit = std::move(hit);
+  }
+  cpu.watch_hits.clear();
+}
+
 // In legacy modes: every byte of the block lies within the code segment.
 bool within_code_segment(const Cpu& cpu, std::uint64_t bytes) {
   if (cpu.code64()) return true;
@@ -226,6 +240,7 @@ void guarded(Cpu& cpu, Action action) {
     cpu.rip() = cpu.insn_rip;
     cpu.retired = true;
     cpu.activity = Activity::Waiting;
+    cpu.watch_hits.clear();  // it is executed again
   }
 }
 
@@ -305,7 +320,10 @@ void run(Cpu& cpu, std::uint64_t until) {
   if (cpu.breakpoint_passed && cpu.breakpoint_passed != linear_pc(cpu))
     cpu.breakpoint_passed.reset();
   while (cpu.icount < until && !cpu.pending_exit && can_wake(cpu)) {
-    if (deliver_due(cpu, true)) continue;
+    if (deliver_due(cpu, true)) {
+      settle_watch_hits(cpu);
+      continue;
+    }
     if (cpu.activity != Activity::Running) return;
     if (cpu.flags.tf() || breaks_on_execution(cpu)) {
       cpu.limit = until;
@@ -316,6 +334,7 @@ void run(Cpu& cpu, std::uint64_t until) {
       cpu.limit = interrupt_shadow(cpu) ? std::min(until, cpu.icount + 1) : until;
       guarded(cpu, [&] { run_blocks(cpu); });
     }
+    settle_watch_hits(cpu);
     if (cpu.pending_debug != 0 && !cpu.pending_exit) deliver_pending_debug(cpu);
   }
 }
@@ -325,9 +344,13 @@ bool step(Cpu& cpu) {
   cpu.breakpoint_passed.reset();
   // External events wait, so that the step does not end in an interrupt handler; they may still
   // wake a halted CPU, because nothing else can.
-  if (deliver_due(cpu, cpu.activity == Activity::Halted)) return true;
+  if (deliver_due(cpu, cpu.activity == Activity::Halted)) {
+    settle_watch_hits(cpu);
+    return true;
+  }
   cpu.limit = cpu.icount + 1;
   run_one(cpu);
+  settle_watch_hits(cpu);
   if (cpu.pending_debug != 0 && !cpu.pending_exit) deliver_pending_debug(cpu);
   return cpu.activity != Activity::Waiting;
 }

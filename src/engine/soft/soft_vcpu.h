@@ -29,6 +29,9 @@ class SoftVcpu final : public hypervisor::Vcpu {
   Result<void> set_entry_insn_length(std::uint8_t length) override;
   Result<std::uint8_t> entry_insn_length() override;
   std::optional<InsnCount> instructions() override { return InsnCount{cpu.icount}; }
+
+ private:
+  std::optional<std::uint64_t> read_plain(x86::Register r) const;
 };
 
 }  // namespace ringside::soft

@@ -1,0 +1,24 @@
+// What a client attached to a breakpoint or watchpoint: conditions and commands in agent bytecode,
+// and how often it was come by. Plain data.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "debug/bytecode.h"
+
+namespace ringside::debug {
+
+struct AgentProgram {
+  // Several are OR; none is true; an error while one is evaluated counts as true.
+  std::vector<Bytecode> conditions;
+  // With any, a hit runs them and stops nobody.
+  std::vector<Bytecode> commands;
+};
+
+struct HitCounts {
+  std::uint64_t reached = 0;  // by a vCPU
+  std::uint64_t counted = 0;  // of these, with a true condition
+};
+
+}  // namespace ringside::debug

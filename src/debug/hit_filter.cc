@@ -1,0 +1,141 @@
+#include "debug/hit_filter.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "debug/shadowed_memory.h"
+#include "debug/vcpu_context.h"
+
+namespace ringside::debug {
+namespace {
+
+namespace exit = hypervisor::exit;
+
+// How much text waits for the main loop before vCPUs wait too, and what one hit may add beyond.
+constexpr std::size_t kOutputBound = 64 << 10;
+constexpr std::size_t kOutputLimit = 4 * kOutputBound;
+// Some milliseconds of evaluation.
+constexpr std::uint64_t kWorkBound = 1'000'000;
+
+class PrintingContext final : public VcpuContext {
+ public:
+  PrintingContext(hypervisor::Vm& vm, BreakpointTable& breakpoints, VcpuId vcpu, std::string& out)
+      : VcpuContext(vm, breakpoints, vcpu), out_(out) {}
+  void print(std::string_view text) override {
+    out_.append(text.substr(0, kOutputLimit - std::min(kOutputLimit, out_.size())));
+  }
+
+ private:
+  std::string& out_;
+};
+
+}  // namespace
+
+void HitFilter::install() {
+  hypervisor::Stoppoints* engine = vm_.stoppoints();
+  if (!installed_ && engine != nullptr) installed_ = engine->set_filter(this);
+}
+
+void HitFilter::uninstall() {
+  if (std::exchange(installed_, false)) vm_.stoppoints()->set_filter(nullptr);
+  output_.clear();
+  work_ = 0;
+}
+
+bool HitFilter::wants_stop(VcpuId vcpu, const hypervisor::Exit& exit) {
+  const std::lock_guard lock(mutex_);
+  answers_[vcpu.value] = evaluate_exit(vcpu, exit);
+  return answers_[vcpu.value] != Answer::GoOn;
+}
+
+HitFilter::Answer HitFilter::answer_to(VcpuId vcpu, const hypervisor::Exit& exit) {
+  const std::lock_guard lock(mutex_);
+  return installed_ ? answers_[vcpu.value] : evaluate_exit(vcpu, exit);
+}
+
+HitFilter::Answer HitFilter::answer_at(VcpuId vcpu, Gpa where) {
+  const std::lock_guard lock(mutex_);
+  bool stop = false;
+  for (BreakpointTable::Wish* wish : breakpoints_.wishes_at(where))
+    ask(vcpu, wish->program, wish->hits, stop);
+  return conclude(stop);
+}
+
+HitFilter::Answer HitFilter::evaluate_exit(VcpuId vcpu, const hypervisor::Exit& exit) {
+  bool stop = false;
+  const auto ask_stoppoints = [&](const StopEvent& key) {
+    for (StoppointList::Entry& entry : stoppoints_.all()) {
+      if (entry.stoppoint.key() == key) ask(vcpu, entry.program, entry.hits, stop);
+    }
+  };
+  if (const auto* hit = std::get_if<exit::HardwareBreakpoint>(&exit)) {
+    BreakpointTable::Wish* linear = breakpoints_.linear_wish(hit->address);
+    if (linear != nullptr) ask(vcpu, linear->program, linear->hits, stop);
+    if (breakpoints_.installations() > 0) {
+      if (const Result<Gpa> where = hypervisor::translate(vm_, vcpu, hit->address)) {
+        for (BreakpointTable::Wish* wish : breakpoints_.wishes_at(*where)) {
+          if (wish != linear) ask(vcpu, wish->program, wish->hits, stop);
+        }
+      }
+    }
+    if (!stoppoints_.empty())
+      ask_stoppoints({StopCause::HardwareBreakpoint, hit->address.value, {}});
+  } else if (const auto* watch = std::get_if<exit::Watchpoint>(&exit)) {
+    ask_stoppoints({StopCause::Watchpoint, watch->address.value, watch->kind});
+  } else {
+    stop = true;
+  }
+  return conclude(stop);
+}
+
+HitFilter::Answer HitFilter::conclude(bool stop) const {
+  if (stop) return Answer::Stop;
+  return work_ >= kWorkBound || output_.size() >= kOutputBound ? Answer::Breathe : Answer::GoOn;
+}
+
+void HitFilter::ask(VcpuId vcpu, const AgentProgram& program, HitCounts& hits, bool& stop) {
+  ++hits.reached;
+  if (!holds(vcpu, program)) return;
+  ++hits.counted;
+  if (program.commands.empty()) {
+    stop = true;
+    return;
+  }
+  PrintingContext context(vm_, breakpoints_, vcpu, output_);
+  for (const Bytecode& command : program.commands) {
+    const Result<std::uint64_t> done = evaluate(command, context, {}, &work_);
+    if (!done) context.print("A breakpoint's command failed: " + done.error().text() + "\n");
+  }
+}
+
+bool HitFilter::holds(VcpuId vcpu, const AgentProgram& program) {
+  if (program.conditions.empty()) return true;
+  PrintingContext context(vm_, breakpoints_, vcpu, output_);
+  return std::any_of(program.conditions.begin(), program.conditions.end(),
+                     [&](const Bytecode& condition) {
+                       const auto value = evaluate(condition, context, {}, &work_);
+                       return !value || *value != 0;
+                     });
+}
+
+std::string HitFilter::take_output() {
+  const std::lock_guard lock(mutex_);
+  return std::exchange(output_, {});
+}
+
+void HitFilter::print(std::string_view text) {
+  const std::lock_guard lock(mutex_);
+  if (output_.size() < kOutputLimit) output_ += text;
+}
+
+bool HitFilter::has_room() const {
+  const std::lock_guard lock(mutex_);
+  return output_.size() < kOutputBound;
+}
+
+void HitFilter::breathe() {
+  const std::lock_guard lock(mutex_);
+  work_ = 0;
+}
+
+}  // namespace ringside::debug

@@ -1,0 +1,67 @@
+// Decides, where a breakpoint or watchpoint is hit, whether that is a stop: evaluates conditions,
+// runs commands, counts. An engine that asks (Stoppoints::set_filter) never leaves the guest for a
+// false condition; for others the target asks at the exit.
+//
+// Owned by the server's target. An engine may ask on a vCPU's thread, several at a time; that is
+// what the lock is for. Wishes and programs change only while every vCPU is out of the guest.
+#pragma once
+
+#include <cstdint>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "debug/breakpoint_table.h"
+#include "debug/stoppoint_list.h"
+#include "hypervisor/vm.h"
+
+namespace ringside::debug {
+
+class HitFilter final : public hypervisor::StopFilter {
+ public:
+  HitFilter(hypervisor::Vm& vm, BreakpointTable& breakpoints, StoppointList& stoppoints)
+      : vm_(vm), breakpoints_(breakpoints), stoppoints_(stoppoints), answers_(vm.vcpu_count()) {}
+
+  enum class Answer : std::uint8_t {
+    GoOn,
+    Stop,
+    // Goes on, but the main loop has to run first: there is text to send, or a lot of work was
+    // done since it ran.
+    Breathe,
+  };
+
+  // For the engine: anything but GoOn leaves the guest, and answer_to() says why.
+  bool wants_stop(VcpuId vcpu, const hypervisor::Exit& exit) override;
+  // For the target, at an exit: what the engine was told, or the answer now if it does not ask.
+  Answer answer_to(VcpuId vcpu, const hypervisor::Exit& exit);
+  // The same for an int3 of ours.
+  Answer answer_at(VcpuId vcpu, Gpa where);
+
+  // Before the engine gets its first breakpoint, and after its last one went.
+  void install();
+  void uninstall();
+
+  // What commands have printed, and others have to say to the client while its guest runs.
+  std::string take_output();
+  void print(std::string_view text);
+  bool has_room() const;
+  // The main loop runs.
+  void breathe();
+
+ private:
+  void ask(VcpuId vcpu, const AgentProgram& program, HitCounts& hits, bool& stop);
+  bool holds(VcpuId vcpu, const AgentProgram& program);
+  Answer evaluate_exit(VcpuId vcpu, const hypervisor::Exit& exit);
+  Answer conclude(bool stop) const;
+
+  hypervisor::Vm& vm_;
+  BreakpointTable& breakpoints_;
+  StoppointList& stoppoints_;
+  mutable std::mutex mutex_;
+  std::vector<Answer> answers_;  // by vCPU: what the engine was told last
+  bool installed_ = false;       // the engine asks
+  std::string output_;
+  std::uint64_t work_ = 0;  // steps of bytecode since the main loop ran
+};
+
+}  // namespace ringside::debug

@@ -1,0 +1,28 @@
+// The engine's breakpoints by linear address, shared by everybody here who wants one: the engine
+// has at most one at an address, and it goes when the last who asked for it lets go.
+//
+// Owned by the server's target; used on its thread.
+#pragma once
+
+#include <map>
+
+#include "base/result.h"
+#include "base/types.h"
+#include "hypervisor/vm.h"
+
+namespace ringside::debug {
+
+class LinearBreakpoints {
+ public:
+  explicit LinearBreakpoints(hypervisor::Vm& vm) : vm_(vm) {}
+
+  bool supported() const { return vm_.stoppoints() != nullptr; }
+  Result<void> add(Gva address);
+  Result<void> drop(Gva address);
+
+ private:
+  hypervisor::Vm& vm_;
+  std::map<Gva, unsigned> users_;
+};
+
+}  // namespace ringside::debug
