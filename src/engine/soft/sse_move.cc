@@ -1,4 +1,6 @@
 // Moves between vector registers, general registers and memory (SSE to SSE3, MMX).
+#include <emmintrin.h>
+
 #include "engine/soft/vector.h"
 
 namespace ringside::soft {
@@ -206,12 +208,21 @@ bool lower_movnti(const Decoded& decoded, Insn& insn) {
 
 // ---- Sign masks
 // ----------------------------------------------------------------------------------
-template <typename T, typename V>
-std::uint32_t sign_mask(const V& value) {
-  const auto x = lanes<T>(value);
+// On XMM registers with the host's own instruction: string functions live on it.
+template <typename T>
+std::uint32_t sign_mask(const Xmm& value) {
+  if constexpr (sizeof(T) == 1) {
+    return static_cast<std::uint32_t>(_mm_movemask_epi8(std::bit_cast<__m128i>(value)));
+  } else if constexpr (sizeof(T) == 4) {
+    return static_cast<std::uint32_t>(_mm_movemask_ps(std::bit_cast<__m128>(value)));
+  } else {
+    return static_cast<std::uint32_t>(_mm_movemask_pd(std::bit_cast<__m128d>(value)));
+  }
+}
+std::uint32_t sign_mask(const Mmx& value) {
   std::uint32_t mask = 0;
-  for (unsigned i = 0; i < x.size(); ++i)
-    mask |= static_cast<std::uint32_t>(x[i] >> (8 * sizeof(T) - 1)) << i;
+  for (unsigned i = 0; i < 8; ++i)
+    mask |= static_cast<std::uint32_t>(value.bytes[i] >> 7) << i;
   return mask;
 }
 template <typename T>
@@ -222,7 +233,7 @@ void xmm_sign_mask(Cpu& cpu, const Insn& insn) {
 void mmx_sign_mask(Cpu& cpu, const Insn& insn) {
   check_mmx(cpu);
   enter_mmx(cpu);
-  cpu.set<std::uint32_t>(insn.reg, sign_mask<std::uint8_t>(get_mmx(cpu, insn.rm)));
+  cpu.set<std::uint32_t>(insn.reg, sign_mask(get_mmx(cpu, insn.rm)));
 }
 constexpr VectorForm registers_only(Handler xmm, Handler mmx = nullptr) {
   VectorForm form;
