@@ -2,6 +2,7 @@
 #include "engine/soft/cpu.h"
 #include "engine/soft/cpuid.h"
 #include "engine/soft/system.h"
+#include "engine/soft/x87.h"
 
 namespace ringside::soft {
 namespace {
@@ -11,23 +12,12 @@ using x86::SegmentName;
 constexpr std::uint64_t kBootProcessor = 1u
                                          << 8;  // IA32_APIC_BASE.BSP, which software cannot change
 
-// The 2-bit tag of FNSAVE (SDM 1 8.1.7): valid, zero, special, empty.
-unsigned full_tag(const X87Value& value, bool empty) {
-  if (empty) return 3;
-  const unsigned exponent = value.sign_exponent & 0x7fffu;
-  if (exponent == 0 && value.significand == 0) return 1;
-  const bool normal = exponent != 0 && exponent != 0x7fff && (value.significand >> 63) != 0;
-  return normal ? 0 : 2;
-}
-
 x86::FpuState fpu_state(const Fpu& fpu) {
   x86::FpuState state;
   state.control = fpu.control;
   state.status = fpu.status;
-  state.tag = 0;
+  state.tag = x87::tag_word(fpu);
   for (unsigned i = 0; i < 8; ++i) {
-    const unsigned tag = full_tag(fpu.physical[i], (fpu.empty >> i & 1) != 0);
-    state.tag = static_cast<std::uint16_t>(state.tag | tag << (2 * i));
     const X87Value& st = fpu.st(i);
     std::memcpy(state.st[i].data(), &st.significand, 8);
     std::memcpy(state.st[i].data() + 8, &st.sign_exponent, 2);
@@ -45,11 +35,11 @@ x86::FpuState fpu_state(const Fpu& fpu) {
 }
 
 void set_fpu_state(Fpu& fpu, const x86::FpuState& state) {
-  fpu.control = state.control;
+  fpu.control = x87::control_word(state.control);
   fpu.status = state.status;
-  fpu.empty = 0;
+  x87::set_tag_word(fpu, state.tag);
+  x87::update_summary(fpu);
   for (unsigned i = 0; i < 8; ++i) {
-    if ((state.tag >> (2 * i) & 3) == 3) fpu.empty = static_cast<std::uint8_t>(fpu.empty | 1u << i);
     X87Value& st = fpu.st(i);
     std::memcpy(&st.significand, state.st[i].data(), 8);
     std::memcpy(&st.sign_exponent, state.st[i].data() + 8, 2);
@@ -59,7 +49,7 @@ void set_fpu_state(Fpu& fpu, const x86::FpuState& state) {
   fpu.data_pointer = state.data_pointer;
   fpu.instruction_selector = state.instruction_selector;
   fpu.data_selector = state.data_selector;
-  fpu.mxcsr = state.mxcsr;
+  fpu.mxcsr = state.mxcsr & 0xffff;  // the rest is reserved
   for (unsigned i = 0; i < 16; ++i) {
     std::memcpy(fpu.xmm[i].bytes.data(), state.vector[i].data(), 16);
   }

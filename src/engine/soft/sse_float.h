@@ -36,10 +36,10 @@ inline std::uint32_t host_mxcsr() {
   return value;
 }
 inline void set_host_mxcsr(std::uint32_t value) { asm volatile("ldmxcsr %0" : : "m"(value)); }
-// What the operation runs under: everything masked. With underflow unmasked FTZ has no effect
-// (SDM 1 10.2.3.3).
+// What the operation runs under: everything masked, and no reserved bit, whatever a debugger may
+// have written: the host would fault. With underflow unmasked FTZ has no effect (SDM 1 10.2.3.3).
 inline std::uint32_t masked_control(std::uint32_t guest) {
-  const std::uint32_t control = (guest | mxcsr::kMasks) & ~mxcsr::kFlags;
+  const std::uint32_t control = (guest | mxcsr::kMasks) & mxcsr::kControl;
   return (guest & (mxcsr::kUnderflow << mxcsr::kMaskShift)) == 0 ? control & ~mxcsr::kFtz : control;
 }
 

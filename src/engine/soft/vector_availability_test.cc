@@ -95,7 +95,7 @@ TEST(SimdException, TheHostsControlRegisterIsLeftAlone) {
   const std::uint32_t before = host();
   TestCpu cpu(Mode::Long64);
   cpu->cr4 |= OSFXSR | OSXMMEXCPT;
-  for (const std::uint32_t mxcsr : {0u, 0xffc0u, 0x6000u, 0x1f80u}) {
+  for (const std::uint32_t mxcsr : {0u, 0xffc0u, 0x6000u, 0x1f80u, 0xffffffffu}) {
     cpu->fpu.mxcsr = mxcsr;
     cpu->fpu.xmm[0] = cpu->fpu.xmm[1] = {};
     cpu.run("0f 5e c1");
