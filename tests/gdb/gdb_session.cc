@@ -29,22 +29,16 @@ GdbSession::GdbSession(const std::string& image)
                 "-iex 'set confirm off' -iex 'set width 0' -iex 'set style enabled off' "
                 "-iex 'set debuginfod enabled off' \"$0\" 2>&1",
                 image}) {
-  finish();
+  finish(Deadline(std::chrono::seconds(120)));  // a kernel's symbols take their time
 }
 
 void GdbSession::start(std::string_view line) { process_.write_input(std::string(line) + "\n"); }
 
-void GdbSession::await(std::string_view text) {
-  const Deadline deadline;
-  for (;;) {
-    if (process_.text(ChildProcess::Stream::Output).find(text, seen_) != std::string::npos) return;
-    process_.await_more(ChildProcess::Stream::Output, deadline);
-  }
-}
-
-std::string GdbSession::finish() {
-  await(kPrompt);
-  const std::string& all = process_.text(ChildProcess::Stream::Output);
+std::string GdbSession::finish(const Deadline& deadline) {
+  constexpr auto kStream = ChildProcess::Stream::Output;
+  while (process_.text(kStream).find(kPrompt, seen_) == std::string::npos)
+    process_.await_more(kStream, deadline);
+  const std::string& all = process_.text(kStream);
   const std::size_t end = all.find(kPrompt, seen_);
   std::string result = all.substr(seen_, end - seen_);
   seen_ = end + kPrompt.size();
@@ -52,9 +46,9 @@ std::string GdbSession::finish() {
   return result;
 }
 
-std::string GdbSession::command(std::string_view line) {
+std::string GdbSession::command(std::string_view line, const Deadline& deadline) {
   start(line);
-  return finish();
+  return finish(deadline);
 }
 
 std::string GdbSession::interrupt_command(std::string_view line, ChildProcess& server) {

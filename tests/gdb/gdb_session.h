@@ -18,12 +18,10 @@ class GdbSession {
   static std::string missing();
 
   // Types a line and gives what GDB printed for it. Waits for the prompt.
-  std::string command(std::string_view line);
+  std::string command(std::string_view line, const Deadline& deadline = Deadline());
   // The two halves of a command that runs the guest: type it, and wait for the prompt.
   void start(std::string_view line);
-  std::string finish();
-  // Waits for this in the output of the command that was started.
-  void await(std::string_view text);
+  std::string finish(const Deadline& deadline = Deadline());
   // A command that resumes the guest, and Ctrl-C once `server` is at work on it. (Before, the
   // interrupt would overtake the resume, and the server ignores it while the guest is stopped.)
   std::string interrupt_command(std::string_view line, ChildProcess& server);
