@@ -173,12 +173,17 @@ bool any_fault(const Encoding& encoding) {
                       ZYDIS_MNEMONIC_CMPSQ, ZYDIS_MNEMONIC_CALL});
 }
 
+// Now and then alignment is checked.
+void prepare(const Encoding&, Case& test, std::span<std::uint8_t>, Random& random) {
+  if (random() % 16 == 0) test.state.rflags |= AC;
+}
+
 class IntegerDifferential : public testing::TestWithParam<Mode> {};
 
 TEST_P(IntegerDifferential, MatchesTheHost) {
   if (const auto reason = NativeCpu::start()) GTEST_SKIP() << *reason;
   if (!NativeCpu::has_mode(GetParam())) GTEST_SKIP() << "no local descriptor table here";
-  const Scope scope{claims, undefined_flags, undefined_result, any_fault, nullptr};
+  const Scope scope{claims, undefined_flags, undefined_result, any_fault, prepare};
   const Report report = run_campaign(GetParam(), scope, 240, 1);
   fmt::print("{} integer: {} forms, {} encodings, {} cases, {} of them faults\n", name(GetParam()),
              report.forms, report.encodings, report.cases, report.faults);

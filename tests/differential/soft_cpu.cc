@@ -92,8 +92,8 @@ SoftCpu::SoftCpu()
   map(kData, kDataSize, kWritable);
   map(kReadOnly, kReadOnlySize, 0);
 
-  base_.cr0 =
-      x86::cr0::PE | x86::cr0::PG | x86::cr0::WP | x86::cr0::NE | x86::cr0::MP | x86::cr0::ET;
+  base_.cr0 = x86::cr0::PE | x86::cr0::PG | x86::cr0::WP | x86::cr0::NE | x86::cr0::MP |
+              x86::cr0::AM | x86::cr0::ET;
   base_.cr3 = kTables;
   base_.cr4 = x86::cr4::PAE | x86::cr4::OSFXSR | x86::cr4::OSXMMEXCPT;
   base_.efer = x86::efer::LME | x86::efer::LMA | x86::efer::NXE | x86::efer::SCE;
@@ -145,6 +145,7 @@ Outcome SoftCpu::run(const Case& test, bool stepwise, unsigned* retired) {
   std::copy(test.state.gpr.begin(), test.state.gpr.end(), cpu.gpr.begin());
   cpu.rip() = test.state.rip;
   cpu.flags.set_value(test.state.rflags | x86::rflags::IF);
+  cpu.update_mode();  // AC
   if (test.uses_fpu) {
     x86::CpuState state = cpu.state();
     state.fpu = test.state.fpu;
