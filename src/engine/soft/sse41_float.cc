@@ -109,37 +109,14 @@ constexpr VectorForm round_form() {
 
 // ---- Dot products: the steps of the manual's pseudocode, each with its own exceptions
 // --------------------
-using host::Float;
+RINGSIDE_SIMD(MultiplySingles, "mulps", Result::Singles, Step::Multiply);
+RINGSIDE_SIMD(MultiplyDoubles, "mulpd", Result::Doubles, Step::Multiply);
+RINGSIDE_SIMD(AddSingles, "addps", Result::Singles, Step::Add);
+RINGSIDE_SIMD(AddDoubles, "addpd", Result::Doubles, Step::Add);
 
-#define RINGSIDE_STEP(Name, text)                                   \
-  struct Name {                                                     \
-    static void run(Float& a, const Float& b, std::uint32_t& csr) { \
-      asm volatile(text " %[b], %[a]\n\tstmxcsr %[csr]"             \
-                   : [a] "+x"(a), [csr] "=m"(csr)                   \
-                   : [b] "x"(b));                                   \
-    }                                                               \
-  }
-RINGSIDE_STEP(MultiplySingles, "mulps");
-RINGSIDE_STEP(MultiplyDoubles, "mulpd");
-RINGSIDE_STEP(AddSingles, "addps");
-RINGSIDE_STEP(AddDoubles, "addpd");
-
-template <typename T, typename Step>
+template <typename T, typename Operation>
 LanesOf<T, Xmm> step(Cpu& cpu, const LanesOf<T, Xmm>& x, const LanesOf<T, Xmm>& y) {
-  const Float a = host::to_host(vector_of<Xmm>(x));
-  const Float b = host::to_host(vector_of<Xmm>(y));
-  Float result;
-  run_simd(
-      cpu,
-      [&](std::uint32_t& csr) {
-        result = a;
-        Step::run(result, b, csr);
-      },
-      [&] {
-        return any_tiny < sizeof(T) == 4 ? Result::Singles
-                                         : Result::Doubles > (host::from_host(result));
-      });
-  return lanes<T>(host::from_host(result));
+  return lanes<T>(compute_simd<Operation>(cpu, vector_of<Xmm>(x), vector_of<Xmm>(y)));
 }
 // Bits 4.. of the immediate choose the products, bits 0.. the lanes that get the sum. Lanes not
 // chosen multiply zeros, which raises nothing.

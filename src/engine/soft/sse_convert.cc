@@ -10,52 +10,29 @@ using Double = std::uint64_t;
 
 // ---- Between XMM registers
 // -------------------------------------------------------------------------
-#define RINGSIDE_CONVERT(Name, text, result)                        \
-  struct Name {                                                     \
-    static constexpr Result kResult = result;                       \
-    static void run(Float& a, const Float& b, std::uint32_t& csr) { \
-      asm volatile(text " %[b], %[a]\n\tstmxcsr %[csr]"             \
-                   : [a] "+x"(a), [csr] "=m"(csr)                   \
-                   : [b] "x"(b));                                   \
-    }                                                               \
-  }
-RINGSIDE_CONVERT(Cvtps2pd, "cvtps2pd", Result::NeverTiny);
-RINGSIDE_CONVERT(Cvtpd2ps, "cvtpd2ps", Result::Singles);
-RINGSIDE_CONVERT(Cvtss2sd, "cvtss2sd", Result::NeverTiny);
-RINGSIDE_CONVERT(Cvtsd2ss, "cvtsd2ss", Result::Single);
-RINGSIDE_CONVERT(Cvtdq2ps, "cvtdq2ps", Result::NeverTiny);
-RINGSIDE_CONVERT(Cvtdq2pd, "cvtdq2pd", Result::NeverTiny);
-RINGSIDE_CONVERT(Cvtps2dq, "cvtps2dq", Result::NeverTiny);
-RINGSIDE_CONVERT(Cvttps2dq, "cvttps2dq", Result::NeverTiny);
-RINGSIDE_CONVERT(Cvtpd2dq, "cvtpd2dq", Result::NeverTiny);
-RINGSIDE_CONVERT(Cvttpd2dq, "cvttpd2dq", Result::NeverTiny);
+RINGSIDE_SIMD(Cvtps2pd, "cvtps2pd", Result::Doubles, Step::Other);
+RINGSIDE_SIMD(Cvtpd2ps, "cvtpd2ps", Result::Singles, Step::Narrow);
+RINGSIDE_SIMD(Cvtss2sd, "cvtss2sd", Result::Doubles, Step::Other);
+RINGSIDE_SIMD(Cvtsd2ss, "cvtsd2ss", Result::Single, Step::Narrow);
+RINGSIDE_SIMD(Cvtdq2ps, "cvtdq2ps", Result::Doubles, Step::Other);
+RINGSIDE_SIMD(Cvtdq2pd, "cvtdq2pd", Result::Doubles, Step::Other);
+RINGSIDE_SIMD(Cvtps2dq, "cvtps2dq", Result::Doubles, Step::Other);
+RINGSIDE_SIMD(Cvttps2dq, "cvttps2dq", Result::Doubles, Step::Other);
+RINGSIDE_SIMD(Cvtpd2dq, "cvtpd2dq", Result::Doubles, Step::Other);
+RINGSIDE_SIMD(Cvttpd2dq, "cvttpd2dq", Result::Doubles, Step::Other);
 
-template <typename Operation>
-Xmm converted(Cpu& cpu, const Xmm& destination, const Xmm& source) {
-  const Float a = host::to_host(destination);
-  const Float b = host::to_host(source);
-  Float result;
-  run_simd(
-      cpu,
-      [&](std::uint32_t& csr) {
-        result = a;
-        Operation::run(result, b, csr);
-      },
-      [&] { return any_tiny<Operation::kResult>(host::from_host(result)); });
-  return host::from_host(result);
-}
 template <typename Operation>
 void with_register(Cpu& cpu, const Insn& insn) {
   check_sse(cpu);
   Xmm& destination = cpu.fpu.xmm[insn.reg];
-  destination = converted<Operation>(cpu, destination, cpu.fpu.xmm[insn.rm]);
+  destination = compute_simd<Operation>(cpu, destination, cpu.fpu.xmm[insn.rm]);
 }
 template <typename Operation, typename T>
 void with_memory(Cpu& cpu, const Insn& insn) {
   check_sse(cpu);
   const Xmm source = widen(load_operand<T>(cpu, insn));
   Xmm& destination = cpu.fpu.xmm[insn.reg];
-  destination = converted<Operation>(cpu, destination, source);
+  destination = compute_simd<Operation>(cpu, destination, source);
 }
 template <typename Operation, typename T = Xmm>
 constexpr VectorForm convert_form() {
@@ -175,7 +152,7 @@ bool lower_to_integer(const Decoded& decoded, Insn& insn) {
 template <typename Operation>
 Xmm from_pair(Cpu& cpu, const Insn& insn, const Mmx& source) {
   const Xmm& destination = cpu.fpu.xmm[insn.reg];
-  Xmm result = converted<Operation>(cpu, destination, widen(source));
+  Xmm result = compute_simd<Operation>(cpu, destination, widen(source));
   if constexpr (std::is_same_v<Operation, Cvtdq2ps>) {
     const auto pair = low<std::uint64_t>(result);
     result = destination;
@@ -208,7 +185,7 @@ constexpr VectorForm from_pair_form() {
 // To an MMX register from an XMM register or memory operand of T.
 template <typename Operation, typename T>
 void to_mmx(Cpu& cpu, const Insn& insn, const T& source) {
-  const Mmx result = low<Mmx>(converted<Operation>(cpu, Xmm{}, widen(source)));
+  const Mmx result = low<Mmx>(compute_simd<Operation>(cpu, Xmm{}, widen(source)));
   enter_mmx(cpu);
   set_mmx(cpu, insn.reg, result);
 }

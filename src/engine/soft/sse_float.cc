@@ -21,38 +21,24 @@ using host::Float;
 
 // ---- Two operands, one host instruction
 // ----------------------------------------------------------
-#define RINGSIDE_FLOAT(Name, text, result)                          \
-  struct Name {                                                     \
-    static constexpr Result kResult = result;                       \
-    static void run(Float& a, const Float& b, std::uint32_t& csr) { \
-      asm volatile(text " %[b], %[a]\n\tstmxcsr %[csr]"             \
-                   : [a] "+x"(a), [csr] "=m"(csr)                   \
-                   : [b] "x"(b));                                   \
-    }                                                               \
-  }
-#define RINGSIDE_FLOAT_PACKED(Name, text)               \
-  RINGSIDE_FLOAT(Name##ps, text "ps", Result::Singles); \
-  RINGSIDE_FLOAT(Name##pd, text "pd", Result::Doubles)
-#define RINGSIDE_FLOAT_ALL(Name, text)                 \
-  RINGSIDE_FLOAT_PACKED(Name, text);                   \
-  RINGSIDE_FLOAT(Name##ss, text "ss", Result::Single); \
-  RINGSIDE_FLOAT(Name##sd, text "sd", Result::Double)
-#define RINGSIDE_FLOAT_NEVER_TINY(Name, text)             \
-  RINGSIDE_FLOAT(Name##ps, text "ps", Result::NeverTiny); \
-  RINGSIDE_FLOAT(Name##pd, text "pd", Result::NeverTiny); \
-  RINGSIDE_FLOAT(Name##ss, text "ss", Result::NeverTiny); \
-  RINGSIDE_FLOAT(Name##sd, text "sd", Result::NeverTiny)
+#define RINGSIDE_PACKED(Name, text, step)                    \
+  RINGSIDE_SIMD(Name##ps, text "ps", Result::Singles, step); \
+  RINGSIDE_SIMD(Name##pd, text "pd", Result::Doubles, step)
+#define RINGSIDE_ALL(Name, text, step)                      \
+  RINGSIDE_PACKED(Name, text, step);                        \
+  RINGSIDE_SIMD(Name##ss, text "ss", Result::Single, step); \
+  RINGSIDE_SIMD(Name##sd, text "sd", Result::Double, step)
 
-RINGSIDE_FLOAT_ALL(Add, "add");
-RINGSIDE_FLOAT_ALL(Sub, "sub");
-RINGSIDE_FLOAT_ALL(Mul, "mul");
-RINGSIDE_FLOAT_ALL(Div, "div");
-RINGSIDE_FLOAT_PACKED(Addsub, "addsub");
-RINGSIDE_FLOAT_PACKED(Hadd, "hadd");
-RINGSIDE_FLOAT_PACKED(Hsub, "hsub");
-RINGSIDE_FLOAT_NEVER_TINY(Sqrt, "sqrt");
-RINGSIDE_FLOAT_NEVER_TINY(Min, "min");
-RINGSIDE_FLOAT_NEVER_TINY(Max, "max");
+RINGSIDE_ALL(Add, "add", Step::Add);
+RINGSIDE_ALL(Sub, "sub", Step::Subtract);
+RINGSIDE_ALL(Mul, "mul", Step::Multiply);
+RINGSIDE_ALL(Div, "div", Step::Divide);
+RINGSIDE_PACKED(Addsub, "addsub", Step::AddSubtract);
+RINGSIDE_PACKED(Hadd, "hadd", Step::HorizontalAdd);
+RINGSIDE_PACKED(Hsub, "hsub", Step::HorizontalSubtract);
+RINGSIDE_ALL(Sqrt, "sqrt", Step::Other);
+RINGSIDE_ALL(Min, "min", Step::Other);
+RINGSIDE_ALL(Max, "max", Step::Other);
 
 // ---- Compares to masks: the predicate is the immediate's low three bits
 // ----------------------------
@@ -64,7 +50,7 @@ RINGSIDE_FLOAT_NEVER_TINY(Max, "max");
     break
 #define RINGSIDE_COMPARE(Name, text)                                                         \
   struct Name {                                                                              \
-    static constexpr Result kResult = Result::NeverTiny;                                     \
+    static constexpr Step kStep = Step::Other;                                               \
     static void run(Float& a, const Float& b, std::uint32_t& csr, std::uint64_t immediate) { \
       switch (immediate & 7) {                                                               \
         RINGSIDE_COMPARE_CASE(text, 0);                                                      \
@@ -87,22 +73,12 @@ RINGSIDE_COMPARE(Cmpsd, "sd");
 template <typename Operation>
 void compute(Cpu& cpu, const Insn& insn, const Xmm& source) {
   Xmm& destination = cpu.fpu.xmm[insn.reg];
-  const Float a = host::to_host(destination);
-  const Float b = host::to_host(source);
-  Float result;
-  run_simd(
-      cpu,
-      [&](std::uint32_t& csr) {
-        result = a;
-        if constexpr (std::is_invocable_v<decltype(Operation::run), Float&, const Float&,
-                                          std::uint32_t&, std::uint64_t>) {
-          Operation::run(result, b, csr, insn.immediate);
-        } else {
-          Operation::run(result, b, csr);
-        }
-      },
-      [&] { return any_tiny<Operation::kResult>(host::from_host(result)); });
-  destination = host::from_host(result);
+  if constexpr (std::is_invocable_v<decltype(Operation::run), Float&, const Float&, std::uint32_t&,
+                                    std::uint64_t>) {
+    destination = compute_simd<Operation>(cpu, destination, source, insn.immediate);
+  } else {
+    destination = compute_simd<Operation>(cpu, destination, source);
+  }
 }
 template <typename Operation>
 void with_register(Cpu& cpu, const Insn& insn) {

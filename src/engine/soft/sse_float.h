@@ -43,12 +43,28 @@ inline std::uint32_t masked_control(std::uint32_t guest) {
   return (guest & (mxcsr::kUnderflow << mxcsr::kMaskShift)) == 0 ? control & ~mxcsr::kFtz : control;
 }
 
+// What is computed: all elements of the register or the lowest one, and how.
+enum class Result { Singles, Doubles, Single, Double };
+enum class Step {
+  Add,
+  Subtract,
+  Multiply,
+  Divide,
+  AddSubtract,
+  HorizontalAdd,
+  HorizontalSubtract,
+  Narrow,  // doubles to singles
+  Other,   // can neither overflow nor underflow
+};
+// Overflow, underflow and precision where one of the first two is unmasked. sse_exceptions.cc.
+std::uint32_t flags_after_computation(Result result, Step step, const Xmm& a, const Xmm& b,
+                                      std::uint32_t guest);
+
 // run(csr) executes the operation in one asm statement that ends with a STMXCSR to csr; it may be
-// called twice and must not touch guest state. tiny() says whether a result is denormal: an exact
-// tiny result underflows only when underflow is unmasked (SDM 1 4.9.1.5), which the host, running
-// masked, does not report.
-template <typename Run, typename Tiny>
-void run_simd(Cpu& cpu, Run run, Tiny tiny) {
+// called twice and must not touch guest state. after(guest) gives what flags_after_computation
+// says.
+template <typename Run, typename After>
+void run_simd(Cpu& cpu, Run run, After after) {
   const std::uint32_t guest = cpu.fpu.mxcsr;
   std::uint32_t csr;
   if ((guest & mxcsr::kMasks) == mxcsr::kMasks) [[likely]] {
@@ -63,36 +79,50 @@ void run_simd(Cpu& cpu, Run run, Tiny tiny) {
   run(csr);
   set_host_mxcsr(saved);
   std::uint32_t raised = csr & mxcsr::kFlags;
-  if ((guest & (mxcsr::kUnderflow << mxcsr::kMaskShift)) == 0 && tiny())
-    raised |= mxcsr::kUnderflow;
+  constexpr std::uint32_t kRange = (mxcsr::kOverflow | mxcsr::kUnderflow) << mxcsr::kMaskShift;
+  if ((guest & kRange) != kRange) raised = after(raised, guest);
   if (raised != 0) commit_simd_flags(cpu, raised);
 }
+// For operations that can neither overflow nor underflow.
 template <typename Run>
 void run_simd(Cpu& cpu, Run run) {
-  run_simd(cpu, run, [] { return false; });
+  run_simd(cpu, run, [](std::uint32_t raised, std::uint32_t) { return raised; });
 }
 
-// ---- Denormal results
-// ---------------------------------------------------------------------------- Which elements an
-// operation computes and can be tiny: all, the lowest, or none (minimum, square root and compares
-// never underflow).
-enum class Result { Singles, Doubles, Single, Double, NeverTiny };
-template <Result kResult>
-bool any_tiny(const Xmm& value) {
-  if constexpr (kResult == Result::NeverTiny) {
-    return false;
-  } else if constexpr (kResult == Result::Singles || kResult == Result::Single) {
-    const auto x = lanes<std::uint32_t>(value);
-    for (unsigned i = 0; i < (kResult == Result::Singles ? 4 : 1); ++i) {
-      if ((x[i] & 0x7f800000) == 0 && (x[i] & 0x7fffff) != 0) return true;
-    }
-  } else {
-    const auto x = lanes<std::uint64_t>(value);
-    for (unsigned i = 0; i < (kResult == Result::Doubles ? 2 : 1); ++i) {
-      if ((x[i] & 0x7ff0000000000000) == 0 && (x[i] & 0xfffffffffffff) != 0) return true;
-    }
-  }
-  return false;
+// The operation's run(a, b, csr, rest...) computes in place; kResult and kStep say what.
+template <typename Operation, typename... Rest>
+Xmm compute_simd(Cpu& cpu, const Xmm& destination, const Xmm& source, Rest... rest) {
+  const host::Float a = host::to_host(destination);
+  const host::Float b = host::to_host(source);
+  host::Float result;
+  run_simd(
+      cpu,
+      [&](std::uint32_t& csr) {
+        result = a;
+        Operation::run(result, b, csr, rest...);
+      },
+      [&](std::uint32_t raised, std::uint32_t guest) {
+        if constexpr (Operation::kStep == Step::Other) {
+          return raised;
+        } else {
+          return (raised & mxcsr::kBeforeComputation) |
+                 flags_after_computation(Operation::kResult, Operation::kStep, destination, source,
+                                         guest);
+        }
+      });
+  return host::from_host(result);
 }
+
+// A host instruction of two vector operands as such an operation.
+#define RINGSIDE_SIMD(Name, text, result, step)                                 \
+  struct Name {                                                                 \
+    static constexpr Result kResult = result;                                   \
+    static constexpr Step kStep = step;                                         \
+    static void run(host::Float& a, const host::Float& b, std::uint32_t& csr) { \
+      asm volatile(text " %[b], %[a]\n\tstmxcsr %[csr]"                         \
+                   : [a] "+x"(a), [csr] "=m"(csr)                               \
+                   : [b] "x"(b));                                               \
+    }                                                                           \
+  }
 
 }  // namespace ringside::soft
