@@ -329,7 +329,7 @@ class SoftVm final : public SoftEngine, public hypervisor::Stoppoints {
   void take_init(SoftVcpu& vcpu) {
     Cpu& cpu = vcpu.cpu;
     cpu.init_pending = false;
-    cpu.reset();
+    cpu.reset(Cpu::ResetKind::Init);
     // After INIT the boot processor starts at the reset vector, the others wait (SDM 3A 8.4.2).
     cpu.activity = cpu.id().value == 0 ? Activity::Running : Activity::WaitForSipi;
   }
