@@ -1,0 +1,168 @@
+// The program on a terminal, and runs that are recorded and replayed.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <pty.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <termios.h>
+#include <unistd.h>
+#include <utmp.h>
+
+#include <fstream>
+#include <stdexcept>
+
+#include "support/guest_process.h"
+
+namespace ringside::testing {
+namespace {
+
+using ::testing::HasSubstr;
+using Stream = ChildProcess::Stream;
+
+// The program as the foreground of a pseudo-terminal, as a user starts it.
+class OnTerminal {
+ public:
+  explicit OnTerminal(std::vector<std::string> command) {
+    int terminal = -1, other = -1;
+    if (::openpty(&terminal, &other, nullptr, nullptr, nullptr) != 0) {
+      throw std::runtime_error("no pseudo-terminal");
+    }
+    terminal_.reset(terminal);
+    other_.reset(other);
+    before_ = mode();
+    std::vector<char*> arguments;
+    for (std::string& word : command)
+      arguments.push_back(word.data());
+    arguments.push_back(nullptr);
+    child_ = ::fork();
+    if (child_ == 0) {
+      ::close(terminal);
+      ::login_tty(other);
+      ::execv(arguments[0], arguments.data());
+      ::_exit(127);
+    }
+  }
+  ~OnTerminal() {
+    if (!child_) return;
+    ::kill(child_, SIGKILL);
+    ::waitpid(child_, nullptr, 0);
+  }
+
+  termios mode() const {
+    termios mode{};
+    ::tcgetattr(other_.get(), &mode);
+    return mode;
+  }
+  bool restored() const {
+    const termios now = mode();
+    return now.c_lflag == before_.c_lflag && now.c_iflag == before_.c_iflag &&
+           now.c_oflag == before_.c_oflag;
+  }
+  void type(std::string_view keys) {
+    ASSERT_EQ(::write(terminal_.get(), keys.data(), keys.size()),
+              static_cast<ssize_t>(keys.size()));
+  }
+  void await(std::string_view text) {
+    const Deadline deadline;
+    while (seen_.find(text) == std::string::npos) {
+      char buffer[1000];
+      ASSERT_TRUE(wait_readable(terminal_.get(), deadline)) << seen_;
+      const ssize_t count = ::read(terminal_.get(), buffer, sizeof buffer);
+      ASSERT_GT(count, 0) << seen_;
+      seen_.append(buffer, static_cast<std::size_t>(count));
+    }
+  }
+  void signal(int number) { ::kill(child_, number); }
+  // The status as waitpid gives it.
+  int await_end() {
+    int status = 0;
+    ::waitpid(child_, &status, 0);
+    child_ = 0;
+    return status;
+  }
+
+ private:
+  Fd terminal_, other_;
+  termios before_{};
+  pid_t child_ = 0;
+  std::string seen_;
+};
+
+std::vector<std::string> command(const char* guest) {
+  return {RINGSIDE_PROGRAM, "-e", engine(), GuestImage(guest).path()};
+}
+
+TEST(Terminal, CtrlAXEndsTheMachineAndGivesTheTerminalBack) {
+  OnTerminal program(command("counters"));
+  program.await("0");
+  EXPECT_FALSE(program.restored());
+  program.type("\x01x");
+  const int status = program.await_end();
+  EXPECT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 1);
+  EXPECT_TRUE(program.restored());
+}
+
+TEST(Terminal, CtrlCBelongsToTheGuest) {
+  OnTerminal program(command("end_power_off"));
+  program.await("r");
+  program.type("\x03");  // to the guest, which ends at any key
+  EXPECT_EQ(WEXITSTATUS(program.await_end()), 1);
+  EXPECT_TRUE(program.restored());
+}
+
+TEST(Terminal, SignalsGiveTheTerminalBack) {
+  for (const int number : {SIGTERM, SIGHUP, SIGINT}) {
+    OnTerminal program(command("counters"));
+    program.await("0");
+    program.signal(number);
+    const int status = program.await_end();
+    EXPECT_TRUE(WIFEXITED(status)) << number;
+    EXPECT_EQ(WEXITSTATUS(status), 4) << number;
+    EXPECT_TRUE(program.restored()) << number;
+  }
+  for (const int number : {SIGSEGV, SIGABRT, SIGQUIT}) {
+    OnTerminal program(command("counters"));
+    program.await("0");
+    program.signal(number);
+    const int status = program.await_end();
+    EXPECT_TRUE(WIFSIGNALED(status)) << number;
+    EXPECT_TRUE(program.restored()) << number;
+  }
+}
+
+TEST(Replay, ARecordedRunIsTheSameRun) {
+  if (engine() != "soft") GTEST_SKIP() << "journals are the software CPU's";
+  const std::string path = ::testing::TempDir() + "ringside-journal-" + std::to_string(::getpid());
+  const auto last_count = [](ChildProcess& process) {
+    const std::string& text = process.text(Stream::Error);
+    const std::size_t at = text.find("ringside: info: ");
+    return at == std::string::npos ? "no count: " + text : text.substr(at);
+  };
+  std::vector<std::string> words = command("end_power_off");
+  words.insert(words.end(), {"--log", "info", "--record", path});
+  std::string recorded;
+  {
+    ChildProcess process(words);
+    process.await(Stream::Output, "r");
+    process.write_input("x");
+    EXPECT_EQ(process.await_exit(), 1);
+    recorded = last_count(process);
+    EXPECT_THAT(recorded, HasSubstr("instructions"));
+  }
+  words[words.size() - 2] = "--replay";
+  {
+    ChildProcess process(words);
+    process.close_input();
+    EXPECT_EQ(process.await_exit(), 1);
+    EXPECT_EQ(last_count(process), recorded);
+  }
+  words[3] = GuestImage("end_reboot").path();
+  ChildProcess other(words);
+  EXPECT_EQ(other.await_exit(), 4);
+  EXPECT_THAT(other.text(Stream::Error), HasSubstr("belongs to another run"));
+  ::unlink(path.c_str());
+}
+
+}  // namespace
+}  // namespace ringside::testing
