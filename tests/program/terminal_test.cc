@@ -94,7 +94,7 @@ std::vector<std::string> command(const char* guest) {
 
 TEST(Terminal, CtrlAXEndsTheMachineAndGivesTheTerminalBack) {
   OnTerminal program(command("counters"));
-  program.await("0");
+  program.await("\n0");
   EXPECT_FALSE(program.restored());
   program.type("\x01x");
   const int status = program.await_end();
@@ -105,7 +105,7 @@ TEST(Terminal, CtrlAXEndsTheMachineAndGivesTheTerminalBack) {
 
 TEST(Terminal, CtrlCBelongsToTheGuest) {
   OnTerminal program(command("end_power_off"));
-  program.await("r");
+  program.await("\nr");
   program.type("\x03");  // to the guest, which ends at any key
   EXPECT_EQ(WEXITSTATUS(program.await_end()), 1);
   EXPECT_TRUE(program.restored());
@@ -114,7 +114,7 @@ TEST(Terminal, CtrlCBelongsToTheGuest) {
 TEST(Terminal, SignalsGiveTheTerminalBack) {
   for (const int number : {SIGTERM, SIGHUP, SIGINT}) {
     OnTerminal program(command("counters"));
-    program.await("0");
+    program.await("\n0");
     program.signal(number);
     const int status = program.await_end();
     EXPECT_TRUE(WIFEXITED(status)) << number;
@@ -123,7 +123,7 @@ TEST(Terminal, SignalsGiveTheTerminalBack) {
   }
   for (const int number : {SIGSEGV, SIGABRT, SIGQUIT}) {
     OnTerminal program(command("counters"));
-    program.await("0");
+    program.await("\n0");
     program.signal(number);
     const int status = program.await_end();
     EXPECT_TRUE(WIFSIGNALED(status)) << number;
