@@ -2,8 +2,8 @@
 set pagination off
 set confirm off
 echo \n# The guest is held before its first instruction. Nothing in it knows of a debugger.\n
-eval "echo (gdb) target remote :%d\\n", $port
-eval "target remote :%d", $port
+eval "echo (gdb) target remote 127.0.0.1:%d\\n", $port
+eval "target remote 127.0.0.1:%d", $port
 echo \n# It counts primes, each virtual CPU for itself. Break where it looks at a number.\n
 echo (gdb) break look_at\n
 break look_at
