@@ -12,7 +12,7 @@ constexpr auto G = Operand::General;
 constexpr auto V = Operand::Vector;
 
 void check(std::span<const Row> rows) {
-  const Count count = compare_rows(rows, 400);
+  const Count count = compare_rows(rows, 200);
   printf("%u forms, %u cases, %u with a trap\n", count.forms, count.cases, count.traps);
 }
 

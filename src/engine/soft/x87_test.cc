@@ -14,7 +14,7 @@ constexpr std::uint16_t kDenormal = 2, kC1 = 0x200;
 constexpr std::uint16_t kComparison = 0x4500;
 
 void check(std::span<const Row> rows) {
-  const Count count = compare_rows(rows, 1000);
+  const Count count = compare_rows(rows, 500);
   printf("%u forms, %u cases, %u with a trap\n", count.forms, count.cases, count.traps);
 }
 
