@@ -69,6 +69,9 @@ TEST_F(Conditions, SeveralAreOr) {
     bench.run(40);
     EXPECT_EQ(bench.client.receive(), "T05thread:01;");
     EXPECT_EQ(guest.rax(0), expected);
+    bench.client.send("s");
+    bench.run(2);
+    EXPECT_EQ(bench.client.receive(), "T05thread:01;");
   }
 }
 

@@ -129,6 +129,7 @@ class Debugger {
   bool applies(const rsp::ThreadAction& action, VcpuId vcpu) const;
   std::string thread_list() const;
   std::string stop_reply() const;
+  void expedite(rsp::StopReply& reply, VcpuId vcpu) const;
   ShadowedMemory memory();
   hypervisor::Vcpu& current() { return target_.vm().vcpu(session_.current); }
 

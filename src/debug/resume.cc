@@ -126,16 +126,32 @@ std::vector<std::string> Debugger::report_stop() {
   return packets;
 }
 
+// What GDB asks for next: where the vCPU is, and its frame. For clients that know the description.
+void Debugger::expedite(rsp::StopReply& reply, VcpuId vcpu) const {
+  if (!session_.full_registers) return;
+  if (target_.vm().vcpu(vcpu).in_guest()) return;
+  for (const x86::Register r : {x86::Register::Rbp, x86::Register::Rsp, x86::Register::Rip}) {
+    const Result<x86::RegisterValue> value = target_.vm().vcpu(vcpu).read_register(r);
+    if (!value) continue;
+    reply.register_value(static_cast<std::uint64_t>(r),
+                         std::as_bytes(std::span(value->bytes)).first(x86::info(r).size()));
+  }
+}
+
 std::string Debugger::stop_reply() const {
   const auto vcpu = target_.control().stopped_vcpu();
   if (!vcpu) {
     if (!session_.names_threads()) return "S05";
-    return rsp::StopReply(session_.signal).thread(process(), session_.current.value + 1u).str();
+    rsp::StopReply reply(session_.signal);
+    reply.thread(process(), session_.current.value + 1u);
+    expedite(reply, session_.current);
+    return reply.str();
   }
   const StopEvent* event = target_.control().event_of(*vcpu);
   const bool dead = event != nullptr && event->cause == StopCause::Dead;
   rsp::StopReply reply(dead ? kSigabrt : kSigtrap);
   reply.thread(process(), vcpu->value + 1u);
+  expedite(reply, *vcpu);
   if (event == nullptr) return reply.str();
   switch (event->cause) {
     case StopCause::Breakpoint:

@@ -239,6 +239,8 @@ void Target::execute(const Command& command) {
       break;
     case Command::Kind::Resume:
       prepare_step(id);
+      if (const Action* range = control_.stepped_range(id))
+        (void)vm_.vcpu(id).step_within(range->start, range->end);
       vm_.resume(id);
       break;
     case Command::Kind::TrapOn:

@@ -145,5 +145,15 @@ TEST_F(VCont, VcpusThatStartTakeTheDefaultAction) {
   EXPECT_FALSE(guest.vm.vcpu({2}).in_guest());
 }
 
+TEST_F(VCont, WhoHasReadTheDescriptionIsToldWhereTheVcpuIs) {
+  bench.ask("qXfer:features:read:target.xml:0,fff");
+  bench.guest.vm.vcpu({0}).cpu.reg(x86::Gpr::Rsp) = 0x7000;
+  bench.client.send("vCont;s:1");
+  bench.run();
+  const std::string registers = "6:0000000000000000;7:0070000000000000;10:0110000000000000;";
+  EXPECT_EQ(bench.client.receive(), "T05thread:01;" + registers);
+  EXPECT_EQ(bench.ask("?"), "T05thread:01;" + registers);
+}
+
 }  // namespace
 }  // namespace ringside::debug

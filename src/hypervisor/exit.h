@@ -29,7 +29,8 @@ struct Breakpoint {
 struct MonitorTrap {};
 
 // An execution breakpoint of Stoppoints; RIP is on the instruction, not executed. Resumed from
-// here, and not moved, the vCPU executes it: a hit is one exit.
+// here the vCPU executes it, so that a hit is one exit; unless RIP was written meanwhile, if only
+// with its own value.
 struct HardwareBreakpoint {
   Gva address;
 };

@@ -51,6 +51,10 @@ class Vcpu {
 
   // NotSupported where this engine or host cannot.
   virtual Result<void> set_capability(Capability capability, bool on) = 0;
+  // For the next time in the guest, with MonitorTrap on: steps on as long as RIP is in [start, end),
+  // and traps once it is not, or when the vCPU halts. A breakpoint or watchpoint on the way is its
+  // exit. False: this engine traps after every instruction.
+  virtual bool step_within(Gva /*start*/, Gva /*end*/) { return false; }
   // Queues an exception for the next resume. For #BP (a software exception) the frame's RIP is
   // RIP + entry_insn_length; others push RIP. Busy if one is queued already.
   virtual Result<void> inject_exception(const x86::Exception& exception) = 0;

@@ -275,6 +275,79 @@ TEST_P(Conformance, StoppointsWhereTheyAreOffered) {
   EXPECT_TRUE(vm.runs_quietly(20));
 }
 
+// Counts what it is asked, and wants the hit after so many.
+class CountingFilter final : public hypervisor::StopFilter {
+ public:
+  explicit CountingFilter(int unwanted) : unwanted_(unwanted) {}
+  bool wants_stop(VcpuId, const hypervisor::Exit&) override { return asked++ >= unwanted_; }
+  int asked = 0;
+
+ private:
+  int unwanted_;
+};
+
+TEST_P(Conformance, AFilteredHitDoesNotLeaveTheGuest) {
+  TestVm vm(GetParam(), "counters");
+  hypervisor::Stoppoints* stoppoints = vm.engine().stoppoints();
+  CountingFilter filter(7);
+  if (stoppoints == nullptr || !stoppoints->set_filter(&filter)) GTEST_SKIP() << "not offered";
+  const Gva tick{vm["tick"]}, counter{vm["counters"]};
+  ASSERT_TRUE(stoppoints->insert_breakpoint(tick));
+  vm.resume();
+  EXPECT_EQ(vm.expect<exit::HardwareBreakpoint>().address, tick);
+  EXPECT_EQ(vm.memory_u64(counter.value), 7u);
+  EXPECT_EQ(filter.asked, 8);
+  ASSERT_TRUE(stoppoints->remove_breakpoint(tick));
+  filter.asked = 0;
+  ASSERT_TRUE(stoppoints->insert_watchpoint(counter, 8, hypervisor::WatchKind::Write));
+  vm.resume();
+  EXPECT_EQ(vm.expect<exit::Watchpoint>().address, counter);
+  EXPECT_EQ(vm.memory_u64(counter.value), 15u);
+  EXPECT_EQ(filter.asked, 8);
+  ASSERT_TRUE(stoppoints->remove_watchpoint(counter, 8, hypervisor::WatchKind::Write));
+  stoppoints->set_filter(nullptr);
+}
+
+TEST_P(Conformance, AWriteOfRipMakesABreakpointHitAgain) {
+  TestVm vm(GetParam(), "counters");
+  hypervisor::Stoppoints* stoppoints = vm.engine().stoppoints();
+  if (stoppoints == nullptr) GTEST_SKIP() << "not offered";
+  const Gva tick{vm["tick"]};
+  ASSERT_TRUE(stoppoints->insert_breakpoint(tick));
+  for (int i = 0; i < 3; ++i) {
+    vm.resume();
+    EXPECT_EQ(vm.expect<exit::HardwareBreakpoint>().address, tick);
+    EXPECT_EQ(vm.memory_u64(vm["counters"]), 0u);
+    vm.write(Register::Rip, tick.value);
+  }
+  ASSERT_TRUE(stoppoints->remove_breakpoint(tick));
+}
+
+TEST_P(Conformance, ARangeIsSteppedWithoutLeavingTheGuest) {
+  TestVm vm(GetParam(), "counters");
+  vm.step_to(vm["entry_of_loop"]);
+  const Gva start{vm["entry_of_loop"]}, end{vm["tick_end"] + 1};
+  // A step within the range of the endless loop never ends; a breakpoint in it does.
+  if (!vm.vcpu().set_capability(Capability::MonitorTrap, true)) GTEST_SKIP() << "no steps";
+  if (!vm.vcpu().step_within(start, end)) GTEST_SKIP() << "not offered";
+  vm.resume();
+  EXPECT_TRUE(vm.runs_quietly(5));
+  vm.suspend_all();
+  EXPECT_GT(vm.memory_u64(vm["counters"]), 1000u);
+  hypervisor::Stoppoints* stoppoints = vm.engine().stoppoints();
+  ASSERT_NE(stoppoints, nullptr);
+  ASSERT_TRUE(stoppoints->insert_breakpoint(Gva{vm["tick_end"]}));
+  ASSERT_TRUE(vm.vcpu().step_within(start, end));
+  vm.resume();
+  EXPECT_EQ(vm.expect<exit::HardwareBreakpoint>().address.value, vm["tick_end"]);
+  // From the breakpoint on, and only while inside.
+  ASSERT_TRUE(vm.vcpu().step_within(Gva{vm["tick_end"]}, end));
+  vm.resume();
+  vm.expect<exit::MonitorTrap>();
+  EXPECT_GT(vm.rip(), start.value);
+  EXPECT_LT(vm.rip(), vm["tick"]);
+}
+
 // ---- registers and memory --------------------------------------------------------------------
 
 TEST_P(Conformance, WrittenRegistersAreTheGuests) {

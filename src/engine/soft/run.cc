@@ -355,4 +355,12 @@ bool step(Cpu& cpu) {
   return cpu.activity != Activity::Waiting;
 }
 
+bool stops_at_breakpoint(Cpu& cpu) {
+  try {
+    return stops_before_next(cpu);
+  } catch (const GuestFault&) {
+    return false;  // the step finds it too, and delivers it
+  }
+}
+
 }  // namespace ringside::soft

@@ -18,6 +18,10 @@ void run(Cpu& cpu, std::uint64_t until);
 // waiting CPU has nothing to wake it.
 bool step(Cpu& cpu);
 
+// Between two steps: a breakpoint of the debugger stands on the next instruction and counts. It is
+// then the pending_exit.
+bool stops_at_breakpoint(Cpu& cpu);
+
 // Whether something would let a halted CPU run.
 bool can_wake(const Cpu& cpu);
 

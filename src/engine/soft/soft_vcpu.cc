@@ -58,6 +58,7 @@ Result<void> SoftVcpu::write_register(x86::Register r, const x86::RegisterValue&
   x86::CpuState state = cpu.state();
   x86::set_register(state, r, value);
   cpu.set_state(state);
+  if (r == x86::Register::Rip) left_at_breakpoint.reset();
   return {};
 }
 
@@ -85,6 +86,11 @@ Result<void> SoftVcpu::set_capability(hypervisor::Capability capability, bool on
       break;
   }
   return {};
+}
+
+bool SoftVcpu::step_within(Gva start, Gva end) {
+  step_range = Range{start.value, end.value};
+  return true;
 }
 
 Result<void> SoftVcpu::inject_exception(const x86::Exception& exception) {

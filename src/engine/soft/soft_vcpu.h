@@ -13,6 +13,14 @@ class SoftVcpu final : public hypervisor::Vcpu {
   Cpu cpu;
   bool is_active = false;
   bool is_in_guest = false;
+  // A monitor trap comes only outside of it.
+  struct Range {
+    std::uint64_t start, end;
+  };
+  std::optional<Range> step_range;
+  // It is out of the guest because of a breakpoint at this linear address, which does not stop it
+  // when it is resumed.
+  std::optional<std::uint64_t> left_at_breakpoint;
 
   VcpuId id() const override { return cpu.id(); }
   bool active() const override { return is_active; }
@@ -25,6 +33,7 @@ class SoftVcpu final : public hypervisor::Vcpu {
   Result<std::uint64_t> read_msr(std::uint32_t number) override;
   Result<void> write_msr(std::uint32_t number, std::uint64_t value) override;
   Result<void> set_capability(hypervisor::Capability capability, bool on) override;
+  bool step_within(Gva start, Gva end) override;
   Result<void> inject_exception(const x86::Exception& exception) override;
   Result<void> set_entry_insn_length(std::uint8_t length) override;
   Result<std::uint8_t> entry_insn_length() override;

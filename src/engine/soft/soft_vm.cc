@@ -6,7 +6,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <deque>
 #include <utility>
 
@@ -60,7 +59,7 @@ class SoftVm final : public SoftEngine, public hypervisor::Stoppoints {
     SoftVcpu& vcpu = *vcpus_[id.value];
     if (!vcpu.is_active || vcpu.is_in_guest) return;
     vcpu.is_in_guest = true;
-    vcpu.cpu.breakpoint_passed = std::exchange(vcpu_left_at_breakpoint(vcpu), std::nullopt);
+    vcpu.cpu.breakpoint_passed = std::exchange(vcpu.left_at_breakpoint, std::nullopt);
     if (vcpu.cpu.activity == Activity::Shutdown) die(vcpu.cpu, "resumed after a triple fault");
   }
 
@@ -96,8 +95,9 @@ class SoftVm final : public SoftEngine, public hypervisor::Stoppoints {
       if (vcpu == nullptr) break;
       ran = true;
       if (vcpu->cpu.monitor_trap) {
-        step_vcpu(*vcpu);
-        break;
+        budget -= std::min(budget, step_vcpu(*vcpu, budget));
+        if (!vcpu->step_range) break;
+        continue;
       }
       budget -= std::min(budget, run_vcpu(*vcpu, budget));
     }
@@ -243,10 +243,6 @@ class SoftVm final : public SoftEngine, public hypervisor::Stoppoints {
   }
 
  private:
-  std::optional<std::uint64_t>& vcpu_left_at_breakpoint(const SoftVcpu& vcpu) {
-    return left_at_breakpoint_[vcpu.cpu.id().value];
-  }
-
   void interrupt_running() {
     if (system_.running != nullptr) system_.running->leave_soon();
   }
@@ -263,12 +259,13 @@ class SoftVm final : public SoftEngine, public hypervisor::Stoppoints {
 
   void leave(SoftVcpu& vcpu, hypervisor::Exit why) {
     if (const auto* hit = std::get_if<exit::HardwareBreakpoint>(&why)) {
-      vcpu_left_at_breakpoint(vcpu) = hit->address.value;
+      vcpu.left_at_breakpoint = hit->address.value;
     } else if (vcpu.cpu.breakpoint_passed) {
       // Parked before it had a turn: the hit that was reported must not be reported again.
-      vcpu_left_at_breakpoint(vcpu) = vcpu.cpu.breakpoint_passed;
+      vcpu.left_at_breakpoint = vcpu.cpu.breakpoint_passed;
     }
     vcpu.is_in_guest = false;
+    vcpu.step_range.reset();
     events_.push_back({vcpu.cpu.id(), std::move(why)});
   }
 
@@ -283,8 +280,8 @@ class SoftVm final : public SoftEngine, public hypervisor::Stoppoints {
       const std::size_t next = (turn_ + i) % vcpus_.size();
       if (!runnable(*vcpus_[next])) continue;
       turn_ = static_cast<std::uint32_t>(next);
-      // Turns differ a little, by a mix of the time: with a fixed length a loop that divides it would
-      // show itself to the others at the same place for ever, with its lock held.
+      // Turns differ a little, by a mix of the time: with a fixed length a loop that divides it
+      // would show itself to the others at the same place for ever, with its lock held.
       turn_left_ = kTurn + (system_.time_base * 0x9e3779b97f4a7c15 >> 58);
       return vcpus_[next].get();
     }
@@ -319,11 +316,21 @@ class SoftVm final : public SoftEngine, public hypervisor::Stoppoints {
     return std::max<std::uint64_t>(finish(vcpu), 1);
   }
 
-  void step_vcpu(SoftVcpu& vcpu) {
-    begin(vcpu.cpu);
-    const bool stepped = step(vcpu.cpu);
-    if (stepped && !vcpu.cpu.pending_exit) vcpu.cpu.pending_exit = exit::MonitorTrap{};
-    finish(vcpu);
+  // One step, or as many as stay within the range of the vCPU.
+  std::uint64_t step_vcpu(SoftVcpu& vcpu, std::uint64_t budget) {
+    Cpu& cpu = vcpu.cpu;
+    const std::uint64_t until_event = system_.platform.next_event().ns - now().ns;
+    const std::uint64_t until = cpu.icount + std::min({budget, turn_left_, until_event});
+    begin(cpu);
+    bool stepped = false, goes_on = false;
+    do {
+      stepped = step(cpu);
+      goes_on = stepped && vcpu.step_range && cpu.rip() >= vcpu.step_range->start &&
+                cpu.rip() < vcpu.step_range->end && cpu.activity == Activity::Running &&
+                !cpu.pending_exit;
+    } while (goes_on && !stops_at_breakpoint(cpu) && !ended_ && cpu.icount < until);
+    if (stepped && !goes_on && !cpu.pending_exit) cpu.pending_exit = exit::MonitorTrap{};
+    return std::max<std::uint64_t>(finish(vcpu), 1);
   }
 
   void take_init(SoftVcpu& vcpu) {
@@ -370,7 +377,6 @@ class SoftVm final : public SoftEngine, public hypervisor::Stoppoints {
   std::vector<std::unique_ptr<SoftVcpu>> vcpus_;
   std::deque<hypervisor::VcpuEvent> events_;
   std::optional<VmEnd> ended_;
-  std::array<std::optional<std::uint64_t>, kMaxVcpus> left_at_breakpoint_;
   std::optional<InsnCount> stop_at_;
   bool stop_instead_of_death_ = false;
   std::uint32_t turn_ = 0;
