@@ -25,6 +25,21 @@ TEST_F(Protocol, Row49_SimultaneousBreakpointsAreReportedOneByOneAndNoneIsLost) 
   EXPECT_GE(*std::min_element(reports.begin(), reports.end()), 50u);
 }
 
+// The same with the server stepping past it.
+TEST_F(Protocol, Row49_OneReportPerContinue) {
+  constexpr unsigned kVcpus = 4;
+  GuestProcess guest("counters", {.cpus = kVcpus});
+  DebugClient client = guest.attach();
+  client.insert(guest["tick"]);
+  std::array<std::uint64_t, kVcpus> reports{};
+  for (int i = 0; i < 20000 && *std::min_element(reports.begin(), reports.end()) < 50; ++i) {
+    client.resume();
+    const unsigned vcpu = client.await_stop().vcpu.value();
+    ASSERT_EQ(client.read_u64(guest["counters"] + 8 * vcpu), reports[vcpu]++);
+  }
+  EXPECT_GE(*std::min_element(reports.begin(), reports.end()), 50u);
+}
+
 TEST_F(Protocol, Row50_AnEventWhoseBreakpointIsGoneIsDiscarded) {
   constexpr unsigned kVcpus = 4;
   GuestProcess guest("counters", {.cpus = kVcpus, .start = Start::Running});
