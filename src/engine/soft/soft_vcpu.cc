@@ -30,6 +30,16 @@ std::optional<std::uint64_t> SoftVcpu::read_plain(x86::Register r) const {
       return cpu.flags.value();
     case Register::Cs:
       return cpu.seg(x86::SegmentName::Cs).selector;
+    case Register::Ss:
+      return cpu.seg(x86::SegmentName::Ss).selector;
+    case Register::Ds:
+      return cpu.seg(x86::SegmentName::Ds).selector;
+    case Register::Es:
+      return cpu.seg(x86::SegmentName::Es).selector;
+    case Register::Fs:
+      return cpu.seg(x86::SegmentName::Fs).selector;
+    case Register::Gs:
+      return cpu.seg(x86::SegmentName::Gs).selector;
     case Register::FsBase:
       return cpu.seg(x86::SegmentName::Fs).base;
     case Register::GsBase:
