@@ -8,7 +8,8 @@ void DebugClient::on_connected() {
   server_.on_connected();
 }
 void DebugClient::on_bytes(std::span<const std::byte> bytes) {
-  timeline_.end_wait(Timeline::Clock::now());
+  last_heard_ = Timeline::Clock::now();
+  timeline_.end_wait(last_heard_);
   server_.on_bytes(bytes);
 }
 void DebugClient::on_disconnected() {

@@ -227,7 +227,7 @@ Result<int> Program::run_to_end() {
       notice("ringside: ended by {}", signals_.received());
       return kErrorStatus;
     }
-    if (ran) {
+    if (ran || (gdb_handler_ && gdb_handler_->is_talking())) {
       TRY(poller_.wait(std::chrono::nanoseconds(0)));
     } else {
       TRY(poller_.wait(timeline_->begin_wait(Timeline::Clock::now())));

@@ -67,7 +67,8 @@ class Program {
   std::unique_ptr<Timeline> timeline_;
   std::unique_ptr<debug::Server> server_;
 
-  std::unique_ptr<ClientHandler> gdb_handler_, guest_gdb_handler_, serial_handler_;
+  std::unique_ptr<DebugClient> gdb_handler_;
+  std::unique_ptr<ClientHandler> guest_gdb_handler_, serial_handler_;
   std::unique_ptr<SingleClient> gdb_, guest_gdb_, serial_;
   std::unique_ptr<Console> console_;
   std::optional<Error> failure_;  // of something that happened inside a callback
