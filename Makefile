@@ -50,7 +50,7 @@ install: release
 format:
 	git ls-files '*.cc' '*.h' '*.c' | xargs clang-format-14 -i
 tidy: dev
-	git ls-files 'src/*.cc' | xargs -P$(JOBS) -n4 clang-tidy-14 -quiet -p build
+	git ls-files 'src/*.cc' | xargs -P$(JOBS) -n4 clang-tidy-14 -quiet -p build --extra-arg=-Wno-unknown-warning-option
 
 clean:
 	rm -rf build build-asan build-tsan build-fuzz
