@@ -22,10 +22,29 @@ class Conformance : public ::testing::TestWithParam<EngineKind> {
     const std::string missing = GetParam().missing();
     if (!missing.empty()) GTEST_SKIP() << missing;
   }
+  // For a test's first line.
+  static std::string lacks(std::initializer_list<Feature> features) {
+    for (const Feature feature : features) {
+      if (const std::string why = GetParam().lacks(feature); !why.empty()) return why;
+    }
+    return {};
+  }
+  static void expect_pages_of(const char* guest) {
+    TestVm vm(GetParam(), guest);
+    vm.resume();
+    vm.run_until_said("r");
+    vm.suspend_all();
+    EXPECT_EQ(vm.memory(vm["small_page"], 11), "small frame") << guest;
+    if (std::string_view(guest) == "flat32") return;
+    EXPECT_EQ(vm.memory(vm["large_page"], 11), "large frame") << guest;
+  }
   static void enable(TestVm& vm, Capability capability, std::uint32_t number = 0) {
     ASSERT_TRUE(vm.vcpu(number).set_capability(capability, true));
   }
 };
+
+#define NEEDS(...) \
+  if (const std::string why = lacks({__VA_ARGS__}); !why.empty()) GTEST_SKIP() << why
 
 INSTANTIATE_TEST_SUITE_P(Engines, Conformance, ::testing::ValuesIn(engine_kinds()),
                          [](const auto& kind) { return kind.param.name; });
@@ -127,6 +146,7 @@ struct Step {
 };
 
 TEST_P(Conformance, TheMonitorTrapComesAfterExactlyOneInstruction) {
+  NEEDS(Feature::Steps, Feature::EveryInstruction);
   TestVm vm(GetParam(), "steps");
   for (const Step& step : {Step{"at_pushf", "after_pushf"},
                            {"at_popf", "after_popf"},
@@ -154,6 +174,7 @@ TEST_P(Conformance, TheMonitorTrapComesAfterExactlyOneInstruction) {
 }
 
 TEST_P(Conformance, ARepeatedInstructionTrapsAfterEachIteration) {
+  NEEDS(Feature::Steps, Feature::EveryInstruction);
   TestVm vm(GetParam(), "steps");
   vm.step_to(vm["at_rep"]);
   for (unsigned left = 15; left > 0; --left) {
@@ -166,6 +187,7 @@ TEST_P(Conformance, ARepeatedInstructionTrapsAfterEachIteration) {
 }
 
 TEST_P(Conformance, WithInterruptsMaskedAStepStaysOnItsPath) {
+  NEEDS(Feature::Steps);
   TestVm vm(GetParam(), "interrupts");
   vm.resume();
   vm.run_until_said("r");
@@ -189,6 +211,7 @@ TEST_P(Conformance, WithInterruptsMaskedAStepStaysOnItsPath) {
 // ---- breakpoints -----------------------------------------------------------------------------
 
 TEST_P(Conformance, AnInterceptedInt3LeavesRipOnItAndTellsItsLength) {
+  NEEDS(Feature::Breakpoints);
   TestVm vm(GetParam(), "int3");
   enable(vm, Capability::BreakpointExit);
   vm.resume();
@@ -198,6 +221,7 @@ TEST_P(Conformance, AnInterceptedInt3LeavesRipOnItAndTellsItsLength) {
 }
 
 TEST_P(Conformance, ReinjectionPushesRipPlusTheLength) {
+  NEEDS(Feature::Breakpoints, Feature::EveryInstruction);
   TestVm vm(GetParam(), "int3");
   enable(vm, Capability::BreakpointExit);
   for (const char* label : {"plain", "prefixed", "plain", "prefixed"}) {
@@ -219,6 +243,7 @@ TEST_P(Conformance, ReinjectionPushesRipPlusTheLength) {
 }
 
 TEST_P(Conformance, ASecondInjectionIsRefused) {
+  NEEDS(Feature::Breakpoints);
   TestVm vm(GetParam(), "int3");
   enable(vm, Capability::BreakpointExit);
   vm.resume();
@@ -231,12 +256,14 @@ TEST_P(Conformance, ASecondInjectionIsRefused) {
 }
 
 TEST_P(Conformance, WithoutTheCapabilityInt3IsTheGuests) {
+  NEEDS(Feature::EveryInstruction);
   TestVm vm(GetParam(), "int3");
   vm.resume();
   vm.run_until_said("ok");
 }
 
 TEST_P(Conformance, CodeWrittenFromOutsideIsExecuted) {
+  NEEDS(Feature::Breakpoints);
   TestVm vm(GetParam(), "counters");
   enable(vm, Capability::BreakpointExit);
   vm.resume();
@@ -253,10 +280,11 @@ TEST_P(Conformance, CodeWrittenFromOutsideIsExecuted) {
   EXPECT_TRUE(vm.runs_quietly(20));
 }
 
-TEST_P(Conformance, StoppointsWhereTheyAreOffered) {
+TEST_P(Conformance, AHardwareBreakpointStopsBeforeItsInstructionEachTime) {
+  NEEDS(Feature::HardwareBreakpoints);
   TestVm vm(GetParam(), "counters");
   hypervisor::Stoppoints* stoppoints = vm.engine().stoppoints();
-  if (stoppoints == nullptr) GTEST_SKIP() << "not offered";
+  ASSERT_NE(stoppoints, nullptr);
   const Gva tick{vm["tick"]}, counter{vm["counters"]};
   ASSERT_TRUE(stoppoints->insert_breakpoint(tick));
   for (std::uint64_t round = 0; round < 3; ++round) {
@@ -266,11 +294,24 @@ TEST_P(Conformance, StoppointsWhereTheyAreOffered) {
     EXPECT_EQ(vm.memory_u64(counter.value), round);
   }
   ASSERT_TRUE(stoppoints->remove_breakpoint(tick));
-  ASSERT_TRUE(stoppoints->insert_watchpoint(counter, 8, hypervisor::WatchKind::Write));
   vm.resume();
-  EXPECT_EQ(vm.expect<exit::Watchpoint>().address, counter);
-  EXPECT_EQ(vm.memory_u64(counter.value), 3u);  // the access is complete
-  ASSERT_TRUE(stoppoints->remove_watchpoint(counter, 8, hypervisor::WatchKind::Write));
+  EXPECT_TRUE(vm.runs_quietly(20));
+}
+
+TEST_P(Conformance, AWatchpointStopsAfterTheAccess) {
+  NEEDS(Feature::Watchpoints);
+  TestVm vm(GetParam(), "counters");
+  hypervisor::Stoppoints* stoppoints = vm.engine().stoppoints();
+  ASSERT_NE(stoppoints, nullptr);
+  const Gva counter{vm["counters"]};
+  for (const auto kind : {hypervisor::WatchKind::Write, hypervisor::WatchKind::Access}) {
+    const std::uint64_t before = vm.memory_u64(counter.value);
+    ASSERT_TRUE(stoppoints->insert_watchpoint(counter, 8, kind));
+    vm.resume();
+    EXPECT_EQ(vm.expect<exit::Watchpoint>().address, counter);
+    EXPECT_EQ(vm.memory_u64(counter.value), before + 1);  // the access is complete
+    ASSERT_TRUE(stoppoints->remove_watchpoint(counter, 8, kind));
+  }
   vm.resume();
   EXPECT_TRUE(vm.runs_quietly(20));
 }
@@ -351,6 +392,7 @@ TEST_P(Conformance, ARangeIsSteppedWithoutLeavingTheGuest) {
 // ---- registers and memory --------------------------------------------------------------------
 
 TEST_P(Conformance, WrittenRegistersAreTheGuests) {
+  NEEDS(Feature::Steps);
   TestVm vm(GetParam(), "registers");
   vm.step_to(vm["spin"]);
   EXPECT_EQ(vm.read(Register::R15), 0x0123456789abcdefu);
@@ -365,6 +407,7 @@ TEST_P(Conformance, WrittenRegistersAreTheGuests) {
 }
 
 TEST_P(Conformance, AWholeStateCanBeCopied) {
+  NEEDS(Feature::Steps);
   TestVm vm(GetParam(), "counters");
   vm.resume();
   vm.run_until_said("0");
@@ -380,16 +423,20 @@ TEST_P(Conformance, AWholeStateCanBeCopied) {
   EXPECT_EQ(vm.memory_u64(vm["counters"]), before + 2);
 }
 
-TEST_P(Conformance, MemoryInEveryPagingMode) {
-  for (const char* guest : {"flat32", "paging32", "pae", "paging64", "la57"}) {
-    TestVm vm(GetParam(), guest);
-    vm.resume();
-    vm.run_until_said("r");
-    vm.suspend_all();
-    EXPECT_EQ(vm.memory(vm["small_page"], 11), "small frame") << guest;
-    if (std::string_view(guest) == "flat32") continue;
-    EXPECT_EQ(vm.memory(vm["large_page"], 11), "large frame") << guest;
-  }
+TEST_P(Conformance, MemoryWithoutAndWithPaging) {
+  for (const char* guest : {"flat32", "paging64"})
+    expect_pages_of(guest);
+}
+
+TEST_P(Conformance, MemoryInLegacyPagingModes) {
+  NEEDS(Feature::EveryInstruction);
+  for (const char* guest : {"paging32", "pae"})
+    expect_pages_of(guest);
+}
+
+TEST_P(Conformance, MemoryInFiveLevelPaging) {
+  NEEDS(Feature::FiveLevelPaging);
+  expect_pages_of("la57");
 }
 
 TEST_P(Conformance, DevicesAnswerForTheVcpuThatAsks) {

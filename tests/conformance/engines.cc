@@ -1,19 +1,52 @@
 #include "conformance/engines.h"
 
 #include <ostream>
+#include <stdexcept>
 
+#include "engine/kvm/kvm_vm.h"
 #include "engine/soft/soft_vm.h"
 
 namespace ringside::testing {
 
+namespace {
+
+std::string kvm_lacks(Feature feature) {
+  const kvm::Facts& facts = kvm::host_facts();
+  switch (feature) {
+    case Feature::Breakpoints:
+      return facts.int3_exit || facts.int3_as_error ? "" : "this KVM does not intercept int3";
+    case Feature::Steps:
+      return facts.step ? "" : "this KVM does not step";
+    case Feature::HardwareBreakpoints:
+      return facts.execute_slot ? "" : "this KVM has no execution breakpoints";
+    case Feature::Watchpoints:
+      return facts.write_watch ? "" : "this KVM has no watchpoints";
+    case Feature::EveryInstruction:
+      return facts.hardware_ring0 ? "" : "this KVM interprets ring 0 and lacks some instructions";
+    case Feature::FiveLevelPaging:
+      return facts.five_level_paging ? "" : "this processor has no five-level paging";
+  }
+  return "";
+}
+
+}  // namespace
+
 const std::vector<EngineKind>& engine_kinds() {
   static const std::vector<EngineKind> kinds = {
-      {"soft", [] { return std::string(); },
+      {"soft", [] { return std::string(); }, [](Feature) { return std::string(); },
        [](hypervisor::GuestRam& ram, machine::Machine& machine, const x86::CpuState& entry,
           unsigned vcpus) -> std::unique_ptr<hypervisor::Engine> {
          auto engine = soft::create(ram, machine, entry, {.vcpus = vcpus});
          machine.connect(*engine);
          return engine;
+       }},
+      {"kvm", [] { return kvm::host_facts().reason; }, kvm_lacks,
+       [](hypervisor::GuestRam& ram, machine::Machine& machine, const x86::CpuState& entry,
+          unsigned vcpus) -> std::unique_ptr<hypervisor::Engine> {
+         auto engine = kvm::create(ram, machine, entry, {.vcpus = vcpus});
+         if (!engine) throw std::runtime_error(engine.error().text());
+         machine.connect(**engine);
+         return *std::move(engine);
        }},
   };
   return kinds;

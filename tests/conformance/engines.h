@@ -12,10 +12,22 @@
 
 namespace ringside::testing {
 
+// What a test needs beyond running and stopping.
+enum class Feature {
+  Breakpoints,
+  Steps,
+  HardwareBreakpoints,
+  Watchpoints,
+  EveryInstruction,  // ring 0 is executed, not interpreted by half
+  FiveLevelPaging,
+};
+
 struct EngineKind {
   std::string name;
   // Why it cannot be used on this host; empty if it can.
   std::function<std::string()> missing;
+  // The same of one feature.
+  std::function<std::string(Feature)> lacks;
   // An engine with the machine connected to it; nothing runs yet.
   std::function<std::unique_ptr<hypervisor::Engine>(hypervisor::GuestRam&, machine::Machine&,
                                                     const x86::CpuState& entry, unsigned vcpus)>

@@ -1,12 +1,14 @@
 // A guest of tests/guests on an engine, without a program around it: RAM, machine and engine,
-// driven by the test in place of the main loop. One thread.
+// driven by the test in place of the main loop, on its one thread.
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
 
+#include "base/fd.h"
 #include "conformance/engines.h"
 #include "support/deadline.h"
 #include "support/guest_image.h"
@@ -22,7 +24,7 @@ class TestVm {
   hypervisor::Vcpu& vcpu(std::uint32_t number = 0) { return engine_->vcpu({number}); }
   std::uint64_t operator[](const char* symbol) const { return image_[symbol]; }
   const GuestImage& image() const { return image_; }
-  const std::string& said() const { return said_; }
+  std::string said() const;
   void type(char c);
 
   void resume(std::uint32_t number = 0) { engine_->resume({number}); }
@@ -53,8 +55,13 @@ class TestVm {
   // One turn of the main loop; false when nothing can happen without outside input.
   bool turn(const Deadline& deadline);
 
+  void hear(std::span<const std::byte> bytes);
+
   GuestImage image_;
+  // The guest speaks on the thread of its vCPU.
+  mutable std::mutex said_lock_;
   std::string said_;
+  Fd spoken_;  // readable when said_ has grown
   std::optional<hypervisor::GuestRam> ram_;
   std::optional<machine::Machine> machine_;
   std::unique_ptr<hypervisor::Engine> engine_;

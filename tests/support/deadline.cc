@@ -11,7 +11,8 @@ namespace ringside::testing {
 std::chrono::milliseconds patience(std::chrono::milliseconds wait) {
   static const double factor = [] {
     const char* text = std::getenv("RINGSIDE_TEST_PATIENCE");
-    return text == nullptr ? 1.0 : std::max(1.0, std::atof(text));
+    const double given = text == nullptr ? 0 : std::atof(text);
+    return given > 0 ? given : 1.0;
   }();
   return std::chrono::milliseconds(
       static_cast<std::int64_t>(static_cast<double>(wait.count()) * factor));

@@ -6,7 +6,8 @@
 
 namespace ringside::testing {
 
-// Stretched by RINGSIDE_TEST_PATIENCE (a factor) for sanitizers and slow machines.
+// Stretched by RINGSIDE_TEST_PATIENCE (a factor) for sanitizers and slow machines; shortened by a
+// fraction where the clock runs faster than the processor.
 std::chrono::milliseconds patience(std::chrono::milliseconds wait);
 
 class Deadline {

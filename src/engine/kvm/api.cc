@@ -104,6 +104,15 @@ Result<std::uint64_t> get_msr(const Fd& vcpu, std::uint32_t number) {
   return list.entries()->data;
 }
 
+Result<std::size_t> get_msrs(const Fd& vcpu, std::vector<kvm_msr_entry>& entries) {
+  Flexible<kvm_msrs, kvm_msr_entry> list(entries.size(), kMsrsHeader);
+  list.header()->nmsrs = static_cast<std::uint32_t>(entries.size());
+  std::copy(entries.begin(), entries.end(), list.entries());
+  const int done = TRY(control(vcpu, number::kGetMsrs, list.header(), "an MSR read"));
+  std::copy_n(list.entries(), done, entries.begin());
+  return static_cast<std::size_t>(done);
+}
+
 Result<void> set_msr(const Fd& vcpu, std::uint32_t number, std::uint64_t value) {
   Flexible<kvm_msrs, kvm_msr_entry> list(1, kMsrsHeader);
   list.header()->nmsrs = 1;

@@ -36,6 +36,8 @@ Result<std::vector<kvm_cpuid_entry2>> supported_cpuid(const Fd& kvm);
 Result<void> set_cpuid(const Fd& vcpu, const std::vector<kvm_cpuid_entry2>& entries);
 // NotFound for an MSR that this host's KVM does not have.
 Result<std::uint64_t> get_msr(const Fd& vcpu, std::uint32_t number);
+// Reads as many of `entries` as this host's KVM has, in their order; gives how many.
+Result<std::size_t> get_msrs(const Fd& vcpu, std::vector<kvm_msr_entry>& entries);
 Result<void> set_msr(const Fd& vcpu, std::uint32_t number, std::uint64_t value);
 
 // A vCPU's file and its shared run page.

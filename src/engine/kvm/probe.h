@@ -26,6 +26,7 @@ struct Facts {
   bool immediate_exit = false;         // KVM_CAP_IMMEDIATE_EXIT
   bool interrupt_controllers = false;  // in-kernel APICs and PIC
   bool timer = false;                  // in-kernel PIT
+  bool five_level_paging = false;      // of the guest's processor
 
   // Good enough for `auto`: hardware speed, breakpoints and stepping.
   bool fit_for_auto() const { return usable && hardware_ring0 && int3_exit && step; }
@@ -34,6 +35,8 @@ struct Facts {
 // Never fails: what does not work is in the facts. Takes a few milliseconds on hardware, up to some
 // tens where ring 0 is interpreted.
 Facts probe();
+// The same, found out once.
+const Facts& host_facts();
 // One line a fact, for `ringside --probe`.
 std::vector<std::string> describe(const Facts& facts);
 

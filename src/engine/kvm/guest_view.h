@@ -1,0 +1,41 @@
+// RAM as one vCPU's present paging state shows it, for the engine's own looks at code, stacks and
+// descriptor tables while it steps. As a supervisor, without faults and without accessed bits.
+#pragma once
+
+#include <cstring>
+#include <optional>
+#include <span>
+#include <type_traits>
+
+#include "base/types.h"
+#include "hypervisor/guest_ram.h"
+#include "x86/paging.h"
+
+namespace ringside::kvm {
+
+class GuestView {
+ public:
+  GuestView(hypervisor::GuestRam& ram, const x86::PagingState& paging)
+      : ram_(ram), paging_(paging) {}
+
+  std::optional<Gpa> translate(Gva address) const;
+  // The host's byte at `address`, or null.
+  std::uint8_t* byte(Gva address) const;
+  // How many bytes from `address` on could be read.
+  std::size_t read(Gva address, std::span<std::uint8_t> out) const;
+  template <typename T>
+  std::optional<T> value(Gva address) const {
+    static_assert(std::is_trivially_copyable_v<T>);
+    std::uint8_t bytes[sizeof(T)];
+    if (read(address, bytes) != sizeof(T)) return std::nullopt;
+    T result;
+    std::memcpy(&result, bytes, sizeof(T));
+    return result;
+  }
+
+ private:
+  hypervisor::GuestRam& ram_;
+  x86::PagingState paging_;
+};
+
+}  // namespace ringside::kvm

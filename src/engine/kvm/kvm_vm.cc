@@ -1,0 +1,332 @@
+#include "engine/kvm/kvm_vm.h"
+
+#include <fmt/format.h>
+
+#include <condition_variable>
+#include <cstring>
+#include <thread>
+#include <utility>
+
+#include "base/log.h"
+#include "engine/kvm/kick.h"
+#include "engine/kvm/system.h"
+#include "engine/kvm/vcpu.h"
+
+namespace ringside::kvm {
+namespace {
+
+using hypervisor::VmEnd;
+
+// Pages that KVM needs for itself on processors without unrestricted guest mode; below the APICs,
+// where no slot lies.
+constexpr std::uint64_t kIdentityMap = 0xfeffc000, kTss = 0xfeffd000;
+
+tl::unexpected<Error> nothing_there(Gpa address) {
+  return fail(ErrorCode::BadAddress,
+              fmt::format("nothing at physical address {:#x}", address.value));
+}
+
+class KvmMemory final : public hypervisor::Memory {
+ public:
+  explicit KvmMemory(System& system) : system_(system) {}
+
+  hypervisor::MemoryKind kind(Gpa address) override {
+    if (const hypervisor::RamSlot* slot = system_.ram.find(address, 1)) {
+      return slot->read_only ? hypervisor::MemoryKind::Rom : hypervisor::MemoryKind::Ram;
+    }
+    return system_.platform.is_mmio(address) ? hypervisor::MemoryKind::Mmio
+                                             : hypervisor::MemoryKind::Nothing;
+  }
+  Result<void> read_ram(Gpa address, std::span<std::byte> out) override {
+    const std::uint8_t* host = system_.ram.host(address, out.size());
+    if (host == nullptr) return nothing_there(address);
+    std::memcpy(out.data(), host, out.size());
+    return {};
+  }
+  Result<void> write_ram(Gpa address, std::span<const std::byte> data) override {
+    std::uint8_t* host = system_.ram.host(address, data.size());
+    if (host == nullptr) return nothing_there(address);
+    std::memcpy(host, data.data(), data.size());
+    return {};
+  }
+  Result<std::uint32_t> read_mmio(VcpuId vcpu, Gpa address, unsigned width) override {
+    std::uint64_t value = 0;
+    if (!system_.platform.mmio_read(vcpu, address, width, value)) return nothing_there(address);
+    return static_cast<std::uint32_t>(value);
+  }
+  Result<void> write_mmio(VcpuId vcpu, Gpa address, unsigned width, std::uint32_t value) override {
+    if (!system_.platform.mmio_write(vcpu, address, width, value)) return nothing_there(address);
+    return {};
+  }
+
+ private:
+  System& system_;
+};
+
+// Runs the machine's events when they are due.
+class TimerThread {
+ public:
+  explicit TimerThread(System& system) : system_(system) {}
+  ~TimerThread() { stop(); }
+  void start() {
+    thread_ = std::thread([this] { run(); });
+  }
+  void stop() {
+    if (!thread_.joinable()) return;
+    {
+      const std::lock_guard lock(lock_);
+      quit_ = true;
+    }
+    wake_.notify_all();
+    thread_.join();
+  }
+  // A deadline or the clock has changed.
+  void look_again() {
+    {
+      const std::lock_guard lock(lock_);
+      changed_ = true;
+    }
+    wake_.notify_all();
+  }
+
+ private:
+  void run() {
+    take_only_kicks();
+    for (;;) {
+      {
+        const std::lock_guard lock(lock_);
+        if (quit_) return;
+        changed_ = false;
+      }
+      if (system_.ended) {
+        wait(std::nullopt);
+        continue;
+      }
+      const VirtualTime next = system_.platform.next_event();
+      const auto due =
+          next == kNever ? std::nullopt : system_.clock.host_time(next);  // none while it stands
+      if (due && *due <= GuestClock::Host::now()) {
+        system_.platform.run_events(system_.clock.now());
+      } else {
+        wait(due);
+      }
+    }
+  }
+  void wait(std::optional<GuestClock::Host::time_point> until) {
+    std::unique_lock lock(lock_);
+    const auto changed = [this] { return changed_ || quit_; };
+    if (until) {
+      wake_.wait_until(lock, *until, changed);
+    } else {
+      wake_.wait(lock, changed);
+    }
+  }
+
+  System& system_;
+  std::mutex lock_;
+  std::condition_variable wake_;
+  bool changed_ = false;
+  bool quit_ = false;
+  std::thread thread_;
+};
+
+class KvmVm final : public KvmEngine, public hypervisor::Stoppoints {
+ public:
+  KvmVm(hypervisor::GuestRam& ram, hypervisor::Platform& platform, const Facts& facts)
+      : system_(ram, platform, facts), memory_(system_), timer_(system_) {
+    system_.end = [this](VmEnd why) { end(std::move(why)); };
+    system_.clock_changed = [this] { timer_.look_again(); };
+    system_.halted = [this] { check_halted_for_good(); };
+  }
+  ~KvmVm() override {
+    timer_.stop();
+    for (const auto& vcpu : vcpus_)
+      vcpu->stop();
+  }
+
+  Result<void> begin(const x86::CpuState& entry, const Options& options) {
+    system_.kvm = TRY(open_kvm());
+    system_.vm = TRY(create_vm(system_.kvm));
+    TRY(give_memory());
+    TRY(ask_for_msrs());
+    kick_signal();
+    for (std::uint32_t i = 0; i < options.vcpus; ++i) {
+      vcpus_.push_back(TRY(KvmVcpu::create(system_, {i}, options.vcpus)));
+      system_.vcpus.push_back(vcpus_.back().get());
+    }
+    TRY(vcpus_[0]->begin(entry));
+    for (const auto& vcpu : vcpus_)
+      vcpu->start();
+    timer_.start();
+    return {};
+  }
+
+  // ---- Vm --------------------------------------------------------------------------------------
+  unsigned vcpu_count() const override { return static_cast<unsigned>(vcpus_.size()); }
+  hypervisor::Vcpu& vcpu(VcpuId id) override { return *vcpus_[id.value]; }
+  hypervisor::Memory& memory() override { return memory_; }
+  void suspend(VcpuId id) override { vcpus_[id.value]->suspend(); }
+  void resume(VcpuId id) override { vcpus_[id.value]->resume(); }
+  std::optional<hypervisor::VcpuEvent> take_event() override {
+    std::optional<hypervisor::VcpuEvent> event = system_.events.take();
+    if (event) vcpus_[event->vcpu.value]->event_taken();
+    return event;
+  }
+  int event_fd() const override { return system_.events.fd(); }
+  const std::optional<VmEnd>& ended() const override {
+    if (!seen_end_ && system_.ended) {
+      const std::lock_guard lock(end_lock_);
+      seen_end_ = end_;
+    }
+    return seen_end_;
+  }
+  void stop_instead_of_death(bool on) override {
+    system_.stop_instead_of_death = on;
+    if (!on) check_halted_for_good();
+  }
+  hypervisor::Stoppoints* stoppoints() override {
+    const Facts& facts = system_.facts;
+    return facts.execute_slot || facts.write_watch ? this : nullptr;
+  }
+
+  // ---- Engine ----------------------------------------------------------------------------------
+  bool run_slice() override { return false; }
+  VirtualTime now() const override { return system_.clock.now(); }
+
+  // ---- Stoppoints ------------------------------------------------------------------------------
+  Result<void> insert_breakpoint(Gva address) override {
+    if (!system_.facts.execute_slot) {
+      return fail(ErrorCode::NotSupported, "this host's KVM has no hardware breakpoints");
+    }
+    return change_stoppoints([&](kvm::Stoppoints& all) { return all.insert_breakpoint(address); });
+  }
+  Result<void> remove_breakpoint(Gva address) override {
+    return change_stoppoints([&](kvm::Stoppoints& all) { return all.remove_breakpoint(address); });
+  }
+  Result<void> insert_watchpoint(Gva address, std::uint64_t size,
+                                 hypervisor::WatchKind kind) override {
+    const Facts& facts = system_.facts;
+    if (kind == hypervisor::WatchKind::Write ? !facts.write_watch : !facts.access_watch) {
+      return fail(ErrorCode::NotSupported, "this host's KVM does not report watchpoints");
+    }
+    return change_stoppoints(
+        [&](kvm::Stoppoints& all) { return all.insert_watchpoint(address, size, kind); });
+  }
+  Result<void> remove_watchpoint(Gva address, std::uint64_t size,
+                                 hypervisor::WatchKind kind) override {
+    return change_stoppoints(
+        [&](kvm::Stoppoints& all) { return all.remove_watchpoint(address, size, kind); });
+  }
+
+  // ---- CpuPort ---------------------------------------------------------------------------------
+  void deadline_moved() override { timer_.look_again(); }
+  void set_interrupt_pin(VcpuId id, bool level) override {
+    vcpus_[id.value]->set_interrupt_pin(level);
+  }
+  void non_maskable_interrupt(VcpuId id) override { vcpus_[id.value]->non_maskable_interrupt(); }
+  void init(VcpuId id) override { vcpus_[id.value]->init(); }
+  void start_up(VcpuId id, std::uint8_t vector) override { vcpus_[id.value]->start_up(vector); }
+  void retry(VcpuId id) override { vcpus_[id.value]->retry(); }
+  // KVM has no address line 20 to gate; what relies on the wrap at 1 MiB runs on the software CPU.
+  void set_a20(bool enabled) override {
+    if (!enabled) log::info("kvm: the guest switched address line 20 off, which has no effect here");
+  }
+  void ram_written(Gpa, std::uint64_t) override {}
+  void end(VmEnd why) override {
+    {
+      const std::lock_guard lock(end_lock_);
+      if (end_) return;
+      end_ = std::move(why);
+      system_.ended = true;
+    }
+    for (const auto& vcpu : vcpus_)
+      vcpu->kick();
+    system_.events.wake();
+  }
+
+ private:
+  template <typename Change>
+  Result<void> change_stoppoints(Change change) {
+    {
+      const std::lock_guard lock(system_.stoppoints_lock);
+      TRY(change(system_.stoppoints));
+    }
+    ++system_.stoppoints_generation;
+    for (const auto& vcpu : vcpus_)
+      vcpu->kick();
+    return {};
+  }
+
+  Result<void> give_memory() {
+    TRY(control(system_.vm, KVM_SET_TSS_ADDR, static_cast<unsigned long>(kTss), "its TSS address"));
+    std::uint64_t identity = kIdentityMap;
+    TRY(control(system_.vm, KVM_SET_IDENTITY_MAP_ADDR, &identity, "its identity map"));
+    std::uint32_t number = 0;
+    for (const hypervisor::RamSlot& slot : system_.ram.slots()) {
+      kvm_userspace_memory_region region{};
+      region.slot = number++;
+      region.flags = slot.read_only ? KVM_MEM_READONLY : 0;
+      region.guest_phys_addr = slot.base.value;
+      region.memory_size = slot.size;
+      region.userspace_addr = reinterpret_cast<std::uint64_t>(slot.host);
+      TRY(control(system_.vm, KVM_SET_USER_MEMORY_REGION, &region, "a slot of memory"));
+    }
+    return {};
+  }
+
+  // IA32_APIC_BASE and the deadline timer belong to the machine's APICs. Old kernels cannot hand them
+  // over; then the APIC's place cannot be moved.
+  Result<void> ask_for_msrs() {
+    kvm_enable_cap cap{};
+    cap.cap = KVM_CAP_X86_USER_SPACE_MSR;
+    cap.args[0] = KVM_MSR_EXIT_REASON_FILTER;
+    if (!control(system_.vm, KVM_ENABLE_CAP, &cap, "MSR exits")) return {};
+    std::uint8_t nothing_allowed = 0;
+    kvm_msr_filter filter{};
+    filter.flags = KVM_MSR_FILTER_DEFAULT_ALLOW;
+    const std::uint32_t numbers[] = {x86::msr::kApicBase, x86::msr::kTscDeadline};
+    for (std::size_t i = 0; i < std::size(numbers); ++i) {
+      kvm_msr_filter_range& range = filter.ranges[i];
+      range.flags = KVM_MSR_FILTER_READ | KVM_MSR_FILTER_WRITE;
+      range.base = numbers[i];
+      range.nmsrs = 1;
+      range.bitmap = &nothing_allowed;
+    }
+    TRY(control(system_.vm, KVM_X86_SET_MSR_FILTER, &filter, "an MSR filter"));
+    return {};
+  }
+
+  // Every started vCPU sleeps with interrupts off: nothing can wake the guest again.
+  void check_halted_for_good() {
+    if (system_.stop_instead_of_death) return;
+    bool any = false;
+    for (const auto& vcpu : vcpus_) {
+      const KvmVcpu::Hope hope = vcpu->hope();
+      if (hope == KvmVcpu::Hope::Some) return;
+      any |= hope == KvmVcpu::Hope::None;
+    }
+    if (any) end({VmEnd::Kind::Halt, 0, "every vCPU is halted with interrupts off"});
+  }
+
+  System system_;
+  KvmMemory memory_;
+  TimerThread timer_;
+  std::vector<std::unique_ptr<KvmVcpu>> vcpus_;
+  mutable std::mutex end_lock_;
+  std::optional<VmEnd> end_;               // end_lock_
+  mutable std::optional<VmEnd> seen_end_;  // the main thread's
+};
+
+}  // namespace
+
+Result<std::unique_ptr<KvmEngine>> create(hypervisor::GuestRam& ram,
+                                          hypervisor::Platform& platform,
+                                          const x86::CpuState& entry, const Options& options) {
+  const Facts& facts = host_facts();
+  if (!facts.usable) return fail(ErrorCode::NotSupported, facts.reason);
+  auto engine = std::make_unique<KvmVm>(ram, platform, facts);
+  TRY(engine->begin(entry, options));
+  return engine;
+}
+
+}  // namespace ringside::kvm

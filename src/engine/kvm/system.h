@@ -1,0 +1,68 @@
+// What all vCPUs of one machine share. Owned by the engine; each member says who may use it.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <mutex>
+#include <vector>
+
+#include "base/fd.h"
+#include "engine/kvm/debug_registers.h"
+#include "engine/kvm/event_queue.h"
+#include "engine/kvm/guest_clock.h"
+#include "engine/kvm/probe.h"
+#include "hypervisor/guest_ram.h"
+#include "hypervisor/platform.h"
+#include "hypervisor/vm.h"
+
+namespace ringside::kvm {
+
+class KvmVcpu;
+
+// Keeps all vCPUs but one out of the guest for the moments in which there are bytes in guest memory
+// that are meant for that one alone. vCPU threads only.
+class RunGate {
+ public:
+  // Waits until every other vCPU is out of KVM_RUN, and keeps them out until open().
+  void close(KvmVcpu& except, const std::vector<KvmVcpu*>& all);
+  void open();
+  bool closed_to(const KvmVcpu& vcpu) const {
+    const KvmVcpu* owner = owner_.load();
+    return owner != nullptr && owner != &vcpu;
+  }
+  bool closed() const { return owner_.load() != nullptr; }
+  void wait_until_open(const KvmVcpu& vcpu) const;
+
+ private:
+  std::mutex one_at_a_time_;
+  std::atomic<KvmVcpu*> owner_{nullptr};
+};
+
+struct System {
+  System(hypervisor::GuestRam& guest_ram, hypervisor::Platform& machine, const Facts& host)
+      : ram(guest_ram), platform(machine), facts(host) {}
+
+  hypervisor::GuestRam& ram;
+  // Takes its own lock. It calls back (CpuPort) with that lock held; so nobody may call it while
+  // holding a lock of the engine.
+  hypervisor::Platform& platform;
+  const Facts& facts;
+  Fd kvm, vm;
+  std::vector<KvmVcpu*> vcpus;  // fixed before the first thread starts
+  GuestClock clock;
+  EventQueue events;
+  RunGate gate;
+
+  std::mutex stoppoints_lock;
+  Stoppoints stoppoints;
+  std::atomic<unsigned> stoppoints_generation{0};  // counts their changes
+
+  std::atomic<bool> ended{false};  // no vCPU enters the guest any more
+  std::atomic<bool> stop_instead_of_death{false};
+  // Any thread.
+  std::function<void(hypervisor::VmEnd)> end;
+  std::function<void()> clock_changed;  // the clock was started or stopped
+  std::function<void()> halted;         // a vCPU sleeps with interrupts off
+};
+
+}  // namespace ringside::kvm

@@ -1,0 +1,318 @@
+#include "engine/kvm/vcpu.h"
+
+#include <fmt/format.h>
+#include <pthread.h>
+
+#include <csignal>
+
+#include "base/log.h"
+#include "engine/kvm/cpuid.h"
+#include "engine/kvm/kick.h"
+
+namespace ringside::kvm {
+namespace {
+
+namespace exit = hypervisor::exit;
+using hypervisor::VmEnd;
+using Lock = std::unique_lock<std::mutex>;
+
+constexpr std::uint64_t kBootProcessor = 1u << 8;  // of IA32_APIC_BASE
+
+thread_local const KvmVcpu* this_threads_vcpu = nullptr;
+
+// What INIT leaves as it is (SDM 3A table 9-1).
+x86::CpuState after_init(const x86::CpuState& before) {
+  x86::CpuState state = x86::reset_state();
+  state.fpu = before.fpu;
+  state.xcr0 = before.xcr0;
+  state.star = before.star;
+  state.lstar = before.lstar;
+  state.cstar = before.cstar;
+  state.sfmask = before.sfmask;
+  state.kernel_gs_base = before.kernel_gs_base;
+  state.tsc_aux = before.tsc_aux;
+  state.sysenter_cs = before.sysenter_cs;
+  state.sysenter_esp = before.sysenter_esp;
+  state.sysenter_eip = before.sysenter_eip;
+  state.pat = before.pat;
+  return state;
+}
+
+}  // namespace
+
+KvmVcpu::KvmVcpu(System& system, VcpuId id, VcpuFile file)
+    : system_(system), id_(id), file_(std::move(file)), registers_(file_) {}
+
+Result<std::unique_ptr<KvmVcpu>> KvmVcpu::create(System& system, VcpuId id, unsigned vcpus) {
+  VcpuFile file = TRY(VcpuFile::create(system.kvm, system.vm, id.value));
+  const auto khz = control(file.fd(), KVM_GET_TSC_KHZ, 0ul, "to tell the time-stamp counter's rate");
+  const auto supported = TRY(supported_cpuid(system.kvm));
+  TRY(set_cpuid(file.fd(),
+                guest_cpuid(supported, id, vcpus, khz ? static_cast<unsigned>(*khz) : 0)));
+  return std::unique_ptr<KvmVcpu>(new KvmVcpu(system, id, std::move(file)));
+}
+
+KvmVcpu::~KvmVcpu() { stop(); }
+
+Result<void> KvmVcpu::begin(const x86::CpuState& entry) {
+  TRY(become(entry));
+  TRY(registers_.flush());
+  alive_ = true;
+  activity_ = Activity::Running;
+  return {};
+}
+
+Result<void> KvmVcpu::become(const x86::CpuState& state) {
+  x86::CpuState mine = state;
+  if (id_.value == 0) mine.apic_base |= kBootProcessor;
+  return registers_.set_state(mine);
+}
+
+void KvmVcpu::start() {
+  thread_ = std::thread([this] { thread_main(); });
+}
+
+void KvmVcpu::stop() {
+  if (!thread_.joinable()) return;
+  {
+    const Lock lock(lock_);
+    quit_ = true;
+  }
+  kick();
+  thread_.join();
+}
+
+// ---- Main thread ---------------------------------------------------------------------------------
+
+bool KvmVcpu::active() const {
+  const Lock lock(lock_);
+  return alive_;
+}
+
+void KvmVcpu::resume() {
+  {
+    const Lock lock(lock_);
+    if (!alive_ || in_guest_) return;
+    in_guest_ = true;
+    place_ = Place::InGuest;
+    suspend_ = false;
+  }
+  if (system_.clock.entered()) system_.clock_changed();
+  wake_.notify_all();
+}
+
+void KvmVcpu::suspend() {
+  {
+    const Lock lock(lock_);
+    if (place_ != Place::InGuest) return;  // its event is on the way already
+    suspend_ = true;
+  }
+  kick();
+}
+
+// ---- Any thread ----------------------------------------------------------------------------------
+
+// The flag that the thread is wanted for is set before. Either the thread sees attention_ before it
+// enters the guest, or it is seen running here and gets the signal; and a signal that comes before
+// KVM_RUN has begun is made up for by immediate_exit.
+void KvmVcpu::kick() {
+  if (this == this_threads_vcpu) return;
+  attention_ = true;
+  if (running_) {
+    std::atomic_ref<std::uint8_t>(file_.run().immediate_exit).store(1);
+    ::pthread_kill(thread_.native_handle(), kick_signal());
+  }
+  { const Lock lock(lock_); }  // not between the thread's look at its flags and its sleep
+  wake_.notify_all();
+}
+
+void KvmVcpu::set_interrupt_pin(bool level) {
+  pin_ = level;
+  if (level) kick();
+}
+
+void KvmVcpu::non_maskable_interrupt() {
+  nmi_ = true;
+  kick();
+}
+
+void KvmVcpu::retry() {
+  retry_ = true;
+  kick();
+}
+
+void KvmVcpu::init() {
+  {
+    const Lock lock(lock_);
+    init_ = true;
+    start_up_.reset();
+    if (place_ == Place::Out) take_init_and_start_up();
+  }
+  kick();
+}
+
+void KvmVcpu::start_up(std::uint8_t vector) {
+  {
+    const Lock lock(lock_);
+    // Ignored by a processor that does not wait for it (SDM 3A 8.4.4).
+    if (!init_ && activity_ != Activity::WaitForSipi) return;
+    start_up_ = vector;
+    if (place_ == Place::Out) take_init_and_start_up();
+  }
+  kick();
+}
+
+KvmVcpu::Hope KvmVcpu::hope() const {
+  const Lock lock(lock_);
+  if (init_ || start_up_) return Hope::Some;
+  if (!alive_ || activity_ == Activity::WaitForSipi) return Hope::Absent;
+  if (place_ != Place::InGuest || activity_ != Activity::Halted) return Hope::Some;
+  return interrupts_on_ || nmi_ ? Hope::Some : Hope::None;
+}
+
+// lock_ is held. Whoever calls may touch the registers.
+void KvmVcpu::take_init_and_start_up() {
+  if (std::exchange(init_, false)) {
+    nmi_ = false;
+    held_interrupt_.reset();
+    queued_.reset();
+    const auto before = registers_.state();
+    const Result<void> done = before ? become(after_init(*before)) : fail(before.error());
+    if (!done) log::error("vCPU {}: INIT: {}", id_.value, done.error().text());
+    registers_.events() = {};
+    registers_.changed(RegisterFile::kEvents);
+    // The boot processor starts at the reset vector, the others wait (SDM 3A 8.4.2).
+    activity_ = id_.value == 0 ? Activity::Running : Activity::WaitForSipi;
+  }
+  if (!start_up_) return;
+  const std::uint8_t vector = *std::exchange(start_up_, std::nullopt);
+  if (activity_ != Activity::WaitForSipi) return;
+  auto state = registers_.state();
+  if (state) {
+    x86::Segment& code = state->seg(x86::SegmentName::Cs);
+    code.selector = static_cast<std::uint16_t>(vector << 8);
+    code.base = std::uint64_t{vector} << 12;
+    state->rip = 0;
+    (void)become(*state);
+  }
+  activity_ = Activity::Running;
+  if (alive_) return;
+  alive_ = true;
+  system_.events.push({id_, exit::Started{}});
+}
+
+// ---- The thread ----------------------------------------------------------------------------------
+
+void KvmVcpu::thread_main() {
+  take_only_kicks();
+  this_threads_vcpu = this;
+  for (;;) {
+    {
+      Lock lock(lock_);
+      wake_.wait(lock, [this] { return quit_ || place_ == Place::InGuest; });
+      if (quit_) return;
+    }
+    std::optional<Exit> why = run();
+    if (!why) break;
+    leave(std::move(*why));
+  }
+  Lock lock(lock_);
+  wake_.wait(lock, [this] { return quit_; });
+}
+
+std::optional<hypervisor::Exit> KvmVcpu::run() {
+  if (activity_ == Activity::Dead) {
+    auto still = die("resumed after it died", VmEnd::Kind::TripleFault);
+    if (still) return still;
+  }
+  if (const Result<void> ready = prepare(); !ready)
+    return die(ready.error().text(), VmEnd::Kind::Error);
+  bool passing = passes_breakpoint();
+  for (;;) {
+    attention_ = false;
+    {
+      Lock lock(lock_);
+      if (quit_ || system_.ended) return std::nullopt;
+      if (init_ || start_up_) {
+        take_init_and_start_up();
+        (void)registers_.flush();
+        window_ = Window::Unknown;
+        passing = false;
+      }
+      if (suspend_) {
+        lock.unlock();
+        return park();
+      }
+    }
+    if (!can_run()) {
+      if (hope() == Hope::None) system_.halted();
+      sleep();
+      continue;
+    }
+    if (activity_ == Activity::Waiting) {
+      retry_ = false;
+      handle_port();
+      continue;
+    }
+    std::optional<Exit> why = monitor_trap_ || passing ? step() : run_once();
+    if (!why) continue;
+    if (!passing || !std::holds_alternative<exit::MonitorTrap>(*why)) return why;
+    passing = false;
+  }
+}
+
+// From what the debugger left to what the guest needs.
+Result<void> KvmVcpu::prepare() {
+  TRY(push_queued());
+  if (activity_ == Activity::Halted) {
+    TRY(registers_.load(RegisterFile::kGeneral));
+    interrupts_on_ = (registers_.general().rflags & x86::rflags::IF) != 0;
+  }
+  TRY(registers_.flush());
+  task_priority_ = system_.platform.task_priority(id_);
+  window_ = Window::Unknown;
+  slots_generation_ = ~0u;
+  return {};
+}
+
+// A breakpoint in a debug register strikes before its instruction; to go on from there the
+// instruction is stepped without it.
+bool KvmVcpu::passes_breakpoint() {
+  const std::optional<Gva> left = std::exchange(left_at_breakpoint_, std::nullopt);
+  if (!left || monitor_trap_) return false;
+  return registers_.load(RegisterFile::kGeneral | RegisterFile::kSystem) &&
+         registers_.linear_rip() == *left;
+}
+
+bool KvmVcpu::can_run() const {
+  switch (activity_.load()) {
+    case Activity::Running:
+      return true;
+    case Activity::Halted:
+      return !mask_interrupts_ && (nmi_ || (interrupts_on_ && (pin_ || held_interrupt_)));
+    case Activity::Waiting:
+      return retry_;
+    default:
+      return false;
+  }
+}
+
+void KvmVcpu::sleep() {
+  Lock lock(lock_);
+  wake_.wait(lock, [this] {
+    return quit_ || suspend_ || init_ || start_up_ || system_.ended || can_run();
+  });
+}
+
+void KvmVcpu::leave(Exit why) {
+  withdraw_events();
+  const Lock lock(lock_);
+  place_ = Place::Out;
+  suspend_ = false;
+  // What came too late for the thread.
+  if (init_ || start_up_) take_init_and_start_up();
+  system_.clock.left();
+  system_.events.push({id_, std::move(why)});
+}
+
+}  // namespace ringside::kvm

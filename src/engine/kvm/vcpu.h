@@ -1,0 +1,186 @@
+// One vCPU and its thread.
+//
+// The thread sleeps until resume(), runs the guest until something is worth an event, posts it and
+// sleeps again. While the vCPU is in the guest its registers and everything marked "thread" belong to
+// the thread; while it is out, to whoever holds lock_. Between the two, place_ decides.
+//
+// Devices call set_interrupt_pin and the like from any thread, with the machine's lock held: they
+// only set flags and kick the thread.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <thread>
+
+#include "engine/kvm/api.h"
+#include "engine/kvm/gates.h"
+#include "engine/kvm/instruction.h"
+#include "engine/kvm/registers.h"
+#include "engine/kvm/system.h"
+
+namespace ringside::kvm {
+
+class Stepper;
+
+enum class Activity : std::uint8_t {
+  Running,
+  Halted,       // in HLT
+  WaitForSipi,  // after INIT
+  Waiting,      // a device cannot answer yet
+  Dead,         // a triple fault or an error of KVM
+};
+
+class KvmVcpu final : public hypervisor::Vcpu {
+ public:
+  static Result<std::unique_ptr<KvmVcpu>> create(System& system, VcpuId id, unsigned vcpus);
+  ~KvmVcpu() override;
+  KvmVcpu(const KvmVcpu&) = delete;
+
+  // ---- Main thread -------------------------------------------------------------------------------
+  VcpuId id() const override { return id_; }
+  bool active() const override;
+  bool in_guest() const override { return in_guest_; }
+  bool halted() const override { return activity_.load() != Activity::Running; }
+  Result<x86::RegisterValue> read_register(x86::Register r) override;
+  Result<void> write_register(x86::Register r, const x86::RegisterValue& value) override;
+  Result<x86::CpuState> state() override;
+  Result<void> set_state(const x86::CpuState& state) override;
+  Result<std::uint64_t> read_msr(std::uint32_t number) override;
+  Result<void> write_msr(std::uint32_t number, std::uint64_t value) override;
+  Result<void> set_capability(hypervisor::Capability capability, bool on) override;
+  Result<void> inject_exception(const x86::Exception& exception) override;
+  Result<void> set_entry_insn_length(std::uint8_t length) override;
+  Result<std::uint8_t> entry_insn_length() override;
+
+  // Before start(): the boot processor's state.
+  Result<void> begin(const x86::CpuState& entry);
+  void start();
+  void stop();  // ends the thread
+  void resume();
+  void suspend();
+  // The main thread has taken this vCPU's event: only now is it out, as the main thread sees it.
+  void event_taken() { in_guest_ = false; }
+
+  // ---- Any thread --------------------------------------------------------------------------------
+  void set_interrupt_pin(bool level);
+  void non_maskable_interrupt();
+  void init();
+  void start_up(std::uint8_t vector);
+  void retry();
+  // Makes the thread look at its flags.
+  void kick();
+  // In the guest, or absent, and nothing inside the machine can make it run again.
+  enum class Hope { None, Absent, Some };
+  Hope hope() const;
+
+ private:
+  friend class RunGate;
+  friend class Stepper;
+  using Exit = hypervisor::Exit;
+  enum class Place : std::uint8_t { Out, InGuest };
+
+  KvmVcpu(System& system, VcpuId id, VcpuFile file);
+
+  // vcpu.cc: the thread and what moves it.
+  void thread_main();
+  std::optional<Exit> run();  // until an event; nothing once the machine has ended
+  void leave(Exit why);
+  bool can_run() const;
+  void sleep();
+  void take_init_and_start_up();
+  Result<void> become(const x86::CpuState& state);
+  Result<void> prepare();
+  bool passes_breakpoint();
+
+  // vcpu_run.cc: into the guest and back.
+  std::optional<Exit> run_once();
+  int enter();  // KVM_RUN; an errno. EINTR also when there is something to do before
+  void prepare_events();
+  bool window_open();
+  bool inject_interrupt();
+  void inject_nmi();
+  void after_run();
+  Result<void> apply_debug(std::uint32_t flags, const DebugSlots& slots);
+  Result<void> apply_free_debug();
+  DebugSlots make_slots(Stoppoints::Which which);
+  std::optional<Exit> handle_failed_run(int error);
+  std::optional<Exit> handle_exit();
+  std::optional<Exit> handle_debug();
+  std::optional<Exit> handle_internal_error();
+  std::optional<Exit> handle_int3(std::uint8_t length);
+  std::optional<Exit> handle_slots(std::uint64_t dr6);
+  std::optional<Exit> die(std::string reason, hypervisor::VmEnd::Kind kind);
+  void raise_breakpoint(std::uint8_t length);
+  void left_at_int3(std::uint8_t length);
+  void raise_debug(std::uint64_t dr6_bits);
+  void give_back();
+  std::optional<Exit> park();
+  void withdraw_events();
+  Result<void> push_queued();
+
+  // vcpu_devices.cc
+  void handle_port();
+  void handle_mmio();
+  void handle_msr_read();
+  void handle_msr_write();
+  std::optional<Exit> finish_access();
+
+  // vcpu_step.cc
+  std::optional<Exit> step();
+  CodeSize code_size() const;
+  GuestView view();
+  bool wanted_elsewhere() const;
+  std::uint8_t int3_at_rip();
+
+  System& system_;
+  const VcpuId id_;
+  VcpuFile file_;
+  std::thread thread_;
+
+  // ---- Between threads
+  mutable std::mutex lock_;
+  std::condition_variable wake_;
+  Place place_ = Place::Out;  // lock_
+  bool alive_ = false;        // lock_; has got its start-up IPI
+  std::optional<std::uint8_t> start_up_;  // lock_
+  bool init_ = false;                     // lock_
+  bool suspend_ = false;                  // lock_
+  bool quit_ = false;                     // lock_
+  std::atomic<Activity> activity_{Activity::WaitForSipi};
+  std::atomic<bool> interrupts_on_{false};  // RFLAGS.IF at the last HLT
+  std::atomic<bool> attention_{false};      // a flag was set since the thread last looked
+  std::atomic<bool> running_{false};        // in KVM_RUN, or about to
+  std::atomic<bool> pin_{false};
+  std::atomic<bool> nmi_{false};
+  std::atomic<bool> retry_{false};
+
+  // ---- The main thread's
+  bool in_guest_ = false;
+
+  // ---- While out: under lock_; in the guest: the thread's
+  RegisterFile registers_;
+  bool breakpoint_exit_ = false;
+  bool monitor_trap_ = false;
+  bool mask_interrupts_ = false;
+  std::optional<x86::Exception> queued_;  // for the next resume
+  std::uint8_t entry_length_ = 1;
+  // The instruction length that KVM will add for a software exception: that of the last int3 exit.
+  std::uint8_t int3_length_ = 1;
+
+  // ---- The thread's
+  std::optional<std::uint8_t> held_interrupt_;  // acknowledged, not yet delivered
+  std::uint8_t task_priority_ = 0;              // as the platform and KVM know it
+  // Whether an interrupt can be injected now.
+  enum class Window : std::uint8_t { Unknown, Open, Shut } window_ = Window::Unknown;
+  bool access_pending_ = false;                 // KVM_RUN has yet to complete a device access
+  unsigned port_progress_ = 0;                  // of a string of port accesses
+  kvm_guest_debug applied_debug_{};
+  DebugSlots slots_;
+  unsigned slots_generation_ = ~0u;
+  std::optional<Gva> left_at_breakpoint_;  // a debug register's; to be passed
+};
+
+}  // namespace ringside::kvm

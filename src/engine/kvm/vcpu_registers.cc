@@ -1,0 +1,126 @@
+// The debugger's side of a vCPU: main thread, while the vCPU is out of the guest.
+#include <fmt/format.h>
+
+#include "engine/kvm/vcpu.h"
+
+namespace ringside::kvm {
+namespace {
+
+namespace msr = x86::msr;
+using hypervisor::Capability;
+using Lock = std::unique_lock<std::mutex>;
+
+// The machine's local APICs, not KVM's.
+bool belongs_to_apic(std::uint32_t number) {
+  return number == msr::kApicBase || number == msr::kTscDeadline ||
+         (number >= msr::kX2ApicFirst && number <= msr::kX2ApicLast);
+}
+
+}  // namespace
+
+// The platform is asked before the lock is taken: it may call back.
+Result<x86::RegisterValue> KvmVcpu::read_register(x86::Register r) {
+  if (r == x86::Register::Cr8) {
+    return x86::RegisterValue::from_u64(system_.platform.task_priority(id_));
+  }
+  if (r == x86::Register::ApicBase) {
+    return x86::RegisterValue::from_u64(TRY(read_msr(msr::kApicBase)));
+  }
+  const Lock lock(lock_);
+  return registers_.read(r);
+}
+
+Result<void> KvmVcpu::write_register(x86::Register r, const x86::RegisterValue& value) {
+  if (r == x86::Register::Cr8) {
+    system_.platform.set_task_priority(id_, value.bytes[0] & 0xf);
+    return {};
+  }
+  if (r == x86::Register::ApicBase) return write_msr(msr::kApicBase, value.as_u64());
+  const Lock lock(lock_);
+  return registers_.write(r, value);
+}
+
+Result<x86::CpuState> KvmVcpu::state() {
+  const std::uint8_t priority = system_.platform.task_priority(id_);
+  const std::uint64_t apic_base = TRY(read_msr(msr::kApicBase));
+  const Lock lock(lock_);
+  x86::CpuState state = TRY(registers_.state());
+  state.cr8 = priority;
+  state.apic_base = apic_base;
+  return state;
+}
+
+Result<void> KvmVcpu::set_state(const x86::CpuState& state) {
+  system_.platform.set_task_priority(id_, static_cast<std::uint8_t>(state.cr8));
+  TRY(write_msr(msr::kApicBase, state.apic_base));
+  const Lock lock(lock_);
+  return registers_.set_state(state);
+}
+
+Result<std::uint64_t> KvmVcpu::read_msr(std::uint32_t number) {
+  if (belongs_to_apic(number)) {
+    std::uint64_t value = 0;
+    if (system_.platform.apic_msr_read(id_, number, value)) return value;
+    return fail(ErrorCode::NotFound, fmt::format("there is no MSR {:#x}", number));
+  }
+  const Lock lock(lock_);
+  TRY(registers_.flush());
+  return get_msr(file_.fd(), number);
+}
+
+Result<void> KvmVcpu::write_msr(std::uint32_t number, std::uint64_t value) {
+  if (belongs_to_apic(number)) {
+    if (system_.platform.apic_msr_write(id_, number, value)) return {};
+    return fail(ErrorCode::BadRequest, fmt::format("MSR {:#x} does not take {:#x}", number, value));
+  }
+  const Lock lock(lock_);
+  TRY(registers_.flush());
+  registers_.forget();
+  return set_msr(file_.fd(), number, value);
+}
+
+Result<void> KvmVcpu::set_capability(Capability capability, bool on) {
+  const Facts& facts = system_.facts;
+  const Lock lock(lock_);
+  switch (capability) {
+    case Capability::BreakpointExit:
+      if (on && !facts.int3_exit && !facts.int3_as_error) {
+        return fail(ErrorCode::NotSupported, "this host's KVM does not intercept int3");
+      }
+      breakpoint_exit_ = on;
+      break;
+    case Capability::MonitorTrap:
+      if (on && !facts.step) {
+        return fail(ErrorCode::NotSupported, "this host's KVM does not single-step");
+      }
+      monitor_trap_ = on;
+      break;
+    case Capability::MaskInterrupts:
+      mask_interrupts_ = on;
+      break;
+  }
+  return {};
+}
+
+Result<void> KvmVcpu::inject_exception(const x86::Exception& exception) {
+  const Lock lock(lock_);
+  if (queued_) return fail(ErrorCode::Busy, "an exception is already waiting for delivery");
+  queued_ = exception;
+  return {};
+}
+
+Result<void> KvmVcpu::set_entry_insn_length(std::uint8_t length) {
+  if (length < 1 || length > 15) {
+    return fail(ErrorCode::BadRequest, "an instruction is 1 to 15 bytes long");
+  }
+  const Lock lock(lock_);
+  entry_length_ = length;
+  return {};
+}
+
+Result<std::uint8_t> KvmVcpu::entry_insn_length() {
+  const Lock lock(lock_);
+  return entry_length_;
+}
+
+}  // namespace ringside::kvm

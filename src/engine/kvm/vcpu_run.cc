@@ -1,0 +1,364 @@
+// Into the guest and back: the vCPU's thread.
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "base/log.h"
+#include "engine/kvm/vcpu.h"
+
+namespace ringside::kvm {
+namespace {
+
+namespace exit = hypervisor::exit;
+using hypervisor::VmEnd;
+constexpr std::uint32_t kEnable = KVM_GUESTDBG_ENABLE;
+
+std::atomic_ref<std::uint8_t> immediate_exit(kvm_run& run) {
+  return std::atomic_ref<std::uint8_t>(run.immediate_exit);
+}
+
+bool is_software_exception(x86::Vector vector) {
+  return vector == x86::Vector::Breakpoint || vector == x86::Vector::Overflow;
+}
+
+}  // namespace
+
+int KvmVcpu::enter() {
+  kvm_run& run = file_.run();
+  run.cr8 = task_priority_;
+  for (;;) {
+    immediate_exit(run).store(0);
+    running_ = true;
+    if (!attention_ && !system_.gate.closed_to(*this)) break;
+    running_ = false;
+    running_.notify_all();
+    if (attention_) return EINTR;
+    system_.gate.wait_until_open(*this);
+  }
+  const int error = ::ioctl(file_.fd().get(), KVM_RUN, 0) == 0 ? 0 : errno;
+  running_ = false;
+  if (system_.gate.closed()) running_.notify_all();
+  after_run();
+  return error;
+}
+
+void KvmVcpu::after_run() {
+  const kvm_run& run = file_.run();
+  access_pending_ = false;
+  registers_.forget();
+  window_ = run.ready_for_interrupt_injection != 0 && run.if_flag != 0 ? Window::Open : Window::Shut;
+  // MOV to CR8 does not always end KVM_RUN.
+  const auto priority = static_cast<std::uint8_t>(run.cr8);
+  if (priority == task_priority_) return;
+  task_priority_ = priority;
+  system_.platform.set_task_priority(id_, priority);
+}
+
+std::optional<hypervisor::Exit> KvmVcpu::run_once() {
+  prepare_events();
+  const Result<void> debug = apply_free_debug();
+  if (!debug) return die(debug.error().text(), VmEnd::Kind::Error);
+  if (const int error = enter(); error != 0) return handle_failed_run(error);
+  return handle_exit();
+}
+
+std::optional<hypervisor::Exit> KvmVcpu::handle_failed_run(int error) {
+  if (error == EINTR || error == EAGAIN) return std::nullopt;
+  return die(fmt::format("KVM_RUN: {}", std::strerror(error)), VmEnd::Kind::Error);
+}
+
+// ---- Interrupts ----------------------------------------------------------------------------------
+
+void KvmVcpu::prepare_events() {
+  kvm_run& run = file_.run();
+  run.request_interrupt_window = 0;
+  if (mask_interrupts_) return;
+  if (nmi_) inject_nmi();
+  if (!pin_ && !held_interrupt_) return;
+  if (window_open()) inject_interrupt();
+  run.request_interrupt_window = pin_ || held_interrupt_;
+}
+
+bool KvmVcpu::window_open() {
+  if (window_ != Window::Unknown) return window_ == Window::Open;
+  if (!registers_.load(RegisterFile::kGeneral | RegisterFile::kEvents)) return false;
+  const kvm_vcpu_events& events = registers_.events();
+  const bool open = (registers_.general().rflags & x86::rflags::IF) != 0 &&
+                    events.interrupt.shadow == 0 && events.interrupt.injected == 0 &&
+                    events.exception.injected == 0 && events.exception.pending == 0 &&
+                    events.nmi.injected == 0 && events.nmi.pending == 0;
+  window_ = open ? Window::Open : Window::Shut;
+  return open;
+}
+
+void KvmVcpu::inject_nmi() {
+  activity_ = Activity::Running;
+  nmi_ = false;
+  registers_.forget();
+  window_ = Window::Shut;
+  const auto done = control(file_.fd(), KVM_NMI, 0ul, "an NMI");
+  if (!done) log::error("vCPU {}: {}", id_.value, done.error().text());
+}
+
+// One at a time: KVM would forget the first one. False when the request has gone away.
+bool KvmVcpu::inject_interrupt() {
+  std::optional<std::uint8_t> vector = std::exchange(held_interrupt_, std::nullopt);
+  if (!vector) vector = system_.platform.acknowledge_interrupt(id_);
+  if (!vector) return false;
+  activity_ = Activity::Running;
+  registers_.forget();
+  window_ = Window::Shut;
+  kvm_interrupt request{};
+  request.irq = *vector;
+  const auto done = control(file_.fd(), KVM_INTERRUPT, &request, "an interrupt");
+  if (!done) log::error("vCPU {}: {}", id_.value, done.error().text());
+  return true;
+}
+
+// Interrupts that KVM has taken and not yet delivered go back to us, so that a step from here does
+// not begin in their handler.
+void KvmVcpu::withdraw_events() {
+  if (!registers_.load(RegisterFile::kEvents)) return;
+  kvm_vcpu_events& events = registers_.events();
+  bool changed = false;
+  if (events.interrupt.injected != 0 && events.interrupt.soft == 0) {
+    held_interrupt_ = events.interrupt.nr;
+    events.interrupt.injected = 0;
+    changed = true;
+  }
+  if (events.nmi.pending != 0 || events.nmi.injected != 0) {
+    nmi_ = true;
+    events.nmi.pending = events.nmi.injected = 0;
+    changed = true;
+  }
+  if (changed) registers_.changed(RegisterFile::kEvents);
+}
+
+// ---- Exceptions from outside ---------------------------------------------------------------------
+
+Result<void> KvmVcpu::push_queued() {
+  if (!queued_) return {};
+  const x86::Exception exception = *std::exchange(queued_, std::nullopt);
+  const std::uint8_t length = std::exchange(entry_length_, 1);
+  TRY(registers_.load(RegisterFile::kGeneral | RegisterFile::kSystem | RegisterFile::kEvents));
+  kvm_vcpu_events& events = registers_.events();
+  events.exception.injected = 1;
+  events.exception.nr = static_cast<std::uint8_t>(exception.vector);
+  events.exception.has_error_code = exception.error_code.has_value();
+  events.exception.error_code = exception.error_code.value_or(0);
+  registers_.changed(RegisterFile::kEvents);
+  if (exception.vector == x86::Vector::PageFault) {
+    registers_.system().cr2 = exception.fault_address;
+    registers_.changed(RegisterFile::kSystem);
+  }
+  // KVM adds the length of the last int3 that it intercepted.
+  if (is_software_exception(exception.vector) && length != int3_length_) {
+    registers_.general().rip += length;
+    registers_.general().rip -= int3_length_;
+    registers_.changed(RegisterFile::kGeneral);
+  }
+  if (activity_ == Activity::Halted) activity_ = Activity::Running;
+  return {};
+}
+
+// The guest's own #BP that a debug facility intercepted.
+void KvmVcpu::raise_breakpoint(std::uint8_t length) {
+  left_at_int3(length);
+  entry_length_ = length;
+  queued_ = x86::Exception{x86::Vector::Breakpoint, std::nullopt, 0};
+  give_back();
+}
+
+// Where int3 is an emulation failure, KVM knows no length.
+void KvmVcpu::left_at_int3(std::uint8_t length) {
+  int3_length_ = system_.facts.int3_exit ? length : 0;
+}
+
+// The guest's own #DB.
+void KvmVcpu::raise_debug(std::uint64_t dr6_bits) {
+  if (registers_.load(RegisterFile::kDebug)) {
+    registers_.debug().dr6 |= dr6_bits;
+    registers_.changed(RegisterFile::kDebug);
+  }
+  queued_ = x86::Exception{x86::Vector::Debug, std::nullopt, 0};
+  give_back();
+}
+
+void KvmVcpu::give_back() {
+  Result<void> done = push_queued();
+  if (done) done = registers_.flush();
+  window_ = Window::Shut;
+  if (!done) log::error("vCPU {}: an exception: {}", id_.value, done.error().text());
+}
+
+// ---- Debug facilities ----------------------------------------------------------------------------
+
+Result<void> KvmVcpu::apply_debug(std::uint32_t flags, const DebugSlots& slots) {
+  kvm_guest_debug wanted{};
+  wanted.control = flags;
+  if (slots.free() < kSlotCount) {
+    wanted.control |= kEnable | KVM_GUESTDBG_USE_HW_BP;
+    for (unsigned i = 0; i < kSlotCount; ++i)
+      wanted.arch.debugreg[i] = slots[i].address.value;
+    wanted.arch.debugreg[7] = slots.dr7();
+  }
+  // Single-stepping starts at the RIP of the call.
+  const bool step = (flags & KVM_GUESTDBG_SINGLESTEP) != 0;
+  if (!step && std::memcmp(&wanted, &applied_debug_, sizeof wanted) == 0) return {};
+  TRY(control(file_.fd(), KVM_SET_GUEST_DEBUG, &wanted, "debugging of the guest"));
+  applied_debug_ = wanted;
+  return {};
+}
+
+DebugSlots KvmVcpu::make_slots(Stoppoints::Which which) {
+  bool any = false;
+  DebugSlots result;
+  {
+    const std::lock_guard lock(system_.stoppoints_lock);
+    any = !system_.stoppoints.empty();
+    result = system_.stoppoints.slots(which);
+  }
+  // While KVM holds ours, the guest's own are out of use; so they take what is free.
+  if (any && registers_.load(RegisterFile::kDebug)) {
+    const kvm_debugregs& guest = registers_.debug();
+    result.add_guests({guest.db[0], guest.db[1], guest.db[2], guest.db[3]}, guest.dr7);
+  }
+  return result;
+}
+
+Result<void> KvmVcpu::apply_free_debug() {
+  const unsigned generation = system_.stoppoints_generation;
+  if (generation != slots_generation_) {
+    slots_ = make_slots(Stoppoints::Which::All);
+    slots_generation_ = generation;
+  }
+  return apply_debug(breakpoint_exit_ ? kEnable | KVM_GUESTDBG_USE_SW_BP : 0, slots_);
+}
+
+// ---- Exits ---------------------------------------------------------------------------------------
+
+std::optional<hypervisor::Exit> KvmVcpu::handle_exit() {
+  const kvm_run& run = file_.run();
+  switch (run.exit_reason) {
+    case KVM_EXIT_IO:
+      handle_port();
+      return std::nullopt;
+    case KVM_EXIT_MMIO:
+      handle_mmio();
+      return std::nullopt;
+    case KVM_EXIT_X86_RDMSR:
+      handle_msr_read();
+      return std::nullopt;
+    case KVM_EXIT_X86_WRMSR:
+      handle_msr_write();
+      return std::nullopt;
+    case KVM_EXIT_HLT:
+      interrupts_on_ = run.if_flag != 0;
+      activity_ = Activity::Halted;
+      return std::nullopt;
+    case KVM_EXIT_INTR:
+    case KVM_EXIT_IRQ_WINDOW_OPEN:
+    case KVM_EXIT_SET_TPR:
+      return std::nullopt;
+    case KVM_EXIT_DEBUG:
+      return handle_debug();
+    case KVM_EXIT_SHUTDOWN:
+      return die("triple fault", VmEnd::Kind::TripleFault);
+    case KVM_EXIT_INTERNAL_ERROR:
+      return handle_internal_error();
+    case KVM_EXIT_FAIL_ENTRY:
+      return die(fmt::format("the processor refuses the guest's state (reason {:#x})",
+                             run.fail_entry.hardware_entry_failure_reason),
+                 VmEnd::Kind::Error);
+    default:
+      return die(fmt::format("KVM left the guest for reason {}", run.exit_reason),
+                 VmEnd::Kind::Error);
+  }
+}
+
+std::optional<hypervisor::Exit> KvmVcpu::handle_debug() {
+  const auto& debug = file_.run().debug.arch;
+  if (debug.exception == static_cast<unsigned>(x86::Vector::Breakpoint)) {
+    const std::uint8_t length = int3_at_rip();
+    return handle_int3(length == 0 ? 1 : length);
+  }
+  return handle_slots(debug.dr6);
+}
+
+// Where ring 0 is interpreted, an int3 ends as an instruction that cannot be emulated.
+std::optional<hypervisor::Exit> KvmVcpu::handle_internal_error() {
+  if (system_.facts.int3_as_error) {
+    if (const std::uint8_t length = int3_at_rip(); length != 0) return handle_int3(length);
+  }
+  const std::string where = registers_.load(RegisterFile::kGeneral)
+                                ? fmt::format(" at {:#x}", registers_.general().rip)
+                                : std::string();
+  return die(fmt::format("KVM failed{} (suberror {})", where, file_.run().internal.suberror),
+             VmEnd::Kind::Error);
+}
+
+std::optional<hypervisor::Exit> KvmVcpu::handle_int3(std::uint8_t length) {
+  if (breakpoint_exit_) {
+    left_at_int3(length);
+    return exit::Breakpoint{length};
+  }
+  raise_breakpoint(length);
+  return std::nullopt;
+}
+
+std::optional<hypervisor::Exit> KvmVcpu::handle_slots(std::uint64_t dr6) {
+  std::uint64_t guests = dr6 & x86::dr6::BS;  // the guest's own step: ours is not handled here
+  bool fault = false;
+  for (unsigned i = 0; i < kSlotCount; ++i) {
+    if ((dr6 >> i & 1) == 0) continue;
+    const DebugSlot& slot = slots_[i];
+    const bool execute = slot.access == DebugSlot::Access::Execute;
+    if (slot.owner == DebugSlot::Owner::Debugger) {
+      if (!execute) return exit::Watchpoint{slot.wished, slot.kind};
+      left_at_breakpoint_ = slot.address;
+      return exit::HardwareBreakpoint{slot.wished};
+    }
+    if (slot.owner != DebugSlot::Owner::Guest) continue;
+    guests |= std::uint64_t{1} << slot.guest_number;
+    fault |= execute;
+  }
+  if (guests == 0) return std::nullopt;
+  // An instruction breakpoint is a fault, and its frame has RF set (SDM 3B 17.3.1.1).
+  if (fault && registers_.load(RegisterFile::kGeneral)) {
+    registers_.general().rflags |= x86::rflags::RF;
+    registers_.changed(RegisterFile::kGeneral);
+  }
+  raise_debug(guests);
+  return std::nullopt;
+}
+
+std::optional<hypervisor::Exit> KvmVcpu::die(std::string reason, VmEnd::Kind kind) {
+  activity_ = Activity::Dead;
+  if (system_.stop_instead_of_death) return exit::Dead{std::move(reason)};
+  system_.end({kind, 0, std::move(reason)});
+  return std::nullopt;
+}
+
+// ---- Out -----------------------------------------------------------------------------------------
+
+// A device access that KVM has not completed yet would show the instruction half done.
+std::optional<hypervisor::Exit> KvmVcpu::finish_access() {
+  while (access_pending_) {
+    immediate_exit(file_.run()).store(1);
+    file_.run().cr8 = task_priority_;
+    const int error = ::ioctl(file_.fd().get(), KVM_RUN, 0) == 0 ? 0 : errno;
+    after_run();
+    std::optional<Exit> why = error != 0 ? handle_failed_run(error) : handle_exit();
+    if (why) return why;
+  }
+  return std::nullopt;
+}
+
+std::optional<hypervisor::Exit> KvmVcpu::park() {
+  if (std::optional<Exit> why = finish_access()) return why;
+  if (system_.ended) return std::nullopt;
+  return exit::Parked{};
+}
+
+}  // namespace ringside::kvm
