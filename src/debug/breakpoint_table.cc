@@ -30,13 +30,13 @@ Result<BreakpointTable::Wish*> BreakpointTable::wish(Gva address, const AgentPro
   return &found->second;
 }
 
-// After a request that failed: what it would have been the first of is not kept.
-void BreakpointTable::forget_if_unrealised(Gva address) {
-  const auto found = wishes_.find(address);
-  if (found != wishes_.end() && found->second.pending()) wishes_.erase(found);
+// After a request that failed: a wish that began with it is not kept, an older one is.
+void BreakpointTable::forget_if_new(Gva address, bool is_new) {
+  if (is_new) wishes_.erase(address);
 }
 
 Result<void> BreakpointTable::insert(Gva address, Gpa where, const AgentProgram& program) {
+  const bool is_new = !wishes_.contains(address);
   Wish& wish = *TRY(this->wish(address, program));
   const auto& already = wish.installed;
   if (std::find(already.begin(), already.end(), where) != already.end()) {
@@ -47,7 +47,7 @@ Result<void> BreakpointTable::insert(Gva address, Gpa where, const AgentProgram&
   if (!installed(where)) {
     Result<void> done = install(where);
     if (!done) {
-      forget_if_unrealised(address);
+      forget_if_new(address, is_new);
       return done;
     }
   }
@@ -57,11 +57,12 @@ Result<void> BreakpointTable::insert(Gva address, Gpa where, const AgentProgram&
 }
 
 Result<void> BreakpointTable::insert_linear(Gva address, const AgentProgram& program) {
+  const bool is_new = !wishes_.contains(address);
   Wish& wish = *TRY(this->wish(address, program));
   if (wish.linear) return {};
   Result<void> done = linear_.add(address);
   wish.linear = done.has_value();
-  if (!done) forget_if_unrealised(address);
+  if (!done) forget_if_new(address, is_new);
   return done;
 }
 

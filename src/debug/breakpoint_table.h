@@ -100,7 +100,7 @@ class BreakpointTable {
   };
 
   Result<Wish*> wish(Gva address, const AgentProgram& program);
-  void forget_if_unrealised(Gva address);
+  void forget_if_new(Gva address, bool is_new);
   Result<void> install(Gpa where);
   bool release(Gpa where, const Wish* wish);
   bool ours(Gpa where, const Installation& installation) const;

@@ -268,5 +268,16 @@ TEST_F(Conditions, WithoutTheEnginesHelpAPendingOneIsArmedAtAResume) {
   EXPECT_EQ(guest.byte(0x20000), 0);
 }
 
+TEST_F(Conditions, APendingOneThatStillLeadsNowhereStaysWithItsCondition) {
+  bench.ask("qSupported:multiprocess+");
+  EXPECT_EQ(bench.ask(std::string("Z0,20000,1;") + kFalse), "OK");
+  for (int i = 0; i < 3; ++i) {
+    bench.client.send("vCont;s:p1.1");
+    bench.run();
+    bench.client.take_raw();
+  }
+  EXPECT_NE(monitor("breakpoints").find("pending, 0 hits, 0 true"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace ringside::debug

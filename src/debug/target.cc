@@ -359,16 +359,18 @@ void Target::remove_breakpoint(Gva address) {
 }
 
 void Target::arm_pending() {
-  std::vector<const BreakpointTable::Wish*> pending;
+  std::vector<Gva> pending;
   for (const auto& [address, wish] : breakpoints_.wishes()) {
-    if (wish.pending()) pending.push_back(&wish);
+    if (wish.pending()) pending.push_back(address);
   }
-  for (const BreakpointTable::Wish* wish : pending) {
-    for (std::uint32_t i = 0; i < vm_.vcpu_count() && wish->pending(); ++i) {
-      if (!is_active(i) || !hypervisor::translate(vm_, {i}, wish->address)) continue;
-      const AgentProgram program = wish->program;
-      expect(insert_breakpoint({i}, wish->address, program, Unmapped::Await),
-             "arming a pending breakpoint", {i});
+  for (const Gva address : pending) {
+    for (std::uint32_t i = 0; i < vm_.vcpu_count(); ++i) {
+      const auto wish = breakpoints_.wishes().find(address);
+      if (wish == breakpoints_.wishes().end() || !wish->second.pending()) break;
+      if (!is_active(i) || !hypervisor::translate(vm_, {i}, address)) continue;
+      const AgentProgram program = wish->second.program;
+      // Refused where the address leads to a device: it stays pending.
+      (void)insert_breakpoint({i}, address, program, Unmapped::Await);
     }
   }
 }
