@@ -1,16 +1,32 @@
 #include "base/hex.h"
 
+#include <array>
+#include <cstring>
+
 namespace ringside {
 
+namespace {
+
+// The two digits of every byte: one look-up and one store a byte, which is what memory reads cost.
+constexpr std::array<std::array<char, 2>, 256> make_pairs() {
+  constexpr char kDigits[] = "0123456789abcdef";
+  std::array<std::array<char, 2>, 256> pairs{};
+  for (std::size_t value = 0; value < 256; ++value) {
+    pairs[value] = {kDigits[value >> 4], kDigits[value & 15]};
+  }
+  return pairs;
+}
+constexpr auto kPairs = make_pairs();
+
+}  // namespace
+
 void append_hex(std::string& out, std::span<const std::byte> bytes) {
-  static constexpr char kDigits[] = "0123456789abcdef";
   const std::size_t start = out.size();
   out.resize(start + bytes.size() * 2);
   char* to = out.data() + start;
   for (const std::byte byte : bytes) {
-    const auto value = std::to_integer<unsigned>(byte);
-    *to++ = kDigits[value >> 4];
-    *to++ = kDigits[value & 15];
+    std::memcpy(to, kPairs[std::to_integer<std::size_t>(byte)].data(), 2);
+    to += 2;
   }
 }
 
