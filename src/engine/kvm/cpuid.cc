@@ -10,9 +10,9 @@ namespace {
 constexpr std::uint32_t bit(unsigned n) { return 1u << n; }
 // Leaf 1 (SDM 2A, CPUID, tables 3-10 and 3-11).
 constexpr std::uint32_t kVmx = bit(5), kX2apic = bit(21), kTscDeadline = bit(24),
-                        kHypervisor = bit(31);                // ECX
-constexpr std::uint32_t kHtt = bit(28);                       // EDX
-constexpr std::uint32_t kSvm = bit(2);                        // leaf 80000001H ECX
+                        kHypervisor = bit(31);  // ECX
+constexpr std::uint32_t kHtt = bit(28);         // EDX
+constexpr std::uint32_t kSvm = bit(2);          // leaf 80000001H ECX
 constexpr std::uint32_t kFirstHypervisorLeaf = 0x40000000, kLastHypervisorLeaf = 0x4fffffff;
 constexpr std::uint32_t kApicTimerKhz = 1'000'000;  // the machine's APIC bus: 1 GHz
 constexpr std::string_view kSignature = "ringside VMM";

@@ -1,5 +1,6 @@
-// What CPUID tells the guest: what this host's KVM supports, less what needs an interrupt controller
-// in the kernel, and with the same topology and the same hypervisor leaves as on the software CPU.
+// What CPUID tells the guest: what this host's KVM supports, less what needs an interrupt
+// controller in the kernel, and with the same topology and the same hypervisor leaves as on the
+// software CPU.
 #pragma once
 
 #include <linux/kvm.h>

@@ -87,8 +87,8 @@ std::vector<DebugSlot> Stoppoints::pieces(const Wish& wish) {
     slot.kind = wish.kind;
     // The processor cannot tell reads alone (SDM 3B 17.2.4).
     if (!wish.breakpoint) {
-      slot.access = wish.kind == WatchKind::Write ? DebugSlot::Access::Write
-                                                  : DebugSlot::Access::ReadWrite;
+      slot.access =
+          wish.kind == WatchKind::Write ? DebugSlot::Access::Write : DebugSlot::Access::ReadWrite;
     }
     result.push_back(slot);
     at += length;

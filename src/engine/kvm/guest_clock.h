@@ -1,5 +1,5 @@
-// The guest's time: the host's monotonic clock, standing still while every vCPU is out of the guest,
-// so that a debugger's pause costs the guest no timeouts. Owned by the engine; any thread.
+// The guest's time: the host's monotonic clock, standing still while every vCPU is out of the
+// guest, so that a debugger's pause costs the guest no timeouts. Owned by the engine; any thread.
 #pragma once
 
 #include <chrono>
@@ -18,8 +18,8 @@ class GuestClock {
   // When the clock will show `time`, if it goes on running; nothing while it stands.
   std::optional<Host::time_point> host_time(VirtualTime time) const;
 
-  // The number of vCPUs in the guest decides: the first one starts the clock, the last one stops it.
-  // True when that changed whether it runs.
+  // The number of vCPUs in the guest decides: the first one starts the clock, the last one stops
+  // it. True when that changed whether it runs.
   bool entered();
   bool left();
 

@@ -129,9 +129,8 @@ bool may_fault(const ZydisDecodedInstruction& insn, const ZydisDecodedOperand* o
 
 bool decode(std::span<const std::uint8_t> code, CodeSize size, ZydisDecodedInstruction& insn,
             ZydisDecodedOperand* operands) {
-  return ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder(size), code.data(),
-                                             std::min<std::size_t>(code.size(), 15), &insn,
-                                             operands));
+  return ZYAN_SUCCESS(ZydisDecoderDecodeFull(
+      &decoder(size), code.data(), std::min<std::size_t>(code.size(), 15), &insn, operands));
 }
 
 }  // namespace

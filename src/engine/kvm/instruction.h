@@ -11,18 +11,18 @@ enum class CodeSize : std::uint8_t { Bits16, Bits32, Bits64 };
 
 struct Instruction {
   enum class Kind : std::uint8_t {
-    Unknown,             // undecodable or not all of it readable
-    Plain,               // the trap comes after it, and nothing shows the trap flag
-    PushFlags,           // stores the flags on the stack
-    PopFlags,            // loads them
-    InterruptReturn,     // likewise, and goes elsewhere
-    SoftwareInterrupt,   // INT n, INTO, BOUND, INT1: an entry through the interrupt table
-    Breakpoint,          // INT3
-    SystemCall,          // SYSCALL: the flags go to R11
+    Unknown,            // undecodable or not all of it readable
+    Plain,              // the trap comes after it, and nothing shows the trap flag
+    PushFlags,          // stores the flags on the stack
+    PopFlags,           // loads them
+    InterruptReturn,    // likewise, and goes elsewhere
+    SoftwareInterrupt,  // INT n, INTO, BOUND, INT1: an entry through the interrupt table
+    Breakpoint,         // INT3
+    SystemCall,         // SYSCALL: the flags go to R11
     SystemEnter,
-    SystemReturn,        // SYSRET: the flags come from R11
-    SystemExit,          // SYSEXIT
-    LoadStackSegment,    // MOV SS, POP SS: holds the trap back for one more instruction
+    SystemReturn,      // SYSRET: the flags come from R11
+    SystemExit,        // SYSEXIT
+    LoadStackSegment,  // MOV SS, POP SS: holds the trap back for one more instruction
     Halt,
   };
   Kind kind = Kind::Unknown;

@@ -1,5 +1,5 @@
-// The signal that brings a vCPU thread out of KVM_RUN. It does nothing by itself; what the thread is
-// wanted for is in the vCPU's flags.
+// The signal that brings a vCPU thread out of KVM_RUN. It does nothing by itself; what the thread
+// is wanted for is in the vCPU's flags.
 #pragma once
 
 namespace ringside::kvm {

@@ -229,7 +229,8 @@ class KvmVm final : public KvmEngine, public hypervisor::Stoppoints {
   void retry(VcpuId id) override { vcpus_[id.value]->retry(); }
   // KVM has no address line 20 to gate; what relies on the wrap at 1 MiB runs on the software CPU.
   void set_a20(bool enabled) override {
-    if (!enabled) log::info("kvm: the guest switched address line 20 off, which has no effect here");
+    if (!enabled)
+      log::info("kvm: the guest switched address line 20 off, which has no effect here");
   }
   void ram_written(Gpa, std::uint64_t) override {}
   void end(VmEnd why) override {
@@ -274,8 +275,8 @@ class KvmVm final : public KvmEngine, public hypervisor::Stoppoints {
     return {};
   }
 
-  // IA32_APIC_BASE and the deadline timer belong to the machine's APICs. Old kernels cannot hand them
-  // over; then the APIC's place cannot be moved.
+  // IA32_APIC_BASE and the deadline timer belong to the machine's APICs. Old kernels cannot hand
+  // them over; then the APIC's place cannot be moved.
   Result<void> ask_for_msrs() {
     kvm_enable_cap cap{};
     cap.cap = KVM_CAP_X86_USER_SPACE_MSR;
@@ -319,8 +320,7 @@ class KvmVm final : public KvmEngine, public hypervisor::Stoppoints {
 
 }  // namespace
 
-Result<std::unique_ptr<KvmEngine>> create(hypervisor::GuestRam& ram,
-                                          hypervisor::Platform& platform,
+Result<std::unique_ptr<KvmEngine>> create(hypervisor::GuestRam& ram, hypervisor::Platform& platform,
                                           const x86::CpuState& entry, const Options& options) {
   const Facts& facts = host_facts();
   if (!facts.usable) return fail(ErrorCode::NotSupported, facts.reason);

@@ -1,8 +1,9 @@
-// The KVM engine: each vCPU on a thread of its own, at the speed of the hardware where there is any.
+// The KVM engine: each vCPU on a thread of its own, at the speed of the hardware where there is
+// any.
 //
 // The debugger's side (Engine) is the main thread's. The devices' side (CpuPort) is called by the
-// machine on any thread, with the machine's lock held. The machine is entered from the vCPU threads,
-// from a timer thread and from the main thread.
+// machine on any thread, with the machine's lock held. The machine is entered from the vCPU
+// threads, from a timer thread and from the main thread.
 #pragma once
 
 #include <memory>
@@ -26,8 +27,7 @@ class KvmEngine : public hypervisor::Engine, public hypervisor::CpuPort {
 
 // `ram` and `platform` must outlive the engine. The boot processor starts in `entry`, in the guest
 // as soon as it is resumed. The error says in one sentence why this host cannot.
-Result<std::unique_ptr<KvmEngine>> create(hypervisor::GuestRam& ram,
-                                          hypervisor::Platform& platform,
+Result<std::unique_ptr<KvmEngine>> create(hypervisor::GuestRam& ram, hypervisor::Platform& platform,
                                           const x86::CpuState& entry, const Options& options);
 
 }  // namespace ringside::kvm

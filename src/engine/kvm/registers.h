@@ -1,5 +1,6 @@
-// The registers of one vCPU while it is out of the guest: read from KVM when first asked for, written
-// back before it runs. Owned by the vCPU; whoever may touch the vCPU's registers may touch this.
+// The registers of one vCPU while it is out of the guest: read from KVM when first asked for,
+// written back before it runs. Owned by the vCPU; whoever may touch the vCPU's registers may touch
+// this.
 #pragma once
 
 #include "base/types.h"
@@ -67,11 +68,11 @@ class RegisterFile {
   Registers registers_;
   kvm_vcpu_events events_{};
   std::uint64_t xcr0_ = 1;
-  static constexpr std::uint32_t kMsrNumbers[] = {
-      x86::msr::kStar,       x86::msr::kLstar,       x86::msr::kCstar,
-      x86::msr::kSfmask,     x86::msr::kKernelGsBase, x86::msr::kSysenterCs,
-      x86::msr::kSysenterEsp, x86::msr::kSysenterEip, x86::msr::kPat,
-      x86::msr::kTscAux};
+  static constexpr std::uint32_t kMsrNumbers[] = {x86::msr::kStar,         x86::msr::kLstar,
+                                                  x86::msr::kCstar,        x86::msr::kSfmask,
+                                                  x86::msr::kKernelGsBase, x86::msr::kSysenterCs,
+                                                  x86::msr::kSysenterEsp,  x86::msr::kSysenterEip,
+                                                  x86::msr::kPat,          x86::msr::kTscAux};
   static constexpr std::size_t kMsrCount = sizeof kMsrNumbers / sizeof kMsrNumbers[0];
   std::uint64_t msrs_[kMsrCount] = {};
   std::size_t msr_count_ = kMsrCount;  // the last ones may not exist on this host

@@ -45,7 +45,8 @@ KvmVcpu::KvmVcpu(System& system, VcpuId id, VcpuFile file)
 
 Result<std::unique_ptr<KvmVcpu>> KvmVcpu::create(System& system, VcpuId id, unsigned vcpus) {
   VcpuFile file = TRY(VcpuFile::create(system.kvm, system.vm, id.value));
-  const auto khz = control(file.fd(), KVM_GET_TSC_KHZ, 0ul, "to tell the time-stamp counter's rate");
+  const auto khz =
+      control(file.fd(), KVM_GET_TSC_KHZ, 0ul, "to tell the time-stamp counter's rate");
   const auto supported = TRY(supported_cpuid(system.kvm));
   TRY(set_cpuid(file.fd(),
                 guest_cpuid(supported, id, vcpus, khz ? static_cast<unsigned>(*khz) : 0)));
@@ -82,7 +83,8 @@ void KvmVcpu::stop() {
   thread_.join();
 }
 
-// ---- Main thread ---------------------------------------------------------------------------------
+// ---- Main thread
+// ---------------------------------------------------------------------------------
 
 bool KvmVcpu::active() const {
   const Lock lock(lock_);
@@ -110,7 +112,8 @@ void KvmVcpu::suspend() {
   kick();
 }
 
-// ---- Any thread ----------------------------------------------------------------------------------
+// ---- Any thread
+// ----------------------------------------------------------------------------------
 
 // The flag that the thread is wanted for is set before. Either the thread sees attention_ before it
 // enters the guest, or it is seen running here and gets the signal; and a signal that comes before
@@ -201,7 +204,8 @@ void KvmVcpu::take_init_and_start_up() {
   system_.events.push({id_, exit::Started{}});
 }
 
-// ---- The thread ----------------------------------------------------------------------------------
+// ---- The thread
+// ----------------------------------------------------------------------------------
 
 void KvmVcpu::thread_main() {
   take_only_kicks();

@@ -1,8 +1,8 @@
 // One vCPU and its thread.
 //
 // The thread sleeps until resume(), runs the guest until something is worth an event, posts it and
-// sleeps again. While the vCPU is in the guest its registers and everything marked "thread" belong to
-// the thread; while it is out, to whoever holds lock_. Between the two, place_ decides.
+// sleeps again. While the vCPU is in the guest its registers and everything marked "thread" belong
+// to the thread; while it is out, to whoever holds lock_. Between the two, place_ decides.
 //
 // Devices call set_interrupt_pin and the like from any thread, with the machine's lock held: they
 // only set flags and kick the thread.
@@ -39,7 +39,8 @@ class KvmVcpu final : public hypervisor::Vcpu {
   ~KvmVcpu() override;
   KvmVcpu(const KvmVcpu&) = delete;
 
-  // ---- Main thread -------------------------------------------------------------------------------
+  // ---- Main thread
+  // -------------------------------------------------------------------------------
   VcpuId id() const override { return id_; }
   bool active() const override;
   bool in_guest() const override { return in_guest_; }
@@ -64,7 +65,8 @@ class KvmVcpu final : public hypervisor::Vcpu {
   // The main thread has taken this vCPU's event: only now is it out, as the main thread sees it.
   void event_taken() { in_guest_ = false; }
 
-  // ---- Any thread --------------------------------------------------------------------------------
+  // ---- Any thread
+  // --------------------------------------------------------------------------------
   void set_interrupt_pin(bool level);
   void non_maskable_interrupt();
   void init();
@@ -143,8 +145,8 @@ class KvmVcpu final : public hypervisor::Vcpu {
   // ---- Between threads
   mutable std::mutex lock_;
   std::condition_variable wake_;
-  Place place_ = Place::Out;  // lock_
-  bool alive_ = false;        // lock_; has got its start-up IPI
+  Place place_ = Place::Out;              // lock_
+  bool alive_ = false;                    // lock_; has got its start-up IPI
   std::optional<std::uint8_t> start_up_;  // lock_
   bool init_ = false;                     // lock_
   bool suspend_ = false;                  // lock_
@@ -175,8 +177,8 @@ class KvmVcpu final : public hypervisor::Vcpu {
   std::uint8_t task_priority_ = 0;              // as the platform and KVM know it
   // Whether an interrupt can be injected now.
   enum class Window : std::uint8_t { Unknown, Open, Shut } window_ = Window::Unknown;
-  bool access_pending_ = false;                 // KVM_RUN has yet to complete a device access
-  unsigned port_progress_ = 0;                  // of a string of port accesses
+  bool access_pending_ = false;  // KVM_RUN has yet to complete a device access
+  unsigned port_progress_ = 0;   // of a string of port accesses
   kvm_guest_debug applied_debug_{};
   DebugSlots slots_;
   unsigned slots_generation_ = ~0u;

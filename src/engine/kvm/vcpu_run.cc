@@ -47,7 +47,8 @@ void KvmVcpu::after_run() {
   const kvm_run& run = file_.run();
   access_pending_ = false;
   registers_.forget();
-  window_ = run.ready_for_interrupt_injection != 0 && run.if_flag != 0 ? Window::Open : Window::Shut;
+  window_ =
+      run.ready_for_interrupt_injection != 0 && run.if_flag != 0 ? Window::Open : Window::Shut;
   // MOV to CR8 does not always end KVM_RUN.
   const auto priority = static_cast<std::uint8_t>(run.cr8);
   if (priority == task_priority_) return;
@@ -68,7 +69,8 @@ std::optional<hypervisor::Exit> KvmVcpu::handle_failed_run(int error) {
   return die(fmt::format("KVM_RUN: {}", std::strerror(error)), VmEnd::Kind::Error);
 }
 
-// ---- Interrupts ----------------------------------------------------------------------------------
+// ---- Interrupts
+// ----------------------------------------------------------------------------------
 
 void KvmVcpu::prepare_events() {
   kvm_run& run = file_.run();
@@ -135,7 +137,8 @@ void KvmVcpu::withdraw_events() {
   if (changed) registers_.changed(RegisterFile::kEvents);
 }
 
-// ---- Exceptions from outside ---------------------------------------------------------------------
+// ---- Exceptions from outside
+// ---------------------------------------------------------------------
 
 Result<void> KvmVcpu::push_queued() {
   if (!queued_) return {};
@@ -192,7 +195,8 @@ void KvmVcpu::give_back() {
   if (!done) log::error("vCPU {}: an exception: {}", id_.value, done.error().text());
 }
 
-// ---- Debug facilities ----------------------------------------------------------------------------
+// ---- Debug facilities
+// ----------------------------------------------------------------------------
 
 Result<void> KvmVcpu::apply_debug(std::uint32_t flags, const DebugSlots& slots) {
   kvm_guest_debug wanted{};
@@ -236,7 +240,8 @@ Result<void> KvmVcpu::apply_free_debug() {
   return apply_debug(breakpoint_exit_ ? kEnable | KVM_GUESTDBG_USE_SW_BP : 0, slots_);
 }
 
-// ---- Exits ---------------------------------------------------------------------------------------
+// ---- Exits
+// ---------------------------------------------------------------------------------------
 
 std::optional<hypervisor::Exit> KvmVcpu::handle_exit() {
   const kvm_run& run = file_.run();
@@ -340,7 +345,8 @@ std::optional<hypervisor::Exit> KvmVcpu::die(std::string reason, VmEnd::Kind kin
   return std::nullopt;
 }
 
-// ---- Out -----------------------------------------------------------------------------------------
+// ---- Out
+// -----------------------------------------------------------------------------------------
 
 // A device access that KVM has not completed yet would show the instruction half done.
 std::optional<hypervisor::Exit> KvmVcpu::finish_access() {

@@ -1,7 +1,7 @@
 // One instruction, exactly. KVM steps with the processor's trap flag, which a guest can see (PUSHF,
 // interrupt frames, R11 of SYSCALL) and which is lost where control goes to a handler. So the
 // instruction is looked at first; what it shows of the flag is put right afterwards; and all the
-// handlers that it may go to are step points. docs/decisions/0020 has the cases.
+// handlers that it may go to are step points. docs/decisions/0009 has the cases.
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
@@ -271,8 +271,8 @@ class Stepper {
   }
 
   // Some processors leave a trap behind when the instruction has to be tried again because the host
-  // had not mapped a page; it comes before the instruction. An instruction that changes nothing, not
-  // even RIP, is a jump to itself, and may well be executed a few times more.
+  // had not mapped a page; it comes before the instruction. An instruction that changes nothing,
+  // not even RIP, is a jump to itself, and may well be executed a few times more.
   bool premature() {
     constexpr unsigned kPagesTouched = 32;
     if (++attempts_ > kPagesTouched || !registers_.load(Part::kGeneral)) return false;
@@ -365,8 +365,8 @@ class Stepper {
   void clean_frame() {
     for (const EntryPoint& point : arrived_) {
       const unsigned skip = point.error_code ? point.slot_size : 0;
-      const std::uint64_t mask = point.slot_size == 8 ? ~std::uint64_t{0}
-                                                      : (std::uint64_t{1} << 8 * point.slot_size) - 1;
+      const std::uint64_t mask =
+          point.slot_size == 8 ? ~std::uint64_t{0} : (std::uint64_t{1} << 8 * point.slot_size) - 1;
       const auto rip = vcpu_.view().value<std::uint64_t>(stack(skip));
       const std::uint64_t here = start_rip_ & mask;
       if (!rip || ((*rip & mask) != here && (*rip & mask) != ((here + insn_.length) & mask)))
