@@ -4,8 +4,8 @@ set confirm off
 echo \n# Two virtual CPUs, held before the kernel's first instruction.\n
 eval "echo (gdb) target remote 127.0.0.1:%d\\n", $port
 eval "target remote 127.0.0.1:%d", $port
-echo (gdb) hbreak start_kernel\n
-hbreak start_kernel
+echo (gdb) break start_kernel\n
+break start_kernel
 echo (gdb) continue\n
 continue
 echo (gdb) backtrace\n

@@ -33,7 +33,7 @@ TEST(Linux, DebiansKernelUnderStockGdb) {
   };
 
   connect();
-  EXPECT_THAT(run("hbreak start_kernel"), HasSubstr("reakpoint 1 at"));
+  EXPECT_THAT(run("break start_kernel"), HasSubstr("reakpoint 1 at"));
   EXPECT_THAT(run("continue"), ContainsRegex("Breakpoint 1, start_kernel \\(\\) at "
                                              "init/main.c:[0-9]+\n[0-9]+"));
   EXPECT_THAT(run("backtrace"), ContainsRegex("#0 +start_kernel .*\n#1 .*"));
