@@ -33,7 +33,7 @@ TEST_F(Protocol, Row59_PacketsInPiecesAndJunkBetweenThem) {
   EXPECT_EQ(client.receive_byte(), '+');
   EXPECT_EQ(client.receive(), "OK");
   client.send_bytes("+");
-  client.send_bytes(std::string("junk \x01\x80\xff#}*\0!$T01#b5more junk", 34));
+  client.send_bytes(std::string("junk \x01\x80\xff#}*\0!$T01#b5more junk", 29));
   EXPECT_EQ(client.receive(), "OK");
   client.send_bytes("+");
   EXPECT_TRUE(client.silent_for(kQuiet));
