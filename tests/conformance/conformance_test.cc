@@ -350,7 +350,7 @@ TEST_P(Conformance, AFilteredHitDoesNotLeaveTheGuest) {
 }
 
 TEST_P(Conformance, AWriteOfRipMakesABreakpointHitAgain) {
-  // A debug register's hit is passed once by KVM itself, whatever RIP is written to.
+  // The KVM engine does not forget yet, when RIP is written, that it has reported a hit there.
   if (GetParam().name == "kvm") GTEST_SKIP() << "not on KVM yet";
   TestVm vm(GetParam(), "counters");
   hypervisor::Stoppoints* stoppoints = vm.engine().stoppoints();
