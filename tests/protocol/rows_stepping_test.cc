@@ -62,6 +62,67 @@ TEST_F(Protocol, Row46_AStepDoesNotLandInAnInterruptHandler) {
   EXPECT_EQ(client.read_u64(guest["ticks"]), ticks);
 }
 
+TEST_F(Protocol, Row46_AStepLandsInAnInterruptHandlerWhereThatIsAsked) {
+  GuestProcess guest("interrupts");
+  DebugClient client = guest.attach();
+  client.run_to(guest["sled"]);
+  ASSERT_EQ(client.request("Qqemu.sstep=1"), "OK");
+  bool landed = false;
+  // The timer fires once in 20000 instructions.
+  for (int i = 0; i < 60'000 && !landed; ++i) {
+    client.step();
+    landed = client.rip() == guest["handler"];
+  }
+  EXPECT_TRUE(landed);
+}
+
+TEST_F(Protocol, Row46_ARangeStepStaysOutOfInterruptHandlers) {
+  GuestProcess guest("interrupts");
+  DebugClient client = guest.attach();
+  client.run_to(guest["sled"]);
+  client.request("vCont?");
+  const std::uint64_t ticks = client.read_u64(guest["ticks"]);
+  const std::uint64_t rounds = client.read_u64(guest["rounds"]);
+  // The range is the whole loop, so that only Ctrl-C ends it, many timer periods later.
+  client.send("vCont;r" + hex_number(guest["sled"]) + "," + hex_number(guest["sled_end"] + 2) +
+              ":1");
+  EXPECT_TRUE(client.silent_for(kQuiet));
+  client.interrupt();
+  client.receive();
+  EXPECT_GT(client.read_u64(guest["rounds"]), rounds + (engine() == "soft" ? 1000 : 0));
+  EXPECT_EQ(client.read_u64(guest["ticks"]), ticks);
+  EXPECT_GE(client.rip(), guest["sled"]);
+  EXPECT_LE(client.rip(), guest["sled_end"]);
+}
+
+// The guest steps itself with TF: a debugger that steps it too changes nothing of what it sees.
+TEST_F(Protocol, Row47_TheGuestsOwnSingleStepping) {
+  constexpr std::uint64_t kTrap = 1 << 8, kSingleStep = 1 << 14;
+  GuestProcess guest("ownstep");
+  DebugClient client = guest.attach();
+  client.run_to(guest["own_end"]);
+  const std::uint64_t alone = client.read_u64(guest["traps"]);
+  EXPECT_EQ(alone, 11u);
+  EXPECT_EQ(client.read_u64(guest["all_dr6"]) & ~0xffff0ff0u, kSingleStep);
+  client.write(guest["all_dr6"], std::string(8, '\0'));
+  client.run_to(guest["at_own_popf"]);
+  bool seen_in_handler = false;
+  for (int i = 0; i < 500 && client.rip() != guest["own_end"]; ++i) {
+    client.step();
+    seen_in_handler |= client.rip() == guest["own_handler"];
+  }
+  ASSERT_EQ(client.rip(), guest["own_end"]);
+  EXPECT_TRUE(seen_in_handler);
+  EXPECT_EQ(client.read_u64(guest["traps"]), alone);
+  EXPECT_EQ(client.read_u64(guest["all_dr6"]) & ~0xffff0ff0u, kSingleStep);
+  EXPECT_EQ(client.read_u64(guest["pushed_flags"]) & kTrap, kTrap);
+  // Outside of it steps leave no trace at all.
+  client.write(guest["all_dr6"], std::string(8, '\0'));
+  for (int i = 0; i < 4; ++i)
+    client.step();
+  EXPECT_EQ(client.read_u64(guest["all_dr6"]), 0u);
+}
+
 class Steps : public Protocol {
  protected:
   static constexpr std::uint64_t kTrap = 1 << 8, kInterrupt = 1 << 9, kDirection = 1 << 10,

@@ -342,9 +342,8 @@ void run(Cpu& cpu, std::uint64_t until) {
 bool step(Cpu& cpu) {
   if (!can_wake(cpu)) return false;
   cpu.breakpoint_passed.reset();
-  // External events wait, so that the step does not end in an interrupt handler; they may still
-  // wake a halted CPU, because nothing else can.
-  if (deliver_due(cpu, cpu.activity == Activity::Halted)) {
+  // An external event may be the step's instruction, unless interrupts are masked.
+  if (deliver_due(cpu, true)) {
     settle_watch_hits(cpu);
     return true;
   }
