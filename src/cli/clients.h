@@ -1,5 +1,5 @@
 // What speaks through an endpoint: the debug server, the bridge to a stub inside the guest, COM1.
-// Each is a handler for SingleClient; owned by the program's wiring, main thread except where
+// Each is a handler for transport::SingleClient; owned by the program's wiring, main thread except where
 // noted.
 #pragma once
 
@@ -7,14 +7,14 @@
 #include <mutex>
 #include <string>
 
-#include "cli/single_client.h"
 #include "cli/timeline.h"
 #include "debug/server.h"
 #include "machine/machine.h"
+#include "transport/single_client.h"
 
 namespace ringside::cli {
 
-class DebugClient final : public ClientHandler {
+class DebugClient final : public transport::ClientHandler {
  public:
   DebugClient(debug::Server& server, Timeline& timeline) : server_(server), timeline_(timeline) {}
 
@@ -61,7 +61,7 @@ class DeviceOutput {
 };
 
 // A byte stream between a device's endpoint and the guest.
-class DeviceClient final : public ClientHandler {
+class DeviceClient final : public transport::ClientHandler {
  public:
   struct Device {
     std::function<std::size_t()> room;

@@ -158,12 +158,23 @@ void Program::receive_serial(std::span<const std::byte> bytes) {
   note(timeline_->input(machine::SerialInput{0, {bytes.begin(), bytes.end()}}));
 }
 
+Result<std::unique_ptr<transport::SingleClient>> Program::listen(
+    const transport::Endpoint& endpoint, std::string name, transport::ClientHandler& handler) {
+  auto client = TRY(transport::SingleClient::open(poller_, endpoint, name, handler));
+  const std::string where = transport::to_string(client->endpoint());
+  if (client->reachable_from_outside()) {
+    notice("{}: warning: whoever can reach {} controls the guest", name, where);
+  }
+  notice("{}: listening on {}", name, where);
+  return client;
+}
+
 Result<void> Program::open_clients() {
   const auto serial_room = [this] { return machine_->serial_room(0); };
   const auto serial_receive = [this](std::span<const std::byte> bytes) { receive_serial(bytes); };
   if (options_.gdb) {
     gdb_handler_ = std::make_unique<DebugClient>(*server_, *timeline_);
-    gdb_ = TRY(SingleClient::open(poller_, options_.gdb->endpoint, "gdb", *gdb_handler_));
+    gdb_ = TRY(listen(options_.gdb->endpoint, "gdb", *gdb_handler_));
   }
   if (options_.guest_gdb) {
     const DeviceClient::Device device{
@@ -173,13 +184,12 @@ Result<void> Program::open_clients() {
         },
         [this](bool connected) { note(timeline_->input(machine::GuestGdbConnection{connected})); }};
     guest_gdb_handler_ = std::make_unique<DeviceClient>(guest_gdb_bytes_, device);
-    guest_gdb_ =
-        TRY(SingleClient::open(poller_, *options_.guest_gdb, "guest gdb", *guest_gdb_handler_));
+    guest_gdb_ = TRY(listen(*options_.guest_gdb, "guest gdb", *guest_gdb_handler_));
   }
   if (const auto* serial = std::get_if<transport::Endpoint>(&options_.serial)) {
     serial_handler_ = std::make_unique<DeviceClient>(
         serial_bytes_, DeviceClient::Device{serial_room, serial_receive, nullptr});
-    serial_ = TRY(SingleClient::open(poller_, *serial, "serial", *serial_handler_));
+    serial_ = TRY(listen(*serial, "serial", *serial_handler_));
   } else if (std::holds_alternative<StdioStream>(options_.serial)) {
     console_ = std::make_unique<Console>(poller_, serial_room, serial_receive);
   }

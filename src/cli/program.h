@@ -43,7 +43,9 @@ class Program {
   Result<machine::ByteSink> sink(const Stream& stream, DeviceOutput& endpoint);
   Result<machine::ByteSink> standard_output();
   Result<void> open_journal();
-  Result<std::unique_ptr<SingleClient>> open_serial(const transport::Endpoint& endpoint);
+  Result<std::unique_ptr<transport::SingleClient>> listen(const transport::Endpoint& endpoint,
+                                                          std::string name,
+                                                          transport::ClientHandler& handler);
   void receive_serial(std::span<const std::byte> bytes);
   void note(const Result<void>& result);
   bool run_slice();
@@ -68,8 +70,8 @@ class Program {
   std::unique_ptr<debug::Server> server_;
 
   std::unique_ptr<DebugClient> gdb_handler_;
-  std::unique_ptr<ClientHandler> guest_gdb_handler_, serial_handler_;
-  std::unique_ptr<SingleClient> gdb_, guest_gdb_, serial_;
+  std::unique_ptr<transport::ClientHandler> guest_gdb_handler_, serial_handler_;
+  std::unique_ptr<transport::SingleClient> gdb_, guest_gdb_, serial_;
   std::unique_ptr<Console> console_;
   std::optional<Error> failure_;  // of something that happened inside a callback
 };

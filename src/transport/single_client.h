@@ -1,7 +1,7 @@
 // An endpoint with at most one client at a time: a second connection is closed at once, and the
 // first never notices. Moves bytes between the client and a handler; knows no protocol.
 //
-// Owned by the program's wiring; one thread, the poller's.
+// Owned by whoever serves the endpoint; one thread, the poller's.
 #pragma once
 
 #include <cstddef>
@@ -15,7 +15,7 @@
 #include "transport/listener.h"
 #include "transport/poller.h"
 
-namespace ringside::cli {
+namespace ringside::transport {
 
 class ClientHandler {
  public:
@@ -33,9 +33,8 @@ class ClientHandler {
 
 class SingleClient {
  public:
-  // `name` begins the lines on stderr ("gdb: listening on ..."). The handler must outlive this.
-  static Result<std::unique_ptr<SingleClient>> open(transport::Poller& poller,
-                                                    const transport::Endpoint& endpoint,
+  // `name` begins the lines in the log. The handler must outlive this.
+  static Result<std::unique_ptr<SingleClient>> open(Poller& poller, const Endpoint& endpoint,
                                                     std::string name, ClientHandler& handler);
   ~SingleClient();
   SingleClient(const SingleClient&) = delete;
@@ -44,27 +43,28 @@ class SingleClient {
   // Writes what can be written and settles what to wait for. After anything that may have changed
   // what the handler has to say.
   void update();
-  const transport::Endpoint& endpoint() const { return listener_.endpoint(); }
+  // Where it really listens.
+  const Endpoint& endpoint() const { return listener_.endpoint(); }
+  bool reachable_from_outside() const { return listener_.reachable_from_outside(); }
 
  private:
-  SingleClient(transport::Poller& poller, transport::Listener listener, std::string name,
-               ClientHandler& handler);
+  SingleClient(Poller& poller, Listener listener, std::string name, ClientHandler& handler);
   void accept();
   void settle_first();
   void settle_newcomer();
   bool has_unread_input() const;
-  void connect(transport::Connection connection);
+  void connect(Connection connection);
   void disconnect();
   void read();
   void write();
   void watch();
 
-  transport::Poller& poller_;
-  transport::Listener listener_;
+  Poller& poller_;
+  Listener listener_;
   std::string name_;
   ClientHandler& handler_;
-  std::optional<transport::Connection> connection_;
-  std::optional<transport::Connection> newcomer_;  // until it is clear that the first stays
+  std::optional<Connection> connection_;
+  std::optional<Connection> newcomer_;  // until it is clear that the first stays
 };
 
-}  // namespace ringside::cli
+}  // namespace ringside::transport

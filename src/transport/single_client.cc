@@ -1,4 +1,4 @@
-#include "cli/single_client.h"
+#include "transport/single_client.h"
 
 #include <poll.h>
 
@@ -6,11 +6,8 @@
 #include <utility>
 
 #include "base/log.h"
-#include "cli/notice.h"
 
-namespace ringside::cli {
-
-using transport::Interest;
+namespace ringside::transport {
 
 namespace {
 
@@ -21,22 +18,15 @@ bool ready(int fd, short events) {
 
 }  // namespace
 
-Result<std::unique_ptr<SingleClient>> SingleClient::open(transport::Poller& poller,
-                                                         const transport::Endpoint& endpoint,
+Result<std::unique_ptr<SingleClient>> SingleClient::open(Poller& poller, const Endpoint& endpoint,
                                                          std::string name, ClientHandler& handler) {
-  transport::Listener listener = TRY(transport::Listener::open(endpoint));
-  const std::string where = transport::to_string(listener.endpoint());
-  if (listener.reachable_from_outside()) {
-    notice("{}: warning: whoever can reach {} controls the guest", name, where);
-  }
-  std::unique_ptr<SingleClient> client(
+  Listener listener = TRY(Listener::open(endpoint));
+  return std::unique_ptr<SingleClient>(
       new SingleClient(poller, std::move(listener), std::move(name), handler));
-  notice("{}: listening on {}", client->name_, where);
-  return client;
 }
 
-SingleClient::SingleClient(transport::Poller& poller, transport::Listener listener,
-                           std::string name, ClientHandler& handler)
+SingleClient::SingleClient(Poller& poller, Listener listener, std::string name,
+                           ClientHandler& handler)
     : poller_(poller), listener_(std::move(listener)), name_(std::move(name)), handler_(handler) {
   poller_.add(*listener_.descriptor(), Interest::Read, [this](auto) { accept(); });
 }
@@ -50,7 +40,7 @@ SingleClient::~SingleClient() {
 
 void SingleClient::accept() {
   const std::optional<int> before = listener_.descriptor();
-  std::optional<transport::Connection> client = listener_.accept();
+  std::optional<Connection> client = listener_.accept();
   // Standard input has one client for good, and that now has the descriptor.
   if (before && !listener_.descriptor()) poller_.remove(*before);
   if (!client) return;
@@ -73,7 +63,7 @@ bool SingleClient::has_unread_input() const {
 // that is read and the first is still there.
 void SingleClient::settle_newcomer() {
   if (!newcomer_ || (connection_ && has_unread_input())) return;
-  transport::Connection newcomer = *std::exchange(newcomer_, std::nullopt);
+  Connection newcomer = *std::exchange(newcomer_, std::nullopt);
   if (!connection_) {
     connect(std::move(newcomer));
   } else {
@@ -94,11 +84,11 @@ void SingleClient::settle_first() {
   if (connection_) disconnect();
 }
 
-void SingleClient::connect(transport::Connection connection) {
+void SingleClient::connect(Connection connection) {
   connection_.emplace(std::move(connection));
   // Nothing is written here: what a request leads to in the next slice, a step's stop say, goes
   // with its acknowledgement in one piece. The main loop calls update() after each slice.
-  const auto ready = [this](transport::Poller::Ready what) {
+  const auto ready = [this](Poller::Ready what) {
     if (what.readable) read();
     if (connection_->gone()) {
       disconnect();
@@ -162,4 +152,4 @@ void SingleClient::watch() {
   }
 }
 
-}  // namespace ringside::cli
+}  // namespace ringside::transport
