@@ -130,6 +130,7 @@ class Debugger {
   std::string thread_list() const;
   std::string stop_reply() const;
   void expedite(rsp::StopReply& reply, VcpuId vcpu) const;
+  Result<x86::RegisterValue> show_register(VcpuId vcpu, x86::Register r) const;
   ShadowedMemory memory();
   hypervisor::Vcpu& current() { return target_.vm().vcpu(session_.current); }
 

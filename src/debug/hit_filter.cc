@@ -19,8 +19,9 @@ constexpr std::uint64_t kWorkBound = 1'000'000;
 
 class PrintingContext final : public VcpuContext {
  public:
-  PrintingContext(hypervisor::Vm& vm, BreakpointTable& breakpoints, VcpuId vcpu, std::string& out)
-      : VcpuContext(vm, breakpoints, vcpu), out_(out) {}
+  PrintingContext(hypervisor::Vm& vm, BreakpointTable& breakpoints, VcpuId vcpu, PcView view,
+                  std::string& out)
+      : VcpuContext(vm, breakpoints, vcpu, view), out_(out) {}
   void print(std::string_view text) override {
     out_.append(text.substr(0, kOutputLimit - std::min(kOutputLimit, out_.size())));
   }
@@ -101,7 +102,7 @@ void HitFilter::ask(VcpuId vcpu, const AgentProgram& program, HitCounts& hits, b
     stop = true;
     return;
   }
-  PrintingContext context(vm_, breakpoints_, vcpu, output_);
+  PrintingContext context(vm_, breakpoints_, vcpu, pc_view_, output_);
   for (const Bytecode& command : program.commands) {
     const Result<std::uint64_t> done = evaluate(command, context, {}, &work_);
     if (!done) context.print("A breakpoint's command failed: " + done.error().text() + "\n");
@@ -110,7 +111,7 @@ void HitFilter::ask(VcpuId vcpu, const AgentProgram& program, HitCounts& hits, b
 
 bool HitFilter::holds(VcpuId vcpu, const AgentProgram& program) {
   if (program.conditions.empty()) return true;
-  PrintingContext context(vm_, breakpoints_, vcpu, output_);
+  PrintingContext context(vm_, breakpoints_, vcpu, pc_view_, output_);
   return std::any_of(program.conditions.begin(), program.conditions.end(),
                      [&](const Bytecode& condition) {
                        const auto value = evaluate(condition, context, {}, &work_);

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "debug/breakpoint_table.h"
+#include "debug/pc_view.h"
 #include "debug/stoppoint_list.h"
 #include "hypervisor/vm.h"
 
@@ -41,6 +42,8 @@ class HitFilter final : public hypervisor::StopFilter {
   void install();
   void uninstall();
 
+  void show_pc(PcView view) { pc_view_ = view; }
+
   // What commands have printed, and others have to say to the client while its guest runs.
   std::string take_output();
   void print(std::string_view text);
@@ -59,7 +62,8 @@ class HitFilter final : public hypervisor::StopFilter {
   StoppointList& stoppoints_;
   mutable std::mutex mutex_;
   std::vector<Answer> answers_;  // by vCPU: what the engine was told last
-  bool installed_ = false;       // the engine asks
+  PcView pc_view_ = PcView::Offset;
+  bool installed_ = false;  // the engine asks
   std::string output_;
   std::uint64_t work_ = 0;  // steps of bytecode since the main loop ran
 };

@@ -30,9 +30,16 @@ static_assert(packet_size(x86::kSeedRegisterCount) == 164);
 
 }  // namespace
 
+// A register as the client sees it.
+Result<x86::RegisterValue> Debugger::show_register(VcpuId vcpu, Register r) const {
+  if (r != Register::Rip) return target_.vm().vcpu(vcpu).read_register(r);
+  return target_.read_pc(vcpu, session_.pc_view());
+}
+
 Debugger::Answer Debugger::serve(const rsp::ReadRegisters&) {
-  const Result<x86::CpuState> state = current().state();
+  Result<x86::CpuState> state = current().state();
   if (!state) return refuse(state);
+  state->rip = shown_pc(*state, session_.pc_view());
   const std::size_t count = session_.full_registers ? x86::kRegisterCount : x86::kSeedRegisterCount;
   std::string reply;
   for (std::size_t i = 0; i < count; ++i) {
@@ -53,7 +60,7 @@ Debugger::Answer Debugger::serve(const rsp::WriteRegisters& request) {
   }
   Result<x86::CpuState> state = current().state();
   if (!state) return refuse(state);
-  const std::uint64_t rip = state->rip;
+  const std::uint64_t rip = state->rip, shown = shown_pc(*state, session_.pc_view());
   std::span<const std::byte> data(request.data);
   for (std::size_t i = 0; i < count; ++i) {
     const auto r = static_cast<Register>(i);
@@ -61,6 +68,7 @@ Debugger::Answer Debugger::serve(const rsp::WriteRegisters& request) {
     x86::set_register(*state, r, from_wire(data.first(size)));
     data = data.subspan(size);
   }
+  state->rip = state->rip == shown ? rip : rip_shown_as(*state, session_.pc_view(), state->rip);
   const Result<void> written = current().set_state(*state);
   if (!written) return refuse(written);
   if (state->rip != rip) target_.control().moved(session_.current);
@@ -71,7 +79,7 @@ Debugger::Answer Debugger::serve(const rsp::ReadRegister& request) {
   if (request.number >= x86::kRegisterCount)
     return refuse(ErrorCode::BadRequest, "there is no register of this number");
   const auto r = static_cast<Register>(request.number);
-  const Result<x86::RegisterValue> value = current().read_register(r);
+  const Result<x86::RegisterValue> value = show_register(session_.current, r);
   if (!value) return refuse(value);
   return rsp::reply::hex(wire_bytes(*value, r));
 }
@@ -82,7 +90,13 @@ Debugger::Answer Debugger::serve(const rsp::WriteRegister& request) {
   const auto r = static_cast<Register>(request.number);
   if (request.data.size() != x86::info(r).size())
     return refuse(ErrorCode::BadRequest, "the value has not the register's width");
-  const Result<void> written = current().write_register(r, from_wire(request.data));
+  x86::RegisterValue value = from_wire(request.data);
+  if (r == Register::Rip && session_.pc_view() == PcView::Linear) {
+    const Result<x86::CpuState> state = current().state();
+    if (!state) return refuse(state);
+    value = x86::RegisterValue::from_u64(rip_shown_as(*state, session_.pc_view(), value.as_u64()));
+  }
+  const Result<void> written = current().write_register(r, value);
   if (!written) return refuse(written);
   if (r == Register::Rip) target_.control().moved(session_.current);
   return rsp::reply::ok();

@@ -86,6 +86,7 @@ Debugger::Answer Debugger::serve(const rsp::Interrupt&) {
 Debugger::Answer Debugger::resume(ResumePlan plan) {
   if (target_.control().phase() != RunControl::Phase::Stopped)
     return refuse(ErrorCode::Busy, "the guest is running");
+  target_.show_pc(session_.pc_view());
   target_.arm_pending();
   plan.actions.resize(target_.vm().vcpu_count(), plan.others);
   for (std::uint32_t i = 0; i < plan.actions.size(); ++i) {
@@ -131,7 +132,7 @@ void Debugger::expedite(rsp::StopReply& reply, VcpuId vcpu) const {
   if (!session_.full_registers) return;
   if (target_.vm().vcpu(vcpu).in_guest()) return;
   for (const x86::Register r : {x86::Register::Rbp, x86::Register::Rsp, x86::Register::Rip}) {
-    const Result<x86::RegisterValue> value = target_.vm().vcpu(vcpu).read_register(r);
+    const Result<x86::RegisterValue> value = show_register(vcpu, r);
     if (!value) continue;
     reply.register_value(static_cast<std::uint64_t>(r),
                          std::as_bytes(std::span(value->bytes)).first(x86::info(r).size()));

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "base/types.h"
+#include "debug/pc_view.h"
 #include "debug/shadowed_memory.h"
 #include "rsp/reply.h"
 
@@ -31,6 +32,8 @@ struct Session {
 
   // The client has read target.xml, so its g is the whole table.
   bool full_registers = false;
+  // The client wants RIP as a linear address, once it has read the description (monitor linear-pc).
+  bool linear_pc = true;
   // The client resumes by vCont, so it wants to know whose a stop is.
   bool vcont = false;
   bool no_ack = false;
@@ -41,6 +44,7 @@ struct Session {
   // D or k was served: nothing more is.
   bool over = false;
 
+  PcView pc_view() const { return full_registers && linear_pc ? PcView::Linear : PcView::Offset; }
   bool names_threads() const { return multiprocess || vcont; }
 };
 

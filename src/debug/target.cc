@@ -119,7 +119,7 @@ void Target::handle(const hypervisor::VcpuEvent& event) {
     }
     void operator()(const exit::Breakpoint& e) { target.handle_breakpoint(id, e.insn_length); }
     void operator()(const exit::MonitorTrap&) {
-      const auto rip = target.vm_.vcpu(id).read_register(x86::Register::Rip);
+      const auto rip = target.read_pc(id, target.pc_view_);
       target.control_.trapped(id, Gva{rip ? rip->as_u64() : 0});
     }
     void operator()(const exit::HardwareBreakpoint& e) { target.handle_stoppoint(id, e); }
@@ -209,12 +209,22 @@ void Target::give_to_guest(VcpuId id, std::uint8_t insn_length) {
     expect(injected, "giving the guest its int3", id);
 }
 
-Result<Gva> Target::linear_pc(VcpuId id) {
-  const x86::CpuState state = TRY(vm_.vcpu(id).state());
-  const x86::Segment& cs = state.seg(x86::SegmentName::Cs);
-  if ((state.efer & x86::efer::LMA) != 0 && cs.long_mode()) return Gva{state.rip};
-  // Outside 64-bit mode linear addresses are 32 bits wide (SDM 3A 3.3).
-  return Gva{(cs.base + state.rip) & 0xffffffff};
+Result<Gva> Target::linear_pc(VcpuId id) { return debug::linear_pc(TRY(vm_.vcpu(id).state())); }
+
+Result<x86::RegisterValue> Target::read_pc(VcpuId id, PcView view) {
+  if (view == PcView::Offset) return vm_.vcpu(id).read_register(x86::Register::Rip);
+  return x86::RegisterValue::from_u64(TRY(linear_pc(id)).value);
+}
+
+// An engine steps within RIPs; where they are no linear addresses it traps after every instruction.
+void Target::step_range(VcpuId id) {
+  const Action* range = control_.stepped_range(id);
+  if (range == nullptr) return;
+  if (pc_view_ == PcView::Linear) {
+    const Result<x86::CpuState> state = vm_.vcpu(id).state();
+    if (!state || !is_flat(*state)) return;
+  }
+  (void)vm_.vcpu(id).step_within(range->start, range->end);
 }
 
 bool Target::on_breakpoint(VcpuId id) {
@@ -239,8 +249,7 @@ void Target::execute(const Command& command) {
       break;
     case Command::Kind::Resume:
       prepare_step(id);
-      if (const Action* range = control_.stepped_range(id))
-        (void)vm_.vcpu(id).step_within(range->start, range->end);
+      step_range(id);
       vm_.resume(id);
       break;
     case Command::Kind::TrapOn:
@@ -285,6 +294,7 @@ void Target::prepare_step(VcpuId id) {
 
 void Target::undo() {
   mask_in_steps_ = true;
+  show_pc(PcView::Offset);
   vm_.stop_instead_of_death(false);
   breakpoints_.remove_all();
   stoppoints_.remove_all();

@@ -15,6 +15,7 @@
 #include "debug/breakpoint_table.h"
 #include "debug/hit_filter.h"
 #include "debug/options.h"
+#include "debug/pc_view.h"
 #include "debug/run_control.h"
 #include "debug/stoppoint_list.h"
 #include "hypervisor/vm.h"
@@ -48,6 +49,9 @@ class Target {
   // Whether this host can step; tried once.
   bool can_step(VcpuId id);
 
+  // What a client's ranges and conditions mean by the instruction pointer, from the next resume on.
+  void show_pc(PcView view) { pc_view_ = view, filter_.show_pc(view); }
+  Result<x86::RegisterValue> read_pc(VcpuId id, PcView view);
   // Whether steps keep interrupts out, as they do unless a client asks otherwise.
   void mask_interrupts_in_steps(bool mask) { mask_in_steps_ = mask; }
 
@@ -85,6 +89,7 @@ class Target {
 
   void execute(const Command& command);
   void prepare_step(VcpuId id);
+  void step_range(VcpuId id);
   void handle(const hypervisor::VcpuEvent& event);
   void handle_breakpoint(VcpuId id, std::uint8_t insn_length);
   void handle_stoppoint(VcpuId id, const hypervisor::Exit& exit);
@@ -109,6 +114,7 @@ class Target {
   std::optional<Gpa> lifted_;
   std::optional<bool> can_step_;
   bool mask_in_steps_ = true;
+  PcView pc_view_ = PcView::Offset;
   bool report_ = false;
 };
 

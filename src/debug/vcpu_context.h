@@ -5,14 +5,16 @@
 
 #include "debug/breakpoint_table.h"
 #include "debug/bytecode.h"
+#include "debug/pc_view.h"
 #include "hypervisor/vm.h"
 
 namespace ringside::debug {
 
 class VcpuContext : public AgentContext {
  public:
-  VcpuContext(hypervisor::Vm& vm, BreakpointTable& breakpoints, VcpuId vcpu)
-      : vm_(vm), breakpoints_(breakpoints), vcpu_(vcpu) {}
+  VcpuContext(hypervisor::Vm& vm, BreakpointTable& breakpoints, VcpuId vcpu,
+              PcView view = PcView::Offset)
+      : vm_(vm), breakpoints_(breakpoints), vcpu_(vcpu), pc_view_(view) {}
 
   Result<std::uint64_t> read_register(unsigned number) override;
   Result<void> read_memory(Gva address, std::span<std::byte> out) override;
@@ -26,6 +28,7 @@ class VcpuContext : public AgentContext {
   hypervisor::Vm& vm_;
   BreakpointTable& breakpoints_;
   VcpuId vcpu_;
+  PcView pc_view_;
 };
 
 }  // namespace ringside::debug

@@ -1,10 +1,6 @@
 // Dialogues of stock GDB with the real program: what a user types, and the lines that matter of
 // what GDB says.
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
-#include "gdb/gdb_session.h"
-#include "support/guest_process.h"
+#include "gdb/gdb_fixture.h"
 
 namespace ringside::testing {
 namespace {
@@ -13,27 +9,6 @@ using Start = GuestOptions::Start;
 using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 using ::testing::Not;
-
-class Dialogue : public ::testing::Test {
- protected:
-  void SetUp() override {
-    static const std::string missing = GdbSession::missing();
-    if (!missing.empty()) GTEST_SKIP() << missing;
-  }
-  // A guest and GDB, not yet connected.
-  void begin(std::string_view name, const GuestOptions& options = {}) {
-    guest_.emplace(name, options);
-    gdb_.emplace(guest_->image().path());
-  }
-  std::string connect() { return gdb("target remote 127.0.0.1:" + std::to_string(guest_->port())); }
-  std::string gdb(std::string_view command) { return gdb_->command(command); }
-  std::string continue_and_interrupt() {
-    return gdb_->interrupt_command("continue", guest_->process());
-  }
-
-  std::optional<GuestProcess> guest_;
-  std::optional<GdbSession> gdb_;
-};
 
 TEST_F(Dialogue, FromTheFirstInstructionToABacktrace) {
   begin("demo");

@@ -1,6 +1,7 @@
 #include "support/guest_process.h"
 
 #include <cstdlib>
+#include <filesystem>
 #include <stdexcept>
 
 namespace ringside::testing {
@@ -14,7 +15,12 @@ std::vector<std::string> command(const GuestImage& image, const GuestOptions& op
     result.push_back(options.start == GuestOptions::Start::Held ? "w0" : "0");
   }
   result.insert(result.end(), options.arguments.begin(), options.arguments.end());
-  result.push_back(image.path());
+  if (options.firmware) {
+    result.push_back("--bios");
+    result.push_back(std::filesystem::path(image.path()).replace_extension(".bin"));
+  } else {
+    result.push_back(image.path());
+  }
   return result;
 }
 

@@ -20,6 +20,7 @@ struct GuestOptions {
     WithoutDebug  // no -G
   } start = Start::Held;
   std::vector<std::string> arguments = {};  // more of the command line
+  bool firmware = false;                    // GUEST.bin, from the reset vector
 };
 
 // The engine under test: RINGSIDE_ENGINE, or soft.

@@ -1,0 +1,105 @@
+// From the reset vector through real and protected mode to 64-bit mode, in one connection.
+#include "protocol/protocol_test.h"
+
+namespace ringside::testing {
+namespace {
+
+constexpr GuestOptions kFirmware{.firmware = true};
+
+std::uint64_t shown_rip(DebugClient& client) {
+  const std::string bytes = unhex(client.request("p10"));
+  std::uint64_t value = 0;
+  for (std::size_t i = bytes.size(); i-- > 0;)
+    value = value << 8 | static_cast<unsigned char>(bytes[i]);
+  return value;
+}
+
+void read_description(DebugClient& client) {
+  client.request("qXfer:features:read:target.xml:0,100");
+}
+
+TEST_F(Protocol, Modes_APlainClientSeesRipAndBreaksByLinearAddress) {
+  GuestProcess guest("reset", kFirmware);
+  DebugClient client = guest.attach();
+  EXPECT_EQ(client.rip(), 0xfff0u);
+  client.insert(guest["rom16_function"]);
+  client.resume();
+  client.await_stop();
+  EXPECT_EQ(client.rip(), guest["rom16_function"] & 0xffff);
+  client.remove(guest["rom16_function"]);
+  client.step();
+  EXPECT_EQ(client.read_u64(guest["counts"]), 1u);
+  client.run_to(guest["low16_function"]);
+  EXPECT_EQ(client.rip(), guest["low16_function"] - guest["low16"]);
+}
+
+TEST_F(Protocol, Modes_WithTheDescriptionRipIsLinear) {
+  GuestProcess guest("reset", kFirmware);
+  DebugClient client = guest.attach();
+  read_description(client);
+  EXPECT_EQ(shown_rip(client), 0xfffffff0u);
+  client.request("vCont?");
+  const std::string stepped = client.request("vCont;s:1");
+  EXPECT_NE(stepped.find("10:00f0ffff00000000;"), std::string::npos) << stepped;
+  for (const char* place : {"rom16_function", "low16_function", "protected32"}) {
+    client.insert(guest[place]);
+    client.resume();
+    client.await_stop();
+    EXPECT_EQ(shown_rip(client), guest[place]) << place;
+    client.remove(guest[place]);
+    const std::string all = client.request("g");
+    EXPECT_EQ(all.substr(16 * 16, 16), hex(little_endian(guest[place], 8)));
+    // Written back, it is where it was.
+    EXPECT_EQ(client.request("G" + all), "OK");
+    EXPECT_EQ(shown_rip(client), guest[place]) << place;
+    EXPECT_EQ(client.request("P10=" + hex(little_endian(guest[place], 8))), "OK");
+    EXPECT_EQ(shown_rip(client), guest[place]) << place;
+  }
+  // The first instruction was not lost on the way.
+  client.run_to(guest["long64"]);
+  client.run_to(guest["spin"]);
+  EXPECT_EQ(client.read_u64(guest["counts"] + 8), 1u);
+  EXPECT_EQ(shown_rip(client), guest["spin"]);
+}
+
+TEST_F(Protocol, Modes_RangesAreLinearToo) {
+  GuestProcess guest("reset", kFirmware);
+  DebugClient client = guest.attach();
+  read_description(client);
+  client.request("vCont?");
+  client.run_to(guest["low16"]);
+  client.request("vCont;r" + hex_number(guest["low16"]) + "," +
+                 hex_number(guest["low16_call"] + 1) + ":1");
+  EXPECT_EQ(shown_rip(client), guest["low16_function"]);
+}
+
+TEST_F(Protocol, Modes_BreakpointsSetAtTheResetVectorAreHitInEveryMode) {
+  GuestProcess guest("reset", kFirmware);
+  DebugClient client = guest.attach();
+  client.request("vCont?");
+  const char* const places[] = {"rom16_function", "low16_function", "protected32",
+                                "after_paging",   "long64",         "long_function"};
+  for (const char* place : places)
+    client.insert(guest[place]);
+  read_description(client);
+  for (const char* place : places) {
+    client.resume();
+    std::string stop = client.receive();
+    while (stop.front() == 'O')
+      stop = client.receive();
+    EXPECT_EQ(shown_rip(client), guest[place]) << place;
+  }
+}
+
+TEST_F(Protocol, Modes_TheDescriptionStaysAsItIs) {
+  GuestProcess guest("reset", kFirmware);
+  DebugClient client = guest.attach();
+  const std::string before = client.request("qXfer:features:read:target.xml:0,4000");
+  const std::size_t size = client.request("g").size();
+  client.run_to(guest["long64"]);
+  EXPECT_EQ(client.request("qXfer:features:read:target.xml:0,4000"), before);
+  EXPECT_EQ(client.request("g").size(), size);
+}
+
+}  // namespace
+}  // namespace ringside::testing
