@@ -3,6 +3,8 @@
 PREFIX ?= /usr/local
 JOBS ?= $(shell nproc)
 FUZZ_SECONDS ?= 60
+# More for the benchmarks: BENCH='--only conditions,find --runs 5', --list, --check.
+BENCH ?=
 # Sanitizers make everything slower; tests then wait longer before they give up.
 SLOW = RINGSIDE_TEST_PATIENCE=10
 
@@ -31,7 +33,7 @@ test-kvm: dev
 bench:
 	sh scripts/setup build test bench
 	$(call build,bench)
-	build/ringside_bench
+	build/ringside_bench $(BENCH)
 
 fuzz:
 	sh scripts/setup build fuzz

@@ -1,131 +1,194 @@
-// `make bench`: every figure as a ratio to QEMU's stub, measured in the same run, in turns, with
-// the same client and the same guest image. Figures are medians of several runs. Exit status 1 if a
-// ratio is below what BENCH.md promises.
+// `make bench`: every figure against QEMU's TCG and stub in the same run, in turns, with the same
+// client and the same guest image. Figures are medians of several runs.
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <exception>
-#include <functional>
+#include <set>
+#include <sstream>
+#include <stdexcept>
+#include <string>
+#include <string_view>
 #include <vector>
 
-#include "measures.h"
+#include "clock.h"
+#include "measure.h"
+#include "target.h"
 
 namespace {
 
 using namespace ringside::bench;
 
-enum class Better { Higher, Lower };
+constexpr std::string_view kUsage =
+    "ringside_bench [--list] [--only NAME,NAME...] [--runs N] [--seconds S] [--check]\n"
+    "  --list     name the measures\n"
+    "  --only     take these\n"
+    "  --runs     median of so many (3)\n"
+    "  --seconds  of one run, where it can be chosen (0.5)\n"
+    "  --check    exit status 1 if a promise is not kept\n";
 
-struct Row {
-  const char* name;
-  const char* unit;
-  Better better;
-  double least_ratio;  // how many times better than QEMU it must be; 0 if nothing is promised
-  double least_value;  // of ringside itself; 0 if nothing is promised
-  std::function<double(Target&)> measure;
-  std::vector<double> ours, theirs;
+struct Arguments {
+  bool list = false, check = false;
+  std::set<std::string> only;
+  int runs = 3;
+  double seconds = 0.5;
 };
 
-double median(std::vector<double> values) {
-  if (values.empty()) return 0;
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
+Arguments parse(int argc, char** argv) {
+  Arguments result;
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view option = argv[i];
+    if (option == "--list") {
+      result.list = true;
+    } else if (option == "--check") {
+      result.check = true;
+    } else if (i + 1 == argc) {
+      throw std::invalid_argument(std::string(option));
+    } else if (option == "--only") {
+      std::istringstream names(argv[++i]);
+      for (std::string name; std::getline(names, name, ',');)
+        result.only.insert(name);
+    } else if (option == "--runs") {
+      result.runs = std::max(1, std::atoi(argv[++i]));
+    } else if (option == "--seconds") {
+      result.seconds = std::atof(argv[++i]);
+    } else {
+      throw std::invalid_argument(std::string(option));
+    }
+  }
+  return result;
 }
 
-bool print(const Row& row) {
-  const double ours = median(row.ours), theirs = median(row.theirs);
-  std::printf("| %s | %.4g %s | ", row.name, ours, row.unit);
-  if (theirs == 0) {
-    std::printf("- | - | - |\n");
-    return row.least_value == 0 || ours >= row.least_value;
+std::vector<Measure> all_measures() {
+  std::vector<Measure> result;
+  for (auto family :
+       {packet_measures, condition_measures, gdb_measures, guest_measures, boot_measures}) {
+    for (Measure& measure : family())
+      result.push_back(std::move(measure));
   }
-  const double ratio = row.better == Better::Higher ? ours / theirs : theirs / ours;
-  const bool good = ratio >= row.least_ratio && (row.least_value == 0 || ours >= row.least_value);
-  std::printf("%.4g %s | %.2f | ", theirs, row.unit, ratio);
-  if (row.least_ratio > 0) std::printf("at least %.3g times", row.least_ratio);
-  if (row.least_value > 0) std::printf("at least %.3g %s", row.least_value, row.unit);
-  if (row.least_ratio == 0 && row.least_value == 0) std::printf("-");
-  std::printf("%s |\n", good ? "" : ": **missed**");
+  return result;
+}
+
+std::vector<Measure> chosen(const Arguments& arguments) {
+  std::vector<Measure> measures = all_measures();
+  std::set<std::string> unknown = arguments.only;
+  for (const Measure& measure : measures)
+    unknown.erase(measure.name);
+  if (!unknown.empty()) throw std::invalid_argument(*unknown.begin());
+  if (!arguments.only.empty()) {
+    std::erase_if(measures,
+                  [&](const Measure& measure) { return !arguments.only.contains(measure.name); });
+  }
+  return measures;
+}
+
+class Samples {
+ public:
+  explicit Samples(std::size_t figures) : samples_(figures) {}
+  void add(const Values& values) {
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      if (values[i]) samples_[i].push_back(*values[i]);
+    }
+  }
+  std::optional<double> median(std::size_t figure) const {
+    std::vector<double> values = samples_[figure];
+    if (values.empty()) return std::nullopt;
+    std::sort(values.begin(), values.end());
+    return values[values.size() / 2];
+  }
+
+ private:
+  std::vector<std::vector<double>> samples_;
+};
+
+std::string number(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, value >= 1000 ? "%.0f" : value >= 10 ? "%.1f" : "%.2f", value);
+  return text;
+}
+
+std::string words(const Promise& promise, const std::string& unit) {
+  std::string result;
+  const auto add = [&](const std::string& text) { result += (result.empty() ? "" : ", ") + text; };
+  if (promise.least_times >= 1) add("at least " + number(promise.least_times) + " times better");
+  if (promise.least_times > 0 && promise.least_times < 1)
+    add("at most " + number(1 / promise.least_times) + " times QEMU's");
+  if (promise.least) add("at least " + number(*promise.least) + " " + unit);
+  if (promise.most) add("at most " + number(*promise.most) + " " + unit);
+  return result;
+}
+
+enum class Outcome { Kept, Broken, NotJudged };
+
+Outcome print(const Figure& figure, std::optional<double> ours, std::optional<double> theirs) {
+  std::optional<double> times;
+  if (ours && theirs && *ours > 0 && *theirs > 0)
+    times = figure.better == Better::Higher ? *ours / *theirs : *theirs / *ours;
+  const Promise& promise = figure.promise;
+  bool judged = false, kept = true;
+  const auto judge = [&](bool good) {
+    judged = true;
+    kept = kept && good;
+  };
+  if (promise.least_times > 0 && times) judge(*times >= promise.least_times);
+  if (promise.least && ours) judge(*ours >= *promise.least);
+  if (promise.most && ours) judge(*ours <= *promise.most);
+  const auto cell = [&](std::optional<double> value) {
+    return value ? number(*value) + " " + figure.unit : std::string("-");
+  };
+  std::printf("| %s | %s | %s | %s | %s%s |\n", figure.name.c_str(), cell(ours).c_str(),
+              cell(theirs).c_str(), times ? number(*times).c_str() : "-",
+              words(promise, figure.unit).c_str(), kept ? "" : ": **missed**");
+  std::fflush(stdout);
+  return !judged ? Outcome::NotJudged : kept ? Outcome::Kept : Outcome::Broken;
+}
+
+// Whether all promises of the measure were kept, as far as could be judged.
+bool run(const Measure& measure, const Arguments& arguments, bool peer) {
+  Samples ours(measure.figures.size()), theirs(measure.figures.size());
+  try {
+    for (int i = 0; i < arguments.runs; ++i) {
+      ours.add(measure.run(Subject::Ringside, arguments.seconds));
+      if (peer) theirs.add(measure.run(Subject::Qemu, arguments.seconds));
+    }
+  } catch (const std::exception& error) {
+    std::printf("| %s | could not be measured | | | |\n", measure.name.c_str());
+    std::fprintf(stderr, "%s: %s\n", measure.name.c_str(), error.what());
+    return false;
+  }
+  bool good = true;
+  for (std::size_t i = 0; i < measure.figures.size(); ++i)
+    good = print(measure.figures[i], ours.median(i), theirs.median(i)) != Outcome::Broken && good;
   return good;
 }
 
-int run(int repetitions, double seconds) {
-  std::vector<Row> rows;
-  rows.push_back({"`g` packets",
-                  "/s",
-                  Better::Higher,
-                  0,
-                  0,
-                  [=](Target& t) { return register_packets_per_second(t, seconds); },
-                  {},
-                  {}});
-  rows.push_back({"steps",
-                  "/s",
-                  Better::Higher,
-                  5,
-                  0,
-                  [=](Target& t) { return steps_per_second(t, seconds); },
-                  {},
-                  {}});
-  rows.push_back({"`m` reads",
-                  "MB/s",
-                  Better::Higher,
-                  10,
-                  0,
-                  [=](Target& t) { return memory_megabytes_per_second(t, seconds); },
-                  {},
-                  {}});
-  rows.push_back({"stop latency, p50",
-                  "us",
-                  Better::Lower,
-                  1,
-                  0,
-                  [=](Target& t) { return stop_latency(t, 200).p50_us; },
-                  {},
-                  {}});
-  rows.push_back({"stop latency, p99",
-                  "us",
-                  Better::Lower,
-                  0,
-                  0,
-                  [=](Target& t) { return stop_latency(t, 200).p99_us; },
-                  {},
-                  {}});
-  rows.push_back({"loop, free running",
-                  "MIPS",
-                  Better::Higher,
-                  0,
-                  100,
-                  [=](Target& t) { return loop_mips(t, seconds * 2); },
-                  {},
-                  {}});
-
+int run(const Arguments& arguments) {
+  const std::vector<Measure> measures = chosen(arguments);
+  if (arguments.list) {
+    for (const Measure& measure : measures)
+      std::printf("%-16s %s\n", measure.name.c_str(), measure.what.c_str());
+    return 0;
+  }
   const bool peer = have_qemu();
   if (!peer) std::printf("qemu-system-x86_64 is not installed: no ratios.\n\n");
-  for (int i = 0; i < repetitions; ++i) {
-    Target ours = ringside_target("mix", 1);
-    for (Row& row : rows)
-      row.ours.push_back(row.measure(ours));
-    if (!peer) continue;
-    Target theirs = qemu_target("mix", 1);
-    for (Row& row : rows)
-      row.theirs.push_back(row.measure(theirs));
-  }
+  const auto from = Clock::now();
   std::printf(
       "| measure | ringside | QEMU TCG | times better | promise |\n|---|---:|---:|---:|---|\n");
   bool good = true;
-  for (const Row& row : rows)
-    good = print(row) && good;
-  return good ? 0 : 1;
+  for (const Measure& measure : measures)
+    good = run(measure, arguments, peer) && good;
+  std::printf("\nMedians of %d runs; %.0f s in all.\n", arguments.runs, since(from));
+  return arguments.check && !good ? 1 : 0;
 }
 
 }  // namespace
 
-// ringside_bench [REPETITIONS [SECONDS]]
 int main(int argc, char** argv) {
   try {
-    return run(argc > 1 ? std::atoi(argv[1]) : 5, argc > 2 ? std::atof(argv[2]) : 0.5);
+    return run(parse(argc, argv));
+  } catch (const std::invalid_argument& error) {
+    std::fprintf(stderr, "bench: what is %s?\n%s", error.what(), kUsage.data());
+    return 4;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "bench: %s\n", error.what());
     return 4;

@@ -13,13 +13,12 @@ using testing::ChildProcess;
 using testing::DebugClient;
 using Stream = ChildProcess::Stream;
 
-constexpr const char* kQemu = "qemu-system-x86_64";
-
-void start(Target& target, std::uint16_t port) {
-  target.client.emplace(port);
+void attach(Target& target, const GuestChoice& choice) {
+  target.client.emplace(target.port);
   testing::parse_stop(target.client->request("?"));
   target.client->resume();
-  target.process->await(Stream::Output, "r");
+  for (const char& c : choice.says)
+    target.process->await(Stream::Output, std::string_view(&c, 1));
   target.client->stop();
 }
 
@@ -36,52 +35,26 @@ std::uint16_t free_port() {
   return ntohs(address.sin_port);
 }
 
-}  // namespace
-
-Target ringside_target(std::string_view guest, unsigned cpus) {
-  Target target{"ringside", nullptr, testing::GuestImage(guest), std::nullopt};
-  target.process = std::make_unique<ChildProcess>(
-      std::vector<std::string>{RINGSIDE_PROGRAM, "-e", testing::engine(), "-c",
-                               std::to_string(cpus), "-m", "64M", "-G", "w0", target.image.path()});
+void start_ringside(Target& target, const GuestChoice& choice) {
+  target.process = std::make_unique<ChildProcess>(std::vector<std::string>{
+      RINGSIDE_PROGRAM, "-e", testing::engine(), "-c", std::to_string(choice.cpus), "-m",
+      choice.memory, "-G", "w0", target.image.path()});
   const std::string line =
       target.process->await_line(Stream::Error, "gdb: listening on 127.0.0.1:");
-  start(target, static_cast<std::uint16_t>(std::stoul(line.substr(line.rfind(':') + 1))));
-  return target;
+  target.port = static_cast<std::uint16_t>(std::stoul(line.substr(line.rfind(':') + 1)));
+  attach(target, choice);
 }
 
-Target qemu_target(std::string_view guest, unsigned cpus) {
-  Target target{"QEMU TCG", nullptr, testing::GuestImage(guest), std::nullopt};
-  const std::uint16_t port = free_port();
+void start_qemu(Target& target, const GuestChoice& choice) {
+  target.port = free_port();
   target.process = std::make_unique<ChildProcess>(
-      std::vector<std::string>{kQemu,
-                               "-M",
-                               "pc",
-                               "-accel",
-                               "tcg",
-                               "-cpu",
-                               "max",
-                               "-smp",
-                               std::to_string(cpus),
-                               "-m",
-                               "64M",
-                               "-display",
-                               "none",
-                               "-serial",
-                               "stdio",
-                               "-monitor",
-                               "none",
-                               "-net",
-                               "none",
-                               "-no-reboot",
-                               "-gdb",
-                               "tcp:127.0.0.1:" + std::to_string(port),
-                               "-S",
-                               "-kernel",
-                               target.image.path32()});
+      qemu_command(choice.cpus, choice.memory,
+                   {"-gdb", "tcp:127.0.0.1:" + std::to_string(target.port), "-S", "-kernel",
+                    target.image.path32()}));
   for (const testing::Deadline deadline;;) {
     try {
-      start(target, port);
-      return target;
+      attach(target, choice);
+      return;
     } catch (const std::exception&) {
       // It does not say when it listens.
       if (target.client || deadline.passed()) throw;
@@ -89,9 +62,57 @@ Target qemu_target(std::string_view guest, unsigned cpus) {
   }
 }
 
+}  // namespace
+
+void reattach(Target& target) {
+  target.client.emplace(target.port);
+  // QEMU tells that the guest has stopped, unasked.
+  if (!target.client->silent_for(std::chrono::milliseconds(100))) target.client->await_stop();
+  testing::parse_stop(target.client->request("?"));
+}
+
+void stop_acknowledging(DebugClient& client) {
+  if (client.request("QStartNoAckMode") == "OK") client.set_acks(testing::Acks::None);
+}
+
+std::vector<std::string> qemu_command(unsigned cpus, const std::string& memory,
+                                      const std::vector<std::string>& more) {
+  std::vector<std::string> command = {"qemu-system-x86_64",
+                                      "-M",
+                                      "pc",
+                                      "-accel",
+                                      "tcg",
+                                      "-cpu",
+                                      "max",
+                                      "-smp",
+                                      std::to_string(cpus),
+                                      "-m",
+                                      memory,
+                                      "-display",
+                                      "none",
+                                      "-serial",
+                                      "stdio",
+                                      "-monitor",
+                                      "none",
+                                      "-net",
+                                      "none",
+                                      "-no-reboot"};
+  command.insert(command.end(), more.begin(), more.end());
+  return command;
+}
+
+Target start(Subject subject, const GuestChoice& choice) {
+  Target target{nullptr, testing::GuestImage(choice.guest), 0, std::nullopt};
+  if (subject == Subject::Ringside)
+    start_ringside(target, choice);
+  else
+    start_qemu(target, choice);
+  return target;
+}
+
 bool have_qemu() {
   try {
-    ChildProcess process({kQemu, "--version"});
+    ChildProcess process({"qemu-system-x86_64", "--version"});
     return process.await_exit() == 0;
   } catch (const std::exception&) {
     return false;

@@ -1,31 +1,44 @@
-// What is measured: a guest under some program's debug server. Owned by the run; its end ends the
-// process.
+// What is measured: a guest under some program's debug server. Owned by one run of a measure; its
+// end ends the process.
 #pragma once
 
-#include <functional>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 
+#include "measure.h"
 #include "support/guest_process.h"
 
 namespace ringside::bench {
 
+struct GuestChoice {
+  std::string guest;  // of tests/guests
+  unsigned cpus = 1;
+  std::string memory = "64M";
+  // The characters that it says on COM1 when it is at work.
+  std::string says = "r";
+};
+
 struct Target {
-  std::string name;
   std::unique_ptr<testing::ChildProcess> process;
   testing::GuestImage image;
-  std::optional<testing::DebugClient> client;  // attached; the guest is stopped and has said 'r'
+  std::uint16_t port = 0;
+  std::optional<testing::DebugClient> client;  // attached; the guest is stopped, at work
 
   std::uint64_t operator[](const char* symbol) const { return image[symbol]; }
 };
 
-using MakeTarget = std::function<Target(std::string_view guest, unsigned cpus)>;
+Target start(Subject subject, const GuestChoice& choice);
+// After the client has detached: a new one. The guest is stopped again.
+void reattach(Target& target);
+// Where the server knows how (QEMU 7.2 does not).
+void stop_acknowledging(testing::DebugClient& client);
 
-Target ringside_target(std::string_view guest, unsigned cpus);
-// Debian's qemu-system-x86_64 with TCG.
-Target qemu_target(std::string_view guest, unsigned cpus);
+// Debian's QEMU, with a machine and options as everywhere here; `more` says what it runs.
+std::vector<std::string> qemu_command(unsigned cpus, const std::string& memory,
+                                      const std::vector<std::string>& more);
 bool have_qemu();
 
 }  // namespace ringside::bench

@@ -1,0 +1,130 @@
+// Debian's cloud kernel with a busybox initramfs, from nothing to the shell's prompt, 1 vCPU, the
+// same command line for both.
+#include <sys/resource.h>
+
+#include <fstream>
+#include <sstream>
+#include <stdexcept>
+
+#include "clock.h"
+#include "measure.h"
+#include "target.h"
+
+namespace ringside::bench {
+namespace {
+
+using testing::ChildProcess;
+using testing::Deadline;
+using Stream = ChildProcess::Stream;
+
+constexpr const char* kMemory = "512M";
+constexpr const char* kCommandLine = "console=ttyS0 panic=-1";
+constexpr const char* kPrompt = "\nshell# ";
+
+struct Files {
+  std::string kernel, initramfs;
+};
+
+// What a script prints on its last line.
+std::string run_script(const std::string& command) {
+  ChildProcess process({"sh", "-c", "cd '" RINGSIDE_SOURCE "' && " + command});
+  const int status = process.await_exit(Deadline(std::chrono::minutes(10)));
+  std::string text = process.text(Stream::Output);
+  if (status != 0) throw std::runtime_error(command + ": " + process.text(Stream::Error));
+  while (!text.empty() && text.back() == '\n')
+    text.pop_back();
+  return text.substr(text.rfind('\n') + 1);
+}
+
+const Files& files() {
+  static const Files result{run_script("sh scripts/fetch-debian-kernel cloud-amd64") + "/vmlinuz",
+                            run_script("sh bench/make-initramfs '" RINGSIDE_BENCH_FILES "'")};
+  return result;
+}
+
+std::vector<std::string> command(Subject subject) {
+  if (subject == Subject::Qemu) {
+    return qemu_command(
+        1, kMemory,
+        {"-kernel", files().kernel, "-initrd", files().initramfs, "-append", kCommandLine});
+  }
+  return {RINGSIDE_PROGRAM,  "--log", "info",       "-e",
+          testing::engine(), "-m",    kMemory,      "-i",
+          files().initramfs, "-a",    kCommandLine, files().kernel};
+}
+
+struct Resident {
+  double all = 0;        // MiB
+  double guest_ram = 0;  // of these, what the guest has touched of its RAM
+};
+
+// Guest RAM is the largest mapping.
+Resident resident(pid_t process) {
+  std::ifstream maps("/proc/" + std::to_string(process) + "/smaps");
+  Resident result;
+  double size = 0, largest = 0;
+  for (std::string line; std::getline(maps, line);) {
+    std::istringstream words(line);
+    std::string key;
+    double kilobytes = 0;
+    if (!(words >> key >> kilobytes)) continue;
+    if (key == "Size:") size = kilobytes;
+    if (key != "Rss:") continue;
+    result.all += kilobytes / 1024;
+    if (size <= largest) continue;
+    largest = size;
+    result.guest_ram = kilobytes / 1024;
+  }
+  return result;
+}
+
+// Of all children that have ended, in seconds.
+double children_processor_time() {
+  rusage usage{};
+  ::getrusage(RUSAGE_CHILDREN, &usage);
+  const auto seconds = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+  };
+  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+}
+
+// "N instructions, ..." of the log.
+std::optional<double> instructions(const std::string& log) {
+  const std::size_t end = log.find(" instructions, ");
+  if (end == std::string::npos) return std::nullopt;
+  const std::size_t begin = log.find_last_not_of("0123456789", end - 1) + 1;
+  return std::stod(log.substr(begin, end - begin));
+}
+
+Values boot(Subject subject, double) {
+  const std::vector<std::string> arguments = command(subject);
+  const double used_before = children_processor_time();
+  const auto start = Clock::now();
+  ChildProcess process(arguments);
+  process.await(Stream::Output, kPrompt, Deadline(std::chrono::minutes(5)));
+  const double wall = since(start);
+  const double used = processor_time(process.pid());
+  const Resident memory = resident(process.pid());
+  process.write_input("poweroff -f\n");
+  process.await_exit(Deadline(std::chrono::minutes(1)));
+  const double whole = children_processor_time() - used_before;
+  Values values = {wall, used, std::nullopt, memory.all - memory.guest_ram, memory.guest_ram};
+  const std::optional<double> count = instructions(process.text(Stream::Error));
+  if (count) values[2] = *count / whole / 1e6;
+  return values;
+}
+
+}  // namespace
+
+std::vector<Measure> boot_measures() {
+  return {{"boot",
+           "Debian's cloud kernel to the shell's prompt, 1 vCPU",
+           {{"Linux boot to the prompt", "s", Better::Lower, {1 / 6.0, {}, {}}},
+            {"its processor time", "s", Better::Lower, {}},
+            {"its speed, of processor time", "MIPS", Better::Higher, {0, 100, {}}},
+            {"resident memory beside guest RAM", "MiB", Better::Lower, {0, {}, 96}},
+            {"guest RAM touched", "MiB", Better::Lower, {}}},
+           boot}};
+}
+
+}  // namespace ringside::bench

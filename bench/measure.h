@@ -1,0 +1,44 @@
+// A measure: one thing done to ringside and then to its peer, QEMU's TCG and stub, with the figures
+// that come out and what is promised of them. Plain data; the families below make them.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace ringside::bench {
+
+enum class Subject { Ringside, Qemu };
+enum class Better { Higher, Lower };
+
+struct Promise {
+  double least_times = 0;             // times better than QEMU; below 1: not much worse
+  std::optional<double> least, most;  // of ringside itself
+};
+
+struct Figure {
+  std::string name;
+  std::string unit;
+  Better better = Better::Higher;
+  Promise promise;
+};
+
+// A value for each figure, in their order; nothing where the subject has none.
+using Values = std::vector<std::optional<double>>;
+
+struct Measure {
+  std::string name;  // on the command line
+  std::string what;
+  std::vector<Figure> figures;
+  // Once, for about so many seconds where that can be chosen.
+  std::function<Values(Subject, double seconds)> run;
+};
+
+std::vector<Measure> packet_measures();     // raw packets
+std::vector<Measure> condition_measures();  // conditional breakpoints
+std::vector<Measure> gdb_measures();        // commands of stock GDB
+std::vector<Measure> guest_measures();      // the guest's speed with a debugger about
+std::vector<Measure> boot_measures();       // Debian's kernel
+
+}  // namespace ringside::bench
