@@ -3,22 +3,25 @@
 #include <fmt/format.h>
 
 #include "cli/notice.h"
+#include "engine/kvm/kvm_vm.h"
 #include "engine/kvm/probe.h"
 
 namespace ringside::cli {
 namespace {
 
-// The KVM engine is not there yet, only its probe.
-constexpr std::string_view kNoKvm = "the KVM engine is not available in this version";
-
-}  // namespace
-
-Result<StartedEngine> start_engine(const Options& options, hypervisor::GuestRam& ram,
-                                   hypervisor::Platform& platform, const x86::CpuState& entry) {
-  if (options.engine == EngineChoice::Kvm) {
-    return fail(ErrorCode::NotSupported, fmt::format("--engine kvm: {}", kNoKvm));
+// Empty if `auto` takes KVM.
+std::string why_not_kvm(const kvm::Facts& facts) {
+  if (!facts.usable) return facts.reason;
+  if (!facts.hardware_ring0) {
+    return fmt::format("this host's KVM interprets ring 0 ({:.0f} MIPS)", facts.ring0_mips);
   }
-  if (options.engine == EngineChoice::Auto) notice("engine: soft, because {}", kNoKvm);
+  if (!facts.int3_exit) return "this host's KVM does not intercept breakpoints";
+  if (!facts.step) return "this host's KVM does not single-step";
+  return "";
+}
+
+StartedEngine start_soft(const Options& options, hypervisor::GuestRam& ram,
+                         hypervisor::Platform& platform, const x86::CpuState& entry) {
   std::unique_ptr<soft::SoftEngine> engine =
       soft::create(ram, platform, entry, soft::Options{options.cpus});
   StartedEngine started;
@@ -28,13 +31,58 @@ Result<StartedEngine> start_engine(const Options& options, hypervisor::GuestRam&
   return started;
 }
 
+Result<StartedEngine> start_kvm(const Options& options, hypervisor::GuestRam& ram,
+                                hypervisor::Platform& platform, const x86::CpuState& entry) {
+  std::unique_ptr<kvm::KvmEngine> engine =
+      TRY(kvm::create(ram, platform, entry, kvm::Options{options.cpus}));
+  StartedEngine started;
+  started.cpus = engine.get();
+  started.engine = std::move(engine);
+  return started;
+}
+
+// What only the software CPU can do.
+std::string_view needs_soft(const Options& options) {
+  return options.record.empty() && options.replay.empty() ? "" : "a journal needs it";
+}
+
+}  // namespace
+
+Result<StartedEngine> start_engine(const Options& options, hypervisor::GuestRam& ram,
+                                   hypervisor::Platform& platform, const x86::CpuState& entry) {
+  if (options.engine == EngineChoice::Soft) return start_soft(options, ram, platform, entry);
+  if (options.engine == EngineChoice::Kvm) {
+    Result<StartedEngine> started = start_kvm(options, ram, platform, entry);
+    if (started) return started;
+    return fail(started.error().code(),
+                fmt::format("--engine kvm: {}; --engine soft works on every host",
+                            started.error().text()));
+  }
+  std::string why(needs_soft(options));
+  if (why.empty()) why = why_not_kvm(kvm::host_facts());
+  if (why.empty()) {
+    Result<StartedEngine> started = start_kvm(options, ram, platform, entry);
+    if (started) {
+      notice("engine: kvm, because it runs the guest on hardware and breakpoints and steps work");
+      return started;
+    }
+    why = started.error().text();
+  }
+  notice("engine: soft, because {}", why);
+  return start_soft(options, ram, platform, entry);
+}
+
 std::string describe_engines() {
   std::string text =
       "soft: the deterministic software CPU; works on every host, with exact breakpoints, "
       "watchpoints and stepping\n";
-  for (const std::string& line : kvm::describe(kvm::probe()))
+  const kvm::Facts& facts = kvm::host_facts();
+  for (const std::string& line : kvm::describe(facts))
     text += line + "\n";
-  return text + fmt::format("auto: takes soft, because {}\n", kNoKvm);
+  const std::string why = why_not_kvm(facts);
+  if (!why.empty()) return text + fmt::format("auto: takes soft, because {}\n", why);
+  return text + "auto: takes kvm, because it runs the guest on hardware and breakpoints and steps "
+                "work\n";
 }
 
 }  // namespace ringside::cli

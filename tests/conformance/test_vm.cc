@@ -136,6 +136,13 @@ bool TestVm::runs_quietly(int slices) {
   return !engine_->take_event() && !engine_->ended();
 }
 
+bool TestVm::runs_until(const std::function<bool()>& condition) {
+  for (const Deadline deadline; !condition();) {
+    if (deadline.passed() || !runs_quietly(1)) return false;
+  }
+  return true;
+}
+
 std::uint64_t TestVm::read(x86::Register name, std::uint32_t number) {
   return must(vcpu(number).read_register(name)).as_u64();
 }
@@ -154,6 +161,12 @@ std::uint64_t TestVm::memory_u64(std::uint64_t address, std::uint32_t number) {
   std::uint64_t value = 0;
   for (std::size_t i = bytes.size(); i-- > 0;)
     value = value << 8 | static_cast<unsigned char>(bytes[i]);
+  return value;
+}
+
+std::uint64_t TestVm::physical_u64(std::uint64_t address) {
+  std::uint64_t value = 0;
+  must(engine_->memory().read_ram({address}, std::as_writable_bytes(std::span(&value, 1))));
   return value;
 }
 

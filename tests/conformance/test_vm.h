@@ -2,6 +2,7 @@
 // driven by the test in place of the main loop, on its one thread.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -43,11 +44,15 @@ class TestVm {
   void suspend_all();
   // Runs for some slices without an event; false if there was one.
   bool runs_quietly(int slices = 200);
+  // Runs without an event until `condition` holds; false at an event or the deadline.
+  bool runs_until(const std::function<bool()>& condition);
 
   std::uint64_t read(x86::Register name, std::uint32_t number = 0);
   void write(x86::Register name, std::uint64_t value, std::uint32_t number = 0);
   std::uint64_t rip(std::uint32_t number = 0) { return read(x86::Register::Rip, number); }
   std::uint64_t memory_u64(std::uint64_t address, std::uint32_t number = 0);
+  // By physical address, which needs no vCPU that is out of the guest.
+  std::uint64_t physical_u64(std::uint64_t address);
   std::string memory(std::uint64_t address, std::size_t size, std::uint32_t number = 0);
 
  private:

@@ -37,6 +37,8 @@ Result<void> KvmVcpu::write_register(x86::Register r, const x86::RegisterValue& 
   }
   if (r == x86::Register::ApicBase) return write_msr(msr::kApicBase, value.as_u64());
   const Lock lock(lock_);
+  // Whoever writes RIP means to execute what is there, a breakpoint included.
+  if (r == x86::Register::Rip) left_at_breakpoint_.reset();
   return registers_.write(r, value);
 }
 
@@ -54,6 +56,7 @@ Result<void> KvmVcpu::set_state(const x86::CpuState& state) {
   system_.platform.set_task_priority(id_, static_cast<std::uint8_t>(state.cr8));
   TRY(write_msr(msr::kApicBase, state.apic_base));
   const Lock lock(lock_);
+  left_at_breakpoint_.reset();
   return registers_.set_state(state);
 }
 
