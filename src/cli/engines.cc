@@ -54,9 +54,9 @@ Result<StartedEngine> start_engine(const Options& options, hypervisor::GuestRam&
   if (options.engine == EngineChoice::Kvm) {
     Result<StartedEngine> started = start_kvm(options, ram, platform, entry);
     if (started) return started;
-    return fail(started.error().code(),
-                fmt::format("--engine kvm: {}; --engine soft works on every host",
-                            started.error().text()));
+    return fail(
+        started.error().code(),
+        fmt::format("--engine kvm: {}; --engine soft works on every host", started.error().text()));
   }
   std::string why(needs_soft(options));
   if (why.empty()) why = why_not_kvm(kvm::host_facts());
@@ -81,8 +81,9 @@ std::string describe_engines() {
     text += line + "\n";
   const std::string why = why_not_kvm(facts);
   if (!why.empty()) return text + fmt::format("auto: takes soft, because {}\n", why);
-  return text + "auto: takes kvm, because it runs the guest on hardware and breakpoints and steps "
-                "work\n";
+  return text +
+         "auto: takes kvm, because it runs the guest on hardware and breakpoints and steps "
+         "work\n";
 }
 
 }  // namespace ringside::cli

@@ -99,6 +99,7 @@ TEST_F(Protocol, Defect06_SteppingOntoAndOverAnInsertedBreakpoint) {
 }
 
 TEST_F(Protocol, Defect07_SteppingTheGuestsOwnInt3) {
+  NEEDS(Feature::EveryInstruction);
   GuestProcess guest("int3");
   DebugClient client = guest.attach();
   client.insert(guest["ap_main"]);  // so that int3 is intercepted

@@ -16,7 +16,30 @@ std::string missing_engine() {
   }
 }
 
+const std::string& probe() {
+  static const std::string text = [] {
+    ChildProcess program({RINGSIDE_PROGRAM, "--probe"});
+    program.await_exit();
+    return program.text(ChildProcess::Stream::Output);
+  }();
+  return text;
+}
+
+bool probe_says(std::string_view what) { return probe().find(what) != std::string::npos; }
+
 }  // namespace
+
+std::string lacks(Feature feature) {
+  if (engine() == "soft") return "";
+  switch (feature) {
+    case Feature::EveryInstruction:
+      return probe_says("kvm: ring 0 runs on hardware") ? "" : "this KVM interprets ring 0 by half";
+    case Feature::FiveLevelPaging:
+      return probe_says("kvm: five-level paging: yes") ? ""
+                                                       : "this processor has no five-level paging";
+  }
+  return "";
+}
 
 void Protocol::SetUp() {
   static const std::string missing = missing_engine();

@@ -14,10 +14,22 @@ namespace ringside::testing {
 
 using Start = GuestOptions::Start;
 
+// What a row needs beyond an engine that runs. The software CPU has it all; of KVM --probe tells.
+enum class Feature {
+  EveryInstruction,  // ring 0 runs on hardware; where it is interpreted, some instructions lack
+  FiveLevelPaging,
+};
+
 class Protocol : public ::testing::Test {
  protected:
   void SetUp() override;
 };
+
+// Why the engine under test lacks it on this host; empty if it does not.
+std::string lacks(Feature feature);
+
+#define NEEDS(feature) \
+  if (const std::string why = lacks(feature); !why.empty()) GTEST_SKIP() << why
 
 // One short wait where a test must see that nothing comes.
 inline constexpr std::chrono::milliseconds kQuiet{200};

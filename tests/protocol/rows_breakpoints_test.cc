@@ -48,6 +48,7 @@ TEST_F(Protocol, Row33_InsertingAndRemovingAreIdempotent) {
 }
 
 TEST_F(Protocol, Row34_KindAndPlaceAreChecked) {
+  NEEDS(Feature::EveryInstruction);
   GuestProcess guest("pages");
   DebugClient client = guest.attach();
   client.run_to(guest["user_loop"]);
@@ -136,6 +137,10 @@ TEST_F(Protocol, Row38_AVcpuStartedLaterHitsAnEarlierBreakpoint) {
 
 class Int3 : public Protocol {
  protected:
+  void SetUp() override {
+    Protocol::SetUp();
+    if (!IsSkipped()) NEEDS(Feature::EveryInstruction);
+  }
   // The frames that the guest's handler saw are those of its own instructions, and nothing was
   // reported to us.
   static void expect_own_breakpoints(GuestProcess& guest, DebugClient& client) {

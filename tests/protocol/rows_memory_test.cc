@@ -41,10 +41,19 @@ class PagingModes : public Protocol {
 };
 
 TEST_F(PagingModes, Row23_PagingOff) { check("flat32", {"small"}); }
-TEST_F(PagingModes, Row23_32Bit) { check("paging32", {"small", "large"}); }
-TEST_F(PagingModes, Row23_Pae) { check("pae", {"small", "large"}); }
+TEST_F(PagingModes, Row23_32Bit) {
+  NEEDS(Feature::EveryInstruction);
+  check("paging32", {"small", "large"});
+}
+TEST_F(PagingModes, Row23_Pae) {
+  NEEDS(Feature::EveryInstruction);
+  check("pae", {"small", "large"});
+}
 TEST_F(PagingModes, Row23_4Level) { check("paging64", {"small", "large", "huge"}); }
-TEST_F(PagingModes, Row23_5Level) { check("la57", {"small", "large", "huge"}); }
+TEST_F(PagingModes, Row23_5Level) {
+  NEEDS(Feature::FiveLevelPaging);
+  check("la57", {"small", "large", "huge"});
+}
 
 // The guest of pages.S, stopped in user mode; it maps a window of pages that only we look at.
 class Pages : public Protocol {
@@ -52,6 +61,7 @@ class Pages : public Protocol {
   void SetUp() override {
     Protocol::SetUp();
     if (IsSkipped()) return;
+    NEEDS(Feature::EveryInstruction);
     guest_.emplace("pages");
     client_.emplace(guest_->connect());
     client_->run_to(symbol("user_loop"));

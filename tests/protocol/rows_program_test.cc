@@ -15,6 +15,7 @@ namespace ringside::testing {
 namespace {
 
 TEST_F(Protocol, Row63_TheGuestsInt3WithoutADebugServer) {
+  NEEDS(Feature::EveryInstruction);
   GuestProcess guest("int3", {.start = Start::WithoutDebug});
   guest.await_said("ok");  // after a thousand rounds with the right frames
   EXPECT_TRUE(guest.running());

@@ -131,6 +131,7 @@ class Steps : public Protocol {
   void SetUp() override {
     Protocol::SetUp();
     if (IsSkipped()) return;
+    NEEDS(Feature::EveryInstruction);
     guest_.emplace("steps");
     client_.emplace(guest_->attach());
   }

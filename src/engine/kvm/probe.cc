@@ -245,6 +245,7 @@ std::vector<std::string> describe(const Facts& facts) {
       fmt::format("kvm: registers without a system call: {}", yes(facts.sync_registers)),
       fmt::format("kvm: in-kernel interrupt controllers: {}, timer: {}",
                   yes(facts.interrupt_controllers), yes(facts.timer)),
+      fmt::format("kvm: five-level paging: {}", yes(facts.five_level_paging)),
   };
 }
 
