@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "base/state_hash.h"
 #include "cli/files.h"
 #include "cli/notice.h"
 #include "cli/run.h"
@@ -128,8 +129,26 @@ Result<void> Program::build() {
   debug::ServerOptions server;
   server.wait = options_.gdb && options_.gdb->wait;
   server.on_kill = options_.on_kill;
+  add_monitor_commands(server);
   server_ = std::make_unique<debug::Server>(*engine_.engine, server);
   return {};
+}
+
+void Program::add_monitor_commands(debug::ServerOptions& server) {
+  if (engine_.soft == nullptr) return;
+  server.commands.push_back(
+      {"hash", "", "Shows how many instructions were run, and a hash of CPUs, devices and memory.",
+       [this](std::string_view) {
+         return fmt::format("{} instructions, hash {:016x}\n",
+                            engine_.soft->total_instructions().value, state_hash());
+       }});
+}
+
+std::uint64_t Program::state_hash() {
+  StateHasher hasher;
+  engine_.soft->visit_state(hasher);
+  machine_->visit_state(hasher);
+  return hasher.value();
 }
 
 Result<void> Program::open_journal() {
@@ -224,19 +243,10 @@ Result<int> Program::run_to_end() {
   for (;;) {
     const bool ran = run_slice();
     if (failure_) return fail(*failure_);
-    if (engine_.engine->ended()) return report_end(*engine_.engine->ended());
-    if (server_->wants_vm_end()) {
-      notice("guest: switched off by the debugger");
-      return static_cast<int>(hypervisor::VmEnd::Kind::PowerOff);
-    }
-    if (console_ && console_->quit()) {
-      notice("guest: switched off from the console");
-      return static_cast<int>(hypervisor::VmEnd::Kind::PowerOff);
-    }
-    if (!signals_.received().empty()) {
-      notice("ringside: ended by {}", signals_.received());
-      return kErrorStatus;
-    }
+    if (engine_.engine->ended())
+      return finish(report_end(*engine_.engine->ended()), machine::JournalEnd::By::Guest);
+    if (const auto status = ended_from_outside())
+      return finish(*status, machine::JournalEnd::By::Outside);
     if (ran || (gdb_handler_ && gdb_handler_->is_talking())) {
       TRY(poller_.wait(std::chrono::nanoseconds(0)));
     } else {
@@ -244,6 +254,36 @@ Result<int> Program::run_to_end() {
       timeline_->end_wait(Timeline::Clock::now());
     }
   }
+}
+
+std::optional<int> Program::ended_from_outside() {
+  constexpr int kPowerOff = static_cast<int>(hypervisor::VmEnd::Kind::PowerOff);
+  if (server_->wants_vm_end()) {
+    notice("guest: switched off by the debugger");
+    return kPowerOff;
+  }
+  if (console_ && console_->quit()) {
+    notice("guest: switched off from the console");
+    return kPowerOff;
+  }
+  if (!signals_.received().empty()) {
+    notice("ringside: ended by {}", signals_.received());
+    return kErrorStatus;
+  }
+  if (timeline_->recording_is_over()) {
+    notice("replay: the recording ends here");
+    return kPowerOff;
+  }
+  return std::nullopt;
+}
+
+Result<int> Program::finish(int status, machine::JournalEnd::By by) {
+  if (engine_.soft == nullptr) return status;
+  if (!timeline_->has_journal() && !log::enabled(log::Level::Debug)) return status;
+  const std::uint64_t hash = state_hash();
+  notice("state: {} instructions, hash {:016x}", engine_.soft->total_instructions().value, hash);
+  TRY(timeline_->finish(by, hash));
+  return status;
 }
 
 int Program::report_end(const hypervisor::VmEnd& end) const {

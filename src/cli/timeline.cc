@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "cli/notice.h"
+
 namespace ringside::cli {
 
 using std::chrono::nanoseconds;
@@ -16,6 +18,10 @@ bool anyone_in_guest(hypervisor::Vm& vm) {
     if (vm.vcpu({i}).in_guest()) return true;
   }
   return false;
+}
+
+tl::unexpected<Error> off_the_path() {
+  return fail(ErrorCode::BadRequest, "the replay has left the recorded path");
 }
 
 }  // namespace
@@ -44,36 +50,74 @@ Result<void> Timeline::input(const machine::Input& input) {
 
 Result<void> Timeline::prepare_slice() {
   if (!reader_) return {};
+  if (stranded_) return off_the_path();
   while (const machine::JournalEntry* entry = reader_->next()) {
-    const InsnCount total = soft_->total_instructions();
-    if (total < entry->count) {
-      soft_->stop_at(entry->count);
-      return {};
-    }
-    if (total == entry->count && engine_.now() < entry->time) {
-      // It came while the guest slept; device events that wake the guest come before it.
-      const std::optional<VirtualTime> idle = engine_.idle_until();
-      if (idle) engine_.advance_to(std::min(*idle, entry->time));
-      if (!idle && anyone_in_guest(engine_)) {
-        return fail(ErrorCode::BadRequest, "the replay has left the recorded path");
-      }
-      if (engine_.now() < entry->time) return {};
-    }
-    if (total > entry->count) {
-      return fail(ErrorCode::BadRequest, "the replay has left the recorded path");
-    }
+    if (TRY(approach(entry->count, entry->time)) == Moment::Ahead) return {};
     apply(entry->input);
     reader_->advance();
   }
+  return approach_end();
+}
+
+// Lets the run come to a moment of the journal: no instruction beyond its count, and at this count
+// as much idle time as there was. Whether it is there.
+Result<Timeline::Moment> Timeline::approach(InsnCount count, VirtualTime time) {
+  const InsnCount total = soft_->total_instructions();
+  if (total > count) return off_the_path();
+  soft_->stop_at(count);
+  if (total < count) return Moment::Ahead;
+  if (engine_.now() < time) {
+    // It came while the guest slept; device events that wake the guest come before it.
+    const std::optional<VirtualTime> idle = engine_.idle_until();
+    if (idle) engine_.advance_to(std::min(*idle, time));
+    if (!idle && anyone_in_guest(engine_)) return off_the_path();
+  }
+  return engine_.now() < time ? Moment::Ahead : Moment::Now;
+}
+
+Result<void> Timeline::approach_end() {
+  const std::optional<machine::JournalEnd>& end = reader_->end();
+  if (end && end->by == machine::JournalEnd::By::Outside) {
+    over_ = TRY(approach(end->count, end->time)) == Moment::Now;
+    return {};
+  }
   soft_->stop_at(std::nullopt);
+  // The guest ends the run itself, unless it is another run.
+  if (end && soft_->total_instructions() > end->count) return off_the_path();
   return {};
+}
+
+bool Timeline::something_due() const {
+  if (!reader_) return false;
+  return reader_->next() != nullptr ||
+         (reader_->end() && reader_->end()->by == machine::JournalEnd::By::Outside);
+}
+
+Result<void> Timeline::finish(machine::JournalEnd::By by, std::uint64_t hash) {
+  if (!has_journal()) return {};
+  const machine::JournalEnd end{soft_->total_instructions(), engine_.now(), by, hash};
+  if (writer_) return writer_->finish(end);
+  const std::optional<machine::JournalEnd>& recorded = reader_->end();
+  if (!recorded) {
+    notice("replay: the recording has no end to compare with");
+    return {};
+  }
+  if (recorded->count == end.count && recorded->hash == end.hash) return {};
+  return fail(ErrorCode::BadRequest,
+              fmt::format("the replay differs from the recording: it ended after {} instructions "
+                          "with hash {:016x}, the recording after {} with {:016x}",
+                          end.count.value, end.hash, recorded->count.value, recorded->hash));
 }
 
 std::optional<nanoseconds> Timeline::begin_wait(Clock::time_point now) {
   const std::optional<VirtualTime> until = engine_.idle_until();
   if (!until) return std::nullopt;  // nobody is in the guest: virtual time stands still
   // What the journal still holds is due before anything later.
-  if (reader_ && reader_->next() != nullptr) return nanoseconds(0);
+  if (something_due()) return nanoseconds(0);
+  if (*until == kNever && reader_ && reader_->end()) {
+    stranded_ = true;
+    return nanoseconds(0);
+  }
   const VirtualTime from = engine_.now();
   if (*until != kNever && (pace_ == Pace::Off || reader_ || *until <= from)) {
     engine_.advance_to(*until);

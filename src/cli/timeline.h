@@ -34,6 +34,12 @@ class Timeline {
   Result<void> input(const machine::Input& input);
   // Before each slice: applies what the journal says is due.
   Result<void> prepare_slice();
+  // A replay is where something outside the guest ended the recorded run.
+  bool recording_is_over() const { return over_; }
+  // The run has ended in a state with this hash: written to the journal, or compared with it. An
+  // error says how a replay differs.
+  Result<void> finish(machine::JournalEnd::By by, std::uint64_t hash);
+  bool has_journal() const { return writer_ || reader_; }
 
   // After a slice with nothing to run: how long to wait for something from outside; nothing: for
   // ever. Zero when virtual time may run ahead, and then it has.
@@ -46,6 +52,10 @@ class Timeline {
     Clock::time_point start;
     VirtualTime from, until;
   };
+  enum class Moment { Ahead, Now };
+  Result<Moment> approach(InsnCount count, VirtualTime time);
+  Result<void> approach_end();
+  bool something_due() const;
   void apply(const machine::Input& input);
 
   hypervisor::Engine& engine_;
@@ -55,6 +65,8 @@ class Timeline {
   soft::SoftEngine* soft_ = nullptr;
   std::optional<machine::JournalWriter> writer_;
   std::optional<machine::JournalReader> reader_;
+  bool over_ = false;
+  bool stranded_ = false;  // a replay sleeps for ever, and the journal says nothing of it
 };
 
 }  // namespace ringside::cli

@@ -11,7 +11,7 @@ namespace ringside::machine {
 namespace {
 
 std::string header(const RunIdentity& identity) {
-  return fmt::format("ringside-journal 1 vcpus {} memory {} content {:08x}", identity.vcpus,
+  return fmt::format("ringside-journal 2 vcpus {} memory {} content {:08x}", identity.vcpus,
                      identity.memory, identity.content_crc);
 }
 
@@ -40,19 +40,32 @@ std::optional<Input> input_of(const Words& words) {
   return std::nullopt;
 }
 
-std::optional<JournalEntry> entry_of(const std::string& line) {
-  std::istringstream stream(line);
-  JournalEntry entry;
+struct Line {
+  InsnCount count;
+  VirtualTime time;
   Words words;
-  if (!(stream >> entry.count.value >> entry.time.ns >> words.kind >> words.data)) {
+};
+
+std::optional<Line> split(const std::string& text) {
+  std::istringstream stream(text);
+  Line line;
+  if (!(stream >> line.count.value >> line.time.ns >> line.words.kind >> line.words.data)) {
     return std::nullopt;
   }
   std::string rest;
   if (stream >> rest) return std::nullopt;
-  auto input = input_of(words);
-  if (!input) return std::nullopt;
-  entry.input = std::move(*input);
-  return entry;
+  return line;
+}
+
+constexpr const char *kEndByGuest = "end-by-guest", *kEndByOutside = "end-by-outside";
+
+std::optional<JournalEnd> end_of(const Line& line) {
+  const bool guest = line.words.kind == kEndByGuest;
+  if (!guest && line.words.kind != kEndByOutside) return std::nullopt;
+  const auto hash = parse_hex(line.words.data);
+  if (!hash) return std::nullopt;
+  return JournalEnd{line.count, line.time, guest ? JournalEnd::By::Guest : JournalEnd::By::Outside,
+                    *hash};
 }
 
 }  // namespace
@@ -70,9 +83,18 @@ Result<JournalWriter> JournalWriter::create(const std::string& path, const RunId
 
 Result<void> JournalWriter::append(const JournalEntry& entry) {
   const Words words = words_of(entry.input);
-  file_ << fmt::format("{} {} {} {}\n", entry.count.value, entry.time.ns, words.kind,
-                       words.data.empty() ? "-" : words.data)
-        << std::flush;
+  return write(fmt::format("{} {} {} {}", entry.count.value, entry.time.ns, words.kind,
+                           words.data.empty() ? "-" : words.data));
+}
+
+Result<void> JournalWriter::finish(const JournalEnd& end) {
+  return write(fmt::format("{} {} {} {:016x}", end.count.value, end.time.ns,
+                           end.by == JournalEnd::By::Guest ? kEndByGuest : kEndByOutside,
+                           end.hash));
+}
+
+Result<void> JournalWriter::write(const std::string& line) {
+  file_ << line << '\n' << std::flush;
   if (!file_) {
     return fail(Error::from_errno(fmt::format("the journal {} cannot be written", path_), errno));
   }
@@ -86,7 +108,7 @@ Result<JournalReader> JournalReader::open(const std::string& path, const RunIden
   }
   std::string line;
   std::getline(file, line);
-  if (line.rfind("ringside-journal 1 ", 0) != 0) {
+  if (line.rfind("ringside-journal 2 ", 0) != 0) {
     return fail(ErrorCode::BadRequest, fmt::format("{} is not a journal of ringside", path));
   }
   if (line != header(identity)) {
@@ -97,16 +119,24 @@ Result<JournalReader> JournalReader::open(const std::string& path, const RunIden
   }
   JournalReader reader;
   for (std::size_t number = 2; std::getline(file, line); ++number) {
-    auto entry = entry_of(line);
-    const bool in_order =
-        entry && (reader.entries_.empty() || reader.entries_.back().count <= entry->count);
-    if (!in_order) {
+    if (!reader.take_line(line)) {
       return fail(ErrorCode::BadRequest,
                   fmt::format("the journal {} is damaged at line {}", path, number));
     }
-    reader.entries_.push_back(std::move(*entry));
   }
   return reader;
+}
+
+// False: it is damaged, or out of order.
+bool JournalReader::take_line(const std::string& text) {
+  const auto line = split(text);
+  if (!line || end_ || (!entries_.empty() && line->count < entries_.back().count)) return false;
+  end_ = end_of(*line);
+  if (end_) return true;
+  auto input = input_of(line->words);
+  if (!input) return false;
+  entries_.push_back({line->count, line->time, std::move(*input)});
+  return true;
 }
 
 }  // namespace ringside::machine

@@ -3,7 +3,9 @@
 // instruction. The main loop writes it (--record) or takes its inputs from it (--replay).
 //
 // A text file: a first line with the format's version and the identity of the run, then a line per
-// input: instructions retired by all vCPUs, virtual nanoseconds, kind, data in hexadecimal.
+// input: instructions retired by all vCPUs, virtual nanoseconds, kind, data in hexadecimal. The
+// last line is the end: who ended the run (the guest, or something outside it) and the hash of the
+// state. A run that was killed has none.
 #pragma once
 
 #include <cstdint>
@@ -35,13 +37,23 @@ struct RunIdentity {
   friend bool operator==(const RunIdentity&, const RunIdentity&) = default;
 };
 
+struct JournalEnd {
+  InsnCount count;
+  VirtualTime time;
+  enum class By : std::uint8_t { Guest, Outside } by = By::Guest;
+  std::uint64_t hash = 0;  // of CPUs, devices and memory
+};
+
 class JournalWriter {
  public:
   static Result<JournalWriter> create(const std::string& path, const RunIdentity& identity);
   // Written through at once, so that a crash loses nothing.
   Result<void> append(const JournalEntry& entry);
+  Result<void> finish(const JournalEnd& end);
 
  private:
+  Result<void> write(const std::string& line);
+
   std::ofstream file_;
   std::string path_;
 };
@@ -56,10 +68,14 @@ class JournalReader {
     return position_ < entries_.size() ? &entries_[position_] : nullptr;
   }
   void advance() { ++position_; }
+  const std::optional<JournalEnd>& end() const { return end_; }
 
  private:
+  bool take_line(const std::string& line);
+
   std::vector<JournalEntry> entries_;
   std::size_t position_ = 0;
+  std::optional<JournalEnd> end_;
 };
 
 }  // namespace ringside::machine

@@ -23,6 +23,7 @@ TEST_F(JournalTest, ReadsBackWhatWasWritten) {
   ASSERT_TRUE(writer->append({{5}, {7}, SerialInput{0, {std::byte{'a'}, std::byte{0}}}}));
   ASSERT_TRUE(writer->append({{5}, {8}, GuestGdbConnection{true}}));
   ASSERT_TRUE(writer->append({{9}, {9}, GuestGdbInput{{std::byte{0xff}}}}));
+  ASSERT_TRUE(writer->finish({{11}, {12}, JournalEnd::By::Outside, 0xfedcba9876543210}));
   auto reader = JournalReader::open(path_, identity_);
   ASSERT_TRUE(reader) << reader.error().text();
   const JournalEntry* entry = reader->next();
@@ -36,6 +37,18 @@ TEST_F(JournalTest, ReadsBackWhatWasWritten) {
   EXPECT_EQ(std::get<GuestGdbInput>(reader->next()->input).bytes[0], std::byte{0xff});
   reader->advance();
   EXPECT_EQ(reader->next(), nullptr);
+  ASSERT_TRUE(reader->end());
+  EXPECT_EQ(reader->end()->count.value, 11u);
+  EXPECT_EQ(reader->end()->time.ns, 12u);
+  EXPECT_EQ(reader->end()->by, JournalEnd::By::Outside);
+  EXPECT_EQ(reader->end()->hash, 0xfedcba9876543210u);
+}
+
+TEST_F(JournalTest, AKilledRunHasNoEnd) {
+  ASSERT_TRUE(JournalWriter::create(path_, identity_));
+  auto reader = JournalReader::open(path_, identity_);
+  ASSERT_TRUE(reader);
+  EXPECT_FALSE(reader->end());
 }
 
 TEST_F(JournalTest, RefusesWhatIsNotItsRun) {
@@ -49,8 +62,10 @@ TEST_F(JournalTest, RefusesWhatIsNotItsRun) {
 }
 
 TEST_F(JournalTest, NamesTheDamagedLine) {
-  for (const char* bad : {"5 7 serial0 0g", "5 7 nothing 00", "x", "5 7 serial0",
-                          "5 7 serial0 00 1", "9 9 serial0 00\n5 7 serial0 00"}) {
+  for (const char* bad :
+       {"5 7 serial0 0g", "5 7 nothing 00", "x", "5 7 serial0", "5 7 serial0 00 1",
+        "9 9 serial0 00\n5 7 serial0 00", "5 7 end-by-guest x",
+        "5 7 end-by-guest 1\n5 7 serial0 00", "9 9 serial0 00\n5 7 end-by-guest 1"}) {
     ASSERT_TRUE(JournalWriter::create(path_, identity_));
     std::ofstream(path_, std::ios::app) << bad << '\n';
     EXPECT_FALSE(JournalReader::open(path_, identity_)) << bad;

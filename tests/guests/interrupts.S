@@ -24,6 +24,11 @@ sled_end:
 
 handler:
         incq    ticks
+        push    %rax
+        mov     8(%rsp), %rax                  /* what was interrupted, for the comparison of runs */
+        xor     %rax, trail
+        rolq    $7, trail
+        pop     %rax
         lapic   LAPIC_EOI, 0
 handler_end:
         iretq
@@ -40,4 +45,5 @@ ap_main:
         .balign 8
 ticks:  .quad   0
 rounds: .quad   0
+trail:  .quad   0
 sent:   .quad   0

@@ -1,0 +1,173 @@
+// The same guest in the same state, whoever looks at it: `monitor hash`, the hash at the end of a
+// run, and what --replay makes of it.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <random>
+#include <regex>
+
+#include "support/guest_process.h"
+
+namespace ringside::testing {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::MatchesRegex;
+using Stream = ChildProcess::Stream;
+
+std::string hash_of(DebugClient& client) { return unhex(client.request("qRcmd," + hex("hash"))); }
+
+// Reads what a debugger shows after a stop, and steps: some instructions, then to the next
+// interrupt.
+void look_around(DebugClient& client, const GuestProcess& guest, std::uint64_t steps) {
+  client.registers();
+  client.read(guest["sled"], 64);
+  ASSERT_EQ(client.request("Qqemu.sstep=1"), "OK");  // a step takes the interrupts that are due
+  for (; steps > 0; --steps)
+    client.step();
+  if (client.rip() >= guest["sled"] && client.rip() < guest["handler"]) {
+    client.send("vCont;r" + hex_number(guest["sled"]) + "," + hex_number(guest["handler"]) + ":1");
+    client.await_stop();
+    EXPECT_EQ(client.rip(), guest["handler"]);
+  }
+}
+
+// The state of the "interrupts" guest at its n-th timer interrupt. A debugger may stop it in
+// between, read, and step, also into interrupts.
+std::string hash_at_interrupt(std::uint64_t interrupts, unsigned meddling) {
+  GuestProcess guest("interrupts");
+  DebugClient client = guest.attach();
+  client.request("qSupported:swbreak+");
+  client.insert(guest["handler"]);
+  std::minstd_rand random(meddling);
+  for (;;) {
+    client.resume();
+    if (meddling != 0 && random() % 4 == 0) client.interrupt();
+    const bool at_handler = client.await_stop().swbreak;
+    const std::uint64_t ticks = client.read_u64(guest["ticks"]);
+    if (at_handler && ticks == interrupts) return hash_of(client);
+    if (meddling != 0 && ticks + 2 < interrupts) look_around(client, guest, random() % 40);
+  }
+}
+
+TEST(Determinism, ADebuggerThatLooksAndStepsChangesNothing) {
+  if (engine() != "soft") GTEST_SKIP() << "only the software CPU is deterministic";
+  const std::string expected = hash_at_interrupt(40, 0);
+  EXPECT_THAT(expected, MatchesRegex("[0-9]+ instructions, hash [0-9a-f]{16}\n"));
+  for (const unsigned meddling : {0u, 1u, 2u, 3u})
+    EXPECT_EQ(hash_at_interrupt(40, meddling), expected) << meddling;
+}
+
+TEST(Determinism, AHashSeesOneBit) {
+  if (engine() != "soft") GTEST_SKIP() << "only the software CPU is deterministic";
+  GuestProcess guest("counters");
+  DebugClient client = guest.attach();
+  const std::string before = hash_of(client);
+  EXPECT_EQ(hash_of(client), before);
+  const std::uint64_t address = guest["counters"];
+  client.write_u8(address, 1);
+  EXPECT_NE(hash_of(client), before);
+  client.write_u8(address, 0);
+  EXPECT_EQ(hash_of(client), before);
+  client.request("P0=" + hex(little_endian(0x1234, 8)));
+  EXPECT_NE(hash_of(client), before);
+}
+
+class Journal : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (engine() != "soft") GTEST_SKIP() << "journals are the software CPU's";
+  }
+  void TearDown() override { ::unlink(path_.c_str()); }
+
+  struct Outcome {
+    int status;
+    std::string state;  // the line with the hash
+    std::string error;
+  };
+  std::vector<std::string> command(const char* option) const {
+    return {RINGSIDE_PROGRAM,
+            "-e",
+            "soft",
+            "-m",
+            "16M",
+            option,
+            path_,
+            GuestImage("end_power_off").path()};
+  }
+  static Outcome outcome(ChildProcess& process) {
+    const int status = process.await_exit();
+    const std::string error = process.text(Stream::Error);
+    std::smatch found;
+    std::regex_search(error, found, std::regex("state: .*"));
+    return {status, found.str(), error};
+  }
+  // The guest ends at a key.
+  Outcome record() {
+    ChildProcess process(command("--record"));
+    process.await(Stream::Output, "r");
+    process.write_input("x");
+    return outcome(process);
+  }
+  Outcome replay() {
+    ChildProcess process(command("--replay"));
+    process.close_input();
+    return outcome(process);
+  }
+  std::string journal() const {
+    std::ifstream stream(path_);
+    return {std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
+  }
+  void rewrite(const std::string& pattern, const std::string& by) {
+    const std::string text = std::regex_replace(journal(), std::regex(pattern), by);
+    std::ofstream(path_) << text;
+  }
+
+  const std::string path_ =
+      ::testing::TempDir() + "ringside-determinism-" + std::to_string(::getpid());
+};
+
+TEST_F(Journal, AReplayEndsInTheRecordedState) {
+  const Outcome recorded = record();
+  EXPECT_EQ(recorded.status, 1);
+  EXPECT_THAT(recorded.state, MatchesRegex("state: [0-9]+ instructions, hash [0-9a-f]{16}"));
+  const Outcome replayed = replay();
+  EXPECT_EQ(replayed.status, 1) << replayed.error;
+  EXPECT_EQ(replayed.state, recorded.state);
+}
+
+TEST_F(Journal, AReplayThatDiffersSaysSo) {
+  record();
+  rewrite("serial0 78", "serial0 79");  // another key: the same path, another state
+  const Outcome replayed = replay();
+  EXPECT_EQ(replayed.status, 4);
+  EXPECT_THAT(replayed.error, HasSubstr("the replay differs from the recording"));
+}
+
+TEST_F(Journal, AReplayThatLeavesThePathSaysSo) {
+  record();
+  rewrite("[^\n]* serial0 [^\n]*\n", "");  // nobody ends it
+  const Outcome replayed = replay();
+  EXPECT_EQ(replayed.status, 4);
+  EXPECT_THAT(replayed.error, HasSubstr("left the recorded path"));
+}
+
+TEST_F(Journal, ARecordingEndedFromOutsideEndsThereAgain) {
+  Outcome recorded;
+  {
+    ChildProcess process(command("--record"));
+    process.await(Stream::Output, "r");
+    process.kill(SIGTERM);
+    recorded = outcome(process);
+  }
+  EXPECT_EQ(recorded.status, 4);
+  const Outcome replayed = replay();
+  EXPECT_EQ(replayed.status, 1) << replayed.error;
+  EXPECT_EQ(replayed.state, recorded.state);
+  EXPECT_THAT(replayed.error, HasSubstr("the recording ends here"));
+}
+
+}  // namespace
+}  // namespace ringside::testing
