@@ -247,7 +247,7 @@ Result<int> Program::run_to_end() {
       return finish(report_end(*engine_.engine->ended()), machine::JournalEnd::By::Guest);
     if (const auto status = ended_from_outside())
       return finish(*status, machine::JournalEnd::By::Outside);
-    if (ran || (gdb_handler_ && gdb_handler_->is_talking())) {
+    if (ran || server_->has_work() || (gdb_handler_ && gdb_handler_->is_talking())) {
       TRY(poller_.wait(std::chrono::nanoseconds(0)));
     } else {
       TRY(poller_.wait(timeline_->begin_wait(Timeline::Clock::now())));

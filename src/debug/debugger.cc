@@ -9,6 +9,7 @@ void Debugger::begin_session() { session_ = {}; }
 
 void Debugger::end_session() {
   session_.over = true;
+  scan_.reset();
   target_.control().detach();
 }
 

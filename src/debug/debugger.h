@@ -6,12 +6,14 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
 #include "debug/options.h"
+#include "debug/scan.h"
 #include "debug/session.h"
 #include "debug/target.h"
 #include "rsp/framing.h"
@@ -41,6 +43,12 @@ class Debugger {
   };
   When when(const rsp::Request& request) const;
   Answer answer(const rsp::Request& request);
+
+  // A request that takes long is under way: its answer comes from continue_scan(), a slice of work
+  // at a time, and nothing else is answered meanwhile.
+  bool scanning() const { return scan_ != nullptr; }
+  Answer continue_scan();
+  Answer give_up_scan();
 
   // What to send for the stop that has come due: its report, and before it what is to be said on
   // the debugger's console. The session's current vCPU follows it.
@@ -132,6 +140,7 @@ class Debugger {
   void expedite(rsp::StopReply& reply, VcpuId vcpu) const;
   Result<x86::RegisterValue> show_register(VcpuId vcpu, x86::Register r) const;
   ShadowedMemory memory();
+  MemoryRange range(Gva address, std::uint64_t length);
   hypervisor::Vcpu& current() { return target_.vm().vcpu(session_.current); }
 
   std::optional<std::uint64_t> process() const;
@@ -140,6 +149,7 @@ class Debugger {
   Target& target_;
   const ServerOptions& options_;
   Session session_;
+  std::unique_ptr<Scan> scan_;
   bool kill_requested_ = false;
 };
 

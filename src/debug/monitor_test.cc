@@ -1,4 +1,4 @@
-// The monitor commands, qSearch and qCRC.
+// The monitor commands.
 #include "base/hex.h"
 #include "debug/server.h"
 #include "debug/testing/fixture.h"
@@ -118,39 +118,6 @@ TEST_F(MonitorCommands, Quit) {
   EXPECT_FALSE(bench.server.wants_vm_end());
   EXPECT_EQ(monitor("quit"), "The machine ends.\n");
   EXPECT_TRUE(bench.server.wants_vm_end());
-}
-
-TEST_F(MonitorCommands, Search) {
-  guest.write(0x2ffe, {'n', 'e', 'e', 'd', 'l', 'e'});
-  EXPECT_EQ(bench.ask("qSearch:memory:1000;8000;needle"), "1,2ffe");
-  EXPECT_EQ(bench.ask("qSearch:memory:1000;2003;needle"), "0");
-  EXPECT_EQ(bench.ask("qSearch:memory:1000;2004;needle"), "1,2ffe");
-  EXPECT_EQ(bench.ask("qSearch:memory:3000;1000;needle"), "0");
-  EXPECT_EQ(bench.ask("qSearch:memory:3000;ffffff;needle"), "E0e");
-  EXPECT_EQ(bench.ask("qSearch:memory:90000;10;needle"), "E0e");
-  EXPECT_EQ(bench.ask("qSearch:memory:0;ffffffffffffffff;needle"), "E16");
-  // Our own bytes are not there to be found.
-  bench.ask("Z0,3001,1");
-  EXPECT_EQ(bench.ask("qSearch:memory:1000;8000;needle"), "1,2ffe");
-}
-
-TEST(Search, AcrossBlocks) {
-  Bench bench;
-  bench.guest.vm.memory().add_ram(Gpa{0x100000}, 0x300000);
-  const std::uint64_t boundary = 0x100000 + 0x200000;  // blocks are 1 MiB from the start address
-  bench.guest.write(boundary - 3, {'n', 'e', 'e', 'd', 'l', 'e'});
-  bench.attach();
-  EXPECT_EQ(bench.ask("qSearch:memory:100000;300000;needle"), "1,2ffffd");
-}
-
-TEST_F(MonitorCommands, Checksum) {
-  const std::string_view text = "123456789";
-  for (std::size_t i = 0; i < text.size(); ++i)
-    guest.write(0x2000 + i, {static_cast<std::uint8_t>(text[i])});
-  // CRC-32/MPEG-2 of the nine digits, a published check value.
-  EXPECT_EQ(bench.ask("qCRC:2000,9"), "C0376e6e7");
-  EXPECT_EQ(bench.ask("qCRC:2000,ffffff"), "E0e");
-  EXPECT_EQ(bench.ask("qC"), "QC01");
 }
 
 }  // namespace

@@ -87,22 +87,28 @@ void Server::send_output(bool all) {
     link_->send(rsp::reply::console_output(std::string_view(text).substr(at, kMost)));
 }
 
+// The next thing that the client has sent; a packet becomes waiting_.
+std::optional<rsp::Event::Kind> Server::take_input() {
+  std::string_view input = std::string_view(input_).substr(looked_at_);
+  const std::optional<rsp::Event> event = link_->receive(input);
+  if (event && event->kind == rsp::Event::Kind::Packet) waiting_ = rsp::parse(event->payload);
+  looked_at_ = input_.size() - input.size();
+  if (input.empty()) {
+    input_.clear();
+    looked_at_ = 0;
+  }
+  if (!event) return std::nullopt;
+  if (event->kind == rsp::Event::Kind::Interrupt) target_.control().interrupt();
+  return event->kind;
+}
+
 // One step of serving the client; false when there is nothing to do before something else happens.
 bool Server::serve_one() {
   if (!link_ || debugger_.session().over) return false;
+  if (debugger_.scanning()) return serve_scan();
   RunControl& control = target_.control();
   if (!waiting_) {
-    std::string_view input = std::string_view(input_).substr(looked_at_);
-    const std::optional<rsp::Event> event = link_->receive(input);
-    if (event && event->kind == rsp::Event::Kind::Packet) waiting_ = rsp::parse(event->payload);
-    const bool interrupt = event && event->kind == rsp::Event::Kind::Interrupt;
-    looked_at_ = input_.size() - input.size();
-    if (input.empty()) {
-      input_.clear();
-      looked_at_ = 0;
-    }
-    if (interrupt) control.interrupt();
-    if (!event) {
+    if (!take_input()) {
       if (control.phase() != Phase::Paused) return false;
       control.unpause();
     }
@@ -127,6 +133,17 @@ bool Server::serve_one() {
   waiting_.reset();
   answer(request);
   return true;
+}
+
+// A slice of the work at most: who calls has others to serve too.
+bool Server::serve_scan() {
+  if (!waiting_ && take_input() == rsp::Event::Kind::Interrupt) {
+    link_->send(*debugger_.give_up_scan());
+    return true;
+  }
+  const std::optional<std::string> reply = debugger_.continue_scan();
+  if (reply) link_->send(*reply);
+  return reply.has_value();
 }
 
 void Server::answer(const rsp::Request& request) {

@@ -39,6 +39,8 @@ class Server {
 
   // Takes the Vm's events until there are none. Also without a client: vCPUs that start are let go.
   void drain_events();
+  // A client's request takes long: call drain_events() again soon, also if the Vm has no events.
+  bool has_work() const { return link_ && debugger_.scanning(); }
 
   // What to write to the client; valid until the next call of anything else.
   std::string_view output() const;
@@ -53,7 +55,9 @@ class Server {
  private:
   void work();
   void send_output(bool all);
+  std::optional<rsp::Event::Kind> take_input();
   bool serve_one();
+  bool serve_scan();
   void answer(const rsp::Request& request);
 
   Target target_;

@@ -36,13 +36,17 @@ Result<x86::PagingState> paging_state(Vcpu& vcpu) {
   return state;
 }
 
-Result<Gpa> translate_with(const x86::PagingState& state, Vm& vm, Gva address) {
+Result<x86::PageWalk> walk_to(const x86::PagingState& state, Vm& vm, Gva address) {
   EntryReader reader(vm.memory());
   const x86::PageWalk found = x86::walk(state, address, reader);
   if (found.outcome != x86::PageWalk::Outcome::Mapped) {
     return fail(ErrorCode::BadAddress, fmt::format("{:#x} is not mapped", address.value));
   }
-  return found.gpa;
+  return found;
+}
+
+Result<Gpa> translate_with(const x86::PagingState& state, Vm& vm, Gva address) {
+  return TRY(walk_to(state, vm, address)).gpa;
 }
 
 // How much of `size` bytes from `address` lies in its page.
@@ -155,6 +159,12 @@ Result<void> write_range(Vm& vm, VcpuId vcpu, std::uint64_t address,
 
 Result<Gpa> translate(Vm& vm, VcpuId vcpu, Gva address) {
   return translate_with(TRY(paging_state(vm.vcpu(vcpu))), vm, address);
+}
+
+Result<Extent> find_extent(Vm& vm, VcpuId vcpu, Gva address) {
+  const x86::PagingState state = TRY(paging_state(vm.vcpu(vcpu)));
+  const x86::PageWalk found = TRY(walk_to(state, vm, address));
+  return Extent{found.gpa, found.page_size - (address.value & (found.page_size - 1))};
 }
 
 Result<std::vector<std::byte>> read_virtual(Vm& vm, VcpuId vcpu, Gva address, std::uint64_t size) {

@@ -2,6 +2,7 @@
 // by both, and outlives them. The layout never changes while the guest runs.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -39,6 +40,13 @@ class GuestRam {
       if (offset < slot.size && size <= slot.size - offset) return &slot;
     }
     return nullptr;
+  }
+  // What lies in host memory of [address, address + size), from its beginning on.
+  std::span<const std::byte> view(Gpa address, std::uint64_t size) const {
+    const RamSlot* slot = find(address, 1);
+    if (slot == nullptr) return {};
+    const std::uint64_t offset = address.value - slot->base.value;
+    return std::as_bytes(std::span(slot->host + offset, std::min(size, slot->size - offset)));
   }
   // Host address of RAM or ROM, or null. `size` must not cross a slot.
   std::uint8_t* host(Gpa address, std::uint64_t size) const {

@@ -76,6 +76,9 @@ class Memory {
   // RAM and ROM only, within one page. Writing ROM is allowed (the debugger owns the machine).
   virtual Result<void> read_ram(Gpa address, std::span<std::byte> out) = 0;
   virtual Result<void> write_ram(Gpa address, std::span<const std::byte> data) = 0;
+  // RAM or ROM from `address` on, at most `size` bytes of it, where it lies in host memory. Empty:
+  // not there, or not to be had in this way. Valid while every vCPU is out of the guest.
+  virtual std::span<const std::byte> view(Gpa /*address*/, std::uint64_t /*size*/) { return {}; }
   // One device access of 1, 2 or 4 bytes on behalf of `vcpu`; BadAddress where no device claims it.
   virtual Result<std::uint32_t> read_mmio(VcpuId vcpu, Gpa address, unsigned width) = 0;
   virtual Result<void> write_mmio(VcpuId vcpu, Gpa address, unsigned width,
@@ -155,6 +158,12 @@ class Engine : public Vm {
 // The translation of a linear address by the vCPU's present paging state, as a supervisor's read
 // without a fault: no accessed or dirty bit changes. BadAddress where not mapped.
 Result<Gpa> translate(Vm& vm, VcpuId vcpu, Gva address);
+// The same, and how far it goes on: to the end of the page that maps it.
+struct Extent {
+  Gpa gpa;
+  std::uint64_t size = 0;
+};
+Result<Extent> find_extent(Vm& vm, VcpuId vcpu, Gva address);
 // Guest-virtual memory, page by page, RAM or devices (aligned 1, 2 and 4-byte accesses). Reads give
 // the readable prefix; the error is that of the first byte.
 Result<std::vector<std::byte>> read_virtual(Vm& vm, VcpuId vcpu, Gva address, std::uint64_t size);

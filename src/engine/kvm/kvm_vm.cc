@@ -49,6 +49,9 @@ class KvmMemory final : public hypervisor::Memory {
     std::memcpy(host, data.data(), data.size());
     return {};
   }
+  std::span<const std::byte> view(Gpa address, std::uint64_t size) override {
+    return system_.ram.view(address, size);
+  }
   Result<std::uint32_t> read_mmio(VcpuId vcpu, Gpa address, unsigned width) override {
     std::uint64_t value = 0;
     if (!system_.platform.mmio_read(vcpu, address, width, value)) return nothing_there(address);

@@ -12,6 +12,9 @@ class SoftMemory final : public hypervisor::Memory {
   hypervisor::MemoryKind kind(Gpa address) override;
   Result<void> read_ram(Gpa address, std::span<std::byte> out) override;
   Result<void> write_ram(Gpa address, std::span<const std::byte> data) override;
+  std::span<const std::byte> view(Gpa address, std::uint64_t size) override {
+    return system_.ram.view(address, size);
+  }
   Result<std::uint32_t> read_mmio(VcpuId vcpu, Gpa address, unsigned width) override;
   Result<void> write_mmio(VcpuId vcpu, Gpa address, unsigned width, std::uint32_t value) override;
 

@@ -150,6 +150,12 @@ class FakeMemory final : public Memory {
     std::memcpy(host(address), data.data(), data.size());
     return {};
   }
+  std::span<const std::byte> view(Gpa address, std::uint64_t size) override {
+    if (!views || kind(address) == MemoryKind::Mmio || !within_page(address, 1)) return {};
+    const std::uint64_t in_page = kPageSize - (address.value & ~kPageMask);
+    return {host(address), std::min(size, in_page)};
+  }
+  bool views = true;
   Result<std::uint32_t> read_mmio(VcpuId vcpu, Gpa address, unsigned width) override {
     std::byte* bytes = device(address, width);
     if (bytes == nullptr)

@@ -1,0 +1,49 @@
+// A long range of guest memory, piece by piece and mostly without copying: what a search or a
+// checksum goes over.
+//
+// Made per request, on the server's thread; used while every vCPU is out of the guest.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "base/result.h"
+#include "debug/breakpoint_table.h"
+#include "debug/shadowed_memory.h"
+#include "hypervisor/vm.h"
+
+namespace ringside::debug {
+
+class MemoryRange {
+ public:
+  MemoryRange(hypervisor::Vm& vm, BreakpointTable& breakpoints, VcpuId vcpu, AddressKind kind,
+              std::uint64_t address, std::uint64_t length)
+      : vm_(vm),
+        breakpoints_(breakpoints),
+        vcpu_(vcpu),
+        kind_(kind),
+        address_(address),
+        left_(length) {}
+
+  // Where the next piece begins.
+  std::uint64_t address() const { return address_; }
+  bool at_end() const { return left_ == 0; }
+  // The next piece, of at most `most` bytes; valid until the next call. BadAddress where the range
+  // is not readable.
+  Result<std::span<const std::byte>> next(std::uint64_t most);
+
+ private:
+  Result<std::span<const std::byte>> copy(std::uint64_t size);
+
+  hypervisor::Vm& vm_;
+  BreakpointTable& breakpoints_;
+  VcpuId vcpu_;
+  AddressKind kind_;
+  std::uint64_t address_, left_;
+  bool wrapped_ = false;
+  std::vector<std::byte> copy_;
+};
+
+}  // namespace ringside::debug

@@ -1,0 +1,61 @@
+// Requests that go over any amount of memory (qSearch, qCRC), done a slice at a time, so that other
+// clients are served and this one can change its mind.
+//
+// Owned by the debugger from the request to its answer; used while every vCPU is out of the guest.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "debug/memory_range.h"
+
+namespace ringside::debug {
+
+class Scan {
+ public:
+  explicit Scan(MemoryRange range) : range_(std::move(range)) {}
+  virtual ~Scan() = default;
+  // Works for about a millisecond: the answer once there is one.
+  std::optional<Result<std::string>> advance();
+
+ protected:
+  // Takes a piece that begins at `address`; the answer if that decides it.
+  virtual std::optional<std::string> take(std::uint64_t address,
+                                          std::span<const std::byte> piece) = 0;
+  virtual std::string at_end() = 0;
+
+ private:
+  MemoryRange range_;
+};
+
+// qSearch:memory. `1,` and the address of the first occurrence, or `0`.
+class Search final : public Scan {
+ public:
+  Search(MemoryRange range, std::vector<std::byte> pattern);
+
+ private:
+  std::optional<std::string> take(std::uint64_t address, std::span<const std::byte> piece) override;
+  std::string at_end() override { return "0"; }
+  const std::byte* find(std::span<const std::byte> where) const;
+
+  std::vector<std::byte> pattern_;
+  std::size_t rare_ = 0;         // a position in the pattern whose byte is probably rare
+  std::vector<std::byte> tail_;  // of what was taken: an occurrence may begin in it
+};
+
+// qCRC. `C` and the checksum.
+class Checksum final : public Scan {
+ public:
+  using Scan::Scan;
+
+ private:
+  std::optional<std::string> take(std::uint64_t address, std::span<const std::byte> piece) override;
+  std::string at_end() override;
+
+  std::uint32_t crc_ = 0xffffffff;
+};
+
+}  // namespace ringside::debug
