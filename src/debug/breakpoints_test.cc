@@ -75,6 +75,37 @@ TEST_F(Breakpoints, BreakpointsNeedTheCapability) {
   EXPECT_FALSE(guest.vm.vcpu({0}).has(Capability::BreakpointExit));
 }
 
+// As on a KVM that does not intercept int3.
+TEST(LinearBreakpoints, TakeThePlaceOfInt3ThatIsNotIntercepted) {
+  class FewStoppoints : public FakeStoppoints {
+    Result<void> insert_breakpoint(Gva address) override {
+      if (linear.size() == 2) return fail(ErrorCode::Busy, "0 of 2 are left");
+      return FakeStoppoints::insert_breakpoint(address);
+    }
+  };
+  Bench bench;
+  FewStoppoints engine;
+  bench.guest.vm.offer(&engine);
+  bench.guest.vm.vcpu({0}).supported[static_cast<int>(Capability::BreakpointExit)] = false;
+  bench.attach();
+  bench.ask("qSupported:swbreak+;error-message+");
+  EXPECT_EQ(bench.ask("Z0,1001,1"), "OK");
+  EXPECT_EQ(bench.ask("Z0,1001,1"), "OK");
+  EXPECT_EQ(bench.ask("Z0,1002,1"), "OK");
+  EXPECT_EQ(bench.ask("Z0,1003,1"), "E.0 of 2 are left");
+  EXPECT_EQ(bench.ask("z0,1003,1"), "OK");
+  EXPECT_EQ(bench.ask("Z0,fee00000,1").substr(0, 1), "E");
+  EXPECT_EQ(engine.linear, (std::set<std::uint64_t>{0x1001, 0x1002}));
+  bench.client.send("c");
+  bench.guest.vm.happen({0}, hypervisor::exit::HardwareBreakpoint{Gva{0x1001}});
+  bench.server.drain_events();
+  EXPECT_EQ(bench.client.receive(), "T05thread:01;swbreak:;");
+  EXPECT_EQ(bench.ask("z0,1001,1"), "OK");
+  EXPECT_EQ(engine.linear, (std::set<std::uint64_t>{0x1002}));
+  bench.client.disconnect();
+  EXPECT_EQ(engine.linear, (std::set<std::uint64_t>{}));
+}
+
 TEST_F(Breakpoints, Row36_DisconnectPutsEverythingBack) {
   EXPECT_EQ(bench.ask("Z0,1001,1"), "OK");
   EXPECT_EQ(bench.ask("Z0,1002,1"), "OK");

@@ -320,12 +320,26 @@ Result<void> Target::insert_breakpoint(VcpuId via, Gva address, const AgentProgr
     const Result<void> on = set_breakpoint_exits(true);
     if (!on) {
       (void)set_breakpoint_exits(false);
-      return on;
+      if (on.error().code() != ErrorCode::NotSupported || !linear_.supported()) return on;
+      return place_linear(via, address, program, unmapped);
     }
   }
   Result<void> placed = place_breakpoint(via, address, program, unmapped);
   if (exits && !breakpoints_.has_bytes()) TRY(set_breakpoint_exits(false));
   return placed;
+}
+
+// Where no int3 can be intercepted. The engine's own refusal tells how many it has left.
+Result<void> Target::place_linear(VcpuId via, Gva address, const AgentProgram& program,
+                                  Unmapped unmapped) {
+  if (unmapped == Unmapped::Refuse) {
+    const Gpa where = TRY(hypervisor::translate(vm_, via, address));
+    if (vm_.memory().kind(where) == hypervisor::MemoryKind::Nothing)
+      return fail(ErrorCode::BadAddress, "a breakpoint needs memory");
+  }
+  TRY(breakpoints_.insert_linear(address, program));
+  control_.inserted(linear_event(address));
+  return {};
 }
 
 Result<void> Target::place_breakpoint(VcpuId via, Gva address, const AgentProgram& program,

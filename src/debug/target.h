@@ -98,6 +98,8 @@ class Target {
   void end_wait(VcpuId id);
   Result<void> place_breakpoint(VcpuId via, Gva address, const AgentProgram& program,
                                 Unmapped unmapped);
+  Result<void> place_linear(VcpuId via, Gva address, const AgentProgram& program,
+                            Unmapped unmapped);
   void give_to_guest(VcpuId id, std::uint8_t insn_length);
   bool notice_vanished();
   Result<void> set_breakpoint_exits(bool on);
