@@ -42,6 +42,8 @@ fuzz:
 asan:
 	$(call build,asan)
 	$(SLOW) $(call run_tests,build-asan) -LE 'guests|kvm-guest'
+	$(call build,ubsan)
+	$(SLOW) $(call run_tests,build-ubsan) -R '^differential\.'
 tsan:
 	$(call build,tsan)
 	$(SLOW) $(call run_tests,build-tsan) -LE 'guests|kvm-guest'
@@ -55,4 +57,4 @@ tidy: dev
 	git ls-files 'src/*.cc' | xargs -P$(JOBS) -n4 clang-tidy-14 -quiet -p build --extra-arg=-Wno-unknown-warning-option
 
 clean:
-	rm -rf build build-asan build-tsan build-fuzz
+	rm -rf build build-asan build-ubsan build-tsan build-fuzz

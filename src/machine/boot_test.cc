@@ -402,45 +402,51 @@ TEST_F(Boot, WhatIsNotAKernelIsNamed) {
 
 // Hostile files: nothing is read or written out of bounds (the sanitizers watch), and every answer
 // is a result or a sentence.
-class BootHostile : public Boot {
- protected:
-  std::vector<Image> kernels() {
-    return {
-        testing::make_elf32(0x100010, {{0x100000, 0x100000, testing::multiboot_content(), 0x2000}}),
-        testing::make_elf64(0x100010, {{0x100000, 0x100000, testing::multiboot_content(), 0x2000}}),
-        make_addresses(0x100080, 0x100400),
-        testing::make_vmlinux(),
-        testing::make_elf64(0x100000, {{0x100000, 0x100000, Image(16), 0},
-                                       {0, 0, testing::pvh_note(0x100008), 0, PT_NOTE}}),
-        testing::make_bzimage(testing::pack(testing::make_vmlinux(), Compression::Zstd)),
-        testing::make_bzimage(testing::pack(testing::make_vmlinux(), Compression::Lz4Legacy)),
-        testing::make_bzimage({}, 0x206)};
-  }
+struct GoodKernel {
+  const char* name;
+  Image image;
 };
 
-TEST_F(BootHostile, EveryTruncationIsAnswered) {
-  for (const Image& kernel : kernels()) {
-    for (std::size_t size = 0; size < kernel.size(); size += size < 0x300 ? 1 : 53) {
-      const Image cut(kernel.begin(), kernel.begin() + static_cast<std::ptrdiff_t>(size));
-      const Result<BootResult> result = boot_kernel(cut);
-      if (!result) {
-        EXPECT_FALSE(result.error().text().empty());
-      }
+std::vector<GoodKernel> good_kernels() {
+  const Image multiboot = testing::multiboot_content();
+  return {
+      {"Multiboot32", testing::make_elf32(0x100010, {{0x100000, 0x100000, multiboot, 0x2000}})},
+      {"Multiboot64", testing::make_elf64(0x100010, {{0x100000, 0x100000, multiboot, 0x2000}})},
+      {"MultibootAddresses", make_addresses(0x100080, 0x100400)},
+      {"Vmlinux", testing::make_vmlinux()},
+      {"Pvh", testing::make_elf64(0x100000, {{0x100000, 0x100000, Image(16), 0},
+                                             {0, 0, testing::pvh_note(0x100008), 0, PT_NOTE}})},
+      {"Zstd", testing::make_bzimage(testing::pack(testing::make_vmlinux(), Compression::Zstd))},
+      {"Lz4",
+       testing::make_bzimage(testing::pack(testing::make_vmlinux(), Compression::Lz4Legacy))},
+      {"Protocol206", testing::make_bzimage({}, 0x206)}};
+}
+
+class BootHostile : public Boot, public ::testing::WithParamInterface<GoodKernel> {};
+INSTANTIATE_TEST_SUITE_P(Of, BootHostile, ::testing::ValuesIn(good_kernels()),
+                         [](const auto& kernel) { return kernel.param.name; });
+
+TEST_P(BootHostile, EveryTruncationIsAnswered) {
+  const Image& kernel = GetParam().image;
+  for (std::size_t size = 0; size < kernel.size(); size += size < 0x300 ? 1 : 53) {
+    const Image cut(kernel.begin(), kernel.begin() + static_cast<std::ptrdiff_t>(size));
+    const Result<BootResult> result = boot_kernel(cut);
+    if (!result) {
+      EXPECT_FALSE(result.error().text().empty());
     }
   }
 }
 
-TEST_F(BootHostile, EveryFieldMayLie) {
+TEST_P(BootHostile, EveryFieldMayLie) {
   const std::uint32_t lies[] = {0, 1, 0x7fffffff, 0x80000000, 0xfffff000, 0xffffffff};
-  for (const Image& kernel : kernels()) {
-    for (std::size_t at = 0; at + 4 <= std::min<std::size_t>(kernel.size(), 0x320); ++at) {
-      for (const std::uint32_t lie : lies) {
-        Image broken = kernel;
-        testing::put(broken, at, lie);
-        const Result<BootResult> result = boot_kernel(broken);
-        if (!result) {
-          EXPECT_FALSE(result.error().text().empty());
-        }
+  const Image& kernel = GetParam().image;
+  for (std::size_t at = 0; at + 4 <= std::min<std::size_t>(kernel.size(), 0x320); ++at) {
+    for (const std::uint32_t lie : lies) {
+      Image broken = kernel;
+      testing::put(broken, at, lie);
+      const Result<BootResult> result = boot_kernel(broken);
+      if (!result) {
+        EXPECT_FALSE(result.error().text().empty());
       }
     }
   }
