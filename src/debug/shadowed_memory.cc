@@ -21,7 +21,7 @@ Result<std::vector<std::byte>> ShadowedMemory::read(std::uint64_t address, std::
   std::vector<std::byte> data = TRY(kind_ == AddressKind::Physical
                                         ? hypervisor::read_physical(vm_, vcpu_, Gpa{address}, size)
                                         : hypervisor::read_virtual(vm_, vcpu_, Gva{address}, size));
-  if (breakpoints_.empty()) return data;
+  if (!breakpoints_.has_bytes()) return data;
   for (std::uint64_t done = 0; done < data.size();) {
     const std::uint64_t length = in_page(address + done, data.size() - done);
     const Result<Gpa> where = translate(address + done);

@@ -45,8 +45,14 @@ Result<x86::PageWalk> walk_to(const x86::PagingState& state, Vm& vm, Gva address
   return found;
 }
 
-Result<Gpa> translate_with(const x86::PagingState& state, Vm& vm, Gva address) {
-  return TRY(walk_to(state, vm, address)).gpa;
+Result<Extent> extent_with(const x86::PagingState& state, Vm& vm, Gva address) {
+  const x86::PageWalk found = TRY(walk_to(state, vm, address));
+  return Extent{found.gpa, found.page_size - (address.value & (found.page_size - 1))};
+}
+
+// Physical addresses go on to the end of them all.
+Result<Extent> physical_extent(std::uint64_t address) {
+  return Extent{Gpa{address}, std::max(~address, std::uint64_t{1})};
 }
 
 // How much of `size` bytes from `address` lies in its page.
@@ -67,25 +73,27 @@ bool is_memory(MemoryKind kind) {
   return kind == MemoryKind::Ram || kind == MemoryKind::Rom;
 }
 
-// Appends what can be read of [address, address + size), which lies within one page.
+// Appends what can be read of [address, address + size) from its start on; perhaps not all at once.
 Result<void> read_piece(Vm& vm, VcpuId vcpu, Gpa address, std::uint64_t size,
                         std::vector<std::byte>& out) {
-  const std::size_t before = out.size();
-  if (is_memory(vm.memory().kind(address))) {
+  Memory& memory = vm.memory();
+  if (const std::span<const std::byte> shown = memory.view(address, size); !shown.empty()) {
+    out.insert(out.end(), shown.begin(), shown.end());
+    return {};
+  }
+  size = piece(address.value, size);
+  if (is_memory(memory.kind(address))) {
+    const std::size_t before = out.size();
     out.resize(before + size);
-    Result<void> done = vm.memory().read_ram(address, std::span(out).subspan(before));
+    Result<void> done = memory.read_ram(address, std::span(out).subspan(before));
     if (!done)
       out.resize(before);
     return done;
   }
-  while (size > 0) {
-    const unsigned width = mmio_width(address, size);
-    const std::uint32_t value = TRY(vm.memory().read_mmio(vcpu, address, width));
-    const auto* bytes = reinterpret_cast<const std::byte*>(&value);
-    out.insert(out.end(), bytes, bytes + width);
-    address = address + width;
-    size -= width;
-  }
+  const unsigned width = mmio_width(address, size);
+  const std::uint32_t value = TRY(memory.read_mmio(vcpu, address, width));
+  const auto* bytes = reinterpret_cast<const std::byte*>(&value);
+  out.insert(out.end(), bytes, bytes + width);
   return {};
 }
 
@@ -103,27 +111,32 @@ Result<void> write_piece(Vm& vm, VcpuId vcpu, Gpa address, std::span<const std::
   return {};
 }
 
-// `locate` gives the guest-physical address of a position. The range ends where the address space
-// does; nothing wraps to address 0.
+// `locate` gives the extent at a position. The range ends where the address space does; nothing
+// wraps to address 0.
 template <typename Locate>
 Result<std::vector<std::byte>> read_range(Vm& vm, VcpuId vcpu, std::uint64_t address,
                                           std::uint64_t size, Locate locate) {
   std::vector<std::byte> out;
   size = std::min(size, kLargestRead);
-  while (size > 0) {
-    const std::uint64_t length = piece(address, size);
-    Result<Gpa> where = locate(address);
-    Result<void> done = where ? read_piece(vm, vcpu, *where, length, out)
-                              : Result<void>(fail(std::move(where).error()));
+  Extent extent;
+  while (out.size() < size) {
+    const std::size_t before = out.size();
+    Result<void> done;
+    if (extent.size == 0) {
+      Result<Extent> found = locate(address + before);
+      if (found)
+        extent = *found;
+      else
+        done = fail(std::move(found).error());
+    }
+    if (done) done = read_piece(vm, vcpu, extent.gpa, std::min(size - before, extent.size), out);
     if (!done) {
-      if (out.empty())
-        return fail(std::move(done).error());
+      if (before == 0) return fail(std::move(done).error());
       break;
     }
-    address += length;
-    size -= length;
-    if (address == 0)
-      break;
+    const std::uint64_t taken = out.size() - before;
+    extent = {extent.gpa + taken, extent.size - taken};
+    if (address + out.size() == 0) break;
   }
   return out;
 }
@@ -139,7 +152,7 @@ Result<void> write_range(Vm& vm, VcpuId vcpu, std::uint64_t address,
   std::vector<Piece> pieces;
   while (!data.empty()) {
     const std::uint64_t length = piece(address, data.size());
-    const Gpa where = TRY(locate(address));
+    const Gpa where = TRY(locate(address)).gpa;
     if (vm.memory().kind(where) == MemoryKind::Nothing) {
       return fail(ErrorCode::BadAddress, fmt::format("nothing at physical {:#x}", where.value));
     }
@@ -158,37 +171,34 @@ Result<void> write_range(Vm& vm, VcpuId vcpu, std::uint64_t address,
 }  // namespace
 
 Result<Gpa> translate(Vm& vm, VcpuId vcpu, Gva address) {
-  return translate_with(TRY(paging_state(vm.vcpu(vcpu))), vm, address);
+  return TRY(find_extent(vm, vcpu, address)).gpa;
 }
 
 Result<Extent> find_extent(Vm& vm, VcpuId vcpu, Gva address) {
   const x86::PagingState state = TRY(paging_state(vm.vcpu(vcpu)));
-  const x86::PageWalk found = TRY(walk_to(state, vm, address));
-  return Extent{found.gpa, found.page_size - (address.value & (found.page_size - 1))};
+  return extent_with(state, vm, address);
 }
 
 Result<std::vector<std::byte>> read_virtual(Vm& vm, VcpuId vcpu, Gva address, std::uint64_t size) {
   const x86::PagingState state = TRY(paging_state(vm.vcpu(vcpu)));
   return read_range(vm, vcpu, address.value, size, [&](std::uint64_t position) {
-    return translate_with(state, vm, Gva{position});
+    return extent_with(state, vm, Gva{position});
   });
 }
 
 Result<void> write_virtual(Vm& vm, VcpuId vcpu, Gva address, std::span<const std::byte> data) {
   const x86::PagingState state = TRY(paging_state(vm.vcpu(vcpu)));
   return write_range(vm, vcpu, address.value, data, [&](std::uint64_t position) {
-    return translate_with(state, vm, Gva{position});
+    return extent_with(state, vm, Gva{position});
   });
 }
 
 Result<std::vector<std::byte>> read_physical(Vm& vm, VcpuId vcpu, Gpa address, std::uint64_t size) {
-  return read_range(vm, vcpu, address.value, size,
-                    [](std::uint64_t position) { return Result<Gpa>(Gpa{position}); });
+  return read_range(vm, vcpu, address.value, size, physical_extent);
 }
 
 Result<void> write_physical(Vm& vm, VcpuId vcpu, Gpa address, std::span<const std::byte> data) {
-  return write_range(vm, vcpu, address.value, data,
-                     [](std::uint64_t position) { return Result<Gpa>(Gpa{position}); });
+  return write_range(vm, vcpu, address.value, data, physical_extent);
 }
 
 }  // namespace ringside::hypervisor

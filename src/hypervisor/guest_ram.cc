@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 
@@ -41,12 +42,30 @@ Result<GuestRam> GuestRam::create(std::uint64_t size) {
 }
 
 GuestRam::GuestRam(GuestRam&& other) noexcept
-    : size_(other.size_), slots_(std::move(other.slots_)), mappings_(std::move(other.mappings_)) {
+    : size_(other.size_), slots_(std::move(other.slots_)), mappings_(std::move(other.mappings_)),
+      untouched_(std::move(other.untouched_)) {
   other.mappings_.clear();
 }
 
 GuestRam::~GuestRam() {
   for (const Mapping& mapping : mappings_) ::munmap(mapping.address, mapping.size);
+}
+
+std::span<const std::byte> GuestRam::view(Gpa address, std::uint64_t size) const {
+  const RamSlot* slot = find(address, 1);
+  if (slot == nullptr) return {};
+  const std::uint64_t offset = address.value - slot->base.value;
+  const std::span memory(reinterpret_cast<const std::byte*>(slot->host) + offset,
+                         std::min(size, slot->size - offset));
+  // Below this a fault costs less than to ask.
+  constexpr std::size_t kWorthAsking = 16 * kPageSize;
+  if (memory.size() < kWorthAsking) return memory;
+  // Small enough to stay in the processor's cache.
+  static constexpr std::array<std::byte, 64 * kPageSize> kZeros{};
+  if (address.value % kPageSize != 0) return memory.first(kPageSize - address.value % kPageSize);
+  const std::size_t untouched = untouched_.prefix(memory);
+  if (untouched != 0) return std::span(kZeros).first(std::min(untouched, kZeros.size()));
+  return memory.first(std::min(memory.size(), UntouchedPages::kMost));
 }
 
 Result<void> GuestRam::add_rom(Gpa base, std::span<const std::byte> image) {

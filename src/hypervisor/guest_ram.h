@@ -1,8 +1,7 @@
-// The guest's RAM and ROM as slots of host memory. Created before the engine and the machine, shared
-// by both, and outlives them. The layout never changes while the guest runs.
+// The guest's RAM and ROM as slots of host memory. Created before the engine and the machine,
+// shared by both, and outlives them. The layout never changes while the guest runs.
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -10,6 +9,7 @@
 
 #include "base/result.h"
 #include "base/types.h"
+#include "hypervisor/untouched_pages.h"
 
 namespace ringside::hypervisor {
 
@@ -41,18 +41,16 @@ class GuestRam {
     }
     return nullptr;
   }
-  // What lies in host memory of [address, address + size), from its beginning on.
-  std::span<const std::byte> view(Gpa address, std::uint64_t size) const {
-    const RamSlot* slot = find(address, 1);
-    if (slot == nullptr) return {};
-    const std::uint64_t offset = address.value - slot->base.value;
-    return std::as_bytes(std::span(slot->host + offset, std::min(size, slot->size - offset)));
-  }
   // Host address of RAM or ROM, or null. `size` must not cross a slot.
   std::uint8_t* host(Gpa address, std::uint64_t size) const {
     const RamSlot* slot = find(address, size);
     return slot == nullptr ? nullptr : slot->host + (address.value - slot->base.value);
   }
+
+  // What a reader finds from `address` on: at most `size` bytes, and fewer at a slot's end. Of RAM
+  // that nobody has touched yet it shows zeros that lie elsewhere, because to read it would cost
+  // the host a fault, and page tables, for every page.
+  std::span<const std::byte> view(Gpa address, std::uint64_t size) const;
 
  private:
   GuestRam() = default;
@@ -63,6 +61,7 @@ class GuestRam {
   std::uint64_t size_ = 0;
   std::vector<RamSlot> slots_;
   std::vector<Mapping> mappings_;
+  UntouchedPages untouched_;
 };
 
 }  // namespace ringside::hypervisor

@@ -1,6 +1,7 @@
 #include "rsp/framing.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 #include "base/hex.h"
@@ -135,29 +136,48 @@ constexpr std::size_t kBlock = 32;
 constexpr std::size_t kShortestRun = 4;  // three repeats; below that a run is no shorter
 constexpr std::size_t kLongestRun = 97 + 1;
 
-bool is_special(char c) {
-  return c == '#' || c == '$' || c == '}' || c == '*';
+// 1 for a byte that needs an escape.
+constexpr std::array<std::uint8_t, 256> make_specials() {
+  std::array<std::uint8_t, 256> table{};
+  for (const char c : {'#', '$', '}', '*'})
+    table[static_cast<unsigned char>(c)] = 1;
+  return table;
 }
+constexpr auto kSpecial = make_specials();
 
 // Whether four alike stand at `p`.
 bool begins_run(const char* p) {
   return (p[0] == p[1]) & (p[0] == p[2]) & (p[0] == p[3]);
 }
 
-// No byte of the block needs an escape and, where runs matter, none begins a run. Without a branch
-// inside, so that the compiler makes vector code of it. Reads kShortestRun - 1 bytes past the
-// block.
-template <bool with_runs>
-bool block_is_plain(const char* p) {
-  unsigned char odd = 0;
+// Without a branch inside, so that the compiler makes vector code of it.
+bool needs_escape(const char* block) {
+  unsigned char found = 0;
   for (std::size_t i = 0; i < kBlock; ++i) {
-    const char c = p[i];
-    odd |= static_cast<unsigned char>((c == '#') | (c == '$') | (c == '}') | (c == '*'));
-    if constexpr (with_runs) {
-      odd |= static_cast<unsigned char>(begins_run(p + i));
-    }
+    const char c = block[i];
+    found |= static_cast<unsigned char>((c == '#') | (c == '$') | (c == '}') | (c == '*'));
   }
-  return odd == 0;
+  return found != 0;
+}
+
+// The same. Reads kShortestRun - 1 bytes past the block.
+bool has_run(const char* block) {
+  unsigned char found = 0;
+  for (std::size_t i = 0; i < kBlock; ++i)
+    found |= static_cast<unsigned char>(begins_run(block + i));
+  return found != 0;
+}
+
+// Writes [p, end), escaped, to `out` and gives the end of what was written: at most twice as much.
+// No branch depends on the bytes.
+char* escape(const char* p, const char* end, char* out) {
+  for (; p != end; ++p) {
+    const std::uint8_t special = kSpecial[static_cast<unsigned char>(*p)];
+    out[0] = '}';
+    out[special] = static_cast<char>(*p ^ (kEscapeFlip & -special));
+    out += 1 + special;
+  }
+  return out;
 }
 
 // The count characters # $ * + - } would be read as something else by a careless or a strict
@@ -180,43 +200,68 @@ void append_run(std::string& out, char c, std::size_t length) {
   out.append(length, c);
 }
 
+// Collects output, so that the string grows in large pieces.
+class Collector {
+ public:
+  explicit Collector(std::string& out) : out_(out) {}
+  ~Collector() { flush(); }
+  // Room for kBlock bytes, all of them escaped.
+  char* room() {
+    if (size_ > text_.size() - 2 * kBlock) flush();
+    return text_.data() + size_;
+  }
+  void wrote_to(const char* end) { size_ = static_cast<std::size_t>(end - text_.data()); }
+  void flush() {
+    out_.append(text_.data(), size_);
+    size_ = 0;
+  }
+
+ private:
+  std::string& out_;
+  std::array<char, 4096> text_;
+  std::size_t size_ = 0;
+};
+
 template <bool with_runs>
 void append_body(std::string& out, std::string_view payload) {
   const char* p = payload.data();
   const char* const end = p + payload.size();
+  Collector text(out);
   while (p != end) {
     const auto left = static_cast<std::size_t>(end - p);
-    if (left >= kBlock + kShortestRun - 1 && block_is_plain<with_runs>(p)) {
-      out.append(p, kBlock);
+    char* const room = text.room();
+    if (left >= kBlock + kShortestRun - 1 && !(with_runs && has_run(p))) {
+      if (needs_escape(p)) {
+        text.wrote_to(escape(p, p + kBlock, room));
+      } else {
+        std::memcpy(room, p, kBlock);
+        text.wrote_to(room + kBlock);
+      }
       p += kBlock;
       continue;
     }
-    // One block byte by byte, then try whole blocks again.
+    // Up to the run, or a few bytes at the end; then try whole blocks again.
     const char* const stop = p + std::min(left, kBlock);
-    char text[2 * kBlock];
-    std::size_t size = 0;
-    while (p < stop) {
-      const char c = *p;
-      if (is_special(c)) {
-        text[size++] = '}';
-        text[size++] = static_cast<char>(c ^ kEscapeFlip);
-        ++p;
-        continue;
-      }
-      if constexpr (with_runs) {
-        if (static_cast<std::size_t>(end - p) >= kShortestRun && begins_run(p)) {
-          out.append(text, size);
-          size = 0;
-          const char* const run_end = std::find_if(p, end, [c](char other) { return other != c; });
-          append_run(out, c, static_cast<std::size_t>(run_end - p));
-          p = run_end;
-          continue;
-        }
-      }
-      text[size++] = c;
-      ++p;
+    const char* run = stop;
+    if constexpr (with_runs) {
+      const char* const last = end - std::min(left, kShortestRun - 1);
+      run = p;
+      while (run < stop && !(run < last && begins_run(run)))
+        ++run;
     }
-    out.append(text, size);
+    text.wrote_to(escape(p, run, room));
+    p = run;
+    if (run == stop) continue;
+    const char c = *run;
+    p = std::find_if(run, end, [c](char other) { return other != c; });
+    if (kSpecial[static_cast<unsigned char>(c)] != 0) {
+      // An escape cannot be repeated.
+      for (; run != p; ++run)
+        text.wrote_to(escape(run, run + 1, text.room()));
+      continue;
+    }
+    text.flush();
+    append_run(out, c, static_cast<std::size_t>(p - run));
   }
 }
 
