@@ -45,28 +45,31 @@ Result<int> control(const Fd& fd, unsigned long request, unsigned long argument,
   return control(fd, request, reinterpret_cast<void*>(argument), what);
 }
 
-Result<Fd> open_kvm() {
-  Fd fd(::open("/dev/kvm", O_RDWR | O_CLOEXEC));
+Result<Fd> open_kvm(const char* device) {
+  Fd fd(::open(device, O_RDWR | O_CLOEXEC));
   if (!fd) {
     switch (errno) {
       case ENOENT:
       case ENXIO:
       case ENODEV:
         return fail(ErrorCode::NotSupported,
-                    "there is no /dev/kvm (load kvm_intel or kvm_amd, or switch virtualization on "
-                    "in the firmware)");
+                    fmt::format("there is no {} (load kvm_intel or kvm_amd, or switch "
+                                "virtualization on in the firmware)",
+                                device));
       case EACCES:
       case EPERM:
         return fail(ErrorCode::NotSupported,
-                    "/dev/kvm may not be opened by this user (join the group kvm)");
+                    fmt::format("{} may not be opened by this user (join the group kvm)", device));
       default:
-        return fail(Error::from_errno("/dev/kvm cannot be opened", errno));
+        return fail(Error::from_errno(fmt::format("{} cannot be opened", device), errno));
     }
   }
-  const int version = TRY(control(fd, KVM_GET_API_VERSION, 0ul, "its API version"));
+  const int version = ::ioctl(fd.get(), KVM_GET_API_VERSION, 0);
+  if (version < 0) return fail(ErrorCode::NotSupported, fmt::format("{} is not KVM", device));
   if (version != KVM_API_VERSION) {
     return fail(ErrorCode::NotSupported,
-                fmt::format("/dev/kvm speaks API version {}, not {}", version, KVM_API_VERSION));
+                fmt::format("{} speaks KVM's API version {}, not {} (use Linux 2.6.22 or newer)",
+                            device, version, KVM_API_VERSION));
   }
   return fd;
 }

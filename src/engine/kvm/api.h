@@ -28,8 +28,8 @@ inline constexpr unsigned long kSetSignalMask = _IOC(_IOC_WRITE, KVMIO, 0x8b, 4)
 Result<int> control(const Fd& fd, unsigned long request, void* argument, const char* what);
 Result<int> control(const Fd& fd, unsigned long request, unsigned long argument, const char* what);
 
-// /dev/kvm, opened and of the right API version; the error says what to do about it.
-Result<Fd> open_kvm();
+// The device, opened and of the right API version; the error says what to do about it.
+Result<Fd> open_kvm(const char* device = "/dev/kvm");
 Result<Fd> create_vm(const Fd& kvm);
 // What the host offers; grown until it fits.
 Result<std::vector<kvm_cpuid_entry2>> supported_cpuid(const Fd& kvm);

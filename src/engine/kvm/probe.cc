@@ -185,16 +185,17 @@ void ask_capabilities(const Fd& kvm, Facts& facts) {
 
 }  // namespace
 
-Facts probe() {
+Facts probe(const char* device) {
   Facts facts;
-  auto kvm = open_kvm();
+  auto kvm = open_kvm(device);
   if (!kvm) {
     facts.reason = kvm.error().text();
     return facts;
   }
   ask_capabilities(*kvm, facts);
   if (!facts.immediate_exit) {
-    facts.reason = "this kernel's KVM is too old: it lacks KVM_CAP_IMMEDIATE_EXIT (Linux 4.13)";
+    facts.reason =
+        "this kernel's KVM is too old: it lacks KVM_CAP_IMMEDIATE_EXIT (use Linux 4.13 or newer)";
     return facts;
   }
   auto guest = TinyGuest::create(*kvm);

@@ -34,7 +34,7 @@ struct Facts {
 
 // Never fails: what does not work is in the facts. Takes a few milliseconds on hardware, up to some
 // tens where ring 0 is interpreted.
-Facts probe();
+Facts probe(const char* device = "/dev/kvm");
 // The same, found out once.
 const Facts& host_facts();
 // One line a fact, for `ringside --probe`.

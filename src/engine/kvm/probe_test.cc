@@ -1,4 +1,5 @@
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "engine/kvm/api.h"
 #include "engine/kvm/probe.h"
@@ -25,6 +26,22 @@ TEST(Probe, SaysWhyOrWhat) {
     EXPECT_FALSE(facts.reason.empty());
     EXPECT_FALSE(facts.fit_for_auto());
   }
+}
+
+TEST(Probe, WithoutKvmItSaysWhatToDo) {
+  const Facts absent = probe("/dev/no-such-kvm");
+  EXPECT_FALSE(absent.usable);
+  EXPECT_EQ(absent.reason,
+            "there is no /dev/no-such-kvm (load kvm_intel or kvm_amd, or switch virtualization on "
+            "in the firmware)");
+  EXPECT_EQ(probe("/dev/null").reason, "/dev/null is not KVM");
+  // Root may open everything; so does everybody else open what is theirs.
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can play another user";
+  ASSERT_EQ(::seteuid(65534), 0);
+  const std::string refused = probe("/dev/mem").reason;
+  ASSERT_EQ(::seteuid(0), 0);
+  if (::access("/dev/mem", F_OK) != 0) return;
+  EXPECT_EQ(refused, "/dev/mem may not be opened by this user (join the group kvm)");
 }
 
 }  // namespace
