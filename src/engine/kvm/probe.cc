@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstring>
 #include <optional>
@@ -14,7 +15,7 @@ namespace {
 
 constexpr std::uint64_t kMemory = 2u << 20, kCode = 0x8000, kData = 0x9000;
 constexpr std::uint64_t kPml4 = 0x1000, kPdpt = 0x2000, kPd = 0x3000;
-constexpr std::uint64_t kLoops = 20000;
+constexpr std::uint64_t kLoops = 1000;
 
 // A guest of one vCPU in 64-bit mode, ring 0, with 2 MiB mapped one to one.
 class TinyGuest {
@@ -122,22 +123,28 @@ constexpr std::uint32_t kEnable = KVM_GUESTDBG_ENABLE;
 constexpr std::uint64_t kDr7Execute = 0x401, kDr7Write8 = 0x401 | 0x9ull << 16,
                         kDr7Access8 = 0x401 | 0xbull << 16;
 
+// The best of a few short runs: in the first one the host maps the guest's pages, and any may lose
+// the processor to another program.
 void probe_speed(TinyGuest& guest, Facts& facts) {
-  // dec rcx; jnz -5; hlt
-  if (!guest.start({0x48, 0xff, 0xc9, 0x75, 0xfb, 0xf4})) return;
-  guest.debug(0);
-  const auto begin = std::chrono::steady_clock::now();
-  const std::uint32_t why = guest.run();
-  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
-  if (why != KVM_EXIT_HLT) {
-    facts.reason =
-        fmt::format("a tiny guest ended with KVM exit reason {} instead of running", why);
-    return;
+  constexpr int kRuns = 4;
+  for (int i = 0; i < kRuns && !facts.hardware_ring0; ++i) {
+    // dec rcx; jnz -5; hlt
+    if (!guest.start({0x48, 0xff, 0xc9, 0x75, 0xfb, 0xf4})) return;
+    guest.debug(0);
+    const auto begin = std::chrono::steady_clock::now();
+    const std::uint32_t why = guest.run();
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+    if (why != KVM_EXIT_HLT) {
+      facts.reason =
+          fmt::format("a tiny guest ended with KVM exit reason {} instead of running", why);
+      return;
+    }
+    facts.usable = true;
+    facts.ring0_mips =
+        std::max(facts.ring0_mips, 2.0 * static_cast<double>(kLoops) / took.count() / 1e6);
+    // An interpreter in the kernel manages 1 to 2 MIPS; hardware hundreds, the exit included.
+    facts.hardware_ring0 = facts.ring0_mips > 10;
   }
-  facts.usable = true;
-  facts.ring0_mips = 2.0 * static_cast<double>(kLoops) / took.count() / 1e6;
-  // An interpreter in the kernel manages 1 to 2 MIPS; hardware hundreds, start-up included.
-  facts.hardware_ring0 = facts.ring0_mips > 10;
 }
 
 void probe_int3(TinyGuest& guest, Facts& facts) {
