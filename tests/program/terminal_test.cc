@@ -1,4 +1,5 @@
 // The program on a terminal, and runs that are recorded and replayed.
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <pty.h>
@@ -8,6 +9,7 @@
 #include <unistd.h>
 #include <utmp.h>
 
+#include <cstdlib>
 #include <fstream>
 #include <stdexcept>
 
@@ -88,11 +90,19 @@ class OnTerminal {
   std::string seen_;
 };
 
+class Terminal : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    const Fd any(::posix_openpt(O_RDWR | O_NOCTTY));
+    if (any.get() < 0) GTEST_SKIP() << "this host gives no pseudo-terminals";
+  }
+};
+
 std::vector<std::string> command(const char* guest) {
   return {RINGSIDE_PROGRAM, "-e", engine(), GuestImage(guest).path()};
 }
 
-TEST(Terminal, CtrlAXEndsTheMachineAndGivesTheTerminalBack) {
+TEST_F(Terminal, CtrlAXEndsTheMachineAndGivesTheTerminalBack) {
   OnTerminal program(command("counters"));
   program.await("\n0");
   EXPECT_FALSE(program.restored());
@@ -103,7 +113,7 @@ TEST(Terminal, CtrlAXEndsTheMachineAndGivesTheTerminalBack) {
   EXPECT_TRUE(program.restored());
 }
 
-TEST(Terminal, CtrlCBelongsToTheGuest) {
+TEST_F(Terminal, CtrlCBelongsToTheGuest) {
   OnTerminal program(command("end_power_off"));
   program.await("\nr");
   program.type("\x03");  // to the guest, which ends at any key
@@ -111,7 +121,7 @@ TEST(Terminal, CtrlCBelongsToTheGuest) {
   EXPECT_TRUE(program.restored());
 }
 
-TEST(Terminal, SignalsGiveTheTerminalBack) {
+TEST_F(Terminal, SignalsGiveTheTerminalBack) {
   for (const int number : {SIGTERM, SIGHUP, SIGINT}) {
     OnTerminal program(command("counters"));
     program.await("\n0");
