@@ -1,12 +1,9 @@
 // Stock GDB, Debian's vmlinux, and Debian's own kernel under ringside: the main job, on real input.
-// Part of `make test-guests`, which sets RINGSIDE_LINUX to the directory with vmlinuz and vmlinux.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-
 #include "gdb/gdb_session.h"
-#include "support/guest_process.h"
+#include "linux/linux_guest.h"
 
 namespace ringside::testing {
 namespace {
@@ -15,17 +12,15 @@ using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 
 TEST(Linux, DebiansKernelUnderStockGdb) {
-  const char* directory = std::getenv("RINGSIDE_LINUX");
-  if (directory == nullptr) GTEST_SKIP() << "RINGSIDE_LINUX is not set; see make test-guests";
-  const std::string kernel = std::string(directory) + "/vmlinuz";
-  const std::string symbols = std::string(directory) + "/vmlinux";
+  const LinuxFiles files("cloud-amd64");
+  if (!files.missing().empty()) GTEST_SKIP() << files.missing();
 
   ChildProcess ringside({RINGSIDE_PROGRAM, "-e", engine(), "-c", "2", "-m", "512M", "-G", "w0",
-                         "-a", "console=ttyS0 nokaslr", kernel});
+                         "-a", "console=ttyS0 nokaslr", files.kernel()});
   const std::string line =
       ringside.await_line(ChildProcess::Stream::Error, "gdb: listening on 127.0.0.1:");
   const std::string port = line.substr(line.rfind(':') + 1);
-  GdbSession gdb(symbols);
+  GdbSession gdb(files.symbols());
   const auto connect = [&] { return gdb.command("target remote 127.0.0.1:" + port); };
 
   const auto run = [&](const char* command) {

@@ -1,0 +1,115 @@
+// The virtio disk under Debian's own driver: what the host's file holds is what the guest reads,
+// what the guest has flushed is in the file however the machine ends, and read-only is read-only.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <fstream>
+
+#include "linux/linux_guest.h"
+
+namespace ringside::testing {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+class LinuxDisk : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (!files_.missing().empty()) GTEST_SKIP() << files_.missing();
+  }
+  ~LinuxDisk() override {
+    for (const std::string& path : images_)
+      ::unlink(path.c_str());
+  }
+
+  // An image with content that no two sectors share.
+  std::string image(const std::string& name, std::size_t size) {
+    std::string content(size, '\0');
+    std::uint32_t state = 2463534242;
+    for (char& c : content) {
+      state ^= state << 13;
+      state ^= state >> 17;
+      state ^= state << 5;
+      c = static_cast<char>(state);
+    }
+    images_.push_back(::testing::TempDir() + "ringside-" + std::to_string(::getpid()) + name);
+    std::ofstream(images_.back(), std::ios::binary) << content;
+    return images_.back();
+  }
+  static std::string content_of(const std::string& path) {
+    std::ifstream stream(path, std::ios::binary);
+    return {std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
+  }
+  static std::string digest(const std::string& path) {
+    ChildProcess tool({"sha256sum", path});
+    EXPECT_EQ(tool.await_exit(), 0);
+    return tool.text(ChildProcess::Stream::Output).substr(0, 64);
+  }
+  static void load_driver(LinuxShell& shell) {
+    shell.await_prompt();
+    shell.load_disk_driver();
+  }
+
+  const LinuxFiles files_{"cloud-amd64"};
+  std::vector<std::string> images_;
+};
+
+constexpr std::size_t kMiB = 1 << 20;
+
+TEST_F(LinuxDisk, ReadsWritesAndRefuses) {
+  const std::string disk = image("disk", 16 * kMiB), fixed = image("fixed", kMiB);
+  const std::string before = content_of(disk), fixed_before = content_of(fixed);
+  LinuxGuest guest(files_, {.cpus = 2, .arguments = {"-d", disk, "-d", fixed + ",ro"}});
+  LinuxShell& shell = guest.shell();
+  load_driver(shell);
+  EXPECT_EQ(shell.output_of("cat /sys/block/vda/size /sys/block/vdb/size"), "32768\n2048\n");
+  EXPECT_THAT(shell.output_of("sha256sum /dev/vda"), HasSubstr(digest(disk)));
+  EXPECT_THAT(shell.output_of("sha256sum /dev/vdb"), HasSubstr(digest(fixed)));
+
+  EXPECT_EQ(shell.output_of("cat /sys/block/vda/ro /sys/block/vdb/ro"), "0\n1\n");
+  EXPECT_NE(shell.run("dd if=/dev/zero of=/dev/vdb bs=4k count=1 conv=fsync").status, 0);
+
+  // Written and flushed, then switched off without any goodbye.
+  shell.output_of(
+      "seq 1 200000 | dd of=/dev/vda bs=512 seek=8 count=2000 iflag=fullblock "
+      "conv=notrunc,fsync 2>&1");
+  EXPECT_EQ(shell.end("poweroff -f"), 1);
+  std::string written;
+  for (int i = 1; written.size() < 2000 * 512; ++i)
+    written += std::to_string(i) + "\n";
+  written.resize(2000 * 512);
+  std::string after = before;
+  std::copy(written.begin(), written.end(), after.begin() + 8 * 512);
+  EXPECT_TRUE(content_of(disk) == after);
+  EXPECT_TRUE(content_of(fixed) == fixed_before);
+}
+
+TEST_F(LinuxDisk, KeepsAFileSystemOverPowerOff) {
+  const std::string disk = image("filesystem", 24 * kMiB);
+  std::string digests;
+  {
+    LinuxGuest guest(files_, {.arguments = {"-d", disk}});
+    LinuxShell& shell = guest.shell();
+    load_driver(shell);
+    shell.output_of("mke2fs /dev/vda >/dev/null && mkdir /disk && mount -t ext4 /dev/vda /disk");
+    shell.output_of("mkdir /disk/a && seq 1 100000 >/disk/a/numbers && cp /bin/busybox /disk/a");
+    digests = shell.output_of("cd /disk && sha256sum a/*; cd /");
+    shell.output_of("umount /disk");
+    EXPECT_EQ(shell.end("poweroff -f"), 1);
+  }
+  LinuxGuest guest(files_, {.arguments = {"-d", disk + ",ro"}});
+  LinuxShell& shell = guest.shell();
+  load_driver(shell);
+  shell.output_of("mkdir /disk && mount -r -t ext4 /dev/vda /disk");
+  EXPECT_EQ(shell.output_of("cd /disk && sha256sum a/*; cd /"), digests);
+  EXPECT_THAT(shell.output_of("dmesg"), Not(HasSubstr("EXT4-fs error")));
+  // What was flushed outlives the death of ringside itself.
+  guest.process().kill(SIGKILL);
+}
+
+}  // namespace
+}  // namespace ringside::testing
