@@ -70,26 +70,36 @@ Values idle_debugger(Subject subject, double seconds) {
 
 // One in each slot of sled.S, on the instruction that is always jumped over: all in pages, most in
 // the cache lines, that the guest runs through.
+std::vector<std::uint64_t> sled_addresses(const Target& target) {
+  std::vector<std::uint64_t> result;
+  std::uint64_t address = target["sled"] + target["slot_unused"];
+  for (std::uint64_t stretch = 0; stretch < target["stretches"]; ++stretch) {
+    for (std::uint64_t i = 0; i < target["slots_in_stretch"]; ++i, address += target["slot_size"])
+      result.push_back(address);
+    address += target["slot_size"];
+  }
+  return result;
+}
+
 Values breakpoints(Subject subject, double seconds) {
-  constexpr std::uint64_t kCount = 10'000;
   Target target = start(subject, {"sled"});
-  const std::uint64_t slot = target["slot_size"], first = target["sled"] + target["slot_unused"];
+  const std::vector<std::uint64_t> addresses = sled_addresses(target);
   const auto rate_of_slots = [&] {
     attached_rate(target, slots, 0.1);
     return attached_rate(target, slots, seconds);
   };
   double insertion = 0;
-  const double percent = cost(2, rate_of_slots, [&] {
+  const double percent = cost(3, rate_of_slots, [&] {
     const auto from = Clock::now();
-    for (std::uint64_t i = 0; i < kCount; ++i)
-      target.client->insert(first + i * slot);
+    for (const std::uint64_t address : addresses)
+      target.client->insert(address);
     insertion = since(from);
     const double result = rate_of_slots();
-    for (std::uint64_t i = 0; i < kCount; ++i)
-      target.client->remove(first + i * slot);
+    for (const std::uint64_t address : addresses)
+      target.client->remove(address);
     return result;
   });
-  return {kCount / insertion, percent};
+  return {static_cast<double>(addresses.size()) / insertion, percent};
 }
 
 }  // namespace

@@ -68,9 +68,10 @@ Block* build_block(Cpu& cpu, Gpa gpa, std::uint64_t linear) {
   const std::uint8_t* host = system.ram.host(page, kPageSize);
   if (host == nullptr) return nullptr;
   const bool checked = cpu.fetch_page_is_checked();
+  const std::span<const std::uint16_t> physical = system.physical_breakpoints.in_page(page.value);
   const auto stops_at = [&](std::uint64_t offset) {
-    if (!checked && system.physical_breakpoints.empty()) return false;
-    return system.stops_at(checked ? (linear & kPageMask) + offset : 0, page + offset);
+    if (std::binary_search(physical.begin(), physical.end(), offset)) return true;
+    return checked && system.breakpoints.count((linear & kPageMask) + offset) != 0;
   };
   Insn* const first = system.code.reserve();
   unsigned count = 0;

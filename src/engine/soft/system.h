@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/types.h"
+#include "engine/soft/address_set.h"
 #include "engine/soft/code_cache.h"
 #include "hypervisor/exit.h"
 #include "hypervisor/guest_ram.h"
@@ -42,11 +43,11 @@ class System {
   void watch_code_page(Gpa page);
 
   // ---- The debugger's breakpoints and watchpoints without bytes in memory ---------------------
-  std::set<std::uint64_t> breakpoints;           // linear addresses
-  std::set<std::uint64_t> physical_breakpoints;  // guest-physical addresses
+  std::set<std::uint64_t> breakpoints;  // linear addresses
+  AddressSet physical_breakpoints;      // guest-physical addresses
   hypervisor::StopFilter* filter = nullptr;
   bool stops_at(std::uint64_t linear, Gpa gpa) const {
-    return physical_breakpoints.count(gpa.value) != 0 || breakpoints.count(linear) != 0;
+    return physical_breakpoints.contains(gpa.value) || breakpoints.count(linear) != 0;
   }
   struct Watch {
     std::uint64_t address, size;
