@@ -11,6 +11,7 @@
 #include "cli/files.h"
 #include "cli/notice.h"
 #include "cli/run.h"
+#include "cli/vcpu_state.h"
 
 namespace ringside::cli {
 namespace {
@@ -310,6 +311,7 @@ int Program::report_end(const hypervisor::VmEnd& end) const {
       break;
   }
   notice("guest: {}{}{}", what, end.reason.empty() ? "" : ": ", end.reason);
+  if (end.vcpu) write_vcpu_state(*engine_.engine, *end.vcpu);
   if (engine_.soft != nullptr) {
     log::info("{} instructions, {} ns of virtual time", engine_.soft->total_instructions().value,
               engine_.soft->now().ns);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <variant>
 
@@ -63,6 +64,7 @@ struct VmEnd {
   Kind kind = Kind::PowerOff;
   int debug_exit_status = 0;  // for DebugExit: (value << 1) | 1
   std::string reason;         // for Error and TripleFault, in words
+  std::optional<VcpuId> vcpu = std::nullopt;  // whose end it is, where it is one vCPU's
   int exit_status() const {
     return kind == Kind::DebugExit ? debug_exit_status : static_cast<int>(kind);
   }

@@ -112,6 +112,20 @@ TEST_F(Dialogue, TheEndOfTheGuest) {
   EXPECT_EQ(guest_->process().await_exit(), 1);
 }
 
+// A triple fault stops for the debugger, with everything to be seen; going on ends it.
+TEST_F(Dialogue, TheDeathOfTheGuest) {
+  begin("end_triple_fault");
+  connect();
+  gdb_->start("continue");
+  guest_->await_said("r");
+  guest_->process().write_input("x");
+  EXPECT_THAT(gdb_->finish(), ContainsRegex("triple fault(.*\n)*.*received signal"));
+  EXPECT_TRUE(guest_->running());
+  EXPECT_THAT(gdb("x/i $pc"), HasSubstr("ud2"));
+  EXPECT_THAT(gdb("continue"), ContainsRegex("exited|closed|EOF"));
+  EXPECT_EQ(guest_->process().await_exit(), 3);
+}
+
 TEST_F(Dialogue, KillLeavesTheGuestAlone) {
   begin("demo");
   connect();

@@ -341,7 +341,7 @@ std::optional<hypervisor::Exit> KvmVcpu::handle_slots(std::uint64_t dr6) {
 std::optional<hypervisor::Exit> KvmVcpu::die(std::string reason, VmEnd::Kind kind) {
   activity_ = Activity::Dead;
   if (system_.stop_instead_of_death) return exit::Dead{std::move(reason)};
-  system_.end({kind, 0, std::move(reason)});
+  system_.end({kind, 0, std::move(reason), id_});
   return std::nullopt;
 }
 

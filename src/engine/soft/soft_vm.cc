@@ -353,7 +353,7 @@ class SoftVm final : public SoftEngine, public hypervisor::Stoppoints {
       }
       return;
     }
-    end({VmEnd::Kind::TripleFault, 0, std::move(reason)});
+    end({VmEnd::Kind::TripleFault, 0, std::move(reason), cpu.id()});
   }
 
   // Every started vCPU sleeps with interrupts off: nothing can wake the guest again.
