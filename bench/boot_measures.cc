@@ -19,7 +19,7 @@ using Stream = ChildProcess::Stream;
 
 constexpr const char* kMemory = "512M";
 constexpr const char* kCommandLine = "console=ttyS0 panic=-1";
-constexpr const char* kPrompt = "\nshell# ";
+constexpr const char* kPrompt = "\nguest# ";
 
 struct Files {
   std::string kernel, initramfs;
@@ -36,9 +36,16 @@ std::string run_script(const std::string& command) {
   return text.substr(text.rfind('\n') + 1);
 }
 
+// The kernel and the initramfs of the tests with Linux guests.
+Files make_files() {
+  const std::string directory = RINGSIDE_BENCH_FILES;
+  const std::string kernel = run_script("sh scripts/fetch-debian-kernel cloud-amd64");
+  run_script("sh tests/linux/build-initramfs amd64 '" + directory + "'");
+  return {kernel + "/vmlinuz", directory + "/initramfs.gz"};
+}
+
 const Files& files() {
-  static const Files result{run_script("sh scripts/fetch-debian-kernel cloud-amd64") + "/vmlinuz",
-                            run_script("sh bench/make-initramfs '" RINGSIDE_BENCH_FILES "'")};
+  static const Files result = make_files();
   return result;
 }
 
