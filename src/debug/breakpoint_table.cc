@@ -73,15 +73,13 @@ Result<void> BreakpointTable::insert_pending(Gva address, const AgentProgram& pr
 
 Result<void> BreakpointTable::install(Gpa where) {
   const hypervisor::MemoryKind kind = memory_.kind(where);
+  if (kind != hypervisor::MemoryKind::Ram && kind != hypervisor::MemoryKind::Rom)
+    return fail(ErrorCode::BadAddress, "a breakpoint needs memory");
   Installation installation;
   if (engine_installs()) {
-    if (kind != hypervisor::MemoryKind::Ram && kind != hypervisor::MemoryKind::Rom)
-      return fail(ErrorCode::BadAddress, "a breakpoint needs memory");
     TRY(vm_.stoppoints()->insert_physical_breakpoint(where));
     installation.by_engine = true;
   } else {
-    if (kind != hypervisor::MemoryKind::Ram)
-      return fail(ErrorCode::BadAddress, "a software breakpoint needs RAM");
     TRY(memory_.read_ram(where, std::span(&installation.hidden, 1)));
     TRY(memory_.write_ram(where, std::span(&kInt3, 1)));
     ++bytes_;

@@ -36,7 +36,11 @@ TestVm::TestVm(const EngineKind& kind, std::string_view guest, unsigned vcpus)
   machine::MachineOptions options;
   options.vcpus = vcpus;
   options.debug_exit = true;
-  options.serial[0] = [this](std::span<const std::byte> bytes) { hear(bytes); };
+  options.serial[0] = [this](std::span<const std::byte> bytes) {
+    hear(said_, bytes);
+    ::eventfd_write(spoken_.get(), 1);
+  };
+  options.debugcon = [this](std::span<const std::byte> bytes) { hear(debug_output_, bytes); };
   machine_.emplace(*ram_, options);
   const std::vector<std::byte> file = read_file(image_.path());
   machine::BootRequest request;
@@ -47,18 +51,20 @@ TestVm::TestVm(const EngineKind& kind, std::string_view guest, unsigned vcpus)
   engine_ = kind.create(*ram_, *machine_, boot.entry, vcpus);
 }
 
-void TestVm::hear(std::span<const std::byte> bytes) {
-  {
-    const std::lock_guard lock(said_lock_);
-    for (const std::byte b : bytes)
-      said_ += static_cast<char>(b);
-  }
-  ::eventfd_write(spoken_.get(), 1);
+void TestVm::hear(std::string& ear, std::span<const std::byte> bytes) {
+  const std::lock_guard lock(said_lock_);
+  for (const std::byte b : bytes)
+    ear += static_cast<char>(b);
 }
 
 std::string TestVm::said() const {
   const std::lock_guard lock(said_lock_);
   return said_;
+}
+
+std::string TestVm::debug_output() const {
+  const std::lock_guard lock(said_lock_);
+  return debug_output_;
 }
 
 void TestVm::type(char c) { machine_->input(machine::SerialInput{0, {static_cast<std::byte>(c)}}); }

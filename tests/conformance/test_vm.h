@@ -25,7 +25,8 @@ class TestVm {
   hypervisor::Vcpu& vcpu(std::uint32_t number = 0) { return engine_->vcpu({number}); }
   std::uint64_t operator[](const char* symbol) const { return image_[symbol]; }
   const GuestImage& image() const { return image_; }
-  std::string said() const;
+  std::string said() const;          // on COM1
+  std::string debug_output() const;  // on port 0xe9
   void type(char c);
 
   void resume(std::uint32_t number = 0) { engine_->resume({number}); }
@@ -60,12 +61,12 @@ class TestVm {
   // One turn of the main loop; false when nothing can happen without outside input.
   bool turn(const Deadline& deadline);
 
-  void hear(std::span<const std::byte> bytes);
+  void hear(std::string& ear, std::span<const std::byte> bytes);
 
   GuestImage image_;
   // The guest speaks on the thread of its vCPU.
   mutable std::mutex said_lock_;
-  std::string said_;
+  std::string said_, debug_output_;
   Fd spoken_;  // readable when said_ has grown
   std::optional<hypervisor::GuestRam> ram_;
   std::optional<machine::Machine> machine_;

@@ -19,6 +19,7 @@ void read_description(DebugClient& client) {
 }
 
 TEST_F(Protocol, Modes_APlainClientSeesRipAndBreaksByLinearAddress) {
+  NEEDS(Feature::EveryInstruction);
   GuestProcess guest("reset", kFirmware);
   DebugClient client = guest.attach();
   EXPECT_EQ(client.rip(), 0xfff0u);
@@ -34,6 +35,7 @@ TEST_F(Protocol, Modes_APlainClientSeesRipAndBreaksByLinearAddress) {
 }
 
 TEST_F(Protocol, Modes_WithTheDescriptionRipIsLinear) {
+  NEEDS(Feature::EveryInstruction);
   GuestProcess guest("reset", kFirmware);
   DebugClient client = guest.attach();
   read_description(client);
@@ -74,6 +76,7 @@ TEST_F(Protocol, Modes_RangesAreLinearToo) {
 }
 
 TEST_F(Protocol, Modes_BreakpointsSetAtTheResetVectorAreHitInEveryMode) {
+  NEEDS(Feature::EveryInstruction);
   GuestProcess guest("reset", kFirmware);
   DebugClient client = guest.attach();
   client.request("vCont?");
@@ -92,6 +95,7 @@ TEST_F(Protocol, Modes_BreakpointsSetAtTheResetVectorAreHitInEveryMode) {
 }
 
 TEST_F(Protocol, Modes_TheDescriptionStaysAsItIs) {
+  NEEDS(Feature::EveryInstruction);
   GuestProcess guest("reset", kFirmware);
   DebugClient client = guest.attach();
   const std::string before = client.request("qXfer:features:read:target.xml:0,4000");

@@ -37,6 +37,10 @@ std::string lacks(Feature feature) {
     case Feature::FiveLevelPaging:
       return probe_says("kvm: five-level paging: yes") ? ""
                                                        : "this processor has no five-level paging";
+    case Feature::Watchpoints:
+      return probe_says("kvm: write watchpoint: yes, read/write watchpoint: yes")
+                 ? ""
+                 : "this KVM does not report watchpoints";
   }
   return "";
 }

@@ -18,6 +18,7 @@ using Start = GuestOptions::Start;
 enum class Feature {
   EveryInstruction,  // ring 0 runs on hardware; where it is interpreted, some instructions lack
   FiveLevelPaging,
+  Watchpoints,
 };
 
 class Protocol : public ::testing::Test {

@@ -28,6 +28,11 @@ class RegisterFile {
 
   // The guest has run: what is known is no longer true.
   void forget() { loaded_ = 0; }
+  // The same, but KVM has left the general registers in the run page (KVM_CAP_SYNC_REGS).
+  void take_synchronised() {
+    registers_.general = file_.run().s.regs.regs;
+    loaded_ = kGeneral;
+  }
   // Reads what of `parts` is not known yet.
   Result<void> load(unsigned parts);
   // Writes back all that has changed.

@@ -27,6 +27,7 @@ bool is_software_exception(x86::Vector vector) {
 int KvmVcpu::enter() {
   kvm_run& run = file_.run();
   run.cr8 = task_priority_;
+  if (system_.facts.sync_registers) run.kvm_valid_regs = KVM_SYNC_X86_REGS;
   for (;;) {
     immediate_exit(run).store(0);
     running_ = true;
@@ -46,7 +47,11 @@ int KvmVcpu::enter() {
 void KvmVcpu::after_run() {
   const kvm_run& run = file_.run();
   access_pending_ = false;
-  registers_.forget();
+  if (run.kvm_valid_regs != 0) {
+    registers_.take_synchronised();
+  } else {
+    registers_.forget();
+  }
   window_ =
       run.ready_for_interrupt_injection != 0 && run.if_flag != 0 ? Window::Open : Window::Shut;
   // MOV to CR8 does not always end KVM_RUN.

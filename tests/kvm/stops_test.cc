@@ -1,0 +1,91 @@
+// Stops wherever a vCPU may be: in a loop, in HLT, in the midst of a transfer to a device. What it
+// costs is printed.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "conformance/test_vm.h"
+
+namespace ringside::testing {
+namespace {
+
+namespace exit = hypervisor::exit;
+using Clock = std::chrono::steady_clock;
+using Microseconds = std::chrono::duration<double, std::micro>;
+
+class Stops : public ::testing::TestWithParam<EngineKind> {
+ protected:
+  void SetUp() override {
+    if (const std::string why = GetParam().missing(); !why.empty()) GTEST_SKIP() << why;
+  }
+  // From the request to the report, each time after the guest has run for a moment.
+  static void measure(TestVm& vm, const char* where) {
+    std::vector<Microseconds> times;
+    for (int i = 0; i < 200; ++i) {
+      vm.resume();
+      ASSERT_TRUE(vm.runs_quietly(2));
+      const Clock::time_point start = Clock::now();
+      vm.engine().suspend({0});
+      vm.expect<exit::Parked>();
+      times.emplace_back(Clock::now() - start);
+    }
+    std::sort(times.begin(), times.end());
+    const Microseconds median = times[times.size() / 2];
+    std::printf("a stop %s: median %.0f us, most %.0f us\n", where, median.count(),
+                times.back().count());
+    // A busy host may keep the thread waiting for its turn.
+    EXPECT_LT(median, patience(std::chrono::milliseconds(200)));
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(Engines, Stops, ::testing::ValuesIn(engine_kinds()),
+                         [](const auto& kind) { return kind.param.name; });
+
+TEST_P(Stops, InALoop) {
+  TestVm vm(GetParam(), "counters");
+  vm.resume();
+  vm.run_until_said("0");
+  vm.suspend_all();
+  measure(vm, "in a loop");
+}
+
+TEST_P(Stops, InHlt) {
+  TestVm vm(GetParam(), "halt");
+  vm.resume();
+  vm.run_until_said("0");
+  vm.suspend_all();
+  measure(vm, "in HLT");
+  EXPECT_TRUE(vm.vcpu().halted());
+  EXPECT_EQ(vm.rip(), vm["after_hlt"]);
+}
+
+// The registers agree with each other and with what the device has got: nothing is lost or done
+// twice, and no instruction is seen half executed.
+TEST_P(Stops, InTheMidstOfATransfer) {
+  TestVm vm(GetParam(), "transfers");
+  vm.resume();
+  vm.run_until_said("r");
+  vm.suspend_all();
+  const std::string block = vm.memory(vm["block"], vm["block_end"] - vm["block"]);
+  unsigned in_transfer = 0;
+  for (int i = 0; i < 200; ++i) {
+    vm.resume();
+    ASSERT_TRUE(vm.runs_quietly(1));
+    vm.suspend_all();
+    const std::uint64_t left = vm.read(x86::Register::Rcx), at = vm.read(x86::Register::Rsi);
+    const std::uint64_t blocks = vm.memory_u64(vm["blocks"]);
+    if (vm.rip() != vm["transfer"]) continue;
+    ++in_transfer;
+    ASSERT_EQ(at + left, vm["block_end"]);
+    ASSERT_EQ(vm.debug_output().size(), blocks * block.size() + (block.size() - left));
+  }
+  EXPECT_GT(in_transfer, 0u);
+  const std::string got = vm.debug_output();
+  for (std::size_t i = 0; i < got.size(); ++i)
+    ASSERT_EQ(got[i], block[i % block.size()]) << i;
+  measure(vm, "in a transfer");
+}
+
+}  // namespace
+}  // namespace ringside::testing
