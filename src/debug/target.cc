@@ -353,7 +353,13 @@ Result<void> Target::place_breakpoint(VcpuId via, Gva address, const AgentProgra
       // Before paging is on an address may be meant for the time after.
       const std::uint64_t cr0 = TRY(vm_.vcpu(via).read_register(x86::Register::Cr0)).as_u64();
       const bool paging = (cr0 & x86::cr0::PG) != 0;
-      if (paging || unmapped == Unmapped::Refuse || !linear_.supported()) return {};
+      if (paging || !linear_.supported()) return {};
+      if (unmapped == Unmapped::Refuse) {
+        // What loads the guest's code may yet overwrite an int3.
+        if (!breakpoints_.engine_installs() && breakpoints_.insert_linear(address, program))
+          control_.inserted(linear_event(address));
+        return {};
+      }
     }
   } else if (unmapped == Unmapped::Refuse) {
     return fail(where.error());

@@ -69,7 +69,7 @@ TEST_P(Stops, InTheMidstOfATransfer) {
   vm.suspend_all();
   const std::string block = vm.memory(vm["block"], vm["block_end"] - vm["block"]);
   unsigned in_transfer = 0;
-  for (int i = 0; i < 200; ++i) {
+  for (int i = 0; i < 50; ++i) {
     vm.resume();
     ASSERT_TRUE(vm.runs_quietly(1));
     vm.suspend_all();
@@ -82,8 +82,10 @@ TEST_P(Stops, InTheMidstOfATransfer) {
   }
   EXPECT_GT(in_transfer, 0u);
   const std::string got = vm.debug_output();
-  for (std::size_t i = 0; i < got.size(); ++i)
-    ASSERT_EQ(got[i], block[i % block.size()]) << i;
+  std::size_t right = 0;
+  while (right < got.size() && got[right] == block[right % block.size()])
+    ++right;
+  EXPECT_EQ(right, got.size());
   measure(vm, "in a transfer");
 }
 

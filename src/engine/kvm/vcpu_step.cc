@@ -52,7 +52,13 @@ class Stepper {
   // not been executed.
   std::optional<hypervisor::Exit> step() {
     if (const Result<void> done = registers_.load(kCore | Part::kEvents); !done) return fail(done);
-    if (vcpu_.activity_ == Activity::Halted && !wake()) return std::nullopt;
+    if (vcpu_.activity_ == Activity::Halted) {
+      if (!begin_interrupt()) return std::nullopt;
+    } else if (interrupt_is_due()) {
+      (void)begin_interrupt();
+      if (const Result<void> done = registers_.load(kCore | Part::kEvents); !done)
+        return fail(done);
+    }
     start_ = registers_.linear_rip();
     start_rip_ = registers_.general().rip;
     before_ = registers_.general();
@@ -94,8 +100,15 @@ class Stepper {
     return vcpu_.die(why.error().text(), VmEnd::Kind::Error);
   }
 
-  // Out of HLT by what can_run() saw.
-  bool wake() {
+  // A debugger's step may lead into an interrupt handler, if it lets it. Passing a breakpoint must
+  // not: the handler would come back to it.
+  bool interrupt_is_due() const {
+    return vcpu_.monitor_trap_ && !vcpu_.mask_interrupts_ &&
+           (vcpu_.nmi_ || vcpu_.pin_ || vcpu_.held_interrupt_);
+  }
+
+  // False if it cannot be taken now.
+  bool begin_interrupt() {
     if (vcpu_.nmi_) {
       vcpu_.inject_nmi();
     } else if (!vcpu_.window_open() || !vcpu_.inject_interrupt()) {
