@@ -16,6 +16,8 @@ using Stream = ChildProcess::Stream;
 void attach(Target& target, const GuestChoice& choice) {
   target.client.emplace(target.port);
   testing::parse_stop(target.client->request("?"));
+  for (const auto& [symbol, value] : choice.words)
+    target.client->write(target[symbol.c_str()], testing::little_endian(value, 8));
   target.client->resume();
   for (const char& c : choice.says)
     target.process->await(Stream::Output, std::string_view(&c, 1));

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -19,6 +20,8 @@ struct GuestChoice {
   std::string memory = "64M";
   // The characters that it says on COM1 when it is at work.
   std::string says = "r";
+  // Words of the guest that get another value before it runs. Not on QEMU, which loads it later.
+  std::map<std::string, std::uint64_t> words = {};
 };
 
 struct Target {

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 
 #include "debug/debugger.h"
 
@@ -36,16 +35,6 @@ constexpr CrcTables make_crc_tables() {
 }
 constexpr CrcTables kCrc = make_crc_tables();
 
-// Bytes that memory is full of are no good to look for.
-unsigned commonness(std::byte byte) {
-  const auto value = std::to_integer<unsigned>(byte);
-  if (value == 0) return 4;
-  if (value == 0xff) return 3;
-  const bool in_code = value == 0x48 || value == 0x0f || value == 0x89 || value == 0x8b;
-  const bool in_text = value == ' ' || value == 'e' || value == 't' || value == 'a';
-  return in_code || in_text || value < 8 || value == 0xcc || value == 0x90 ? 2 : 1;
-}
-
 }  // namespace
 
 std::optional<Result<std::string>> Scan::advance() {
@@ -61,44 +50,17 @@ std::optional<Result<std::string>> Scan::advance() {
   return std::nullopt;
 }
 
-Search::Search(MemoryRange range, std::vector<std::byte> pattern)
-    : Scan(std::move(range)), pattern_(std::move(pattern)) {
-  const auto rarest =
-      std::min_element(pattern_.begin(), pattern_.end(),
-                       [](std::byte a, std::byte b) { return commonness(a) < commonness(b); });
-  rare_ = static_cast<std::size_t>(rarest - pattern_.begin());
-}
-
-// memchr is several times as fast as memmem where the byte is as rare as it looked.
-const std::byte* Search::find(std::span<const std::byte> where) const {
-  if (where.size() < pattern_.size()) return nullptr;
-  const std::byte* at = where.data();
-  const std::byte* const last = where.data() + (where.size() - pattern_.size());
-  for (std::ptrdiff_t misses = 0; at <= last; ++misses, ++at) {
-    const auto distance = static_cast<std::size_t>(last - at) + 1;
-    if (misses * 256 > at - where.data() + 4096) {
-      return static_cast<const std::byte*>(
-          ::memmem(at, distance + pattern_.size() - 1, pattern_.data(), pattern_.size()));
-    }
-    const void* found = std::memchr(at + rare_, std::to_integer<int>(pattern_[rare_]), distance);
-    if (found == nullptr) return nullptr;
-    at = static_cast<const std::byte*>(found) - rare_;
-    if (std::memcmp(at, pattern_.data(), pattern_.size()) == 0) return at;
-  }
-  return nullptr;
-}
-
 std::optional<std::string> Search::take(std::uint64_t address, std::span<const std::byte> piece) {
   const std::size_t overlap = pattern_.size() - 1;
   if (!tail_.empty()) {
     const std::uint64_t tail_address = address - tail_.size();
     const std::span<const std::byte> head = piece.first(std::min(overlap, piece.size()));
     tail_.insert(tail_.end(), head.begin(), head.end());
-    if (const std::byte* found = find(tail_)) {
+    if (const std::byte* found = pattern_.find(tail_)) {
       return fmt::format("1,{:x}", tail_address + static_cast<std::uint64_t>(found - tail_.data()));
     }
   }
-  if (const std::byte* found = find(piece))
+  if (const std::byte* found = pattern_.find(piece))
     return fmt::format("1,{:x}", address + static_cast<std::uint64_t>(found - piece.data()));
   if (piece.size() >= overlap) {
     tail_.assign(piece.end() - static_cast<std::ptrdiff_t>(overlap), piece.end());

@@ -11,6 +11,7 @@
 
 #include "base/result.h"
 #include "debug/memory_range.h"
+#include "debug/pattern.h"
 
 namespace ringside::debug {
 
@@ -34,15 +35,14 @@ class Scan {
 // qSearch:memory. `1,` and the address of the first occurrence, or `0`.
 class Search final : public Scan {
  public:
-  Search(MemoryRange range, std::vector<std::byte> pattern);
+  Search(MemoryRange range, std::vector<std::byte> pattern)
+      : Scan(std::move(range)), pattern_(std::move(pattern)) {}
 
  private:
   std::optional<std::string> take(std::uint64_t address, std::span<const std::byte> piece) override;
   std::string at_end() override { return "0"; }
-  const std::byte* find(std::span<const std::byte> where) const;
 
-  std::vector<std::byte> pattern_;
-  std::size_t rare_ = 0;         // a position in the pattern whose byte is probably rare
+  Pattern pattern_;
   std::vector<std::byte> tail_;  // of what was taken: an occurrence may begin in it
 };
 
