@@ -2,8 +2,9 @@
 // calls, its modules, and one of several copies of a program.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
-#include <regex>
+#include <fstream>
 
 #include "gdb/gdb_session.h"
 #include "linux/linux_guest.h"
@@ -32,6 +33,7 @@ class LinuxPrograms : public ::testing::TestWithParam<unsigned> {
     target_ = guest_->gdb_target();
     shell().await_prompt();
     gdb_.emplace(files_.symbols());
+    gdb("set print null-stop on");
   }
   LinuxShell& shell() { return guest_->shell(); }
   std::string connect() { return gdb("target remote " + target_); }
@@ -156,7 +158,11 @@ TEST_P(LinuxPrograms, OneOfManyAndItsSystemCall) {
 }
 
 TEST_P(LinuxPrograms, AModule) {
-  begin({"-d", files_.program("exercise") + ",ro"});
+  const std::string image =
+      ::testing::TempDir() + "ringside-" + std::to_string(::getpid()) + "module";
+  std::ofstream(image) << std::string(1 << 16, 'x');
+  begin({"-d", image + ",ro"});
+  ::unlink(image.c_str());  // it is open by now
   shell().load_disk_driver();
   if (GetParam() > 1) start_targets();
   std::string text = shell().output_of("cat /sys/module/virtio_blk/sections/.text");
