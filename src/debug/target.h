@@ -35,7 +35,8 @@ class Target {
 
   // Makes the vCPUs that are alive at power-on known; none runs yet.
   void begin();
-  // Carries out run control's commands and takes the Vm's events, until there is neither.
+  // Carries out run control's commands and takes the Vm's events, until there is neither or there
+  // were many: then the Vm's event_fd() is still readable.
   void settle();
   // Whether a stop report has come due since the last call.
   bool take_report();
