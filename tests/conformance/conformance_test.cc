@@ -320,6 +320,36 @@ TEST_P(Conformance, AWatchpointStopsAfterTheAccess) {
   EXPECT_TRUE(vm.runs_quietly(20));
 }
 
+// The guest has a watchpoint of its own in DR0, and one trap for each round.
+TEST_P(Conformance, TheGuestsOwnWatchpointAndOursShareTheDebugRegisters) {
+  NEEDS(Feature::Watchpoints, Feature::EveryInstruction);
+  TestVm vm(GetParam(), "owndr");
+  hypervisor::Stoppoints* stoppoints = vm.engine().stoppoints();
+  if (stoppoints == nullptr) GTEST_SKIP() << "not offered";
+  vm.resume();
+  vm.run_until_said("r");
+  vm.suspend_all();
+  const Gva rounds{vm["rounds"]};
+  ASSERT_TRUE(stoppoints->insert_watchpoint(rounds, 8, hypervisor::WatchKind::Write));
+  for (int i = 0; i < 20; ++i) {
+    const std::uint64_t before = vm.memory_u64(rounds.value);
+    vm.resume();
+    EXPECT_EQ(vm.expect<exit::Watchpoint>().address, rounds);
+    EXPECT_EQ(vm.memory_u64(rounds.value), before + 1);
+    EXPECT_EQ(vm.memory_u64(vm["traps"]), before + 1);
+    // Kept across a step, in which the guest's own does not strike.
+    vm.step();
+  }
+  ASSERT_TRUE(stoppoints->remove_watchpoint(rounds, 8, hypervisor::WatchKind::Write));
+  ASSERT_TRUE(stoppoints->insert_breakpoint(Gva{vm["handler"]}));
+  vm.resume();
+  EXPECT_EQ(vm.expect<exit::HardwareBreakpoint>().address, Gva{vm["handler"]});
+  EXPECT_EQ(vm.memory_u64(vm["traps"]), vm.memory_u64(rounds.value));
+  ASSERT_TRUE(stoppoints->remove_breakpoint(Gva{vm["handler"]}));
+  // Bit 0 of DR6, and no other condition was ever seen.
+  EXPECT_EQ(vm.memory_u64(vm["all_dr6"]) & 0xe00f, 1u);
+}
+
 // Counts what it is asked, and wants the hit after so many.
 class CountingFilter final : public hypervisor::StopFilter {
  public:

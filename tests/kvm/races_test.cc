@@ -23,9 +23,9 @@ class Races : public ::testing::TestWithParam<EngineKind> {
     return text == nullptr ? 1000 : static_cast<unsigned>(std::atoi(text));
   }
 
-  void run(unsigned seed, unsigned kills) {
+  void run(unsigned seed, unsigned kills, unsigned count) {
     RaceRig rig(GetParam(), seed);
-    for (unsigned i = 0; i < events() && !HasFailure(); ++i) {
+    for (unsigned i = 0; i < count && !HasFailure(); ++i) {
       SCOPED_TRACE(i);
       rig.act(kills);
     }
@@ -40,8 +40,10 @@ class Races : public ::testing::TestWithParam<EngineKind> {
 INSTANTIATE_TEST_SUITE_P(Engines, Races, ::testing::ValuesIn(engine_kinds()),
                          [](const auto& kind) { return kind.param.name; });
 
-TEST_P(Races, NoReportIsLostDoubledOrStale) { run(1, 1); }
-TEST_P(Races, AKilledClientLeavesTheGuestRunning) { run(2, 30); }
+TEST_P(Races, NoReportIsLostDoubledOrStale) { run(1, 1, events()); }
+TEST_P(Races, AKilledClientLeavesTheGuestRunning) {
+  run(2, 30, events() / 5);  // after each the guest must be seen to get on, which takes its time
+}
 
 }  // namespace
 }  // namespace ringside::testing
