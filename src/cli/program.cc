@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/state_hash.h"
 #include "cli/files.h"
+#include "cli/monitor_commands.h"
 #include "cli/notice.h"
 #include "cli/run.h"
 #include "cli/vcpu_state.h"
@@ -131,11 +132,41 @@ Result<void> Program::build() {
   server.wait = options_.gdb && options_.gdb->wait;
   server.on_kill = options_.on_kill;
   add_monitor_commands(server);
+  server.console = [](std::string_view text) {
+    while (text.ends_with('\n'))
+      text.remove_suffix(1);
+    notice("debugger: {}", text);
+  };
   server_ = std::make_unique<debug::Server>(*engine_.engine, server);
   return {};
 }
 
+// As at power-on, but time goes on and RAM that nothing is loaded into keeps what it has.
+Result<std::string> Program::reset_machine() {
+  if (engine_.soft == nullptr)
+    return fail(ErrorCode::NotSupported, "only the software CPU can start again");
+  if (timeline_->has_journal())
+    return fail(ErrorCode::NotSupported, "a journal has no word for it");
+  machine_->reset();
+  if (options_.bios.empty()) {
+    TRY(load_kernel());
+  } else {
+    machine::shadow_firmware(TRY(read_file(options_.bios, "firmware")), ram_);
+  }
+  for (const hypervisor::RamSlot& slot : ram_.slots())
+    engine_.cpus->ram_written(slot.base, slot.size);
+  for (std::uint32_t i = 0; i < engine_.engine->vcpu_count(); ++i)
+    engine_.cpus->init({i});
+  TRY(engine_.engine->vcpu({0}).set_state(boot_.entry));
+  return "The machine is as at power-on.\n";
+}
+
 void Program::add_monitor_commands(debug::ServerOptions& server) {
+  const MonitorSubjects subjects{
+      *machine_, options_.cpus,
+      [this] { return fmt::format("engine: {}", engine_.soft != nullptr ? "soft" : "kvm"); },
+      [this] { return reset_machine(); }};
+  add_machine_commands(server, subjects);
   if (engine_.soft == nullptr) return;
   server.commands.push_back(
       {"hash", "", "Shows how many instructions were run, and a hash of CPUs, devices and memory.",

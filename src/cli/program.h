@@ -50,6 +50,7 @@ class Program {
   void note(const Result<void>& result);
   bool run_slice();
   void settle();
+  Result<std::string> reset_machine();
   int report_end(const hypervisor::VmEnd& end) const;
   // Nothing while the machine goes on; else the exit status.
   std::optional<int> ended_from_outside();

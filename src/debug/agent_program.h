@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "base/types.h"
 #include "debug/bytecode.h"
 
 namespace ringside::debug {
@@ -14,11 +15,20 @@ struct AgentProgram {
   std::vector<Bytecode> conditions;
   // With any, a hit runs them and stops nobody.
   std::vector<Bytecode> commands;
+  // The commands are to go on when the client is gone.
+  bool persists = false;
 };
 
 struct HitCounts {
-  std::uint64_t reached = 0;  // by a vCPU
-  std::uint64_t counted = 0;  // of these, with a true condition
+  std::uint64_t reached = 0;           // by a vCPU
+  std::uint64_t counted = 0;           // of these, with a true condition
+  std::vector<std::uint64_t> by_vcpu;  // of those reached; may be short
+
+  void reach(VcpuId vcpu) {
+    ++reached;
+    if (by_vcpu.size() <= vcpu.value) by_vcpu.resize(vcpu.value + 1);
+    ++by_vcpu[vcpu.value];
+  }
 };
 
 }  // namespace ringside::debug

@@ -25,6 +25,8 @@ Result<BreakpointTable::Wish*> BreakpointTable::wish(Gva address, const AgentPro
   if (found == wishes_.end()) {
     if (wishes_.size() >= kMostWishes) return fail(ErrorCode::BadRequest, "too many breakpoints");
     found = wishes_.emplace(address, Wish{address, {}, false, {}, {}}).first;
+    if (const auto past = past_hits_.find(address); past != past_hits_.end())
+      found->second.hits = std::move(past->second);
   }
   found->second.program = program;
   return &found->second;
@@ -101,13 +103,21 @@ BreakpointTable::Removed BreakpointTable::remove(Gva address) {
     if (!done) log::warning("a breakpoint stays behind: {}", done.error().text());
     removed.linear = true;
   }
+  if (past_hits_.size() < kMostWishes) past_hits_[address] = std::move(found->second.hits);
   wishes_.erase(found);
   return removed;
 }
 
-void BreakpointTable::remove_all() {
-  while (!wishes_.empty())
-    remove(wishes_.begin()->first);
+void BreakpointTable::remove_all_but_persistent() {
+  std::vector<Gva> leaving;
+  for (const auto& [address, wish] : wishes_) {
+    const AgentProgram& program = wish.program;
+    if (!program.persists || program.commands.empty() || wish.pending() || has_bytes())
+      leaving.push_back(address);
+  }
+  for (const Gva address : leaving)
+    remove(address);
+  past_hits_.clear();
 }
 
 // True if the installation went with it.

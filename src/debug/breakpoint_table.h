@@ -66,7 +66,9 @@ class BreakpointTable {
     bool linear = false;
   };
   Removed remove(Gva address);
-  void remove_all();
+  // What a client leaves behind when it goes: only those whose commands persist, which stop nobody,
+  // and only where no vCPU has to step over a byte of ours.
+  void remove_all_but_persistent();
 
   // Those that a hit concerns.
   Wish* linear_wish(Gva address);
@@ -111,6 +113,8 @@ class BreakpointTable {
   const BreakpointMechanism mechanism_;
   std::map<Gva, Wish> wishes_;
   std::map<Gpa, Installation> installations_;
+  // Of those that were taken out: clients do that at every stop, and put them back.
+  std::map<Gva, HitCounts> past_hits_;
   std::size_t bytes_ = 0;  // installations that are int3
 };
 

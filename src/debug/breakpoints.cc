@@ -33,7 +33,7 @@ Debugger::Answer Debugger::serve(const rsp::InsertBreakpoint& request) {
   if (is_watch(request.type) && request.kind == 0)
     return refuse(ErrorCode::BadRequest, "a watchpoint has a length");
 
-  const AgentProgram program{request.conditions, request.commands};
+  const AgentProgram program{request.conditions, request.commands, request.commands_persist};
   // A plain client expects the seeds' refusal.
   const auto unmapped =
       session_.names_threads() ? Target::Unmapped::Await : Target::Unmapped::Refuse;

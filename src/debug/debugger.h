@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -49,6 +50,9 @@ class Debugger {
   bool scanning() const { return scan_ != nullptr; }
   Answer continue_scan();
   Answer give_up_scan();
+
+  // What belongs on the client's console before the answer that was just given.
+  std::vector<std::string> take_before_answer() { return std::exchange(before_answer_, {}); }
 
   // What to send for the stop that has come due: its report, and before it what is to be said on
   // the debugger's console. The session's current vCPU follows it.
@@ -150,6 +154,7 @@ class Debugger {
   const ServerOptions& options_;
   Session session_;
   std::unique_ptr<Scan> scan_;
+  std::vector<std::string> before_answer_;
   bool kill_requested_ = false;
 };
 

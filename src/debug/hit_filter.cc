@@ -58,7 +58,7 @@ HitFilter::Answer HitFilter::answer_at(VcpuId vcpu, Gpa where) {
   const std::lock_guard lock(mutex_);
   bool stop = false;
   for (BreakpointTable::Wish* wish : breakpoints_.wishes_at(where))
-    ask(vcpu, wish->program, wish->hits, stop);
+    ask(vcpu, wish->address, wish->program, wish->hits, stop);
   return conclude(stop);
 }
 
@@ -66,16 +66,17 @@ HitFilter::Answer HitFilter::evaluate_exit(VcpuId vcpu, const hypervisor::Exit& 
   bool stop = false;
   const auto ask_stoppoints = [&](const StopEvent& key) {
     for (StoppointList::Entry& entry : stoppoints_.all()) {
-      if (entry.stoppoint.key() == key) ask(vcpu, entry.program, entry.hits, stop);
+      if (entry.stoppoint.key() == key)
+        ask(vcpu, entry.stoppoint.address, entry.program, entry.hits, stop);
     }
   };
   if (const auto* hit = std::get_if<exit::HardwareBreakpoint>(&exit)) {
     BreakpointTable::Wish* linear = breakpoints_.linear_wish(hit->address);
-    if (linear != nullptr) ask(vcpu, linear->program, linear->hits, stop);
+    if (linear != nullptr) ask(vcpu, linear->address, linear->program, linear->hits, stop);
     if (breakpoints_.installations() > 0) {
       if (const Result<Gpa> where = hypervisor::translate(vm_, vcpu, hit->address)) {
         for (BreakpointTable::Wish* wish : breakpoints_.wishes_at(*where)) {
-          if (wish != linear) ask(vcpu, wish->program, wish->hits, stop);
+          if (wish != linear) ask(vcpu, wish->address, wish->program, wish->hits, stop);
         }
       }
     }
@@ -83,6 +84,8 @@ HitFilter::Answer HitFilter::evaluate_exit(VcpuId vcpu, const hypervisor::Exit& 
       ask_stoppoints({StopCause::HardwareBreakpoint, hit->address.value, {}});
   } else if (const auto* watch = std::get_if<exit::Watchpoint>(&exit)) {
     ask_stoppoints({StopCause::Watchpoint, watch->address.value, watch->kind});
+  } else if (const auto* physical = std::get_if<exit::PhysicalWatchpoint>(&exit)) {
+    ask_stoppoints({StopCause::PhysicalWatchpoint, physical->address.value, physical->kind});
   } else {
     stop = true;
   }
@@ -94,8 +97,10 @@ HitFilter::Answer HitFilter::conclude(bool stop) const {
   return work_ >= kWorkBound || output_.size() >= kOutputBound ? Answer::Breathe : Answer::GoOn;
 }
 
-void HitFilter::ask(VcpuId vcpu, const AgentProgram& program, HitCounts& hits, bool& stop) {
-  ++hits.reached;
+void HitFilter::ask(VcpuId vcpu, Gva address, const AgentProgram& program, HitCounts& hits,
+                    bool& stop) {
+  if (!spaces_.counts(vm_, vcpu, address)) return;
+  hits.reach(vcpu);
   if (!holds(vcpu, program)) return;
   ++hits.counted;
   if (program.commands.empty()) {

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "debug/address_spaces.h"
 #include "debug/breakpoint_table.h"
 #include "debug/pc_view.h"
 #include "debug/stoppoint_list.h"
@@ -20,8 +21,13 @@ namespace ringside::debug {
 
 class HitFilter final : public hypervisor::StopFilter {
  public:
-  HitFilter(hypervisor::Vm& vm, BreakpointTable& breakpoints, StoppointList& stoppoints)
-      : vm_(vm), breakpoints_(breakpoints), stoppoints_(stoppoints), answers_(vm.vcpu_count()) {}
+  HitFilter(hypervisor::Vm& vm, BreakpointTable& breakpoints, StoppointList& stoppoints,
+            const AddressSpaces& spaces)
+      : vm_(vm),
+        breakpoints_(breakpoints),
+        stoppoints_(stoppoints),
+        spaces_(spaces),
+        answers_(vm.vcpu_count()) {}
 
   enum class Answer : std::uint8_t {
     GoOn,
@@ -52,7 +58,7 @@ class HitFilter final : public hypervisor::StopFilter {
   void breathe();
 
  private:
-  void ask(VcpuId vcpu, const AgentProgram& program, HitCounts& hits, bool& stop);
+  void ask(VcpuId vcpu, Gva address, const AgentProgram& program, HitCounts& hits, bool& stop);
   bool holds(VcpuId vcpu, const AgentProgram& program);
   Answer evaluate_exit(VcpuId vcpu, const hypervisor::Exit& exit);
   Answer conclude(bool stop) const;
@@ -60,6 +66,7 @@ class HitFilter final : public hypervisor::StopFilter {
   hypervisor::Vm& vm_;
   BreakpointTable& breakpoints_;
   StoppointList& stoppoints_;
+  const AddressSpaces& spaces_;
   mutable std::mutex mutex_;
   std::vector<Answer> answers_;  // by vCPU: what the engine was told last
   PcView pc_view_ = PcView::Offset;

@@ -38,6 +38,12 @@ Result<void> want(std::size_t given, std::size_t least, std::size_t most) {
   return {};
 }
 
+Result<bool> on_or_off(std::string_view word) {
+  if (word == "on") return true;
+  if (word == "off") return false;
+  return fail(ErrorCode::BadRequest, "say on or off");
+}
+
 std::string_view mode_of(const x86::CpuState& state) {
   if ((state.cr0 & x86::cr0::PE) == 0) return "real";
   if ((state.efer & x86::efer::LMA) != 0)
@@ -67,6 +73,29 @@ std::span<const Monitor::Entry> Monitor::table() {
       {"physical", "xp", "ADDRESS [COUNT]",
        "Shows COUNT (64) bytes of physical memory. Reading a device is an access to it.",
        &Monitor::physical},
+      {"info tlb", "", "[START [END]]",
+       "Lists every page that the page tables map, from START to END.\n"
+       "The letters: X no execute, G global, P large page, D dirty, A accessed, C not cached,\n"
+       "T written through, U user, W writable. The tables are read as they are in memory.",
+       &Monitor::tlb},
+      {"info mem", "", "[START [END]]",
+       "Lists the ranges that the page tables map, with what all levels together allow.",
+       &Monitor::mem},
+      {"watch-phys", "", "[ADDRESS LENGTH [r|w|a]]",
+       "Watches guest-physical memory: reads, writes (the default) or any access.\n"
+       "All vCPUs, through whatever linear address, and what devices write. A hit is a stop with\n"
+       "its reason in words. Without arguments lists them.",
+       &Monitor::watch_physical},
+      {"unwatch-phys", "", "ADDRESS", "Takes out what watch-phys set there.",
+       &Monitor::unwatch_physical},
+      {"bind", "", "[ADDRESS [CR3|off]]",
+       "Lets breakpoints and watchpoints at a linear address count in one address space only:\n"
+       "that of CR3, or of the current vCPU. It stays until `off` or the end of the session,\n"
+       "whether there is a breakpoint now or not. Without arguments lists what is bound.",
+       &Monitor::bind},
+      {"linear-pc", "", "[on|off]",
+       "Shows rip as a linear address outside 64-bit mode, as debuggers need it, or as it is.",
+       &Monitor::linear_pc},
       {"msr", "", "NUMBER [VALUE]", "Shows or changes a model-specific register.", &Monitor::msr},
       {"quit", "", "", "Ends the virtual machine.", &Monitor::quit},
   };
@@ -163,45 +192,11 @@ Result<std::string> Monitor::vcpus(Words words) {
       text += fmt::format(", {} instructions", count->value);
     if (vcpu.halted()) text += " (halted)";
     if (const StopEvent* event = target_.control().event_of({i}))
-      text += event->cause == StopCause::Dead ? fmt::format(" (dead: {})", target_.death_of({i}))
+      text += event->cause == StopCause::Dead ? fmt::format(" (dead: {})", target_.words_of({i}))
                                               : std::string(" (has stopped)");
     text += '\n';
   }
   return text;
-}
-
-Result<std::string> Monitor::breakpoints(Words words) {
-  TRY(want(words.size(), 0, 0));
-  std::string text;
-  const auto counts = [](const AgentProgram& program, const HitCounts& hits) {
-    std::string result = fmt::format("{} hits", hits.reached);
-    if (!program.conditions.empty()) result += fmt::format(", {} true", hits.counted);
-    return result;
-  };
-  const BreakpointTable& table = target_.breakpoints();
-  for (const auto& [address, wish] : table.wishes()) {
-    std::string where;
-    for (const Gpa at : wish.installed) {
-      where +=
-          fmt::format("{} at physical {:#x}, {}, ", table.engine_installs() ? "breakpoint" : "int3",
-                      at.value, table.armed(at) ? "armed" : "overwritten by the guest");
-    }
-    if (wish.linear) where += "at the linear address, ";
-    if (wish.pending()) where = "pending, ";
-    text += fmt::format("{:#018x} {}{}\n", address.value, where, counts(wish.program, wish.hits));
-  }
-  for (const StoppointList::Entry& entry : target_.stoppoints().all()) {
-    static constexpr std::string_view kKinds[] = {"write", "read", "access"};
-    const Stoppoint& stoppoint = entry.stoppoint;
-    const std::string hits = counts(entry.program, entry.hits);
-    if (stoppoint.cause == StopCause::HardwareBreakpoint) {
-      text += fmt::format("{:#018x} hardware breakpoint, {}\n", stoppoint.address.value, hits);
-    } else {
-      text += fmt::format("{:#018x} {} watchpoint of {} bytes, {}\n", stoppoint.address.value,
-                          kKinds[static_cast<std::size_t>(stoppoint.kind)], stoppoint.size, hits);
-    }
-  }
-  return text.empty() ? "No breakpoints are inserted now.\n" : text;
 }
 
 Result<std::string> Monitor::gva2gpa(Words words) {
@@ -254,14 +249,24 @@ Result<std::string> Monitor::quit(Words words) {
   return "The machine ends.\n";
 }
 
+Result<std::string> Monitor::linear_pc(Words words) {
+  TRY(want(words.size(), 0, 1));
+  if (words.size() == 1) session_.linear_pc = TRY(on_or_off(words[0]));
+  return fmt::format("rip is shown {}\n",
+                     session_.linear_pc ? "as a linear address" : "as the register is");
+}
+
 Debugger::Answer Debugger::serve(const rsp::Monitor& request) {
   Monitor monitor(target_, session_, options_);
-  std::string text = monitor.run(request.command);
+  const std::string text = monitor.run(request.command);
   kill_requested_ |= monitor.quit_requested();
-  // The reply must fit in a packet; help and tables are far shorter.
-  if (text.size() > rsp::kPacketSize / 2) text.resize(rsp::kPacketSize / 2);
+  // What does not fit in the reply goes before it, to the client's console.
+  constexpr std::size_t kMost = rsp::kPacketSize / 2 - 1;
+  std::string_view rest = text;
+  for (; rest.size() > kMost; rest.remove_prefix(kMost))
+    before_answer_.push_back(rsp::reply::console_output(rest.substr(0, kMost)));
   // An empty reply would mean that there are no monitor commands at all.
-  return text.empty() ? rsp::reply::ok() : rsp::reply::hex(text);
+  return rest.empty() ? rsp::reply::ok() : rsp::reply::hex(rest);
 }
 
 }  // namespace ringside::debug

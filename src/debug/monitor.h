@@ -43,10 +43,20 @@ class Monitor {
   Result<std::string> breakpoints(Words words);
   Result<std::string> walk(Words words);
   Result<std::string> gva2gpa(Words words);
+  Result<std::string> tlb(Words words);
+  Result<std::string> mem(Words words);
+  Result<std::string> watch_physical(Words words);
+  Result<std::string> unwatch_physical(Words words);
+  Result<std::string> bind(Words words);
+  Result<std::string> linear_pc(Words words);
   Result<std::string> physical(Words words);
   Result<std::string> msr(Words words);
   Result<std::string> quit(Words words);
 
+  struct PagingRange {
+    std::uint64_t start = 0, end = ~std::uint64_t{0};
+  };
+  Result<PagingRange> paging_range(Words words);
   // A number (0x1f, 31) or a register of the current vCPU ($rsp).
   Result<std::uint64_t> number(std::string_view word);
   hypervisor::Vcpu& current() { return target_.vm().vcpu(session_.current); }

@@ -33,6 +33,8 @@ struct ServerOptions {
   OnKill on_kill = OnKill::Detach;
   BreakpointMechanism breakpoints = BreakpointMechanism::BestOffered;
   std::vector<MonitorCommand> commands = {};
+  // Takes what persistent breakpoint commands print while there is no client.
+  std::function<void(std::string_view text)> console = {};
 };
 
 }  // namespace ringside::debug

@@ -1,6 +1,4 @@
 // ? c C s S vCont vCont? vCtrlC, and the stop reports.
-#include <fmt/core.h>
-
 #include <algorithm>
 
 #include "debug/debugger.h"
@@ -24,6 +22,12 @@ Action action_of(const rsp::ThreadAction& action) {
       break;
   }
   return {};
+}
+
+// Causes that a stop reply has no field for.
+bool has_words(StopCause cause) {
+  return cause == StopCause::Dead || cause == StopCause::GuestPanic ||
+         cause == StopCause::PhysicalWatchpoint;
 }
 
 }  // namespace
@@ -115,10 +119,8 @@ std::vector<std::string> Debugger::report_stop() {
   if (const auto vcpu = target_.control().stopped_vcpu()) {
     session_.current = *vcpu;
     const StopEvent* event = target_.control().event_of(*vcpu);
-    if (event != nullptr && event->cause == StopCause::Dead) {
-      packets.push_back(rsp::reply::console_output(
-          fmt::format("vCPU {} cannot go on: {}\n", vcpu->value, target_.death_of(*vcpu))));
-    }
+    if (event != nullptr && has_words(event->cause))
+      packets.push_back(rsp::reply::console_output(target_.words_of(*vcpu) + "\n"));
   } else {
     // The seeds know only signal 5. A client that speaks of threads gets what Ctrl-C is.
     session_.signal = session_.names_threads() ? kSigint : kSigtrap;
@@ -149,8 +151,9 @@ std::string Debugger::stop_reply() const {
     return reply.str();
   }
   const StopEvent* event = target_.control().event_of(*vcpu);
-  const bool dead = event != nullptr && event->cause == StopCause::Dead;
-  rsp::StopReply reply(dead ? kSigabrt : kSigtrap);
+  const bool aborted = event != nullptr &&
+                       (event->cause == StopCause::Dead || event->cause == StopCause::GuestPanic);
+  rsp::StopReply reply(aborted ? kSigabrt : kSigtrap);
   reply.thread(process(), vcpu->value + 1u);
   expedite(reply, *vcpu);
   if (event == nullptr) return reply.str();
@@ -175,7 +178,9 @@ std::string Debugger::stop_reply() const {
           break;
       }
       break;
+    case StopCause::PhysicalWatchpoint:  // the client knows of none; the words are the reason
     case StopCause::Step:
+    case StopCause::GuestPanic:
     case StopCause::Dead:
       break;
   }

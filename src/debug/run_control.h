@@ -26,15 +26,17 @@ enum class StopCause : std::uint8_t {
   LinearBreakpoint,  // the client's Z0, by its linear address
   HardwareBreakpoint,
   Watchpoint,
+  PhysicalWatchpoint,
   Step,
+  GuestPanic,
   Dead,
 };
 
 // Something that happened on a vCPU and that the client has to hear of.
 struct StopEvent {
   StopCause cause = StopCause::Step;
-  // Breakpoint: the guest-physical address. The other breakpoints and Watchpoint: the linear
-  // address that the client named. Otherwise zero.
+  // Breakpoint, PhysicalWatchpoint: the guest-physical address. The other breakpoints and
+  // Watchpoint: the linear address that the client named. Otherwise zero.
   std::uint64_t address = 0;
   hypervisor::WatchKind watch = hypervisor::WatchKind::Write;
   friend bool operator==(const StopEvent&, const StopEvent&) = default;

@@ -68,6 +68,7 @@ bool Server::wants_close() const {
 void Server::work() {
   do {
     target_.settle();
+    if (!link_) print_without_client();
     const bool report = target_.take_report();
     if (report || target_.control().phase() != Phase::Stopped) send_output(report);
     if (report && link_) {
@@ -85,6 +86,11 @@ void Server::send_output(bool all) {
   const std::string text = target_.take_output();
   for (std::size_t at = 0; at < text.size(); at += kMost)
     link_->send(rsp::reply::console_output(std::string_view(text).substr(at, kMost)));
+}
+
+void Server::print_without_client() {
+  const std::string text = target_.take_output();
+  if (!text.empty() && options_.console) options_.console(text);
 }
 
 // The next thing that the client has sent; a packet becomes waiting_.
@@ -108,9 +114,14 @@ bool Server::serve_one() {
   if (debugger_.scanning()) return serve_scan();
   RunControl& control = target_.control();
   if (!waiting_) {
-    if (!take_input()) {
-      if (control.phase() != Phase::Paused) return false;
-      control.unpause();
+    const auto input = take_input();
+    // A stop that is asked for comes before the answers to what follows.
+    if (!input || *input == rsp::Event::Kind::Interrupt) {
+      if (control.phase() == Phase::Paused) {
+        control.unpause();
+      } else if (!input) {
+        return false;
+      }
     }
     if (!waiting_) return true;
   }
@@ -148,6 +159,8 @@ bool Server::serve_scan() {
 
 void Server::answer(const rsp::Request& request) {
   const std::optional<std::string> reply = debugger_.answer(request);
+  for (const std::string& packet : debugger_.take_before_answer())
+    link_->send(packet);
   if (reply) link_->send(*reply);
   if (debugger_.session().no_ack && !link_->no_ack_mode()) link_->start_no_ack_mode();
 }

@@ -55,6 +55,7 @@ class Server {
  private:
   void work();
   void send_output(bool all);
+  void print_without_client();
   std::optional<rsp::Event::Kind> take_input();
   bool serve_one();
   bool serve_scan();

@@ -29,6 +29,11 @@ Result<void> StoppointList::apply(const Stoppoint& stoppoint, bool insert) {
     return fail(ErrorCode::NotSupported, "this engine has no hardware breakpoints");
   if (stoppoint.cause == StopCause::HardwareBreakpoint)
     return insert ? linear_.add(stoppoint.address) : linear_.drop(stoppoint.address);
+  if (stoppoint.cause == StopCause::PhysicalWatchpoint) {
+    const Gpa where{stoppoint.address.value};
+    return insert ? engine->insert_physical_watchpoint(where, stoppoint.size, stoppoint.kind)
+                  : engine->remove_physical_watchpoint(where, stoppoint.size, stoppoint.kind);
+  }
   return insert ? engine->insert_watchpoint(stoppoint.address, stoppoint.size, stoppoint.kind)
                 : engine->remove_watchpoint(stoppoint.address, stoppoint.size, stoppoint.kind);
 }
@@ -42,6 +47,12 @@ Result<void> StoppointList::insert(const Stoppoint& stoppoint, const AgentProgra
   if (list_.size() >= kMost) return fail(ErrorCode::BadRequest, "too many watchpoints");
   TRY(apply(stoppoint, true));
   list_.push_back({stoppoint, program, {}});
+  const auto past = std::find_if(past_hits_.begin(), past_hits_.end(),
+                                 [&](const auto& entry) { return entry.first == stoppoint; });
+  if (past != past_hits_.end()) {
+    list_.back().hits = std::move(past->second);
+    past_hits_.erase(past);
+  }
   return {};
 }
 
@@ -49,6 +60,7 @@ Result<void> StoppointList::remove(const Stoppoint& stoppoint) {
   const auto found = find(stoppoint);
   if (found == list_.end()) return {};
   TRY(apply(stoppoint, false));
+  if (past_hits_.size() < kMost) past_hits_.emplace_back(stoppoint, std::move(found->hits));
   list_.erase(found);
   return {};
 }
@@ -59,6 +71,7 @@ void StoppointList::remove_all() {
     if (!removed) log::warning("a watchpoint stays behind: {}", removed.error().text());
   }
   list_.clear();
+  past_hits_.clear();
 }
 
 }  // namespace ringside::debug

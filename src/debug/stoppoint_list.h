@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -18,8 +19,8 @@
 namespace ringside::debug {
 
 struct Stoppoint {
-  StopCause cause = StopCause::Watchpoint;  // or HardwareBreakpoint
-  Gva address;
+  StopCause cause = StopCause::Watchpoint;  // PhysicalWatchpoint or HardwareBreakpoint
+  Gva address;                              // physical where the cause says so
   std::uint64_t size = 1;
   hypervisor::WatchKind kind = hypervisor::WatchKind::Write;
   friend bool operator==(const Stoppoint&, const Stoppoint&) = default;
@@ -57,6 +58,8 @@ class StoppointList {
   hypervisor::Vm& vm_;
   LinearBreakpoints& linear_;
   std::vector<Entry> list_;
+  // Of those that were taken out: clients do that at every stop, and put them back.
+  std::vector<std::pair<Stoppoint, HitCounts>> past_hits_;
 };
 
 }  // namespace ringside::debug

@@ -37,7 +37,7 @@ Target::Target(hypervisor::Vm& vm, BreakpointMechanism mechanism)
       linear_(vm),
       breakpoints_(vm, linear_, mechanism),
       stoppoints_(vm, linear_),
-      filter_(vm, breakpoints_, stoppoints_),
+      filter_(vm, breakpoints_, stoppoints_, spaces_),
       vcpus_(vm.vcpu_count()) {}
 
 void Target::begin() {
@@ -132,8 +132,16 @@ void Target::handle(const hypervisor::VcpuEvent& event) {
     }
     void operator()(const exit::HardwareBreakpoint& e) { target.handle_stoppoint(id, e); }
     void operator()(const exit::Watchpoint& e) { target.handle_stoppoint(id, e); }
+    void operator()(const exit::PhysicalWatchpoint& e) {
+      target.vcpus_[id.value].words = target.describe(id, e);
+      target.handle_stoppoint(id, e);
+    }
+    void operator()(const exit::GuestPanic& e) {
+      target.vcpus_[id.value].words = fmt::format("vCPU {}: {}", id.value, e.reason);
+      target.control_.exited(id, {StopCause::GuestPanic, 0, hypervisor::WatchKind::Write});
+    }
     void operator()(const exit::Dead& e) {
-      target.vcpus_[id.value].death = e.reason;
+      target.vcpus_[id.value].words = fmt::format("vCPU {} cannot go on: {}", id.value, e.reason);
       target.control_.exited(id, {StopCause::Dead, 0, hypervisor::WatchKind::Write});
     }
   };
@@ -170,6 +178,8 @@ std::optional<StopEvent> Target::event_of(VcpuId id, const hypervisor::Exit& exi
   StopEvent event;
   if (const auto* watch = std::get_if<exit::Watchpoint>(&exit)) {
     event = {StopCause::Watchpoint, watch->address.value, watch->kind};
+  } else if (const auto* physical = std::get_if<exit::PhysicalWatchpoint>(&exit)) {
+    event = {StopCause::PhysicalWatchpoint, physical->address.value, physical->kind};
   } else {
     const Gva address = std::get<exit::HardwareBreakpoint>(exit).address;
     const Result<Gpa> where = hypervisor::translate(vm_, id, address);
@@ -179,6 +189,14 @@ std::optional<StopEvent> Target::event_of(VcpuId id, const hypervisor::Exit& exi
   }
   if (!stoppoints_.has(event)) return std::nullopt;
   return event;
+}
+
+std::string Target::describe(VcpuId id, const exit::PhysicalWatchpoint& hit) {
+  const std::string who = hit.by_device ? "a device" : fmt::format("vCPU {}", id.value);
+  const char* did = hit.kind == hypervisor::WatchKind::Write  ? "wrote to"
+                    : hit.kind == hypervisor::WatchKind::Read ? "read from"
+                                                              : "used";
+  return fmt::format("{} {} the watched physical memory at {:#x}", who, did, hit.address.value);
 }
 
 void Target::handle_stoppoint(VcpuId id, const hypervisor::Exit& exit) {
@@ -304,9 +322,10 @@ void Target::undo() {
   mask_in_steps_ = true;
   show_pc(PcView::Offset);
   vm_.stop_instead_of_death(false);
-  breakpoints_.remove_all();
+  spaces_.clear();
+  breakpoints_.remove_all_but_persistent();
   stoppoints_.remove_all();
-  filter_.uninstall();
+  if (breakpoints_.empty()) filter_.uninstall();
   noted_.clear();
   expect(set_breakpoint_exits(false), "breakpoint exits", {0});
 }
@@ -352,7 +371,9 @@ Result<void> Target::place_linear(VcpuId via, Gva address, const AgentProgram& p
 
 Result<void> Target::place_breakpoint(VcpuId via, Gva address, const AgentProgram& program,
                                       Unmapped unmapped) {
-  const Result<Gpa> where = hypervisor::translate(vm_, via, address);
+  const std::optional<std::uint64_t> space = spaces_.space_of(address);
+  const Result<Gpa> where = space ? hypervisor::translate_with_cr3(vm_, via, *space, address)
+                                  : hypervisor::translate(vm_, via, address);
   if (where) {
     const hypervisor::MemoryKind kind = vm_.memory().kind(*where);
     if (unmapped == Unmapped::Refuse || kind != hypervisor::MemoryKind::Nothing) {

@@ -12,6 +12,7 @@
 
 #include "base/result.h"
 #include "base/types.h"
+#include "debug/address_spaces.h"
 #include "debug/breakpoint_table.h"
 #include "debug/hit_filter.h"
 #include "debug/options.h"
@@ -32,6 +33,7 @@ class Target {
   const RunControl& control() const { return control_; }
   BreakpointTable& breakpoints() { return breakpoints_; }
   StoppointList& stoppoints() { return stoppoints_; }
+  AddressSpaces& spaces() { return spaces_; }
 
   // Makes the vCPUs that are alive at power-on known; none runs yet.
   void begin();
@@ -76,8 +78,8 @@ class Target {
   Result<Gva> linear_pc(VcpuId id);
   // Whether the next instruction is hidden under an int3 of ours.
   bool on_breakpoint(VcpuId id);
-  // Why a vCPU is dead, in words.
-  const std::string& death_of(VcpuId id) const { return vcpus_[id.value].death; }
+  // What there is to say of a vCPU's last stop beyond its cause: why it is dead, who wrote.
+  const std::string& words_of(VcpuId id) const { return vcpus_[id.value].words; }
 
  private:
   struct VcpuState {
@@ -85,7 +87,7 @@ class Target {
     // Out of the guest at a breakpoint that is no stop, until the client takes what was printed.
     bool waits_for_room = false;
     bool skips = false;  // and then it has to get past an int3
-    std::string death;
+    std::string words;
   };
 
   void execute(const Command& command);
@@ -94,6 +96,7 @@ class Target {
   void handle(const hypervisor::VcpuEvent& event);
   void handle_breakpoint(VcpuId id, std::uint8_t insn_length);
   void handle_stoppoint(VcpuId id, const hypervisor::Exit& exit);
+  std::string describe(VcpuId id, const hypervisor::exit::PhysicalWatchpoint& hit);
   std::optional<StopEvent> event_of(VcpuId id, const hypervisor::Exit& exit);
   void go_on(VcpuId id, bool skips);
   void end_wait(VcpuId id);
@@ -111,6 +114,7 @@ class Target {
   LinearBreakpoints linear_;
   BreakpointTable breakpoints_;
   StoppointList stoppoints_;
+  AddressSpaces spaces_;
   HitFilter filter_;
   std::set<Gva> noted_;  // pending breakpoints that the client was told of
   std::vector<VcpuState> vcpus_;

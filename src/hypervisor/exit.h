@@ -42,6 +42,19 @@ struct Watchpoint {
   WatchKind kind = WatchKind::Write;
 };
 
+// A watched access to guest-physical memory happened, through whatever address; the instruction is
+// complete. A device's is reported on the vCPU that was running, or any that was in the guest.
+struct PhysicalWatchpoint {
+  Gpa address;  // that the debugger asked to watch
+  WatchKind kind = WatchKind::Write;
+  bool by_device = false;
+};
+
+// The guest has said that it cannot go on (the panic port). It can be resumed.
+struct GuestPanic {
+  const char* reason = "";  // a literal
+};
+
 // The vCPU cannot go on: a triple fault or an engine's internal error, in words. Reported only
 // while VmControl::stop_instead_of_death is on; otherwise the VM ends.
 struct Dead {
@@ -51,7 +64,8 @@ struct Dead {
 }  // namespace exit
 
 using Exit = std::variant<exit::Parked, exit::Started, exit::Breakpoint, exit::MonitorTrap,
-                          exit::HardwareBreakpoint, exit::Watchpoint, exit::Dead>;
+                          exit::HardwareBreakpoint, exit::Watchpoint, exit::PhysicalWatchpoint,
+                          exit::GuestPanic, exit::Dead>;
 
 struct VcpuEvent {
   VcpuId vcpu;

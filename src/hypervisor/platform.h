@@ -66,6 +66,11 @@ class CpuPort {
   virtual void set_a20(bool enabled) = 0;
   // A device (DMA) or a loader changed RAM.
   virtual void ram_written(Gpa address, std::uint64_t size) = 0;
+  // The guest says that it has panicked, with an access of `vcpu`'s that is under way. Engines that
+  // cannot stop for it end the machine.
+  virtual void guest_panicked(VcpuId vcpu, const char* reason) {
+    end({VmEnd::Kind::Error, 0, reason, vcpu});
+  }
   // The machine ends; no vCPU runs another instruction after the current one.
   virtual void end(VmEnd end) = 0;
 };

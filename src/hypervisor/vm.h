@@ -13,6 +13,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "base/result.h"
@@ -114,6 +115,16 @@ class Stoppoints {
   virtual Result<void> remove_breakpoint(Gva address) = 0;
   virtual Result<void> insert_watchpoint(Gva address, std::uint64_t size, WatchKind kind) = 0;
   virtual Result<void> remove_watchpoint(Gva address, std::uint64_t size, WatchKind kind) = 0;
+  // By guest-physical address: the CPUs' accesses, and what devices write.
+  virtual Result<void> insert_physical_watchpoint(Gpa, std::uint64_t /*size*/, WatchKind) {
+    return fail(ErrorCode::NotSupported, "this engine does not watch physical memory");
+  }
+  virtual Result<void> remove_physical_watchpoint(Gpa, std::uint64_t /*size*/, WatchKind) {
+    return fail(ErrorCode::NotSupported, "this engine does not watch physical memory");
+  }
+  // How one of these is realised, in words; empty where there is nothing to say.
+  virtual std::string describe_breakpoint(Gva) { return {}; }
+  virtual std::string describe_watchpoint(Gva, std::uint64_t /*size*/, WatchKind) { return {}; }
 };
 
 class Vm {
@@ -134,7 +145,8 @@ class Vm {
   virtual int event_fd() const { return -1; }
   // Set once the machine has ended.
   virtual const std::optional<VmEnd>& ended() const = 0;
-  // While on, a triple fault or engine error is exit::Dead on its vCPU and ends nothing.
+  // While on, a triple fault or engine error is exit::Dead on its vCPU, and a guest's panic
+  // exit::GuestPanic; neither ends anything.
   virtual void stop_instead_of_death(bool on) = 0;
 
   virtual Stoppoints* stoppoints() { return nullptr; }
@@ -158,6 +170,8 @@ class Engine : public Vm {
 // The translation of a linear address by the vCPU's present paging state, as a supervisor's read
 // without a fault: no accessed or dirty bit changes. BadAddress where not mapped.
 Result<Gpa> translate(Vm& vm, VcpuId vcpu, Gva address);
+// The same with another CR3.
+Result<Gpa> translate_with_cr3(Vm& vm, VcpuId vcpu, std::uint64_t cr3, Gva address);
 // The same, and how far it goes on: to the end of the page that maps it.
 struct Extent {
   Gpa gpa;

@@ -71,19 +71,24 @@ Result<BootResult> boot(const BootRequest& request, hypervisor::GuestRam& ram) {
               fmt::format("kernel '{}' {}; {}", request.kernel_name, found, kSupported));
 }
 
+void shadow_firmware(Bytes image, hypervisor::GuestRam& ram) {
+  constexpr std::uint64_t kShadow = 256u << 10, kOneMegabyte = 1u << 20;
+  // PCs show the end of the firmware below 1 MiB as well: 128 KiB of it until it opens the rest, which
+  // here is RAM from the start.
+  const std::uint64_t shadow = std::min<std::uint64_t>(image.size(), kShadow);
+  std::memcpy(ram.host({kOneMegabyte - shadow}, shadow), image.data() + image.size() - shadow,
+              shadow);
+}
+
 Result<BootResult> boot_firmware(const std::string& name, Bytes image, hypervisor::GuestRam& ram) {
-  constexpr std::uint64_t kLargest = 16u << 20, kShadow = 256u << 10, kOneMegabyte = 1u << 20;
+  constexpr std::uint64_t kLargest = 16u << 20;
   if (image.empty() || image.size() % kPageSize != 0 || image.size() > kLargest) {
     return fail(ErrorCode::BadRequest,
                 fmt::format("firmware '{}' has {} bytes; it must be whole 4 KiB pages, at most 16M",
                             name, image.size()));
   }
   TRY(ram.add_rom({(1ull << 32) - image.size()}, image));
-  // PCs show the end of the firmware below 1 MiB as well: 128 KiB of it until it opens the rest, which
-  // here is RAM from the start.
-  const std::uint64_t shadow = std::min<std::uint64_t>(image.size(), kShadow);
-  std::memcpy(ram.host({kOneMegabyte - shadow}, shadow), image.data() + image.size() - shadow,
-              shadow);
+  shadow_firmware(image, ram);
   return BootResult{"firmware, entered at the reset vector", x86::reset_state()};
 }
 

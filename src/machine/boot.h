@@ -40,4 +40,7 @@ Result<BootResult> boot(const BootRequest& request, hypervisor::GuestRam& ram);
 Result<BootResult> boot_firmware(const std::string& name, std::span<const std::byte> image,
                                  hypervisor::GuestRam& ram);
 
+// The part of it that is RAM, again: for a reset.
+void shadow_firmware(std::span<const std::byte> image, hypervisor::GuestRam& ram);
+
 }  // namespace ringside::machine

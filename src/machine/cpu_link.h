@@ -43,6 +43,10 @@ class CpuLink final : public hypervisor::CpuPort {
     if (cpus_)
       cpus_->ram_written(address, size);
   }
+  void guest_panicked(VcpuId vcpu, const char* reason) override {
+    if (cpus_)
+      cpus_->guest_panicked(vcpu, reason);
+  }
   void end(hypervisor::VmEnd end) override {
     if (cpus_)
       cpus_->end(std::move(end));

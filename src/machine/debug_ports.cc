@@ -15,6 +15,17 @@ Access DebugExit::write_port(const PortAccess&, std::uint32_t value) {
   return Access::Done;
 }
 
+Access PanicPort::read_port(const PortAccess&, std::uint32_t& value) {
+  value = kPanicked;
+  return Access::Done;
+}
+
+Access PanicPort::write_port(const PortAccess& access, std::uint32_t value) {
+  if ((value & kPanicked) != 0)
+    cpus_.guest_panicked(access.vcpu, "the guest wrote to its panic port");
+  return Access::Done;
+}
+
 void DebugConsole::write_port(std::uint16_t, std::uint8_t value) {
   const auto byte = static_cast<std::byte>(value);
   if (sink_)

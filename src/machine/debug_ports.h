@@ -1,4 +1,4 @@
-// Ports that exist only in virtual machines: the debug exit (0xf4) and the firmware's debug console
+// Ports that exist only in virtual machines: the debug exit (0xf4), the panic port (0x505) and the firmware's debug console
 // (0x402 as SeaBIOS has it, 0xe9 as Bochs has it). They keep no state.
 #pragma once
 
@@ -18,6 +18,20 @@ class DebugExit final : public WidePorts {
   Access write_port(const PortAccess& access, std::uint32_t value) override;
 
  private:
+  hypervisor::CpuPort& cpus_;
+};
+
+// Where a guest says that it has panicked: bit 0 written to port 0x505, QEMU's pvpanic on the ISA bus
+// (QEMU's docs/specs/pvpanic.rst). Reading it tells which events there are.
+class PanicPort final : public WidePorts {
+ public:
+  static constexpr std::uint16_t kPort = 0x505, kPorts = 1;
+  explicit PanicPort(hypervisor::CpuPort& cpus) : cpus_(cpus) {}
+  Access read_port(const PortAccess& access, std::uint32_t& value) override;
+  Access write_port(const PortAccess& access, std::uint32_t value) override;
+
+ private:
+  static constexpr std::uint32_t kPanicked = 1;
   hypervisor::CpuPort& cpus_;
 };
 

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <string>
 #include <type_traits>
 
 #include "machine/apic_bus.h"
@@ -23,6 +24,8 @@ class IoApic final : public Device, public MmioDevice, public EoiListener {
 
   void set_pin(unsigned pin, bool asserted);
   void end_of_interrupt(std::uint8_t vector) override;
+
+  std::string describe() const;
 
   void reset() override;
   void visit_state(StateVisitor& visitor) override { visitor.field(state_); }

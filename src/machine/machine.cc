@@ -58,6 +58,7 @@ struct Machine::Parts {
   FirmwareConfig firmware;
   GuestGdbPort guest_gdb;
   DebugExit debug_exit{cpus};
+  PanicPort panic{cpus};
   DebugConsole debug_console;
   std::vector<std::unique_ptr<VirtioBlock>> disks;
   std::vector<std::unique_ptr<VirtioMmio>> virtio;
@@ -103,6 +104,7 @@ Machine::Parts::Parts(hypervisor::GuestRam& guest_ram, MachineOptions given)
     add_disk(options.disks[i]);
   }
   if (options.guest_gdb) ports.claim(GuestGdbPort::kPort, 4, guest_gdb);
+  ports.claim(PanicPort::kPort, PanicPort::kPorts, panic);
   if (options.debug_exit) ports.claim(DebugExit::kPort, DebugExit::kPorts, debug_exit);
   if (options.debugcon) {
     ports.claim(DebugConsole::kPort, 1, debug_console);
@@ -137,6 +139,21 @@ Machine::~Machine() = default;
 void Machine::connect(hypervisor::CpuPort& cpus) {
   Lock lock(parts_->lock);
   parts_->cpus.connect(cpus);
+}
+
+std::string Machine::describe_local_apic(VcpuId vcpu) const {
+  Lock lock(parts_->lock);
+  return parts_->apics.apic(vcpu).describe();
+}
+
+std::string Machine::describe_io_apic() const {
+  Lock lock(parts_->lock);
+  return parts_->io_apic.describe();
+}
+
+std::string Machine::describe_pics() const {
+  Lock lock(parts_->lock);
+  return parts_->pics.describe();
 }
 
 void Machine::reset() {

@@ -62,6 +62,11 @@ class Machine final : public hypervisor::Platform {
   void input(const GuestGdbInput& input);
   void input(const GuestGdbConnection& input);
 
+  // The interrupt controllers in words.
+  std::string describe_local_apic(VcpuId vcpu) const;
+  std::string describe_io_apic() const;
+  std::string describe_pics() const;
+
   // Power-on state of all devices; RAM stays.
   void reset();
   void visit_state(StateVisitor& visitor);

@@ -32,6 +32,15 @@ triple_fault:                           /* no IDT: the exception, the double fau
 debug_exit:
         mov     $0x2a, %eax
         out     %al, $0xf4
+        jmp     forever
+panic:                                  /* pvpanic's port; the guest can go on if it may */
+        mov     $0x505, %edx
+        in      %dx, %al
+        and     $1, %al
+        out     %al, %dx
+        .globl  after_panic
+after_panic:
+        nop
 forever:
         pause
         jmp     forever

@@ -43,6 +43,15 @@ class FakeStoppoints : public hypervisor::Stoppoints {
     return log("-w", address, size);
   }
 
+  Result<void> insert_physical_watchpoint(Gpa address, std::uint64_t size,
+                                          hypervisor::WatchKind) override {
+    return log("+p", Gva{address.value}, size);
+  }
+  Result<void> remove_physical_watchpoint(Gpa address, std::uint64_t size,
+                                          hypervisor::WatchKind) override {
+    return log("-p", Gva{address.value}, size);
+  }
+
   hypervisor::StopFilter* filter = nullptr;
   std::set<std::uint64_t> physical, linear;
   std::vector<std::string> calls;

@@ -94,6 +94,7 @@ class Cpu {
   std::optional<hypervisor::Exit> pending_exit;
   // Watchpoints that the present instruction has hit; settled when it is complete.
   std::vector<hypervisor::exit::Watchpoint> watch_hits;
+  std::vector<hypervisor::exit::PhysicalWatchpoint> physical_watch_hits;
 
   VcpuId id() const { return id_; }
   System& system() { return system_; }

@@ -112,6 +112,7 @@ void Cpu::fill_tlb(std::uint64_t linear, Gpa gpa, AccessKind kind, Privilege pri
   const Gpa page{gpa.value & kPageMask};
   const hypervisor::RamSlot* slot = system_.ram.find(page, kPageSize);
   if (slot == nullptr || system_.page_is_watched(linear_page)) return;
+  if (system_.physical_page_is_watched(page)) return;
   if (breaks_on_data_in(*this, linear_page)) return;
   if (privilege == Privilege::UserAligned) return;
   const std::uint64_t tag = linear_page | tlb_.generation();
@@ -203,15 +204,9 @@ unsigned device_width(std::uint64_t address, unsigned size) {
   return width;
 }
 
-bool overlaps(std::uint64_t a, std::uint64_t a_size, std::uint64_t b, std::uint64_t b_size) {
-  return a < b + b_size && b < a + a_size;
-}
-
 void check_watches(Cpu& cpu, std::uint64_t linear, unsigned size, AccessKind kind) {
   for (const System::Watch& watch : cpu.system().watches) {
-    const bool wanted = watch.kind == hypervisor::WatchKind::Access ||
-                        (watch.kind == hypervisor::WatchKind::Write) == (kind == AccessKind::Write);
-    if (!wanted || !overlaps(linear, size, watch.address, watch.size)) continue;
+    if (!watch.meets(linear, size, kind == AccessKind::Write)) continue;
     const auto same = [&](const hypervisor::exit::Watchpoint& hit) {
       return hit.address.value == watch.address && hit.kind == watch.kind;
     };
@@ -221,11 +216,29 @@ void check_watches(Cpu& cpu, std::uint64_t linear, unsigned size, AccessKind kin
   }
 }
 
+void check_physical_watches(Cpu& cpu, Gpa gpa, unsigned size, AccessKind kind) {
+  for (const System::Watch& watch : cpu.system().physical_watches) {
+    if (watch.meets(gpa.value, size, kind == AccessKind::Write))
+      note_physical_hit(cpu, watch, false);
+  }
+}
+
 }  // namespace
+
+void note_physical_hit(Cpu& cpu, const System::Watch& watch, bool by_device) {
+  auto& hits = cpu.physical_watch_hits;
+  const auto same = [&](const hypervisor::exit::PhysicalWatchpoint& hit) {
+    return hit.address.value == watch.address && hit.kind == watch.kind;
+  };
+  if (std::none_of(hits.begin(), hits.end(), same))
+    hits.push_back({Gpa{watch.address}, watch.kind, by_device});
+  cpu.leave_soon();
+}
 
 void Cpu::read_within_page(std::uint64_t linear, void* out, unsigned size, Privilege privilege) {
   const Gpa gpa = translate(linear, AccessKind::Read, privilege);
   if (!system_.watches.empty()) check_watches(*this, linear, size, AccessKind::Read);
+  if (!system_.physical_watches.empty()) check_physical_watches(*this, gpa, size, AccessKind::Read);
   note_breakpoints(*this, breakpoints_met(*this, linear, size, AccessKind::Read));
   if (const std::uint8_t* host = system_.ram.host(gpa, size)) {
     std::memcpy(out, host, size);
@@ -248,6 +261,8 @@ void Cpu::write_within_page(std::uint64_t linear, const void* in, unsigned size,
                             Privilege privilege) {
   const Gpa gpa = translate(linear, AccessKind::Write, privilege);
   if (!system_.watches.empty()) check_watches(*this, linear, size, AccessKind::Write);
+  if (!system_.physical_watches.empty())
+    check_physical_watches(*this, gpa, size, AccessKind::Write);
   note_breakpoints(*this, breakpoints_met(*this, linear, size, AccessKind::Write));
   const hypervisor::RamSlot* slot = system_.ram.find(gpa, size);
   if (slot != nullptr) {

@@ -125,16 +125,20 @@ bool stops_here(Cpu& cpu, std::uint64_t linear) {
 
 // The instruction is complete: do its hits of watchpoints count? The first that does is the exit.
 void settle_watch_hits(Cpu& cpu) {
-  if (cpu.watch_hits.empty()) [[likely]] {
+  if (cpu.watch_hits.empty() && cpu.physical_watch_hits.empty()) [[likely]] {
     return;
   }
   hypervisor::StopFilter* filter = cpu.system().filter;
-  for (const exit::Watchpoint& watch : cpu.watch_hits) {
-    if (cpu.pending_exit) break;
-    hypervisor::Exit hit = watch;
+  const auto settle = [&](hypervisor::Exit hit) {
+    if (cpu.pending_exit) return;
     if (filter == nullptr || filter->wants_stop(cpu.id(), hit)) cpu.pending_exit = std::move(hit);
-  }
+  };
+  for (const exit::Watchpoint& watch : cpu.watch_hits)
+    settle(watch);
+  for (const exit::PhysicalWatchpoint& watch : cpu.physical_watch_hits)
+    settle(watch);
   cpu.watch_hits.clear();
+  cpu.physical_watch_hits.clear();
 }
 
 // In legacy modes: every byte of the block lies within the code segment.
@@ -242,6 +246,7 @@ void guarded(Cpu& cpu, Action action) {
     cpu.retired = true;
     cpu.activity = Activity::Waiting;
     cpu.watch_hits.clear();  // it is executed again
+    cpu.physical_watch_hits.clear();
   }
 }
 

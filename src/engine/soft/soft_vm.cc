@@ -188,7 +188,22 @@ class SoftVm final : public SoftEngine, public hypervisor::Stoppoints {
       cpu->leave_soon();
     }
   }
-  void ram_written(Gpa address, std::uint64_t size) override { system_.ram_written(address, size); }
+  // By a device, or a loader before the first instruction.
+  void ram_written(Gpa address, std::uint64_t size) override {
+    system_.ram_written(address, size);
+    for (const System::Watch& watch : system_.physical_watches) {
+      if (watch.meets(address.value, size, true)) device_hit(watch);
+    }
+  }
+  void guest_panicked(VcpuId id, const char* reason) override {
+    Cpu& cpu = vcpus_[id.value]->cpu;
+    if (!stop_instead_of_death_) {
+      end({VmEnd::Kind::Error, 0, reason, id});
+    } else if (!cpu.pending_exit) {
+      cpu.pending_exit = exit::GuestPanic{reason};
+      cpu.leave_soon();
+    }
+  }
   void end(VmEnd end) override {
     if (!ended_) ended_ = std::move(end);
     interrupt_running();
@@ -222,19 +237,42 @@ class SoftVm final : public SoftEngine, public hypervisor::Stoppoints {
   }
   Result<void> insert_watchpoint(Gva address, std::uint64_t size,
                                  hypervisor::WatchKind kind) override {
-    if (size == 0 || address.value + size - 1 < address.value) {
-      return fail(ErrorCode::BadRequest, "a watched range is at least one byte and does not wrap");
-    }
-    system_.watches.push_back({address.value, size, kind});
-    forget_translations();
-    return {};
+    return insert_watch(system_.watches, address.value, size, kind);
   }
   Result<void> remove_watchpoint(Gva address, std::uint64_t size,
                                  hypervisor::WatchKind kind) override {
-    auto& watches = system_.watches;
+    return remove_watch(system_.watches, address.value, size, kind);
+  }
+  Result<void> insert_physical_watchpoint(Gpa address, std::uint64_t size,
+                                          hypervisor::WatchKind kind) override {
+    return insert_watch(system_.physical_watches, address.value, size, kind);
+  }
+  Result<void> remove_physical_watchpoint(Gpa address, std::uint64_t size,
+                                          hypervisor::WatchKind kind) override {
+    return remove_watch(system_.physical_watches, address.value, size, kind);
+  }
+  std::string describe_breakpoint(Gva) override { return kSeesAll; }
+  std::string describe_watchpoint(Gva, std::uint64_t, hypervisor::WatchKind) override {
+    return kSeesAll;
+  }
+
+ private:
+  static constexpr const char* kSeesAll = "seen by the software CPU, on every vCPU";
+
+  Result<void> insert_watch(std::vector<System::Watch>& watches, std::uint64_t address,
+                            std::uint64_t size, hypervisor::WatchKind kind) {
+    if (size == 0 || address + size - 1 < address) {
+      return fail(ErrorCode::BadRequest, "a watched range is at least one byte and does not wrap");
+    }
+    watches.push_back({address, size, kind});
+    forget_translations();
+    return {};
+  }
+  Result<void> remove_watch(std::vector<System::Watch>& watches, std::uint64_t address,
+                            std::uint64_t size, hypervisor::WatchKind kind) {
     const auto found =
         std::find_if(watches.begin(), watches.end(), [&](const System::Watch& watch) {
-          return watch.address == address.value && watch.size == size && watch.kind == kind;
+          return watch.address == address && watch.size == size && watch.kind == kind;
         });
     if (found == watches.end()) return fail(ErrorCode::NotFound, "no such watchpoint");
     watches.erase(found);
@@ -242,7 +280,22 @@ class SoftVm final : public SoftEngine, public hypervisor::Stoppoints {
     return {};
   }
 
- private:
+  // A device's write is told of when the instruction that it happened in is complete, or at once if
+  // there was none.
+  void device_hit(const System::Watch& watch) {
+    if (system_.running != nullptr) {
+      note_physical_hit(*system_.running, watch, true);
+      return;
+    }
+    const auto somebody = std::find_if(vcpus_.begin(), vcpus_.end(),
+                                       [](const auto& vcpu) { return vcpu->is_in_guest; });
+    if (somebody == vcpus_.end()) return;
+    SoftVcpu& vcpu = **somebody;
+    hypervisor::Exit hit = exit::PhysicalWatchpoint{Gpa{watch.address}, watch.kind, true};
+    if (system_.filter == nullptr || system_.filter->wants_stop(vcpu.cpu.id(), hit))
+      leave(vcpu, std::move(hit));
+  }
+
   void interrupt_running() {
     if (system_.running != nullptr) system_.running->leave_soon();
   }
@@ -257,7 +310,8 @@ class SoftVm final : public SoftEngine, public hypervisor::Stoppoints {
     system_.code.clear();
   }
 
-  void leave(SoftVcpu& vcpu, hypervisor::Exit why) {
+  // Not inlined: g++ 12 then warns of the exits that a known one is not.
+  [[gnu::noinline]] void leave(SoftVcpu& vcpu, hypervisor::Exit why) {
     if (const auto* hit = std::get_if<exit::HardwareBreakpoint>(&why)) {
       vcpu.left_at_breakpoint = hit->address.value;
     } else if (vcpu.cpu.breakpoint_passed) {

@@ -28,10 +28,22 @@ bool System::page_has_breakpoint(std::uint64_t linear_page) const {
   return at != breakpoints.end() && *at - linear_page < kPageSize;
 }
 
-bool System::page_is_watched(std::uint64_t linear_page) const {
-  return std::any_of(watches.begin(), watches.end(), [&](const Watch& watch) {
-    return watch.address < linear_page + kPageSize && linear_page < watch.address + watch.size;
+namespace {
+
+bool any_in_page(const std::vector<System::Watch>& watches, std::uint64_t page) {
+  return std::any_of(watches.begin(), watches.end(), [&](const System::Watch& watch) {
+    return watch.address <= page + (kPageSize - 1) && page <= watch.address + (watch.size - 1);
   });
+}
+
+}  // namespace
+
+bool System::page_is_watched(std::uint64_t linear_page) const {
+  return any_in_page(watches, linear_page);
+}
+
+bool System::physical_page_is_watched(Gpa page) const {
+  return any_in_page(physical_watches, page.value);
 }
 
 }  // namespace ringside::soft

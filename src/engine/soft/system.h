@@ -52,16 +52,26 @@ class System {
   struct Watch {
     std::uint64_t address, size;
     hypervisor::WatchKind kind;
+    bool meets(std::uint64_t at, std::uint64_t length, bool is_write) const {
+      const bool wanted = kind == hypervisor::WatchKind::Access ||
+                          (kind == hypervisor::WatchKind::Write) == is_write;
+      return wanted && at <= address + (size - 1) && address <= at + (length - 1);
+    }
   };
   std::vector<Watch> watches;
+  std::vector<Watch> physical_watches;  // by guest-physical address
   bool page_has_breakpoint(std::uint64_t linear_page) const;
   bool page_is_watched(std::uint64_t linear_page) const;
+  bool physical_page_is_watched(Gpa page) const;
 
   // Asks the machine to end (a triple fault, an engine error).
   std::function<void(hypervisor::VmEnd)> end;
   // A vCPU is dead (triple fault): stop for the debugger or end the machine.
   std::function<void(Cpu&, std::string reason)> dead;
 };
+
+// An access that a watchpoint by physical address is for: an exit once the instruction is complete.
+void note_physical_hit(Cpu& cpu, const System::Watch& watch, bool by_device);
 
 // Raises an exception or interrupt through the IDT in every mode, with double and triple faults
 // (SDM 3A chapter 6). deliver.cc.

@@ -1,0 +1,48 @@
+// Breakpoints and watchpoints that count in one address space only, by the client's choice
+// (`monitor bind`). What is chosen belongs to a linear address, so that it outlives the client's
+// taking a breakpoint out and putting it back.
+//
+// Owned by the server's target; changed on its thread while every vCPU is out of the guest.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+
+#include "base/types.h"
+#include "hypervisor/vm.h"
+
+namespace ringside::debug {
+
+class AddressSpaces {
+ public:
+  // The bits of CR3 that say where the top table is: not PCID, PWT, PCD or LAM (SDM 3A 4.5).
+  static constexpr std::uint64_t kTable = 0x000f'ffff'ffff'f000;
+
+  bool empty() const { return bound_.empty(); }
+  const std::map<Gva, std::uint64_t>& all() const { return bound_; }
+  bool full() const { return bound_.size() >= kMost; }
+  void bind(Gva address, std::uint64_t cr3) { bound_[address] = cr3 & kTable; }
+  void release(Gva address) { bound_.erase(address); }
+  void clear() { bound_.clear(); }
+
+  std::optional<std::uint64_t> space_of(Gva address) const {
+    const auto found = bound_.find(address);
+    if (found == bound_.end()) return std::nullopt;
+    return found->second;
+  }
+  // Whether a hit of this vCPU's counts.
+  bool counts(hypervisor::Vm& vm, VcpuId vcpu, Gva address) const {
+    if (bound_.empty()) return true;
+    const std::optional<std::uint64_t> space = space_of(address);
+    if (!space) return true;
+    const auto cr3 = vm.vcpu(vcpu).read_register(x86::Register::Cr3);
+    return !cr3 || (cr3->as_u64() & kTable) == *space;
+  }
+
+ private:
+  static constexpr std::size_t kMost = 10'000;
+  std::map<Gva, std::uint64_t> bound_;
+};
+
+}  // namespace ringside::debug

@@ -1,0 +1,114 @@
+// What stock GDB makes of the server's larger capabilities: threads held and run, processes,
+// conditions and printing in the server, searching, monitor commands.
+#include "gdb/gdb_fixture.h"
+
+namespace ringside::testing {
+namespace {
+
+using Start = GuestOptions::Start;
+using ::testing::AllOf;
+using ::testing::ContainsRegex;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+TEST_F(Dialogue, SchedulerLockingHoldsTheOtherVcpus) {
+  begin("counters", {.cpus = 2, .start = Start::Running});
+  guest_->await_said_numbers(2);
+  connect();
+  gdb("thread 2");
+  gdb("set scheduler-locking on");
+  const std::string first = gdb("print *(long*)&counters");
+  const std::string second = gdb("print ((long*)&counters)[1]");
+  gdb("break *tick");
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_THAT(gdb("continue"), HasSubstr("Breakpoint 1"));
+    EXPECT_THAT(gdb("print $_thread"), HasSubstr("= 2"));
+  }
+  gdb("delete");
+  gdb("stepi 20");
+  const auto value = [](const std::string& text) { return text.substr(text.find(" = ")); };
+  EXPECT_EQ(value(gdb("print *(long*)&counters")), value(first));
+  EXPECT_NE(value(gdb("print ((long*)&counters)[1]")), value(second));
+  gdb("set scheduler-locking off");
+  continue_and_interrupt();
+  EXPECT_NE(value(gdb("print *(long*)&counters")), value(first));
+}
+
+TEST_F(Dialogue, ProcessesWhereTheyAreAskedFor) {
+  begin("counters", {.cpus = 2, .start = Start::Running});
+  guest_->await_said_numbers(2);
+  gdb("set remote multiprocess-feature-packet on");
+  gdb("target extended-remote 127.0.0.1:" + std::to_string(guest_->port()));
+  EXPECT_THAT(gdb("info inferiors"), HasSubstr("process 1"));
+  EXPECT_THAT(gdb("info threads"), AllOf(HasSubstr("Thread 1.1"), HasSubstr("Thread 1.2")));
+  EXPECT_THAT(gdb("maint packet Hgp1.2"), HasSubstr("OK"));
+  EXPECT_THAT(gdb("maint packet qC"), HasSubstr("QCp01.02"));
+  EXPECT_THAT(gdb("detach"), HasSubstr("detached"));
+}
+
+TEST_F(Dialogue, ConditionsStayInTheServer) {
+  begin("demo");
+  connect();
+  gdb("set breakpoint always-inserted on");
+  gdb("break is_prime if number == 3000");
+  EXPECT_THAT(gdb("continue"), HasSubstr("Breakpoint 1, is_prime (number=3000)"));
+  EXPECT_THAT(gdb("info breakpoints"), HasSubstr("already hit 1 time"));
+  EXPECT_THAT(gdb("monitor breakpoints"), HasSubstr("3001 hits, 1 true"));
+}
+
+TEST_F(Dialogue, PrintingWithoutStopping) {
+  begin("demo");
+  connect();
+  gdb("set breakpoint always-inserted on");
+  gdb("set dprintf-style agent");
+  gdb("dprintf look_at,\"%s looks at %d\\n\", worker->name, (int)number");
+  gdb("break is_prime if number == 3");
+  const std::string said = gdb("continue");
+  EXPECT_THAT(said, HasSubstr("anna looks at 0\nanna looks at 1\nanna looks at 2\n"));
+  EXPECT_THAT(said, HasSubstr("Breakpoint 2, is_prime (number=3)"));
+}
+
+TEST_F(Dialogue, FindAndCompareSections) {
+  begin("demo");
+  connect();
+  const std::string found = gdb("find /b 0x100000, 0x200000, 'a', 'n', 'n', 'a', 0");
+  EXPECT_THAT(found, HasSubstr("1 pattern found"));
+  EXPECT_THAT(gdb("x/s $_"), HasSubstr("\"anna\""));
+  EXPECT_THAT(gdb("compare-sections .text"), HasSubstr("matched"));
+}
+
+TEST_F(Dialogue, WatchingWithoutAnAddressOfItsOwn) {
+  begin("spaces", {.cpus = 2, .start = Start::Running});
+  guest_->await_said_numbers(2);
+  connect();
+  gdb("monitor watch-phys 0x" + hex_number((*guest_)["frame_b"] + 8) + " 8 w");
+  const std::string stop = gdb("continue");
+  EXPECT_THAT(stop, HasSubstr("vCPU 1 wrote to the watched physical memory at"));
+  EXPECT_THAT(stop, HasSubstr("SIGTRAP"));
+  EXPECT_THAT(gdb("print $_thread"), HasSubstr("= 2"));
+}
+
+TEST_F(Dialogue, APanicInWords) {
+  begin("end_panic");
+  connect();
+  gdb_->start("continue");
+  guest_->await_said("r");
+  guest_->process().write_input("x");
+  EXPECT_THAT(gdb_->finish(),
+              AllOf(HasSubstr("the guest wrote to its panic port"), HasSubstr("SIGABRT")));
+  EXPECT_THAT(gdb("info symbol $pc"), HasSubstr("after_panic"));
+}
+
+TEST_F(Dialogue, NextStaysOutOfInterruptHandlers) {
+  begin("interrupts");
+  connect();
+  gdb("tbreak *sled");
+  gdb("continue");
+  for (int i = 0; i < 300; ++i) {
+    gdb("nexti 7");
+    ASSERT_THAT(gdb("info symbol $pc"), HasSubstr("sled")) << i;
+  }
+}
+
+}  // namespace
+}  // namespace ringside::testing

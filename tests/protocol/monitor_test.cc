@@ -1,0 +1,303 @@
+// The monitor commands that need the whole machine: raw qRcmd packets to the real program.
+#include <gmock/gmock.h>
+
+#include <unistd.h>
+
+#include <cctype>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <set>
+
+#include "protocol/protocol_test.h"
+
+namespace ringside::testing {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::AnyOf;
+using ::testing::ContainsRegex;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+// What the console shows, in O packets and in the reply.
+std::string monitor(DebugClient& client, const std::string& command) {
+  std::string text;
+  std::string reply = client.request("qRcmd," + hex(command));
+  while (reply.size() > 2 && reply.front() == 'O') {
+    text += unhex(reply.substr(1));
+    reply = client.receive();
+  }
+  if (reply == "OK") return text;
+  if (reply.front() == 'E') return reply;
+  return text + unhex(reply);
+}
+
+// The stop after whatever is said before it.
+std::string await_stop_with_words(DebugClient& client, std::string& words) {
+  for (;;) {
+    const std::string packet = client.receive();
+    if (packet.front() != 'O') return packet;
+    words += unhex(packet.substr(1));
+  }
+}
+
+class MonitorRows : public Protocol {
+ protected:
+  void begin(std::string_view name, const GuestOptions& options = {}) {
+    guest_.emplace(name, options);
+    if (options.start == Start::Running) guest_->await_said_numbers(options.cpus);
+    client_.emplace(guest_->attach());
+    client_->request("vCont?");
+  }
+  std::string monitor(const std::string& command) { return testing::monitor(*client_, command); }
+  std::string number(const char* symbol) { return "0x" + hex_number((*guest_)[symbol]); }
+  bool soft() const { return engine() == "soft"; }
+
+  std::optional<GuestProcess> guest_;
+  std::optional<DebugClient> client_;
+};
+
+TEST_F(MonitorRows, HelpHasAPageForEachCommand) {
+  begin("counters");
+  const std::string all = monitor("help");
+  for (std::size_t at = 0; at < all.size(); at = all.find('\n', at) + 1) {
+    std::string name = all.substr(at, all.find_first_of("[\n", at) - at);
+    name = name.substr(0, name.find("  "));
+    while (!name.empty() && (std::isupper(name.back()) != 0 || name.back() == ' '))
+      name.pop_back();
+    EXPECT_THAT(monitor("help " + name), AllOf(HasSubstr(name), Not(HasSubstr("no such"))));
+  }
+}
+
+TEST_F(MonitorRows, InterruptControllers) {
+  begin("interrupts", {.cpus = 2});
+  client_->run_to((*guest_)["sled"]);
+  const std::string apic = monitor("info lapic");
+  EXPECT_THAT(apic, HasSubstr("local APIC state for CPU 0"));
+  if (soft()) {
+    EXPECT_THAT(apic, ContainsRegex("LVTT\t 0x00020040 .*\\(vec 64\\) periodic"));
+    EXPECT_THAT(apic, HasSubstr("divide by 1) initial_count = 20000"));
+    EXPECT_THAT(apic, HasSubstr("SPIV\t 0x000001ff APIC enabled"));
+  }
+  EXPECT_THAT(monitor("info lapic 1"), HasSubstr("for CPU 1"));
+  EXPECT_THAT(monitor("info lapic 2"), HasSubstr("no such vCPU"));
+  EXPECT_THAT(monitor("info lapic x"), HasSubstr("no such vCPU"));
+  EXPECT_THAT(monitor("info ioapic"), ContainsRegex("pin 23 0x0+10000 .*masked"));
+  EXPECT_THAT(monitor("info pic"), HasSubstr("pic0: irr="));
+}
+
+TEST_F(MonitorRows, EngineAndProbe) {
+  begin("counters");
+  EXPECT_THAT(monitor("engine"), AllOf(HasSubstr("engine: " + engine()), HasSubstr("auto: takes")));
+}
+
+TEST_F(MonitorRows, PagesInQemusLayout) {
+  begin("paging64");
+  EXPECT_EQ(monitor("info tlb"), "PG disabled\n");
+  EXPECT_EQ(monitor("info mem"), "PG disabled\n");
+  client_->run_to((*guest_)["spin"]);
+  const std::string tlb = monitor("info tlb");
+  EXPECT_THAT(tlb, HasSubstr("ffff800000003000: "));
+  EXPECT_THAT(tlb, ContainsRegex("ffff8000[0-9a-f]+: [0-9a-f]+ --P"));
+  EXPECT_THAT(monitor("info mem"), ContainsRegex("ffff800000003000-ffff800000004000 "
+                                                 "0000000000001000 -r[w-]"));
+  EXPECT_EQ(monitor("info tlb 0xffff800000003000 0xffff800000003000"),
+            tlb.substr(tlb.find("ffff800000003000"), 16 + 2 + 16 + 1 + 9 + 1));
+  EXPECT_THAT(monitor("info tlb 1 2 3"), HasSubstr("arguments"));
+}
+
+TEST_F(MonitorRows, MsrsByNumber) {
+  begin("counters");
+  EXPECT_THAT(monitor("msr 0xc0000082"), HasSubstr("msr 0xc0000082 = 0x"));
+  EXPECT_THAT(monitor("msr 0xc0000082 0x1234"), HasSubstr("= 0x0000000000001234"));
+  EXPECT_THAT(monitor("msr 0xc0000082"), HasSubstr("= 0x0000000000001234"));
+  EXPECT_THAT(monitor("msr 0x12345678"), HasSubstr("msr: "));
+}
+
+// Both vCPUs write to the same linear address, which is none of the watched number.
+TEST_F(MonitorRows, PhysicalMemoryIsWatchedWhateverItsLinearAddress) {
+  begin("spaces", {.cpus = 2, .start = Start::Running});
+  if (!soft()) GTEST_SKIP() << "the engine does not watch physical memory";
+  const std::uint64_t watched = (*guest_)["frame_b"] + 8;
+  const std::string place = "0x" + hex_number(watched);
+  EXPECT_THAT(monitor("watch-phys"), HasSubstr("No physical"));
+  EXPECT_THAT(monitor("watch-phys " + place + " 8"), HasSubstr("Watching 8 bytes"));
+  EXPECT_THAT(monitor("watch-phys"), HasSubstr("physical write watchpoint of 8 bytes"));
+  for (int i = 0; i < 4; ++i) {
+    client_->send("vCont;c");
+    std::string words;
+    const StopReply stop = parse_stop(await_stop_with_words(*client_, words));
+    EXPECT_EQ(stop.text.substr(0, 3), "T05");
+    EXPECT_EQ(stop.vcpu, 1u);
+    EXPECT_THAT(words, HasSubstr("vCPU 1 wrote to the watched physical memory at " + place));
+    EXPECT_EQ(client_->rip(), (*guest_)["loop"] + 4);  // after the incq
+  }
+  EXPECT_THAT(monitor("breakpoints"),
+              ContainsRegex("physical write watchpoint of 8 bytes .*, 4 hits"));
+  EXPECT_THAT(monitor("unwatch-phys " + place), HasSubstr("No longer"));
+  EXPECT_THAT(monitor("unwatch-phys " + place), HasSubstr("nothing is watched"));
+  client_->send("vCont;c");
+  EXPECT_TRUE(client_->silent_for(kQuiet));
+}
+
+TEST_F(MonitorRows, WhatIsNoWatchIsRefused) {
+  begin("counters");
+  for (const char* wrong : {"watch-phys 1", "watch-phys 1 2 x", "watch-phys 1 2 w 3",
+                            "watch-phys 0 0", "watch-phys 0xffffffffffffffff 2", "watch-phys q 1",
+                            "unwatch-phys", "bind 1 2 3", "bind z", "linear-pc maybe"}) {
+    const std::string said = monitor(wrong);
+    EXPECT_THAT(said, Not(AnyOf(HasSubstr("Watching"), HasSubstr("counts where")))) << wrong;
+    EXPECT_THAT(said, HasSubstr(": ")) << wrong;
+  }
+}
+
+TEST_F(MonitorRows, DevicesThatWriteAreCaught) {
+  const std::string disk =
+      (std::filesystem::temp_directory_path() / ("ringside-dma-" + std::to_string(::getpid())))
+          .string();
+  std::ofstream(disk) << std::string(4096, 'D');
+  begin("dma", {.arguments = {"-d", disk}});
+  std::remove(disk.c_str());
+  if (!soft()) GTEST_SKIP() << "the engine does not watch physical memory";
+  client_->run_to((*guest_)["ask_device"]);
+  EXPECT_EQ(client_->read((*guest_)["sector"], 1), std::string(1, '\0'));
+  monitor("watch-phys " + number("sector") + " 4");
+  client_->send("vCont;c");
+  std::string words;
+  const std::string stop = await_stop_with_words(*client_, words);
+  EXPECT_EQ(stop.substr(0, 3), "T05") << stop;
+  EXPECT_THAT(words,
+              HasSubstr("a device wrote to the watched physical memory at " + number("sector")));
+  EXPECT_EQ(client_->read((*guest_)["sector"], 4), "DDDD");
+  EXPECT_EQ(client_->read_u64((*guest_)["requests"]), 1u);
+  EXPECT_EQ(client_->read_u64((*guest_)["answers"]), 0u);
+}
+
+TEST_F(MonitorRows, BreakpointsBoundToAnAddressSpace) {
+  begin("spaces", {.cpus = 2, .start = Start::Running});
+  client_->select(1);  // whose space is the other
+  const std::string loop = number("loop");
+  EXPECT_THAT(monitor("bind"), HasSubstr("Nothing is bound"));
+  EXPECT_THAT(monitor("bind " + loop), HasSubstr(loop + " counts where cr3 is 0x"));
+  client_->insert((*guest_)["loop"]);
+  for (int i = 0; i < 3; ++i) {
+    client_->send("vCont;c:2");
+    EXPECT_EQ(client_->await_stop().vcpu, 1u);
+  }
+  client_->send("vCont;c:1");
+  EXPECT_TRUE(client_->silent_for(kQuiet));
+  client_->interrupt();
+  client_->await_stop();
+  EXPECT_THAT(monitor("breakpoints"), ContainsRegex("only where cr3 is .*, [34] hits"));
+  EXPECT_THAT(monitor("bind " + loop + " off"), HasSubstr("counts everywhere"));
+  client_->send("vCont;c:1");
+  EXPECT_EQ(client_->await_stop().vcpu, 0u);
+}
+
+TEST_F(MonitorRows, HitsAreCountedByVcpuAndOutliveReinsertion) {
+  begin("counters", {.cpus = 2, .start = Start::Running});
+  for (int i = 0; i < 8; ++i) {
+    client_->insert((*guest_)["tick"]);
+    client_->send(i % 2 == 0 ? "vCont;c:1" : "vCont;c:2");
+    client_->await_stop();
+    client_->remove((*guest_)["tick"]);
+  }
+  client_->insert((*guest_)["tick"]);
+  EXPECT_THAT(monitor("breakpoints"), ContainsRegex("hits \\(vCPU 0: [1-9][0-9]*, vCPU 1: [1-9]"));
+}
+
+TEST_F(MonitorRows, RipAsTheRegisterIs) {
+  begin("reset", {.firmware = true});
+  client_->request("qXfer:features:read:target.xml:0,10");
+  EXPECT_EQ(client_->request("p10"), "f0ffffff00000000");
+  EXPECT_THAT(monitor("linear-pc off"), HasSubstr("as the register is"));
+  EXPECT_EQ(client_->request("p10"), "f0ff000000000000");
+  EXPECT_THAT(monitor("linear-pc"), HasSubstr("as the register is"));
+  monitor("linear-pc on");
+  EXPECT_EQ(client_->request("p10"), "f0ffffff00000000");
+}
+
+TEST_F(MonitorRows, TheMachineStartsAgain) {
+  begin("counters", {.cpus = 2});
+  const std::string at_power_on = client_->request("g");
+  client_->send("vCont;c");
+  guest_->await_said_numbers(2);
+  client_->interrupt();
+  client_->receive();
+  const std::string said = monitor("system_reset");
+  if (!soft()) {
+    EXPECT_THAT(said, HasSubstr("system_reset: "));
+    return;
+  }
+  EXPECT_THAT(said, HasSubstr("as at power-on"));
+  client_->select(0);
+  EXPECT_EQ(client_->request("g"), at_power_on);
+  EXPECT_EQ(client_->read((*guest_)["counters"], 16), std::string(16, '\0'));
+  client_->insert((*guest_)["main"]);
+  client_->send("vCont;c");
+  EXPECT_EQ(client_->await_stop().vcpu, 0u);
+  EXPECT_EQ(client_->rip(), (*guest_)["main"]);
+  client_->remove((*guest_)["main"]);
+  client_->send("vCont;c");
+  guest_->await_said_numbers(2);
+}
+
+TEST_F(MonitorRows, FirmwareStartsAgain) {
+  begin("reset", {.firmware = true});
+  if (!soft()) GTEST_SKIP() << "only the software CPU can start again";
+  client_->run_to((*guest_)["long64"]);
+  monitor("reset");
+  EXPECT_EQ(client_->rip(), 0xfff0u);
+  client_->run_to((*guest_)["rom16_function"]);
+  client_->run_to((*guest_)["long64"]);
+}
+
+TEST_F(MonitorRows, QuitEndsTheMachine) {
+  begin("counters");
+  client_->send("qRcmd," + hex("quit"));
+  client_->await_close();
+  EXPECT_EQ(guest_->process().await_exit(), 1);
+}
+
+// A panic, by QEMU's port.
+TEST_F(MonitorRows, APanicStopsInTheDebuggerWithTheReasonInWords) {
+  begin("end_panic");
+  if (!soft()) GTEST_SKIP() << "the engine ends the machine";
+  client_->send("vCont;c");
+  guest_->await_said("r");
+  guest_->process().write_input("x");
+  std::string words;
+  const std::string stop = await_stop_with_words(*client_, words);
+  EXPECT_EQ(stop.substr(0, 3), "T06") << stop;
+  EXPECT_THAT(words, HasSubstr("vCPU 0: the guest wrote to its panic port"));
+  EXPECT_EQ(client_->rip(), (*guest_)["after_panic"]);
+  EXPECT_EQ(client_->request("?").substr(0, 3), "T06");
+  // It can go on.
+  EXPECT_EQ(client_->step().text.substr(0, 3), "T05");
+}
+
+TEST_F(MonitorRows, APanicWithoutADebuggerEndsTheMachineAndShowsItsState) {
+  GuestProcess guest("end_panic", {.start = Start::WithoutDebug});
+  guest.await_said("r");
+  guest.process().write_input("x");
+  EXPECT_EQ(guest.process().await_exit(), 4);
+  const std::string error = guest.process().text(ChildProcess::Stream::Error);
+  EXPECT_THAT(error, HasSubstr("panic port"));
+  if (soft()) {
+    EXPECT_THAT(error, HasSubstr("RIP="));
+  }
+}
+
+TEST_F(MonitorRows, ATripleFaultWithoutADebuggerShowsTheState) {
+  GuestProcess guest("end_triple_fault", {.start = Start::WithoutDebug});
+  guest.await_said("r");
+  guest.process().write_input("x");
+  EXPECT_EQ(guest.process().await_exit(), 3);
+  if (!soft()) return;
+  const std::string error = guest.process().text(ChildProcess::Stream::Error);
+  EXPECT_THAT(error, HasSubstr("vCPU 0:\nRAX="));
+}
+
+}  // namespace
+}  // namespace ringside::testing
