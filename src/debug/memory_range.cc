@@ -10,7 +10,7 @@ Result<std::span<const std::byte>> MemoryRange::next(std::uint64_t most) {
   if (kind_ == AddressKind::Linear) {
     extent = TRY(hypervisor::find_extent(vm_, vcpu_, Gva{address_}));
   } else {
-    extent.size = ~std::uint64_t{0} - address_;
+    extent.size = std::max(~address_, std::uint64_t{1});  // to the end of them all
   }
   const std::uint64_t size = std::min({most, left_, extent.size});
   // Bytes of ours have to be taken out, so what has any is copied.

@@ -67,6 +67,15 @@ TEST(Search, UnreadableMemory) {
   EXPECT_EQ(bench.ask("qSearch:memory:1000;ffffff;needle"), "1,2ffe");
 }
 
+TEST(Search, AtTheEndOfAllAddresses) {
+  Bench bench;
+  bench.attach();
+  bench.ask("Qqemu.PhyMemMode:1");
+  EXPECT_EQ(bench.ask("qSearch:memory:ffffffffffffffff;1;x"), "E0e");
+  EXPECT_EQ(bench.ask("qCRC:ffffffffffffffff,ffffffffffffffff"), "E0e");
+  EXPECT_FALSE(bench.server.has_work());
+}
+
 TEST(Search, DoesNotSeeOurBytes) {
   Bench bench;
   bench.attach();

@@ -177,7 +177,7 @@ Result<Gpa> translate(Vm& vm, VcpuId vcpu, Gva address) {
 Result<Gpa> translate_with_cr3(Vm& vm, VcpuId vcpu, std::uint64_t cr3, Gva address) {
   x86::PagingState state = TRY(paging_state(vm.vcpu(vcpu)));
   state.cr3 = cr3;
-  return translate_with(state, vm, address);
+  return TRY(extent_with(state, vm, address)).gpa;
 }
 
 Result<Extent> find_extent(Vm& vm, VcpuId vcpu, Gva address) {
