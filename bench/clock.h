@@ -15,6 +15,8 @@ double since(Clock::time_point start);
 void let_run(double seconds);
 // Of all threads of a process since it started, in seconds.
 double processor_time(pid_t process);
+// How long its threads were ready and waited for a processor, in seconds.
+double time_in_queue(pid_t process);
 
 // Calls `action` for a while; how often per second.
 template <typename Action>

@@ -1,5 +1,6 @@
 // Raw packets: what the stub does without a debugger's own slowness.
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <stdexcept>
@@ -115,18 +116,32 @@ Values binary_reads(Subject subject, double seconds) {
   return {packets * static_cast<double>(size) / 1e6};
 }
 
+double percentile(std::vector<double> values, unsigned percent) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() * percent / 100];
+}
+
+// p50 and p99, and p99 without what ringside and this client waited for a processor. (QEMU's many
+// threads wait at the same time, so theirs cannot be taken off.)
 Values stops(Subject subject, const GuestChoice& choice, int count) {
   Target target = start(subject, choice);
-  std::vector<double> times;
+  const auto queued = [&] {
+    return time_in_queue(target.process->pid()) + time_in_queue(::getpid());
+  };
+  std::vector<double> times, own_times;
   for (int i = 0; i < count; ++i) {
     target.client->resume();
     let_run(0.002);
+    const double before = queued();
     const auto start = Clock::now();
     target.client->stop();
-    times.push_back(since(start) * 1e6);
+    const double time = since(start);
+    times.push_back(time * 1e6);
+    own_times.push_back(std::max(0.0, time - (queued() - before)) * 1e6);
   }
-  std::sort(times.begin(), times.end());
-  return {times[times.size() / 2], times[times.size() * 99 / 100]};
+  Values values = {percentile(times, 50), percentile(times, 99), std::nullopt};
+  if (subject == Subject::Ringside) values[2] = percentile(own_times, 99);
+  return values;
 }
 
 }  // namespace
@@ -143,12 +158,14 @@ std::vector<Measure> packet_measures() {
       {"stop",
        "from the interrupt to the stop reply, 1 busy vCPU",
        {{"stop latency, p50", "us", Better::Lower, {1, {}, {}}},
-        {"stop latency, p99", "us", Better::Lower, {}}},
+        {"stop latency, p99", "us", Better::Lower, {}},
+        {"stop latency, p99, without waiting for a processor", "us", Better::Lower, {}}},
        [](Subject subject, double) { return stops(subject, {"mix"}, 200); }},
       {"stop-16",
        "the same with 16 busy vCPUs",
        {{"stop latency of 16 vCPUs, p50", "us", Better::Lower, {}},
-        {"stop latency of 16 vCPUs, p99", "us", Better::Lower, {0, {}, 2000}}},
+        {"stop latency of 16 vCPUs, p99", "us", Better::Lower, {0, {}, 2000}},
+        {"the same without waiting for a processor", "us", Better::Lower, {}}},
        [](Subject subject, double) {
          return stops(subject, {"counters", 16, "64M", "0123456789:;<=>?"}, 300);
        }},
