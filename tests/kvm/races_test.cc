@@ -1,9 +1,12 @@
 // Stops, continues, steps and hits on four vCPUs in any order, and a client that goes in the midst
 // of them. RINGSIDE_TEST_EVENTS says how many, for machines that take long.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <stdexcept>
 
+#include "engine/kvm/kvm_vm.h"
 #include "kvm/race_rig.h"
 
 namespace ringside::testing {
@@ -37,12 +40,50 @@ class Races : public ::testing::TestWithParam<EngineKind> {
   }
 };
 
+// KVM as on a host that does not intercept int3: breakpoints are debug registers.
+EngineKind kvm_without_int3() {
+  static const kvm::Facts facts = [] {
+    kvm::Facts found = kvm::host_facts();
+    found.int3_exit = found.int3_as_error = false;
+    return found;
+  }();
+  return {"kvm_without_int3", [] { return facts.reason; },
+          [](Feature) { return facts.execute_slot && facts.step ? "" : "no debug registers"; },
+          [](hypervisor::GuestRam& ram, machine::Machine& machine, const x86::CpuState& entry,
+             unsigned vcpus) -> std::unique_ptr<hypervisor::Engine> {
+            auto engine = kvm::create(ram, machine, entry, {.vcpus = vcpus, .facts = &facts});
+            if (!engine) throw std::runtime_error(engine.error().text());
+            machine.connect(**engine);
+            return *std::move(engine);
+          }};
+}
+
+INSTANTIATE_TEST_SUITE_P(WithoutInt3, Races, ::testing::Values(kvm_without_int3()),
+                         [](const auto& kind) { return kind.param.name; });
 INSTANTIATE_TEST_SUITE_P(Engines, Races, ::testing::ValuesIn(engine_kinds()),
                          [](const auto& kind) { return kind.param.name; });
 
 TEST_P(Races, NoReportIsLostDoubledOrStale) { run(1, 1, events()); }
 TEST_P(Races, AKilledClientLeavesTheGuestRunning) {
   run(2, 30, events() / 5);  // after each the guest must be seen to get on, which takes its time
+}
+
+TEST(WithoutInt3, TheRefusalSaysHowManyBreakpointsAreLeft) {
+  const EngineKind kind = kvm_without_int3();
+  if (const std::string why = kind.missing(); !why.empty()) GTEST_SKIP() << why;
+  TestVm vm(kind, "counters");
+  debug::Server server(vm.engine(), {.wait = true});
+  debug::testing::Client client(server);
+  server.start();
+  client.connect();
+  client.ask("qSupported:error-message+");
+  const std::uint64_t tick = vm["tick"];
+  for (std::uint64_t i = 0; i < 4; ++i)
+    EXPECT_EQ(client.ask(fmt::format("Z0,{:x},1", tick + i)), "OK");
+  EXPECT_EQ(client.ask(fmt::format("Z0,{:x},1", tick + 4)),
+            "E.this takes 1 of the processor's 4 debug registers and 0 are left");
+  EXPECT_EQ(client.ask(fmt::format("z0,{:x},1", tick + 1)), "OK");
+  EXPECT_EQ(client.ask(fmt::format("Z0,{:x},1", tick + 4)), "OK");
 }
 
 }  // namespace

@@ -325,7 +325,7 @@ class KvmVm final : public KvmEngine, public hypervisor::Stoppoints {
 
 Result<std::unique_ptr<KvmEngine>> create(hypervisor::GuestRam& ram, hypervisor::Platform& platform,
                                           const x86::CpuState& entry, const Options& options) {
-  const Facts& facts = host_facts();
+  const Facts& facts = options.facts != nullptr ? *options.facts : host_facts();
   if (!facts.usable) return fail(ErrorCode::NotSupported, facts.reason);
   auto engine = std::make_unique<KvmVm>(ram, platform, facts);
   TRY(engine->begin(entry, options));

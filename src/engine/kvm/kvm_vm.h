@@ -18,6 +18,8 @@ namespace ringside::kvm {
 
 struct Options {
   unsigned vcpus = 1;
+  // Instead of what the probe finds, to try what other hosts need; outlives the engine.
+  const Facts* facts = nullptr;
 };
 
 class KvmEngine : public hypervisor::Engine, public hypervisor::CpuPort {

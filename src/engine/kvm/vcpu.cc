@@ -242,6 +242,7 @@ std::optional<hypervisor::Exit> KvmVcpu::run() {
         (void)registers_.flush();
         window_ = Window::Unknown;
         passing = false;
+        left_at_breakpoint_.reset();
       }
       if (suspend_) {
         lock.unlock();
@@ -260,6 +261,8 @@ std::optional<hypervisor::Exit> KvmVcpu::run() {
     }
     std::optional<Exit> why = monitor_trap_ || passing ? step() : run_once();
     if (!why) continue;
+    // Not before: a vCPU may be called out of the guest without having executed anything.
+    if (std::holds_alternative<exit::MonitorTrap>(*why)) left_at_breakpoint_.reset();
     if (!passing || !std::holds_alternative<exit::MonitorTrap>(*why)) return why;
     passing = false;
   }
@@ -282,10 +285,13 @@ Result<void> KvmVcpu::prepare() {
 // A breakpoint in a debug register strikes before its instruction; to go on from there the
 // instruction is stepped without it.
 bool KvmVcpu::passes_breakpoint() {
-  const std::optional<Gva> left = std::exchange(left_at_breakpoint_, std::nullopt);
-  if (!left || monitor_trap_) return false;
-  return registers_.load(RegisterFile::kGeneral | RegisterFile::kSystem) &&
-         registers_.linear_rip() == *left;
+  if (!left_at_breakpoint_) return false;
+  if (!registers_.load(RegisterFile::kGeneral | RegisterFile::kSystem) ||
+      registers_.linear_rip() != *left_at_breakpoint_) {
+    left_at_breakpoint_.reset();
+    return false;
+  }
+  return !monitor_trap_;
 }
 
 bool KvmVcpu::can_run() const {
