@@ -93,9 +93,19 @@ struct Scene {
       case 8:
         guest.interrupt_pending[vcpu.value] = true;
         return;
+      case 9:
+        return hit(vcpu, hypervisor::exit::PhysicalWatchpoint{
+                             Gpa{0x2000}, hypervisor::WatchKind::Access, operand % 2 == 0});
+      case 10:
+        if (guest.vm.vcpu(vcpu).in_guest())
+          guest.vm.happen(vcpu, hypervisor::exit::GuestPanic{"a test"});
+        return server.drain_events();
       default:
         break;
     }
+    packet(line);
+  }
+  void packet(std::string_view line) {
     std::string frame;
     rsp::append_frame(frame, line, rsp::RunLengthOutput::Off);
     bytes(frame);
@@ -111,6 +121,11 @@ struct Scene {
     guest.vm.lazy = false;
     guest.vm.park_all();
     server.drain_events();
+    take_output();
+    server.on_disconnected();
+    // Commands that persist are all that a client can leave, and the next one can end them.
+    server.on_connected();
+    packet("qRcmd,666f72676574");  // forget
     take_output();
     server.on_disconnected();
     check(engine.physical.empty() && engine.linear.empty() && engine.filter == nullptr);

@@ -93,6 +93,9 @@ std::span<const Monitor::Entry> Monitor::table() {
        "that of CR3, or of the current vCPU. It stays until `off` or the end of the session,\n"
        "whether there is a breakpoint now or not. Without arguments lists what is bound.",
        &Monitor::bind},
+      {"forget", "", "",
+       "Takes out breakpoints whose commands persist, as an earlier session may have left them.",
+       &Monitor::forget},
       {"linear-pc", "", "[on|off]",
        "Shows rip as a linear address outside 64-bit mode, as debuggers need it, or as it is.",
        &Monitor::linear_pc},

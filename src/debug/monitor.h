@@ -48,6 +48,7 @@ class Monitor {
   Result<std::string> watch_physical(Words words);
   Result<std::string> unwatch_physical(Words words);
   Result<std::string> bind(Words words);
+  Result<std::string> forget(Words words);
   Result<std::string> linear_pc(Words words);
   Result<std::string> physical(Words words);
   Result<std::string> msr(Words words);

@@ -111,6 +111,17 @@ Result<std::string> Monitor::unwatch_physical(Words words) {
   return "No longer watched.\n";
 }
 
+Result<std::string> Monitor::forget(Words words) {
+  if (!words.empty()) return fail(ErrorCode::BadRequest, "forget has no arguments");
+  std::vector<Gva> persistent;
+  for (const auto& [address, wish] : target_.breakpoints().wishes()) {
+    if (wish.program.persists) persistent.push_back(address);
+  }
+  for (const Gva address : persistent)
+    target_.remove_breakpoint(address);
+  return fmt::format("{} breakpoints taken out.\n", persistent.size());
+}
+
 Result<std::string> Monitor::bind(Words words) {
   AddressSpaces& spaces = target_.spaces();
   if (words.empty()) {

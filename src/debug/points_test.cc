@@ -108,7 +108,7 @@ TEST_F(Points, CommandsThatPersistGoOnWithoutAClient) {
   // The next client finds it, and takes it out.
   bench.client.connect();
   EXPECT_NE(monitor("breakpoints").find("persistent"), std::string::npos);
-  EXPECT_EQ(bench.ask("z0,1000,1"), "OK");
+  EXPECT_EQ(monitor("forget"), "1 breakpoints taken out.\n");
   bench.client.disconnect();
   EXPECT_TRUE(engine.physical.empty());
   EXPECT_EQ(engine.filter, nullptr);
