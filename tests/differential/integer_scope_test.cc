@@ -1,9 +1,7 @@
 // The integer, branch and string families against the host's processor.
-#include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include "differential/campaign.h"
-#include "differential/native_cpu.h"
+#include "differential/matches_the_host.h"
 #include "x86/bits.h"
 
 namespace ringside::differential {
@@ -181,25 +179,12 @@ void prepare(const Encoding&, Case& test, std::span<std::uint8_t>, Random& rando
 class IntegerDifferential : public testing::TestWithParam<Mode> {};
 
 TEST_P(IntegerDifferential, MatchesTheHost) {
-  if (const auto reason = NativeCpu::start()) GTEST_SKIP() << *reason;
-  if (!NativeCpu::has_mode(GetParam())) GTEST_SKIP() << "no local descriptor table here";
   const Scope scope{claims, undefined_flags, undefined_result, any_fault, prepare};
-  const Report report = run_campaign(GetParam(), scope, 240, 1);
-  fmt::print("{} integer: {} forms, {} encodings, {} cases, {} of them faults\n", name(GetParam()),
-             report.forms, report.encodings, report.cases, report.faults);
-  for (const std::string& form : report.unimplemented)
-    ADD_FAILURE() << "unimplemented: " << form;
-  for (const std::string& line : report.differences)
-    ADD_FAILURE() << line;
-  EXPECT_EQ(report.forms_that_differ, 0u);
-  EXPECT_GT(report.forms, 500u);
+  expect_matches_the_host(GetParam(), scope, {"integer", 240, 1, 500});
 }
 
-std::string test_name(const testing::TestParamInfo<Mode>& info) {
-  return info.param == Mode::Code16 ? "Code16" : info.param == Mode::Code32 ? "Code32" : "Code64";
-}
 INSTANTIATE_TEST_SUITE_P(Modes, IntegerDifferential,
-                         testing::Values(Mode::Code64, Mode::Code32, Mode::Code16), test_name);
+                         testing::Values(Mode::Code64, Mode::Code32, Mode::Code16), mode_name);
 
 }  // namespace
 }  // namespace ringside::differential

@@ -1,10 +1,8 @@
 // What user code may do of the system's family, and that it may not do the rest: privileged
 // instructions at privilege 3 fault alike, with the same vector and error code, and change nothing.
-#include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include "differential/campaign.h"
-#include "differential/native_cpu.h"
+#include "differential/matches_the_host.h"
 
 namespace ringside::differential {
 namespace {
@@ -73,25 +71,12 @@ bool claims(const Encoding& encoding) {
 class SystemDifferential : public testing::TestWithParam<Mode> {};
 
 TEST_P(SystemDifferential, MatchesTheHost) {
-  if (const auto reason = NativeCpu::start()) GTEST_SKIP() << *reason;
-  if (!NativeCpu::has_mode(GetParam())) GTEST_SKIP() << "no local descriptor table here";
   const Scope scope{claims, nullptr, nullptr, nullptr, nullptr};
-  const Report report = run_campaign(GetParam(), scope, 120, 3);
-  fmt::print("{} system: {} forms, {} encodings, {} cases, {} of them faults\n", name(GetParam()),
-             report.forms, report.encodings, report.cases, report.faults);
-  for (const std::string& form : report.unimplemented)
-    ADD_FAILURE() << "unimplemented: " << form;
-  for (const std::string& line : report.differences)
-    ADD_FAILURE() << line;
-  EXPECT_EQ(report.forms_that_differ, 0u);
-  EXPECT_GT(report.forms, 80u);
+  expect_matches_the_host(GetParam(), scope, {"system", 120, 3, 80});
 }
 
-std::string test_name(const testing::TestParamInfo<Mode>& info) {
-  return info.param == Mode::Code16 ? "Code16" : info.param == Mode::Code32 ? "Code32" : "Code64";
-}
 INSTANTIATE_TEST_SUITE_P(Modes, SystemDifferential,
-                         testing::Values(Mode::Code64, Mode::Code32, Mode::Code16), test_name);
+                         testing::Values(Mode::Code64, Mode::Code32, Mode::Code16), mode_name);
 
 }  // namespace
 }  // namespace ringside::differential

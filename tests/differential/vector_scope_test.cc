@@ -1,13 +1,11 @@
 // The MMX, SSE and x87 families against the host's processor: every form that the opcode maps hold,
 // in every mode, with addressing, alignment and page faults. (What the forms compute with unmasked
 // exceptions is the subject of sse_test.cc and x87_test.cc beside the sources.)
-#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <cstring>
 
-#include "differential/campaign.h"
-#include "differential/native_cpu.h"
+#include "differential/matches_the_host.h"
 #include "engine/soft/testing/vector_values.h"
 
 namespace ringside::differential {
@@ -122,40 +120,22 @@ bool any_fault(const Encoding& encoding) {
   return encoding.is({ZYDIS_MNEMONIC_FLDENV, ZYDIS_MNEMONIC_FRSTOR});
 }
 
-struct Family {
-  const char* name;
-  Claim claims;
-  std::size_t at_least;
-};
-
 class VectorDifferential : public testing::TestWithParam<Mode> {
  protected:
-  void matches(const Family& family, unsigned cases) {
-    if (const auto reason = NativeCpu::start()) GTEST_SKIP() << *reason;
-    if (!NativeCpu::has_mode(GetParam())) GTEST_SKIP() << "no local descriptor table here";
-    const Scope scope{family.claims, undefined_flags, undefined_result, any_fault, prepare};
-    const Report report = run_campaign(GetParam(), scope, cases, 1);
-    fmt::print("{} {}: {} forms, {} encodings, {} cases, {} of them faults\n", name(GetParam()),
-               family.name, report.forms, report.encodings, report.cases, report.faults);
-    for (const std::string& form : report.unimplemented)
-      ADD_FAILURE() << "unimplemented: " << form;
-    for (const std::string& line : report.differences)
-      ADD_FAILURE() << line;
-    EXPECT_EQ(report.forms_that_differ, 0u);
-    EXPECT_GT(report.forms, family.at_least);
+  static Scope scope_of(Claim claims) {
+    return {claims, undefined_flags, undefined_result, any_fault, prepare};
   }
 };
 
 TEST_P(VectorDifferential, VectorFormsMatchTheHost) {
-  matches({"MMX and SSE", claims_vector, 500}, 20);
+  expect_matches_the_host(GetParam(), scope_of(claims_vector), {"MMX and SSE", 20, 1, 500});
 }
-TEST_P(VectorDifferential, X87FormsMatchTheHost) { matches({"x87", claims_x87, 200}, 30); }
+TEST_P(VectorDifferential, X87FormsMatchTheHost) {
+  expect_matches_the_host(GetParam(), scope_of(claims_x87), {"x87", 30, 1, 200});
+}
 
-std::string test_name(const testing::TestParamInfo<Mode>& info) {
-  return info.param == Mode::Code16 ? "Code16" : info.param == Mode::Code32 ? "Code32" : "Code64";
-}
 INSTANTIATE_TEST_SUITE_P(Modes, VectorDifferential,
-                         testing::Values(Mode::Code64, Mode::Code32, Mode::Code16), test_name);
+                         testing::Values(Mode::Code64, Mode::Code32, Mode::Code16), mode_name);
 
 }  // namespace
 }  // namespace ringside::differential
