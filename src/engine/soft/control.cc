@@ -30,14 +30,21 @@ bool pae_paging(std::uint64_t cr0_value, std::uint64_t cr4_value, std::uint64_t 
   return (cr0_value & cr0::PG) != 0 && (cr4_value & cr4::PAE) != 0 && (efer_value & efer::LME) == 0;
 }
 
-// SDM 3A 4.4.1: a present PDPTE with a reserved bit refuses the load.
-std::array<std::uint64_t, 4> read_pdptes(Cpu& cpu, std::uint64_t cr3_value) {
-  constexpr std::uint64_t kReserved = ~((std::uint64_t{1} << kPhysicalAddressBits) - 1) | 0x1e6;
+using Pdptes = std::array<std::uint64_t, 4>;
+
+Pdptes unchecked_pdptes(Cpu& cpu, std::uint64_t cr3_value) {
   std::array<std::uint64_t, 4> pdptes{};
   const Gpa table{cr3_value & 0xffffffe0 & cpu.system().a20_mask()};
   const std::uint8_t* host = cpu.system().ram.host(table, sizeof pdptes);
   if (host == nullptr) return pdptes;  // no memory there: reads as not present
   std::memcpy(pdptes.data(), host, sizeof pdptes);
+  return pdptes;
+}
+
+// SDM 3A 4.4.1: a present PDPTE with a reserved bit refuses the load.
+Pdptes read_pdptes(Cpu& cpu, std::uint64_t cr3_value) {
+  constexpr std::uint64_t kReserved = ~((std::uint64_t{1} << kPhysicalAddressBits) - 1) | 0x1e6;
+  const Pdptes pdptes = unchecked_pdptes(cpu, cr3_value);
   for (const std::uint64_t entry : pdptes) {
     if ((entry & 1) != 0 && (entry & kReserved) != 0) refuse();
   }
@@ -113,6 +120,10 @@ void write_cr8(Cpu& cpu, std::uint64_t value) {
   if (value > 15) refuse();
   cpu.system().platform.set_task_priority(cpu.id(), static_cast<std::uint8_t>(value));
   cpu.leave_soon();
+}
+
+void reload_pdptes(Cpu& cpu) {
+  if (pae_paging(cpu.cr0, cpu.cr4, cpu.efer)) cpu.pdpte = unchecked_pdptes(cpu, cpu.cr3);
 }
 
 bool write_efer(Cpu& cpu, std::uint64_t value) {

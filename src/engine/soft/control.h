@@ -13,6 +13,8 @@ void write_cr0(Cpu& cpu, std::uint64_t value);
 void write_cr3(Cpu& cpu, std::uint64_t value);
 void write_cr4(Cpu& cpu, std::uint64_t value);
 void write_cr8(Cpu& cpu, std::uint64_t value);
+// After CR3 has come from elsewhere: what PAE paging keeps of the table that it names, unchecked.
+void reload_pdptes(Cpu& cpu);
 // False: #GP(0).
 bool write_efer(Cpu& cpu, std::uint64_t value);
 

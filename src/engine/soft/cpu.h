@@ -66,9 +66,10 @@ class Cpu {
   std::array<std::uint64_t, 4> pdpte{};
 
   // ---- Execution state -----------------------------------------------------------------------
-  std::uint64_t icount = 0;    // instructions retired by this CPU
-  std::uint64_t limit = 0;     // the fast loop leaves when icount reaches it; 0: at once
-  std::uint64_t insn_rip = 0;  // RIP of the instruction being executed
+  std::uint64_t icount = 0;     // instructions retired by this CPU
+  std::uint64_t limit = 0;      // the fast loop leaves when icount reaches it; 0: at once
+  std::uint64_t run_until = 0;  // run() returns when icount reaches it; 0: after this instruction
+  std::uint64_t insn_rip = 0;   // RIP of the instruction being executed
   // No interrupt (and for MOV SS no debug trap) is taken at an instruction boundary while icount is
   // below these. The run loop counts an instruction after its handler, so that a handler shadows
   // the one instruction after its own with icount + 2: shadow_next().
@@ -90,6 +91,7 @@ class Cpu {
   std::uint8_t entry_insn_length = 1;
   // Capabilities of the hypervisor interface.
   bool breakpoint_exit = false, monitor_trap = false, mask_interrupts = false;
+  bool ends_turn = false;  // PAUSE: the other vCPUs come first
   // A handler that wants its vCPU to leave the guest sets this and calls leave_soon().
   std::optional<hypervisor::Exit> pending_exit;
   // Watchpoints that the present instruction has hit; settled when it is complete.
@@ -102,6 +104,8 @@ class Cpu {
   // Leaves the fast loop before the next instruction, to look at interrupts, traps and exits. Every
   // handler that changes IF, TF, the task priority, the activity or such calls it.
   void leave_soon() { limit = 0; }
+  // Gives the turn back to the scheduler, because time or the machine has changed under it.
+  void yield_soon() { limit = run_until = 0; }
   // STI, MOV SS, POP SS: nothing is taken before the next instruction is over. In a row of such
   // instructions only the first one counts (SDM 3A 6.8.3).
   void shadow_next(bool debug_too) {

@@ -1,4 +1,5 @@
 // The whole state of a CPU as a value, as a snapshot, and at reset.
+#include "engine/soft/control.h"
 #include "engine/soft/cpu.h"
 #include "engine/soft/cpuid.h"
 #include "engine/soft/system.h"
@@ -129,6 +130,7 @@ x86::CpuState Cpu::state() const {
 
 void Cpu::set_state(const x86::CpuState& s) {
   set_core_state(s);
+  reload_pdptes(*this);
   hypervisor::Platform& platform = system_.platform;
   platform.set_task_priority(id_, static_cast<std::uint8_t>(s.cr8 & 15));
   std::uint64_t apic_base = 0;

@@ -16,7 +16,8 @@ constexpr std::uint32_t bit(unsigned n) { return 1u << n; }
 namespace leaf1_ecx {
 constexpr std::uint32_t kSse3 = bit(0), kSsse3 = bit(9), kCx16 = bit(13), kPcid = bit(17),
                         kSse41 = bit(19), kSse42 = bit(20), kX2Apic = bit(21), kMovbe = bit(22),
-                        kPopcnt = bit(23), kTscDeadline = bit(24), kHypervisor = bit(31);
+                        kPopcnt = bit(23), kTscDeadline = bit(24), kRdrand = bit(30),
+                        kHypervisor = bit(31);
 }
 // Table 3-11 (leaf 1 EDX).
 namespace leaf1_edx {
@@ -62,7 +63,7 @@ CpuidLeaf features(Cpu& cpu) {
   {
     using namespace leaf1_ecx;
     leaf.ecx = kSse3 | kSsse3 | kCx16 | kPcid | kSse41 | kSse42 | kX2Apic | kMovbe | kPopcnt |
-               kTscDeadline | kHypervisor;
+               kTscDeadline | kRdrand | kHypervisor;
   }
   {
     using namespace leaf1_edx;

@@ -2,6 +2,7 @@
 // prefetches and fences (CPUs take turns, so memory is always in order).
 #include "engine/soft/fault.h"
 #include "engine/soft/integer.h"
+#include "engine/soft/system.h"
 
 namespace ringside::soft {
 namespace {
@@ -11,6 +12,12 @@ using namespace x86::rflags;
 constexpr std::uint8_t kAl = 0, kAh = 1, kRbx = 3;
 constexpr std::uint64_t kAhFlags = SF | ZF | AF | PF | CF;
 
+// A vCPU that spins waits for another one, which runs sooner if this one gives up its turn.
+void pause(Cpu& cpu, const Insn&) {
+  if (cpu.system().cpus.size() == 1) return;
+  cpu.ends_turn = true;
+  cpu.yield_soon();
+}
 void nop(Cpu&, const Insn&) {}
 void clc(Cpu& cpu, const Insn&) { cpu.flags.set_cf(false); }
 void stc(Cpu& cpu, const Insn&) { cpu.flags.set_cf(true); }
@@ -86,10 +93,11 @@ void register_misc(LowerTable& table) {
   table.add(ZYDIS_MNEMONIC_BOUND, lower_bound);
   table.add({ZYDIS_MNEMONIC_UD0, ZYDIS_MNEMONIC_UD1, ZYDIS_MNEMONIC_UD2}, lower_plain<ud>);
   table.add(ZYDIS_MNEMONIC_CLFLUSH, lower_clflush);
-  table.add({ZYDIS_MNEMONIC_NOP, ZYDIS_MNEMONIC_PAUSE, ZYDIS_MNEMONIC_PREFETCH,
-             ZYDIS_MNEMONIC_PREFETCHNTA, ZYDIS_MNEMONIC_PREFETCHT0, ZYDIS_MNEMONIC_PREFETCHT1,
-             ZYDIS_MNEMONIC_PREFETCHT2, ZYDIS_MNEMONIC_PREFETCHW, ZYDIS_MNEMONIC_PREFETCHWT1,
-             ZYDIS_MNEMONIC_LFENCE, ZYDIS_MNEMONIC_MFENCE, ZYDIS_MNEMONIC_SFENCE},
+  table.add(ZYDIS_MNEMONIC_PAUSE, lower_plain<pause>);
+  table.add({ZYDIS_MNEMONIC_NOP, ZYDIS_MNEMONIC_PREFETCH, ZYDIS_MNEMONIC_PREFETCHNTA,
+             ZYDIS_MNEMONIC_PREFETCHT0, ZYDIS_MNEMONIC_PREFETCHT1, ZYDIS_MNEMONIC_PREFETCHT2,
+             ZYDIS_MNEMONIC_PREFETCHW, ZYDIS_MNEMONIC_PREFETCHWT1, ZYDIS_MNEMONIC_LFENCE,
+             ZYDIS_MNEMONIC_MFENCE, ZYDIS_MNEMONIC_SFENCE},
             lower_plain<nop>);
 }
 

@@ -17,8 +17,13 @@ using x86::Vector;
 
 class RamReader final : public x86::PhysicalReader {
  public:
-  explicit RamReader(System& system) : system_(system) {}
+  RamReader(System& system, const Cpu& cpu) : system_(system), cpu_(cpu) {}
   std::optional<std::uint64_t> read_entry(Gpa address, unsigned size) override {
+    // PAE's four top entries are those that were loaded with CR3 (SDM 3A 4.4.1).
+    if (size == 8 && !cpu_.long_mode()) {
+      const std::uint64_t offset = address.value - (cpu_.cr3 & 0xffffffe0);
+      if (offset < sizeof cpu_.pdpte) return cpu_.pdpte[offset / 8];
+    }
     const std::uint8_t* host = system_.ram.host({address.value & system_.a20_mask()}, size);
     if (host == nullptr) return std::nullopt;
     std::uint64_t value = 0;
@@ -28,6 +33,7 @@ class RamReader final : public x86::PhysicalReader {
 
  private:
   System& system_;
+  const Cpu& cpu_;
 };
 
 void set_entry_bits(System& system, const x86::PageEntry& entry, unsigned size,
@@ -62,7 +68,7 @@ Gpa Cpu::translate(std::uint64_t linear, AccessKind kind, Privilege privilege) {
   if (fetch && (nx_in_force || (cr4 & x86::cr4::SMEP) != 0)) code |= kFetch;
 
   const x86::PagingState state{cr0, cr3, cr4, efer, kPhysicalAddressBits};
-  RamReader reader(system_);
+  RamReader reader(system_, *this);
   const PageWalk walk = x86::walk(state, {linear}, reader);
   switch (walk.outcome) {
     case PageWalk::Outcome::Mapped:

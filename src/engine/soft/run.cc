@@ -325,19 +325,20 @@ bool can_wake(const Cpu& cpu) {
 void run(Cpu& cpu, std::uint64_t until) {
   if (cpu.breakpoint_passed && cpu.breakpoint_passed != linear_pc(cpu))
     cpu.breakpoint_passed.reset();
-  while (cpu.icount < until && !cpu.pending_exit && can_wake(cpu)) {
+  cpu.run_until = until;
+  while (cpu.icount < cpu.run_until && !cpu.pending_exit && can_wake(cpu)) {
     if (deliver_due(cpu, true)) {
       settle_watch_hits(cpu);
       continue;
     }
     if (cpu.activity != Activity::Running) return;
     if (cpu.flags.tf() || breaks_on_execution(cpu)) {
-      cpu.limit = until;
+      cpu.limit = cpu.run_until;
       bool stops = false;
       guarded(cpu, [&] { stops = stops_before_next(cpu); });
       if (!stops) run_one(cpu);
     } else {
-      cpu.limit = interrupt_shadow(cpu) ? std::min(until, cpu.icount + 1) : until;
+      cpu.limit = interrupt_shadow(cpu) ? std::min(cpu.run_until, cpu.icount + 1) : cpu.run_until;
       guarded(cpu, [&] { run_blocks(cpu); });
     }
     settle_watch_hits(cpu);

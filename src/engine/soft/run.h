@@ -8,7 +8,7 @@ namespace ringside::soft {
 
 class Cpu;
 
-// Runs until icount reaches `until`, or the CPU stops running (halted, waiting, dead), or it has a
+// Runs until icount reaches `until`, or something asks the CPU to yield, or the CPU stops running (halted, waiting, dead), or it has a
 // pending_exit. Guest faults are delivered inside. At most one instruction runs beyond nothing: the
 // limit is exact.
 void run(Cpu& cpu, std::uint64_t until);

@@ -11,6 +11,7 @@ Result<x86::CpuState> SoftVcpu::state() { return cpu.state(); }
 
 Result<void> SoftVcpu::set_state(const x86::CpuState& state) {
   cpu.set_state(state);
+  left_at_breakpoint.reset();
   return {};
 }
 

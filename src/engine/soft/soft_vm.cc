@@ -36,6 +36,7 @@ class SoftVm final : public SoftEngine, public hypervisor::Stoppoints {
       cpu.activity = i == 0 ? Activity::Running : Activity::WaitForSipi;
       system_.cpus.push_back(&cpu);
     }
+    system_.entropy = options.seed;
     vcpus_[0]->is_active = true;
     vcpus_[0]->cpu.set_state(entry);
     system_.dead = [this](Cpu& cpu, std::string reason) { die(cpu, std::move(reason)); };
@@ -124,7 +125,7 @@ class SoftVm final : public SoftEngine, public hypervisor::Stoppoints {
   }
 
   void visit_state(StateVisitor& visitor) override {
-    visitor.fields(system_.time_base, turn_, turn_left_, system_.a20);
+    visitor.fields(system_.time_base, turn_, turn_left_, system_.a20, system_.entropy);
     for (const auto& vcpu : vcpus_) {
       visitor.field(vcpu->is_active);
       vcpu->cpu.visit_state(visitor);
@@ -297,7 +298,7 @@ class SoftVm final : public SoftEngine, public hypervisor::Stoppoints {
   }
 
   void interrupt_running() {
-    if (system_.running != nullptr) system_.running->leave_soon();
+    if (system_.running != nullptr) system_.running->yield_soon();
   }
 
   // What is checked has changed: translations carry the mark, blocks end at breakpoints.
@@ -353,7 +354,7 @@ class SoftVm final : public SoftEngine, public hypervisor::Stoppoints {
     const std::uint64_t done = cpu.icount - system_.slice_start;
     system_.time_base += done;
     system_.running = nullptr;
-    turn_left_ -= std::min(turn_left_, done);
+    turn_left_ = std::exchange(cpu.ends_turn, false) ? 0 : turn_left_ - std::min(turn_left_, done);
     if (cpu.init_pending) take_init(vcpu);
     if (cpu.pending_exit) {
       leave(vcpu, std::move(*cpu.pending_exit));
@@ -374,7 +375,7 @@ class SoftVm final : public SoftEngine, public hypervisor::Stoppoints {
   std::uint64_t step_vcpu(SoftVcpu& vcpu, std::uint64_t budget) {
     Cpu& cpu = vcpu.cpu;
     const std::uint64_t until_event = system_.platform.next_event().ns - now().ns;
-    const std::uint64_t until = cpu.icount + std::min({budget, turn_left_, until_event});
+    cpu.run_until = cpu.icount + std::min({budget, turn_left_, until_event});
     begin(cpu);
     bool stepped = false, goes_on = false;
     do {
@@ -382,7 +383,7 @@ class SoftVm final : public SoftEngine, public hypervisor::Stoppoints {
       goes_on = stepped && vcpu.step_range && cpu.rip() >= vcpu.step_range->start &&
                 cpu.rip() < vcpu.step_range->end && cpu.activity == Activity::Running &&
                 !cpu.pending_exit;
-    } while (goes_on && !stops_at_breakpoint(cpu) && !ended_ && cpu.icount < until);
+    } while (goes_on && !stops_at_breakpoint(cpu) && cpu.icount < cpu.run_until);
     if (stepped && !goes_on && !cpu.pending_exit) cpu.pending_exit = exit::MonitorTrap{};
     return std::max<std::uint64_t>(finish(vcpu), 1);
   }

@@ -13,6 +13,7 @@ namespace ringside::soft {
 
 struct Options {
   unsigned vcpus = 1;
+  std::uint64_t seed = 0;  // of what RDRAND gives
 };
 
 // An Engine that is also the CpuPort for the machine's devices.

@@ -37,6 +37,8 @@ class System {
   Cpu* running = nullptr;         // whose slice it is
   std::uint64_t slice_start = 0;  // its icount then
 
+  std::uint64_t entropy = 0;  // where RDRAND's sequence is
+
   // RAM changed behind the CPUs' backs or by a store to a page with decoded code.
   void ram_written(Gpa address, std::uint64_t size);
   // A page now has decoded code: stores to it must be seen.

@@ -99,6 +99,28 @@ void rdtscp(Cpu& cpu, const Insn&) {
 }
 void rdpid(Cpu& cpu, const Insn& insn) { cpu.gpr[insn.rm] = cpu.tsc_aux; }
 
+// The next of a sequence that depends on the seed alone: a Weyl sequence through a mix of
+// multiplications. Nothing here comes from outside the machine.
+std::uint64_t next_random(System& system) {
+  std::uint64_t value = system.entropy += 0x9e3779b97f4a7c15;
+  value = (value ^ value >> 30) * 0xbf58476d1ce4e5b9;
+  value = (value ^ value >> 27) * 0x94d049bb133111eb;
+  return value ^ value >> 31;
+}
+
+// CF says that the value is valid, as it always is; the other flags are cleared (SDM 2B, RDRAND).
+template <typename T>
+void rdrand(Cpu& cpu, const Insn& insn) {
+  cpu.set<T>(insn.rm, static_cast<T>(next_random(cpu.system())));
+  cpu.flags.set_arithmetic(x86::rflags::CF);
+}
+bool lower_rdrand(const Decoded& decoded, Insn& insn) {
+  insn.rm = decoded.reg(0);
+  insn.execute =
+      by_word_width(decoded.width(0), [](auto t) -> Handler { return rdrand<decltype(t)>; });
+  return true;
+}
+
 // There are no performance counters, so no counter number is right (SDM 2B, RDPMC).
 void rdpmc(Cpu&, const Insn&) { raise(Vector::GeneralProtection, 0); }
 
@@ -162,6 +184,7 @@ void register_misc_system(LowerTable& table) {
   table.add(ZYDIS_MNEMONIC_RDTSC, lower_plain<rdtsc>);
   table.add(ZYDIS_MNEMONIC_RDTSCP, lower_plain<rdtscp>);
   table.add(ZYDIS_MNEMONIC_RDPID, lower_rdpid);
+  table.add(ZYDIS_MNEMONIC_RDRAND, lower_rdrand);
   table.add(ZYDIS_MNEMONIC_RDPMC, lower_plain<rdpmc>);
   table.add(ZYDIS_MNEMONIC_CPUID, lower_plain<cpuid_handler>);
   table.add(ZYDIS_MNEMONIC_SWAPGS, lower_plain<swapgs>);
