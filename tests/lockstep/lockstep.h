@@ -1,0 +1,64 @@
+// Our software CPU and QEMU's on the same memory image, an instruction at a time. Owned by one
+// test.
+//
+// Both start in real mode at `kStart` with the registers of a reset. For a kernel, code placed
+// there brings them to the state in which our boot loader enters it, so that the way into 64-bit
+// mode is compared too.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/soft/soft_vm.h"
+#include "hypervisor/guest_ram.h"
+#include "lockstep/qemu_trace.h"
+#include "machine/boot.h"
+#include "machine/machine.h"
+
+namespace ringside::testing {
+
+inline constexpr std::uint64_t kStart = 0x7000;
+
+class Lockstep {
+ public:
+  struct Options {
+    std::uint64_t memory = 64u << 20;
+    std::string cpu = "Nehalem";  // of QEMU: nothing that ours lacks
+    std::string command_line;
+  };
+  // A kernel that our boot loader knows.
+  static Lockstep kernel(const std::string& path, const Options& options);
+  // Code for real mode, at kStart.
+  static Lockstep real_mode(const std::string& code, const Options& options);
+  Lockstep(Lockstep&&) = default;
+  ~Lockstep();
+
+  struct Report {
+    std::uint64_t compared = 0;   // instructions after which all registers were compared
+    std::uint64_t copied = 0;     // of them, those whose result is the machine's own
+    std::uint64_t undefined = 0;  // of them, those that left flags undefined that differed
+    std::vector<std::string> divergences;
+    std::string end;  // why it did not go on
+  };
+  // Compares until `instructions` are done, our CPU spins, or too much is different.
+  Report run(std::uint64_t instructions);
+
+ private:
+  explicit Lockstep(const Options& options);
+  void start(const Options& options);
+  struct Last;
+  bool step();
+  Last look_at(const x86::CpuState& state);
+  void compare(const Fields& theirs, const Last& last, Report& report);
+
+  std::string base_;  // of the files
+  std::string end_;   // why our CPU died
+  std::unique_ptr<hypervisor::GuestRam> ram_;
+  std::unique_ptr<machine::Machine> machine_;
+  std::unique_ptr<soft::SoftEngine> engine_;
+  std::unique_ptr<QemuTrace> qemu_;
+};
+
+}  // namespace ringside::testing

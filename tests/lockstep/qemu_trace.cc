@@ -1,0 +1,123 @@
+#include "lockstep/qemu_trace.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <stdexcept>
+
+namespace ringside::testing {
+namespace {
+
+constexpr const char* kQemu = "/usr/bin/qemu-system-x86_64";
+
+int digit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  return -1;
+}
+
+// The hexadecimal word at the start of `text`, which loses it; false if the first word is none.
+bool take_number(std::string_view& text, std::uint64_t& value) {
+  std::size_t at = text.find_first_not_of(' ');
+  if (at == std::string_view::npos) return false;
+  const std::size_t start = at;
+  value = 0;
+  while (at < text.size() && digit(text[at]) >= 0)
+    value = value << 4 | static_cast<std::uint64_t>(digit(text[at++]));
+  if (at == start || (at < text.size() && text[at] != ' ')) return false;
+  text.remove_prefix(at);
+  return true;
+}
+
+}  // namespace
+
+bool QemuTrace::available() { return ::access(kQemu, X_OK) == 0; }
+
+QemuTrace::QemuTrace(const Machine& machine, const std::string& fifo) : fifo_(fifo) {
+  if (::mkfifo(fifo.c_str(), 0600) != 0) throw std::runtime_error("cannot make " + fifo);
+  trace_ = Fd(::open(fifo.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  const std::string size = std::to_string(machine.memory_size);
+  process_ = std::make_unique<ChildProcess>(std::vector<std::string>{
+      kQemu, "-machine", "pc,accel=tcg,memory-backend=ram", "-cpu", machine.cpu, "-m", size + "B",
+      "-object",
+      "memory-backend-file,id=ram,share=off,size=" + size + ",mem-path=" + machine.memory_file,
+      "-bios", machine.firmware_file, "-nodefaults", "-display", "none", "-vga", "none",
+      // One instruction a block, the registers before each, and no log of blocks between.
+      "-singlestep", "-d", "cpu,fpu,nochain", "-D", fifo});
+}
+
+QemuTrace::~QemuTrace() { ::unlink(fifo_.c_str()); }
+
+bool QemuTrace::fill() {
+  buffer_.erase(0, at_);
+  at_ = 0;
+  const Deadline deadline;
+  for (;;) {
+    std::array<char, 1 << 16> piece;
+    const ssize_t count = ::read(trace_.get(), piece.data(), piece.size());
+    if (count > 0) {
+      buffer_.append(piece.data(), static_cast<std::size_t>(count));
+      return true;
+    }
+    // An end before the other side has opened it is none.
+    if (count == 0 && (begun_ || !process_->running())) return false;
+    if (deadline.passed()) return false;
+    pollfd entry{trace_.get(), POLLIN, 0};
+    ::poll(&entry, 1, count == 0 ? 1 : deadline.left());
+  }
+}
+
+bool QemuTrace::read_line(std::string_view& line) {
+  for (std::size_t from = at_;;) {
+    const std::size_t end = buffer_.find('\n', from);
+    if (end != std::string::npos) {
+      line = std::string_view(buffer_).substr(at_, end - at_);
+      at_ = end + 1;
+      return true;
+    }
+    const std::size_t searched = buffer_.size() - at_;
+    if (!fill()) return false;
+    from = searched;
+  }
+}
+
+void QemuTrace::parse(std::string_view line, Fields& fields) {
+  for (std::size_t equals = line.find('='); equals != std::string_view::npos;
+       equals = line.find('=')) {
+    std::string_view name = line.substr(0, equals);
+    while (!name.empty() && name.back() == ' ')
+      name.remove_suffix(1);
+    name.remove_prefix(name.find_last_of(' ') + 1);
+    line.remove_prefix(equals + 1);
+    const auto row = row_by_name(name);
+    std::array<std::uint64_t, 4> values{};
+    std::size_t count = 0;
+    std::uint64_t value = 0;
+    while (count < values.size() && take_number(line, value))
+      values[count++] = value;
+    if (row && count > 0) fields.rows[*row] = values;
+  }
+}
+
+std::optional<Fields> QemuTrace::next() {
+  std::string_view line;
+  while (read_line(line)) {
+    const bool wide = line.substr(0, 4) == "RAX=";
+    const bool first = wide || line.substr(0, 4) == "EAX=";
+    if (!first || !begun_) {
+      if (first) begun_ = true, fields_.wide = wide;
+      if (begun_) parse(line, fields_);
+      continue;
+    }
+    const Fields done = fields_;
+    fields_.wide = wide;
+    parse(line, fields_);
+    return done;
+  }
+  return std::nullopt;
+}
+
+}  // namespace ringside::testing
