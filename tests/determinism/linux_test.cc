@@ -1,11 +1,10 @@
 // Debian's cloud kernel in the same state at the same instruction, boot after boot: at the first
 // instructions of user space and at power-off, on other thread layouts, under load, with a
-// debugger, and when a session is replayed. Needs RINGSIDE_LINUX (see make test-guests).
+// debugger, and when a session is replayed. Needs what tests/linux/prepare fetches.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include <cstdlib>
 #include <fstream>
 #include <memory>
 #include <random>
@@ -47,10 +46,8 @@ class Load {
 class LinuxBoots : public ::testing::TestWithParam<unsigned> {
  protected:
   void SetUp() override {
-    const char* directory = std::getenv("RINGSIDE_LINUX");
-    if (directory == nullptr) GTEST_SKIP() << "RINGSIDE_LINUX is not set; see make test-guests";
     if (engine() != "soft") GTEST_SKIP() << "only the software CPU is deterministic";
-    kernel_ = std::string(directory) + "/vmlinuz";
+    if (::access(kernel_.c_str(), R_OK) != 0) GTEST_SKIP() << "no kernel; see make test-guests";
     base_ = ::testing::TempDir() + "ringside-boots-" + std::to_string(::getpid());
     const std::string programs = GUEST_PROGRAMS;
     std::ofstream(initramfs(), std::ios::binary) << make_initramfs(
@@ -114,7 +111,8 @@ class LinuxBoots : public ::testing::TestWithParam<unsigned> {
     return run(words, status);
   }
 
-  std::string kernel_, base_;
+  const std::string kernel_ = RINGSIDE_LINUX_FILES "/cloud-amd64/vmlinuz";
+  std::string base_;
 };
 
 INSTANTIATE_TEST_SUITE_P(Vcpus, LinuxBoots, ::testing::Values(1, 2));

@@ -158,6 +158,7 @@ Lockstep Lockstep::real_mode(const std::string& code, const Options& options) {
 }
 
 void Lockstep::start(const Options& options) {
+  if (!options.floating_point) rows_ = row::kFpuControl;
   machine_ = std::make_unique<machine::Machine>(*ram_, machine::MachineOptions{});
   x86::CpuState entry = x86::reset_state();
   entry.seg(x86::SegmentName::Cs).selector = 0;
@@ -176,7 +177,8 @@ void Lockstep::start(const Options& options) {
   write_pages(base_ + ".bios", *ram_, 0xc0000, 0x100000);
   write_pages(base_ + ".ram", *ram_, 0, options.memory);
   qemu_ = std::make_unique<QemuTrace>(
-      QemuTrace::Machine{base_ + ".ram", options.memory, base_ + ".bios", options.cpu},
+      QemuTrace::Machine{base_ + ".ram", options.memory, base_ + ".bios", options.cpu,
+                         options.floating_point},
       base_ + ".trace");
 }
 
@@ -263,7 +265,7 @@ void Lockstep::compare(const Fields& theirs, const Last& last, Report& report) {
   const Fields ours = fields_of(state);
   bool copied = false, undefined = false, changed = false;
   std::string text;
-  for (std::size_t i = 0; i < row::kCount; ++i) {
+  for (std::size_t i = 0; i < rows_; ++i) {
     if (same(ours, theirs, i)) continue;
     changed = true;
     copy_row(theirs, i, state);
@@ -304,8 +306,7 @@ Lockstep::Report Lockstep::run(std::uint64_t instructions) {
   last.own = {static_cast<std::size_t>(Gpr::Rdx)};  // after a reset, the signature of the processor
   while (report.compared < instructions) {
     // Both may or may not show the iterations of a repeated instruction.
-    while (last.repeats && theirs && theirs->rip() == last.rip)
-      theirs = qemu_->next();
+    if (last.repeats && theirs && theirs->rip() == last.rip) theirs = qemu_->next(last.rip);
     while (last.repeats && must(vcpu.state()).rip == last.rip) {
       if (!step()) break;
     }

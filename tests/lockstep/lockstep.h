@@ -27,6 +27,7 @@ class Lockstep {
     std::uint64_t memory = 64u << 20;
     std::string cpu = "Nehalem";  // of QEMU: nothing that ours lacks
     std::string command_line;
+    bool floating_point = true;  // compare x87 and SSE registers too
   };
   // A kernel that our boot loader knows.
   static Lockstep kernel(const std::string& path, const Options& options);
@@ -55,6 +56,7 @@ class Lockstep {
 
   std::string base_;  // of the files
   std::string end_;   // why our CPU died
+  std::size_t rows_ = row::kCount;
   std::unique_ptr<hypervisor::GuestRam> ram_;
   std::unique_ptr<machine::Machine> machine_;
   std::unique_ptr<soft::SoftEngine> engine_;

@@ -1,6 +1,7 @@
 #include "lockstep/qemu_trace.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -46,7 +47,7 @@ QemuTrace::QemuTrace(const Machine& machine, const std::string& fifo) : fifo_(fi
       "memory-backend-file,id=ram,share=off,size=" + size + ",mem-path=" + machine.memory_file,
       "-bios", machine.firmware_file, "-nodefaults", "-display", "none", "-vga", "none",
       // One instruction a block, the registers before each, and no log of blocks between.
-      "-singlestep", "-d", "cpu,fpu,nochain", "-D", fifo});
+      "-singlestep", "-d", machine.floating_point ? "cpu,fpu,nochain" : "cpu,nochain", "-D", fifo});
 }
 
 QemuTrace::~QemuTrace() { ::unlink(fifo_.c_str()); }
@@ -102,22 +103,37 @@ void QemuTrace::parse(std::string_view line, Fields& fields) {
   }
 }
 
-std::optional<Fields> QemuTrace::next() {
+// The lines from one that begins with RAX or EAX to the next such line.
+bool QemuTrace::read_record() {
+  const auto begins = [](std::string_view line) {
+    return line.substr(0, 4) == "RAX=" || line.substr(0, 4) == "EAX=";
+  };
+  record_ = next_line_.empty() ? "" : next_line_ + " ";
   std::string_view line;
   while (read_line(line)) {
-    const bool wide = line.substr(0, 4) == "RAX=";
-    const bool first = wide || line.substr(0, 4) == "EAX=";
-    if (!first || !begun_) {
-      if (first) begun_ = true, fields_.wide = wide;
-      if (begun_) parse(line, fields_);
-      continue;
+    const bool first = begins(line);
+    if (first) begun_ = true;
+    if (first && !record_.empty()) {
+      next_line_ = line;
+      return true;
     }
-    const Fields done = fields_;
-    fields_.wide = wide;
-    parse(line, fields_);
-    return done;
+    if (!first && record_.empty()) continue;
+    record_.append(line).push_back(' ');
   }
-  return std::nullopt;
+  return false;
+}
+
+std::optional<Fields> QemuTrace::next(std::optional<std::uint64_t> repeating) {
+  const std::string still = repeating ? fmt::format("IP={:016x} ", *repeating) : "";
+  const std::string still_narrow = repeating ? fmt::format("IP={:08x} ", *repeating) : "";
+  do {
+    if (!read_record()) return std::nullopt;
+  } while (repeating && (record_.find(still) != std::string::npos ||
+                         record_.find(still_narrow) != std::string::npos));
+  Fields fields;
+  fields.wide = record_[0] == 'R';
+  parse(record_, fields);
+  return fields;
 }
 
 }  // namespace ringside::testing
