@@ -43,6 +43,7 @@ bool Pattern::may_begin_in_block(const std::byte* block) const {
 }
 
 const std::byte* Pattern::find_by_library(std::span<const std::byte> memory) const {
+  if (memory.size() < bytes_.size()) return nullptr;  // and of no bytes there is no address
   return static_cast<const std::byte*>(
       ::memmem(memory.data(), memory.size(), bytes_.data(), bytes_.size()));
 }
