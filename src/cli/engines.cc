@@ -21,9 +21,10 @@ std::string why_not_kvm(const kvm::Facts& facts) {
 }
 
 StartedEngine start_soft(const Options& options, hypervisor::GuestRam& ram,
-                         hypervisor::Platform& platform, const x86::CpuState& entry) {
+                         hypervisor::Platform& platform, const x86::CpuState& entry,
+                         std::uint64_t seed) {
   std::unique_ptr<soft::SoftEngine> engine =
-      soft::create(ram, platform, entry, soft::Options{options.cpus});
+      soft::create(ram, platform, entry, soft::Options{options.cpus, seed});
   StartedEngine started;
   started.soft = engine.get();
   started.cpus = engine.get();
@@ -49,8 +50,9 @@ std::string_view needs_soft(const Options& options) {
 }  // namespace
 
 Result<StartedEngine> start_engine(const Options& options, hypervisor::GuestRam& ram,
-                                   hypervisor::Platform& platform, const x86::CpuState& entry) {
-  if (options.engine == EngineChoice::Soft) return start_soft(options, ram, platform, entry);
+                                   hypervisor::Platform& platform, const x86::CpuState& entry,
+                                   std::uint64_t seed) {
+  if (options.engine == EngineChoice::Soft) return start_soft(options, ram, platform, entry, seed);
   if (options.engine == EngineChoice::Kvm) {
     Result<StartedEngine> started = start_kvm(options, ram, platform, entry);
     if (started) return started;
@@ -69,7 +71,7 @@ Result<StartedEngine> start_engine(const Options& options, hypervisor::GuestRam&
     why = started.error().text();
   }
   notice("engine: soft, because {}", why);
-  return start_soft(options, ram, platform, entry);
+  return start_soft(options, ram, platform, entry, seed);
 }
 
 std::string describe_engines() {

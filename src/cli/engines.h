@@ -19,9 +19,11 @@ struct StartedEngine {
   soft::SoftEngine* soft = nullptr;     // the same object, if it is the software CPU
 };
 
-// `ram` and `platform` must outlive the engine. Says on stderr what auto took.
+// `ram` and `platform` must outlive the engine. `seed`: of the software CPU's random numbers. Says
+// on stderr what auto took.
 Result<StartedEngine> start_engine(const Options& options, hypervisor::GuestRam& ram,
-                                   hypervisor::Platform& platform, const x86::CpuState& entry);
+                                   hypervisor::Platform& platform, const x86::CpuState& entry,
+                                   std::uint64_t seed);
 
 // What --probe prints.
 std::string describe_engines();

@@ -1,9 +1,11 @@
 #include "cli/program.h"
 
 #include <fmt/format.h>
+#include <sys/random.h>
 #include <zlib.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <utility>
 
 #include "base/log.h"
@@ -24,6 +26,13 @@ bool uses_stdio(const std::optional<GdbOption>& gdb) {
 std::uint32_t add_crc(std::uint32_t crc, std::span<const std::byte> bytes) {
   return static_cast<std::uint32_t>(
       ::crc32_z(crc, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()));
+}
+
+Result<std::uint64_t> host_entropy() {
+  std::uint64_t value = 0;
+  if (::getrandom(&value, sizeof value, 0) != sizeof value)
+    return fail(Error::from_errno("no random numbers from the host", errno));
+  return value;
 }
 
 }  // namespace
@@ -124,10 +133,12 @@ Result<void> Program::build() {
     };
   }
   machine_ = std::make_unique<machine::Machine>(ram_, std::move(machine));
-  engine_ = TRY(start_engine(options_, ram_, *machine_, boot_.entry));
+  Journal journal = TRY(open_journal());
+  engine_ = TRY(start_engine(options_, ram_, *machine_, boot_.entry, journal.seed));
   machine_->connect(*engine_.cpus);
   timeline_ = std::make_unique<Timeline>(*engine_.engine, *machine_, options_.pace);
-  TRY(open_journal());
+  if (journal.writer) timeline_->record(*engine_.soft, std::move(*journal.writer));
+  if (journal.reader) timeline_->replay(*engine_.soft, std::move(*journal.reader));
   debug::ServerOptions server;
   server.wait = options_.gdb && options_.gdb->wait;
   server.on_kill = options_.on_kill;
@@ -183,9 +194,11 @@ std::uint64_t Program::state_hash() {
   return hasher.value();
 }
 
-Result<void> Program::open_journal() {
-  if (options_.record.empty() && options_.replay.empty()) return {};
-  if (engine_.soft == nullptr) {
+// The seed of the random numbers is the first of the inputs from outside: a recording draws one.
+Result<Program::Journal> Program::open_journal() {
+  Journal journal;
+  if (options_.record.empty() && options_.replay.empty()) return journal;
+  if (options_.engine == EngineChoice::Kvm) {
     return fail(ErrorCode::NotSupported, "--record and --replay need the software CPU");
   }
   if (!options_.record.empty() && !options_.replay.empty()) {
@@ -193,12 +206,13 @@ Result<void> Program::open_journal() {
   }
   const machine::RunIdentity identity{options_.cpus, options_.memory, content_crc_};
   if (!options_.record.empty()) {
-    timeline_->record(*engine_.soft,
-                      TRY(machine::JournalWriter::create(options_.record, identity)));
+    journal.seed = TRY(host_entropy());
+    journal.writer = TRY(machine::JournalWriter::create(options_.record, identity, journal.seed));
   } else {
-    timeline_->replay(*engine_.soft, TRY(machine::JournalReader::open(options_.replay, identity)));
+    journal.reader = TRY(machine::JournalReader::open(options_.replay, identity));
+    journal.seed = journal.reader->seed();
   }
-  return {};
+  return journal;
 }
 
 void Program::note(const Result<void>& result) {

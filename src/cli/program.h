@@ -42,7 +42,12 @@ class Program {
   Result<void> add_disk_crc(machine::BlockBackend& disk);
   Result<machine::ByteSink> sink(const Stream& stream, DeviceOutput& endpoint);
   Result<machine::ByteSink> standard_output();
-  Result<void> open_journal();
+  struct Journal {
+    std::uint64_t seed = 0;  // of the guest's random numbers
+    std::optional<machine::JournalWriter> writer;
+    std::optional<machine::JournalReader> reader;
+  };
+  Result<Journal> open_journal();
   Result<std::unique_ptr<transport::SingleClient>> listen(const transport::Endpoint& endpoint,
                                                           std::string name,
                                                           transport::ClientHandler& handler);

@@ -11,7 +11,7 @@ namespace ringside::machine {
 namespace {
 
 std::string header(const RunIdentity& identity) {
-  return fmt::format("ringside-journal 2 vcpus {} memory {} content {:08x}", identity.vcpus,
+  return fmt::format("ringside-journal 3 vcpus {} memory {} content {:08x}", identity.vcpus,
                      identity.memory, identity.content_crc);
 }
 
@@ -57,6 +57,7 @@ std::optional<Line> split(const std::string& text) {
   return line;
 }
 
+constexpr const char* kSeed = "seed";
 constexpr const char *kEndByGuest = "end-by-guest", *kEndByOutside = "end-by-outside";
 
 std::optional<JournalEnd> end_of(const Line& line) {
@@ -70,11 +71,13 @@ std::optional<JournalEnd> end_of(const Line& line) {
 
 }  // namespace
 
-Result<JournalWriter> JournalWriter::create(const std::string& path, const RunIdentity& identity) {
+Result<JournalWriter> JournalWriter::create(const std::string& path, const RunIdentity& identity,
+                                            std::uint64_t seed) {
   JournalWriter writer;
   writer.path_ = path;
   writer.file_.open(path, std::ios::trunc);
-  writer.file_ << header(identity) << '\n' << std::flush;
+  writer.file_ << header(identity) << '\n'
+               << fmt::format("{} {:016x}\n", kSeed, seed) << std::flush;
   if (!writer.file_) {
     return fail(Error::from_errno(fmt::format("the journal {} cannot be written", path), errno));
   }
@@ -108,8 +111,12 @@ Result<JournalReader> JournalReader::open(const std::string& path, const RunIden
   }
   std::string line;
   std::getline(file, line);
-  if (line.rfind("ringside-journal 2 ", 0) != 0) {
+  if (line.rfind("ringside-journal ", 0) != 0) {
     return fail(ErrorCode::BadRequest, fmt::format("{} is not a journal of ringside", path));
+  }
+  if (line.rfind("ringside-journal 3 ", 0) != 0) {
+    return fail(ErrorCode::BadRequest,
+                fmt::format("the journal {} is of another version of ringside", path));
   }
   if (line != header(identity)) {
     return fail(ErrorCode::BadRequest,
@@ -119,12 +126,28 @@ Result<JournalReader> JournalReader::open(const std::string& path, const RunIden
   }
   JournalReader reader;
   for (std::size_t number = 2; std::getline(file, line); ++number) {
-    if (!reader.take_line(line)) {
+    if (number == 2 ? !reader.take_seed(line) : !reader.take_line(line)) {
       return fail(ErrorCode::BadRequest,
                   fmt::format("the journal {} is damaged at line {}", path, number));
     }
   }
+  if (!reader.has_seed_) {
+    return fail(ErrorCode::BadRequest,
+                fmt::format("the journal {} has no seed of random numbers", path));
+  }
   return reader;
+}
+
+// False: it is no seed.
+bool JournalReader::take_seed(const std::string& text) {
+  std::istringstream stream(text);
+  std::string kind, data, rest;
+  if (!(stream >> kind >> data) || kind != kSeed || stream >> rest) return false;
+  const auto seed = parse_hex(data);
+  if (!seed) return false;
+  seed_ = *seed;
+  has_seed_ = true;
+  return true;
 }
 
 // False: it is damaged, or out of order.

@@ -2,10 +2,11 @@
 // which it did. A run with the same kernel, options and journal is the same run, instruction by
 // instruction. The main loop writes it (--record) or takes its inputs from it (--replay).
 //
-// A text file: a first line with the format's version and the identity of the run, then a line per
-// input: instructions retired by all vCPUs, virtual nanoseconds, kind, data in hexadecimal. The
-// last line is the end: who ended the run (the guest, or something outside it) and the hash of the
-// state. A run that was killed has none.
+// A text file: a first line with the format's version and the identity of the run, a second one
+// with the seed of the guest's random numbers, then a line per input: instructions retired by all
+// vCPUs, virtual nanoseconds, kind, data in hexadecimal. The last line is the end: who ended the
+// run (the guest, or something outside it) and the hash of the state. A run that was killed has
+// none.
 #pragma once
 
 #include <cstdint>
@@ -46,7 +47,8 @@ struct JournalEnd {
 
 class JournalWriter {
  public:
-  static Result<JournalWriter> create(const std::string& path, const RunIdentity& identity);
+  static Result<JournalWriter> create(const std::string& path, const RunIdentity& identity,
+                                      std::uint64_t seed);
   // Written through at once, so that a crash loses nothing.
   Result<void> append(const JournalEntry& entry);
   Result<void> finish(const JournalEnd& end);
@@ -63,6 +65,8 @@ class JournalReader {
   // BadRequest when the file is no journal, is damaged (the line is named) or belongs to another
   // run.
   static Result<JournalReader> open(const std::string& path, const RunIdentity& identity);
+  // Of the random numbers that the recorded guest was given.
+  std::uint64_t seed() const { return seed_; }
   // The next entry, or null at the end.
   const JournalEntry* next() const {
     return position_ < entries_.size() ? &entries_[position_] : nullptr;
@@ -71,8 +75,11 @@ class JournalReader {
   const std::optional<JournalEnd>& end() const { return end_; }
 
  private:
+  bool take_seed(const std::string& line);
   bool take_line(const std::string& line);
 
+  std::uint64_t seed_ = 0;
+  bool has_seed_ = false;
   std::vector<JournalEntry> entries_;
   std::size_t position_ = 0;
   std::optional<JournalEnd> end_;

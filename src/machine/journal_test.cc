@@ -1,5 +1,6 @@
 #include "machine/journal.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -7,6 +8,8 @@
 
 namespace ringside::machine {
 namespace {
+
+using ::testing::HasSubstr;
 
 class JournalTest : public testing::Test {
  protected:
@@ -18,7 +21,7 @@ class JournalTest : public testing::Test {
 };
 
 TEST_F(JournalTest, ReadsBackWhatWasWritten) {
-  auto writer = JournalWriter::create(path_, identity_);
+  auto writer = JournalWriter::create(path_, identity_, 0xabcdef0123456789);
   ASSERT_TRUE(writer);
   ASSERT_TRUE(writer->append({{5}, {7}, SerialInput{0, {std::byte{'a'}, std::byte{0}}}}));
   ASSERT_TRUE(writer->append({{5}, {8}, GuestGdbConnection{true}}));
@@ -26,6 +29,7 @@ TEST_F(JournalTest, ReadsBackWhatWasWritten) {
   ASSERT_TRUE(writer->finish({{11}, {12}, JournalEnd::By::Outside, 0xfedcba9876543210}));
   auto reader = JournalReader::open(path_, identity_);
   ASSERT_TRUE(reader) << reader.error().text();
+  EXPECT_EQ(reader->seed(), 0xabcdef0123456789u);
   const JournalEntry* entry = reader->next();
   ASSERT_NE(entry, nullptr);
   EXPECT_EQ(entry->count.value, 5u);
@@ -45,7 +49,7 @@ TEST_F(JournalTest, ReadsBackWhatWasWritten) {
 }
 
 TEST_F(JournalTest, AKilledRunHasNoEnd) {
-  ASSERT_TRUE(JournalWriter::create(path_, identity_));
+  ASSERT_TRUE(JournalWriter::create(path_, identity_, 0));
   auto reader = JournalReader::open(path_, identity_);
   ASSERT_TRUE(reader);
   EXPECT_FALSE(reader->end());
@@ -55,10 +59,31 @@ TEST_F(JournalTest, RefusesWhatIsNotItsRun) {
   EXPECT_FALSE(JournalReader::open(path_ + ".absent", identity_));
   write("hello\n");
   EXPECT_FALSE(JournalReader::open(path_, identity_));
-  ASSERT_TRUE(JournalWriter::create(path_, {1, 1 << 20, 0xabc}));
+  ASSERT_TRUE(JournalWriter::create(path_, {1, 1 << 20, 0xabc}, 0));
   EXPECT_FALSE(JournalReader::open(path_, identity_));
-  ASSERT_TRUE(JournalWriter::create(path_, identity_));
+  ASSERT_TRUE(JournalWriter::create(path_, identity_, 0));
   EXPECT_TRUE(JournalReader::open(path_, identity_));
+}
+
+TEST_F(JournalTest, RefusesAnotherVersionAndOneWithoutSeed) {
+  std::string first;
+  {
+    ASSERT_TRUE(JournalWriter::create(path_, identity_, 0));
+    std::ifstream file(path_);
+    std::getline(file, first);
+  }
+  const auto refusal = [&](const std::string& text) {
+    write(text);
+    const auto reader = JournalReader::open(path_, identity_);
+    return reader ? "none" : reader.error().text();
+  };
+  EXPECT_EQ(refusal(first + "\nseed 00000000000000ff\n"), "none");
+  EXPECT_THAT(refusal(first + "\n"), HasSubstr("has no seed"));
+  EXPECT_THAT(refusal(first + "\n5 7 serial0 00\n"), HasSubstr("damaged at line 2"));
+  EXPECT_THAT(refusal(first + "\nseed x\n"), HasSubstr("damaged at line 2"));
+  EXPECT_THAT(refusal(first + "\nseed 1 2\n"), HasSubstr("damaged at line 2"));
+  EXPECT_THAT(refusal("ringside-journal 2 vcpus 2 memory 1048576 content 00000abc\n"),
+              HasSubstr("another version"));
 }
 
 TEST_F(JournalTest, NamesTheDamagedLine) {
@@ -66,7 +91,7 @@ TEST_F(JournalTest, NamesTheDamagedLine) {
        {"5 7 serial0 0g", "5 7 nothing 00", "x", "5 7 serial0", "5 7 serial0 00 1",
         "9 9 serial0 00\n5 7 serial0 00", "5 7 end-by-guest x",
         "5 7 end-by-guest 1\n5 7 serial0 00", "9 9 serial0 00\n5 7 end-by-guest 1"}) {
-    ASSERT_TRUE(JournalWriter::create(path_, identity_));
+    ASSERT_TRUE(JournalWriter::create(path_, identity_, 0));
     std::ofstream(path_, std::ios::app) << bad << '\n';
     EXPECT_FALSE(JournalReader::open(path_, identity_)) << bad;
   }

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <random>
 #include <regex>
+#include <set>
 
 #include "support/guest_process.h"
 
@@ -86,23 +87,17 @@ class Journal : public ::testing::Test {
     int status;
     std::string state;  // the line with the hash
     std::string error;
+    std::string output;  // of the guest
   };
-  std::vector<std::string> command(const char* option) const {
-    return {RINGSIDE_PROGRAM,
-            "-e",
-            "soft",
-            "-m",
-            "16M",
-            option,
-            path_,
-            GuestImage("end_power_off").path()};
+  std::vector<std::string> command(const char* option, const char* guest = "end_power_off") const {
+    return {RINGSIDE_PROGRAM, "-e", "soft", "-m", "16M", option, path_, GuestImage(guest).path()};
   }
   static Outcome outcome(ChildProcess& process) {
     const int status = process.await_exit();
     const std::string error = process.text(Stream::Error);
     std::smatch found;
     std::regex_search(error, found, std::regex("state: .*"));
-    return {status, found.str(), error};
+    return {status, found.str(), error, process.text(Stream::Output)};
   }
   // The guest ends at a key.
   Outcome record() {
@@ -115,6 +110,15 @@ class Journal : public ::testing::Test {
     ChildProcess process(command("--replay"));
     process.close_input();
     return outcome(process);
+  }
+  // The guest prints random numbers and ends by itself. --log debug shows the state in every run.
+  Outcome random_numbers(const char* option, const std::string& path) {
+    ChildProcess process(
+        {RINGSIDE_PROGRAM, "-e", "soft", "-m", "16M", option, path, GuestImage("random").path()});
+    process.close_input();
+    Outcome end = outcome(process);
+    EXPECT_THAT(end.output, MatchesRegex("([0-9a-f]{16}\n){4}")) << end.error;
+    return end;
   }
   std::string journal() const {
     std::ifstream stream(path_);
@@ -167,6 +171,45 @@ TEST_F(Journal, ARecordingEndedFromOutsideEndsThereAgain) {
   EXPECT_EQ(replayed.status, 1) << replayed.error;
   EXPECT_EQ(replayed.state, recorded.state);
   EXPECT_THAT(replayed.error, HasSubstr("the recording ends here"));
+}
+
+TEST_F(Journal, RandomNumbersAreAlwaysTheSameWithoutOne) {
+  const Outcome first = random_numbers("--log", "debug");
+  EXPECT_EQ(first.status, 1);
+  const Outcome second = random_numbers("--log", "debug");
+  EXPECT_EQ(second.output, first.output);
+  EXPECT_EQ(second.state, first.state);
+  EXPECT_NE(first.state, "");
+}
+
+TEST_F(Journal, HasTheSeedOfTheRandomNumbers) {
+  std::set<std::string> outputs{random_numbers("--log", "debug").output};
+  for (unsigned recording = 1; recording <= 2; ++recording) {  // each has another seed
+    const Outcome recorded = random_numbers("--record", path_);
+    EXPECT_EQ(recorded.status, 1);
+    outputs.insert(recorded.output);
+    const Outcome replayed = random_numbers("--replay", path_);
+    EXPECT_EQ(replayed.status, 1) << replayed.error;
+    EXPECT_EQ(replayed.output, recorded.output);
+    EXPECT_EQ(replayed.state, recorded.state);
+    EXPECT_EQ(outputs.size(), recording + 1);
+  }
+  rewrite("\nseed [0-9a-f]{16}\n", "\nseed 0123456789abcdef\n");
+  const Outcome other = random_numbers("--replay", path_);
+  EXPECT_EQ(other.status, 4);
+  EXPECT_THAT(other.error, HasSubstr("the replay differs from the recording"));
+  EXPECT_EQ(outputs.count(other.output), 0u);
+}
+
+TEST_F(Journal, WithoutSeedOrOfAnotherVersionIsRefused) {
+  record();
+  const std::string good = journal();
+  rewrite("\nseed [^\n]*\n", "\n");
+  EXPECT_THAT(replay().error, HasSubstr("damaged at line 2"));
+  std::ofstream(path_) << std::regex_replace(good, std::regex("journal 3"), "journal 2");
+  const Outcome old = replay();
+  EXPECT_EQ(old.status, 4);
+  EXPECT_THAT(old.error, HasSubstr("another version"));
 }
 
 }  // namespace
