@@ -154,7 +154,8 @@ TEST_F(Queries, Defect10_AHugeReadIsBounded) {
 
 constexpr const char* kSupported =
     "PacketSize=20000;swbreak+;QStartNoAckMode+;vContSupported+;qXfer:features:read+;"
-    "qXfer:threads:read+;ConditionalBreakpoints+;BreakpointCommands+;binary-upload+";
+    "qXfer:threads:read+;qXfer:memory-map:read+;ConditionalBreakpoints+;BreakpointCommands+;binary-"
+    "upload+";
 
 TEST_F(Queries, Row43_WhatIsSupported) {
   EXPECT_EQ(bench.ask("qSupported"), kSupported);
@@ -203,6 +204,24 @@ TEST_F(Queries, ThreadsAsADocument) {
             "<thread id=\"02\" core=\"1\" name=\"vCPU 1\"/>\n"
             "<thread id=\"03\" core=\"2\" name=\"vCPU 2\"/>\n</threads>\n");
   EXPECT_EQ(bench.ask("qXfer:threads:read:x:0,1000"), "E02");
+}
+
+TEST_F(Queries, TheMemoryMapForbidsNoLinearAddress) {
+  const char* all =
+      "l<?xml version=\"1.0\"?>\n<memory-map>\n"
+      "<memory type=\"ram\" start=\"0x0\" length=\"0x8000000000000000\"/>\n"
+      "<memory type=\"ram\" start=\"0x8000000000000000\" length=\"0x8000000000000000\"/>\n"
+      "</memory-map>\n";
+  EXPECT_EQ(bench.ask("qXfer:memory-map:read::0,1000"), all);
+  EXPECT_EQ(bench.ask("qXfer:memory-map:read:x:0,1000"), "E02");
+  guest.vm.memory().add_ram(Gpa{0xfffff000}, 0x1000, hypervisor::MemoryKind::Rom);
+  EXPECT_EQ(bench.ask("qXfer:memory-map:read::0,1000"), all);
+  EXPECT_EQ(bench.ask("Qqemu.PhyMemMode:1"), "OK");
+  EXPECT_EQ(bench.ask("qXfer:memory-map:read::0,1000"),
+            "l<?xml version=\"1.0\"?>\n<memory-map>\n"
+            "<memory type=\"ram\" start=\"0x0\" length=\"0x10000\"/>\n"
+            "<memory type=\"rom\" start=\"0xfffff000\" length=\"0x1000\"/>\n"
+            "</memory-map>\n");
 }
 
 TEST_F(Queries, PhysicalMemoryMode) {

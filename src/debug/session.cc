@@ -15,7 +15,9 @@ Debugger::Answer Debugger::serve(const rsp::QuerySupported& request) {
 
   std::string reply = fmt::format("PacketSize={:x};swbreak+", rsp::kPacketSize);
   if (target_.stoppoints().supported()) reply += ";hwbreak+";
-  reply += ";QStartNoAckMode+;vContSupported+;qXfer:features:read+;qXfer:threads:read+";
+  reply +=
+      ";QStartNoAckMode+;vContSupported+;qXfer:features:read+;qXfer:threads:read+;"
+      "qXfer:memory-map:read+";
   reply += ";ConditionalBreakpoints+;BreakpointCommands+;binary-upload+";
   if (session_.multiprocess) reply += ";multiprocess+";
   return reply;

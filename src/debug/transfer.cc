@@ -1,13 +1,18 @@
 // qXfer.
 #include "debug/debugger.h"
+#include "debug/memory_map.h"
 #include "debug/target_description.h"
 
 namespace ringside::debug {
 
 Debugger::Answer Debugger::serve(const rsp::ReadTransfer& request) {
-  if (request.object == "threads") {
+  if (request.object == "threads" || request.object == "memory-map") {
     if (!request.annex.empty()) return refuse(ErrorCode::NotFound, "there is no such annex");
-    return rsp::reply::transfer(thread_list(), request.offset, request.length);
+    const std::string document =
+        request.object == "threads"
+            ? thread_list()
+            : memory_map(session_.addresses, target_.vm().memory().regions());
+    return rsp::reply::transfer(document, request.offset, request.length);
   }
   if (request.object != "features") return rsp::reply::empty();
   if (request.annex != "target.xml") return refuse(ErrorCode::NotFound, "there is no such annex");

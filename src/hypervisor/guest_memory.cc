@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "hypervisor/guest_ram.h"
 #include "hypervisor/vm.h"
 
 namespace ringside::hypervisor {
@@ -169,6 +170,16 @@ Result<void> write_range(Vm& vm, VcpuId vcpu, std::uint64_t address,
 }
 
 }  // namespace
+
+std::vector<MemoryRegion> list_regions(const GuestRam& ram) {
+  std::vector<MemoryRegion> regions;
+  for (const RamSlot& slot : ram.slots()) {
+    regions.push_back({slot.base, slot.size, slot.read_only ? MemoryKind::Rom : MemoryKind::Ram});
+  }
+  std::sort(regions.begin(), regions.end(),
+            [](const MemoryRegion& a, const MemoryRegion& b) { return a.base < b.base; });
+  return regions;
+}
 
 Result<Gpa> translate(Vm& vm, VcpuId vcpu, Gva address) {
   return TRY(find_extent(vm, vcpu, address)).gpa;

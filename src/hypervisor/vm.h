@@ -26,6 +26,8 @@
 
 namespace ringside::hypervisor {
 
+class GuestRam;
+
 // What can be switched on and off per vCPU, after the seeds' VM_CAP_*.
 enum class Capability : std::uint8_t {
   BreakpointExit,  // VM_CAP_BPT_EXIT: #BP becomes exit::Breakpoint
@@ -69,11 +71,19 @@ class Vcpu {
 
 enum class MemoryKind : std::uint8_t { Ram, Rom, Mmio, Nothing };
 
+struct MemoryRegion {
+  Gpa base;
+  std::uint64_t size = 0;
+  MemoryKind kind = MemoryKind::Ram;
+};
+
 // Guest-physical memory as a debugger reaches it.
 class Memory {
  public:
   virtual ~Memory() = default;
   virtual MemoryKind kind(Gpa address) = 0;
+  // All RAM and ROM, ascending; empty where nobody can list it.
+  virtual std::vector<MemoryRegion> regions() { return {}; }
   // RAM and ROM only, within one page. Writing ROM is allowed (the debugger owns the machine).
   virtual Result<void> read_ram(Gpa address, std::span<std::byte> out) = 0;
   virtual Result<void> write_ram(Gpa address, std::span<const std::byte> data) = 0;
@@ -166,6 +176,9 @@ class Engine : public Vm {
 };
 
 // Algorithms over the interface, the same for every engine.
+
+// Memory::regions() of an engine whose memory is this.
+std::vector<MemoryRegion> list_regions(const GuestRam& ram);
 
 // The translation of a linear address by the vCPU's present paging state, as a supervisor's read
 // without a fault: no accessed or dirty bit changes. BadAddress where not mapped.

@@ -77,6 +77,33 @@ TEST_F(Dialogue, FindAndCompareSections) {
   EXPECT_THAT(gdb("compare-sections .text"), HasSubstr("matched"));
 }
 
+// GDB refuses what lies outside a memory map, and takes hardware breakpoints where it is not RAM.
+TEST_F(Dialogue, TheMemoryMapStandsInNobodysWay) {
+  begin("paging64");
+  connect();
+  gdb("hbreak spin");
+  EXPECT_THAT(gdb("continue"), HasSubstr("Breakpoint 1, spin ()"));
+  EXPECT_THAT(gdb("info mem"),
+              AllOf(HasSubstr("provided by the target"), HasSubstr("0x8000000000000000 rw nocache"),
+                    HasSubstr("0x10000000000000000 rw nocache")));
+  EXPECT_THAT(gdb("x/s 0xffff800000003000"), HasSubstr("\"small frame"));
+  EXPECT_EQ(gdb("set var *(char*)0xffff800000003000 = 'S'"), "");
+  EXPECT_THAT(gdb("x/s 0xffff800000003000"), HasSubstr("\"Small frame"));
+  gdb("set var *(short*)0x100000 = 0x1234");
+  EXPECT_THAT(gdb("x/xh 0x100000"), HasSubstr("0x1234"));
+  EXPECT_THAT(gdb("x/xw 0xfee00030"), HasSubstr("Cannot access memory"));  // not mapped
+  gdb("set debug remote 1");
+  EXPECT_THAT(gdb("x/xb 0xffff800000003000"), HasSubstr("$mffff800000003000,1#"));
+  EXPECT_THAT(gdb("x/xb 0xffff800000003000"), HasSubstr("$mffff800000003000,1#"));
+  gdb("set breakpoint always-inserted on");
+  EXPECT_THAT(gdb("break *0xffff800040100055"), HasSubstr("$Z0,ffff800040100055,1#"));
+  gdb("set debug remote 0");
+  gdb("maint packet Qqemu.PhyMemMode:1");
+  EXPECT_THAT(gdb("x/xw 0xfee00030"), ContainsRegex("0x[0-9a-f]+14\n"));  // the APIC's version
+  EXPECT_THAT(gdb("maint packet qXfer:memory-map:read::0,1000"),
+              HasSubstr("<memory type=\"ram\" start=\"0xc0000\" length=\""));
+}
+
 TEST_F(Dialogue, WatchingWithoutAnAddressOfItsOwn) {
   begin("spaces", {.cpus = 2, .start = Start::Running});
   guest_->await_said_numbers(2);

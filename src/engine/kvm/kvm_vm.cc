@@ -37,6 +37,9 @@ class KvmMemory final : public hypervisor::Memory {
     return system_.platform.is_mmio(address) ? hypervisor::MemoryKind::Mmio
                                              : hypervisor::MemoryKind::Nothing;
   }
+  std::vector<hypervisor::MemoryRegion> regions() override {
+    return hypervisor::list_regions(system_.ram);
+  }
   Result<void> read_ram(Gpa address, std::span<std::byte> out) override {
     const std::uint8_t* host = system_.ram.host(address, out.size());
     if (host == nullptr) return nothing_there(address);

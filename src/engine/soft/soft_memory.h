@@ -10,6 +10,9 @@ class SoftMemory final : public hypervisor::Memory {
  public:
   explicit SoftMemory(System& system) : system_(system) {}
   hypervisor::MemoryKind kind(Gpa address) override;
+  std::vector<hypervisor::MemoryRegion> regions() override {
+    return hypervisor::list_regions(system_.ram);
+  }
   Result<void> read_ram(Gpa address, std::span<std::byte> out) override;
   Result<void> write_ram(Gpa address, std::span<const std::byte> data) override;
   std::span<const std::byte> view(Gpa address, std::uint64_t size) override {

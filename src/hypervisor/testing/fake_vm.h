@@ -136,6 +136,18 @@ class FakeMemory final : public Memory {
       return page->second.kind;
     return device(address, 1) == nullptr ? MemoryKind::Nothing : MemoryKind::Mmio;
   }
+  std::vector<MemoryRegion> regions() override {
+    std::vector<MemoryRegion> regions;
+    for (const auto& [base, page] : pages_) {
+      const MemoryRegion* last = regions.empty() ? nullptr : &regions.back();
+      if (last != nullptr && last->kind == page.kind && last->base.value + last->size == base) {
+        regions.back().size += kPageSize;
+      } else {
+        regions.push_back({Gpa{base}, kPageSize, page.kind});
+      }
+    }
+    return regions;
+  }
   Result<void> read_ram(Gpa address, std::span<std::byte> out) override {
     if (!within_page(address, out.size()))
       return fail(ErrorCode::BadAddress, "no RAM there");
