@@ -131,8 +131,9 @@ Result<Buffer> unpack_zstd(Bytes payload, std::size_t limit) {
 }
 
 // The legacy frame: the magic, then blocks of a 32-bit length and that many bytes, each of which
-// unpacks to at most 8 MiB. It has no end mark: a length that cannot be one (the unpacked size that
-// Linux appends) or the end of the data ends it.
+// unpacks to at most 8 MiB and, since a byte of a length field counts 255 bytes at most (LZ4 block
+// format), to less than 256 times its size. It has no end mark: a length that cannot be one (the
+// unpacked size that Linux appends) or the end of the data ends it.
 Result<Buffer> unpack_lz4(Bytes payload, std::size_t limit) {
   constexpr std::size_t kBlock = 8u << 20;
   Buffer out;
@@ -144,12 +145,13 @@ Result<Buffer> unpack_lz4(Bytes payload, std::size_t limit) {
       return fail(damaged(Compression::Lz4Legacy, "it ends too early"));
     }
     const std::size_t before = out.size();
-    const std::size_t room = std::min(kBlock, limit - before);
+    const std::size_t most = std::min(kBlock, std::size_t{*length} * 256);
+    const std::size_t room = std::min(most, limit - before);
     out.resize(before + room);
     const int written = LZ4_decompress_safe(reinterpret_cast<const char*>(block->data()),
                                             reinterpret_cast<char*>(out.data() + before),
                                             static_cast<int>(*length), static_cast<int>(room));
-    if (written < 0 && room < kBlock) return fail(too_large(limit));
+    if (written < 0 && room < most) return fail(too_large(limit));
     if (written < 0) return fail(damaged(Compression::Lz4Legacy, "it cannot be unpacked"));
     out.resize(before + static_cast<std::size_t>(written));
     at += 4 + std::uint64_t{*length};
