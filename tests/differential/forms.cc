@@ -99,6 +99,12 @@ bool is_prefix(Mode mode, std::uint8_t byte) {
   }
 }
 
+// Where the rm field chooses the instruction too: x87, and the groups 0F 01, 0F 1E, 0F AE.
+bool rm_is_opcode(const std::vector<std::uint8_t>& map, unsigned opcode) {
+  if (map.empty()) return (opcode & 0xf8) == 0xd8;
+  return map.size() == 1 && (opcode == 0x01 || opcode == 0x1e || opcode == 0xae);
+}
+
 // 16-bit code runs with whatever lies above SP in RSP: only its lower half may be seen.
 bool sees_rsp_above_sp(const Encoding& encoding) {
   if (encoding.is({ZYDIS_MNEMONIC_PUSHAD, ZYDIS_MNEMONIC_ENTER})) return true;
@@ -190,7 +196,8 @@ std::map<std::string, Form> enumerate_forms(Mode mode, const Claim& claim,
         for (unsigned rex = 0; rex < (mode == Mode::Code64 ? 3u : 1u); ++rex) {
           for (unsigned opcode = 0; opcode < 256; ++opcode) {
             if (map.empty() && is_prefix(mode, static_cast<std::uint8_t>(opcode))) continue;
-            for (unsigned modrm = 0; modrm < 32; ++modrm) {
+            const unsigned shapes = rm_is_opcode(map, opcode) ? 72 : 32;
+            for (unsigned shape = 0; shape < shapes; ++shape) {
               std::vector<std::uint8_t> bytes;
               if ((choice & 1) != 0) bytes.push_back(0x66);
               if ((choice & 2) != 0) bytes.push_back(0x67);
@@ -203,10 +210,12 @@ std::map<std::string, Form> enumerate_forms(Mode mode, const Claim& claim,
               }
               bytes.insert(bytes.end(), map.begin(), map.end());
               bytes.push_back(static_cast<std::uint8_t>(opcode));
-              // Every value of the reg field; registers and memory in turn.
-              const unsigned mod = (modrm & 8) != 0 ? 3 : static_cast<unsigned>(random() % 3);
-              bytes.push_back(
-                  static_cast<std::uint8_t>(mod << 6 | (modrm & 7) << 3 | (random() & 7)));
+              // Every value of the reg field; registers and memory in turn. Or memory, and then
+              // every pair of the reg and the rm field.
+              unsigned mod = static_cast<unsigned>(random() % 3), rm = random() & 7;
+              if (shapes == 32 ? (shape & 8) != 0 : shape >= 8) mod = 3;
+              if (shapes != 32 && shape >= 8) rm = (shape - 8) >> 3;
+              bytes.push_back(static_cast<std::uint8_t>(mod << 6 | (shape & 7) << 3 | rm));
               attempt(std::move(bytes));
             }
           }

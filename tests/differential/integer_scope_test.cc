@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "differential/matches_the_host.h"
+#include "differential/scopes.h"
 #include "x86/bits.h"
 
 namespace ringside::differential {
@@ -73,7 +74,9 @@ bool is_excluded(const Encoding& encoding) {
                       ZYDIS_MNEMONIC_VERW, ZYDIS_MNEMONIC_ARPL});
 }
 
-bool claims(const Encoding& encoding) {
+}  // namespace
+
+bool claimed_as_integer(const Encoding& encoding) {
   if (encoding.insn.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY) return false;
   if (is_excluded(encoding)) return false;
   switch (encoding.insn.meta.isa_set) {
@@ -91,6 +94,7 @@ bool claims(const Encoding& encoding) {
     case ZYDIS_ISA_SET_LAHF:
     case ZYDIS_ISA_SET_FAT_NOP:
     case ZYDIS_ISA_SET_PREFETCH_NOP:
+    case ZYDIS_ISA_SET_PREFETCHWT1:
     case ZYDIS_ISA_SET_SSE_PREFETCH:
     case ZYDIS_ISA_SET_PAUSE:
     case ZYDIS_ISA_SET_MOVBE:
@@ -109,6 +113,8 @@ bool claims(const Encoding& encoding) {
   }
   return true;
 }
+
+namespace {
 
 unsigned shift_count(const Encoding& encoding, const Case& test) {
   const unsigned mask = encoding.operands[0].size == 64 ? 63 : 31;
@@ -179,7 +185,7 @@ void prepare(const Encoding&, Case& test, std::span<std::uint8_t>, Random& rando
 class IntegerDifferential : public testing::TestWithParam<Mode> {};
 
 TEST_P(IntegerDifferential, MatchesTheHost) {
-  const Scope scope{claims, undefined_flags, undefined_result, any_fault, prepare};
+  const Scope scope{claimed_as_integer, undefined_flags, undefined_result, any_fault, prepare};
   expect_matches_the_host(GetParam(), scope, {"integer", 240, 1, 500});
 }
 

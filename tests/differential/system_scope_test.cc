@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "differential/matches_the_host.h"
+#include "differential/scopes.h"
 
 namespace ringside::differential {
 namespace {
@@ -18,9 +19,11 @@ bool is_control_or_debug(const ZydisDecodedOperand& operand) {
   return reg_class == ZYDIS_REGCLASS_CONTROL || reg_class == ZYDIS_REGCLASS_DEBUG;
 }
 
+}  // namespace
+
 // Loading a segment register would change the test's own process; what Linux emulates or forbids by
 // its own choice (SGDT and its like, RDPMC) cannot be compared.
-bool claims(const Encoding& encoding) {
+bool claimed_as_system(const Encoding& encoding) {
   const auto& operands = encoding.operands;
   switch (encoding.insn.mnemonic) {
     case ZYDIS_MNEMONIC_MOV:
@@ -62,16 +65,20 @@ bool claims(const Encoding& encoding) {
     case ZYDIS_MNEMONIC_RDMSR:
     case ZYDIS_MNEMONIC_WRMSR:
     case ZYDIS_MNEMONIC_SWAPGS:
+    case ZYDIS_MNEMONIC_STAC:
+    case ZYDIS_MNEMONIC_CLAC:
       return true;
     default:
       return false;
   }
 }
 
+namespace {
+
 class SystemDifferential : public testing::TestWithParam<Mode> {};
 
 TEST_P(SystemDifferential, MatchesTheHost) {
-  const Scope scope{claims, nullptr, nullptr, nullptr, nullptr};
+  const Scope scope{claimed_as_system, nullptr, nullptr, nullptr, nullptr};
   expect_matches_the_host(GetParam(), scope, {"system", 120, 3, 80});
 }
 

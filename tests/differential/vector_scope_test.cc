@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "differential/matches_the_host.h"
+#include "differential/scopes.h"
 #include "engine/soft/testing/vector_values.h"
 
 namespace ringside::differential {
@@ -25,7 +26,9 @@ bool is_x87(const Encoding& encoding) {
   }
 }
 
-bool claims_x87(const Encoding& encoding) {
+}  // namespace
+
+bool claimed_as_x87(const Encoding& encoding) {
   if (encoding.insn.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY || !is_x87(encoding))
     return false;
   // The first two store pointers that processors report differently (see x87_test.cc). The last is
@@ -33,11 +36,12 @@ bool claims_x87(const Encoding& encoding) {
   return !encoding.is({ZYDIS_MNEMONIC_FNSTENV, ZYDIS_MNEMONIC_FNSAVE, ZYDIS_MNEMONIC_FSTPNCE});
 }
 
-bool claims_vector(const Encoding& encoding) {
+bool claimed_as_vector(const Encoding& encoding) {
   if (encoding.insn.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY || is_x87(encoding)) return false;
   switch (encoding.insn.meta.isa_set) {
     case ZYDIS_ISA_SET_PENTIUMMMX:
     case ZYDIS_ISA_SET_SSE:
+    case ZYDIS_ISA_SET_SSEMXCSR:
     case ZYDIS_ISA_SET_SSE2:
     case ZYDIS_ISA_SET_SSE2MMX:
     case ZYDIS_ISA_SET_SSE3:
@@ -57,6 +61,8 @@ bool claims_vector(const Encoding& encoding) {
                        ZYDIS_MNEMONIC_MONITOR, ZYDIS_MNEMONIC_RCPPS, ZYDIS_MNEMONIC_RCPSS,
                        ZYDIS_MNEMONIC_RSQRTPS, ZYDIS_MNEMONIC_RSQRTSS});
 }
+
+namespace {
 
 // What the operands should look like, from the decoder's element types.
 Data data_of(const Encoding& encoding) {
@@ -128,10 +134,10 @@ class VectorDifferential : public testing::TestWithParam<Mode> {
 };
 
 TEST_P(VectorDifferential, VectorFormsMatchTheHost) {
-  expect_matches_the_host(GetParam(), scope_of(claims_vector), {"MMX and SSE", 20, 1, 500});
+  expect_matches_the_host(GetParam(), scope_of(claimed_as_vector), {"MMX and SSE", 20, 1, 500});
 }
 TEST_P(VectorDifferential, X87FormsMatchTheHost) {
-  expect_matches_the_host(GetParam(), scope_of(claims_x87), {"x87", 30, 1, 200});
+  expect_matches_the_host(GetParam(), scope_of(claimed_as_x87), {"x87", 30, 1, 200});
 }
 
 INSTANTIATE_TEST_SUITE_P(Modes, VectorDifferential,
