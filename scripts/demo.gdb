@@ -33,6 +33,20 @@ thread apply all backtrace 1
 echo \n# Registers that only the processor's owner sees.\n
 echo (gdb) info registers cr0 cr3 efer\n
 info registers cr0 cr3 efer
-echo (gdb) detach\n
+echo \n# Let it run, and press Ctrl-C after a second.\n
+echo (gdb) delete\n
 delete
+echo (gdb) continue\n
+shell (sleep 1; kill -INT $PPID) &
+continue
+echo (gdb) info threads\n
+info threads
+echo \n# Leave, and come back while it runs.\n
+echo (gdb) detach\n
+detach
+eval "echo (gdb) target remote 127.0.0.1:%d\\n", $port
+eval "target remote 127.0.0.1:%d", $port
+echo (gdb) info registers rip cr3\n
+info registers rip cr3
+echo (gdb) detach\n
 detach

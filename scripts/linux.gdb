@@ -30,5 +30,18 @@ echo (gdb) finish\n
 finish
 echo (gdb) stepi\n
 stepi
+echo \n# Let it run, and press Ctrl-C after a second.\n
+echo (gdb) continue\n
+shell (sleep 1; kill -INT $PPID) &
+continue
+echo (gdb) info threads\n
+info threads
+echo \n# Leave, and come back while it runs.\n
+echo (gdb) detach\n
+detach
+eval "echo (gdb) target remote 127.0.0.1:%d\\n", $port
+eval "target remote 127.0.0.1:%d", $port
+echo (gdb) info registers rip cr3\n
+info registers rip cr3
 echo (gdb) detach\n
 detach
