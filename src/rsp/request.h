@@ -20,7 +20,7 @@ namespace ringside::rsp {
 
 using Bytes = std::vector<std::byte>;
 
-// ---- not served -------------------------------------------------------------------------------
+// ---- not served
 
 // Not a packet that we know: the reply is empty, which tells the client not to use it. It is also
 // the right reply to vMustReplyEmpty, which is therefore not a request of its own.
@@ -31,7 +31,7 @@ struct Malformed {
   std::string_view reason;
 };
 
-// ---- registers (registers.cc) -----------------------------------------------------------------
+// ---- registers (registers.cc)
 
 struct ReadRegisters {};  // g
 struct WriteRegisters {   // G
@@ -45,7 +45,7 @@ struct WriteRegister {  // P; in the guest's byte order
   Bytes data;
 };
 
-// ---- memory (memory.cc) -----------------------------------------------------------------------
+// ---- memory (memory.cc)
 
 enum class MemoryEncoding { Hex, Binary };
 
@@ -68,7 +68,7 @@ struct ChecksumMemory {  // qCRC
   std::uint64_t length = 0;
 };
 
-// ---- run control (resume.cc) ------------------------------------------------------------------
+// ---- run control (resume.cc)
 
 struct QueryStop {};  // ?
 
@@ -99,7 +99,7 @@ struct ResumeThreads {  // vCont; at least one action, in the client's order
 struct QueryResumeActions {};  // vCont?
 struct Interrupt {};           // vCtrlC. A bare 0x03 is an event of the Decoder, not a packet.
 
-// ---- breakpoints and watchpoints (breakpoints.cc) ----------------------------------------------
+// ---- breakpoints and watchpoints (breakpoints.cc)
 
 enum class BreakpointType : std::uint8_t {
   Software = 0,
@@ -124,7 +124,7 @@ struct RemoveBreakpoint {  // z
   std::uint64_t kind = 0;
 };
 
-// ---- threads (threads.cc) ----------------------------------------------------------------------
+// ---- threads (threads.cc)
 
 enum class ThreadUse { General, Resume };
 
@@ -142,7 +142,7 @@ struct ThreadDescription {  // qThreadExtraInfo
   ThreadId thread;
 };
 
-// ---- session (session.cc) ----------------------------------------------------------------------
+// ---- session (session.cc)
 
 enum class Support { Yes, No, Maybe, Value };  // name+ name- name? name=value
 
@@ -167,7 +167,7 @@ struct KillProcess {  // vKill;pid: has one
   std::uint64_t process = 0;
 };
 
-// ---- queries with a body (transfer.cc, monitor.cc) ---------------------------------------------
+// ---- queries with a body (transfer.cc, monitor.cc)
 
 struct ReadTransfer {  // qXfer:OBJECT:read:ANNEX:OFFSET,LENGTH
   std::string object;
@@ -179,7 +179,7 @@ struct Monitor {  // qRcmd; decoded
   std::string command;
 };
 
-// ---- QEMU's packets (qemu.cc) -------------------------------------------------------------------
+// ---- QEMU's packets (qemu.cc)
 
 struct QueryPhysicalMode {};  // qqemu.PhyMemMode
 struct SetPhysicalMode {      // Qqemu.PhyMemMode:0|1

@@ -49,7 +49,7 @@ class Conformance : public ::testing::TestWithParam<EngineKind> {
 INSTANTIATE_TEST_SUITE_P(Engines, Conformance, ::testing::ValuesIn(engine_kinds()),
                          [](const auto& kind) { return kind.param.name; });
 
-// ---- running and stopping --------------------------------------------------------------------
+// ---- running and stopping
 
 TEST_P(Conformance, NothingRunsBeforeItIsResumed) {
   TestVm vm(GetParam(), "counters");
@@ -142,7 +142,7 @@ TEST_P(Conformance, AHaltedVcpuParksAndStaysHalted) {
   EXPECT_EQ(vm.memory_u64(vm["sent"]), 1u);
 }
 
-// ---- the monitor trap ------------------------------------------------------------------------
+// ---- the monitor trap
 
 struct Step {
   const char* from;
@@ -212,7 +212,7 @@ TEST_P(Conformance, WithInterruptsMaskedAStepStaysOnItsPath) {
   EXPECT_TRUE(vm.runs_until([&] { return vm.physical_u64(vm["ticks"]) > ticks; }));
 }
 
-// ---- breakpoints -----------------------------------------------------------------------------
+// ---- breakpoints
 
 TEST_P(Conformance, AnInterceptedInt3LeavesRipOnItAndTellsItsLength) {
   NEEDS(Feature::Breakpoints);
@@ -424,7 +424,7 @@ TEST_P(Conformance, ARangeIsSteppedWithoutLeavingTheGuest) {
   EXPECT_LT(vm.rip(), vm["tick"]);
 }
 
-// ---- registers and memory --------------------------------------------------------------------
+// ---- registers and memory
 
 TEST_P(Conformance, WrittenRegistersAreTheGuests) {
   NEEDS(Feature::Steps);
@@ -485,7 +485,7 @@ TEST_P(Conformance, DevicesAnswerForTheVcpuThatAsks) {
   EXPECT_FALSE(memory.read_mmio({0}, {0x80000000}, 4));
 }
 
-// ---- determinism ------------------------------------------------------------------------------
+// ---- determinism
 
 // Where the guest is at the n-th timer interrupt, with a debugger that stops it now and then, reads
 // and steps, or without one.
@@ -523,7 +523,7 @@ TEST_P(Conformance, TwoRunsAreTheSameAlsoUnderADebugger) {
   }
 }
 
-// ---- the end ---------------------------------------------------------------------------------
+// ---- the end
 
 TEST_P(Conformance, EveryEnding) {
   struct Case {

@@ -44,7 +44,7 @@ class Cpu {
 
   Cpu(VcpuId id, System& system);
 
-  // ---- Architectural state -------------------------------------------------------------------
+  // ---- Architectural state
   // gpr[0..15] by x86::Gpr; gpr[kNoRegister] is always 0; gpr[kRip] is RIP.
   std::array<std::uint64_t, 18> gpr{};
   Flags flags;
@@ -65,7 +65,7 @@ class Cpu {
   // PDPTEs as loaded with CR3 in PAE paging (SDM 3A 4.4.1).
   std::array<std::uint64_t, 4> pdpte{};
 
-  // ---- Execution state -----------------------------------------------------------------------
+  // ---- Execution state
   std::uint64_t icount = 0;     // instructions retired by this CPU
   std::uint64_t limit = 0;      // the fast loop leaves when icount reaches it; 0: at once
   std::uint64_t run_until = 0;  // run() returns when icount reaches it; 0: after this instruction
@@ -115,7 +115,7 @@ class Cpu {
     leave_soon();
   }
 
-  // ---- Registers -----------------------------------------------------------------------------
+  // ---- Registers
   std::uint64_t& rip() { return gpr[kRip]; }
   std::uint64_t rip() const { return gpr[kRip]; }
   std::uint64_t& reg(x86::Gpr name) { return gpr[static_cast<std::size_t>(name)]; }
@@ -145,7 +145,7 @@ class Cpu {
     }
   }
 
-  // ---- Mode ----------------------------------------------------------------------------------
+  // ---- Mode
   unsigned cpl() const { return cpl_; }
   bool protected_mode() const { return (cr0 & x86::cr0::PE) != 0; }
   bool virtual_8086() const { return flags.vm(); }
@@ -173,7 +173,7 @@ class Cpu {
   void reset(ResetKind kind = ResetKind::PowerOn);
   void visit_state(StateVisitor& visitor);
 
-  // ---- Memory --------------------------------------------------------------------------------
+  // ---- Memory
   // The offset of an instruction's memory operand within its segment.
   std::uint64_t effective_offset(const Insn& insn) const {
     return address_sum(insn) & kWidthMask[static_cast<unsigned>(insn.address_width)];
@@ -305,7 +305,7 @@ class Cpu {
     return value;
   }
 
-  // ---- Translation ---------------------------------------------------------------------------
+  // ---- Translation
   void flush_tlb();                           // MOV CR3 and everything that changes paging
   void flush_tlb_page(std::uint64_t linear);  // INVLPG
   // The physical address for an access, setting accessed and dirty bits; faults throw.

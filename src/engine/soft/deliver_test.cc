@@ -31,7 +31,7 @@ std::optional<std::uint32_t> some_error_code(Vector vector) {
   return x86::pushes_error_code(vector) ? std::optional<std::uint32_t>(0x1234) : std::nullopt;
 }
 
-// ---- 64-bit ---------------------------------------------------------------------------------
+// ---- 64-bit
 
 TEST(DeliverLong, EveryExceptionHasItsFrame) {
   for (const Vector vector : all_vectors()) {
@@ -272,7 +272,7 @@ TEST(DeliverLong, ExternalInterruptsAndShadows) {
   EXPECT_EQ(cpu.stack<std::uint64_t>(2) & kRf, 0u);
 }
 
-// ---- Double and triple faults ---------------------------------------------------------------
+// ---- Double and triple faults
 
 TEST(DoubleFault, ContributoryOnContributory) {
   TestCpu cpu(Mode::Long64);
@@ -328,7 +328,7 @@ TEST(TripleFault, EndsTheCpu) {
   EXPECT_EQ(cpu->rip(), at::kCode);
 }
 
-// ---- 32-bit and 16-bit protected mode -------------------------------------------------------
+// ---- 32-bit and 16-bit protected mode
 
 TEST(DeliverProtected, EveryExceptionHasItsFrame) {
   for (const Vector vector : all_vectors()) {
@@ -499,7 +499,7 @@ TEST(DeliverProtected, ANullDataSegmentFaults) {
   EXPECT_EQ(cpu.stack<std::uint32_t>(0), 0u);
 }
 
-// ---- Real mode ------------------------------------------------------------------------------
+// ---- Real mode
 
 TEST(DeliverReal, EveryExceptionHasThreeWords) {
   for (const Vector vector : all_vectors()) {

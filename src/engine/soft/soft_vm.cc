@@ -43,7 +43,7 @@ class SoftVm final : public SoftEngine, public hypervisor::Stoppoints {
     system_.end = [this](VmEnd end) { this->end(std::move(end)); };
   }
 
-  // ---- Vm --------------------------------------------------------------------------------------
+  // ---- Vm
   unsigned vcpu_count() const override { return static_cast<unsigned>(vcpus_.size()); }
   hypervisor::Vcpu& vcpu(VcpuId id) override { return *vcpus_[id.value]; }
   hypervisor::Memory& memory() override { return memory_; }
@@ -71,7 +71,7 @@ class SoftVm final : public SoftEngine, public hypervisor::Stoppoints {
     return event;
   }
 
-  // ---- Engine ----------------------------------------------------------------------------------
+  // ---- Engine
   VirtualTime now() const override { return system_.now(); }
   InsnCount total_instructions() const override {
     std::uint64_t total = 0;
@@ -140,7 +140,7 @@ class SoftVm final : public SoftEngine, public hypervisor::Stoppoints {
     }
   }
 
-  // ---- CpuPort ---------------------------------------------------------------------------------
+  // ---- CpuPort
   void deadline_moved() override { interrupt_running(); }
   void set_interrupt_pin(VcpuId id, bool level) override {
     Cpu& cpu = vcpus_[id.value]->cpu;
@@ -210,7 +210,7 @@ class SoftVm final : public SoftEngine, public hypervisor::Stoppoints {
     interrupt_running();
   }
 
-  // ---- Stoppoints ------------------------------------------------------------------------------
+  // ---- Stoppoints
   bool set_filter(hypervisor::StopFilter* filter) override {
     system_.filter = filter;
     return true;

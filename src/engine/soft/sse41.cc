@@ -23,7 +23,6 @@ constexpr VectorForm lanewise(Function) {
 }
 
 // ---- PMOVSX, PMOVZX: the low lanes, widened
-// --------------------------------------------------------
 template <typename Narrow, typename Wide>
 struct Widen {
   Xmm operator()(const Xmm&, const Xmm& b) const {
@@ -42,8 +41,7 @@ constexpr VectorForm widening() {
 }
 
 // ---- Blends
-// ------------------------------------------------------------------------------------------ By the
-// immediate's bits.
+// By the immediate's bits.
 template <typename T>
 struct Blend {
   Xmm operator()(const Xmm& a, const Xmm& b, u8 immediate) const {
@@ -86,8 +84,7 @@ constexpr VectorForm blend_form() {
 }
 
 // ---- Lanes in and out
-// -------------------------------------------------------------------------------- PEXTR and
-// EXTRACTPS; a byte or dword clears the rest of a 64-bit register.
+// PEXTR and EXTRACTPS; a byte or dword clears the rest of a 64-bit register.
 template <typename T>
 T lane(const Xmm& value, u64 immediate) {
   const auto x = lanes<T>(value);
@@ -154,7 +151,6 @@ void insertps_memory(Cpu& cpu, const Insn& insn) {
 }
 
 // ---- PTEST
-// ---------------------------------------------------------------------------------------------
 void test(Cpu& cpu, const Xmm& a, const Xmm& b) {
   const auto x = lanes<u64>(a);
   const auto y = lanes<u64>(b);
@@ -173,8 +169,7 @@ void ptest_memory(Cpu& cpu, const Insn& insn) {
 }
 
 // ---- Sums and minima
-// ----------------------------------------------------------------------------------- Sums of
-// absolute differences of a 4-byte block of b with 8 neighbouring blocks of a.
+// Sums of absolute differences of a 4-byte block of b with 8 neighbouring blocks of a.
 struct MultipleSad {
   Xmm operator()(const Xmm& a, const Xmm& b, u8 immediate) const {
     const unsigned a_from = (immediate & 4) != 0 ? 4 : 0;

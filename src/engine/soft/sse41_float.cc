@@ -8,8 +8,7 @@ using Single = std::uint32_t;
 using Double = std::uint64_t;
 
 // ---- ROUND
-// --------------------------------------------------------------------------------------------- The
-// encodings of MXCSR.RC and of the immediate's low bits.
+// The encodings of MXCSR.RC and of the immediate's low bits.
 enum class Rounding : unsigned { Nearest, Down, Up, Zero };
 
 template <typename T>
@@ -108,7 +107,6 @@ constexpr VectorForm round_form() {
 }
 
 // ---- Dot products: the steps of the manual's pseudocode, each with its own exceptions
-// --------------------
 RINGSIDE_SIMD(MultiplySingles, "mulps", Result::Singles, Step::Multiply);
 RINGSIDE_SIMD(MultiplyDoubles, "mulpd", Result::Doubles, Step::Multiply);
 RINGSIDE_SIMD(AddSingles, "addps", Result::Singles, Step::Add);

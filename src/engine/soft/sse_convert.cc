@@ -9,7 +9,6 @@ using Single = std::uint32_t;
 using Double = std::uint64_t;
 
 // ---- Between XMM registers
-// -------------------------------------------------------------------------
 RINGSIDE_SIMD(Cvtps2pd, "cvtps2pd", Result::Doubles, Step::Other);
 RINGSIDE_SIMD(Cvtpd2ps, "cvtpd2ps", Result::Singles, Step::Narrow);
 RINGSIDE_SIMD(Cvtss2sd, "cvtss2sd", Result::Doubles, Step::Other);
@@ -43,7 +42,6 @@ constexpr VectorForm convert_form() {
 }
 
 // ---- From general registers
-// ------------------------------------------------------------------------
 #define RINGSIDE_FROM_INTEGER(Name, text, Integer)       \
   struct Name {                                          \
     using T = Integer;                                   \
@@ -81,7 +79,6 @@ void from_integer_memory(Cpu& cpu, const Insn& insn) {
 }
 
 // ---- To general registers
-// --------------------------------------------------------------------------
 #define RINGSIDE_TO_INTEGER(Name, text, Integer)                \
   struct Name {                                                 \
     using T = Integer;                                          \
@@ -147,8 +144,7 @@ bool lower_to_integer(const Decoded& decoded, Insn& insn) {
 }
 
 // ---- MMX operands: two integers or two singles in 64 bits
-// -------------------------------------------- CVTPI2PS keeps the upper half of its destination;
-// CVTPI2PD writes all of it and is exact.
+// CVTPI2PS keeps the upper half of its destination; CVTPI2PD writes all of it and is exact.
 template <typename Operation>
 Xmm from_pair(Cpu& cpu, const Insn& insn, const Mmx& source) {
   const Xmm& destination = cpu.fpu.xmm[insn.reg];

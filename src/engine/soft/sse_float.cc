@@ -20,7 +20,6 @@ namespace {
 using host::Float;
 
 // ---- Two operands, one host instruction
-// ----------------------------------------------------------
 #define RINGSIDE_PACKED(Name, text, step)                    \
   RINGSIDE_SIMD(Name##ps, text "ps", Result::Singles, step); \
   RINGSIDE_SIMD(Name##pd, text "pd", Result::Doubles, step)
@@ -41,7 +40,6 @@ RINGSIDE_ALL(Min, "min", Step::Other);
 RINGSIDE_ALL(Max, "max", Step::Other);
 
 // ---- Compares to masks: the predicate is the immediate's low three bits
-// ----------------------------
 #define RINGSIDE_COMPARE_CASE(text, k)                               \
   case k:                                                            \
     asm volatile("cmp" text " $" #k ", %[b], %[a]\n\tstmxcsr %[csr]" \
@@ -101,7 +99,6 @@ using Single = std::uint32_t;
 using Double = std::uint64_t;
 
 // ---- Compares to EFLAGS
-// ----------------------------------------------------------------------------
 #define RINGSIDE_COMPARE_TO_FLAGS(Name, text)                                               \
   struct Name {                                                                             \
     static void run(const Float& a, const Float& b, std::uint32_t& csr, bool& zf, bool& pf, \
@@ -144,8 +141,7 @@ constexpr VectorForm compare_form() {
 }
 
 // ---- RCP, RSQRT
-// ------------------------------------------------------------------------------------ The
-// architecture only bounds the error (1.5 * 2^-12), and processors differ. Here the result is
+// The architecture only bounds the error (1.5 * 2^-12), and processors differ. Here the result is
 // correctly rounded, so that every host gives the same. Denormals count as zero, tiny results
 // become zero, and no flag is raised (SDM 2B, RCPPS).
 constexpr std::uint32_t kSign = 0x80000000, kInfinity = 0x7f800000, kQuiet = 0x00400000,

@@ -28,7 +28,7 @@ constexpr VectorForm lanewise(Function) {
   return both_forms(Lanewise<T, Function>{});
 }
 
-// ---- Shifts ------------------------------------------------------------------------------------
+// ---- Shifts
 // A count of the lane's width or more gives zero, or copies of the sign.
 template <typename T>
 struct ShiftLeft {
@@ -96,8 +96,7 @@ constexpr VectorForm immediate_only(Handler handler) {
 }
 
 // ---- Lanes that combine pairs
-// -------------------------------------------------------------------- result lane of Wide =
-// function(a[2i], a[2i+1], b[2i], b[2i+1]) of lanes of A and B.
+// result lane of Wide = function(a[2i], a[2i+1], b[2i], b[2i+1]) of lanes of A and B.
 template <typename Wide, typename A, typename B, typename V, typename Function>
 V map_pairs(const V& a, const V& b, Function function) {
   const auto x = lanes<A>(a);

@@ -8,7 +8,7 @@ namespace {
 
 enum class Alignment { Required, None };
 
-// ---- Whole registers ---------------------------------------------------------------------------
+// ---- Whole registers
 void copy(Cpu& cpu, const Insn& insn) {
   check_sse(cpu);
   cpu.fpu.xmm[insn.reg] = cpu.fpu.xmm[insn.rm];
@@ -46,7 +46,6 @@ constexpr VectorForm load_only(Handler handler) {
 }
 
 // ---- The low part: loads clear the rest, register moves keep it for MOVSS and MOVSD
-// --------------
 template <typename T>
 void merge_low(Cpu& cpu, const Insn& insn) {
   check_sse(cpu);
@@ -76,7 +75,6 @@ constexpr VectorForm scalar_moves() {
 }
 
 // ---- One half
-// ------------------------------------------------------------------------------------
 template <unsigned kHalf>
 void load_half(Cpu& cpu, const Insn& insn) {
   check_sse(cpu);
@@ -104,7 +102,6 @@ constexpr VectorForm half_moves() {
 }
 
 // ---- To and from general registers
-// ---------------------------------------------------------------
 template <typename T>
 void from_general(Cpu& cpu, const Insn& insn) {
   check_sse(cpu);
@@ -207,7 +204,6 @@ bool lower_movnti(const Decoded& decoded, Insn& insn) {
 }
 
 // ---- Sign masks
-// ----------------------------------------------------------------------------------
 // On XMM registers with the host's own instruction: string functions live on it.
 template <typename T>
 std::uint32_t sign_mask(const Xmm& value) {
@@ -243,7 +239,6 @@ constexpr VectorForm registers_only(Handler xmm, Handler mmx = nullptr) {
 }
 
 // ---- MASKMOVDQU, MASKMOVQ: bytes chosen by the sign bits of the mask, to DS:rDI
-// --------------------
 template <typename V>
 void store_masked(Cpu& cpu, const Insn& insn, const V& value, const V& mask) {
   const std::uint64_t start = cpu.linear(insn, sizeof(V), AccessKind::Write);

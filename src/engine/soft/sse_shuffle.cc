@@ -10,7 +10,6 @@ using u32 = std::uint32_t;
 using u64 = std::uint64_t;
 
 // ---- Interleaving: PUNPCK, UNPCK
-// -----------------------------------------------------------------
 enum class Half { Low, High };
 template <typename T, Half kHalf>
 struct Unpack {
@@ -48,7 +47,6 @@ constexpr VectorForm unpack_high() {
 }
 
 // ---- Narrowing with saturation
-// -------------------------------------------------------------------
 template <typename Narrow, typename Wide>
 struct Pack {
   template <typename V>
@@ -66,7 +64,6 @@ struct Pack {
 };
 
 // ---- Shuffles by an immediate: two bits choose one of four lanes
-// ----------------------------------
 constexpr unsigned chosen(u8 immediate, unsigned i) { return (immediate >> (2 * i)) & 3; }
 // Four lanes of T from `from` onwards are shuffled, the others copied from the source.
 template <typename T, unsigned kFrom>
@@ -82,7 +79,6 @@ struct Shuffle {
 };
 
 // ---- PINSRW, PEXTRW
-// --------------------------------------------------------------------------------
 template <typename V>
 V with_word(V value, u16 word, u8 position) {
   auto x = lanes<u16>(value);

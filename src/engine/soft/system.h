@@ -31,7 +31,7 @@ class System {
   bool a20 = true;
   std::uint64_t a20_mask() const { return a20 ? ~std::uint64_t{0} : ~(std::uint64_t{1} << 20); }
 
-  // ---- Time: one instruction is one nanosecond, of all CPUs together --------------------------
+  // ---- Time: one instruction is one nanosecond, of all CPUs together
   VirtualTime now() const;
   std::uint64_t time_base = 0;    // virtual time when the present slice began
   Cpu* running = nullptr;         // whose slice it is
@@ -44,7 +44,7 @@ class System {
   // A page now has decoded code: stores to it must be seen.
   void watch_code_page(Gpa page);
 
-  // ---- The debugger's breakpoints and watchpoints without bytes in memory ---------------------
+  // ---- The debugger's breakpoints and watchpoints without bytes in memory
   std::set<std::uint64_t> breakpoints;  // linear addresses
   AddressSet physical_breakpoints;      // guest-physical addresses
   hypervisor::StopFilter* filter = nullptr;

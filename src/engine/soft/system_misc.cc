@@ -21,7 +21,7 @@ void set_pair(Cpu& cpu, std::uint64_t value) {
   cpu.set<std::uint32_t>(kRdx, static_cast<std::uint32_t>(value >> 32));
 }
 
-// ---- IN and OUT ----------------------------------------------------------------------------
+// ---- IN and OUT
 
 template <bool kFromDx>
 std::uint16_t port_of(const Cpu& cpu, const Insn& insn) {
@@ -68,7 +68,7 @@ bool lower_out(const Decoded& decoded, Insn& insn) {
   return true;
 }
 
-// ---- MSRs, time, identity ------------------------------------------------------------------
+// ---- MSRs, time, identity
 
 void rdmsr(Cpu& cpu, const Insn&) {
   require_ring0(cpu);
@@ -132,7 +132,7 @@ void cpuid_handler(Cpu& cpu, const Insn&) {
   cpu.set<std::uint32_t>(kRdx, leaf.edx);
 }
 
-// ---- FS and GS -----------------------------------------------------------------------------
+// ---- FS and GS
 
 void swapgs(Cpu& cpu, const Insn&) {
   require_ring0(cpu);

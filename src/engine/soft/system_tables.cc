@@ -12,7 +12,7 @@ namespace type = x86::system_type;
 
 constexpr std::uint64_t kBusyBit = 1ull << 41;
 
-// ---- GDTR and IDTR -------------------------------------------------------------------------
+// ---- GDTR and IDTR
 
 enum class Table : std::uint8_t { Gdt, Idt };
 template <Table kTable>
@@ -53,7 +53,7 @@ void store_table(Cpu& cpu, const Insn& insn) {
   }
 }
 
-// ---- LDTR and TR ---------------------------------------------------------------------------
+// ---- LDTR and TR
 
 // A system descriptor in the GDT; in IA-32e mode with the high half of its base.
 Descriptor read_system_segment(Cpu& cpu, std::uint16_t selector) {
@@ -120,7 +120,7 @@ void store_selector_r(Cpu& cpu, const Insn& insn) {
   cpu.set<T>(insn.rm, stored_selector<kWhich>(cpu));
 }
 
-// ---- LAR LSL VERR VERW ARPL ----------------------------------------------------------------
+// ---- LAR LSL VERR VERW ARPL
 
 // Visible at CPL and RPL: conforming code always, others by DPL.
 bool is_visible(const Cpu& cpu, const Descriptor& d) {
@@ -198,7 +198,7 @@ void arpl(Cpu& cpu, const Insn& insn) {
   cpu.flags.set_zf(raised);
 }
 
-// ---- Lowering ------------------------------------------------------------------------------
+// ---- Lowering
 
 template <Handler kHandler>
 bool lower_memory_only(const Decoded& decoded, Insn& insn) {

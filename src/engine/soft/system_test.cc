@@ -18,7 +18,7 @@ using Mode = TestCpu::Mode;
 
 constexpr std::uint64_t kNonCanonical = 0x0000800000000000;
 
-// ---- Control registers ----------------------------------------------------------------------
+// ---- Control registers
 
 int arrival_of_cr0(std::uint64_t value, Mode mode = Mode::Protected32) {
   TestCpu cpu(mode);
@@ -195,7 +195,7 @@ TEST(Control, AlignmentIsCheckedInRing3WithAmAndAc) {
   EXPECT_EQ(arrival(true, true, false, at::kData + 2, load), -1);
 }
 
-// ---- Debug registers ------------------------------------------------------------------------
+// ---- Debug registers
 
 TEST(DebugRegisters, ReservedBitsReadAsFixed) {
   TestCpu cpu(Mode::Long64);
@@ -286,7 +286,7 @@ TEST(DebugRegisters, UpperHalvesAreReserved) {
   EXPECT_EQ(cpu.arrived(), 13);
 }
 
-// ---- MSRs, time, CPUID ----------------------------------------------------------------------
+// ---- MSRs, time, CPUID
 
 TEST(Msr, UnknownOnesFault) {
   TestCpu cpu(Mode::Long64);
@@ -398,7 +398,7 @@ TEST(Cpuid, TheTopologyHoldsAllVcpus) {
   EXPECT_EQ(cpuid(*others[2], 1, 0).ebx >> 24, 3u);
 }
 
-// ---- Descriptor tables ----------------------------------------------------------------------
+// ---- Descriptor tables
 
 TEST(Tables, LtrMarksTheTaskBusy) {
   TestCpu cpu(Mode::Long64);
@@ -479,7 +479,7 @@ TEST(Tables, SelectorsDoNotExistInRealMode) {
   }
 }
 
-// ---- Ports ----------------------------------------------------------------------------------
+// ---- Ports
 
 TEST(Ports, WidthsAndRegisters) {
   TestCpu cpu(Mode::Long64);
@@ -531,7 +531,7 @@ TEST(Ports, NoBitmapInVirtual8086ModeEvenWithIopl3) {
   EXPECT_EQ(cpu.arrived(), 13);
 }
 
-// ---- State ----------------------------------------------------------------------------------
+// ---- State
 
 TEST(State, AppliedToAnotherCpuIsTheSame) {
   TestCpu cpu(Mode::Long64);

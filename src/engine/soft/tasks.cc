@@ -110,7 +110,7 @@ Descriptor read_new_tss(Cpu& cpu, std::uint16_t selector, TaskSwitch source,
   return d;
 }
 
-// ---- The second half: faults are the new task's (SDM 3A 7.3, steps 11 to 13) --------------------
+// ---- The second half: faults are the new task's (SDM 3A 7.3, steps 11 to 13)
 
 void load_task_ldt(Cpu& cpu, std::uint16_t selector, std::uint32_t external) {
   if (is_null(selector)) return;

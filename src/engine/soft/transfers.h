@@ -10,7 +10,7 @@
 
 namespace ringside::soft {
 
-// ---- Code segments (SDM 3A 5.8), transfers_far.cc ----------------------------------------------
+// ---- Code segments (SDM 3A 5.8), transfers_far.cc
 // The descriptor that a return goes to: RPL is the new CPL, at or outside the present one.
 Descriptor read_return_code(Cpu& cpu, std::uint16_t selector);
 // Offset within the target's limit or, for 64-bit code, canonical; else #GP(0).
@@ -30,12 +30,12 @@ void enter_with_stack(Cpu& cpu, Descriptor& code, Descriptor& stack, std::uint64
 std::uint64_t peek(Cpu& cpu, Width width, std::uint64_t skip);
 constexpr unsigned bytes_of(Width width) { return 1u << static_cast<unsigned>(width); }
 
-// ---- RFLAGS, system_flags.cc -------------------------------------------------------------------
+// ---- RFLAGS, system_flags.cc
 // What POPF and IRET may change at the present CPL and IOPL (SDM 2B, POPF).
 enum class FlagsFrom : std::uint8_t { Popf, Iret };
 void load_flags(Cpu& cpu, std::uint64_t value, Width width, FlagsFrom from);
 
-// ---- The parts of register_transfers, one per file ---------------------------------------------
+// ---- The parts of register_transfers, one per file
 void register_far(LowerTable& table);            // transfers_far.cc
 void register_interrupts(LowerTable& table);     // transfers_interrupt.cc
 void register_fast_calls(LowerTable& table);     // transfers_syscall.cc

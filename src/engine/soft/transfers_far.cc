@@ -90,7 +90,7 @@ void switch_to(Cpu& cpu, const Descriptor& d, TaskSwitch source) {
   switch_task(cpu, gate ? d.gate_selector() : d.selector, source);
 }
 
-// ---- JMP -----------------------------------------------------------------------------------
+// ---- JMP
 
 void far_jump(Cpu& cpu, FarPointer to) {
   if (cpu.real_addressing()) {
@@ -120,7 +120,7 @@ void far_jump(Cpu& cpu, FarPointer to) {
   cpu.rip() = to.offset;
 }
 
-// ---- CALL ----------------------------------------------------------------------------------
+// ---- CALL
 
 void push_return(Cpu& cpu, NewStack& stack, Width width) {
   stack.push(cpu.seg(SegmentName::Cs).selector, width);
@@ -205,7 +205,7 @@ void far_call(Cpu& cpu, FarPointer to, Width width) {
   }
 }
 
-// ---- RET -----------------------------------------------------------------------------------
+// ---- RET
 
 void far_return(Cpu& cpu, Width width, std::uint64_t release) {
   const unsigned size = bytes_of(width);
@@ -237,7 +237,7 @@ void far_return(Cpu& cpu, Width width, std::uint64_t release) {
   cpu.rip() = offset;
 }
 
-// ---- Handlers ------------------------------------------------------------------------------
+// ---- Handlers
 
 FarPointer immediate_pointer(const Insn& insn) {
   return {static_cast<std::uint16_t>(insn.displacement), insn.immediate};

@@ -19,7 +19,7 @@ constexpr std::uint64_t kNonCanonical = 0x0000800000000000;
 // Error code of the fault that has just been delivered from the same privilege in 64-bit mode.
 std::uint64_t error_code(TestCpu& cpu) { return cpu.stack<std::uint64_t>(0); }
 
-// ---- Software breakpoints -------------------------------------------------------------------
+// ---- Software breakpoints
 
 TEST(Int3, IsInterceptedWithItsLength) {
   for (const auto& [bytes, length] : {std::pair{"cc", 1}, {"f3 cc", 2}, {"66 48 cc", 3}}) {
@@ -67,7 +67,7 @@ TEST(Int3, AFaultInItsDeliveryPointsAtIt) {
   EXPECT_EQ(cpu.stack<std::uint64_t>(1), at::kCode);
 }
 
-// ---- TF and shadows -------------------------------------------------------------------------
+// ---- TF and shadows
 
 TEST(TrapFlag, TrapsAfterTheInstructionThatFollowsPopf) {
   TestCpu cpu(Mode::Long64);
@@ -137,7 +137,7 @@ TEST(Shadow, StiThenHltSleepsUntilTheInterrupt) {
   EXPECT_EQ(cpu.stack<std::uint64_t>(0), at::kCode + 2);
 }
 
-// ---- IRET -----------------------------------------------------------------------------------
+// ---- IRET
 
 void push_frame(TestCpu& cpu, std::uint64_t rip, std::uint64_t cs, std::uint64_t flags,
                 std::uint64_t rsp, std::uint64_t ss) {
@@ -232,7 +232,7 @@ TEST(Iret, Ring3CannotRaiseItsPrivilege) {
   EXPECT_FALSE(flags->flags.interrupts());
 }
 
-// ---- POPF -----------------------------------------------------------------------------------
+// ---- POPF
 
 TEST(Popf, ChangesWhatThePrivilegeAllows) {
   constexpr std::uint64_t kAll = 0x3f7fd7;
@@ -272,7 +272,7 @@ TEST(InterruptFlag, CliAndStiObeyIopl) {
   EXPECT_EQ(allowed->rip(), at::kCode + 1);
 }
 
-// ---- SYSCALL and friends --------------------------------------------------------------------
+// ---- SYSCALL and friends
 
 void set_star(TestCpu& cpu) {
   cpu->star = std::uint64_t{sel::kCode32User} << 48 | std::uint64_t{sel::kCode0} << 32;
@@ -364,7 +364,7 @@ TEST(Sysenter, ThereAndBack) {
   EXPECT_EQ(none.arrived(), 13);
 }
 
-// ---- Far jumps, calls and returns -----------------------------------------------------------
+// ---- Far jumps, calls and returns
 
 TEST(Far, JumpBetween64BitAndCompatibilityCode) {
   TestCpu cpu(Mode::Long64);
@@ -457,7 +457,7 @@ TEST(Far, RealModeJumpKeepsTheLimit) {
   EXPECT_EQ(cpu->seg(SegmentName::Cs).limit, 0xffffu);
 }
 
-// ---- Segment registers ----------------------------------------------------------------------
+// ---- Segment registers
 
 TEST(Segments, LoadingSetsTheAccessedBit) {
   TestCpu cpu(Mode::Protected32);
@@ -522,7 +522,7 @@ TEST(Segments, LssTakesBoth) {
   EXPECT_EQ(cpu.rsp(), 0x5678u);
 }
 
-// ---- Tasks ----------------------------------------------------------------------------------
+// ---- Tasks
 
 void fill_task(TestCpu& cpu, std::uint64_t tss, std::uint32_t eip) {
   cpu.put<std::uint32_t>(tss + 0x20, eip);

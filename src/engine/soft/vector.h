@@ -18,7 +18,7 @@
 
 namespace ringside::soft {
 
-// ---- Availability (SDM 3A 2.5, table 13-1) -----------------------------------------------------
+// ---- Availability (SDM 3A 2.5, table 13-1)
 // CR0.EM or no CR4.OSFXSR: #UD; CR0.TS: #NM.
 [[noreturn]] void sse_unavailable(const Cpu& cpu);
 inline void check_sse(const Cpu& cpu) {
@@ -37,7 +37,7 @@ inline void check_mmx(const Cpu& cpu) {
   }
 }
 
-// ---- Registers ---------------------------------------------------------------------------------
+// ---- Registers
 inline Mmx get_mmx(const Cpu& cpu, unsigned number) {
   return std::bit_cast<Mmx>(cpu.fpu.physical[number].significand);
 }
@@ -69,7 +69,7 @@ void set_low(Xmm& value, T with) {
   std::memcpy(value.bytes.data(), &with, sizeof(T));
 }
 
-// ---- Memory operands ---------------------------------------------------------------------------
+// ---- Memory operands
 [[noreturn]] void misaligned();
 // 16-byte operands must be aligned, or #GP(0), except in the instructions that say otherwise.
 inline std::uint64_t aligned(std::uint64_t linear) {
@@ -92,7 +92,7 @@ void store_operand(Cpu& cpu, const Insn& insn, const T& value) {
   cpu.store<T>(cpu.linear(insn, sizeof(T), AccessKind::Write), value);
 }
 
-// ---- Lowering ----------------------------------------------------------------------------------
+// ---- Lowering
 // The handlers of one mnemonic by operands. Insn::reg is the vector register that the ModRM.reg
 // column of the manual's operand list names first; Insn::rm the other one. Null: no such form.
 struct VectorForm {
@@ -117,7 +117,7 @@ inline void add_forms(LowerTable& table, std::initializer_list<NamedForm> forms)
     add_form(table, named.mnemonic, named.form);
 }
 
-// ---- Handlers made of an operation on values ---------------------------------------------------
+// ---- Handlers made of an operation on values
 // An operation is a stateless functor (a lambda without captures): V(V destination, V source) or,
 // with an immediate byte, V(V destination, V source, uint8_t). It cannot fault.
 template <typename Operation, typename V>

@@ -69,7 +69,7 @@ TEST(Availability, AvxIsNotThere) {
   EXPECT_EQ(arrival(0, OSFXSR, "62 f1 7c 48 58 c1"), kInvalidOpcode);  // EVEX
 }
 
-// ---- Unmasked SIMD exceptions ------------------------------------------------------------------
+// ---- Unmasked SIMD exceptions
 TEST(SimdException, ArrivesWithTheFlagSetAndTheDestinationUnchanged) {
   for (const std::uint64_t enabled : {std::uint64_t{0}, OSXMMEXCPT}) {
     TestCpu cpu(Mode::Long64);
@@ -105,7 +105,6 @@ TEST(SimdException, TheHostsControlRegisterIsLeftAlone) {
 }
 
 // ---- x87 exceptions come with the next waiting instruction
-// ---------------------------------------
 class X87Exceptions : public ::testing::Test {
  protected:
   X87Exceptions() {
@@ -153,7 +152,6 @@ TEST_F(X87Exceptions, EndWhenTheyAreMasked) {
 }
 
 // ---- The environment's layouts (SDM 1 figures 8-9 to 8-12)
-// ----------------------------------------
 void prepare_environment(Cpu& cpu) {
   cpu.fpu.status = 0x3800 | 0x4000;
   cpu.fpu.empty = 0x7f;
@@ -207,7 +205,6 @@ TEST(X87Environment, Real) {
 }
 
 // ---- RCP and RSQRT: an error bound and the special cases
-// ------------------------------------------
 float lane(const Xmm& value) {
   float result;
   std::memcpy(&result, value.bytes.data(), 4);
@@ -249,7 +246,6 @@ TEST(Approximations, OfSpecialValues) {
 }
 
 // ---- Stores that fault change nothing
-// -------------------------------------------------------------
 TEST(VectorStores, AreAllOrNothing) {
   TestCpu cpu(Mode::Long64);
   cpu->cr4 |= OSFXSR;

@@ -21,9 +21,8 @@ namespace ringside::soft::oracle {
 namespace {
 
 // ---- Native execution
-// ------------------------------------------------------------------------------ Code at a fixed
-// address, so that instruction pointers compare too: load everything from the state at RDI, the
-// instruction, store everything, return. A trap resumes at the storing part.
+// Code at a fixed address, so that instruction pointers compare too: load everything from the state
+// at RDI, the instruction, store everything, return. A trap resumes at the storing part.
 constexpr std::uint64_t kCodeAddress = 0x20000000;
 constexpr unsigned kInstructionOffset = 256;
 
@@ -169,7 +168,6 @@ class NativeHost {
 };
 
 // ---- The software CPU
-// ------------------------------------------------------------------------------
 class NoPlatform final : public hypervisor::Platform {
  public:
   hypervisor::Access port_read(VcpuId, std::uint16_t, unsigned, std::uint32_t&) override {
@@ -302,7 +300,6 @@ SoftHost& soft_host() {
 }
 
 // ---- Encoding of rows
-// ------------------------------------------------------------------------------
 constexpr unsigned kBase = 3;  // RBX addresses memory
 
 struct Encoding {

@@ -50,7 +50,6 @@ Outcome run_native(std::span<const std::uint8_t> bytes, const State& state, cons
 Outcome run_soft(std::span<const std::uint8_t> bytes, const State& state, const Memory& memory);
 
 // ---- Rows
-// ----------------------------------------------------------------------------------------
 using testing::Data;
 enum class Operand : std::uint8_t { Vector, General };  // what a register number means
 

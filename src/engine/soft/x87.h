@@ -36,7 +36,7 @@ inline void update_summary(Fpu& fpu) {
                                                   : fpu.status & ~(kErrorSummary | kBusy));
 }
 
-// ---- Availability ------------------------------------------------------------------------------
+// ---- Availability
 [[noreturn]] void unavailable(const Cpu& cpu);
 // CR0.EM or CR0.TS: #NM. All x87 instructions but FWAIT.
 inline void check_present(const Cpu& cpu) {
@@ -53,9 +53,8 @@ inline void check_waiting(const Cpu& cpu) {
 }
 
 // ---- The last instruction (SDM 1 8.1.8)
-// ---------------------------------------------------------- Insn::immediate holds the 11-bit
-// opcode. Called after the last access that can fault, by all instructions but the control
-// instructions.
+// Insn::immediate holds the 11-bit opcode. Called after the last access that can fault, by all
+// instructions but the control instructions.
 inline void record(Cpu& cpu, const Insn& insn) {
   cpu.fpu.opcode = static_cast<std::uint16_t>(insn.immediate);
   cpu.fpu.instruction_pointer = cpu.insn_rip;
@@ -64,7 +63,6 @@ inline void record(Cpu& cpu, const Insn& insn) {
 void record_with_memory(Cpu& cpu, const Insn& insn);
 
 // ---- Results and the stack
-// -----------------------------------------------------------------------
 inline bool is_empty(const Fpu& fpu, unsigned position) {
   return (fpu.empty >> ((fpu.top() + position) & 7) & 1) != 0;
 }
@@ -117,9 +115,8 @@ std::uint16_t tag_word(const Fpu& fpu);
 void set_tag_word(Fpu& fpu, std::uint16_t tags);
 
 // ---- Lowering
-// ------------------------------------------------------------------------------------ Handlers by
-// opcode D8..DF: with a memory operand by ModRM.reg, with registers by ModRM bits 0..5 (SDM 2D
-// A.5). ST(i) is in Insn::rm.
+// Handlers by opcode D8..DF: with a memory operand by ModRM.reg, with registers by ModRM bits 0..5
+// (SDM 2D A.5). ST(i) is in Insn::rm.
 struct Table {
   Handler memory[8][8] = {};
   Handler registers[8][64] = {};

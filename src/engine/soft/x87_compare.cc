@@ -37,7 +37,6 @@ void pop_times(Fpu& fpu, unsigned times) {
 }
 
 // ---- To C0, C2, C3
-// ---------------------------------------------------------------------------------
 template <unsigned kPops>
 void finish(Fpu& fpu, std::uint16_t conditions, std::uint16_t raised) {
   set_conditions(fpu, kC1, 0);
@@ -83,8 +82,7 @@ void ftst(Cpu& cpu, const Insn& insn) {
 }
 
 // ---- To EFLAGS
-// ------------------------------------------------------------------------------------- The
-// condition bits of the same comparison become CF, PF and ZF (SDM 1 table 8-7).
+// The condition bits of the same comparison become CF, PF and ZF (SDM 1 table 8-7).
 template <typename Operation, unsigned kPops>
 void to_flags(Cpu& cpu, const Insn& insn) {
   check_waiting(cpu);
@@ -106,7 +104,6 @@ void to_flags(Cpu& cpu, const Insn& insn) {
 }
 
 // ---- FXAM
-// ------------------------------------------------------------------------------------------
 std::uint16_t classify(const X87Value& value) {
   const unsigned exponent = value.sign_exponent & 0x7fffu;
   const bool integer_bit = (value.significand >> 63) != 0;

@@ -7,7 +7,6 @@ namespace ringside::soft::x87 {
 namespace {
 
 // ---- Control and status words
-// ----------------------------------------------------------------------
 void fldcw(Cpu& cpu, const Insn& insn) {
   check_waiting(cpu);
   const auto value = cpu.load<std::uint16_t>(cpu.linear(insn, 2, AccessKind::Read));
@@ -45,7 +44,6 @@ void fninit(Cpu& cpu, const Insn&) {
 }
 
 // ---- The stack
-// -------------------------------------------------------------------------------------
 void fincstp(Cpu& cpu, const Insn& insn) {
   check_waiting(cpu);
   record(cpu, insn);
@@ -79,8 +77,8 @@ void fnop(Cpu& cpu, const Insn& insn) {
 void old_control(Cpu& cpu, const Insn&) { check_present(cpu); }
 
 // ---- The environment in memory (SDM 1 figures 8-9 to 8-12)
-// ------------------------------------------ Four layouts: 16 or 32-bit operands, and real (linear
-// pointers) or protected (selector and offset).
+// Four layouts: 16 or 32-bit operands, and real (linear pointers) or protected (selector and
+// offset).
 struct Environment {
   std::uint16_t control, status, tags, opcode;
   std::uint64_t instruction_pointer, data_pointer;

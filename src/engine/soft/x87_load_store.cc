@@ -8,7 +8,6 @@ namespace ringside::soft::x87 {
 namespace {
 
 // ---- Loads: always exact
-// ---------------------------------------------------------------------------
 struct Loaded {
   X87Value value;
   std::uint16_t raised = 0;
@@ -125,7 +124,6 @@ void load_register(Cpu& cpu, const Insn& insn) {
 }
 
 // ---- Constants, rounded as the control word says
-// ----------------------------------------------------
 #define RINGSIDE_X87_CONSTANT(Name, text)                                              \
   void Name(Cpu& cpu, const Insn& insn) {                                              \
     check_waiting(cpu);                                                                \
@@ -147,8 +145,7 @@ RINGSIDE_X87_CONSTANT(fldln2, "fldln2")
 RINGSIDE_X87_CONSTANT(fldz, "fldz")
 
 // ---- Stores with rounding
-// ---------------------------------------------------------------------------- The host pops or
-// not, as exceptions are masked or not: FNINIT empties its stack in either case.
+// The host pops or not, as exceptions are masked or not: FNINIT empties its stack in either case.
 #define RINGSIDE_X87_STORE(Name, text, T, indefinite)                               \
   struct Name {                                                                     \
     using Type = T;                                                                 \
@@ -218,7 +215,6 @@ void store_extended(Cpu& cpu, const Insn& insn) {
 }
 
 // ---- Between registers
-// -------------------------------------------------------------------------------
 template <Pop kPop>
 void store_register(Cpu& cpu, const Insn& insn) {
   check_waiting(cpu);
@@ -265,7 +261,6 @@ void fcmov(Cpu& cpu, const Insn& insn) {
 }
 
 // ---- Signs
-// -------------------------------------------------------------------------------------------
 template <std::uint16_t kAnd, std::uint16_t kXor>
 void change_sign(Cpu& cpu, const Insn& insn) {
   check_waiting(cpu);

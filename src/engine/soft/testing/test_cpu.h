@@ -120,7 +120,7 @@ class TestCpu {
   TestPlatform platform;
   std::string death;  // why the CPU died
 
-  // ---- Memory ------------------------------------------------------------------------------
+  // ---- Memory
   template <typename T>
   void put(std::uint64_t address, T value) {
     std::memcpy(host(address), &value, sizeof value);
@@ -155,7 +155,7 @@ class TestCpu {
       soft::step(*cpu_);
   }
 
-  // ---- Tables ------------------------------------------------------------------------------
+  // ---- Tables
   void descriptor(std::uint16_t selector, std::uint64_t value) {
     put<std::uint64_t>(at::kGdt + (selector & ~7u), value);
   }
@@ -188,7 +188,7 @@ class TestCpu {
     put<std::uint64_t>(at::kIdt + size * vector, 0);
   }
 
-  // ---- What happened -----------------------------------------------------------------------
+  // ---- What happened
   // The vector whose handler RIP is at, or -1.
   int arrived() const {
     const std::uint64_t linear = cpu_->seg(x86::SegmentName::Cs).base + cpu_->rip();
