@@ -39,6 +39,7 @@ std::vector<Measure> packet_measures();     // raw packets
 std::vector<Measure> condition_measures();  // conditional breakpoints
 std::vector<Measure> gdb_measures();        // commands of stock GDB
 std::vector<Measure> guest_measures();      // the guest's speed with a debugger about
+std::vector<Measure> start_measures();      // the program's start
 std::vector<Measure> boot_measures();       // Debian's kernel
 
 }  // namespace ringside::bench

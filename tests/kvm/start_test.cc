@@ -1,11 +1,7 @@
-// The program on KVM from its command to the guest's first instructions, and what it says where
-// there is no KVM.
+// How the program chooses its engine, and what it says where there is no KVM.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
-
-#include <algorithm>
-#include <chrono>
 
 #include "engine/kvm/probe.h"
 #include "support/guest_process.h"
@@ -14,27 +10,9 @@ namespace ringside::testing {
 namespace {
 
 using ::testing::HasSubstr;
-using Clock = std::chrono::steady_clock;
-using Milliseconds = std::chrono::duration<double, std::milli>;
 
 std::vector<std::string> command(const char* engine) {
   return {RINGSIDE_PROGRAM, "-e", engine, "--debug-exit", GuestImage("end_debug_exit").path()};
-}
-
-TEST(KvmStart, TheFirstInstructionsRunSoon) {
-  if (const kvm::Facts& facts = kvm::host_facts(); !facts.usable) GTEST_SKIP() << facts.reason;
-  Milliseconds least = std::chrono::seconds(100);
-  for (int i = 0; i < 5; ++i) {
-    const Clock::time_point start = Clock::now();
-    ChildProcess ringside(command("kvm"));
-    ringside.await(ChildProcess::Stream::Output, "r");
-    least = std::min(least, Milliseconds(Clock::now() - start));
-  }
-  std::printf("from the command to the guest's first character: %.1f ms\n", least.count());
-  RecordProperty("milliseconds", std::to_string(least.count()));
-  // The promise is for hardware; where ring 0 is interpreted, much of it is the probe's.
-  const bool hardware = kvm::host_facts().hardware_ring0;
-  EXPECT_LT(least, patience(std::chrono::milliseconds(hardware ? 100 : 1000)));
 }
 
 // The same command where /dev/kvm is not what it should be; in a mount namespace of its own if the

@@ -1,0 +1,55 @@
+// From the command to the guest's first character on COM1, a few instructions after its entry.
+#include <string>
+#include <utility>
+
+#include "clock.h"
+#include "measure.h"
+#include "target.h"
+
+namespace ringside::bench {
+namespace {
+
+using testing::ChildProcess;
+
+const testing::GuestImage& guest() {
+  static const testing::GuestImage image("end_debug_exit");
+  return image;
+}
+
+double first_character(std::vector<std::string> command) {
+  const auto from = Clock::now();
+  ChildProcess process(std::move(command));
+  process.await(ChildProcess::Stream::Output, "r");
+  return since(from) * 1e3;
+}
+
+double on_engine(const char* engine) {
+  return first_character({RINGSIDE_PROGRAM, "-e", engine, guest().path()});
+}
+
+bool have_kvm() {
+  ChildProcess probe({RINGSIDE_PROGRAM, "--probe"});
+  probe.await_exit();
+  return probe.text(ChildProcess::Stream::Output).find("kvm: not usable") == std::string::npos;
+}
+
+Values run_once(Subject subject, double) {
+  if (subject == Subject::Qemu) {
+    const double qemu = first_character(qemu_command(1, "256M", {"-kernel", guest().path32()}));
+    return {qemu, qemu};
+  }
+  static const bool kvm = have_kvm();
+  return {on_engine("soft"), kvm ? std::optional(on_engine("kvm")) : std::nullopt};
+}
+
+}  // namespace
+
+std::vector<Measure> start_measures() {
+  return {{"start",
+           "from the command to the guest's first character",
+           {{"start, software CPU", "ms", Better::Lower, {0, {}, 100}},
+            {"start, KVM", "ms", Better::Lower, {0, {}, 100}}},
+           run_once}};
+}
+
+}  // namespace ringside::bench
