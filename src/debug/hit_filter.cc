@@ -41,12 +41,32 @@ void HitFilter::uninstall() {
   if (std::exchange(installed_, false)) vm_.stoppoints()->set_filter(nullptr);
   output_.clear();
   work_ = 0;
+  int3s_.assign(int3s_.size(), std::nullopt);
 }
 
 bool HitFilter::wants_stop(VcpuId vcpu, const hypervisor::Exit& exit) {
   const std::lock_guard lock(mutex_);
+  if (const auto* int3 = std::get_if<exit::Breakpoint>(&exit)) {
+    const Int3& found = int3s_[vcpu.value].emplace(judge(vcpu, *int3));
+    if (found.whose == Int3::Whose::Ours) return found.answer != Answer::GoOn;
+    return found.whose == Int3::Whose::Guests;
+  }
   answers_[vcpu.value] = evaluate_exit(vcpu, exit);
   return answers_[vcpu.value] != Answer::GoOn;
+}
+
+void HitFilter::uncover(VcpuId vcpu) {
+  const std::lock_guard lock(mutex_);
+  std::optional<Int3>& int3 = int3s_[vcpu.value];
+  if (!int3 || int3->whose != Int3::Whose::Ours || !breakpoints_.has_byte(int3->where)) return;
+  breakpoints_.lift(int3->where);
+  int3->uncovered = true;
+}
+
+void HitFilter::cover(VcpuId vcpu) {
+  const std::lock_guard lock(mutex_);
+  std::optional<Int3>& int3 = int3s_[vcpu.value];
+  if (int3 && std::exchange(int3->uncovered, false)) breakpoints_.restore(int3->where);
 }
 
 HitFilter::Answer HitFilter::answer_to(VcpuId vcpu, const hypervisor::Exit& exit) {
@@ -54,12 +74,38 @@ HitFilter::Answer HitFilter::answer_to(VcpuId vcpu, const hypervisor::Exit& exit
   return installed_ ? answers_[vcpu.value] : evaluate_exit(vcpu, exit);
 }
 
-HitFilter::Answer HitFilter::answer_at(VcpuId vcpu, Gpa where) {
+HitFilter::Int3 HitFilter::int3_of(VcpuId vcpu, const exit::Breakpoint& exit) {
   const std::lock_guard lock(mutex_);
+  if (std::optional<Int3> told = std::exchange(int3s_[vcpu.value], std::nullopt)) return *told;
+  return judge(vcpu, exit);
+}
+
+HitFilter::Int3 HitFilter::judge(VcpuId vcpu, const exit::Breakpoint& exit) {
+  Int3 result;
+  std::optional<Gva> pc = exit.rip;
+  if (!pc) {
+    if (const Result<x86::CpuState> state = vm_.vcpu(vcpu).state()) pc = linear_pc(*state);
+  }
+  if (!pc) return result;
+  // Any prefixes come before the opcode; a byte of ours is the opcode.
+  const Result<Gpa> where = hypervisor::translate(vm_, vcpu, *pc + (exit.insn_length - 1u));
+  if (!where) return result;
+  result.where = *where;
+  if (!breakpoints_.has_byte(*where)) {
+    // If the byte has gone with a breakpoint that was removed meanwhile, there is nothing to tell
+    // anybody, and the vCPU executes what stands there now.
+    constexpr std::byte kInt3{0xcc};
+    std::byte now = kInt3;
+    if (vm_.memory().read_ram(*where, std::span(&now, 1)) && now != kInt3)
+      result.whose = Int3::Whose::Nobodys;
+    return result;
+  }
+  result.whose = Int3::Whose::Ours;
   bool stop = false;
-  for (BreakpointTable::Wish* wish : breakpoints_.wishes_at(where))
+  for (BreakpointTable::Wish* wish : breakpoints_.wishes_at(*where))
     ask(vcpu, wish->address, wish->program, wish->hits, stop);
-  return conclude(stop);
+  result.answer = conclude(stop);
+  return result;
 }
 
 HitFilter::Answer HitFilter::evaluate_exit(VcpuId vcpu, const hypervisor::Exit& exit) {
@@ -132,6 +178,11 @@ std::string HitFilter::take_output() {
 void HitFilter::print(std::string_view text) {
   const std::lock_guard lock(mutex_);
   if (output_.size() < kOutputLimit) output_ += text;
+}
+
+bool HitFilter::has_output() const {
+  const std::lock_guard lock(mutex_);
+  return !output_.empty();
 }
 
 bool HitFilter::has_room() const {

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,7 +28,8 @@ class HitFilter final : public hypervisor::StopFilter {
         breakpoints_(breakpoints),
         stoppoints_(stoppoints),
         spaces_(spaces),
-        answers_(vm.vcpu_count()) {}
+        answers_(vm.vcpu_count()),
+        int3s_(vm.vcpu_count()) {}
 
   enum class Answer : std::uint8_t {
     GoOn,
@@ -39,10 +41,24 @@ class HitFilter final : public hypervisor::StopFilter {
 
   // For the engine: anything but GoOn leaves the guest, and answer_to() says why.
   bool wants_stop(VcpuId vcpu, const hypervisor::Exit& exit) override;
+  bool has_news() override { return !has_room() || has_output(); }
+  void uncover(VcpuId vcpu) override;
+  void cover(VcpuId vcpu) override;
   // For the target, at an exit: what the engine was told, or the answer now if it does not ask.
   Answer answer_to(VcpuId vcpu, const hypervisor::Exit& exit);
-  // The same for an int3 of ours.
-  Answer answer_at(VcpuId vcpu, Gpa where);
+  // The same for an int3, which may be none of ours.
+  struct Int3 {
+    enum class Whose : std::uint8_t {
+      Ours,
+      Guests,
+      Nobodys,  // it has gone meanwhile
+    };
+    Whose whose = Whose::Guests;
+    Gpa where;
+    Answer answer = Answer::Stop;  // to one of ours
+    bool uncovered = false;
+  };
+  Int3 int3_of(VcpuId vcpu, const hypervisor::exit::Breakpoint& exit);
 
   // Before the engine gets its first breakpoint, and after its last one went.
   void install();
@@ -62,13 +78,16 @@ class HitFilter final : public hypervisor::StopFilter {
   bool holds(VcpuId vcpu, const AgentProgram& program);
   Answer evaluate_exit(VcpuId vcpu, const hypervisor::Exit& exit);
   Answer conclude(bool stop) const;
+  Int3 judge(VcpuId vcpu, const hypervisor::exit::Breakpoint& exit);
+  bool has_output() const;
 
   hypervisor::Vm& vm_;
   BreakpointTable& breakpoints_;
   StoppointList& stoppoints_;
   const AddressSpaces& spaces_;
   mutable std::mutex mutex_;
-  std::vector<Answer> answers_;  // by vCPU: what the engine was told last
+  std::vector<Answer> answers_;             // by vCPU: what the engine was told last
+  std::vector<std::optional<Int3>> int3s_;  // likewise, of an int3; until the target asks
   PcView pc_view_ = PcView::Offset;
   bool installed_ = false;  // the engine asks
   std::string output_;

@@ -15,8 +15,6 @@ namespace exit = hypervisor::exit;
 
 namespace {
 
-constexpr std::byte kInt3{0xcc};
-
 StopEvent breakpoint_event(Gpa where) {
   return {StopCause::Breakpoint, where.value, hypervisor::WatchKind::Write};
 }
@@ -125,7 +123,7 @@ void Target::handle(const hypervisor::VcpuEvent& event) {
       if (exits) expect(set, "breakpoint exits", id);
       target.control_.started(id);
     }
-    void operator()(const exit::Breakpoint& e) { target.handle_breakpoint(id, e.insn_length); }
+    void operator()(const exit::Breakpoint& e) { target.handle_breakpoint(id, e); }
     void operator()(const exit::MonitorTrap&) {
       const auto rip = target.read_pc(id, target.pc_view_);
       target.control_.trapped(id, Gva{rip ? rip->as_u64() : 0});
@@ -148,27 +146,22 @@ void Target::handle(const hypervisor::VcpuEvent& event) {
   std::visit(Visitor{*this, id}, event.exit);
 }
 
-void Target::handle_breakpoint(VcpuId id, std::uint8_t insn_length) {
-  // Any prefixes come before the opcode; a byte of ours is the opcode.
-  Result<Gpa> where = fail(ErrorCode::BadAddress, {});
-  if (const Result<Gva> pc = linear_pc(id))
-    where = hypervisor::translate(vm_, id, *pc + (insn_length - 1u));
-  if (where && breakpoints_.has_byte(*where)) {
-    if (filter_.answer_at(id, *where) == HitFilter::Answer::Stop) {
-      control_.exited(id, breakpoint_event(*where));
-    } else {
-      go_on(id, true);
-    }
-    return;
+void Target::handle_breakpoint(VcpuId id, const exit::Breakpoint& exit) {
+  const HitFilter::Int3 int3 = filter_.int3_of(id, exit);
+  switch (int3.whose) {
+    case HitFilter::Int3::Whose::Ours:
+      if (int3.answer == HitFilter::Answer::Stop) {
+        control_.exited(id, breakpoint_event(int3.where));
+      } else {
+        go_on(id, true);
+      }
+      return;
+    case HitFilter::Int3::Whose::Guests:
+      give_to_guest(id, exit.insn_length);
+      break;
+    case HitFilter::Int3::Whose::Nobodys:
+      break;
   }
-  // Not ours, or not any more: if the byte has gone with a breakpoint that was removed meanwhile,
-  // there is nothing to tell anybody, and the vCPU executes what stands there now.
-  std::byte now = kInt3;
-  if (where && vm_.memory().read_ram(*where, std::span(&now, 1)) && now != kInt3) {
-    control_.returned(id);
-    return;
-  }
-  give_to_guest(id, insn_length);
   control_.returned(id);
 }
 

@@ -94,7 +94,7 @@ class Target {
   void prepare_step(VcpuId id);
   void step_range(VcpuId id);
   void handle(const hypervisor::VcpuEvent& event);
-  void handle_breakpoint(VcpuId id, std::uint8_t insn_length);
+  void handle_breakpoint(VcpuId id, const hypervisor::exit::Breakpoint& exit);
   void handle_stoppoint(VcpuId id, const hypervisor::Exit& exit);
   std::string describe(VcpuId id, const hypervisor::exit::PhysicalWatchpoint& hit);
   std::optional<StopEvent> event_of(VcpuId id, const hypervisor::Exit& exit);

@@ -24,6 +24,7 @@ struct Started {};
 // #BP was intercepted (capability BreakpointExit). RIP is still on the int3.
 struct Breakpoint {
   std::uint8_t insn_length = 1;
+  std::optional<Gva> rip = std::nullopt;  // linear, where the engine knows it without being asked
 };
 
 // Exactly one instruction was executed (capability MonitorTrap).
@@ -76,8 +77,8 @@ struct VcpuEvent {
 struct VmEnd {
   enum class Kind { Reboot = 0, PowerOff = 1, Halt = 2, TripleFault = 3, Error = 4, DebugExit = 5 };
   Kind kind = Kind::PowerOff;
-  int debug_exit_status = 0;  // for DebugExit: (value << 1) | 1
-  std::string reason;         // for Error and TripleFault, in words
+  int debug_exit_status = 0;                  // for DebugExit: (value << 1) | 1
+  std::string reason;                         // for Error and TripleFault, in words
   std::optional<VcpuId> vcpu = std::nullopt;  // whose end it is, where it is one vCPU's
   int exit_status() const {
     return kind == Kind::DebugExit ? debug_exit_status : static_cast<int>(kind);

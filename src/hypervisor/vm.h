@@ -54,9 +54,9 @@ class Vcpu {
 
   // NotSupported where this engine or host cannot.
   virtual Result<void> set_capability(Capability capability, bool on) = 0;
-  // For the next time in the guest, with MonitorTrap on: steps on as long as RIP is in [start, end),
-  // and traps once it is not, or when the vCPU halts. A breakpoint or watchpoint on the way is its
-  // exit. False: this engine traps after every instruction.
+  // For the next time in the guest, with MonitorTrap on: steps on as long as RIP is in [start,
+  // end), and traps once it is not, or when the vCPU halts. A breakpoint or watchpoint on the way
+  // is its exit. False: this engine traps after every instruction.
   virtual bool step_within(Gva /*start*/, Gva /*end*/) { return false; }
   // Queues an exception for the next resume. For #BP (a software exception) the frame's RIP is
   // RIP + entry_insn_length; others push RIP. Busy if one is queued already.
@@ -104,6 +104,14 @@ class StopFilter {
  public:
   virtual ~StopFilter() = default;
   virtual bool wants_stop(VcpuId vcpu, const Exit& exit) = 0;
+  // There is something to be done in the main loop. Asked after a hit that did not count, by
+  // engines with threads of their own, which wake that loop then.
+  virtual bool has_news() { return false; }
+  // For engines that ask at exit::Breakpoint too. False there means that the vCPU goes on: it
+  // executes the instruction under the debugger's int3, if that is what it met, between these two.
+  // All other vCPUs are out of the guest for so long.
+  virtual void uncover(VcpuId) {}
+  virtual void cover(VcpuId) {}
 };
 
 // Optional: execution breakpoints and watchpoints without a byte in guest memory, on all vCPUs.

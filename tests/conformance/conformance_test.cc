@@ -2,6 +2,7 @@
 // engine.
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <set>
 #include <vector>
 
@@ -362,6 +363,7 @@ class CountingFilter final : public hypervisor::StopFilter {
 };
 
 TEST_P(Conformance, AFilteredHitDoesNotLeaveTheGuest) {
+  NEEDS(Feature::HardwareBreakpoints, Feature::Watchpoints);
   TestVm vm(GetParam(), "counters");
   hypervisor::Stoppoints* stoppoints = vm.engine().stoppoints();
   CountingFilter filter(7);
@@ -380,6 +382,84 @@ TEST_P(Conformance, AFilteredHitDoesNotLeaveTheGuest) {
   EXPECT_EQ(vm.memory_u64(counter.value), 15u);
   EXPECT_EQ(filter.asked, 8);
   ASSERT_TRUE(stoppoints->remove_watchpoint(counter, 8, hypervisor::WatchKind::Write));
+  stoppoints->set_filter(nullptr);
+}
+
+// What the debug server is to an engine that has it keep the int3s.
+class Int3Filter final : public hypervisor::StopFilter {
+ public:
+  Int3Filter(hypervisor::Memory& memory, Gpa where, int unwanted)
+      : memory_(memory), where_(where), unwanted_(unwanted) {
+    EXPECT_TRUE(memory_.read_ram(where_, std::span(&hidden_, 1)));
+    put(kInt3);
+  }
+  ~Int3Filter() override { put(hidden_); }
+  bool wants_stop(VcpuId, const hypervisor::Exit& exit) override {
+    return !std::holds_alternative<exit::Breakpoint>(exit) || asked++ >= unwanted_;
+  }
+  void uncover(VcpuId) override { put(hidden_); }
+  void cover(VcpuId) override { put(kInt3); }
+  std::atomic<int> asked{0};
+
+ private:
+  static constexpr std::byte kInt3{0xcc};
+  void put(std::byte byte) { EXPECT_TRUE(memory_.write_ram(where_, std::span(&byte, 1))); }
+  hypervisor::Memory& memory_;
+  Gpa where_;
+  int unwanted_;
+  std::byte hidden_{};
+};
+
+TEST_P(Conformance, AnInt3ThatDoesNotCountIsPassedWithoutLeavingTheGuest) {
+  NEEDS(Feature::Breakpoints, Feature::Steps);
+  TestVm vm(GetParam(), "counters", 2);
+  hypervisor::Stoppoints* stoppoints = vm.engine().stoppoints();
+  if (stoppoints == nullptr || stoppoints->has_physical_breakpoints())
+    GTEST_SKIP() << "this engine needs no int3";
+  vm.resume();
+  vm.run_until_said("01");
+  vm.suspend_all();
+  const std::uint64_t before = vm.memory_u64(vm["counters"]) + vm.memory_u64(vm["counters"] + 8);
+  constexpr int kUnwanted = 500;
+  Int3Filter filter(vm.engine().memory(), {vm["tick"]}, kUnwanted);
+  if (!stoppoints->set_filter(&filter)) GTEST_SKIP() << "not offered";
+  for (const std::uint32_t number : {0u, 1u}) {
+    enable(vm, Capability::BreakpointExit, number);
+    vm.resume(number);
+  }
+  const auto event = vm.next_event();
+  ASSERT_TRUE(event && std::holds_alternative<exit::Breakpoint>(event->exit)) << describe(event);
+  EXPECT_EQ(vm.rip(event->vcpu.value), vm["tick"]);
+  // From now on every hit counts, so that the other one comes out too.
+  vm.expect<exit::Breakpoint>(1 - event->vcpu.value);
+  const std::uint64_t ticks =
+      vm.memory_u64(vm["counters"]) + vm.memory_u64(vm["counters"] + 8) - before;
+  EXPECT_EQ(ticks, static_cast<unsigned>(kUnwanted));
+  EXPECT_EQ(filter.asked, kUnwanted + 2);
+  stoppoints->set_filter(nullptr);
+}
+
+// Called out of the guest between the answer and the instruction, a vCPU is not asked again.
+TEST_P(Conformance, AnInt3ThatDoesNotCountIsAskedForOnceHoweverOftenTheVcpuIsCalledOut) {
+  NEEDS(Feature::Breakpoints, Feature::Steps);
+  TestVm vm(GetParam(), "counters");
+  hypervisor::Stoppoints* stoppoints = vm.engine().stoppoints();
+  if (stoppoints == nullptr || stoppoints->has_physical_breakpoints())
+    GTEST_SKIP() << "this engine needs no int3";
+  Int3Filter filter(vm.engine().memory(), {vm["tick"]}, 1'000'000'000);
+  if (!stoppoints->set_filter(&filter)) GTEST_SKIP() << "not offered";
+  enable(vm, Capability::BreakpointExit);
+  for (int i = 0; i < 200; ++i) {
+    vm.resume();
+    if (i % 2 == 0) vm.runs_quietly(1);
+    vm.engine().suspend({0});
+    const auto event = vm.next_event();
+    ASSERT_TRUE(event && std::holds_alternative<exit::Parked>(event->exit)) << describe(event);
+  }
+  const std::uint64_t asked = static_cast<unsigned>(filter.asked);
+  const std::uint64_t ticks = vm.memory_u64(vm["counters"]);
+  EXPECT_GE(asked, ticks);
+  EXPECT_LE(asked, ticks + 1);
   stoppoints->set_filter(nullptr);
 }
 

@@ -31,6 +31,43 @@ TEST_F(Protocol, Row32_ContinuingOnABreakpointGoesPastIt) {
   }
 }
 
+// Agent bytecode: the vCPU's own counter is `wanted`. const32 counters, reg rdi, const8 3, lsh,
+// add, ref64, const32 wanted, equal, end.
+std::string own_counter_is(const GuestProcess& guest, std::uint64_t wanted) {
+  const auto const32 = [](std::uint64_t value) {
+    const std::string digits = hex_number(value);
+    return "24" + std::string(8 - digits.size(), '0') + digits;
+  };
+  const std::string code = const32(guest["counters"]) + "260005" + "2203" + "09" + "02" + "1a" +
+                           const32(wanted) + "1327";
+  return ";X" + hex_number(code.size() / 2) + "," + code;
+}
+
+// False on two vCPUs hundreds of times, and true at the right one.
+TEST_F(Protocol, Row32_AConditionIsEvaluatedInTheServer) {
+  GuestProcess guest("counters", {.cpus = 2});
+  DebugClient client = guest.attach();
+  client.resume();
+  guest.await_said_numbers(2);
+  client.stop();
+  std::uint64_t most = 0;
+  for (const std::uint64_t offset : {0u, 8u})
+    most = std::max(most, client.read_u64(guest["counters"] + offset));
+  const std::uint64_t wanted = most + 500;
+  const std::string place = "Z0," + hex_number(guest["tick"]) + ",1";
+  for (const std::uint64_t more : {0u, 300u}) {
+    ASSERT_EQ(client.request(place + own_counter_is(guest, wanted + more)), "OK");
+    client.resume();
+    const StopReply stop = client.await_stop();
+    ASSERT_EQ(stop.signal, 5u);
+    EXPECT_EQ(client.rip(), guest["tick"]);
+    EXPECT_EQ(client.read_u64(guest["counters"] + 8 * stop.vcpu.value_or(0)), wanted + more);
+  }
+  client.remove(guest["tick"]);
+  client.resume();
+  EXPECT_TRUE(client.silent_for(kQuiet));
+}
+
 TEST_F(Protocol, Row33_InsertingAndRemovingAreIdempotent) {
   GuestProcess guest("counters");
   DebugClient client = guest.attach();

@@ -23,9 +23,13 @@ class EntryReader final : public x86::PhysicalReader {
 }  // namespace
 
 std::optional<Gpa> GuestView::translate(Gva address) const {
+  const std::uint64_t page = address.value & kPageMask;
+  Page& known = known_[(page / kPageSize) % known_.size()];
+  if (known.linear == page) return Gpa{known.physical + (address.value - page)};
   EntryReader reader(ram_);
   const x86::PageWalk found = x86::walk(paging_, address, reader);
   if (found.outcome != x86::PageWalk::Outcome::Mapped) return std::nullopt;
+  known = {page, found.gpa.value - (address.value - page)};
   return found.gpa;
 }
 

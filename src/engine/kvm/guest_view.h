@@ -1,7 +1,9 @@
 // RAM as one vCPU's present paging state shows it, for the engine's own looks at code, stacks and
 // descriptor tables while it steps. As a supervisor, without faults and without accessed bits.
+// Short-lived: it remembers some translations, which hold while the vCPU is out of the guest.
 #pragma once
 
+#include <array>
 #include <cstring>
 #include <optional>
 #include <span>
@@ -36,6 +38,11 @@ class GuestView {
  private:
   hypervisor::GuestRam& ram_;
   x86::PagingState paging_;
+  struct Page {
+    std::uint64_t linear = 1;  // no page
+    std::uint64_t physical = 0;
+  };
+  mutable std::array<Page, 4> known_;  // tables and handlers of a step, time and again
 };
 
 }  // namespace ringside::kvm

@@ -79,9 +79,7 @@ std::uint8_t vector_of(const ZydisDecodedInstruction& insn) {
   }
 }
 
-bool touches_memory_or_system(const ZydisDecodedOperand& operand) {
-  if (operand.type == ZYDIS_OPERAND_TYPE_POINTER) return true;
-  if (operand.type == ZYDIS_OPERAND_TYPE_MEMORY) return operand.mem.type != ZYDIS_MEMOP_TYPE_AGEN;
+bool is_system_register(const ZydisDecodedOperand& operand) {
   if (operand.type != ZYDIS_OPERAND_TYPE_REGISTER) return false;
   switch (ZydisRegisterGetClass(operand.reg.value)) {
     case ZYDIS_REGCLASS_GPR8:
@@ -94,6 +92,38 @@ bool touches_memory_or_system(const ZydisDecodedOperand& operand) {
     default:
       return true;
   }
+}
+
+bool touches_memory_or_system(const ZydisDecodedOperand& operand) {
+  if (operand.type == ZYDIS_OPERAND_TYPE_POINTER) return true;
+  if (operand.type == ZYDIS_OPERAND_TYPE_MEMORY) return operand.mem.type != ZYDIS_MEMOP_TYPE_AGEN;
+  return is_system_register(operand);
+}
+
+// What functions begin with, and what else is certain.
+bool falls_through(const ZydisDecodedInstruction& insn, const ZydisDecodedOperand* operands) {
+  switch (insn.meta.category) {
+    case ZYDIS_CATEGORY_BINARY:
+    case ZYDIS_CATEGORY_LOGICAL:
+    case ZYDIS_CATEGORY_DATAXFER:
+    case ZYDIS_CATEGORY_SHIFT:
+    case ZYDIS_CATEGORY_ROTATE:
+    case ZYDIS_CATEGORY_BITBYTE:
+    case ZYDIS_CATEGORY_CMOV:
+    case ZYDIS_CATEGORY_SETCC:
+    case ZYDIS_CATEGORY_NOP:
+    case ZYDIS_CATEGORY_WIDENOP:
+    case ZYDIS_CATEGORY_CONVERT:
+    case ZYDIS_CATEGORY_PUSH:
+    case ZYDIS_CATEGORY_POP:
+    case ZYDIS_CATEGORY_MISC:
+      break;
+    default:
+      return insn.mnemonic == ZYDIS_MNEMONIC_ENDBR64;
+  }
+  if (insn.meta.category == ZYDIS_CATEGORY_MISC && insn.mnemonic != ZYDIS_MNEMONIC_LEA)
+    return false;
+  return std::none_of(operands, operands + insn.operand_count, is_system_register);
 }
 
 // Only what is certain: arithmetic on general registers and direct jumps.
@@ -144,6 +174,7 @@ Instruction examine(std::span<const std::uint8_t> code, CodeSize size) {
   result.length = insn.length;
   result.operand_size = static_cast<std::uint8_t>(insn.operand_width / 8);
   result.vector = vector_of(insn);
+  result.falls_through = result.kind == Kind::Plain && falls_through(insn, operands);
   result.may_fault = result.kind != Kind::Plain || may_fault(insn, operands);
   return result;
 }

@@ -31,6 +31,8 @@ struct Instruction {
   std::uint8_t vector = 0;        // of SoftwareInterrupt
   // It may raise an exception, so that control may go to a handler instead.
   bool may_fault = true;
+  // Where it raises none, the next instruction in memory follows, in the same mapping and mode.
+  bool falls_through = false;
 };
 
 // `code` begins at the instruction; up to 15 bytes are looked at.

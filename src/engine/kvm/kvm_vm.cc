@@ -200,6 +200,10 @@ class KvmVm final : public KvmEngine, public hypervisor::Stoppoints {
   VirtualTime now() const override { return system_.clock.now(); }
 
   // ---- Stoppoints ------------------------------------------------------------------------------
+  bool set_filter(hypervisor::StopFilter* filter) override {
+    system_.filter = filter;
+    return true;
+  }
   Result<void> insert_breakpoint(Gva address) override {
     if (!system_.facts.execute_slot) {
       return fail(ErrorCode::NotSupported, "this host's KVM has no hardware breakpoints");

@@ -28,6 +28,23 @@ Gva RegisterFile::linear_rip() const {
   return {(registers_.system.cs.base + rip) & 0xffffffff};
 }
 
+void RegisterFile::take_synchronised() {
+  const kvm_run& run = file_.run();
+  loaded_ = 0;
+  if ((run.kvm_valid_regs & KVM_SYNC_X86_REGS) != 0) {
+    registers_.general = run.s.regs.regs;
+    loaded_ |= kGeneral;
+  }
+  if ((run.kvm_valid_regs & KVM_SYNC_X86_SREGS) != 0) {
+    registers_.system = run.s.regs.sregs;
+    loaded_ |= kSystem;
+  }
+  if ((run.kvm_valid_regs & KVM_SYNC_X86_EVENTS) != 0) {
+    events_ = run.s.regs.events;
+    loaded_ |= kEvents;
+  }
+}
+
 Result<void> RegisterFile::read_msrs() {
   std::vector<kvm_msr_entry> entries;
   for (std::size_t i = 0; i < msr_count_; ++i)
@@ -160,8 +177,62 @@ x86::CpuState RegisterFile::assemble() const {
   return state;
 }
 
+// What conditions and page walks read, without putting a whole state together.
+std::optional<std::uint64_t> RegisterFile::plain(x86::Register r) const {
+  const kvm_regs& general = registers_.general;
+  const kvm_sregs& system = registers_.system;
+  using enum x86::Register;
+  switch (r) {
+    case Rax:
+      return general.rax;
+    case Rbx:
+      return general.rbx;
+    case Rcx:
+      return general.rcx;
+    case Rdx:
+      return general.rdx;
+    case Rsi:
+      return general.rsi;
+    case Rdi:
+      return general.rdi;
+    case Rbp:
+      return general.rbp;
+    case Rsp:
+      return general.rsp;
+    case R8:
+      return general.r8;
+    case R9:
+      return general.r9;
+    case R10:
+      return general.r10;
+    case R11:
+      return general.r11;
+    case R12:
+      return general.r12;
+    case R13:
+      return general.r13;
+    case R14:
+      return general.r14;
+    case R15:
+      return general.r15;
+    case Rip:
+      return general.rip;
+    case Cr0:
+      return system.cr0;
+    case Cr3:
+      return system.cr3;
+    case Cr4:
+      return system.cr4;
+    case Efer:
+      return system.efer;
+    default:
+      return std::nullopt;
+  }
+}
+
 Result<x86::RegisterValue> RegisterFile::read(x86::Register r) {
   TRY(load(part_of(r)));
+  if (const auto value = plain(r)) return x86::RegisterValue::from_u64(*value);
   return x86::get_register(assemble(), r);
 }
 

@@ -3,6 +3,8 @@
 // this.
 #pragma once
 
+#include <optional>
+
 #include "base/types.h"
 #include "engine/kvm/api.h"
 #include "engine/kvm/convert.h"
@@ -28,11 +30,9 @@ class RegisterFile {
 
   // The guest has run: what is known is no longer true.
   void forget() { loaded_ = 0; }
-  // The same, but KVM has left the general registers in the run page (KVM_CAP_SYNC_REGS).
-  void take_synchronised() {
-    registers_.general = file_.run().s.regs.regs;
-    loaded_ = kGeneral;
-  }
+  // The same, but KVM has left some in the run page, as `kvm_valid_regs` there says
+  // (KVM_CAP_SYNC_REGS).
+  void take_synchronised();
   // Reads what of `parts` is not known yet.
   Result<void> load(unsigned parts);
   // Writes back all that has changed.
@@ -63,6 +63,7 @@ class RegisterFile {
   static unsigned part_of(x86::Register r);
   Result<void> read_part(Part part);
   Result<void> write_part(Part part);
+  std::optional<std::uint64_t> plain(x86::Register r) const;
   Result<void> read_msrs();
   Result<void> write_msrs();
   x86::CpuState assemble() const;

@@ -4,8 +4,13 @@
 namespace ringside::kvm {
 
 void RunGate::close(KvmVcpu& except, const std::vector<KvmVcpu*>& all) {
+  if (owner_ == &except) {
+    ++times_closed_;
+    return;
+  }
   one_at_a_time_.lock();
   owner_ = &except;
+  times_closed_ = 1;
   for (KvmVcpu* vcpu : all) {
     if (vcpu == &except || !vcpu->running_) continue;
     vcpu->kick();
@@ -14,6 +19,7 @@ void RunGate::close(KvmVcpu& except, const std::vector<KvmVcpu*>& all) {
 }
 
 void RunGate::open() {
+  if (--times_closed_ != 0) return;
   owner_ = nullptr;
   owner_.notify_all();
   one_at_a_time_.unlock();

@@ -51,8 +51,10 @@ void StepPoints::plant(const GuestView& memory, DebugSlots& slots) {
 }
 
 void StepPoints::lift() {
-  for (const Planted& planted : planted_)
-    poke(planted.host, planted.original);
+  for (const Planted& planted : planted_) {
+    // What the guest itself has written there meanwhile is newer.
+    if (*planted.host == kInt3) poke(planted.host, planted.original);
+  }
   planted_.clear();
   if (std::exchange(closed_, false)) system_.gate.open();
 }

@@ -23,7 +23,8 @@ class KvmVcpu;
 // that are meant for that one alone. vCPU threads only.
 class RunGate {
  public:
-  // Waits until every other vCPU is out of KVM_RUN, and keeps them out until open().
+  // Waits until every other vCPU is out of KVM_RUN, and keeps them out until open(). Whoever has
+  // closed it may do so again.
   void close(KvmVcpu& except, const std::vector<KvmVcpu*>& all);
   void open();
   bool closed_to(const KvmVcpu& vcpu) const {
@@ -32,10 +33,16 @@ class RunGate {
   }
   bool closed() const { return owner_.load() != nullptr; }
   void wait_until_open(const KvmVcpu& vcpu) const;
+  // For so long nobody else closes it, so that what stands in guest memory stays.
+  std::unique_lock<std::mutex> keep(const KvmVcpu& vcpu) {
+    if (owner_ == &vcpu) return {};
+    return std::unique_lock(one_at_a_time_);
+  }
 
  private:
   std::mutex one_at_a_time_;
   std::atomic<KvmVcpu*> owner_{nullptr};
+  unsigned times_closed_ = 0;  // by the owner
 };
 
 struct System {
@@ -53,6 +60,7 @@ struct System {
   EventQueue events;
   RunGate gate;
 
+  std::atomic<hypervisor::StopFilter*> filter{nullptr};
   std::mutex stoppoints_lock;
   Stoppoints stoppoints;
   std::atomic<unsigned> stoppoints_generation{0};  // counts their changes

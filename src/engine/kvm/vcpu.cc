@@ -261,11 +261,45 @@ std::optional<hypervisor::Exit> KvmVcpu::run() {
     }
     std::optional<Exit> why = monitor_trap_ || passing ? step() : run_once();
     if (!why) continue;
+    if (!wants_stop(*why)) {
+      let_pass(*why);
+      passing = left_at_breakpoint_.has_value();
+      if (passing || !monitor_trap_) continue;
+      why = exit::MonitorTrap{};
+    }
     // Not before: a vCPU may be called out of the guest without having executed anything.
     if (std::holds_alternative<exit::MonitorTrap>(*why)) left_at_breakpoint_.reset();
-    if (!passing || !std::holds_alternative<exit::MonitorTrap>(*why)) return why;
+    if (!passing || monitor_trap_ || !std::holds_alternative<exit::MonitorTrap>(*why)) return why;
     passing = false;
   }
+}
+
+// Whether a hit is one for the debugger: its filter is asked here, on this thread, so that a false
+// condition wakes nobody.
+bool KvmVcpu::wants_stop(const Exit& hit) {
+  hypervisor::StopFilter* filter = system_.filter;
+  const bool is_hit = std::holds_alternative<exit::Breakpoint>(hit) ||
+                      std::holds_alternative<exit::HardwareBreakpoint>(hit) ||
+                      std::holds_alternative<exit::Watchpoint>(hit) ||
+                      std::holds_alternative<exit::PhysicalWatchpoint>(hit);
+  if (filter == nullptr || !is_hit) return true;
+  bool stop = false;
+  {
+    const auto bytes_stay = system_.gate.keep(*this);
+    stop = filter->wants_stop(id_, hit);
+  }
+  if (!stop && filter->has_news()) system_.events.wake();
+  return stop;
+}
+
+// A hit that does not count. At a breakpoint the instruction has yet to be executed, and must not
+// hit again, even if the vCPU is called out of the guest before.
+void KvmVcpu::let_pass(const Exit& hit) {
+  left_at_breakpoint_.reset();
+  left_under_int3_ = std::holds_alternative<exit::Breakpoint>(hit);
+  if (!left_under_int3_ && !std::holds_alternative<exit::HardwareBreakpoint>(hit)) return;
+  if (registers_.load(RegisterFile::kGeneral | RegisterFile::kSystem))
+    left_at_breakpoint_ = registers_.linear_rip();
 }
 
 // From what the debugger left to what the guest needs.

@@ -96,6 +96,8 @@ class KvmVcpu final : public hypervisor::Vcpu {
   Result<void> become(const x86::CpuState& state);
   Result<void> prepare();
   bool passes_breakpoint();
+  bool wants_stop(const Exit& hit);
+  void let_pass(const Exit& hit);
 
   // vcpu_run.cc: into the guest and back.
   std::optional<Exit> run_once();
@@ -182,7 +184,8 @@ class KvmVcpu final : public hypervisor::Vcpu {
   kvm_guest_debug applied_debug_{};
   DebugSlots slots_;
   unsigned slots_generation_ = ~0u;
-  std::optional<Gva> left_at_breakpoint_;  // a debug register's; to be passed
+  std::optional<Gva> left_at_breakpoint_;  // to be passed
+  bool left_under_int3_ = false;           // it is an int3, which the filter can take out
 };
 
 }  // namespace ringside::kvm

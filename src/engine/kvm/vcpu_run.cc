@@ -27,7 +27,12 @@ bool is_software_exception(x86::Vector vector) {
 int KvmVcpu::enter() {
   kvm_run& run = file_.run();
   run.cr8 = task_priority_;
-  if (system_.facts.sync_registers) run.kvm_valid_regs = KVM_SYNC_X86_REGS;
+  if (system_.facts.sync_registers) {
+    // What a debug exit is looked at with; it costs every exit a little.
+    const bool debugging = breakpoint_exit_ || applied_debug_.control != 0;
+    run.kvm_valid_regs = KVM_SYNC_X86_REGS;
+    if (debugging) run.kvm_valid_regs |= KVM_SYNC_X86_SREGS | KVM_SYNC_X86_EVENTS;
+  }
   for (;;) {
     immediate_exit(run).store(0);
     running_ = true;
@@ -311,7 +316,10 @@ std::optional<hypervisor::Exit> KvmVcpu::handle_internal_error() {
 std::optional<hypervisor::Exit> KvmVcpu::handle_int3(std::uint8_t length) {
   if (breakpoint_exit_) {
     left_at_int3(length);
-    return exit::Breakpoint{length};
+    exit::Breakpoint hit{length};
+    if (registers_.load(RegisterFile::kGeneral | RegisterFile::kSystem))
+      hit.rip = registers_.linear_rip();
+    return hit;
   }
   raise_breakpoint(length);
   return std::nullopt;
@@ -327,6 +335,7 @@ std::optional<hypervisor::Exit> KvmVcpu::handle_slots(std::uint64_t dr6) {
     if (slot.owner == DebugSlot::Owner::Debugger) {
       if (!execute) return exit::Watchpoint{slot.wished, slot.kind};
       left_at_breakpoint_ = slot.address;
+      left_under_int3_ = false;
       return exit::HardwareBreakpoint{slot.wished};
     }
     if (slot.owner != DebugSlot::Owner::Guest) continue;
@@ -367,7 +376,10 @@ std::optional<hypervisor::Exit> KvmVcpu::finish_access() {
 }
 
 std::optional<hypervisor::Exit> KvmVcpu::park() {
-  if (std::optional<Exit> why = finish_access()) return why;
+  if (std::optional<Exit> why = finish_access()) {
+    if (wants_stop(*why)) return why;
+    let_pass(*why);
+  }
   if (system_.ended) return std::nullopt;
   return exit::Parked{};
 }

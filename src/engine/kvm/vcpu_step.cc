@@ -32,6 +32,7 @@ CodeSize KvmVcpu::code_size() const {
 
 std::uint8_t KvmVcpu::int3_at_rip() {
   if (!registers_.load(kCore)) return 0;
+  const auto bytes_stay = system_.gate.keep(*this);
   std::uint8_t code[15];
   const std::size_t size = view().read(registers_.linear_rip(), code);
   return int3_length(std::span(code, size), code_size());
@@ -78,8 +79,10 @@ class Stepper {
         return fail(done);
       delivering_ = true;
     }
+    const bool to_next = ends_at_next();
+    if (to_next) add_direct(start_.value + insn_.length);
     add_points();
-    outcome_ = attempt(delivering_ ? kDebugOn : kDebugOn | KVM_GUESTDBG_SINGLESTEP);
+    outcome_ = attempt(delivering_ || to_next ? kDebugOn : kDebugOn | KVM_GUESTDBG_SINGLESTEP);
     return finish();
   }
 
@@ -105,6 +108,14 @@ class Stepper {
   bool interrupt_is_due() const {
     return vcpu_.monitor_trap_ && !vcpu_.mask_interrupts_ &&
            (vcpu_.nmi_ || vcpu_.pin_ || vcpu_.held_interrupt_);
+  }
+
+  // An int3 on the next instruction does instead of the trap flag, without two calls of KVM; for
+  // the way past a breakpoint that does not count.
+  bool ends_at_next() const {
+    return vcpu_.left_at_breakpoint_ && vcpu_.left_under_int3_ && !vcpu_.monitor_trap_ &&
+           intercepts_int3() && !delivering_ && !guest_tf_ && insn_.falls_through &&
+           vcpu_.view().byte(start_ + insn_.length) != nullptr;
   }
 
   // False if it cannot be taken now.
@@ -411,7 +422,16 @@ class Stepper {
   bool trap_is_due_ = false;
 };
 
-std::optional<hypervisor::Exit> KvmVcpu::step() { return Stepper(*this).step(); }
+std::optional<hypervisor::Exit> KvmVcpu::step() {
+  hypervisor::StopFilter* filter = system_.filter;
+  if (filter == nullptr || !left_at_breakpoint_ || !left_under_int3_) return Stepper(*this).step();
+  system_.gate.close(*this, system_.vcpus);
+  filter->uncover(id_);
+  std::optional<Exit> why = Stepper(*this).step();
+  filter->cover(id_);
+  system_.gate.open();
+  return why;
+}
 
 // Something must be done before the guest can go on.
 bool KvmVcpu::wanted_elsewhere() const {
