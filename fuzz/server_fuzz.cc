@@ -1,30 +1,22 @@
-// Arbitrary lines as what a client and a guest do: packets for a debug server with a machine behind
-// it, in whatever state. After all of it the client goes, and nothing of it may be left.
+// Arbitrary lines as what a client and a guest do: packets for a debug server with a toy machine
+// behind it, in whatever state. After all of it the client goes, and nothing of it may be left.
 //
-// The first byte says what machine it is. A line that begins with a control character is not a
-// packet but an event; see play().
-#include <algorithm>
+// The first byte says what machine it is; see script.h for the lines, and play() for events.
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
-#include <string>
 #include <string_view>
 
 #include "debug/server.h"
 #include "debug/testing/fake_stoppoints.h"
 #include "debug/testing/toy_guest.h"
-#include "rsp/framing.h"
+#include "script.h"
 
 namespace {
 
 using namespace ringside;
 using debug::testing::FakeStoppoints;
 using debug::testing::ToyGuest;
-
-// Stays on in every build, unlike assert.
-void check(bool condition) {
-  if (!condition) std::abort();
-}
+using fuzz::check;
 
 struct Scene {
   explicit Scene(unsigned kind)
@@ -47,16 +39,6 @@ struct Scene {
     return options;
   }
 
-  void take_output() {
-    while (!server.output().empty())
-      server.wrote(server.output().size());
-    if (server.wants_close()) {
-      server.on_disconnected();
-      server.on_connected();
-    }
-  }
-  void bytes(std::string_view data) { server.on_bytes(std::as_bytes(std::span(data))); }
-
   void play(std::string_view line) {
     if (line.empty()) return;
     const unsigned event = static_cast<unsigned char>(line[0]);
@@ -74,7 +56,7 @@ struct Scene {
         }
         return;
       case 2:
-        return bytes("\x03");
+        return fuzz::send_raw(server, "\x03");
       case 3:
         server.on_disconnected();
         return server.on_connected();
@@ -100,15 +82,13 @@ struct Scene {
         if (guest.vm.vcpu(vcpu).in_guest())
           guest.vm.happen(vcpu, hypervisor::exit::GuestPanic{"a test"});
         return server.drain_events();
+      case fuzz::kMonitor:
+        return fuzz::send_monitor(server, line.substr(1));
+      case fuzz::kRaw:
+        return fuzz::send_raw(server, line.substr(1));
       default:
-        break;
+        return fuzz::send_packet(server, line);
     }
-    packet(line);
-  }
-  void packet(std::string_view line) {
-    std::string frame;
-    rsp::append_frame(frame, line, rsp::RunLengthOutput::Off);
-    bytes(frame);
   }
   void hit(VcpuId vcpu, const hypervisor::Exit& exit) {
     if (!guest.vm.vcpu(vcpu).in_guest()) return;
@@ -121,12 +101,12 @@ struct Scene {
     guest.vm.lazy = false;
     guest.vm.park_all();
     server.drain_events();
-    take_output();
+    fuzz::take_output(server);
     server.on_disconnected();
     // Commands that persist are all that a client can leave, and the next one can end them.
     server.on_connected();
-    packet("qRcmd,666f72676574");  // forget
-    take_output();
+    fuzz::send_monitor(server, "forget");
+    fuzz::take_output(server);
     server.on_disconnected();
     check(engine.physical.empty() && engine.linear.empty() && engine.filter == nullptr);
     for (unsigned i = 0; i < vcpus; ++i) {
@@ -148,13 +128,11 @@ struct Scene {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size == 0 || size > 16384) return 0;
   Scene scene(data[0]);
-  std::string_view text(reinterpret_cast<const char*>(data) + 1, size - 1);
-  for (unsigned lines = 0; !text.empty() && lines < 300; ++lines) {
-    const std::size_t end = std::min(text.find('\n'), text.size());
-    scene.play(text.substr(0, end));
-    text.remove_prefix(std::min(end + 1, text.size()));
-    if (lines % 4 != 3) scene.take_output();
-  }
+  const std::string_view script(reinterpret_cast<const char*>(data) + 1, size - 1);
+  fuzz::for_each_line(script, [&](std::string_view line, unsigned number) {
+    scene.play(line);
+    if (number % 4 != 3) fuzz::take_output(scene.server);
+  });
   scene.leave();
   return 0;
 }

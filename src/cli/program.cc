@@ -164,11 +164,7 @@ Result<std::string> Program::reset_machine() {
   } else {
     machine::shadow_firmware(TRY(read_file(options_.bios, "firmware")), ram_);
   }
-  for (const hypervisor::RamSlot& slot : ram_.slots())
-    engine_.cpus->ram_written(slot.base, slot.size);
-  for (std::uint32_t i = 0; i < engine_.engine->vcpu_count(); ++i)
-    engine_.cpus->init({i});
-  TRY(engine_.engine->vcpu({0}).set_state(boot_.entry));
+  TRY(restart(engine_, ram_, boot_.entry));
   return "The machine is as at power-on.\n";
 }
 

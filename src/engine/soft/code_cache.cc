@@ -4,7 +4,7 @@
 
 namespace ringside::soft {
 namespace {
-constexpr std::size_t kBlocksPerChunk = 1u << 14;
+constexpr std::size_t kBlocksPerChunk = 1u << 10, kInsnsPerChunk = 1u << 13;
 
 // The 64-byte granules of a page that [first, last] touches, as a mask.
 std::uint64_t granules(std::uint64_t first, std::uint64_t last) {
@@ -14,11 +14,17 @@ std::uint64_t granules(std::uint64_t first, std::uint64_t last) {
 }
 }  // namespace
 
-CodeCache::CodeCache() : slots_(kSlots), insns_(new Insn[kPoolInsns]) {}
+CodeCache::CodeCache() : slots_(kSlots) {}
 
 Insn* CodeCache::reserve() {
-  if (insns_used_ + kMaxBlock > kPoolInsns) clear();
-  return &insns_[insns_used_];
+  // A block lies in one chunk.
+  const std::size_t left = kInsnsPerChunk - insns_used_ % kInsnsPerChunk;
+  if (left < kMaxBlock) insns_used_ += left;
+  if (insns_used_ == kPoolInsns) clear();
+  const std::size_t chunk = insns_used_ / kInsnsPerChunk;
+  if (chunk == insn_chunks_.size())
+    insn_chunks_.push_back(std::make_unique<Insn[]>(kInsnsPerChunk));
+  return &insn_chunks_[chunk][insns_used_ % kInsnsPerChunk];
 }
 
 Block* CodeCache::commit(std::uint64_t key, Insn* first, unsigned count, unsigned bytes,

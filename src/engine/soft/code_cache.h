@@ -77,7 +77,7 @@ class CodeCache {
 
   std::vector<Block*> slots_;
   std::unordered_map<std::uint64_t, Page> pages_;
-  std::unique_ptr<Insn[]> insns_;
+  std::vector<std::unique_ptr<Insn[]>> insn_chunks_;  // made when they are needed
   std::size_t insns_used_ = 0;
   std::vector<std::unique_ptr<Block[]>> block_chunks_;
   std::size_t blocks_used_ = 0;

@@ -1,0 +1,59 @@
+// What the targets with a machine share: an input is a script of lines. A line that begins with a
+// control character is an event of the target's; any other is a packet, without its frame. For the
+// targets alone.
+#pragma once
+
+#include <algorithm>
+#include <cstdlib>
+#include <string>
+#include <string_view>
+
+#include "base/hex.h"
+#include "debug/server.h"
+#include "rsp/framing.h"
+
+namespace ringside::fuzz {
+
+// The events that all of them have; 1 to 10 are each target's own.
+inline constexpr unsigned char kMonitor = 11;  // the rest of the line is a monitor command
+inline constexpr unsigned char kRaw = 12;      // the rest of the line is sent as it is
+
+// Stays on in every build, unlike assert.
+inline void check(bool condition) {
+  if (!condition) std::abort();
+}
+
+// Calls `play` for each of the first lines.
+template <typename Play>
+void for_each_line(std::string_view script, Play play) {
+  for (unsigned lines = 0; !script.empty() && lines < 300; ++lines) {
+    const std::size_t end = std::min(script.find('\n'), script.size());
+    play(script.substr(0, end), lines);
+    script.remove_prefix(std::min(end + 1, script.size()));
+  }
+}
+
+inline void send_raw(debug::Server& server, std::string_view bytes) {
+  server.on_bytes(std::as_bytes(std::span(bytes)));
+}
+
+inline void send_packet(debug::Server& server, std::string_view payload) {
+  std::string frame;
+  rsp::append_frame(frame, payload, rsp::RunLengthOutput::Off);
+  send_raw(server, frame);
+}
+
+inline void send_monitor(debug::Server& server, std::string_view command) {
+  send_packet(server, "qRcmd," + to_hex(std::as_bytes(std::span(command))));
+}
+
+// The client takes everything, and is replaced where the server closes the connection.
+inline void take_output(debug::Server& server) {
+  while (!server.output().empty())
+    server.wrote(server.output().size());
+  if (!server.wants_close()) return;
+  server.on_disconnected();
+  server.on_connected();
+}
+
+}  // namespace ringside::fuzz
