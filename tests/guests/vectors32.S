@@ -44,7 +44,7 @@
 
         .text
         .code32
-        .globl  _start, common, finished
+        .globl  _start, common, finished, handlers
 _start:
         cli
         mov     $tss, %eax
@@ -90,6 +90,9 @@ _start:
         mov     %eax, %cr3
         mov     $0x80010033, %eax
         mov     %eax, %cr0
+#ifdef QUIRKS
+#include "quirks32.inc"
+#endif
 simple:
         attempt "xor %ecx, %ecx; div %ecx"
         attempt "int3"

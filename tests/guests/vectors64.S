@@ -3,7 +3,7 @@
    comparison with another processor sees them. Spins at the end. */
 #include "boot64.inc"
 
-        .globl  main, ap_main, common, finished
+        .globl  main, ap_main, common, finished, handlers
 
         /* The attempts below are strings, which see assembler symbols only. */
         .set    kernel_code, KERNEL_CODE
@@ -70,6 +70,9 @@ main:
         mov     $0x620, %eax            /* CR4: OSXMMEXCPT OSFXSR PAE */
         mov     %rax, %cr4
 
+#ifdef QUIRKS
+#include "quirks64.inc"
+#else
 divide:
         attempt "xor %ecx, %ecx; div %ecx"
         attempt "mov $0x80000000, %eax; cltd; mov $-1, %ecx; idiv %ecx"
@@ -94,6 +97,7 @@ undefined:
         attempt ".byte 0x06"
         attempt ".byte 0xce"
         attempt ".byte 0x0f, 0xff, 0xc0"
+        attempt ".byte 0xf0; nop"       /* LOCK */
         attempt_user 0, "ud2"
 not_available:
         mov     %cr0, %rax
@@ -167,10 +171,66 @@ debug:
         mov     $6f, %eax
         mov     %rax, %dr0
         attempt "nop; 6: nop"
+        mov     $watched, %eax          /* DR0: four bytes, written */
+        mov     %rax, %dr0
+        mov     $0x000d0401, %eax
+        mov     %rax, %dr7
+        attempt "movl $1, watched; nop"
+        attempt "movb $1, watched + 3; nop"
+        attempt "movl watched, %eax; movb $1, watched + 4; nop"
+        attempt "lock incq watched - 4; nop"
+        attempt "push watched; pop watched; nop"
+        attempt "mov $watched - 2, %edi; mov $4, %ecx; rep stosb; nop"
+        attempt_user 0, "movl $1, watched; nop"
+        mov     $0x000f0402, %eax       /* read or written */
+        mov     %rax, %dr7
+        attempt "mov watched + 3, %al; nop"
+        attempt "mov $watched, %esp; pop %rax; nop"
+        mov     %cr4, %rbx
+        mov     %rbx, %rax
+        or      $8, %rax                /* DE */
+        mov     %rax, %cr4
+        mov     $0x80, %eax             /* DR0: a port */
+        mov     %rax, %dr0
+        mov     $0x00020401, %eax
+        mov     %rax, %dr7
+        attempt "out %al, $0x80; nop"
+        attempt "mov %dr4, %rax"
+        mov     %rbx, %cr4
         mov     $0x400, %eax
         mov     %rax, %dr7
         xor     %eax, %eax
         mov     %rax, %dr0
+interrupts:                             /* the local APIC sends them to its own processor */
+        lapic   LAPIC_SPURIOUS, 0x1ff
+        mov     $LAPIC, %esi
+        attempt "sti; movl $0x40051, 0x300(%rsi); nop; nop"
+        cli
+        movl    $0, 0xb0(%rsi)          /* the end of it */
+        attempt "movl $0x40051, 0x300(%rsi); nop; sti; nop; nop"
+        movl    $0, 0xb0(%rsi)
+        attempt "movl $0x40051, 0x300(%rsi); nop; sti; mov %ss, %eax; mov %eax, %ss; nop; nop"
+        movl    $0, 0xb0(%rsi)
+        mov     $6, %eax                /* the task's priority lets nothing below 70 through */
+        mov     %rax, %cr8
+        attempt "movl $0x40051, 0x300(%rsi); sti; nop; nop; xor %eax, %eax; mov %rax, %cr8; nop"
+        cli
+        movl    $0, 0xb0(%rsi)
+        movl    $0x40051, 0x300(%rsi)
+        attempt_user 0x200, "nop; nop"
+        movl    $0, 0xb0(%rsi)
+        movl    $0, 0x310(%rsi)         /* an NMI */
+        attempt "movl $0x4400, 0x300(%rsi); nop; nop"
+        attempt "movl $0x4400, 0x300(%rsi); nop; nop"   /* blocked until IRET */
+        attempt "pushq $0; pushq $test_stack; pushq $2; pushq $kernel_code; pushq $7f; iretq; 7: nop"
+        attempt "movl $0x4400, 0x300(%rsi); nop"
+        pushq   $0
+        pushq   $test_stack
+        pushq   $2
+        pushq   $KERNEL_CODE
+        pushq   $8f
+        iretq
+8:
 double:
         andb    $0x7f, idt + 16 * 13 + 5
         attempt "movabs $0x8000000000000000, %rax; mov (%rax), %eax"
@@ -205,6 +265,7 @@ system_calls:
 finished:
         jmp     finished
 
+#endif
 called:
         mov     %cs, %eax
         mov     %ss, %edx
@@ -220,6 +281,8 @@ handlers:
         .set    vector, vector + 1
         .endr
 common:
+        pushq   16(%rsp)
+        popq    pushed_flags
         mov     (%rsp), %r8
         mov     8(%rsp), %r9
         movzwl  16(%rsp), %r10d         /* without RF, where an emulator may differ */
@@ -239,6 +302,11 @@ ap_main:
         .data
         .balign 8
 resume: .quad   0
+pushed_flags:                           /* without an error code */
+        .quad   0
+        .skip   128                     /* may be a stack */
+watched:
+        .quad   0, 0
         .balign 4
 pending_x87:                            /* an invalid operation that is not masked */
         .long   0xffff037e, 0xffff8081, 0xffffffff, 0, 0, 0, 0

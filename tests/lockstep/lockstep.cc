@@ -158,6 +158,7 @@ Lockstep Lockstep::real_mode(const std::string& code, const Options& options) {
 }
 
 void Lockstep::start(const Options& options) {
+  program_end_ = options.program_end;
   if (!options.floating_point) rows_ = row::kFpuControl;
   machine_ = std::make_unique<machine::Machine>(*ram_, machine::MachineOptions{});
   x86::CpuState entry = x86::reset_state();
@@ -168,7 +169,7 @@ void Lockstep::start(const Options& options) {
   machine_->connect(*engine_);
   hypervisor::Vcpu& vcpu = engine_->vcpu({0});
   must(vcpu.set_capability(hypervisor::Capability::MonitorTrap, true));
-  must(vcpu.set_capability(hypervisor::Capability::MaskInterrupts, true));
+  must(vcpu.set_capability(hypervisor::Capability::MaskInterrupts, !options.interrupts));
   engine_->stop_instead_of_death(true);
 
   // QEMU's firmware stands where our memory is between 768 KiB and 1 MiB; it has the same bytes,
@@ -284,9 +285,9 @@ void Lockstep::compare(const Fields& theirs, const Last& last, Report& report) {
   report.copied += copied ? 1 : 0;
   report.undefined += undefined ? 1 : 0;
   if (!text.empty())
-    report.divergences.push_back(fmt::format("after {} instructions, {} ({}) at {:x}\n{}",
-                                             report.compared, last.text, last.bytes, last.rip,
-                                             text));
+    report.divergences.push_back(
+        {program_rip_, fmt::format("after {} instructions, {} ({}) at {:x}\n{}", report.compared,
+                                   last.text, last.bytes, last.rip, text)});
   if (changed) must(vcpu.set_state(state));
 }
 
@@ -314,7 +315,13 @@ Lockstep::Report Lockstep::run(std::uint64_t instructions) {
       report.end = "QEMU ended: " + qemu_->errors();
       return report;
     }
-    // A jump to where nothing can be fetched is two steps of ours, the jump and the fault.
+    // An instruction that a data breakpoint of QEMU's CPU is for is begun twice.
+    if (!last.repeats && theirs->rip() == last.rip && must(vcpu.state()).rip != last.rip) {
+      theirs = qemu_->next(last.rip);
+      if (!theirs) continue;
+    }
+    // A jump to where nothing can be fetched, or an instruction and the interrupt behind it, is two
+    // steps of ours, the jump and the fault.
     if (!same(fields_of(must(vcpu.state())), *theirs, row::kRip)) step();
     compare(*theirs, last, report);
     if (report.divergences.size() >= kMostDivergences) {
@@ -322,6 +329,7 @@ Lockstep::Report Lockstep::run(std::uint64_t instructions) {
       return report;
     }
     last = look_at(must(vcpu.state()));
+    if (last.rip < program_end_) program_rip_ = last.rip;
     if (last.bytes == "ebfe") {  // a jump to itself
       report.end = "spins";
       return report;

@@ -28,6 +28,8 @@ class Lockstep {
     std::string cpu = "Nehalem";  // of QEMU: nothing that ours lacks
     std::string command_line;
     bool floating_point = true;  // compare x87 and SSE registers too
+    bool interrupts = false;     // ours takes them too: what the guest sends itself
+    std::uint64_t program_end = ~std::uint64_t{0};  // behind it are handlers: see Divergence
   };
   // A kernel that our boot loader knows.
   static Lockstep kernel(const std::string& path, const Options& options);
@@ -36,11 +38,15 @@ class Lockstep {
   Lockstep(Lockstep&&) = default;
   ~Lockstep();
 
+  struct Divergence {
+    std::uint64_t rip = 0;  // of the last instruction before program_end
+    std::string text;
+  };
   struct Report {
     std::uint64_t compared = 0;   // instructions after which all registers were compared
     std::uint64_t copied = 0;     // of them, those whose result is the machine's own
     std::uint64_t undefined = 0;  // of them, those that left flags undefined that differed
-    std::vector<std::string> divergences;
+    std::vector<Divergence> divergences;
     std::string end;  // why it did not go on
   };
   // Compares until `instructions` are done, our CPU spins, or too much is different.
@@ -56,6 +62,7 @@ class Lockstep {
 
   std::string base_;  // of the files
   std::string end_;   // why our CPU died
+  std::uint64_t program_end_ = 0, program_rip_ = 0;
   std::size_t rows_ = row::kCount;
   std::unique_ptr<hypervisor::GuestRam> ram_;
   std::unique_ptr<machine::Machine> machine_;

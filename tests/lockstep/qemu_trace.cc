@@ -37,6 +37,13 @@ bool take_number(std::string_view& text, std::uint64_t& value) {
 
 bool QemuTrace::available() { return ::access(kQemu, X_OK) == 0; }
 
+bool QemuTrace::version_is(std::string_view start) {
+  ChildProcess process({kQemu, "--version"});
+  process.await_exit();
+  return process.text(ChildProcess::Stream::Output)
+      .starts_with(fmt::format("QEMU emulator version {}.", start));
+}
+
 QemuTrace::QemuTrace(const Machine& machine, const std::string& fifo) : fifo_(fifo) {
   if (::mkfifo(fifo.c_str(), 0600) != 0) throw std::runtime_error("cannot make " + fifo);
   trace_ = Fd(::open(fifo.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "base/fd.h"
 #include "lockstep/fields.h"
@@ -23,6 +24,7 @@ class QemuTrace {
     bool floating_point = true;  // show x87 and SSE registers, which is half of the work
   };
   static bool available();
+  static bool version_is(std::string_view start);
   explicit QemuTrace(const Machine& machine, const std::string& fifo);
   ~QemuTrace();
 
