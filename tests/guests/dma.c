@@ -1,85 +1,28 @@
 /* Lets a virtio block device write to memory, for ever: each round asks it for the disk's first
-   sector (virtio 1.2, 4.2.2 for the registers, 2.7 for the queue, 5.2.6 for the request). */
-#include "guest.h"
-
-#define DEVICE 0xd0000000ul
-
-static volatile uint32_t* reg(unsigned offset) { return (volatile uint32_t*)(DEVICE + offset); }
-
-struct descriptor {
-  uint64_t address;
-  uint32_t length;
-  uint16_t flags, next;
-};
-static struct descriptor descriptors[4] __attribute__((aligned(16)));
-static struct {
-  uint16_t flags, index, ring[4];
-} available __attribute__((aligned(2)));
-static struct {
-  uint16_t flags, index;
-  struct {
-    uint32_t id, length;
-  } ring[4];
-} used __attribute__((aligned(4)));
-static struct {
-  uint32_t type, reserved;
-  uint64_t sector;
-} request;
+   sector. */
+#include "virtio.h"
 
 /* What the device writes, on a page of its own. */
 char sector[4096] __attribute__((aligned(4096)));
-uint8_t status;
 volatile uint64_t requests, answers;
 
-static void describe(unsigned number, const void* at, uint32_t length, uint16_t flags) {
-  descriptors[number].address = (uint64_t)at;
-  descriptors[number].length = length;
-  descriptors[number].flags = flags;
-  descriptors[number].next = (uint16_t)(number + 1);
-}
-
-static void start_device(void) {
-  *reg(0x70) = 0;
-  *reg(0x70) = 1;     /* ACKNOWLEDGE */
-  *reg(0x70) = 3;     /* DRIVER */
-  *reg(0x24) = 1;
-  *reg(0x20) = 1;     /* VERSION_1 */
-  *reg(0x24) = 0;
-  *reg(0x20) = 0;
-  *reg(0x70) = 11;    /* FEATURES_OK */
-  *reg(0x30) = 0;
-  *reg(0x38) = 4;
-  *reg(0x80) = (uint32_t)(uint64_t)descriptors;
-  *reg(0x84) = 0;
-  *reg(0x90) = (uint32_t)(uint64_t)&available;
-  *reg(0x94) = 0;
-  *reg(0xa0) = (uint32_t)(uint64_t)&used;
-  *reg(0xa4) = 0;
-  *reg(0x44) = 1;
-  *reg(0x70) = 15;    /* DRIVER_OK */
-  describe(0, &request, sizeof request, 1);
-  describe(1, sector, 512, 3);
-  describe(2, &status, 1, 2);
-}
-
 __attribute__((noinline)) void ask_device(void) {
-  available.ring[available.index % 4] = 0;
-  __atomic_thread_fence(__ATOMIC_SEQ_CST);
-  available.index += 1;
-  __atomic_thread_fence(__ATOMIC_SEQ_CST);
   requests += 1;
-  *reg(0x50) = 0;
+  send_request();
 }
 
 void vcpu_main(unsigned vcpu) {
   if (vcpu != 0)
     for (;;)
       __asm__ volatile("hlt");
-  start_device();
+  start_device(0);
+  describe(0, &request, sizeof request, 1);
+  describe(1, sector, 512, 3);
+  describe(2, &status, 1, 2);
   print("r");
   for (;;) {
     ask_device();
-    while (((volatile uint16_t*)&used)[1] != available.index) {
+    while (!is_answered()) {
     }
     answers += 1;
   }

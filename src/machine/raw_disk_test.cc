@@ -1,0 +1,70 @@
+// That a flush is the host's own: this file stands between the disk and the C library's fdatasync.
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <fstream>
+#include <vector>
+
+#include "machine/block_backend.h"
+
+namespace {
+std::vector<int> g_synced;  // descriptors
+bool g_sync_fails = false;
+}  // namespace
+
+// What the disk calls, instead of the library's.
+extern "C" int fdatasync(int fd) {
+  g_synced.push_back(fd);
+  if (g_sync_fails) {
+    errno = EIO;
+    return -1;
+  }
+  return static_cast<int>(::syscall(SYS_fdatasync, fd));
+}
+
+namespace ringside::machine {
+namespace {
+
+class RawDiskFlush : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::ofstream(path_, std::ios::binary) << std::string(4096, '.');
+    g_synced.clear();
+  }
+  void TearDown() override {
+    g_sync_fails = false;
+    ::unlink(path_.c_str());
+  }
+  // Whether it is our image that the descriptor is of.
+  bool is_image(int fd) const {
+    const std::string link = "/proc/self/fd/" + std::to_string(fd);
+    char target[4096];
+    const ssize_t size = ::readlink(link.c_str(), target, sizeof target);
+    return size > 0 && std::string_view(target, static_cast<std::size_t>(size)) == path_;
+  }
+  const std::string path_ = testing::TempDir() + "raw_disk_test." + std::to_string(getpid());
+};
+
+TEST_F(RawDiskFlush, ReachesTheHostsDisk) {
+  const auto disk = open_raw_disk(path_, false);
+  ASSERT_TRUE(disk);
+  const std::byte data[512] = {std::byte{1}};
+  ASSERT_TRUE((*disk)->write(0, data));
+  EXPECT_TRUE(g_synced.empty());
+  EXPECT_TRUE((*disk)->flush());
+  ASSERT_EQ(g_synced.size(), 1u);
+  EXPECT_TRUE(is_image(g_synced[0]));
+}
+
+TEST_F(RawDiskFlush, ThatFailsFailsForTheGuestToo) {
+  const auto disk = open_raw_disk(path_, false);
+  ASSERT_TRUE(disk);
+  g_sync_fails = true;
+  EXPECT_FALSE((*disk)->flush());
+}
+
+}  // namespace
+}  // namespace ringside::machine
