@@ -175,7 +175,8 @@ Result<std::uint64_t> Monitor::number(std::string_view word) {
 
 Result<std::string> Monitor::registers(Words words) {
   TRY(want(words.size(), 0, 0));
-  return format_registers(TRY(current().state()), current().halted());
+  return fmt::format("\nCPU#{}\n{}", session_.current.value,
+                     format_registers(TRY(current().state()), current().halted()));
 }
 
 Result<std::string> Monitor::vcpus(Words words) {

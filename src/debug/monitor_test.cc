@@ -55,9 +55,21 @@ TEST_F(MonitorCommands, RegistersInQemusLayout) {
   guest.vm.vcpu({1}).cpu.cr3 = 0x5000;
   bench.ask("Hg2");
   const std::string text = monitor("info registers");
-  EXPECT_TRUE(has(text, "RAX=0000000000001234 RBX="));
-  EXPECT_TRUE(has(text, "CR0=00000011 CR2=0000000000000000 CR3=0000000000005000 CR4=00000000\n"));
-  EXPECT_EQ(monitor("registers"), text);
+  // In protected mode.
+  EXPECT_TRUE(has(text, "\nCPU#1\nEAX=00001234 EBX="));
+  EXPECT_TRUE(has(text, "CR0=00000011 CR2=00000000 CR3=00005000 CR4=00000000\n"));
+  x86::CpuState& cpu = guest.vm.vcpu({1}).cpu;
+  cpu.efer |= x86::efer::LMA;
+  cpu.seg(x86::SegmentName::Cs).attributes |= 0x2000;
+  cpu.fpu.status = 7 << 11;
+  cpu.fpu.tag = 0x3fff;
+  cpu.fpu.st[0] = {8, 7, 6, 5, 4, 3, 2, 1, 0x34, 0x12};
+  const std::string wide = monitor("registers");
+  EXPECT_TRUE(has(wide, "RAX=0000000000001234 RBX="));
+  EXPECT_TRUE(has(wide, "CR0=00000011 CR2=0000000000000000 CR3=0000000000005000 CR4=00000000\n"));
+  EXPECT_TRUE(has(wide, "FSW=3800 [ST=7] FTW=80 MXCSR=00001f80\n"));
+  EXPECT_TRUE(has(wide, " FPR7=0102030405060708 1234\n"));
+  EXPECT_EQ(monitor("info registers"), wide);
 }
 
 TEST_F(MonitorCommands, Vcpus) {

@@ -2,6 +2,7 @@
 // QEMU gave them. Looking changes nothing.
 #include <fmt/format.h>
 
+#include <array>
 #include <string>
 
 #include "machine/io_apic.h"
@@ -17,14 +18,34 @@ constexpr std::string_view kDeliveryModes[] = {"Fixed", "LowPri", "SMI",  "...",
 std::string_view delivery(std::uint64_t value) { return kDeliveryModes[value >> 8 & 7]; }
 bool has_vector(std::uint64_t value) { return (value >> 8 & 7) <= 1 || (value >> 8 & 7) == 7; }
 
-// Of a local vector or a redirection entry; its low bits are laid out alike (SDM 3A 11.5.1).
-std::string line_of(std::uint64_t value) {
+// Of a local vector or a redirection entry, whose low bits are laid out alike (SDM 3A 11.5.1).
+std::string pin_of(std::uint64_t value) {
+  return fmt::format("{} {:<5} {:<6}", (value >> 13 & 1) != 0 ? "active-lo" : "active-hi",
+                     (value >> 15 & 1) != 0 ? "level" : "edge",
+                     (value >> 16 & 1) != 0 ? "masked" : "");
+}
+
+std::string local_vector(std::uint32_t value, std::string_view timer_mode) {
   std::string text =
-      fmt::format("{} {:<5} {:<6} {:<11} {}", (value >> 13 & 1) != 0 ? "active-lo" : "active-hi",
-                  (value >> 15 & 1) != 0 ? "level" : "edge", (value >> 16 & 1) != 0 ? "masked" : "",
-                  (value >> 12 & 1) != 0 ? "pending" : "", delivery(value));
+      fmt::format("0x{:08x} {} {:<7} {:<12} {:<6}", value, pin_of(value),
+                  (value >> 12 & 1) != 0 ? "pending" : "", timer_mode, delivery(value));
   if (has_vector(value)) text += fmt::format(" (vec {})", value & 0xff);
   return text;
+}
+
+// Of an interrupt command without a shorthand.
+std::string destination(std::uint64_t command, bool x2apic) {
+  const std::uint64_t id = x2apic ? command >> 32 : command >> 56;
+  if ((command >> 11 & 1) != 0) return fmt::format(" mask 0x{:x} (APIC IDs)", id);
+  return fmt::format(" cpu {} ({})", id, x2apic ? "X2APIC ID" : "APIC ID");
+}
+
+std::string pins_in(std::uint32_t bits) {
+  std::string text;
+  for (unsigned pin = 0; pin < IoApic::kPins; ++pin) {
+    if ((bits >> pin & 1) != 0) text += fmt::format("{} ", pin);
+  }
+  return text.empty() ? "(none)" : text;
 }
 
 template <std::size_t N>
@@ -50,13 +71,14 @@ unsigned divisor(std::uint32_t divide) {
 }  // namespace
 
 std::string LocalApic::describe() const {
-  std::string text = fmt::format("dumping local APIC state for CPU {}\n\n", vcpu_.value);
+  std::string text = fmt::format("dumping local APIC state for CPU {:<2}\n\n", vcpu_.value);
   static constexpr std::pair<std::string_view, Lvt> kVectors[] = {
       {"LVT0", kLvtLint0},   {"LVT1", kLvtLint1},      {"LVTPC", kLvtPerformance},
       {"LVTERR", kLvtError}, {"LVTTHMR", kLvtThermal}, {"LVTT", kLvtTimer}};
   for (const auto& [name, entry] : kVectors) {
-    text += fmt::format("{}\t 0x{:08x} {}", name, state_.lvt[entry], line_of(state_.lvt[entry]));
-    text += entry == kLvtTimer ? fmt::format(" {}\n", timer_mode(state_.lvt[entry])) : "\n";
+    const std::uint32_t vector = state_.lvt[entry];
+    text += fmt::format("{}\t {}\n", name,
+                        local_vector(vector, entry == kLvtTimer ? timer_mode(vector) : ""));
   }
   text += fmt::format("Timer\t DCR=0x{:x} (divide by {}) initial_count = {} current_count = {}\n",
                       timer_.divide(), divisor(timer_.divide()), timer_.initial_count(),
@@ -70,13 +92,14 @@ std::string LocalApic::describe() const {
                       (state_.command >> 15 & 1) != 0 ? "level" : "edge",
                       (state_.command >> 14 & 1) != 0 ? "assert" : "de-assert",
                       kShorthands[state_.command >> 18 & 3]);
-  text +=
-      fmt::format("ICR2\t 0x{:08x}\nESR\t 0x{:08x}\n", state_.command >> 32, state_.error_status);
+  text += fmt::format("ICR2\t 0x{:08x}", state_.command >> 32);
+  if ((state_.command >> 18 & 3) == 0) text += destination(state_.command, x2apic());
+  text += fmt::format("\nESR\t 0x{:08x}\n", state_.error_status);
   text += fmt::format("ISR\t {}\nIRR\t {}\n\n", numbers_in(state_.in_service),
                       numbers_in(state_.request));
-  text += fmt::format("APR 0x00 TPR 0x{:02x} DFR 0x{:08x} LDR 0x{:08x} PPR 0x{:02x}\n",
-                      state_.task_priority, state_.destination_format, logical_id(),
-                      processor_priority());
+  text += fmt::format("APR 0x00 TPR 0x{:02x} DFR 0x{:02x} LDR 0x{:02x} PPR 0x{:02x}\n",
+                      state_.task_priority, state_.destination_format >> 28,
+                      x2apic() ? logical_id() : logical_id() >> 24, processor_priority());
   return text + fmt::format("APICBASE 0x{:x} {}\n", state_.base,
                             !enabled() ? "disabled"
                             : x2apic() ? "x2APIC"
@@ -86,17 +109,18 @@ std::string LocalApic::describe() const {
 std::string IoApic::describe() const {
   std::string text =
       fmt::format("ioapic0: ver=0x20 id=0x{:02x} sel=0x{:02x}\n", state_.id >> 24, state_.select);
+  static constexpr std::string_view kModes[] = {"fixed", "lowest", "SMI", "...",
+                                                "NMI",   "INIT",   "...", "extINT"};
+  std::uint32_t remote = 0;
   for (unsigned pin = 0; pin < kPins; ++pin) {
     const std::uint64_t entry = state_.entry[pin];
-    text += fmt::format("  pin {:<2} 0x{:016x} dest={} {:<8} {}{}\n", pin, entry, entry >> 56,
-                        (entry >> 11 & 1) != 0 ? "logical" : "physical", line_of(entry),
-                        (entry >> 14 & 1) != 0 ? " remote-irr" : "");
+    remote |= static_cast<std::uint32_t>(entry >> 14 & 1) << pin;
+    text += fmt::format("  pin {:<2} 0x{:016x} dest={:x} vec={:<3} {} {:<6} {}\n", pin, entry,
+                        entry >> 56, entry & 0xff, pin_of(entry), kModes[entry >> 8 & 7],
+                        (entry >> 11 & 1) != 0 ? "logical" : "physical");
   }
-  std::string asserted;
-  for (unsigned pin = 0; pin < kPins; ++pin) {
-    if ((state_.pins >> pin & 1) != 0) asserted += fmt::format("{} ", pin);
-  }
-  return text + fmt::format("  IRR      {}\n", asserted.empty() ? "(none)" : asserted);
+  return text +
+         fmt::format("  IRR      {}\n  Remote IRR {}\n", pins_in(state_.pins), pins_in(remote));
 }
 
 std::string Pic8259::describe() const {

@@ -50,4 +50,16 @@ void Protocol::SetUp() {
   if (!missing.empty()) GTEST_SKIP() << "engine " << engine() << " is not to be had: " << missing;
 }
 
+std::string monitor(DebugClient& client, const std::string& command) {
+  std::string text;
+  std::string reply = client.request("qRcmd," + hex(command));
+  while (reply.size() > 2 && reply.front() == 'O') {
+    text += unhex(reply.substr(1));
+    reply = client.receive();
+  }
+  if (reply == "OK") return text;
+  if (reply.front() == 'E') return reply;
+  return text + unhex(reply);
+}
+
 }  // namespace ringside::testing
