@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "base/types.h"
+#include "hypervisor/controllers.h"
 #include "hypervisor/exit.h"
 
 namespace ringside::hypervisor {
@@ -73,6 +74,16 @@ class CpuPort {
   }
   // The machine ends; no vCPU runs another instruction after the current one.
   virtual void end(VmEnd end) = 0;
+
+  // For engines that have APICs, 8259s and the 8254 themselves; the machine's then see neither an
+  // access nor a line, and stand idle. A device's line has got this level; false: the engine has no
+  // controllers.
+  virtual bool interrupt_line(unsigned /*line*/, bool /*asserted*/) { return false; }
+  // What they hold; nothing where they are the machine's. Not to be called with a lock held that a
+  // device access takes: a vCPU may have to leave the guest first.
+  virtual std::optional<LocalApicImage> local_apic(VcpuId) { return std::nullopt; }
+  virtual std::optional<IoApicImage> io_apic() { return std::nullopt; }
+  virtual std::optional<PicPairImage> pics() { return std::nullopt; }
 };
 
 }  // namespace ringside::hypervisor

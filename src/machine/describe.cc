@@ -1,5 +1,5 @@
-// The interrupt controllers in words, for `monitor info lapic` and its like, after the layout that
-// QEMU gave them. Looking changes nothing.
+#include "machine/describe.h"
+
 #include <fmt/format.h>
 
 #include <array>
@@ -11,6 +11,11 @@
 
 namespace ringside::machine {
 namespace {
+
+using hypervisor::IoApicImage;
+using hypervisor::LocalApicImage;
+using hypervisor::PicImage;
+using hypervisor::PicPairImage;
 
 constexpr std::string_view kDeliveryModes[] = {"Fixed", "LowPri", "SMI",  "...",
                                                "NMI",   "INIT",   "SIPI", "ExtINT"};
@@ -42,7 +47,7 @@ std::string destination(std::uint64_t command, bool x2apic) {
 
 std::string pins_in(std::uint32_t bits) {
   std::string text;
-  for (unsigned pin = 0; pin < IoApic::kPins; ++pin) {
+  for (unsigned pin = 0; pin < IoApicImage::kPins; ++pin) {
     if ((bits >> pin & 1) != 0) text += fmt::format("{} ", pin);
   }
   return text.empty() ? "(none)" : text;
@@ -68,70 +73,120 @@ unsigned divisor(std::uint32_t divide) {
   return code == 7 ? 1 : 2u << code;
 }
 
-}  // namespace
-
-std::string LocalApic::describe() const {
-  std::string text = fmt::format("dumping local APIC state for CPU {:<2}\n\n", vcpu_.value);
-  static constexpr std::pair<std::string_view, Lvt> kVectors[] = {
-      {"LVT0", kLvtLint0},   {"LVT1", kLvtLint1},      {"LVTPC", kLvtPerformance},
-      {"LVTERR", kLvtError}, {"LVTTHMR", kLvtThermal}, {"LVTT", kLvtTimer}};
-  for (const auto& [name, entry] : kVectors) {
-    const std::uint32_t vector = state_.lvt[entry];
-    text += fmt::format("{}\t {}\n", name,
-                        local_vector(vector, entry == kLvtTimer ? timer_mode(vector) : ""));
-  }
-  text += fmt::format("Timer\t DCR=0x{:x} (divide by {}) initial_count = {} current_count = {}\n",
-                      timer_.divide(), divisor(timer_.divide()), timer_.initial_count(),
-                      timer_.current_count());
-  text += fmt::format("SPIV\t 0x{:08x} APIC {}, focus={}, spurious vec {}\n", state_.spurious,
-                      software_enabled() ? "enabled" : "disabled",
-                      (state_.spurious & 0x200) != 0 ? "on" : "off", state_.spurious & 0xff);
-  static constexpr std::string_view kShorthands[] = {"no-shorthand", "self", "all-self", "all"};
-  text += fmt::format("ICR\t 0x{:08x} {} {} {} {}\n", state_.command & 0xffffffff,
-                      (state_.command >> 11 & 1) != 0 ? "logical" : "physical",
-                      (state_.command >> 15 & 1) != 0 ? "level" : "edge",
-                      (state_.command >> 14 & 1) != 0 ? "assert" : "de-assert",
-                      kShorthands[state_.command >> 18 & 3]);
-  text += fmt::format("ICR2\t 0x{:08x}", state_.command >> 32);
-  if ((state_.command >> 18 & 3) == 0) text += destination(state_.command, x2apic());
-  text += fmt::format("\nESR\t 0x{:08x}\n", state_.error_status);
-  text += fmt::format("ISR\t {}\nIRR\t {}\n\n", numbers_in(state_.in_service),
-                      numbers_in(state_.request));
-  text += fmt::format("APR 0x00 TPR 0x{:02x} DFR 0x{:02x} LDR 0x{:02x} PPR 0x{:02x}\n",
-                      state_.task_priority, state_.destination_format >> 28,
-                      x2apic() ? logical_id() : logical_id() >> 24, processor_priority());
-  return text + fmt::format("APICBASE 0x{:x} {}\n", state_.base,
-                            !enabled() ? "disabled"
-                            : x2apic() ? "x2APIC"
-                                       : "xAPIC");
+std::string describe(const PicImage& pic) {
+  return fmt::format(
+      "irr={:02x} imr={:02x} isr={:02x} hprio={} irq_base={:02x} rr_sel={} elcr={:02x} fnm={}\n",
+      pic.request, pic.mask, pic.service, pic.first, pic.vector_base, pic.read_service,
+      pic.level_triggered, pic.fully_nested_special);
 }
 
-std::string IoApic::describe() const {
-  std::string text =
-      fmt::format("ioapic0: ver=0x20 id=0x{:02x} sel=0x{:02x}\n", state_.id >> 24, state_.select);
+}  // namespace
+
+// ---- Images of the machine's own
+
+LocalApicImage LocalApic::image() const {
+  LocalApicImage image;
+  image.vcpu = vcpu_;
+  image.base = state_.base;
+  image.command = state_.command;
+  image.in_service = state_.in_service;
+  image.request = state_.request;
+  image.lvt = state_.lvt;
+  image.logical_id = logical_id();
+  image.destination_format = state_.destination_format;
+  image.spurious = state_.spurious;
+  image.error_status = state_.error_status;
+  image.divide = timer_.divide();
+  image.initial_count = timer_.initial_count();
+  image.current_count = timer_.current_count();
+  image.task_priority = state_.task_priority;
+  image.processor_priority = processor_priority();
+  return image;
+}
+
+IoApicImage IoApic::image() const {
+  IoApicImage image;
+  image.entry = state_.entry;
+  image.pins = state_.pins;
+  image.select = state_.select;
+  image.id = static_cast<std::uint8_t>(state_.id);
+  image.version = 0x20;
+  return image;
+}
+
+PicImage Pic8259::image() const {
+  PicImage image;
+  image.request = state_.request;
+  image.mask = state_.mask;
+  image.service = state_.service;
+  image.level_triggered = state_.level_triggered;
+  image.vector_base = state_.vector_base;
+  image.read_service = state_.read_service;
+  image.fully_nested_special = state_.fully_nested_special;
+  image.first = state_.first;
+  return image;
+}
+
+// ---- In words
+
+std::string describe(const LocalApicImage& apic) {
+  constexpr std::uint64_t kX2apic = 1 << 10, kEnabled = 1 << 11;
+  const bool x2apic = (apic.base & kX2apic) != 0;
+  std::string text = fmt::format("dumping local APIC state for CPU {:<2}\n\n", apic.vcpu.value);
+  static constexpr std::pair<std::string_view, LocalApicImage::Lvt> kVectors[] = {
+      {"LVT0", LocalApicImage::kLint0},        {"LVT1", LocalApicImage::kLint1},
+      {"LVTPC", LocalApicImage::kPerformance}, {"LVTERR", LocalApicImage::kError},
+      {"LVTTHMR", LocalApicImage::kThermal},   {"LVTT", LocalApicImage::kTimer}};
+  for (const auto& [name, entry] : kVectors) {
+    const std::uint32_t vector = apic.lvt[entry];
+    text += fmt::format(
+        "{}\t {}\n", name,
+        local_vector(vector, entry == LocalApicImage::kTimer ? timer_mode(vector) : ""));
+  }
+  text += fmt::format("Timer\t DCR=0x{:x} (divide by {}) initial_count = {} current_count = {}\n",
+                      apic.divide, divisor(apic.divide), apic.initial_count, apic.current_count);
+  text += fmt::format("SPIV\t 0x{:08x} APIC {}, focus={}, spurious vec {}\n", apic.spurious,
+                      (apic.spurious & 0x100) != 0 ? "enabled" : "disabled",
+                      (apic.spurious & 0x200) != 0 ? "on" : "off", apic.spurious & 0xff);
+  static constexpr std::string_view kShorthands[] = {"no-shorthand", "self", "all-self", "all"};
+  text += fmt::format("ICR\t 0x{:08x} {} {} {} {}\n", apic.command & 0xffffffff,
+                      (apic.command >> 11 & 1) != 0 ? "logical" : "physical",
+                      (apic.command >> 15 & 1) != 0 ? "level" : "edge",
+                      (apic.command >> 14 & 1) != 0 ? "assert" : "de-assert",
+                      kShorthands[apic.command >> 18 & 3]);
+  text += fmt::format("ICR2\t 0x{:08x}", apic.command >> 32);
+  if ((apic.command >> 18 & 3) == 0) text += destination(apic.command, x2apic);
+  text += fmt::format("\nESR\t 0x{:08x}\n", apic.error_status);
+  text +=
+      fmt::format("ISR\t {}\nIRR\t {}\n\n", numbers_in(apic.in_service), numbers_in(apic.request));
+  text += fmt::format("APR 0x00 TPR 0x{:02x} DFR 0x{:02x} LDR 0x{:02x} PPR 0x{:02x}\n",
+                      apic.task_priority, apic.destination_format >> 28,
+                      x2apic ? apic.logical_id : apic.logical_id >> 24, apic.processor_priority);
+  return text + fmt::format("APICBASE 0x{:x} {}\n", apic.base,
+                            (apic.base & kEnabled) == 0 ? "disabled"
+                            : x2apic                    ? "x2APIC"
+                                                        : "xAPIC");
+}
+
+std::string describe(const IoApicImage& apic) {
+  std::string text = fmt::format("ioapic0: ver=0x{:02x} id=0x{:02x} sel=0x{:02x}\n", apic.version,
+                                 apic.id, apic.select);
   static constexpr std::string_view kModes[] = {"fixed", "lowest", "SMI", "...",
                                                 "NMI",   "INIT",   "...", "extINT"};
   std::uint32_t remote = 0;
-  for (unsigned pin = 0; pin < kPins; ++pin) {
-    const std::uint64_t entry = state_.entry[pin];
+  for (unsigned pin = 0; pin < IoApicImage::kPins; ++pin) {
+    const std::uint64_t entry = apic.entry[pin];
     remote |= static_cast<std::uint32_t>(entry >> 14 & 1) << pin;
     text += fmt::format("  pin {:<2} 0x{:016x} dest={:x} vec={:<3} {} {:<6} {}\n", pin, entry,
                         entry >> 56, entry & 0xff, pin_of(entry), kModes[entry >> 8 & 7],
                         (entry >> 11 & 1) != 0 ? "logical" : "physical");
   }
   return text +
-         fmt::format("  IRR      {}\n  Remote IRR {}\n", pins_in(state_.pins), pins_in(remote));
+         fmt::format("  IRR      {}\n  Remote IRR {}\n", pins_in(apic.pins), pins_in(remote));
 }
 
-std::string Pic8259::describe() const {
-  return fmt::format(
-      "irr={:02x} imr={:02x} isr={:02x} hprio={} irq_base={:02x} rr_sel={} elcr={:02x} fnm={}\n",
-      state_.request, state_.mask, state_.service, state_.first, state_.vector_base,
-      state_.read_service, state_.level_triggered, state_.fully_nested_special);
-}
-
-std::string PicPair::describe() const {
-  return "pic1: " + slave_.describe() + "pic0: " + master_.describe();
+std::string describe(const PicPairImage& pics) {
+  return "pic1: " + describe(pics.slave) + "pic0: " + describe(pics.master);
 }
 
 }  // namespace ringside::machine

@@ -1,8 +1,10 @@
 // Which controller inputs a device's line reaches. ISA lines go to the 8259 pair and to the I/O
 // APIC, the timer's line 0 to I/O APIC pin 2 (as the MADT tells the guest); lines from 16 up exist
-// only on the I/O APIC. Owned by Machine.
+// only on the I/O APIC. An engine with controllers of its own takes the lines itself. Owned by
+// Machine.
 #pragma once
 
+#include "hypervisor/platform.h"
 #include "machine/interrupt_line.h"
 #include "machine/io_apic.h"
 #include "machine/pic.h"
@@ -11,15 +13,18 @@ namespace ringside::machine {
 
 class InterruptRouter final : public InterruptSink {
  public:
-  InterruptRouter(PicPair& pics, IoApic& io_apic) : pics_(pics), io_apic_(io_apic) {}
+  InterruptRouter(hypervisor::CpuPort& cpus, PicPair& pics, IoApic& io_apic)
+      : cpus_(cpus), pics_(pics), io_apic_(io_apic) {}
 
   void set_line(unsigned line, bool asserted) override {
+    if (cpus_.interrupt_line(line, asserted)) return;
     if (line < 16)
       pics_.set_line(line, asserted);
     io_apic_.set_pin(line == 0 ? 2 : line, asserted);
   }
 
  private:
+  hypervisor::CpuPort& cpus_;
   PicPair& pics_;
   IoApic& io_apic_;
 };

@@ -4,7 +4,6 @@
 
 #include <array>
 #include <cstdint>
-#include <string>
 #include <type_traits>
 
 #include "machine/apic_bus.h"
@@ -25,7 +24,7 @@ class IoApic final : public Device, public MmioDevice, public EoiListener {
   void set_pin(unsigned pin, bool asserted);
   void end_of_interrupt(std::uint8_t vector) override;
 
-  std::string describe() const;
+  hypervisor::IoApicImage image() const;
 
   void reset() override;
   void visit_state(StateVisitor& visitor) override { visitor.field(state_); }

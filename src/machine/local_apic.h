@@ -8,7 +8,6 @@
 #include <array>
 #include <cstdint>
 #include <optional>
-#include <string>
 #include <type_traits>
 
 #include "machine/apic_message.h"
@@ -68,7 +67,7 @@ class LocalApic final : public Device, private EventSink {
   bool accept(const ApicMessage& message);
 
   VcpuId vcpu() const { return vcpu_; }
-  std::string describe() const;
+  hypervisor::LocalApicImage image() const;
 
  private:
   static constexpr std::uint64_t kBaseBoot = 1 << 8, kBaseX2apic = 1 << 10, kBaseEnable = 1 << 11;

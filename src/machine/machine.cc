@@ -8,6 +8,7 @@
 #include "machine/bus.h"
 #include "machine/cpu_link.h"
 #include "machine/debug_ports.h"
+#include "machine/describe.h"
 #include "machine/event_queue.h"
 #include "machine/firmware_config.h"
 #include "machine/guest_gdb_port.h"
@@ -45,7 +46,7 @@ struct Machine::Parts {
   Lint0Wire lint0{apics};
   PicPair pics{{lint0, 0}};
   IoApic io_apic{apics};
-  InterruptRouter lines{pics, io_apic};
+  InterruptRouter lines{cpus, pics, io_apic};
   Pit pit{events, cpus, {lines, 0}};
   PortBus ports;
   MmioBus mmio;
@@ -141,19 +142,23 @@ void Machine::connect(hypervisor::CpuPort& cpus) {
   parts_->cpus.connect(cpus);
 }
 
+// The engine is asked without the lock: a vCPU may have to come out of a device access first.
 std::string Machine::describe_local_apic(VcpuId vcpu) const {
+  if (const auto image = parts_->cpus.local_apic(vcpu)) return describe(*image);
   Lock lock(parts_->lock);
-  return parts_->apics.apic(vcpu).describe();
+  return describe(parts_->apics.apic(vcpu).image());
 }
 
 std::string Machine::describe_io_apic() const {
+  if (const auto image = parts_->cpus.io_apic()) return describe(*image);
   Lock lock(parts_->lock);
-  return parts_->io_apic.describe();
+  return describe(parts_->io_apic.image());
 }
 
 std::string Machine::describe_pics() const {
+  if (const auto image = parts_->cpus.pics()) return describe(*image);
   Lock lock(parts_->lock);
-  return parts_->pics.describe();
+  return describe(parts_->pics.image());
 }
 
 void Machine::reset() {

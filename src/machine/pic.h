@@ -5,7 +5,6 @@
 
 #include <array>
 #include <cstdint>
-#include <string>
 #include <type_traits>
 
 #include "machine/apic_bus.h"
@@ -23,7 +22,7 @@ class Pic8259 {
 
   void set_line(unsigned line, bool asserted);
   bool output() const { return pending() >= 0; }
-  std::string describe() const;
+  hypervisor::PicImage image() const;
   // The request with the highest priority, taken into service; -1 when there is none.
   int acknowledge();
   std::uint8_t vector(unsigned line) const {
@@ -74,7 +73,7 @@ class PicPair final : public Device, public BytePorts, public ExternalInterrupts
 
   void set_line(unsigned line, bool asserted);  // 0..15 but 2
   std::uint8_t acknowledge() override;
-  std::string describe() const;
+  hypervisor::PicPairImage image() const { return {master_.image(), slave_.image()}; }
 
   void reset() override;
   void visit_state(StateVisitor& visitor) override;

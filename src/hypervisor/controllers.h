@@ -1,0 +1,45 @@
+// Interrupt controllers as a debugger is shown them, whoever has them: the machine's devices or an
+// engine's own. Plain values, named as in the manuals (SDM 3A chapter 11; Intel 82093AA; 8259A).
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "base/types.h"
+
+namespace ringside::hypervisor {
+
+struct LocalApicImage {
+  enum Lvt : unsigned { kTimer, kThermal, kPerformance, kLint0, kLint1, kError, kLvtCount };
+  using Bits = std::array<std::uint32_t, 8>;
+
+  VcpuId vcpu;
+  std::uint64_t base = 0;     // IA32_APIC_BASE
+  std::uint64_t command = 0;  // ICR
+  Bits in_service{}, request{};
+  std::array<std::uint32_t, kLvtCount> lvt{};
+  std::uint32_t logical_id = 0, destination_format = 0, spurious = 0, error_status = 0;
+  std::uint32_t divide = 0, initial_count = 0, current_count = 0;
+  std::uint8_t task_priority = 0, processor_priority = 0;
+};
+
+struct IoApicImage {
+  static constexpr unsigned kPins = 24;
+  std::array<std::uint64_t, kPins> entry{};
+  std::uint32_t pins = 0;  // asserted
+  std::uint32_t select = 0;
+  std::uint8_t id = 0;
+  std::uint8_t version = 0;
+};
+
+struct PicImage {
+  std::uint8_t request = 0, mask = 0, service = 0, level_triggered = 0;
+  std::uint8_t vector_base = 0, read_service = 0, fully_nested_special = 0;
+  std::uint8_t first = 0;  // the line with the highest priority
+};
+
+struct PicPairImage {
+  PicImage master, slave;
+};
+
+}  // namespace ringside::hypervisor
