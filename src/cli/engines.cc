@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <cstdlib>
+
 #include "cli/notice.h"
 #include "engine/kvm/kvm_vm.h"
 #include "engine/kvm/probe.h"
@@ -32,10 +34,23 @@ StartedEngine start_soft(const Options& options, hypervisor::GuestRam& ram,
   return started;
 }
 
+// RINGSIDE_KVM_IRQCHIP, in the environment because it is for looking into trouble.
+Result<kvm::Options::Controllers> whose_controllers() {
+  const char* const text = std::getenv("RINGSIDE_KVM_IRQCHIP");
+  const std::string_view value = text == nullptr ? "" : text;
+  if (value.empty()) return kvm::Options::Controllers::Auto;
+  if (value == "on") return kvm::Options::Controllers::Kernel;
+  if (value == "off") return kvm::Options::Controllers::Machine;
+  return fail(ErrorCode::BadRequest,
+              fmt::format("RINGSIDE_KVM_IRQCHIP is on or off, not \"{}\"", value));
+}
+
 Result<StartedEngine> start_kvm(const Options& options, hypervisor::GuestRam& ram,
                                 hypervisor::Platform& platform, const x86::CpuState& entry) {
-  std::unique_ptr<kvm::KvmEngine> engine =
-      TRY(kvm::create(ram, platform, entry, kvm::Options{options.cpus}));
+  kvm::Options kvm_options;
+  kvm_options.vcpus = options.cpus;
+  kvm_options.controllers = TRY(whose_controllers());
+  std::unique_ptr<kvm::KvmEngine> engine = TRY(kvm::create(ram, platform, entry, kvm_options));
   StartedEngine started;
   started.cpus = engine.get();
   started.engine = std::move(engine);

@@ -18,8 +18,7 @@ class InterruptRouter final : public InterruptSink {
 
   void set_line(unsigned line, bool asserted) override {
     if (cpus_.interrupt_line(line, asserted)) return;
-    if (line < 16)
-      pics_.set_line(line, asserted);
+    if (line < 16) pics_.set_line(line, asserted);
     io_apic_.set_pin(line == 0 ? 2 : line, asserted);
   }
 

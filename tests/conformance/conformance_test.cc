@@ -78,6 +78,7 @@ TEST_P(Conformance, SuspendParksWithOneEvent) {
 }
 
 TEST_P(Conformance, OthersStartOutOfTheGuestAndRunWhenResumed) {
+  NEEDS(Feature::SecondVcpu);
   TestVm vm(GetParam(), "counters", 3);
   EXPECT_FALSE(vm.vcpu(1).active());
   vm.resume(1);  // without effect
@@ -104,6 +105,7 @@ TEST_P(Conformance, OthersStartOutOfTheGuestAndRunWhenResumed) {
 }
 
 TEST_P(Conformance, OneVcpuRunsWhileOthersAreOut) {
+  NEEDS(Feature::SecondVcpu);
   TestVm vm(GetParam(), "counters", 2);
   vm.resume();
   vm.run_until_said("01");
@@ -555,6 +557,7 @@ TEST_P(Conformance, MemoryInFiveLevelPaging) {
 }
 
 TEST_P(Conformance, DevicesAnswerForTheVcpuThatAsks) {
+  NEEDS(Feature::SecondVcpu);
   TestVm vm(GetParam(), "counters", 2);
   hypervisor::Memory& memory = vm.engine().memory();
   EXPECT_EQ(memory.kind({0xfee00000}), hypervisor::MemoryKind::Mmio);

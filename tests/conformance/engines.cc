@@ -23,10 +23,36 @@ std::string kvm_lacks(Feature feature) {
       return facts.write_watch ? "" : "this KVM has no watchpoints";
     case Feature::EveryInstruction:
       return facts.hardware_ring0 ? "" : "this KVM interprets ring 0 and lacks some instructions";
+    case Feature::SecondVcpu:
+      return "";
     case Feature::FiveLevelPaging:
       return facts.five_level_paging ? "" : "this processor has no five-level paging";
   }
   return "";
+}
+
+using Whose = kvm::Options::Controllers;
+
+std::string kernel_controllers_missing() {
+  const kvm::Facts& facts = kvm::host_facts();
+  if (!facts.usable) return facts.reason;
+  const bool there = facts.interrupt_controllers && facts.timer && facts.block_interrupts;
+  return there ? "" : "this KVM has no interrupt controllers of its own";
+}
+
+std::string kernel_controllers_lack(Feature feature) {
+  if (feature == Feature::SecondVcpu && !kvm::host_facts().starts_processors)
+    return "this KVM's own local APIC starts no processors";
+  return kvm_lacks(feature);
+}
+
+std::unique_ptr<hypervisor::Engine> create_kvm(Whose controllers, hypervisor::GuestRam& ram,
+                                               machine::Machine& machine,
+                                               const x86::CpuState& entry, unsigned vcpus) {
+  auto engine = kvm::create(ram, machine, entry, {.vcpus = vcpus, .controllers = controllers});
+  if (!engine) throw std::runtime_error(engine.error().text());
+  machine.connect(**engine);
+  return *std::move(engine);
 }
 
 }  // namespace
@@ -41,13 +67,9 @@ const std::vector<EngineKind>& engine_kinds() {
          return engine;
        }},
       {"kvm", [] { return kvm::host_facts().reason; }, kvm_lacks,
-       [](hypervisor::GuestRam& ram, machine::Machine& machine, const x86::CpuState& entry,
-          unsigned vcpus) -> std::unique_ptr<hypervisor::Engine> {
-         auto engine = kvm::create(ram, machine, entry, {.vcpus = vcpus});
-         if (!engine) throw std::runtime_error(engine.error().text());
-         machine.connect(**engine);
-         return *std::move(engine);
-       }},
+       [](auto&&... arguments) { return create_kvm(Whose::Machine, arguments...); }},
+      {"kvm_irqchip", kernel_controllers_missing, kernel_controllers_lack,
+       [](auto&&... arguments) { return create_kvm(Whose::Kernel, arguments...); }},
   };
   return kinds;
 }

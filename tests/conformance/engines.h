@@ -20,6 +20,7 @@ enum class Feature {
   Watchpoints,
   EveryInstruction,  // ring 0 is executed, not interpreted by half
   FiveLevelPaging,
+  SecondVcpu,
 };
 
 struct EngineKind {

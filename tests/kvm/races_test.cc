@@ -16,7 +16,7 @@ class Races : public ::testing::TestWithParam<EngineKind> {
  protected:
   void SetUp() override {
     if (const std::string why = GetParam().missing(); !why.empty()) GTEST_SKIP() << why;
-    for (const Feature feature : {Feature::Breakpoints, Feature::Steps}) {
+    for (const Feature feature : {Feature::Breakpoints, Feature::Steps, Feature::SecondVcpu}) {
       if (const std::string why = GetParam().lacks(feature); !why.empty()) GTEST_SKIP() << why;
     }
   }

@@ -83,13 +83,16 @@ class Topology {
   std::uint32_t id_, count_, bits_;
 };
 
-void take_features_away(kvm_cpuid_entry2& leaf) {
+void choose_features(kvm_cpuid_entry2& leaf, ApicFeatures apic) {
   switch (leaf.function) {
     case 1:
-      leaf.ecx = (leaf.ecx & ~(kVmx | kX2apic | kTscDeadline)) | kHypervisor;
+      leaf.ecx = (leaf.ecx & ~(kVmx | kTscDeadline)) | kHypervisor;
+      if (apic == ApicFeatures::None) leaf.ecx &= ~kX2apic;
+      // Not among what KVM names as supported: it cannot know whose APIC it will be.
+      if (apic == ApicFeatures::KernelWithTscDeadline) leaf.ecx |= kTscDeadline;
       break;
     case 0xa:  // performance counters interrupt through the kernel's APIC
-      leaf.eax = leaf.ebx = leaf.ecx = leaf.edx = 0;
+      if (apic == ApicFeatures::None) leaf.eax = leaf.ebx = leaf.ecx = leaf.edx = 0;
       break;
     case 0x80000001:
       leaf.ecx &= ~kSvm;
@@ -102,13 +105,14 @@ void take_features_away(kvm_cpuid_entry2& leaf) {
 }  // namespace
 
 std::vector<kvm_cpuid_entry2> guest_cpuid(const std::vector<kvm_cpuid_entry2>& supported,
-                                          VcpuId vcpu, unsigned vcpus, unsigned tsc_khz) {
+                                          VcpuId vcpu, unsigned vcpus, unsigned tsc_khz,
+                                          ApicFeatures apic) {
   std::vector<kvm_cpuid_entry2> result;
   const Topology topology(vcpu, vcpus);
   for (kvm_cpuid_entry2 leaf : supported) {
     if (leaf.function >= kFirstHypervisorLeaf && leaf.function <= kLastHypervisorLeaf) continue;
     if (leaf.function == 0xb || leaf.function == 0x1f) continue;
-    take_features_away(leaf);
+    choose_features(leaf, apic);
     topology.apply(leaf);
     result.push_back(leaf);
   }

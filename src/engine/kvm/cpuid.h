@@ -1,6 +1,5 @@
-// What CPUID tells the guest: what this host's KVM supports, less what needs an interrupt
-// controller in the kernel, and with the same topology and the same hypervisor leaves as on the
-// software CPU.
+// What CPUID tells the guest: what this host's KVM supports, with the same topology and the same
+// hypervisor leaves as on the software CPU.
 #pragma once
 
 #include <linux/kvm.h>
@@ -11,7 +10,14 @@
 
 namespace ringside::kvm {
 
+enum class ApicFeatures : std::uint8_t {
+  None,  // the local APICs are the machine's: less what KVM has only with its own
+  Kernel,
+  KernelWithTscDeadline,
+};
+
 std::vector<kvm_cpuid_entry2> guest_cpuid(const std::vector<kvm_cpuid_entry2>& supported,
-                                          VcpuId vcpu, unsigned vcpus, unsigned tsc_khz);
+                                          VcpuId vcpu, unsigned vcpus, unsigned tsc_khz,
+                                          ApicFeatures apic);
 
 }  // namespace ringside::kvm

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "engine/kvm/halt_watch.h"
 #include "engine/kvm/kick.h"
 #include "engine/kvm/system.h"
 #include "engine/kvm/vcpu.h"
@@ -56,16 +57,40 @@ class KvmMemory final : public hypervisor::Memory {
     return system_.ram.view(address, size);
   }
   Result<std::uint32_t> read_mmio(VcpuId vcpu, Gpa address, unsigned width) override {
+    const auto cut = [width](std::uint32_t all) {
+      return width < 4 ? all & ((1u << 8 * width) - 1) : all;
+    };
+    if (is_local_apic(address)) {
+      const EverybodyOut out(system_);
+      return cut(TRY(system_.vcpus[vcpu.value]->read_apic(address.value - kLocalApic)));
+    }
+    if (is_io_apic(address))
+      return cut(TRY(system_.controllers->read_io_apic(address.value % kPage)));
     std::uint64_t value = 0;
     if (!system_.platform.mmio_read(vcpu, address, width, value)) return nothing_there(address);
     return static_cast<std::uint32_t>(value);
   }
   Result<void> write_mmio(VcpuId vcpu, Gpa address, unsigned width, std::uint32_t value) override {
+    if (is_local_apic(address)) {
+      const EverybodyOut out(system_);
+      return system_.vcpus[vcpu.value]->write_apic(address.value - kLocalApic, value);
+    }
+    if (is_io_apic(address))
+      return system_.controllers->write_io_apic(address.value % kPage, value);
     if (!system_.platform.mmio_write(vcpu, address, width, value)) return nothing_there(address);
     return {};
   }
 
  private:
+  static constexpr std::uint64_t kPage = 0x1000, kLocalApic = 0xfee00000;
+  bool is_local_apic(Gpa address) const {
+    return system_.controllers && address.value - kLocalApic < kPage;
+  }
+  bool is_io_apic(Gpa address) const {
+    return system_.controllers &&
+           address.value - KernelControllers::kIoApicBase.value < KernelControllers::kIoApicSize;
+  }
+
   System& system_;
 };
 
@@ -139,13 +164,14 @@ class TimerThread {
 class KvmVm final : public KvmEngine, public hypervisor::Stoppoints {
  public:
   KvmVm(hypervisor::GuestRam& ram, hypervisor::Platform& platform, const Facts& facts)
-      : system_(ram, platform, facts), memory_(system_), timer_(system_) {
+      : system_(ram, platform, facts), memory_(system_), timer_(system_), halt_watch_(system_) {
     system_.end = [this](VmEnd why) { end(std::move(why)); };
     system_.clock_changed = [this] { timer_.look_again(); };
     system_.halted = [this] { check_halted_for_good(); };
   }
   ~KvmVm() override {
     timer_.stop();
+    halt_watch_.stop();
     for (const auto& vcpu : vcpus_)
       vcpu->stop();
   }
@@ -154,7 +180,7 @@ class KvmVm final : public KvmEngine, public hypervisor::Stoppoints {
     system_.kvm = TRY(open_kvm());
     system_.vm = TRY(create_vm(system_.kvm));
     TRY(give_memory());
-    TRY(ask_for_msrs());
+    TRY(choose_controllers(options));
     kick_signal();
     for (std::uint32_t i = 0; i < options.vcpus; ++i) {
       vcpus_.push_back(TRY(KvmVcpu::create(system_, {i}, options.vcpus)));
@@ -164,6 +190,7 @@ class KvmVm final : public KvmEngine, public hypervisor::Stoppoints {
     for (const auto& vcpu : vcpus_)
       vcpu->start();
     timer_.start();
+    if (system_.controllers) halt_watch_.start();
     return {};
   }
 
@@ -243,6 +270,23 @@ class KvmVm final : public KvmEngine, public hypervisor::Stoppoints {
       log::info("kvm: the guest switched address line 20 off, which has no effect here");
   }
   void ram_written(Gpa, std::uint64_t) override {}
+  bool interrupt_line(unsigned line, bool asserted) override {
+    if (system_.controllers) system_.controllers->set_line(line, asserted);
+    return system_.controllers.has_value();
+  }
+  std::optional<hypervisor::LocalApicImage> local_apic(VcpuId id) override {
+    if (!system_.controllers) return std::nullopt;
+    const EverybodyOut out(system_);
+    return shown(vcpus_[id.value]->local_apic());
+  }
+  std::optional<hypervisor::IoApicImage> io_apic() override {
+    if (!system_.controllers) return std::nullopt;
+    return shown(system_.controllers->io_apic());
+  }
+  std::optional<hypervisor::PicPairImage> pics() override {
+    if (!system_.controllers) return std::nullopt;
+    return shown(system_.controllers->pics());
+  }
   void end(VmEnd why) override {
     {
       const std::lock_guard lock(end_lock_);
@@ -285,6 +329,31 @@ class KvmVm final : public KvmEngine, public hypervisor::Stoppoints {
     return {};
   }
 
+  template <typename Image>
+  static std::optional<Image> shown(Result<Image> image) {
+    if (image) return *image;
+    log::error("kvm: {}", image.error().text());
+    return Image{};
+  }
+
+  Result<void> choose_controllers(const Options& options) {
+    using Whose = Options::Controllers;
+    const Facts& facts = system_.facts;
+    if (options.controllers == Whose::Machine ||
+        (options.controllers == Whose::Auto && !facts.fit_for_kernel_controllers()))
+      return ask_for_msrs();
+    if (!facts.interrupt_controllers || !facts.timer || !facts.block_interrupts) {
+      return fail(
+          ErrorCode::NotSupported,
+          "this host's KVM has no interrupt controllers of its own that a debugger can use");
+    }
+    if (options.vcpus > 1 && !facts.starts_processors) {
+      return fail(ErrorCode::NotSupported,
+                  "this host's KVM starts no second vCPU with interrupt controllers of its own");
+    }
+    return system_.controllers.emplace(system_.vm).create();
+  }
+
   // IA32_APIC_BASE and the deadline timer belong to the machine's APICs. Old kernels cannot hand
   // them over; then the APIC's place cannot be moved.
   Result<void> ask_for_msrs() {
@@ -308,8 +377,9 @@ class KvmVm final : public KvmEngine, public hypervisor::Stoppoints {
   }
 
   // Every started vCPU sleeps with interrupts off: nothing can wake the guest again.
+  // Where HLT does not end KVM_RUN, HaltWatch finds out.
   void check_halted_for_good() {
-    if (system_.stop_instead_of_death) return;
+    if (system_.controllers || system_.stop_instead_of_death) return;
     bool any = false;
     for (const auto& vcpu : vcpus_) {
       const KvmVcpu::Hope hope = vcpu->hope();
@@ -322,6 +392,7 @@ class KvmVm final : public KvmEngine, public hypervisor::Stoppoints {
   System system_;
   KvmMemory memory_;
   TimerThread timer_;
+  HaltWatch halt_watch_;
   std::vector<std::unique_ptr<KvmVcpu>> vcpus_;
   mutable std::mutex end_lock_;
   std::optional<VmEnd> end_;               // end_lock_

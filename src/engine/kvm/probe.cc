@@ -180,14 +180,36 @@ void ask_capabilities(const Fd& kvm, Facts& facts) {
   facts.block_interrupts = debug2 > 0 && (debug2 & KVM_GUESTDBG_BLOCKIRQ) != 0;
   facts.sync_registers = has(kvm, KVM_CAP_SYNC_REGS);
   facts.immediate_exit = has(kvm, KVM_CAP_IMMEDIATE_EXIT);
-  facts.interrupt_controllers = has(kvm, KVM_CAP_IRQCHIP);
+  facts.interrupt_controllers = has(kvm, KVM_CAP_IRQCHIP) && has(kvm, KVM_CAP_IRQ_ROUTING) &&
+                                has(kvm, KVM_CAP_SIGNAL_MSI) && has(kvm, KVM_CAP_MP_STATE);
   facts.timer = has(kvm, KVM_CAP_PIT2);
+  facts.tsc_deadline = has(kvm, KVM_CAP_TSC_DEADLINE_TIMER);
   if (const auto cpuid = supported_cpuid(kvm)) {
     for (const kvm_cpuid_entry2& leaf : *cpuid) {
       if (leaf.function == 7 && leaf.index == 0)
         facts.five_level_paging = (leaf.ecx & 1u << 16) != 0;
     }
   }
+}
+
+// Sends a second processor INIT and a start-up IPI. Its state tells, without its ever running.
+Result<void> probe_start(const Fd& kvm, Facts& facts) {
+  const Fd vm = TRY(create_vm(kvm));
+  TRY(control(vm, KVM_CREATE_IRQCHIP, 0ul, "interrupt controllers"));
+  const VcpuFile boot = TRY(VcpuFile::create(kvm, vm, 0));
+  const VcpuFile other = TRY(VcpuFile::create(kvm, vm, 1));
+  const std::vector<kvm_cpuid_entry2> cpuid = TRY(supported_cpuid(kvm));
+  TRY(set_cpuid(other.fd(), cpuid));
+  kvm_mp_state state{};
+  for (const std::uint32_t command : {0x4500u, 0x4608u}) {  // INIT, start-up (SDM 3A 11.6.1)
+    kvm_msi message{};
+    message.address_lo = 0xfee00000 | 1u << 12;
+    message.data = command;
+    TRY(control(vm, KVM_SIGNAL_MSI, &message, "an interrupt message"));
+    TRY(control(other.fd(), KVM_GET_MP_STATE, &state, "a vCPU's state"));
+  }
+  facts.starts_processors = state.mp_state == KVM_MP_STATE_RUNNABLE;
+  return {};
 }
 
 }  // namespace
@@ -229,6 +251,7 @@ Facts probe(const char* device) {
   facts.access_watch = fresh([](TinyGuest& g) {
     return debug_exit(g, KVM_GUESTDBG_USE_HW_BP, kData, kDr7Access8, kCode + 2);
   });
+  if (facts.interrupt_controllers) (void)probe_start(*kvm, facts);
   return facts;
 }
 
@@ -251,8 +274,8 @@ std::vector<std::string> describe(const Facts& facts) {
                   yes(facts.access_watch)),
       fmt::format("kvm: interrupts can be blocked in a step: {}", yes(facts.block_interrupts)),
       fmt::format("kvm: registers without a system call: {}", yes(facts.sync_registers)),
-      fmt::format("kvm: in-kernel interrupt controllers: {}, timer: {}",
-                  yes(facts.interrupt_controllers), yes(facts.timer)),
+      fmt::format("kvm: in-kernel interrupt controllers: {}, timer: {}; they start processors: {}",
+                  yes(facts.interrupt_controllers), yes(facts.timer), yes(facts.starts_processors)),
       fmt::format("kvm: five-level paging: {}", yes(facts.five_level_paging)),
   };
 }

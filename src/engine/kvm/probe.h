@@ -24,10 +24,16 @@ struct Facts {
   bool block_interrupts = false;       // KVM_GUESTDBG_BLOCKIRQ
   bool sync_registers = false;         // KVM_CAP_SYNC_REGS
   bool immediate_exit = false;         // KVM_CAP_IMMEDIATE_EXIT
-  bool interrupt_controllers = false;  // in-kernel APICs and PIC
+  bool interrupt_controllers = false;  // in-kernel APICs and PIC, their lines routed at will
   bool timer = false;                  // in-kernel PIT
+  bool starts_processors = false;      // the in-kernel APIC obeys INIT and start-up IPIs
+  bool tsc_deadline = false;           // its timer has the TSC-deadline mode
   bool five_level_paging = false;      // of the guest's processor
 
+  // The in-kernel controllers can serve in place of the machine's: steps need interrupts blocked.
+  bool fit_for_kernel_controllers() const {
+    return interrupt_controllers && timer && starts_processors && block_interrupts;
+  }
   // Good enough for `auto`: hardware speed, breakpoints and stepping.
   bool fit_for_auto() const { return usable && hardware_ring0 && int3_exit && step; }
 };

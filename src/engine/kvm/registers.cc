@@ -1,6 +1,7 @@
 #include "engine/kvm/registers.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace ringside::kvm {
 namespace {
@@ -122,6 +123,11 @@ Result<void> RegisterFile::write_part(Part part) {
       break;
     }
     case kEvents:
+      // With a local APIC in the kernel, these would undo an INIT or NMI that came since they were
+      // read.
+      events_.flags &=
+          ~static_cast<std::uint32_t>(KVM_VCPUEVENT_VALID_SMM | KVM_VCPUEVENT_VALID_NMI_PENDING);
+      if (std::exchange(sets_nmi_, false)) events_.flags |= KVM_VCPUEVENT_VALID_NMI_PENDING;
       TRY(control(fd, KVM_SET_VCPU_EVENTS, &events_, "to write pending events"));
       break;
     case kAll:

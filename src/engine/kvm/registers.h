@@ -30,7 +30,9 @@ class RegisterFile {
 
   // The guest has run: what is known is no longer true.
   void forget() { loaded_ = 0; }
-  // The same, but KVM has left some in the run page, as `kvm_valid_regs` there says
+  // The same, and what was changed meanwhile counts no more.
+  void drop() { loaded_ = dirty_ = 0; }
+  // As forget(), but KVM has left some in the run page, as `kvm_valid_regs` there says
   // (KVM_CAP_SYNC_REGS).
   void take_synchronised();
   // Reads what of `parts` is not known yet.
@@ -51,6 +53,11 @@ class RegisterFile {
   kvm_debugregs& debug() { return registers_.debug; }
   kvm_vcpu_events& events() { return events_; }
   void changed(unsigned parts) { dirty_ |= parts; }
+  // events().nmi.pending; otherwise that stays as KVM has it.
+  void changed_nmi() {
+    sets_nmi_ = true;
+    dirty_ |= kEvents;
+  }
 
   // In long mode's 64-bit submode; the mode decides what RIP and addresses mean.
   bool long_mode() const { return (registers_.system.efer & x86::efer::LMA) != 0; }
@@ -73,6 +80,7 @@ class RegisterFile {
   unsigned dirty_ = 0;
   Registers registers_;
   kvm_vcpu_events events_{};
+  bool sets_nmi_ = false;
   std::uint64_t xcr0_ = 1;
   static constexpr std::uint32_t kMsrNumbers[] = {x86::msr::kStar,         x86::msr::kLstar,
                                                   x86::msr::kCstar,        x86::msr::kSfmask,

@@ -3,16 +3,16 @@
 
 namespace ringside::kvm {
 
-void RunGate::close(KvmVcpu& except, const std::vector<KvmVcpu*>& all) {
-  if (owner_ == &except) {
+void RunGate::close(const void* owner, const std::vector<KvmVcpu*>& all) {
+  if (owner_ == owner) {
     ++times_closed_;
     return;
   }
   one_at_a_time_.lock();
-  owner_ = &except;
+  owner_ = owner;
   times_closed_ = 1;
   for (KvmVcpu* vcpu : all) {
-    if (vcpu == &except || !vcpu->running_) continue;
+    if (vcpu == owner || !vcpu->running_) continue;
     vcpu->kick();
     vcpu->running_.wait(true);
   }
@@ -26,8 +26,13 @@ void RunGate::open() {
 }
 
 void RunGate::wait_until_open(const KvmVcpu& vcpu) const {
-  for (KvmVcpu* owner = owner_; owner != nullptr && owner != &vcpu; owner = owner_)
+  for (const void* owner = owner_; owner != nullptr && owner != &vcpu; owner = owner_)
     owner_.wait(owner);
+}
+
+EverybodyOut::EverybodyOut(System& system) : gate_(system.gate) {
+  const KvmVcpu* const mine = KvmVcpu::of_this_thread();
+  gate_.close(mine != nullptr ? static_cast<const void*>(mine) : this, system.vcpus);
 }
 
 }  // namespace ringside::kvm

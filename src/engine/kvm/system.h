@@ -4,12 +4,14 @@
 #include <atomic>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <vector>
 
 #include "base/fd.h"
 #include "engine/kvm/debug_registers.h"
 #include "engine/kvm/event_queue.h"
 #include "engine/kvm/guest_clock.h"
+#include "engine/kvm/kernel_controllers.h"
 #include "engine/kvm/probe.h"
 #include "hypervisor/guest_ram.h"
 #include "hypervisor/platform.h"
@@ -20,15 +22,17 @@ namespace ringside::kvm {
 class KvmVcpu;
 
 // Keeps all vCPUs but one out of the guest for the moments in which there are bytes in guest memory
-// that are meant for that one alone. vCPU threads only.
+// that are meant for that one alone; or all of them, while somebody looks at what only a vCPU that
+// is out shows. Any thread, but not one that holds the machine's lock: a vCPU that steps may need
+// that before it opens.
 class RunGate {
  public:
-  // Waits until every other vCPU is out of KVM_RUN, and keeps them out until open(). Whoever has
-  // closed it may do so again.
-  void close(KvmVcpu& except, const std::vector<KvmVcpu*>& all);
+  // Waits until every vCPU but `owner` is out of KVM_RUN, and keeps them out until open(). An owner
+  // that is no vCPU keeps out all. Whoever has closed it may do so again.
+  void close(const void* owner, const std::vector<KvmVcpu*>& all);
   void open();
   bool closed_to(const KvmVcpu& vcpu) const {
-    const KvmVcpu* owner = owner_.load();
+    const void* owner = owner_.load();
     return owner != nullptr && owner != &vcpu;
   }
   bool closed() const { return owner_.load() != nullptr; }
@@ -41,7 +45,7 @@ class RunGate {
 
  private:
   std::mutex one_at_a_time_;
-  std::atomic<KvmVcpu*> owner_{nullptr};
+  std::atomic<const void*> owner_{nullptr};
   unsigned times_closed_ = 0;  // by the owner
 };
 
@@ -55,6 +59,8 @@ struct System {
   hypervisor::Platform& platform;
   const Facts& facts;
   Fd kvm, vm;
+  // KVM's own, if it has them and is to use them; otherwise they are the machine's.
+  std::optional<KernelControllers> controllers;
   std::vector<KvmVcpu*> vcpus;  // fixed before the first thread starts
   GuestClock clock;
   EventQueue events;
@@ -71,6 +77,17 @@ struct System {
   std::function<void(hypervisor::VmEnd)> end;
   std::function<void()> clock_changed;  // the clock was started or stopped
   std::function<void()> halted;         // a vCPU sleeps with interrupts off
+};
+
+// While there is one, no vCPU is in KVM_RUN. Also for a vCPU's own thread, when it is out.
+class EverybodyOut {
+ public:
+  explicit EverybodyOut(System& system);
+  ~EverybodyOut() { gate_.open(); }
+  EverybodyOut(const EverybodyOut&) = delete;
+
+ private:
+  RunGate& gate_;
 };
 
 }  // namespace ringside::kvm

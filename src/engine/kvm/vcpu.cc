@@ -48,12 +48,17 @@ Result<std::unique_ptr<KvmVcpu>> KvmVcpu::create(System& system, VcpuId id, unsi
   const auto khz =
       control(file.fd(), KVM_GET_TSC_KHZ, 0ul, "to tell the time-stamp counter's rate");
   const auto supported = TRY(supported_cpuid(system.kvm));
+  const ApicFeatures apic = !system.controllers         ? ApicFeatures::None
+                            : system.facts.tsc_deadline ? ApicFeatures::KernelWithTscDeadline
+                                                        : ApicFeatures::Kernel;
   TRY(set_cpuid(file.fd(),
-                guest_cpuid(supported, id, vcpus, khz ? static_cast<unsigned>(*khz) : 0)));
+                guest_cpuid(supported, id, vcpus, khz ? static_cast<unsigned>(*khz) : 0, apic)));
   return std::unique_ptr<KvmVcpu>(new KvmVcpu(system, id, std::move(file)));
 }
 
 KvmVcpu::~KvmVcpu() { stop(); }
+
+const KvmVcpu* KvmVcpu::of_this_thread() { return this_threads_vcpu; }
 
 Result<void> KvmVcpu::begin(const x86::CpuState& entry) {
   TRY(become(entry));
@@ -71,6 +76,7 @@ Result<void> KvmVcpu::become(const x86::CpuState& state) {
 
 void KvmVcpu::start() {
   thread_ = std::thread([this] { thread_main(); });
+  ::pthread_getcpuclockid(thread_.native_handle(), &processor_clock_);
 }
 
 void KvmVcpu::stop() {
@@ -210,6 +216,7 @@ void KvmVcpu::take_init_and_start_up() {
 void KvmVcpu::thread_main() {
   take_only_kicks();
   this_threads_vcpu = this;
+  if (kernel_apic() && !await_start()) return;
   for (;;) {
     {
       Lock lock(lock_);
@@ -249,8 +256,12 @@ std::optional<hypervisor::Exit> KvmVcpu::run() {
         return park();
       }
     }
+    if (kernel_apic() && activity_ == Activity::WaitForSipi && monitor_trap_) {
+      await_start_up();
+      continue;
+    }
     if (!can_run()) {
-      if (hope() == Hope::None) system_.halted();
+      if (!kernel_apic() && hope() == Hope::None) system_.halted();
       sleep();
       continue;
     }
@@ -309,8 +320,13 @@ Result<void> KvmVcpu::prepare() {
     TRY(registers_.load(RegisterFile::kGeneral));
     interrupts_on_ = (registers_.general().rflags & x86::rflags::IF) != 0;
   }
+  if (kernel_apic()) {
+    // The debugger may have switched interrupts off.
+    TRY(registers_.load(RegisterFile::kGeneral | RegisterFile::kEvents));
+    if ((registers_.general().rflags & x86::rflags::IF) == 0) settle_interrupt();
+  }
   TRY(registers_.flush());
-  task_priority_ = system_.platform.task_priority(id_);
+  if (!kernel_apic()) task_priority_ = system_.platform.task_priority(id_);
   window_ = Window::Unknown;
   slots_generation_ = ~0u;
   return {};
@@ -333,9 +349,12 @@ bool KvmVcpu::can_run() const {
     case Activity::Running:
       return true;
     case Activity::Halted:
+      if (kernel_apic()) return !mask_interrupts_;
       return !mask_interrupts_ && (nmi_ || (interrupts_on_ && (pin_ || held_interrupt_)));
     case Activity::Waiting:
       return retry_;
+    case Activity::WaitForSipi:
+      return kernel_apic();  // which waits in KVM_RUN
     default:
       return false;
   }
@@ -350,6 +369,7 @@ void KvmVcpu::sleep() {
 
 void KvmVcpu::leave(Exit why) {
   withdraw_events();
+  if (kernel_apic()) note_activity();
   const Lock lock(lock_);
   place_ = Place::Out;
   suspend_ = false;

@@ -9,7 +9,9 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
+#include <ctime>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -38,6 +40,8 @@ class KvmVcpu final : public hypervisor::Vcpu {
   static Result<std::unique_ptr<KvmVcpu>> create(System& system, VcpuId id, unsigned vcpus);
   ~KvmVcpu() override;
   KvmVcpu(const KvmVcpu&) = delete;
+  // Whose thread this is; null on other threads.
+  static const KvmVcpu* of_this_thread();
 
   // ---- Main thread
   // -------------------------------------------------------------------------------
@@ -77,6 +81,16 @@ class KvmVcpu final : public hypervisor::Vcpu {
   // In the guest, or absent, and nothing inside the machine can make it run again.
   enum class Hope { None, Absent, Some };
   Hope hope() const;
+
+  // ---- With a local APIC in the kernel: any thread, while there is EverybodyOut
+  // The same as hope(), from KVM's own mouth.
+  Hope kernel_hope() const;
+  // The processor time that the thread has used; it stands still in HLT.
+  std::chrono::nanoseconds time_used() const;
+  Result<hypervisor::LocalApicImage> local_apic() const;
+  // A debugger's access to the APIC's page; nothing there in x2APIC mode.
+  Result<std::uint32_t> read_apic(std::uint64_t offset) const;
+  Result<void> write_apic(std::uint64_t offset, std::uint32_t value);
 
  private:
   friend class RunGate;
@@ -125,6 +139,17 @@ class KvmVcpu final : public hypervisor::Vcpu {
   void withdraw_events();
   Result<void> push_queued();
 
+  // vcpu_kernel.cc: what differs where the local APIC is the kernel's.
+  bool kernel_apic() const { return system_.controllers.has_value(); }
+  Result<void> set_kernel_activity(std::uint32_t state);
+  void note_activity();
+  bool await_start();
+  void await_start_up();
+  bool await_interrupt();
+  void settle_interrupt();
+  Result<void> find_apic_page() const;
+  void send(ApicMessage message);
+
   // vcpu_devices.cc
   void handle_port();
   void handle_mmio();
@@ -143,6 +168,7 @@ class KvmVcpu final : public hypervisor::Vcpu {
   const VcpuId id_;
   VcpuFile file_;
   std::thread thread_;
+  clockid_t processor_clock_ = CLOCK_MONOTONIC;  // of the thread
 
   // ---- Between threads
   mutable std::mutex lock_;

@@ -65,7 +65,7 @@ void KvmVcpu::handle_mmio() {
     }
     done += width;
   }
-  if (mmio.is_write != 0) task_priority_ = system_.platform.task_priority(id_);
+  if (mmio.is_write != 0 && !kernel_apic()) task_priority_ = system_.platform.task_priority(id_);
   access_pending_ = true;
 }
 

@@ -10,7 +10,19 @@ namespace msr = x86::msr;
 using hypervisor::Capability;
 using Lock = std::unique_lock<std::mutex>;
 
-// The machine's local APICs, not KVM's.
+// A vCPU that has not been started waits in KVM_RUN, if the kernel's local APIC is to start it; for
+// a look at its registers it has to come out.
+class Unstarted {
+ public:
+  Unstarted(System& system, const KvmVcpu& vcpu) {
+    if (system.controllers && !vcpu.active()) out_.emplace(system);
+  }
+
+ private:
+  std::optional<EverybodyOut> out_;
+};
+
+// Of the machine's local APICs, where they are the machine's.
 bool belongs_to_apic(std::uint32_t number) {
   return number == msr::kApicBase || number == msr::kTscDeadline ||
          (number >= msr::kX2ApicFirst && number <= msr::kX2ApicLast);
@@ -20,10 +32,11 @@ bool belongs_to_apic(std::uint32_t number) {
 
 // The platform is asked before the lock is taken: it may call back.
 Result<x86::RegisterValue> KvmVcpu::read_register(x86::Register r) {
-  if (r == x86::Register::Cr8) {
+  const Unstarted out(system_, *this);
+  if (!kernel_apic() && r == x86::Register::Cr8) {
     return x86::RegisterValue::from_u64(system_.platform.task_priority(id_));
   }
-  if (r == x86::Register::ApicBase) {
+  if (!kernel_apic() && r == x86::Register::ApicBase) {
     return x86::RegisterValue::from_u64(TRY(read_msr(msr::kApicBase)));
   }
   const Lock lock(lock_);
@@ -31,11 +44,13 @@ Result<x86::RegisterValue> KvmVcpu::read_register(x86::Register r) {
 }
 
 Result<void> KvmVcpu::write_register(x86::Register r, const x86::RegisterValue& value) {
-  if (r == x86::Register::Cr8) {
+  const Unstarted out(system_, *this);
+  if (!kernel_apic() && r == x86::Register::Cr8) {
     system_.platform.set_task_priority(id_, value.bytes[0] & 0xf);
     return {};
   }
-  if (r == x86::Register::ApicBase) return write_msr(msr::kApicBase, value.as_u64());
+  if (!kernel_apic() && r == x86::Register::ApicBase)
+    return write_msr(msr::kApicBase, value.as_u64());
   const Lock lock(lock_);
   // Whoever writes RIP means to execute what is there, a breakpoint included.
   if (r == x86::Register::Rip) left_at_breakpoint_.reset();
@@ -43,6 +58,11 @@ Result<void> KvmVcpu::write_register(x86::Register r, const x86::RegisterValue& 
 }
 
 Result<x86::CpuState> KvmVcpu::state() {
+  const Unstarted out(system_, *this);
+  if (kernel_apic()) {
+    const Lock lock(lock_);
+    return registers_.state();
+  }
   const std::uint8_t priority = system_.platform.task_priority(id_);
   const std::uint64_t apic_base = TRY(read_msr(msr::kApicBase));
   const Lock lock(lock_);
@@ -53,6 +73,12 @@ Result<x86::CpuState> KvmVcpu::state() {
 }
 
 Result<void> KvmVcpu::set_state(const x86::CpuState& state) {
+  const Unstarted out(system_, *this);
+  if (kernel_apic()) {
+    const Lock lock(lock_);
+    left_at_breakpoint_.reset();
+    return registers_.set_state(state);
+  }
   system_.platform.set_task_priority(id_, static_cast<std::uint8_t>(state.cr8));
   TRY(write_msr(msr::kApicBase, state.apic_base));
   const Lock lock(lock_);
@@ -61,7 +87,8 @@ Result<void> KvmVcpu::set_state(const x86::CpuState& state) {
 }
 
 Result<std::uint64_t> KvmVcpu::read_msr(std::uint32_t number) {
-  if (belongs_to_apic(number)) {
+  const Unstarted out(system_, *this);
+  if (!kernel_apic() && belongs_to_apic(number)) {
     std::uint64_t value = 0;
     if (system_.platform.apic_msr_read(id_, number, value)) return value;
     return fail(ErrorCode::NotFound, fmt::format("there is no MSR {:#x}", number));
@@ -72,7 +99,8 @@ Result<std::uint64_t> KvmVcpu::read_msr(std::uint32_t number) {
 }
 
 Result<void> KvmVcpu::write_msr(std::uint32_t number, std::uint64_t value) {
-  if (belongs_to_apic(number)) {
+  const Unstarted out(system_, *this);
+  if (!kernel_apic() && belongs_to_apic(number)) {
     if (system_.platform.apic_msr_write(id_, number, value)) return {};
     return fail(ErrorCode::BadRequest, fmt::format("MSR {:#x} does not take {:#x}", number, value));
   }

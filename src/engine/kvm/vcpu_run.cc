@@ -59,6 +59,7 @@ void KvmVcpu::after_run() {
   }
   window_ =
       run.ready_for_interrupt_injection != 0 && run.if_flag != 0 ? Window::Open : Window::Shut;
+  if (kernel_apic()) return;
   // MOV to CR8 does not always end KVM_RUN.
   const auto priority = static_cast<std::uint8_t>(run.cr8);
   if (priority == task_priority_) return;
@@ -71,6 +72,7 @@ std::optional<hypervisor::Exit> KvmVcpu::run_once() {
   const Result<void> debug = apply_free_debug();
   if (!debug) return die(debug.error().text(), VmEnd::Kind::Error);
   if (const int error = enter(); error != 0) return handle_failed_run(error);
+  if (kernel_apic()) activity_ = Activity::Running;  // a HLT is not an exit; it has ended
   return handle_exit();
 }
 
@@ -85,7 +87,7 @@ std::optional<hypervisor::Exit> KvmVcpu::handle_failed_run(int error) {
 void KvmVcpu::prepare_events() {
   kvm_run& run = file_.run();
   run.request_interrupt_window = 0;
-  if (mask_interrupts_) return;
+  if (mask_interrupts_ || kernel_apic()) return;
   if (nmi_) inject_nmi();
   if (!pin_ && !held_interrupt_) return;
   if (window_open()) inject_interrupt();
@@ -131,6 +133,7 @@ bool KvmVcpu::inject_interrupt() {
 // Interrupts that KVM has taken and not yet delivered go back to us, so that a step from here does
 // not begin in their handler.
 void KvmVcpu::withdraw_events() {
+  if (kernel_apic()) return;  // settle_interrupt() sees to it before a step
   if (!registers_.load(RegisterFile::kEvents)) return;
   kvm_vcpu_events& events = registers_.events();
   bool changed = false;
@@ -142,7 +145,7 @@ void KvmVcpu::withdraw_events() {
   if (events.nmi.pending != 0 || events.nmi.injected != 0) {
     nmi_ = true;
     events.nmi.pending = events.nmi.injected = 0;
-    changed = true;
+    registers_.changed_nmi();
   }
   if (changed) registers_.changed(RegisterFile::kEvents);
 }
@@ -171,7 +174,10 @@ Result<void> KvmVcpu::push_queued() {
     registers_.general().rip -= int3_length_;
     registers_.changed(RegisterFile::kGeneral);
   }
-  if (activity_ == Activity::Halted) activity_ = Activity::Running;
+  if (activity_ == Activity::Halted) {
+    if (kernel_apic()) TRY(set_kernel_activity(KVM_MP_STATE_RUNNABLE));
+    activity_ = Activity::Running;
+  }
   return {};
 }
 
@@ -247,7 +253,9 @@ Result<void> KvmVcpu::apply_free_debug() {
     slots_ = make_slots(Stoppoints::Which::All);
     slots_generation_ = generation;
   }
-  return apply_debug(breakpoint_exit_ ? kEnable | KVM_GUESTDBG_USE_SW_BP : 0, slots_);
+  std::uint32_t flags = breakpoint_exit_ ? kEnable | KVM_GUESTDBG_USE_SW_BP : 0;
+  if (kernel_apic() && mask_interrupts_) flags |= kEnable | KVM_GUESTDBG_BLOCKIRQ;
+  return apply_debug(flags, slots_);
 }
 
 // ---- Exits

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "base/log.h"
+#include "engine/kvm/alarm.h"
 #include "engine/kvm/step_points.h"
 #include "engine/kvm/vcpu.h"
 
@@ -53,7 +54,11 @@ class Stepper {
   // not been executed.
   std::optional<hypervisor::Exit> step() {
     if (const Result<void> done = registers_.load(kCore | Part::kEvents); !done) return fail(done);
-    if (vcpu_.activity_ == Activity::Halted) {
+    if (vcpu_.kernel_apic()) {
+      if (!prepare_for_kernel_apic()) return std::nullopt;
+      if (const Result<void> done = registers_.load(kCore | Part::kEvents); !done)
+        return fail(done);
+    } else if (vcpu_.activity_ == Activity::Halted) {
       if (!begin_interrupt()) return std::nullopt;
     } else if (interrupt_is_due()) {
       (void)begin_interrupt();
@@ -71,7 +76,7 @@ class Stepper {
     if (!delivering_) look();
     if (insn_.kind == Kind::Breakpoint && intercepts_int3()) {
       // The exit tells KVM the length, which it needs to give the int3 back to the guest.
-      outcome_ = attempt(kDebugOn);
+      outcome_ = attempt(kDebugOn | blocked());
       if (outcome_ != Outcome::Int3) return finish();
       if (vcpu_.breakpoint_exit_) return vcpu_.handle_int3(insn_.length);
       vcpu_.raise_breakpoint(insn_.length);
@@ -82,7 +87,8 @@ class Stepper {
     const bool to_next = ends_at_next();
     if (to_next) add_direct(start_.value + insn_.length);
     add_points();
-    outcome_ = attempt(delivering_ || to_next ? kDebugOn : kDebugOn | KVM_GUESTDBG_SINGLESTEP);
+    const std::uint32_t trap = delivering_ || to_next ? 0 : KVM_GUESTDBG_SINGLESTEP;
+    outcome_ = attempt(kDebugOn | trap | blocked());
     return finish();
   }
 
@@ -116,6 +122,23 @@ class Stepper {
     return vcpu_.left_at_breakpoint_ && vcpu_.left_under_int3_ && !vcpu_.monitor_trap_ &&
            intercepts_int3() && !delivering_ && !guest_tf_ && insn_.falls_through &&
            vcpu_.view().byte(start_ + insn_.length) != nullptr;
+  }
+
+  // The kernel's local APIC may interrupt at any time. Where it must not, KVM holds it back; where
+  // it may, every interrupt's handler is a step point. False: it has to wait for an interrupt.
+  bool prepare_for_kernel_apic() {
+    if (vcpu_.activity_ == Activity::Halted) {
+      if (!vcpu_.await_interrupt()) return false;
+      waking_ = true;
+    }
+    interrupts_may_come_ = vcpu_.monitor_trap_ && !vcpu_.mask_interrupts_;
+    if (!interrupts_may_come_) vcpu_.settle_interrupt();
+    return true;
+  }
+
+  std::uint32_t blocked() const {
+    if (!vcpu_.kernel_apic() || (interrupts_may_come_ && !delivering_)) return 0;
+    return KVM_GUESTDBG_BLOCKIRQ;
   }
 
   // False if it cannot be taken now.
@@ -163,8 +186,9 @@ class Stepper {
   }
 
   void add_points() {
-    if (!delivering_ && !insn_.may_fault) return;
     const GuestView memory = vcpu_.view();
+    if (interrupts_may_come_ && !delivering_) add_interrupts(memory);
+    if (!delivering_ && !insn_.may_fault) return;
     const kvm_vcpu_events& events = registers_.events();
     if (delivering_ && events.interrupt.injected != 0) {
       add(handler_of(registers_, memory, events.interrupt.nr));
@@ -200,6 +224,19 @@ class Stepper {
       add(handler_of(registers_, memory, static_cast<std::uint8_t>(vector)));
   }
 
+  // What is requested already comes first.
+  void add_interrupts(const GuestView& memory) {
+    const auto apic = LocalApicPage::get(vcpu_.file_.fd());
+    for (const bool requested : {true, false}) {
+      for (unsigned vector = 255; vector >= kExceptions; --vector) {
+        const auto number = static_cast<std::uint8_t>(vector);
+        if ((apic && apic->requests(number)) == requested)
+          add(handler_of(registers_, memory, number));
+      }
+    }
+    add(handler_of(registers_, memory, 2));  // NMI
+  }
+
   void add_msr(std::uint32_t number) {
     if (const auto target = get_msr(vcpu_.file_.fd(), number)) add_direct(*target);
   }
@@ -221,6 +258,8 @@ class Stepper {
     points_.plant(vcpu_.view(), vcpu_.slots_);
     const Result<void> debug = vcpu_.apply_debug(flags, vcpu_.slots_);
     Outcome outcome = Outcome::Exit;
+    std::optional<Alarm> alarm;
+    if (waking_) alarm.emplace();
     if (debug) {
       outcome = run_until_certain();
     } else {
@@ -245,7 +284,7 @@ class Stepper {
         }
         vcpu_.attention_ = false;
         // A device access has been begun: the instruction must be ended too.
-        if (!completing && vcpu_.wanted_elsewhere()) return Outcome::Undone;
+        if (!completing && (waking_ || vcpu_.wanted_elsewhere())) return Outcome::Undone;
         continue;
       }
       if (const std::optional<Outcome> outcome = judge()) return *outcome;
@@ -318,6 +357,7 @@ class Stepper {
       case Outcome::Trapped:
         break;
     }
+    if (vcpu_.kernel_apic() && waking_) vcpu_.activity_ = Activity::Running;
     if (const Result<void> done = registers_.load(kCore); !done) return fail(done);
     if (outcome_ == Outcome::Arrived) {
       settle_arrival();
@@ -412,9 +452,11 @@ class Stepper {
   std::uint64_t start_rip_ = 0;
   kvm_regs before_{};
   unsigned attempts_ = 0;
-  bool guest_tf_ = false;    // the guest's own trap flag
-  bool loaded_tf_ = false;   // of the flags that the instruction loads
-  bool delivering_ = false;  // an exception or interrupt instead of an instruction
+  bool guest_tf_ = false;             // the guest's own trap flag
+  bool loaded_tf_ = false;            // of the flags that the instruction loads
+  bool delivering_ = false;           // an exception or interrupt instead of an instruction
+  bool waking_ = false;               // in HLT, and the kernel's local APIC has something for it
+  bool interrupts_may_come_ = false;  // from the kernel's local APIC
   Outcome outcome_ = Outcome::Undone;
   std::optional<hypervisor::Exit> exit_;
   std::vector<EntryPoint> arrived_;
@@ -425,7 +467,7 @@ class Stepper {
 std::optional<hypervisor::Exit> KvmVcpu::step() {
   hypervisor::StopFilter* filter = system_.filter;
   if (filter == nullptr || !left_at_breakpoint_ || !left_under_int3_) return Stepper(*this).step();
-  system_.gate.close(*this, system_.vcpus);
+  system_.gate.close(this, system_.vcpus);
   filter->uncover(id_);
   std::optional<Exit> why = Stepper(*this).step();
   filter->cover(id_);
