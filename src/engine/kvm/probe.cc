@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "engine/kvm/api.h"
+#include "engine/kvm/local_apic_page.h"
 
 namespace ringside::kvm {
 namespace {
@@ -200,6 +201,10 @@ Result<void> probe_start(const Fd& kvm, Facts& facts) {
   const VcpuFile other = TRY(VcpuFile::create(kvm, vm, 1));
   const std::vector<kvm_cpuid_entry2> cpuid = TRY(supported_cpuid(kvm));
   TRY(set_cpuid(other.fd(), cpuid));
+  // KVM finds a local APIC by a map that it makes when one of them changes, which a guest's first
+  // steps see to.
+  const LocalApicPage apic = TRY(LocalApicPage::get(other.fd()));
+  TRY(apic.set(other.fd()));
   kvm_mp_state state{};
   for (const std::uint32_t command : {0x4500u, 0x4608u}) {  // INIT, start-up (SDM 3A 11.6.1)
     kvm_msi message{};
