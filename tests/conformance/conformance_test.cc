@@ -195,6 +195,32 @@ TEST_P(Conformance, ARepeatedInstructionTrapsAfterEachIteration) {
   EXPECT_EQ(vm.rip(), vm["after_rep"]);
 }
 
+TEST_P(Conformance, AStepInHltWaitsForAnInterruptAndEndsInItsHandler) {
+  NEEDS(Feature::Steps, Feature::EveryInstruction);
+  TestVm vm(GetParam(), "halt");
+  vm.step_to(vm["at_hlt"]);
+  vm.step();
+  ASSERT_EQ(vm.rip(), vm["after_hlt"]);
+  ASSERT_TRUE(vm.vcpu().halted());
+  enable(vm, Capability::MonitorTrap);
+  vm.resume();
+  EXPECT_TRUE(vm.runs_quietly(5));
+  vm.suspend_all();
+  EXPECT_TRUE(vm.vcpu().halted());
+  EXPECT_EQ(vm.rip(), vm["after_hlt"]);
+  vm.resume();
+  ASSERT_TRUE(vm.engine().memory().write_mmio({0}, {0xfee00300}, 4, 0x40041));
+  vm.expect<exit::MonitorTrap>();
+  EXPECT_EQ(vm.rip(), vm["handler"]);
+  EXPECT_FALSE(vm.vcpu().halted());
+  const std::uint64_t frame = vm.read(Register::Rsp);
+  EXPECT_EQ(vm.memory_u64(frame), vm["after_hlt"]);
+  EXPECT_EQ(vm.memory_u64(frame + 16) & x86::rflags::TF, 0u);
+  EXPECT_EQ(vm.memory_u64(vm["sent"]), 0u);
+  vm.step();
+  EXPECT_EQ(vm.memory_u64(vm["sent"]), 1u);
+}
+
 TEST_P(Conformance, WithInterruptsMaskedAStepStaysOnItsPath) {
   NEEDS(Feature::Steps);
   TestVm vm(GetParam(), "interrupts");

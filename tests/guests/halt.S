@@ -2,7 +2,7 @@
    happen. Vector 0x41 wakes a vCPU on purpose and counts in `sent`. */
 #include "boot64.inc"
 
-        .globl  main, ap_main, at_hlt, after_hlt, wakes, sent
+        .globl  main, ap_main, at_hlt, after_hlt, handler, wakes, sent
 main:
         call    mask_pics
         gate    0x41, handler

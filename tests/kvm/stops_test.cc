@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <ctime>
 
 #include "conformance/test_vm.h"
 
@@ -48,6 +49,20 @@ TEST_P(Stops, InALoop) {
   vm.run_until_said("0");
   vm.suspend_all();
   measure(vm, "in a loop");
+}
+
+// Nobody polls while the guest waits for an interrupt.
+TEST_P(Stops, AnIdleGuestTakesNoProcessorTime) {
+  TestVm vm(GetParam(), "halt");
+  if (vm.engine().event_fd() < 0) GTEST_SKIP() << "the engine does nothing by itself";
+  vm.resume();
+  vm.run_until_said("0");
+  const std::clock_t before = std::clock();
+  for (const Deadline second(std::chrono::seconds(1)); !second.passed();)
+    ASSERT_TRUE(vm.runs_quietly(100));
+  const double used = static_cast<double>(std::clock() - before) / CLOCKS_PER_SEC;
+  std::printf("processor time of an idle guest: %.1f %%\n", 100 * used);
+  EXPECT_LT(used, 0.2);
 }
 
 TEST_P(Stops, InHlt) {

@@ -25,6 +25,8 @@ struct ApicMessage {
 
 class LocalApicPage {
  public:
+  LocalApicPage() = default;
+  explicit LocalApicPage(const kvm_lapic_state& state) : state_(state) {}
   static Result<LocalApicPage> get(const Fd& vcpu);
   Result<void> set(const Fd& vcpu) const;
 
