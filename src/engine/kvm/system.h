@@ -38,13 +38,13 @@ class RunGate {
   bool closed() const { return owner_.load() != nullptr; }
   void wait_until_open(const KvmVcpu& vcpu) const;
   // For so long nobody else closes it, so that what stands in guest memory stays.
-  std::unique_lock<std::mutex> keep(const KvmVcpu& vcpu) {
+  std::unique_lock<std::recursive_mutex> keep(const KvmVcpu& vcpu) {
     if (owner_ == &vcpu) return {};
     return std::unique_lock(one_at_a_time_);
   }
 
  private:
-  std::mutex one_at_a_time_;
+  std::recursive_mutex one_at_a_time_;  // who keeps it may close it
   std::atomic<const void*> owner_{nullptr};
   unsigned times_closed_ = 0;  // by the owner
 };
