@@ -40,7 +40,10 @@ TestVm::TestVm(const EngineKind& kind, std::string_view guest, unsigned vcpus)
     hear(said_, bytes);
     ::eventfd_write(spoken_.get(), 1);
   };
-  options.debugcon = [this](std::span<const std::byte> bytes) { hear(debug_output_, bytes); };
+  options.debugcon = [this](std::span<const std::byte> bytes) {
+    if (in_debug_port_) in_debug_port_();
+    hear(debug_output_, bytes);
+  };
   machine_.emplace(*ram_, options);
   const std::vector<std::byte> file = read_file(image_.path());
   machine::BootRequest request;

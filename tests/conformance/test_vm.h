@@ -28,6 +28,8 @@ class TestVm {
   std::string said() const;          // on COM1
   std::string debug_output() const;  // on port 0xe9
   void type(char c);
+  // Called within each access to port 0xe9, on the thread that runs the vCPU. Before it is resumed.
+  void when_in_debug_port(std::function<void()> then) { in_debug_port_ = std::move(then); }
 
   void resume(std::uint32_t number = 0) { engine_->resume({number}); }
   // Runs what is resumed until something happens; throws at the deadline. Nothing: the machine
@@ -67,6 +69,7 @@ class TestVm {
   // The guest speaks on the thread of its vCPU.
   mutable std::mutex said_lock_;
   std::string said_, debug_output_;
+  std::function<void()> in_debug_port_;
   Fd spoken_;  // readable when said_ has grown
   std::optional<hypervisor::GuestRam> ram_;
   std::optional<machine::Machine> machine_;

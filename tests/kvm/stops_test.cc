@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <condition_variable>
 #include <ctime>
+#include <mutex>
 
 #include "conformance/test_vm.h"
 
@@ -102,6 +104,75 @@ TEST_P(Stops, InTheMidstOfATransfer) {
     ++right;
   EXPECT_EQ(right, got.size());
   measure(vm, "in a transfer");
+}
+
+// A device that does not come back until it is told to.
+class SlowDevice {
+ public:
+  void access() {
+    std::unique_lock lock(lock_);
+    entered_ = true;
+    changed_.notify_all();
+    changed_.wait(lock, [this] { return released_; });
+  }
+  bool await_access() {
+    std::unique_lock lock(lock_);
+    return changed_.wait_for(lock, std::chrono::seconds(60), [this] { return entered_; });
+  }
+  void release() {
+    const std::lock_guard lock(lock_);
+    released_ = true;
+    changed_.notify_all();
+  }
+
+ private:
+  std::mutex lock_;
+  std::condition_variable changed_;
+  bool entered_ = false, released_ = false;
+};
+
+// The stop waits for the device, and the access is complete.
+TEST_P(Stops, InASlowDevice) {
+  SlowDevice device;
+  TestVm vm(GetParam(), "transfers");
+  if (vm.engine().event_fd() < 0) GTEST_SKIP() << "devices run on the debugger's own thread";
+  vm.when_in_debug_port([&] { device.access(); });
+  vm.resume();
+  EXPECT_TRUE(device.await_access());
+  EXPECT_EQ(vm.debug_output().size(), 0u);
+  vm.engine().suspend({0});
+  EXPECT_TRUE(vm.runs_quietly(20));
+  EXPECT_TRUE(vm.vcpu().in_guest());
+  device.release();
+  vm.expect<exit::Parked>();
+  const std::string block = vm.memory(vm["block"], vm["block_end"] - vm["block"]);
+  const std::string got = vm.debug_output();
+  ASSERT_GT(got.size(), 0u);
+  EXPECT_EQ(got, block.substr(0, got.size()));
+  EXPECT_EQ(vm.rip(), got.size() == block.size() ? vm["after_transfer"] : vm["transfer"]);
+  EXPECT_EQ(vm.read(x86::Register::Rcx), block.size() - got.size());
+  EXPECT_EQ(vm.read(x86::Register::Rsi), vm["block"] + got.size());
+  // And goes on where it was.
+  vm.resume();
+  EXPECT_TRUE(vm.runs_until([&] { return vm.debug_output().size() > 3 * block.size(); }));
+  vm.suspend_all();
+  EXPECT_EQ(vm.debug_output().substr(0, 2 * block.size()), block + block);
+}
+
+// Of the machine's devices: as long as no vCPU is in the guest.
+TEST_P(Stops, TheClockStandsStillMeanwhile) {
+  TestVm vm(GetParam(), "counters");
+  if (vm.engine().event_fd() < 0) GTEST_SKIP() << "its time is not the host's";
+  vm.resume();
+  vm.run_until_said("0");
+  vm.suspend_all();
+  const VirtualTime stopped = vm.engine().now();
+  for (const Deadline pause(std::chrono::milliseconds(50)); !pause.passed();)
+    ASSERT_EQ(vm.engine().now(), stopped);
+  vm.resume();
+  const auto later = [&] { return vm.engine().now().ns > stopped.ns + 1'000'000; };
+  EXPECT_TRUE(vm.runs_until(later));
+  vm.suspend_all();
 }
 
 }  // namespace
