@@ -26,8 +26,12 @@ void look_around(DebugClient& client, const GuestProcess& guest, std::uint64_t s
   client.registers();
   client.read(guest["sled"], 64);
   ASSERT_EQ(client.request("Qqemu.sstep=1"), "OK");  // a step takes the interrupts that are due
+  // Beside the handler's own data, and never met.
+  const std::string watch = "2," + hex_number(guest["ticks"] + 64) + ",8";
+  ASSERT_EQ(client.request("Z" + watch), "OK");
   for (; steps > 0; --steps)
     client.step();
+  ASSERT_EQ(client.request("z" + watch), "OK");
   if (client.rip() >= guest["sled"] && client.rip() < guest["handler"]) {
     client.send("vCont;r" + hex_number(guest["sled"]) + "," + hex_number(guest["handler"]) + ":1");
     client.await_stop();

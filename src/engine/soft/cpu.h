@@ -27,8 +27,6 @@ namespace ringside::soft {
 
 class System;  // system.h: what all CPUs of a machine share
 
-enum class AccessKind : std::uint8_t { Read, Write, Fetch };
-
 enum class Activity : std::uint8_t {
   Running,
   Halted,       // HLT: wakes on an interrupt, NMI, INIT
@@ -308,7 +306,9 @@ class Cpu {
   // ---- Translation
   void flush_tlb();                           // MOV CR3 and everything that changes paging
   void flush_tlb_page(std::uint64_t linear);  // INVLPG
-  // The physical address for an access, setting accessed and dirty bits; faults throw.
+  // The debugger has set or removed a breakpoint or watchpoint: pages gain or lose their fast path.
+  void checks_changed();
+  // The physical address for an access by a walk, setting accessed and dirty bits; faults throw.
   Gpa translate(std::uint64_t linear, AccessKind kind, Privilege privilege);
   Privilege privilege() const { return privilege_; }
 
@@ -350,6 +350,8 @@ class Cpu {
   void write_within_page(std::uint64_t linear, const void* in, unsigned size, Privilege privilege);
   void set_core_state(const x86::CpuState& state);  // all but what the platform keeps
   Gpa fetch_gpa_slow(std::uint64_t linear);
+  // The same, by a walk only where none is known from before.
+  Gpa translate_cached(std::uint64_t linear, AccessKind kind, Privilege privilege);
   void fill_tlb(std::uint64_t linear, Gpa gpa, AccessKind kind, Privilege privilege);
 
   VcpuId id_;

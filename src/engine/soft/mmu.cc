@@ -113,6 +113,13 @@ Gpa Cpu::translate(std::uint64_t linear, AccessKind kind, Privilege privilege) {
   return {walk.gpa.value & system_.a20_mask()};
 }
 
+Gpa Cpu::translate_cached(std::uint64_t linear, AccessKind kind, Privilege privilege) {
+  if (const auto known = tlb_.find(privilege, linear, kind)) return *known;
+  const Gpa gpa = translate(linear, kind, privilege);
+  tlb_.keep(privilege, linear, kind, gpa);
+  return gpa;
+}
+
 void Cpu::fill_tlb(std::uint64_t linear, Gpa gpa, AccessKind kind, Privilege privilege) {
   const std::uint64_t linear_page = linear & kPageMask;
   const Gpa page{gpa.value & kPageMask};
@@ -149,7 +156,7 @@ std::uint64_t continuation(const Cpu& cpu, std::uint64_t linear) {
 void Cpu::check_alignment(std::uint64_t linear, unsigned size, AccessKind kind,
                           Privilege privilege) {
   if (privilege != Privilege::UserAligned || !is_misaligned(linear, size)) return;
-  translate(linear, kind, privilege);
+  translate_cached(linear, kind, privilege);
   raise(Vector::AlignmentCheck, 0);
 }
 
@@ -177,8 +184,9 @@ void Cpu::write_slow(std::uint64_t linear, const void* in, unsigned size, Privil
     return;
   }
   const std::uint64_t next = continuation(*this, linear + first);
-  translate(linear, AccessKind::Write, privilege);
-  translate(next, AccessKind::Write, privilege);  // both pages are writable before a byte changes
+  translate_cached(linear, AccessKind::Write, privilege);
+  translate_cached(next, AccessKind::Write,
+                   privilege);  // both pages are writable before a byte changes
   write_within_page(linear, from, first, privilege);
   write_within_page(next, from + first, size - first, privilege);
 }
@@ -188,16 +196,16 @@ void Cpu::check_write(std::uint64_t linear, unsigned size) {
   const bool crosses = ((last ^ linear) & kPageMask) != 0;
   const std::uint64_t next = crosses ? continuation(*this, last & kPageMask) : 0;
   check_alignment(linear, size, AccessKind::Write, privilege_);
-  translate(linear, AccessKind::Write, privilege_);
-  if (crosses) translate(next, AccessKind::Write, privilege_);
+  translate_cached(linear, AccessKind::Write, privilege_);
+  if (crosses) translate_cached(next, AccessKind::Write, privilege_);
 }
 
 void Cpu::check_write_system(std::uint64_t linear, unsigned size) {
   const std::uint64_t last = linear + size - 1;
   const bool crosses = ((last ^ linear) & kPageMask) != 0;
   const std::uint64_t next = crosses ? continuation(*this, last & kPageMask) : 0;
-  translate(linear, AccessKind::Write, Privilege::Supervisor);
-  if (crosses) translate(next, AccessKind::Write, Privilege::Supervisor);
+  translate_cached(linear, AccessKind::Write, Privilege::Supervisor);
+  if (crosses) translate_cached(next, AccessKind::Write, Privilege::Supervisor);
 }
 
 namespace {
@@ -242,7 +250,7 @@ void note_physical_hit(Cpu& cpu, const System::Watch& watch, bool by_device) {
 }
 
 void Cpu::read_within_page(std::uint64_t linear, void* out, unsigned size, Privilege privilege) {
-  const Gpa gpa = translate(linear, AccessKind::Read, privilege);
+  const Gpa gpa = translate_cached(linear, AccessKind::Read, privilege);
   if (!system_.watches.empty()) check_watches(*this, linear, size, AccessKind::Read);
   if (!system_.physical_watches.empty()) check_physical_watches(*this, gpa, size, AccessKind::Read);
   note_breakpoints(*this, breakpoints_met(*this, linear, size, AccessKind::Read));
@@ -265,7 +273,7 @@ void Cpu::read_within_page(std::uint64_t linear, void* out, unsigned size, Privi
 
 void Cpu::write_within_page(std::uint64_t linear, const void* in, unsigned size,
                             Privilege privilege) {
-  const Gpa gpa = translate(linear, AccessKind::Write, privilege);
+  const Gpa gpa = translate_cached(linear, AccessKind::Write, privilege);
   if (!system_.watches.empty()) check_watches(*this, linear, size, AccessKind::Write);
   if (!system_.physical_watches.empty())
     check_physical_watches(*this, gpa, size, AccessKind::Write);
@@ -299,6 +307,15 @@ std::uint8_t* Cpu::direct(std::uint64_t linear, AccessKind kind) {
 
 void Cpu::flush_tlb() {
   tlb_.flush();
+  forget_fetch_page();
+}
+
+void Cpu::checks_changed() {
+  tlb_.forget_fast_paths();
+  for (auto& bank : fetch_entries_) {
+    for (FetchEntry& entry : bank)
+      entry.checked = system_.page_has_breakpoint(entry.tag & kPageMask);
+  }
   forget_fetch_page();
 }
 

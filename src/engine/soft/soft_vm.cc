@@ -228,12 +228,12 @@ class SoftVm final : public SoftEngine, public hypervisor::Stoppoints {
   }
   Result<void> insert_breakpoint(Gva address) override {
     system_.breakpoints.insert(address.value);
-    forget_checked_pages();
+    breakpoints_changed();
     return {};
   }
   Result<void> remove_breakpoint(Gva address) override {
     system_.breakpoints.erase(address.value);
-    forget_checked_pages();
+    breakpoints_changed();
     return {};
   }
   Result<void> insert_watchpoint(Gva address, std::uint64_t size,
@@ -266,7 +266,7 @@ class SoftVm final : public SoftEngine, public hypervisor::Stoppoints {
       return fail(ErrorCode::BadRequest, "a watched range is at least one byte and does not wrap");
     }
     watches.push_back({address, size, kind});
-    forget_translations();
+    checks_changed();
     return {};
   }
   Result<void> remove_watch(std::vector<System::Watch>& watches, std::uint64_t address,
@@ -277,7 +277,7 @@ class SoftVm final : public SoftEngine, public hypervisor::Stoppoints {
         });
     if (found == watches.end()) return fail(ErrorCode::NotFound, "no such watchpoint");
     watches.erase(found);
-    forget_translations();
+    checks_changed();
     return {};
   }
 
@@ -301,13 +301,14 @@ class SoftVm final : public SoftEngine, public hypervisor::Stoppoints {
     if (system_.running != nullptr) system_.running->yield_soon();
   }
 
-  // What is checked has changed: translations carry the mark, blocks end at breakpoints.
-  void forget_translations() {
+  // What is checked has changed: fast paths carry the mark, blocks end at breakpoints. What the
+  // guest sees of its translations stays as it is.
+  void checks_changed() {
     for (Cpu* cpu : system_.cpus)
-      cpu->flush_tlb();
+      cpu->checks_changed();
   }
-  void forget_checked_pages() {
-    forget_translations();
+  void breakpoints_changed() {
+    checks_changed();
     system_.code.clear();
   }
 

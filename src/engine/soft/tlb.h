@@ -1,14 +1,23 @@
-// The software CPU's translation cache for data. One compare decides hit, permission and
+// The software CPU's translation cache for data, in two layers. Owned by one Cpu.
+//
+// A Translation is what a walk has found. How long it is kept depends on the guest alone: a guest
+// that changes its tables and does not tell sees the same with and without a debugger.
+//
+// A TlbEntry is the fast path to a translated page. One compare decides hit, permission and
 // RAM-or-device: an entry that must not take the fast path for an access (device, watched page,
-// write to a page with decoded code, clean page) simply lacks the tag for it. Owned by one Cpu.
+// write to a page with decoded code, clean page) simply lacks the tag for it. It never outlives its
+// translation.
 #pragma once
 
 #include <array>
 #include <cstdint>
+#include <optional>
 
 #include "base/types.h"
 
 namespace ringside::soft {
+
+enum class AccessKind : std::uint8_t { Read, Write, Fetch };
 
 struct TlbEntry {
   static constexpr std::uint64_t kInvalid = ~std::uint64_t{0};
@@ -20,12 +29,18 @@ struct TlbEntry {
   std::uint64_t gpa_page = 0;
 };
 
+struct Translation {
+  // Linear page | generation, or TlbEntry::kInvalid.
+  std::uint64_t tag = TlbEntry::kInvalid;
+  std::uint64_t gpa_page = 0;  // bit 0: for writes too
+};
+
 // Who accesses: each has its own entries, because permissions differ.
 enum class Privilege : std::uint8_t {
   Supervisor,          // CPL 0..2, SMAP in force if enabled
   SupervisorAccessOk,  // CPL 0..2 with EFLAGS.AC set
   User,                // CPL 3
-  // CPL 3 with CR0.AM and EFLAGS.AC: alignment is checked. Never entered into the TLB, so that every
+  // CPL 3 with CR0.AM and EFLAGS.AC: alignment is checked. It has no fast path, so that every
   // access is looked at (SDM 3A 6.15, #AC).
   UserAligned,
 };
@@ -39,17 +54,34 @@ class Tlb {
   TlbEntry& entry(Privilege privilege, std::uint64_t linear) {
     return entries_[static_cast<unsigned>(privilege)][(linear >> 12) % kEntries];
   }
+  // A translation of the page that is good for such an access, or nothing.
+  std::optional<Gpa> find(Privilege privilege, std::uint64_t linear, AccessKind kind) const {
+    const Translation& found = translation(privilege, linear);
+    if (found.tag != ((linear & kPageMask) | generation_)) return std::nullopt;
+    if (kind == AccessKind::Write && (found.gpa_page & kWritten) == 0) return std::nullopt;
+    return Gpa{(found.gpa_page & kPageMask) | (linear & ~kPageMask)};
+  }
+  // Keeps one. The fast path of another page, or to another frame, goes with what was there.
+  void keep(Privilege privilege, std::uint64_t linear, AccessKind kind, Gpa gpa);
   // Tags carry a 12-bit generation in the place of the page offset, so that a flush is an
   // increment.
   std::uint64_t generation() const { return generation_; }
   void flush();
   void flush_page(std::uint64_t linear);
+  // Every access takes the slow path once more; no translation is lost.
+  void forget_fast_paths();
   // Takes the write fast path away from every entry that maps this physical page.
   void protect_page(Gpa page);
 
  private:
+  static constexpr std::uint64_t kWritten = 1;
+  const Translation& translation(Privilege privilege, std::uint64_t linear) const {
+    return translations_[static_cast<unsigned>(privilege)][(linear >> 12) % kEntries];
+  }
+
   std::uint64_t generation_ = 0;
   std::array<std::array<TlbEntry, kEntries>, kPrivilegeCount> entries_;
+  std::array<std::array<Translation, kEntries>, kPrivilegeCount> translations_;
 };
 
 }  // namespace ringside::soft
