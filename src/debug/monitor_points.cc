@@ -135,6 +135,7 @@ Result<std::string> Monitor::bind(Words words) {
   const Gva address{TRY(number(words[0]))};
   if (words.size() == 2 && words[1] == "off") {
     spaces.release(address);
+    TRY(target_.place_again(session_.current, address));
     return fmt::format("{:#x} counts everywhere.\n", address.value);
   }
   if (spaces.full()) return fail(ErrorCode::BadRequest, "too many addresses are bound");
@@ -142,6 +143,7 @@ Result<std::string> Monitor::bind(Words words) {
                                 ? TRY(number(words[1]))
                                 : TRY(current().read_register(x86::Register::Cr3)).as_u64();
   spaces.bind(address, cr3);
+  TRY(target_.place_again(session_.current, address));
   return fmt::format("{:#x} counts where cr3 is {:#x}.\n", address.value,
                      *spaces.space_of(address));
 }

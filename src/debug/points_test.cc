@@ -96,6 +96,30 @@ TEST_F(Points, BoundToAnotherAddressSpaceItDoesNotCount) {
   EXPECT_EQ(monitor("bind"), "Nothing is bound.\n");
 }
 
+TEST_F(Points, BindingMovesABreakpointThatIsThere) {
+  // Linear page 1 is physical page 1 in one space, and page 5 in the other.
+  auto& memory = bench.guest.vm.memory();
+  for (const auto& [table, next, frame] :
+       {std::tuple{0x8000u, 0x9000u, 0x1000u}, {0xa000u, 0xb000u, 0x5000u}}) {
+    memory.poke<std::uint32_t>(Gpa{table}, next | 3);
+    memory.poke<std::uint32_t>(Gpa{next + 4}, frame | 3);
+  }
+  bench.guest.vm.vcpu({0}).cpu.cr3 = 0x8000;
+  bench.guest.vm.vcpu({0}).cpu.cr0 |= x86::cr0::PG;
+  EXPECT_EQ(bench.ask("Z0,1234,1"), "OK");
+  EXPECT_EQ(engine.physical, std::set<std::uint64_t>{0x1234});
+  EXPECT_EQ(monitor("bind 0x1234 0xa000"), "0x1234 counts where cr3 is 0xa000.\n");
+  EXPECT_EQ(engine.physical, std::set<std::uint64_t>{0x5234});
+  monitor("bind 0x1234 off");
+  EXPECT_EQ(engine.physical, std::set<std::uint64_t>{0x1234});
+  // Where nothing is mapped it waits.
+  monitor("bind 0x1234 0x3000");
+  EXPECT_TRUE(engine.physical.empty());
+  EXPECT_EQ(bench.ask("z0,1234,1"), "OK");
+  monitor("bind 0x1234 off");
+  EXPECT_TRUE(engine.physical.empty());
+}
+
 TEST_F(Points, CommandsThatPersistGoOnWithoutAClient) {
   ASSERT_EQ(bench.ask(command("1")), "OK");
   bench.client.disconnect();

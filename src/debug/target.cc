@@ -410,6 +410,14 @@ void Target::remove_breakpoint(Gva address) {
     expect(set_breakpoint_exits(false), "breakpoint exits", {0});
 }
 
+Result<void> Target::place_again(VcpuId via, Gva address) {
+  const auto wish = breakpoints_.wishes().find(address);
+  if (wish == breakpoints_.wishes().end()) return {};
+  const AgentProgram program = wish->second.program;
+  remove_breakpoint(address);
+  return insert_breakpoint(via, address, program, Unmapped::Await);
+}
+
 void Target::arm_pending() {
   std::vector<Gva> pending;
   for (const auto& [address, wish] : breakpoints_.wishes()) {

@@ -68,6 +68,8 @@ class Target {
   Result<void> insert_breakpoint(VcpuId via, Gva address, const AgentProgram& program,
                                  Unmapped unmapped);
   void remove_breakpoint(Gva address);
+  // After its address was bound to another space: a software breakpoint there goes where it leads now.
+  Result<void> place_again(VcpuId via, Gva address);
   // Installs pending breakpoints whose address leads to memory by now, for engines that do not look
   // out for them. Before a resume.
   void arm_pending();
