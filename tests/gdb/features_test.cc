@@ -126,6 +126,57 @@ TEST_F(Dialogue, APanicInWords) {
   EXPECT_THAT(gdb("info symbol $pc"), HasSubstr("after_panic"));
 }
 
+// It is a temporary breakpoint and a continue: the timer's handler runs meanwhile, many times.
+TEST_F(Dialogue, FinishAcrossTimerInterrupts) {
+  begin("timed");
+  connect();
+  gdb("break is_prime if number > 20000 && number % 2 != 0");
+  gdb("continue");
+  const auto ticks = [&] {
+    const std::string text = gdb("output *(long*)&timer_ticks");
+    return std::stol(text);
+  };
+  long during = 0;
+  for (int i = 0; i < 30; ++i) {
+    const long before = ticks();
+    const std::string said = gdb("finish");
+    during += ticks() - before;
+    ASSERT_THAT(said, AllOf(HasSubstr("Run till exit"), HasSubstr("look_at (worker="),
+                            ContainsRegex("Value returned is \\$[0-9]+ = [01]\n")));
+    ASSERT_THAT(gdb("continue"), HasSubstr("is_prime (number=" + std::to_string(20003 + 2 * i)));
+  }
+  EXPECT_GT(during, 5);
+}
+
+TEST_F(Dialogue, PrintingGoesOnWithoutADebugger) {
+  begin("demo");
+  connect();
+  gdb("break is_prime");
+  gdb("continue");
+  gdb("delete");
+  gdb("set breakpoint always-inserted on");
+  gdb("set dprintf-style agent");
+  gdb("set disconnected-dprintf on");
+  gdb("dprintf look_at,\"at %d\\n\", (int)number");
+  gdb("condition 2 number % 1000 == 0");
+  EXPECT_THAT(gdb("detach"), HasSubstr("detached"));
+  guest_->process().await(ChildProcess::Stream::Error, "debugger: at 1000");
+  guest_->process().await(ChildProcess::Stream::Error, "debugger: at 2000");
+  // The next one sees it go on, and can end it.
+  gdb("delete");
+  connect();
+  EXPECT_THAT(gdb("monitor breakpoints"), HasSubstr("persistent"));
+  EXPECT_THAT(gdb("monitor forget"), HasSubstr("1 breakpoints taken out"));
+  EXPECT_THAT(gdb("monitor breakpoints"), HasSubstr("No breakpoints"));
+  // The same when it is killed in the midst of a continue.
+  gdb("dprintf look_at,\"late at %d\\n\", (int)number");
+  gdb("condition 3 number % 1000 == 0");
+  gdb_->start("continue");
+  guest_->process().await_busy();
+  gdb_.reset();
+  guest_->process().await(ChildProcess::Stream::Error, "debugger: late at ");
+}
+
 TEST_F(Dialogue, NextStaysOutOfInterruptHandlers) {
   begin("interrupts");
   connect();

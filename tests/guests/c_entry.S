@@ -1,6 +1,7 @@
 /* The way into guests written in C: every vCPU calls `vcpu_main(number)`; the first one starts the
    others before. `common_exception` brings #DB and #BP to `on_exception(frame)` with all registers,
-   for guests that have one. */
+   for guests that have one. With TIMER defined the first vCPU's local timer interrupts it that often
+   (in its ticks), which is counted in `timer_ticks`. */
 #include "boot64.inc"
 
         .globl  main, ap_main
@@ -10,10 +11,35 @@ main:
         gate    3, exception_3
 #endif
         call    start_aps
+#ifdef TIMER
+        call    mask_pics
+        gate    0x40, timer_tick
+        lapic   LAPIC_SPURIOUS, 0x1ff
+        lapic   LAPIC_DIVIDE, 0xb              /* by 1 */
+        lapic   LAPIC_TIMER, 0x20040           /* periodic, vector 0x40 */
+        lapic   LAPIC_INITIAL, TIMER
+        xor     %edi, %edi
+        sti
+#endif
 ap_main:
         call    vcpu_main
 1:      hlt
         jmp     1b
+
+#ifdef TIMER
+        .globl  timer_tick, timer_ticks
+timer_tick:
+        incq    timer_ticks
+        push    %rax
+        lapic   LAPIC_EOI, 0
+        pop     %rax
+        iretq
+        .data
+        .balign 8
+timer_ticks:
+        .quad   0
+        .text
+#endif
 
 #ifdef EXCEPTIONS
 exception_1:
