@@ -115,6 +115,8 @@ TEST_F(VCont, ADeathIsAStopInWordsForThoseWhoCanReadIt) {
   EXPECT_EQ(said, "O" + to_hex("vCPU 1 cannot go on: triple fault\n"));
   EXPECT_EQ(bench.client.receive(), "T06thread:02;");
   EXPECT_EQ(bench.ask("g").size(), 328u);
+  EXPECT_EQ(bench.ask("m1000,4").size(), 8u);
+  EXPECT_EQ(bench.ask("M1000,1:90"), "OK");
   // Going on is the end that it would have been.
   bench.client.send("vCont;c");
   EXPECT_FALSE(bench.guest.vm.stops_instead_of_death());

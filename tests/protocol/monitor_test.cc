@@ -264,6 +264,29 @@ TEST_F(MonitorRows, APanicStopsInTheDebuggerWithTheReasonInWords) {
   EXPECT_EQ(client_->step().text.substr(0, 3), "T05");
 }
 
+// Code where there is no memory: KVM cannot go on, and says so as an error of its own; the software CPU reads
+// ones there, and comes to a triple fault.
+TEST_F(MonitorRows, AnEnginesErrorStopsInTheDebuggerWithTheReasonInWords) {
+  begin("counters", {.cpus = 2, .start = Start::Running});
+  const std::uint64_t tick = (*guest_)["tick"];
+  client_->select(0);
+  client_->request("P10=000000d000000000");
+  client_->send("vCont;c");
+  std::string words;
+  const std::string stop = await_stop_with_words(*client_, words);
+  EXPECT_EQ(stop.substr(0, 3), "T06") << stop;
+  EXPECT_EQ(parse_stop(stop).vcpu, 0u);
+  EXPECT_THAT(words, HasSubstr(soft() ? "vCPU 0 cannot go on: triple fault: "
+                                      : "vCPU 0 cannot go on: KVM failed at 0xd0000000"));
+  EXPECT_EQ(client_->rip(), 0xd0000000u);
+  EXPECT_EQ(client_->read(tick, 1).size(), 1u);
+  client_->select(1);
+  EXPECT_NE(client_->rip(), 0u);
+  EXPECT_EQ(client_->request("?").substr(0, 3), "T06");
+  EXPECT_THAT(monitor("vcpus"), HasSubstr("CPU #1"));
+  EXPECT_TRUE(guest_->running());
+}
+
 TEST_F(MonitorRows, APanicWithoutADebuggerEndsTheMachineAndShowsItsState) {
   GuestProcess guest("end_panic", {.start = Start::WithoutDebug});
   guest.await_said("r");
