@@ -1,5 +1,5 @@
-// Breakpoints whose condition is false, on the first instruction of `tick` in counters.S: how many
-// the guest passes in a second.
+// Breakpoints whose condition is false, on the first instruction of `tick` in counters.S (counters.c for a
+// native process): how many the guest passes in a second.
 #include <stdexcept>
 
 #include "clock.h"
@@ -61,6 +61,10 @@ double in_client(Target& target, double seconds) {
 }
 
 Values raw(Subject subject, double seconds) {
+  if (subject == Subject::GdbServer) {
+    Target native = start_gdbserver();
+    return {in_server(native, seconds)};
+  }
   Target target = start(subject, kCounters);
   return {subject == Subject::Ringside ? in_server(target, seconds) : in_client(target, seconds)};
 }
@@ -96,6 +100,11 @@ std::vector<Measure> condition_measures() {
        "false conditions, set from stock GDB",
        {{"false conditions with GDB", "/s", Better::Higher, {0, 1e6, {}}}},
        with_gdb},
+      {"conditions-gdbserver",
+       "false conditions in the server; gdbserver's are on a native process",
+       {{"false conditions, against gdbserver", "/s", Better::Higher, {0, 1e6, {}}}},
+       raw,
+       Subject::GdbServer},
   };
 }
 

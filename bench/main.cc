@@ -118,6 +118,12 @@ std::string words(const Promise& promise, const std::string& unit) {
   return result;
 }
 
+// Empty if it can be measured here.
+std::string missing(Subject peer) {
+  if (peer == Subject::Qemu) return have_qemu() ? "" : "qemu-system-x86_64 is not installed";
+  return have_gdbserver() ? "" : "gdbserver is not installed";
+}
+
 enum class Outcome { Kept, Broken, NotJudged };
 
 Outcome print(const Figure& figure, std::optional<double> ours, std::optional<double> theirs) {
@@ -144,12 +150,15 @@ Outcome print(const Figure& figure, std::optional<double> ours, std::optional<do
 }
 
 // Whether all promises of the measure were kept, as far as could be judged.
-bool run(const Measure& measure, const Arguments& arguments, bool peer) {
+bool run(const Measure& measure, const Arguments& arguments) {
+  const std::string why = missing(measure.peer);
+  const bool peer = why.empty();
+  if (!peer) std::fprintf(stderr, "%s: no ratio: %s\n", measure.name.c_str(), why.c_str());
   Samples ours(measure.figures.size()), theirs(measure.figures.size());
   try {
     for (int i = 0; i < arguments.runs; ++i) {
       ours.add(measure.run(Subject::Ringside, arguments.seconds));
-      if (peer) theirs.add(measure.run(Subject::Qemu, arguments.seconds));
+      if (peer) theirs.add(measure.run(measure.peer, arguments.seconds));
     }
   } catch (const std::exception& error) {
     std::printf("| %s | could not be measured | | | |\n", measure.name.c_str());
@@ -169,14 +178,12 @@ int run(const Arguments& arguments) {
       std::printf("%-16s %s\n", measure.name.c_str(), measure.what.c_str());
     return 0;
   }
-  const bool peer = have_qemu();
-  if (!peer) std::printf("qemu-system-x86_64 is not installed: no ratios.\n\n");
   const auto from = Clock::now();
   std::printf(
       "| measure | ringside | QEMU TCG | times better | promise |\n|---|---:|---:|---:|---|\n");
   bool good = true;
   for (const Measure& measure : measures)
-    good = run(measure, arguments, peer) && good;
+    good = run(measure, arguments) && good;
   std::printf("\nMedians of %d runs; %.0f s in all.\n", arguments.runs, since(from));
   return arguments.check && !good ? 1 : 0;
 }

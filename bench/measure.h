@@ -1,5 +1,5 @@
-// A measure: one thing done to ringside and then to its peer, QEMU's TCG and stub, with the figures
-// that come out and what is promised of them. Plain data; the families below make them.
+// A measure: one thing done to ringside and then to its peer, QEMU's TCG and stub for all but one, with
+// the figures that come out and what is promised of them. Plain data; the families below make them.
 #pragma once
 
 #include <functional>
@@ -9,7 +9,7 @@
 
 namespace ringside::bench {
 
-enum class Subject { Ringside, Qemu };
+enum class Subject { Ringside, Qemu, GdbServer };
 enum class Better { Higher, Lower };
 
 struct Promise {
@@ -33,6 +33,8 @@ struct Measure {
   std::vector<Figure> figures;
   // Once, for about so many seconds where that can be chosen.
   std::function<Values(Subject, double seconds)> run;
+  // What is measured in turns with ringside.
+  Subject peer = Subject::Qemu;
 };
 
 std::vector<Measure> packet_measures();     // raw packets

@@ -64,7 +64,30 @@ void start_qemu(Target& target, const GuestChoice& choice) {
   }
 }
 
+bool is_there(const std::string& program) {
+  try {
+    ChildProcess process({program, "--version"});
+    return process.await_exit() == 0;
+  } catch (const std::exception&) {
+    return false;
+  }
+}
+
 }  // namespace
+
+Target start_gdbserver() {
+  Target target{nullptr, testing::GuestImage("native_counters"), 0, std::nullopt};
+  target.process = std::make_unique<ChildProcess>(std::vector<std::string>{
+      "gdbserver", "--once", "127.0.0.1:0", target.image.path()});
+  const std::string line = target.process->await_line(Stream::Error, "Listening on port ");
+  target.port = static_cast<std::uint16_t>(std::stoul(line.substr(line.rfind(' ') + 1)));
+  target.client.emplace(target.port);
+  target.client->request("qSupported:swbreak+");
+  testing::parse_stop(target.client->request("?"));
+  return target;
+}
+
+bool have_gdbserver() { return is_there("gdbserver"); }
 
 void reattach(Target& target) {
   target.client.emplace(target.port);
@@ -112,13 +135,6 @@ Target start(Subject subject, const GuestChoice& choice) {
   return target;
 }
 
-bool have_qemu() {
-  try {
-    ChildProcess process({"qemu-system-x86_64", "--version"});
-    return process.await_exit() == 0;
-  } catch (const std::exception&) {
-    return false;
-  }
-}
+bool have_qemu() { return is_there("qemu-system-x86_64"); }
 
 }  // namespace ringside::bench

@@ -44,4 +44,8 @@ std::vector<std::string> qemu_command(unsigned cpus, const std::string& memory,
                                       const std::vector<std::string>& more);
 bool have_qemu();
 
+// GDB's own server with a native process, counters.c here, before its first instruction; attached.
+Target start_gdbserver();
+bool have_gdbserver();
+
 }  // namespace ringside::bench
