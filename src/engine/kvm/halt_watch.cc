@@ -9,7 +9,7 @@ namespace ringside::kvm {
 namespace {
 
 using std::chrono::milliseconds;
-constexpr milliseconds kOften{20}, kSeldom{500};
+constexpr milliseconds kOften{50}, kSeldom{500};
 constexpr std::chrono::microseconds kMoment{500};
 
 }  // namespace
@@ -51,7 +51,8 @@ bool HaltWatch::all_idle() {
   bool idle = true;
   for (std::size_t i = 0; i < used_.size(); ++i) {
     const std::chrono::nanoseconds now = system_.vcpus[i]->time_used();
-    idle &= now - used_[i] < kMoment;
+    // Whoever only waits for the host's processor is not idle, and must not be held up either.
+    idle &= now - used_[i] < kMoment && system_.vcpus[i]->asleep();
     used_[i] = now;
   }
   return idle;

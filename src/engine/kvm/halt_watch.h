@@ -1,7 +1,7 @@
 // Finds a guest whose vCPUs are all halted for good, where HLT stays inside KVM_RUN: a thread that
 // looks now and then. As long as the vCPUs' threads use the processor it only reads their clocks;
-// when none has used it since the last look, they come out of KVM_RUN for a moment and are asked.
-// Looks that find nothing grow rarer, to two a second. Owned by the engine.
+// when all sleep and none has used it since the last look, they come out of KVM_RUN for a moment
+// and are asked. Looks that find nothing grow rarer, to two a second. Owned by the engine.
 #pragma once
 
 #include <chrono>

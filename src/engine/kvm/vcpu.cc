@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <pthread.h>
+#include <unistd.h>
 
 #include <csignal>
 
@@ -216,6 +217,7 @@ void KvmVcpu::take_init_and_start_up() {
 void KvmVcpu::thread_main() {
   take_only_kicks();
   this_threads_vcpu = this;
+  thread_number_ = ::gettid();
   if (kernel_apic() && !await_start()) return;
   for (;;) {
     {

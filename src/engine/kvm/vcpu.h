@@ -87,6 +87,7 @@ class KvmVcpu final : public hypervisor::Vcpu {
   Hope kernel_hope() const;
   // The processor time that the thread has used; it stands still in HLT.
   std::chrono::nanoseconds time_used() const;
+  bool asleep() const;  // the thread, as the host sees it
   Result<hypervisor::LocalApicImage> local_apic() const;
   // A debugger's access to the APIC's page; nothing there in x2APIC mode.
   Result<std::uint32_t> read_apic(std::uint64_t offset) const;
@@ -169,6 +170,7 @@ class KvmVcpu final : public hypervisor::Vcpu {
   VcpuFile file_;
   std::thread thread_;
   clockid_t processor_clock_ = CLOCK_MONOTONIC;  // of the thread
+  std::atomic<pid_t> thread_number_{0};
 
   // ---- Between threads
   mutable std::mutex lock_;

@@ -1,9 +1,13 @@
 // What is different for a vCPU whose local APIC is the kernel's (docs/decisions/0022): it is
 // started, halted and interrupted inside KVM_RUN, and KVM_GET_MP_STATE tells what became of it.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <ctime>
+#include <fstream>
+#include <string>
 
 #include "base/log.h"
 #include "engine/kvm/vcpu.h"
@@ -163,6 +167,15 @@ std::chrono::nanoseconds KvmVcpu::time_used() const {
   timespec used{};
   ::clock_gettime(processor_clock_, &used);
   return std::chrono::seconds(used.tv_sec) + std::chrono::nanoseconds(used.tv_nsec);
+}
+
+// proc(5): after the name in brackets. True where there is no /proc.
+bool KvmVcpu::asleep() const {
+  std::ifstream stat(fmt::format("/proc/self/task/{}/stat", thread_number_.load()));
+  std::string line;
+  if (!std::getline(stat, line)) return true;
+  const std::size_t name_end = line.rfind(')');
+  return name_end != std::string::npos && line.compare(name_end, 3, ") S") == 0;
 }
 
 Result<hypervisor::LocalApicImage> KvmVcpu::local_apic() const {
