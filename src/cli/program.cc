@@ -154,8 +154,6 @@ Result<void> Program::build() {
 
 // As at power-on, but time goes on and RAM that nothing is loaded into keeps what it has.
 Result<std::string> Program::reset_machine() {
-  if (engine_.soft == nullptr)
-    return fail(ErrorCode::NotSupported, "only the software CPU can start again");
   if (timeline_->has_journal())
     return fail(ErrorCode::NotSupported, "a journal has no word for it");
   machine_->reset();

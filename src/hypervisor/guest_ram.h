@@ -31,6 +31,11 @@ class GuestRam {
   // Maps `image` read-only at `base` (page-aligned; the size is rounded up, padded with zeros).
   Result<void> add_rom(Gpa base, std::span<const std::byte> image);
 
+  // A second place where the host sees [base, base + size), which are whole pages of one slot: the
+  // guest's memory may be reached through it with other rights than through the first, which stays
+  // as it is. Once for each page, and while nobody else uses them.
+  Result<std::uint8_t*> map_again(Gpa base, std::uint64_t size);
+
   std::uint64_t size() const { return size_; }  // RAM alone, as asked
   std::span<const RamSlot> slots() const { return slots_; }
   // The slot that holds all of [address, address + size), or null.
@@ -61,6 +66,7 @@ class GuestRam {
   std::uint64_t size_ = 0;
   std::vector<RamSlot> slots_;
   std::vector<Mapping> mappings_;
+  std::vector<std::span<const std::byte>> twice_;  // what has a second place, at its first
   UntouchedPages untouched_;
 };
 

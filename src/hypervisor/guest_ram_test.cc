@@ -52,6 +52,25 @@ TEST(GuestRam, AViewOfUntouchedMemoryTouchesNothing) {
   EXPECT_EQ(touched_pages(ram, start, 8 * kMegabyte), 1u);
 }
 
+TEST(GuestRam, MemoryThatIsMappedAgainIsTheSame) {
+  GuestRam ram = GuestRam::create(16 * kMegabyte).value();
+  const Gpa page{5 * kMegabyte};
+  *ram.host(page, 1) = 7;
+  std::uint8_t* again = ram.map_again(page, 2 * kPageSize).value();
+  EXPECT_EQ(again[0], 7);
+  // Written through one, seen through the other, also by a view that skips untouched pages.
+  again[kPageSize + 1] = 8;
+  EXPECT_EQ(*ram.host(page + (kPageSize + 1), 1), 8);
+  std::vector<std::byte> expected(8 * kMegabyte);
+  expected[2 * kMegabyte] = std::byte{7};
+  expected[2 * kMegabyte + kPageSize + 1] = std::byte{8};
+  EXPECT_EQ(view_all(ram, {3 * kMegabyte}, expected.size()), expected);
+  *ram.host(page, 1) = 9;
+  EXPECT_EQ(again[0], 9);
+  EXPECT_FALSE(ram.map_again({1}, kPageSize));
+  EXPECT_FALSE(ram.map_again({0xa0000}, kPageSize));
+}
+
 TEST(GuestRam, AViewEndsWithItsSlot) {
   const GuestRam ram = GuestRam::create(2 * kMegabyte).value();
   EXPECT_EQ(view_all(ram, {2 * kMegabyte - 100}, 1000).size(), 100u);

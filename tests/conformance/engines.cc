@@ -20,7 +20,11 @@ std::string kvm_lacks(Feature feature) {
     case Feature::HardwareBreakpoints:
       return facts.execute_slot ? "" : "this KVM has no execution breakpoints";
     case Feature::Watchpoints:
-      return facts.write_watch ? "" : "this KVM has no watchpoints";
+      return facts.write_watch || facts.page_watch ? "" : "this KVM has no watchpoints";
+    case Feature::WatchRegisters:
+      return facts.write_watch ? "" : "this KVM's debug registers do not watch";
+    case Feature::PageWatches:
+      return facts.page_watch ? "" : "this KVM cannot watch pages";
     case Feature::EveryInstruction:
       return facts.hardware_ring0 ? "" : "this KVM interprets ring 0 and lacks some instructions";
     case Feature::SecondVcpu:

@@ -18,6 +18,8 @@ enum class Feature {
   Steps,
   HardwareBreakpoints,
   Watchpoints,
+  WatchRegisters,    // in debug registers, or without limit
+  PageWatches,       // any number, length and kind; physical ones too
   EveryInstruction,  // ring 0 is executed, not interpreted by half
   FiveLevelPaging,
   SecondVcpu,

@@ -38,9 +38,13 @@ std::string lacks(Feature feature) {
       return probe_says("kvm: five-level paging: yes") ? ""
                                                        : "this processor has no five-level paging";
     case Feature::Watchpoints:
-      return probe_says("kvm: write watchpoint: yes, read/write watchpoint: yes")
+      return probe_says("kvm: write watchpoint: yes, read/write watchpoint: yes") ||
+                     probe_says("kvm: watchpoints by page protection: yes")
                  ? ""
                  : "this KVM does not report watchpoints";
+    case Feature::PageWatches:
+      return probe_says("kvm: watchpoints by page protection: yes") ? ""
+                                                                    : "this KVM cannot watch pages";
   }
   return "";
 }

@@ -19,6 +19,7 @@ enum class Feature {
   EveryInstruction,  // ring 0 runs on hardware; where it is interpreted, some instructions lack
   FiveLevelPaging,
   Watchpoints,
+  PageWatches,  // physical memory, too
 };
 
 class Protocol : public ::testing::Test {

@@ -1,9 +1,9 @@
 #include "engine/kvm/instruction.h"
 
-#include <Zydis/Zydis.h>
-
 #include <algorithm>
 #include <array>
+
+#include "engine/kvm/decode.h"
 
 namespace ringside::kvm {
 namespace {
@@ -157,19 +157,19 @@ bool may_fault(const ZydisDecodedInstruction& insn, const ZydisDecodedOperand* o
   return std::any_of(operands, operands + insn.operand_count, touches_memory_or_system);
 }
 
-bool decode(std::span<const std::uint8_t> code, CodeSize size, ZydisDecodedInstruction& insn,
-            ZydisDecodedOperand* operands) {
-  return ZYAN_SUCCESS(ZydisDecoderDecodeFull(
-      &decoder(size), code.data(), std::min<std::size_t>(code.size(), 15), &insn, operands));
-}
-
 }  // namespace
 
+bool decode(std::span<const std::uint8_t> code, CodeSize size, Decoded& result) {
+  return ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder(size), code.data(),
+                                             std::min<std::size_t>(code.size(), 15), &result.insn,
+                                             result.operands));
+}
+
 Instruction examine(std::span<const std::uint8_t> code, CodeSize size) {
-  ZydisDecodedInstruction insn;
-  ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
+  Decoded decoded;
   Instruction result;
-  if (!decode(code, size, insn, operands)) return result;
+  if (!decode(code, size, decoded)) return result;
+  const auto& [insn, operands] = decoded;
   result.kind = kind_of(insn, operands);
   result.length = insn.length;
   result.operand_size = static_cast<std::uint8_t>(insn.operand_width / 8);

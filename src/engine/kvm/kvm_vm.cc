@@ -199,7 +199,10 @@ class KvmVm final : public KvmEngine, public hypervisor::Stoppoints {
   hypervisor::Vcpu& vcpu(VcpuId id) override { return *vcpus_[id.value]; }
   hypervisor::Memory& memory() override { return memory_; }
   void suspend(VcpuId id) override { vcpus_[id.value]->suspend(); }
-  void resume(VcpuId id) override { vcpus_[id.value]->resume(); }
+  void resume(VcpuId id) override {
+    follow_watched_memory();
+    vcpus_[id.value]->resume();
+  }
   std::optional<hypervisor::VcpuEvent> take_event() override {
     std::optional<hypervisor::VcpuEvent> event = system_.events.take();
     if (event) vcpus_[event->vcpu.value]->event_taken();
@@ -219,7 +222,7 @@ class KvmVm final : public KvmEngine, public hypervisor::Stoppoints {
   }
   hypervisor::Stoppoints* stoppoints() override {
     const Facts& facts = system_.facts;
-    return facts.execute_slot || facts.write_watch ? this : nullptr;
+    return facts.execute_slot || facts.write_watch || facts.page_watch ? this : nullptr;
   }
 
   // ---- Engine ----------------------------------------------------------------------------------
@@ -243,16 +246,46 @@ class KvmVm final : public KvmEngine, public hypervisor::Stoppoints {
   Result<void> insert_watchpoint(Gva address, std::uint64_t size,
                                  hypervisor::WatchKind kind) override {
     const Facts& facts = system_.facts;
-    if (kind == hypervisor::WatchKind::Write ? !facts.write_watch : !facts.access_watch) {
+    const auto in_registers = [&] {
+      return change_stoppoints(
+          [&](kvm::Stoppoints& all) { return all.insert_watchpoint(address, size, kind); });
+    };
+    const bool registers_watch =
+        kind == hypervisor::WatchKind::Write ? facts.write_watch : facts.access_watch;
+    if (!facts.page_watch) {
+      if (registers_watch) return in_registers();
       return fail(ErrorCode::NotSupported, "this host's KVM does not report watchpoints");
     }
-    return change_stoppoints(
-        [&](kvm::Stoppoints& all) { return all.insert_watchpoint(address, size, kind); });
+    // The processor cannot tell reads from writes; pages can.
+    if (registers_watch && kind != hypervisor::WatchKind::Read && in_registers()) return {};
+    return system_.pages.insert({PageWatches::Space::Linear, address.value, size, kind},
+                                translations());
   }
   Result<void> remove_watchpoint(Gva address, std::uint64_t size,
                                  hypervisor::WatchKind kind) override {
+    const PageWatches::Watch watch{PageWatches::Space::Linear, address.value, size, kind};
+    if (system_.pages.has(watch)) return system_.pages.remove(watch);
     return change_stoppoints(
         [&](kvm::Stoppoints& all) { return all.remove_watchpoint(address, size, kind); });
+  }
+  Result<void> insert_physical_watchpoint(Gpa address, std::uint64_t size,
+                                          hypervisor::WatchKind kind) override {
+    if (!system_.facts.page_watch)
+      return fail(ErrorCode::NotSupported, "this host's KVM cannot watch pages");
+    return system_.pages.insert({PageWatches::Space::Physical, address.value, size, kind}, {});
+  }
+  Result<void> remove_physical_watchpoint(Gpa address, std::uint64_t size,
+                                          hypervisor::WatchKind kind) override {
+    return system_.pages.remove({PageWatches::Space::Physical, address.value, size, kind});
+  }
+  std::string describe_breakpoint(Gva) override { return "debug register"; }
+  std::string describe_watchpoint(Gva address, std::uint64_t size,
+                                  hypervisor::WatchKind kind) override {
+    const PageWatches::Watch watch{PageWatches::Space::Linear, address.value, size, kind};
+    if (!system_.pages.has(watch)) return "debug register";
+    const std::size_t pages = system_.pages.pages_of(watch);
+    if (pages == 0) return "page protection, not mapped yet";
+    return fmt::format("page protection, {} {}", pages, pages == 1 ? "page" : "pages");
   }
 
   // ---- CpuPort ---------------------------------------------------------------------------------
@@ -269,7 +302,6 @@ class KvmVm final : public KvmEngine, public hypervisor::Stoppoints {
     if (!enabled)
       log::info("kvm: the guest switched address line 20 off, which has no effect here");
   }
-  void ram_written(Gpa, std::uint64_t) override {}
   bool interrupt_line(unsigned line, bool asserted) override {
     if (system_.controllers) system_.controllers->set_line(line, asserted);
     return system_.controllers.has_value();
@@ -287,6 +319,30 @@ class KvmVm final : public KvmEngine, public hypervisor::Stoppoints {
     if (!system_.controllers) return std::nullopt;
     return shown(system_.controllers->pics());
   }
+  void ram_written(Gpa address, std::uint64_t size) override {
+    if (!system_.pages.any()) return;
+    PageWatches::Hits hits;
+    system_.pages.device_wrote(address, size, hits);
+    if (hits.empty()) return;
+    if (KvmVcpu* vcpu = KvmVcpu::of_this_thread()) {
+      vcpu->note_hits(hits);
+      return;
+    }
+    {
+      const std::lock_guard lock(system_.device_hits_lock);
+      system_.device_hits.insert(system_.device_hits.end(), hits.begin(), hits.end());
+      system_.device_hits_waiting = true;
+    }
+    for (const auto& vcpu : vcpus_)
+      vcpu->kick();
+  }
+  void guest_panicked(VcpuId id, const char* reason) override {
+    if (system_.stop_instead_of_death && KvmVcpu::of_this_thread() == vcpus_[id.value].get()) {
+      vcpus_[id.value]->panic(reason);
+    } else {
+      end({VmEnd::Kind::Error, 0, reason, id});
+    }
+  }
   void end(VmEnd why) override {
     {
       const std::lock_guard lock(end_lock_);
@@ -300,6 +356,28 @@ class KvmVm final : public KvmEngine, public hypervisor::Stoppoints {
   }
 
  private:
+  // How the mappings of all vCPUs translate, while they are out of the guest.
+  std::vector<PageWatches::Translate> translations() {
+    std::vector<PageWatches::Translate> result;
+    for (const auto& vcpu : vcpus_) {
+      if (!vcpu->active()) continue;
+      result.push_back([this, id = vcpu->id()](Gva address) -> std::optional<Gpa> {
+        const Result<Gpa> found = hypervisor::translate(*this, id, address);
+        if (!found) return std::nullopt;
+        return *found;
+      });
+    }
+    return result;
+  }
+  void follow_watched_memory() {
+    if (!system_.pages.any()) return;
+    for (const auto& vcpu : vcpus_) {
+      if (vcpu->in_guest()) return;
+    }
+    const Result<void> done = system_.pages.follow(translations());
+    if (!done) log::warning("a watchpoint does not follow its address: {}", done.error().text());
+  }
+
   template <typename Change>
   Result<void> change_stoppoints(Change change) {
     {
@@ -316,17 +394,7 @@ class KvmVm final : public KvmEngine, public hypervisor::Stoppoints {
     TRY(control(system_.vm, KVM_SET_TSS_ADDR, static_cast<unsigned long>(kTss), "its TSS address"));
     std::uint64_t identity = kIdentityMap;
     TRY(control(system_.vm, KVM_SET_IDENTITY_MAP_ADDR, &identity, "its identity map"));
-    std::uint32_t number = 0;
-    for (const hypervisor::RamSlot& slot : system_.ram.slots()) {
-      kvm_userspace_memory_region region{};
-      region.slot = number++;
-      region.flags = slot.read_only ? KVM_MEM_READONLY : 0;
-      region.guest_phys_addr = slot.base.value;
-      region.memory_size = slot.size;
-      region.userspace_addr = reinterpret_cast<std::uint64_t>(slot.host);
-      TRY(control(system_.vm, KVM_SET_USER_MEMORY_REGION, &region, "a slot of memory"));
-    }
-    return {};
+    return system_.slots.add_all(system_.ram);
   }
 
   template <typename Image>

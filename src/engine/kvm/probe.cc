@@ -8,6 +8,7 @@
 #include <cstring>
 #include <optional>
 
+#include "base/types.h"
 #include "engine/kvm/api.h"
 #include "engine/kvm/local_apic_page.h"
 
@@ -79,6 +80,10 @@ class TinyGuest {
     request.arch.debugreg[0] = address;
     request.arch.debugreg[7] = dr7;
     return ::ioctl(fd(), KVM_SET_GUEST_DEBUG, &request) == 0;
+  }
+
+  bool allow_writes(std::uint64_t page, bool on) {
+    return ::mprotect(memory_ + page, kPageSize, on ? PROT_READ | PROT_WRITE : PROT_READ) == 0;
   }
 
   // Runs to the next exit; KVM_EXIT_UNKNOWN when KVM_RUN itself fails.
@@ -172,6 +177,17 @@ bool debug_exit(TinyGuest& guest, std::uint32_t control, std::uint64_t address, 
   return guest.rip() == expected_rip;
 }
 
+// A write to a page that this process may only read ends KVM_RUN with that error, or as the access
+// of a device where KVM emulates instructions.
+bool probe_page_watch(TinyGuest& guest) {
+  // mov [rbx], eax; hlt
+  if (!guest.start({0x89, 0x03, 0xf4}) || !guest.allow_writes(kData, false)) return false;
+  const std::uint32_t why = guest.run();
+  const bool seen = (why == KVM_EXIT_UNKNOWN && errno == EFAULT && guest.rip() == kCode) ||
+                    (why == KVM_EXIT_MMIO && guest.page().mmio.phys_addr == kData);
+  return guest.allow_writes(kData, true) && seen;
+}
+
 bool has(const Fd& kvm, long capability) {
   return ::ioctl(kvm.get(), KVM_CHECK_EXTENSION, capability) > 0;
 }
@@ -256,6 +272,7 @@ Facts probe(const char* device) {
   facts.access_watch = fresh([](TinyGuest& g) {
     return debug_exit(g, KVM_GUESTDBG_USE_HW_BP, kData, kDr7Access8, kCode + 2);
   });
+  facts.page_watch = facts.step && fresh(probe_page_watch);
   if (facts.interrupt_controllers) (void)probe_start(*kvm, facts);
   return facts;
 }
@@ -277,6 +294,7 @@ std::vector<std::string> describe(const Facts& facts) {
       fmt::format("kvm: execution breakpoint in a debug register: {}", yes(facts.execute_slot)),
       fmt::format("kvm: write watchpoint: {}, read/write watchpoint: {}", yes(facts.write_watch),
                   yes(facts.access_watch)),
+      fmt::format("kvm: watchpoints by page protection: {}", yes(facts.page_watch)),
       fmt::format("kvm: interrupts can be blocked in a step: {}", yes(facts.block_interrupts)),
       fmt::format("kvm: registers without a system call: {}", yes(facts.sync_registers)),
       fmt::format("kvm: in-kernel interrupt controllers: {}, timer: {}; they start processors: {}",

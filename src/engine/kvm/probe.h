@@ -21,6 +21,7 @@ struct Facts {
   bool execute_slot = false;           // debug register on execution
   bool write_watch = false;            // debug register on a write
   bool access_watch = false;           // debug register on a read or write
+  bool page_watch = false;             // accesses to pages that this process may not touch
   bool block_interrupts = false;       // KVM_GUESTDBG_BLOCKIRQ
   bool sync_registers = false;         // KVM_CAP_SYNC_REGS
   bool immediate_exit = false;         // KVM_CAP_IMMEDIATE_EXIT

@@ -12,6 +12,8 @@
 #include "engine/kvm/event_queue.h"
 #include "engine/kvm/guest_clock.h"
 #include "engine/kvm/kernel_controllers.h"
+#include "engine/kvm/memory_slots.h"
+#include "engine/kvm/page_watch.h"
 #include "engine/kvm/probe.h"
 #include "hypervisor/guest_ram.h"
 #include "hypervisor/platform.h"
@@ -61,6 +63,8 @@ struct System {
   Fd kvm, vm;
   // KVM's own, if it has them and is to use them; otherwise they are the machine's.
   std::optional<KernelControllers> controllers;
+  MemorySlots slots{vm};
+  PageWatches pages{ram, slots};
   std::vector<KvmVcpu*> vcpus;  // fixed before the first thread starts
   GuestClock clock;
   EventQueue events;
@@ -70,6 +74,12 @@ struct System {
   std::mutex stoppoints_lock;
   Stoppoints stoppoints;
   std::atomic<unsigned> stoppoints_generation{0};  // counts their changes
+
+  // What devices have written that is watched, on no vCPU's thread: the first vCPU that sees it
+  // reports it.
+  std::mutex device_hits_lock;
+  PageWatches::Hits device_hits;
+  std::atomic<bool> device_hits_waiting{false};
 
   std::atomic<bool> ended{false};  // no vCPU enters the guest any more
   std::atomic<bool> stop_instead_of_death{false};

@@ -19,7 +19,7 @@ using Lock = std::unique_lock<std::mutex>;
 
 constexpr std::uint64_t kBootProcessor = 1u << 8;  // of IA32_APIC_BASE
 
-thread_local const KvmVcpu* this_threads_vcpu = nullptr;
+thread_local KvmVcpu* this_threads_vcpu = nullptr;
 
 // What INIT leaves as it is (SDM 3A table 9-1).
 x86::CpuState after_init(const x86::CpuState& before) {
@@ -59,7 +59,7 @@ Result<std::unique_ptr<KvmVcpu>> KvmVcpu::create(System& system, VcpuId id, unsi
 
 KvmVcpu::~KvmVcpu() { stop(); }
 
-const KvmVcpu* KvmVcpu::of_this_thread() { return this_threads_vcpu; }
+KvmVcpu* KvmVcpu::of_this_thread() { return this_threads_vcpu; }
 
 Result<void> KvmVcpu::begin(const x86::CpuState& entry) {
   TRY(become(entry));
@@ -262,6 +262,9 @@ std::optional<hypervisor::Exit> KvmVcpu::run() {
       await_start_up();
       continue;
     }
+    if (system_.device_hits_waiting) {
+      if (std::optional<Exit> hit = settle_watch_hits()) return hit;
+    }
     if (!can_run()) {
       if (!kernel_apic() && hope() == Hope::None) system_.halted();
       sleep();
@@ -272,7 +275,19 @@ std::optional<hypervisor::Exit> KvmVcpu::run() {
       handle_port();
       continue;
     }
-    std::optional<Exit> why = monitor_trap_ || passing ? step() : run_once();
+    const bool aside = passing || blocked_;  // a step that is none of the debugger's
+    std::optional<Exit> why = monitor_trap_ || aside ? step() : run_once();
+    if (panic_ != nullptr) {
+      left_at_breakpoint_.reset();
+      if (std::optional<Exit> other = finish_access()) return other;
+      return exit::GuestPanic{std::exchange(panic_, nullptr)};
+    }
+    if (!watch_hits_.empty()) {
+      if (std::optional<Exit> hit = settle_watch_hits()) {
+        left_at_breakpoint_.reset();
+        return hit;
+      }
+    }
     if (!why) continue;
     if (!wants_stop(*why)) {
       let_pass(*why);
@@ -282,7 +297,7 @@ std::optional<hypervisor::Exit> KvmVcpu::run() {
     }
     // Not before: a vCPU may be called out of the guest without having executed anything.
     if (std::holds_alternative<exit::MonitorTrap>(*why)) left_at_breakpoint_.reset();
-    if (!passing || monitor_trap_ || !std::holds_alternative<exit::MonitorTrap>(*why)) return why;
+    if (!aside || monitor_trap_ || !std::holds_alternative<exit::MonitorTrap>(*why)) return why;
     passing = false;
   }
 }
@@ -365,7 +380,8 @@ bool KvmVcpu::can_run() const {
 void KvmVcpu::sleep() {
   Lock lock(lock_);
   wake_.wait(lock, [this] {
-    return quit_ || suspend_ || init_ || start_up_ || system_.ended || can_run();
+    return quit_ || suspend_ || init_ || start_up_ || system_.ended ||
+           system_.device_hits_waiting || can_run();
   });
 }
 

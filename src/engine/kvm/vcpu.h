@@ -41,7 +41,7 @@ class KvmVcpu final : public hypervisor::Vcpu {
   ~KvmVcpu() override;
   KvmVcpu(const KvmVcpu&) = delete;
   // Whose thread this is; null on other threads.
-  static const KvmVcpu* of_this_thread();
+  static KvmVcpu* of_this_thread();
 
   // ---- Main thread
   // -------------------------------------------------------------------------------
@@ -78,6 +78,10 @@ class KvmVcpu final : public hypervisor::Vcpu {
   void retry();
   // Makes the thread look at its flags.
   void kick();
+  // On its own thread: a device has done something watched.
+  void note_hits(const PageWatches::Hits& hits);
+  // Likewise: the access under way says that the guest cannot go on.
+  void panic(const char* reason) { panic_ = reason; }
   // In the guest, or absent, and nothing inside the machine can make it run again.
   enum class Hope { None, Absent, Some };
   Hope hope() const;
@@ -158,6 +162,12 @@ class KvmVcpu final : public hypervisor::Vcpu {
   void handle_msr_write();
   std::optional<Exit> finish_access();
 
+  // vcpu_watch.cc: watchpoints by page protection.
+  bool is_blocked(int error);
+  bool access_watched(Gpa address, std::uint8_t* data, unsigned width, bool write);
+  std::optional<Exit> settle_watch_hits();
+  void drop_failed_instruction();
+
   // vcpu_step.cc
   std::optional<Exit> step();
   CodeSize code_size() const;
@@ -213,7 +223,11 @@ class KvmVcpu final : public hypervisor::Vcpu {
   DebugSlots slots_;
   unsigned slots_generation_ = ~0u;
   std::optional<Gva> left_at_breakpoint_;  // to be passed
-  bool left_under_int3_ = false;           // it is an int3, which the filter can take out
+  // An access to a protected page is to be executed, with the page open and nobody else about.
+  bool blocked_ = false;
+  const char* panic_ = nullptr;
+  PageWatches::Hits watch_hits_;  // of the instruction under way
+  bool left_under_int3_ = false;  // it is an int3, which the filter can take out
 };
 
 }  // namespace ringside::kvm

@@ -56,6 +56,10 @@ void KvmVcpu::handle_mmio() {
     const Gpa at{mmio.phys_addr + done};
     const unsigned width = piece(at.value, mmio.len - done);
     std::uint64_t value = 0;
+    if (system_.pages.any() && access_watched(at, mmio.data + done, width, mmio.is_write != 0)) {
+      done += width;
+      continue;
+    }
     if (mmio.is_write != 0) {
       std::memcpy(&value, mmio.data + done, width);
       system_.platform.mmio_write(id_, at, width, value);

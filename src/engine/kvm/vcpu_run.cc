@@ -78,6 +78,10 @@ std::optional<hypervisor::Exit> KvmVcpu::run_once() {
 
 std::optional<hypervisor::Exit> KvmVcpu::handle_failed_run(int error) {
   if (error == EINTR || error == EAGAIN) return std::nullopt;
+  if (is_blocked(error)) {
+    blocked_ = true;
+    return std::nullopt;
+  }
   return die(fmt::format("KVM_RUN: {}", std::strerror(error)), VmEnd::Kind::Error);
 }
 
@@ -314,6 +318,12 @@ std::optional<hypervisor::Exit> KvmVcpu::handle_internal_error() {
   if (system_.facts.int3_as_error) {
     if (const std::uint8_t length = int3_at_rip(); length != 0) return handle_int3(length);
   }
+  // An interpreter in the kernel fails at some accesses to protected pages.
+  if (is_blocked(EFAULT)) {
+    blocked_ = true;
+    drop_failed_instruction();
+    return std::nullopt;
+  }
   const std::string where = registers_.load(RegisterFile::kGeneral)
                                 ? fmt::format(" at {:#x}", registers_.general().rip)
                                 : std::string();
@@ -377,6 +387,9 @@ std::optional<hypervisor::Exit> KvmVcpu::finish_access() {
     file_.run().cr8 = task_priority_;
     const int error = ::ioctl(file_.fd().get(), KVM_RUN, 0) == 0 ? 0 : errno;
     after_run();
+    // A trap of a step that is under way.
+    const bool stepping = (applied_debug_.control & KVM_GUESTDBG_SINGLESTEP) != 0;
+    if (error == 0 && stepping && file_.run().exit_reason == KVM_EXIT_DEBUG) return std::nullopt;
     std::optional<Exit> why = error != 0 ? handle_failed_run(error) : handle_exit();
     if (why) return why;
   }

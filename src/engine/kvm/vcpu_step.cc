@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "base/log.h"
+#include "engine/kvm/accesses.h"
 #include "engine/kvm/alarm.h"
 #include "engine/kvm/step_points.h"
 #include "engine/kvm/vcpu.h"
@@ -84,6 +85,7 @@ class Stepper {
         return fail(done);
       delivering_ = true;
     }
+    if (watching_ && !delivering_) note_accesses();
     const bool to_next = ends_at_next();
     if (to_next) add_direct(start_.value + insn_.length);
     add_points();
@@ -149,6 +151,54 @@ class Stepper {
       return false;
     }
     return registers_.load(kCore | Part::kEvents).has_value();
+  }
+
+  // What the instruction is going to access, if KVM does not ask for it.
+  void note_accesses() {
+    std::uint8_t code[15];
+    const std::size_t size = vcpu_.view().read(start_, code);
+    const GuestView memory = vcpu_.view();
+    vcpu_.system_.pages.accessed(
+        accesses(std::span(code, size), vcpu_.code_size(), registers_.general(),
+                 registers_.system()),
+        [&](Gva address) { return memory.translate(address); }, hits_);
+  }
+
+  void open_pages() {
+    if (std::exchange(opened_, true)) return;
+    vcpu_.system_.gate.close(&vcpu_, vcpu_.system_.vcpus);
+    vcpu_.system_.pages.open();
+  }
+
+  void close_pages() {
+    if (!std::exchange(opened_, false)) return;
+    vcpu_.system_.pages.close();
+    vcpu_.system_.gate.open();
+    was_opened_ = true;
+  }
+
+  // The frame that an event's delivery has pushed, from the new stack pointer up.
+  void note_frame() {
+    const EntryPoint& point = arrived_.front();
+    const std::uint64_t slots = point.slot_size == 8 ? 5 : 3;
+    const MemoryAccess frame{stack(0), (slots + (point.error_code ? 1 : 0)) * point.slot_size,
+                             false, true};
+    const GuestView memory = vcpu_.view();
+    vcpu_.system_.pages.accessed(
+        {frame}, [&](Gva address) { return memory.translate(address); }, hits_);
+  }
+
+  // Those of an instruction that was executed while nobody watched.
+  void settle_accesses() {
+    if (!was_opened_) return;
+    const bool entered =
+        outcome_ == Outcome::Arrived && arrived_.front().kind == EntryPoint::Kind::Handler;
+    // A handler instead of the instruction; of its accesses nothing is known to have happened.
+    if (entered) {
+      hits_.clear();
+      note_frame();
+    }
+    vcpu_.note_hits(hits_);
   }
 
   void look() {
@@ -256,6 +306,7 @@ class Stepper {
     vcpu_.slots_ = vcpu_.make_slots(Stoppoints::Which::WithoutBreakpoints);
     vcpu_.slots_generation_ = ~0u;  // the next free run makes its own
     points_.plant(vcpu_.view(), vcpu_.slots_);
+    if (vcpu_.blocked_) open_pages();
     const Result<void> debug = vcpu_.apply_debug(flags, vcpu_.slots_);
     Outcome outcome = Outcome::Exit;
     std::optional<Alarm> alarm;
@@ -265,6 +316,7 @@ class Stepper {
     } else {
       exit_ = fail(debug);
     }
+    close_pages();
     points_.lift();
     // Takes the trap flag out of the guest's flags.
     if (const Result<void> off = vcpu_.apply_debug(kDebugOn, DebugSlots()); !off)
@@ -278,6 +330,11 @@ class Stepper {
       const bool completing = vcpu_.access_pending_;
       const int error = vcpu_.enter();
       if (error != 0) {
+        if (watching_ && error == EFAULT && !opened_) {
+          vcpu_.blocked_ = true;
+          open_pages();
+          continue;
+        }
         if (error != EINTR && error != EAGAIN) {
           exit_ = vcpu_.handle_failed_run(error);
           return Outcome::Exit;
@@ -300,12 +357,24 @@ class Stepper {
         return at_debug(run.debug.arch.dr6);
       case KVM_EXIT_INTERNAL_ERROR:
         if (vcpu_.system_.facts.int3_as_error && vcpu_.int3_at_rip() != 0) return at_int3();
+        if (vcpu_.is_blocked(EFAULT)) {
+          vcpu_.blocked_ = true;
+          vcpu_.drop_failed_instruction();
+          open_pages();
+          return std::nullopt;
+        }
         break;
       case KVM_EXIT_SET_TPR:
         return Outcome::Trapped;  // takes the place of the trap
       case KVM_EXIT_HLT:
         (void)vcpu_.handle_exit();
         return Outcome::Trapped;
+      case KVM_EXIT_MMIO:
+        if (run.mmio.is_write == 0) break;
+        // KVM has done with the instruction by then, and does not trap after it.
+        exit_ = vcpu_.handle_exit();
+        if (!exit_) exit_ = vcpu_.finish_access();
+        return exit_ ? Outcome::Exit : Outcome::Trapped;
       default:
         break;
     }
@@ -364,6 +433,7 @@ class Stepper {
     } else {
       settle_completion();
     }
+    if (watching_) settle_accesses();
     if (const Result<void> done = registers_.flush(); !done) return fail(done);
     if (slot_hits_ != 0) {
       if (auto hit = vcpu_.handle_slots(slot_hits_)) return hit;
@@ -462,16 +532,26 @@ class Stepper {
   std::vector<EntryPoint> arrived_;
   std::uint64_t slot_hits_ = 0;
   bool trap_is_due_ = false;
+  bool watching_ = vcpu_.system_.pages.any();
+  bool opened_ = false;      // protected pages, for as long as it runs
+  bool was_opened_ = false;  // so that KVM did not ask for the accesses
+  PageWatches::Hits hits_;   // of those
 };
 
 std::optional<hypervisor::Exit> KvmVcpu::step() {
-  hypervisor::StopFilter* filter = system_.filter;
-  if (filter == nullptr || !left_at_breakpoint_ || !left_under_int3_) return Stepper(*this).step();
-  system_.gate.close(this, system_.vcpus);
-  filter->uncover(id_);
+  watch_hits_.clear();
+  hypervisor::StopFilter* filter =
+      left_at_breakpoint_ && left_under_int3_ ? system_.filter.load() : nullptr;
+  if (filter != nullptr) {
+    system_.gate.close(this, system_.vcpus);
+    filter->uncover(id_);
+  }
   std::optional<Exit> why = Stepper(*this).step();
-  filter->cover(id_);
-  system_.gate.open();
+  if (filter != nullptr) {
+    filter->cover(id_);
+    system_.gate.open();
+  }
+  blocked_ = false;
   return why;
 }
 
