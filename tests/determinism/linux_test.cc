@@ -145,19 +145,28 @@ class Debugged {
   }
 };
 
-// Stops the guest again and again on its way to `address`, reads, and where it can without another
-// schedule (one vCPU) steps. Gives the number of stops.
+// Stops the guest again and again on its way to `address`, reads, watches a word of its stack's
+// page, and where it can without another schedule (one vCPU) steps. Gives the number of stops.
 int meddle_on_the_way(DebugClient& client, std::uint64_t address, bool steps) {
   constexpr int kMost = 100;
   EXPECT_EQ(client.request("Qqemu.sstep=1"), "OK");
   std::minstd_rand random(7);
+  std::string watch;
   for (int stops = 0;; ++stops) {
     client.resume();
     if (stops < kMost && client.silent_for(std::chrono::milliseconds(random() % 20)))
       client.interrupt();
     client.await_stop(long_wait());
     const Registers registers = client.registers();
+    if (!watch.empty()) {
+      EXPECT_EQ(client.request("z" + watch), "OK");
+      watch.clear();
+    }
     if (registers.rip() == address) return stops;
+    if (stops < kMost) {
+      watch = "4," + hex_number(registers[kRsp] & ~std::uint64_t{0xfff}) + ",8";
+      EXPECT_EQ(client.request("Z" + watch), "OK");
+    }
     client.request("m" + hex_number(registers.rip()) + ",40");
     client.request("m" + hex_number(registers[kRsp]) + ",100");
     for (unsigned i = 0; steps && i < 20; ++i)
