@@ -1,5 +1,5 @@
-// Breakpoints whose condition is false, on the first instruction of `tick` in counters.S (counters.c for a
-// native process): how many the guest passes in a second.
+// Breakpoints whose condition is false, on the first instruction of `tick` in counters.S
+// (counters.c for a native process): how many the guest passes in a second.
 #include <stdexcept>
 
 #include "clock.h"
@@ -27,8 +27,10 @@ std::string never(std::uint64_t counters) {
          "13" + "27";
 }
 
+}  // namespace
+
 // The server decides: the client sets the breakpoint and is silent.
-double in_server(Target& target, double seconds) {
+double conditions_in_server(Target& target, double seconds) {
   DebugClient& client = *target.client;
   const std::string code = never(target["counters"]);
   const std::string breakpoint =
@@ -42,6 +44,8 @@ double in_server(Target& target, double seconds) {
   const double elapsed = since(start);
   return static_cast<double>(client.read_u64(target["counters"]) - before) / elapsed;
 }
+
+namespace {
 
 // The client decides, as well as a client of QEMU can: without acknowledgements, reading just what
 // the condition needs, and stepping on with the breakpoint in place, over which QEMU's step goes.
@@ -63,10 +67,11 @@ double in_client(Target& target, double seconds) {
 Values raw(Subject subject, double seconds) {
   if (subject == Subject::GdbServer) {
     Target native = start_gdbserver();
-    return {in_server(native, seconds)};
+    return {conditions_in_server(native, seconds)};
   }
   Target target = start(subject, kCounters);
-  return {subject == Subject::Ringside ? in_server(target, seconds) : in_client(target, seconds)};
+  return {subject == Subject::Ringside ? conditions_in_server(target, seconds)
+                                       : in_client(target, seconds)};
 }
 
 // GDB has it evaluated where that is possible.

@@ -1,5 +1,6 @@
-// A measure: one thing done to ringside and then to its peer, QEMU's TCG and stub for all but one, with
-// the figures that come out and what is promised of them. Plain data; the families below make them.
+// A measure: one thing done to ringside and then to its peer, QEMU's TCG and stub for all but one,
+// with the figures that come out and what is promised of them. Plain data; the families below make
+// them.
 #pragma once
 
 #include <functional>
@@ -39,6 +40,7 @@ struct Measure {
 
 std::vector<Measure> packet_measures();     // raw packets
 std::vector<Measure> condition_measures();  // conditional breakpoints
+std::vector<Measure> kvm_measures();        // the same and watchpoints, on KVM
 std::vector<Measure> gdb_measures();        // commands of stock GDB
 std::vector<Measure> guest_measures();      // the guest's speed with a debugger about
 std::vector<Measure> start_measures();      // the program's start

@@ -27,19 +27,12 @@ double on_engine(const char* engine) {
   return first_character({RINGSIDE_PROGRAM, "-e", engine, guest().path()});
 }
 
-bool have_kvm() {
-  ChildProcess probe({RINGSIDE_PROGRAM, "--probe"});
-  probe.await_exit();
-  return probe.text(ChildProcess::Stream::Output).find("kvm: not usable") == std::string::npos;
-}
-
 Values run_once(Subject subject, double) {
   if (subject == Subject::Qemu) {
     const double qemu = first_character(qemu_command(1, "256M", {"-kernel", guest().path32()}));
     return {qemu, qemu};
   }
-  static const bool kvm = have_kvm();
-  return {on_engine("soft"), kvm ? std::optional(on_engine("kvm")) : std::nullopt};
+  return {on_engine("soft"), have_kvm() ? std::optional(on_engine("kvm")) : std::nullopt};
 }
 
 }  // namespace

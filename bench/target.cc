@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <stdexcept>
 
 namespace ringside::bench {
@@ -39,8 +40,8 @@ std::uint16_t free_port() {
 
 void start_ringside(Target& target, const GuestChoice& choice) {
   target.process = std::make_unique<ChildProcess>(std::vector<std::string>{
-      RINGSIDE_PROGRAM, "-e", testing::engine(), "-c", std::to_string(choice.cpus), "-m",
-      choice.memory, "-G", "w0", target.image.path()});
+      RINGSIDE_PROGRAM, "-e", choice.kvm ? "kvm" : testing::engine(), "-c",
+      std::to_string(choice.cpus), "-m", choice.memory, "-G", "w0", target.image.path()});
   const std::string line =
       target.process->await_line(Stream::Error, "gdb: listening on 127.0.0.1:");
   target.port = static_cast<std::uint16_t>(std::stoul(line.substr(line.rfind(':') + 1)));
@@ -49,10 +50,17 @@ void start_ringside(Target& target, const GuestChoice& choice) {
 
 void start_qemu(Target& target, const GuestChoice& choice) {
   target.port = free_port();
-  target.process = std::make_unique<ChildProcess>(
+  std::vector<std::string> command =
       qemu_command(choice.cpus, choice.memory,
                    {"-gdb", "tcp:127.0.0.1:" + std::to_string(target.port), "-S", "-kernel",
-                    target.image.path32()}));
+                    target.image.path32()});
+  if (choice.kvm) {
+    std::replace(command.begin(), command.end(), std::string("tcg"), std::string("kvm"));
+    // Some KVMs offer an MSR of that feature and refuse it.
+    std::replace(command.begin(), command.end(), std::string("max"),
+                 std::string("max,-arch-capabilities"));
+  }
+  target.process = std::make_unique<ChildProcess>(std::move(command));
   for (const testing::Deadline deadline;;) {
     try {
       attach(target, choice);
@@ -77,8 +85,8 @@ bool is_there(const std::string& program) {
 
 Target start_gdbserver() {
   Target target{nullptr, testing::GuestImage("native_counters"), 0, std::nullopt};
-  target.process = std::make_unique<ChildProcess>(std::vector<std::string>{
-      "gdbserver", "--once", "127.0.0.1:0", target.image.path()});
+  target.process = std::make_unique<ChildProcess>(
+      std::vector<std::string>{"gdbserver", "--once", "127.0.0.1:0", target.image.path()});
   const std::string line = target.process->await_line(Stream::Error, "Listening on port ");
   target.port = static_cast<std::uint16_t>(std::stoul(line.substr(line.rfind(' ') + 1)));
   target.client.emplace(target.port);
@@ -133,6 +141,15 @@ Target start(Subject subject, const GuestChoice& choice) {
   else
     start_qemu(target, choice);
   return target;
+}
+
+bool have_kvm() {
+  static const bool have = [] {
+    ChildProcess probe({RINGSIDE_PROGRAM, "--probe"});
+    probe.await_exit();
+    return probe.text(Stream::Output).find("kvm: not usable") == std::string::npos;
+  }();
+  return have;
 }
 
 bool have_qemu() { return is_there("qemu-system-x86_64"); }

@@ -22,6 +22,8 @@ struct GuestChoice {
   std::string says = "r";
   // Words of the guest that get another value before it runs. Not on QEMU, which loads it later.
   std::map<std::string, std::uint64_t> words = {};
+  // On the host's KVM, instead of ringside's software CPU and QEMU's TCG.
+  bool kvm = false;
 };
 
 struct Target {
@@ -36,6 +38,8 @@ struct Target {
 Target start(Subject subject, const GuestChoice& choice);
 // After the client has detached: a new one. The guest is stopped again.
 void reattach(Target& target);
+// False conditions a second at `tick` of the guest `counters`, evaluated by the server.
+double conditions_in_server(Target& target, double seconds);
 // Where the server knows how (QEMU 7.2 does not).
 void stop_acknowledging(testing::DebugClient& client);
 
@@ -43,6 +47,8 @@ void stop_acknowledging(testing::DebugClient& client);
 std::vector<std::string> qemu_command(unsigned cpus, const std::string& memory,
                                       const std::vector<std::string>& more);
 bool have_qemu();
+// Whether ringside finds a KVM here.
+bool have_kvm();
 
 // GDB's own server with a native process, counters.c here, before its first instruction; attached.
 Target start_gdbserver();
