@@ -407,9 +407,7 @@ class KvmVm final : public KvmEngine, public hypervisor::Stoppoints {
   Result<void> choose_controllers(const Options& options) {
     using Whose = Options::Controllers;
     const Facts& facts = system_.facts;
-    if (options.controllers == Whose::Machine ||
-        (options.controllers == Whose::Auto && !facts.fit_for_kernel_controllers()))
-      return ask_for_msrs();
+    if (options.controllers == Whose::Machine) return ask_for_msrs();
     if (!facts.interrupt_controllers || !facts.timer || !facts.block_interrupts) {
       return fail(
           ErrorCode::NotSupported,

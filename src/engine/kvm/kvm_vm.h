@@ -20,10 +20,10 @@ struct Options {
   unsigned vcpus = 1;
   // Instead of what the probe finds, to try what other hosts need; outlives the engine.
   const Facts* facts = nullptr;
-  // Whose the interrupt controllers and the interval timer are. Auto: KVM's own if the facts say
-  // that they serve.
-  enum class Controllers : std::uint8_t { Auto, Kernel, Machine };
-  Controllers controllers = Controllers::Auto;
+  // Whose the interrupt controllers and the interval timer are. Kernel fails where KVM has none
+  // that serve.
+  enum class Controllers : std::uint8_t { Machine, Kernel };
+  Controllers controllers = Controllers::Machine;
 };
 
 class KvmEngine : public hypervisor::Engine, public hypervisor::CpuPort {

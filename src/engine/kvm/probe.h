@@ -31,10 +31,6 @@ struct Facts {
   bool tsc_deadline = false;           // its timer has the TSC-deadline mode
   bool five_level_paging = false;      // of the guest's processor
 
-  // The in-kernel controllers can serve in place of the machine's: steps need interrupts blocked.
-  bool fit_for_kernel_controllers() const {
-    return interrupt_controllers && timer && starts_processors && block_interrupts;
-  }
   // Good enough for `auto`: hardware speed, breakpoints and stepping.
   bool fit_for_auto() const { return usable && hardware_ring0 && int3_exit && step; }
 };
