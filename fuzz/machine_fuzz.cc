@@ -138,7 +138,7 @@ class Scene {
     run(2);
   }
 
-  debug::Server& server() { return *server_; }
+  void take_output() { fuzz::take_output(*server_); }
 
  private:
   machine::MachineOptions machine_options() const {
@@ -186,13 +186,6 @@ class Scene {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  if (size == 0 || size > 16384) return 0;
-  Scene scene(data[0]);
-  const std::string_view script(reinterpret_cast<const char*>(data) + 1, size - 1);
-  fuzz::for_each_line(script, [&](std::string_view line, unsigned number) {
-    scene.play(line);
-    if (number % 4 != 3) fuzz::take_output(scene.server());
-  });
-  scene.leave();
+  fuzz::run_script<Scene>(data, size);
   return 0;
 }

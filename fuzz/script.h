@@ -4,6 +4,8 @@
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <cstdlib>
 #include <string>
 #include <string_view>
@@ -21,16 +23,6 @@ inline constexpr unsigned char kRaw = 12;      // the rest of the line is sent a
 // Stays on in every build, unlike assert.
 inline void check(bool condition) {
   if (!condition) std::abort();
-}
-
-// Calls `play` for each of the first lines.
-template <typename Play>
-void for_each_line(std::string_view script, Play play) {
-  for (unsigned lines = 0; !script.empty() && lines < 300; ++lines) {
-    const std::size_t end = std::min(script.find('\n'), script.size());
-    play(script.substr(0, end), lines);
-    script.remove_prefix(std::min(end + 1, script.size()));
-  }
 }
 
 inline void send_raw(debug::Server& server, std::string_view bytes) {
@@ -54,6 +46,22 @@ inline void take_output(debug::Server& server) {
   if (!server.wants_close()) return;
   server.on_disconnected();
   server.on_connected();
+}
+
+// One input: its first byte makes the scene, which plays the first lines of the rest. The client
+// leaves its output lying now and then.
+template <typename Scene>
+void run_script(const std::uint8_t* data, std::size_t size) {
+  if (size == 0 || size > 16384) return;
+  Scene scene(data[0]);
+  std::string_view script(reinterpret_cast<const char*>(data) + 1, size - 1);
+  for (unsigned lines = 0; !script.empty() && lines < 300; ++lines) {
+    const std::size_t end = std::min(script.find('\n'), script.size());
+    scene.play(script.substr(0, end));
+    if (lines % 4 != 3) scene.take_output();
+    script.remove_prefix(std::min(end + 1, script.size()));
+  }
+  scene.leave();
 }
 
 }  // namespace ringside::fuzz
