@@ -194,7 +194,7 @@ class KvmVm final : public KvmEngine, public hypervisor::Stoppoints {
     return {};
   }
 
-  // ---- Vm --------------------------------------------------------------------------------------
+  // ---- Vm
   unsigned vcpu_count() const override { return static_cast<unsigned>(vcpus_.size()); }
   hypervisor::Vcpu& vcpu(VcpuId id) override { return *vcpus_[id.value]; }
   hypervisor::Memory& memory() override { return memory_; }
@@ -225,11 +225,11 @@ class KvmVm final : public KvmEngine, public hypervisor::Stoppoints {
     return facts.execute_slot || facts.write_watch || facts.page_watch ? this : nullptr;
   }
 
-  // ---- Engine ----------------------------------------------------------------------------------
+  // ---- Engine
   bool run_slice() override { return false; }
   VirtualTime now() const override { return system_.clock.now(); }
 
-  // ---- Stoppoints ------------------------------------------------------------------------------
+  // ---- Stoppoints
   bool set_filter(hypervisor::StopFilter* filter) override {
     system_.filter = filter;
     return true;
@@ -288,7 +288,7 @@ class KvmVm final : public KvmEngine, public hypervisor::Stoppoints {
     return fmt::format("page protection, {} {}", pages, pages == 1 ? "page" : "pages");
   }
 
-  // ---- CpuPort ---------------------------------------------------------------------------------
+  // ---- CpuPort
   void deadline_moved() override { timer_.look_again(); }
   void set_interrupt_pin(VcpuId id, bool level) override {
     vcpus_[id.value]->set_interrupt_pin(level);

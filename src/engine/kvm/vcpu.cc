@@ -91,7 +91,6 @@ void KvmVcpu::stop() {
 }
 
 // ---- Main thread
-// ---------------------------------------------------------------------------------
 
 bool KvmVcpu::active() const {
   const Lock lock(lock_);
@@ -120,7 +119,6 @@ void KvmVcpu::suspend() {
 }
 
 // ---- Any thread
-// ----------------------------------------------------------------------------------
 
 // The flag that the thread is wanted for is set before. Either the thread sees attention_ before it
 // enters the guest, or it is seen running here and gets the signal; and a signal that comes before
@@ -212,7 +210,6 @@ void KvmVcpu::take_init_and_start_up() {
 }
 
 // ---- The thread
-// ----------------------------------------------------------------------------------
 
 void KvmVcpu::thread_main() {
   take_only_kicks();

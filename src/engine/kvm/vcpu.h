@@ -44,7 +44,6 @@ class KvmVcpu final : public hypervisor::Vcpu {
   static KvmVcpu* of_this_thread();
 
   // ---- Main thread
-  // -------------------------------------------------------------------------------
   VcpuId id() const override { return id_; }
   bool active() const override;
   bool in_guest() const override { return in_guest_; }
@@ -70,7 +69,6 @@ class KvmVcpu final : public hypervisor::Vcpu {
   void event_taken() { in_guest_ = false; }
 
   // ---- Any thread
-  // --------------------------------------------------------------------------------
   void set_interrupt_pin(bool level);
   void non_maskable_interrupt();
   void init();

@@ -145,7 +145,6 @@ void KvmVcpu::settle_interrupt() {
 }
 
 // ---- Any thread, while everybody is out
-// ----------------------------------------------------------
 
 KvmVcpu::Hope KvmVcpu::kernel_hope() const {
   const Lock lock(lock_);

@@ -86,7 +86,6 @@ std::optional<hypervisor::Exit> KvmVcpu::handle_failed_run(int error) {
 }
 
 // ---- Interrupts
-// ----------------------------------------------------------------------------------
 
 void KvmVcpu::prepare_events() {
   kvm_run& run = file_.run();
@@ -155,7 +154,6 @@ void KvmVcpu::withdraw_events() {
 }
 
 // ---- Exceptions from outside
-// ---------------------------------------------------------------------
 
 Result<void> KvmVcpu::push_queued() {
   if (!queued_) return {};
@@ -216,7 +214,6 @@ void KvmVcpu::give_back() {
 }
 
 // ---- Debug facilities
-// ----------------------------------------------------------------------------
 
 Result<void> KvmVcpu::apply_debug(std::uint32_t flags, const DebugSlots& slots) {
   kvm_guest_debug wanted{};
@@ -263,7 +260,6 @@ Result<void> KvmVcpu::apply_free_debug() {
 }
 
 // ---- Exits
-// ---------------------------------------------------------------------------------------
 
 std::optional<hypervisor::Exit> KvmVcpu::handle_exit() {
   const kvm_run& run = file_.run();
@@ -378,7 +374,6 @@ std::optional<hypervisor::Exit> KvmVcpu::die(std::string reason, VmEnd::Kind kin
 }
 
 // ---- Out
-// -----------------------------------------------------------------------------------------
 
 // A device access that KVM has not completed yet would show the instruction half done.
 std::optional<hypervisor::Exit> KvmVcpu::finish_access() {
