@@ -123,6 +123,8 @@ Result<void> Program::build() {
   machine.vcpus = options_.cpus;
   machine.debug_exit = options_.debug_exit;
   machine.disks = disks_;
+  // The main thread may sleep while vCPUs run on their own.
+  machine.input_taken = [this] { poller_.wake(); };
   machine.serial[0] = TRY(sink(options_.serial, serial_bytes_));
   machine.debugcon = TRY(sink(options_.debugcon, serial_bytes_));
   if (options_.guest_gdb) {

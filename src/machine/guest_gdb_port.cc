@@ -46,6 +46,7 @@ Access GuestGdbPort::read_port(const PortAccess& access, std::uint32_t& value) {
   if (received_.empty()) return connected_ ? Access::Done : wait(access.vcpu);
   value = received_.front();
   received_.pop_front();
+  if (received_.empty() && taken_) taken_();
   return Access::Done;
 }
 

@@ -20,8 +20,13 @@ class GuestGdbPort final : public Device, public WidePorts {
   static constexpr std::size_t kBuffer = 4096;
   using Sink = std::function<void(std::span<const std::byte>)>;
 
-  GuestGdbPort(hypervisor::CpuPort& cpus, std::function<void()> wants_client, Sink sink)
-      : cpus_(cpus), wants_client_(std::move(wants_client)), sink_(std::move(sink)) {}
+  // `taken` is called when the guest has taken all that had come.
+  GuestGdbPort(hypervisor::CpuPort& cpus, std::function<void()> wants_client, Sink sink,
+               std::function<void()> taken = nullptr)
+      : cpus_(cpus),
+        wants_client_(std::move(wants_client)),
+        sink_(std::move(sink)),
+        taken_(std::move(taken)) {}
 
   // How many bytes may wait for the guest: a bound on what a client that floods can hold.
   std::size_t room() const { return kBuffer - std::min(kBuffer, received_.size()); }
@@ -39,6 +44,7 @@ class GuestGdbPort final : public Device, public WidePorts {
   hypervisor::CpuPort& cpus_;
   std::function<void()> wants_client_;
   Sink sink_;
+  std::function<void()> taken_;
   std::deque<std::uint8_t> received_;
   std::uint64_t waiting_ = 0;  // one bit per vCPU
   std::uint8_t connected_ = 0;

@@ -12,10 +12,11 @@ constexpr VcpuId kFirst{0}, kSecond{1};
 
 struct GuestGdbPortTest : ::testing::Test {
   testing::FakeCpuPort cpus;
-  unsigned wants = 0;
+  unsigned wants = 0, taken = 0;
   std::string sent;
   GuestGdbPort port{cpus, [this] { ++wants; },
-                    [this](std::span<const std::byte> b) { sent += static_cast<char>(b[0]); }};
+                    [this](std::span<const std::byte> b) { sent += static_cast<char>(b[0]); },
+                    [this] { ++taken; }};
   std::uint32_t value = 0;
 
   Access read(unsigned width, VcpuId vcpu = kFirst) {
@@ -54,6 +55,7 @@ TEST_F(GuestGdbPortTest, BytesComeInOrderAndEndInMinusOne) {
     EXPECT_EQ(read(4), Access::Done);
     EXPECT_EQ(value, expected);
   }
+  EXPECT_EQ(taken, 1u);  // with the last one
 }
 
 TEST_F(GuestGdbPortTest, WaitsAgainAfterADisconnect) {

@@ -1,5 +1,6 @@
-// The PC around the CPUs: memory map, I/O bus, interrupt controllers, timers, serial ports. Owned by
-// the program; outlives the engine's calls into it. It has no clock of its own: time is CpuPort::now.
+// The PC around the CPUs: memory map, I/O bus, interrupt controllers, timers, serial ports. Owned
+// by the program; outlives the engine's calls into it. It has no clock of its own: time is
+// CpuPort::now.
 #pragma once
 
 #include <cstdint>
@@ -22,15 +23,19 @@ using ByteSink = std::function<void(std::span<const std::byte>)>;
 
 struct MachineOptions {
   unsigned vcpus = 1;
-  std::int64_t start_time = 1704067200;   // of the clock at power-on, seconds since 1970 (2024-01-01)
-  bool debug_exit = false;                // port 0xf4
-  ByteSink serial[2];                     // COM1, COM2; empty: bytes are dropped
-  ByteSink debugcon;                      // ports 0x402 and 0xe9; empty: the ports do not exist
-  bool guest_gdb = false;                 // port 0x224 (-g)
+  std::int64_t start_time =
+      1704067200;           // of the clock at power-on, seconds since 1970 (2024-01-01)
+  bool debug_exit = false;  // port 0xf4
+  ByteSink serial[2];       // COM1, COM2; empty: bytes are dropped
+  ByteSink debugcon;        // ports 0x402 and 0xe9; empty: the ports do not exist
+  bool guest_gdb = false;   // port 0x224 (-g)
   std::function<void()> guest_gdb_wants_client;  // the guest waits for a debugger on -g
   ByteSink guest_gdb_out;
-  // Virtio block devices, in order; at most kMaxVirtioDevices (platform_map.h). The boot loader must
-  // be told their number, for the ACPI tables.
+  // A device has taken the last byte of input: there is room for more. Called on the thread that
+  // runs the vCPU, with the machine locked.
+  std::function<void()> input_taken;
+  // Virtio block devices, in order; at most kMaxVirtioDevices (platform_map.h). The boot loader
+  // must be told their number, for the ACPI tables.
   std::vector<std::shared_ptr<BlockBackend>> disks;
 };
 
@@ -72,8 +77,10 @@ class Machine final : public hypervisor::Platform {
   void visit_state(StateVisitor& visitor);
 
   // Platform
-  hypervisor::Access port_read(VcpuId, std::uint16_t port, unsigned width, std::uint32_t& value) override;
-  hypervisor::Access port_write(VcpuId, std::uint16_t port, unsigned width, std::uint32_t value) override;
+  hypervisor::Access port_read(VcpuId, std::uint16_t port, unsigned width,
+                               std::uint32_t& value) override;
+  hypervisor::Access port_write(VcpuId, std::uint16_t port, unsigned width,
+                                std::uint32_t value) override;
   bool mmio_read(VcpuId, Gpa address, unsigned width, std::uint64_t& value) override;
   bool mmio_write(VcpuId, Gpa address, unsigned width, std::uint64_t value) override;
   bool is_mmio(Gpa address) const override;

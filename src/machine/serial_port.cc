@@ -20,8 +20,9 @@ constexpr std::uint8_t kCts = 0x10, kDsr = 0x20, kRing = 0x40, kCarrier = 0x80;
 
 }  // namespace
 
-SerialPort::SerialPort(std::uint16_t base, InterruptLine interrupt, Sink sink)
-    : base_(base), interrupt_(interrupt), sink_(std::move(sink)) {}
+SerialPort::SerialPort(std::uint16_t base, InterruptLine interrupt, Sink sink,
+                       std::function<void()> taken)
+    : base_(base), interrupt_(interrupt), sink_(std::move(sink)), taken_(std::move(taken)) {}
 
 void SerialPort::reset() {
   state_ = State{};
@@ -111,8 +112,23 @@ void SerialPort::update() {
 }
 
 std::uint8_t SerialPort::read_port(std::uint16_t port) {
+  const bool was_hungry = hungry();
+  const std::uint8_t value = read_register(port - base_);
+  if (taken_ && !was_hungry && hungry())
+    taken_();
+  return value;
+}
+
+void SerialPort::write_port(std::uint16_t port, std::uint8_t value) {
+  const bool was_hungry = hungry();
+  write_register(port - base_, value);
+  if (taken_ && !was_hungry && hungry())
+    taken_();
+}
+
+std::uint8_t SerialPort::read_register(unsigned number) {
   std::uint8_t value = 0;
-  switch (port - base_) {
+  switch (number) {
     case 0:
       if (divisor_access())
         return state_.divisor_low;
@@ -146,8 +162,8 @@ std::uint8_t SerialPort::read_port(std::uint16_t port) {
   return value;
 }
 
-void SerialPort::write_port(std::uint16_t port, std::uint8_t value) {
-  switch (port - base_) {
+void SerialPort::write_register(unsigned number, std::uint8_t value) {
+  switch (number) {
     case 0:
       if (divisor_access()) {
         state_.divisor_low = value;

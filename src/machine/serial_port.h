@@ -19,8 +19,10 @@ class SerialPort final : public Device, public BytePorts {
   using Sink = std::function<void(std::span<const std::byte>)>;
   static constexpr std::uint16_t kPorts = 8;
 
-  // `base`: port of register 0, a multiple of 8. An empty sink drops what is sent.
-  SerialPort(std::uint16_t base, InterruptLine interrupt, Sink sink);
+  // `base`: port of register 0, a multiple of 8. An empty sink drops what is sent. `taken` is called
+  // when no received byte is left and more can come.
+  SerialPort(std::uint16_t base, InterruptLine interrupt, Sink sink,
+             std::function<void()> taken = nullptr);
 
   // How many bytes receive() can take without an overrun.
   std::size_t room() const;
@@ -52,6 +54,7 @@ class SerialPort final : public Device, public BytePorts {
 
   bool fifo_enabled() const { return (state_.fifo_control & 1) != 0; }
   bool divisor_access() const { return (state_.line_control & 0x80) != 0; }
+  bool hungry() const { return state_.count == 0 && !loopback(); }
   bool loopback() const { return (state_.modem_control & 0x10) != 0; }
   std::size_t capacity() const { return fifo_enabled() ? kFifoSize : 1; }
   std::size_t trigger_level() const;
@@ -65,11 +68,14 @@ class SerialPort final : public Device, public BytePorts {
   std::uint8_t line_status() const;
   std::uint8_t modem_lines() const;
   std::uint8_t pending_interrupt() const;  // as IIR bits 0..3
+  std::uint8_t read_register(unsigned number);
+  void write_register(unsigned number, std::uint8_t value);
   void update();
 
   std::uint16_t base_;
   InterruptLine interrupt_;
   Sink sink_;
+  std::function<void()> taken_;
   State state_;
 };
 

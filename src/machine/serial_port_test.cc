@@ -16,10 +16,12 @@ constexpr std::uint16_t kData = 0x3f8, kIer = 0x3f9, kIir = 0x3fa, kFcr = 0x3fa,
 struct SerialPortTest : ::testing::Test {
   testing::FakeLines lines;
   std::string sent;
+  unsigned taken = 0;
   SerialPort port{0x3f8, {lines, 4}, [this](std::span<const std::byte> bytes) {
                     for (std::byte b : bytes)
                       sent.push_back(static_cast<char>(b));
-                  }};
+                  },
+                  [this] { ++taken; }};
   void out(std::uint16_t p, unsigned value) {
     port.write_port(p, static_cast<std::uint8_t>(value));
   }
@@ -126,6 +128,26 @@ TEST_F(SerialPortTest, LoopbackReturnsDataAndModemOutputs) {
   EXPECT_EQ(port.room(), 0u);
   type("z");
   EXPECT_EQ(in(kLsr), 0x60u);
+}
+
+TEST_F(SerialPortTest, TellsWhenMoreMayCome) {
+  out(kFcr, 1);
+  type("ab");
+  in(kData);
+  EXPECT_EQ(taken, 0u);
+  in(kData);
+  EXPECT_EQ(taken, 1u);
+  in(kData);  // nothing there
+  EXPECT_EQ(taken, 1u);
+  type("c");
+  out(kFcr, 3);  // thrown away
+  EXPECT_EQ(taken, 2u);
+  out(kMcr, 0x10);  // in loopback nothing comes from outside
+  EXPECT_EQ(port.room(), 0u);
+  EXPECT_EQ(taken, 2u);
+  out(kMcr, 0);
+  EXPECT_EQ(port.room(), 16u);
+  EXPECT_EQ(taken, 3u);
 }
 
 TEST_F(SerialPortTest, ModemDeltasInterruptAndClearOnRead) {

@@ -1,11 +1,13 @@
 // Rows 63 and 66 to 69: the program without a debugger, the guest's own debug port, endpoints,
 // endings.
 #include <arpa/inet.h>
+#include <fmt/format.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <bit>
 #include <cstdlib>
 #include <random>
 
@@ -21,10 +23,25 @@ TEST_F(Protocol, Row63_TheGuestsInt3WithoutADebugServer) {
   EXPECT_TRUE(guest.running());
 }
 
-std::uint16_t guest_port_of(GuestProcess& guest) {
+std::uint16_t port_of(GuestProcess& guest, const std::string& endpoint) {
   const std::string line =
-      guest.process().await_line(ChildProcess::Stream::Error, "guest gdb: listening on ");
+      guest.process().await_line(ChildProcess::Stream::Error, endpoint + ": listening on ");
   return static_cast<std::uint16_t>(std::stoul(line.substr(line.rfind(':') + 1)));
+}
+std::uint16_t guest_port_of(GuestProcess& guest) { return port_of(guest, "guest gdb"); }
+
+// Much more than the guest's device holds, without a pause, and nothing comes back before the end.
+void expect_all_taken(std::uint16_t port) {
+  RawClient client(port);
+  std::string flood;
+  while (flood.size() < 20'000)
+    flood += fmt::format("Byte {} of them. ", flood.size());
+  flood += '\n';
+  std::uint8_t sum = 0;
+  for (const char c : flood)
+    sum = std::rotl(sum, 1) ^ static_cast<std::uint8_t>(c);
+  client.send_bytes(flood);
+  EXPECT_EQ(static_cast<std::uint8_t>(client.receive_byte()), sum);
 }
 
 TEST_F(Protocol, Row66_TheGuestsDebugPortCarriesBytes) {
@@ -44,6 +61,17 @@ TEST_F(Protocol, Row66_TheGuestsDebugPortCarriesBytes) {
   // At the same time the debug server works, and sees what the guest saw.
   DebugClient debugger = guest.attach();
   EXPECT_EQ(debugger.read(guest["signature"], 2), little_endian(0x4256, 2));
+}
+
+TEST_F(Protocol, Row66_TheGuestsDebugPortTakesAFlood) {
+  GuestProcess guest("silent_224", {.start = Start::WithoutDebug, .arguments = {"-g", "0"}});
+  expect_all_taken(guest_port_of(guest));
+}
+
+TEST_F(Protocol, Row66_TheSerialPortTakesAFlood) {
+  GuestProcess guest("silent_serial",
+                     {.start = Start::WithoutDebug, .arguments = {"-s", "127.0.0.1:0"}});
+  expect_all_taken(port_of(guest, "serial"));
 }
 
 TEST_F(Protocol, Row66_AGuestWithAStubOfItsOwn) {
