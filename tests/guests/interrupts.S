@@ -3,9 +3,8 @@
    interrupts that a debugger sends through the APIC. */
 #include "boot64.inc"
 
-#define PERIOD 20000
-
-        .globl  main, ap_main, sled, sled_end, handler, handler_end, ticks, rounds, sent, sent_handler
+        .globl  main, ap_main, sled, sled_end, handler, handler_end, sent_handler
+        .globl  period, ticks, rounds, sent
 main:
         call    mask_pics
         gate    0x40, handler
@@ -13,7 +12,9 @@ main:
         lapic   LAPIC_SPURIOUS, 0x1ff
         lapic   LAPIC_DIVIDE, 0xb              /* by 1 */
         lapic   LAPIC_TIMER, 0x20040           /* periodic, vector 0x40 */
-        lapic   LAPIC_INITIAL, PERIOD
+        mov     $LAPIC, %eax
+        mov     period, %ecx
+        mov     %ecx, LAPIC_INITIAL(%rax)
         say     $'r'
         sti
 sled:
@@ -47,3 +48,4 @@ ticks:  .quad   0
 rounds: .quad   0
 trail:  .quad   0
 sent:   .quad   0
+period: .quad   20000                  /* of the timer, in ns; read once, before `r` is said */

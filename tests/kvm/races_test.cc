@@ -3,11 +3,11 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <stdexcept>
 
 #include "engine/kvm/kvm_vm.h"
 #include "kvm/race_rig.h"
+#include "support/effort.h"
 
 namespace ringside::testing {
 namespace {
@@ -21,10 +21,7 @@ class Races : public ::testing::TestWithParam<EngineKind> {
     }
   }
 
-  static unsigned events() {
-    const char* text = std::getenv("RINGSIDE_TEST_EVENTS");
-    return text == nullptr ? 1000 : static_cast<unsigned>(std::atoi(text));
-  }
+  static unsigned events() { return test_events(1000); }
 
   void run(unsigned seed, unsigned kills, unsigned count) {
     RaceRig rig(GetParam(), seed);

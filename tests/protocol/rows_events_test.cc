@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "protocol/protocol_test.h"
+#include "support/effort.h"
 
 namespace ringside::testing {
 namespace {
@@ -75,7 +76,8 @@ TEST_F(Protocol, Row51_AnEventThatRacesWithCtrlCGivesOneReply) {
   DebugClient client = guest.attach();
   client.insert(guest["tick"]);
   client.set_acks(Acks::Manual);
-  for (int i = 0; i < 10000; ++i) {
+  const unsigned rounds = test_events(10000);
+  for (unsigned i = 0; i < rounds; ++i) {
     client.send_bytes(i % 2 == 0 ? "$c#63\x03" : "$c#63");
     if (i % 2 != 0) client.interrupt();
     const StopReply stop = client.await_stop();
