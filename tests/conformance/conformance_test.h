@@ -1,0 +1,35 @@
+// What the debug server relies on in an engine (hypervisor/vm.h), one test per promise, on every
+// engine. The fixture of them all; its files differ by subject.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <initializer_list>
+#include <string>
+
+#include "conformance/test_vm.h"
+
+namespace ringside::testing {
+
+class Conformance : public ::testing::TestWithParam<EngineKind> {
+ protected:
+  void SetUp() override {
+    const std::string missing = GetParam().missing();
+    if (!missing.empty()) GTEST_SKIP() << missing;
+  }
+  // For a test's first line.
+  static std::string lacks(std::initializer_list<Feature> features) {
+    for (const Feature feature : features) {
+      if (const std::string why = GetParam().lacks(feature); !why.empty()) return why;
+    }
+    return {};
+  }
+  static void enable(TestVm& vm, hypervisor::Capability capability, std::uint32_t number = 0) {
+    ASSERT_TRUE(vm.vcpu(number).set_capability(capability, true));
+  }
+};
+
+#define NEEDS(...) \
+  if (const std::string why = lacks({__VA_ARGS__}); !why.empty()) GTEST_SKIP() << why
+
+}  // namespace ringside::testing
