@@ -17,6 +17,7 @@ struct AgentProgram {
   std::vector<Bytecode> commands;
   // The commands are to go on when the client is gone.
   bool persists = false;
+  friend bool operator==(const AgentProgram&, const AgentProgram&) = default;
 };
 
 struct HitCounts {

@@ -15,6 +15,7 @@ namespace opcode = testing::opcode;
 namespace exit = hypervisor::exit;
 
 // rax == 3: reg 0, const8 3, equal, end.
+constexpr const char* kRaxIs0 = "X7,26000022001327";
 constexpr const char* kRaxIs3 = "X7,26000022031327";
 constexpr const char* kRaxIs5 = "X7,26000022051327";
 constexpr const char* kFalse = "X3,220027";
@@ -109,6 +110,48 @@ TEST_F(Conditions, ABreakpointThatDoesNotCountIsPassedAloneWithTheOthersOut) {
   const std::uint64_t most = std::max(two.guest.rax(0), two.guest.rax(1));
   EXPECT_EQ(most, 5u);
   EXPECT_GE(std::min(two.guest.rax(0), two.guest.rax(1)), 4u);
+}
+
+// Two vCPUs that hit at the same moment: the second has not been told yet.
+struct TwoHits {
+  TwoHits() {
+    bench.guest.write(0x1000, {opcode::kIncRax, opcode::kJump, 0xfd});
+    bench.attach();
+    EXPECT_EQ(bench.ask(place + kRaxIs0), "OK");
+    bench.client.send("c");
+    bench.run();
+    EXPECT_EQ(bench.client.receive(), "T05thread:01;");
+  }
+  const std::string place = "Z0,1000,1;";
+  Bench bench{2};
+};
+
+TEST(ConditionsOfTwo, AHitThatWasNotToldIsToldAtTheNextResume) {
+  TwoHits two;
+  two.bench.client.send("c");
+  EXPECT_EQ(two.bench.client.receive(), "T05thread:02;");
+}
+
+TEST(ConditionsOfTwo, AHitThatWasNotToldIsJudgedByANewCondition) {
+  for (const char* in_between : {"?", "z0,1000,1"}) {
+    TwoHits two;
+    two.bench.ask(in_between);
+    EXPECT_EQ(two.bench.ask(two.place + kRaxIs5), "OK");
+    two.bench.client.send("c");
+    two.bench.run(80);
+    EXPECT_EQ(two.bench.client.receive().substr(0, 10), "T05thread:");
+    EXPECT_EQ(std::max(two.bench.guest.rax(0), two.bench.guest.rax(1)), 5u);
+  }
+}
+
+// What a condition looks at may change after the hit: it was true then.
+TEST(ConditionsOfTwo, AHitThatWasNotToldIsNotJudgedTwiceByTheSameCondition) {
+  TwoHits two;
+  two.bench.guest.rax(1) = 7;
+  EXPECT_EQ(two.bench.ask("z0,1000,1"), "OK");
+  EXPECT_EQ(two.bench.ask(two.place + kRaxIs0), "OK");
+  two.bench.client.send("c");
+  EXPECT_EQ(two.bench.client.receive(), "T05thread:02;");
 }
 
 TEST_F(Conditions, CtrlCWhileOneIsBeingPassed) {

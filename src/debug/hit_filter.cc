@@ -143,6 +143,30 @@ HitFilter::Answer HitFilter::conclude(bool stop) const {
   return work_ >= kWorkBound || output_.size() >= kOutputBound ? Answer::Breathe : Answer::GoOn;
 }
 
+std::vector<AgentProgram> HitFilter::programs_of(const StopEvent& event) {
+  const std::lock_guard lock(mutex_);
+  std::vector<AgentProgram> result;
+  if (event.cause == StopCause::Breakpoint) {
+    for (const BreakpointTable::Wish* wish : breakpoints_.wishes_at({event.address}))
+      result.push_back(wish->program);
+  } else if (event.cause == StopCause::LinearBreakpoint) {
+    const BreakpointTable::Wish* wish = breakpoints_.linear_wish({event.address});
+    if (wish != nullptr) result.push_back(wish->program);
+  } else {
+    for (const StoppointList::Entry& entry : stoppoints_.all()) {
+      if (entry.stoppoint.key() == event) result.push_back(entry.program);
+    }
+  }
+  return result;
+}
+
+bool HitFilter::counts(VcpuId vcpu, std::span<const AgentProgram> programs) {
+  const std::lock_guard lock(mutex_);
+  return std::any_of(programs.begin(), programs.end(), [&](const AgentProgram& program) {
+    return program.commands.empty() && holds(vcpu, program);
+  });
+}
+
 void HitFilter::ask(VcpuId vcpu, Gva address, const AgentProgram& program, HitCounts& hits,
                     bool& stop) {
   if (!spaces_.counts(vm_, vcpu, address)) return;

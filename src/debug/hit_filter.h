@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -59,6 +60,11 @@ class HitFilter final : public hypervisor::StopFilter {
     bool uncovered = false;
   };
   Int3 int3_of(VcpuId vcpu, const hypervisor::exit::Breakpoint& exit);
+
+  // The programs of all that such an event tells of.
+  std::vector<AgentProgram> programs_of(const StopEvent& event);
+  // Whether by these programs this vCPU's hit is a stop, now that it is out of the guest.
+  bool counts(VcpuId vcpu, std::span<const AgentProgram> programs);
 
   // Before the engine gets its first breakpoint, and after its last one went.
   void install();

@@ -44,8 +44,8 @@ bool RunControl::may_run(std::uint32_t index) const {
 
 void RunControl::launch(std::uint32_t index) {
   Vcpu& vcpu = vcpus_[index];
-  // Left is at most the event of a breakpoint that has been removed: the guest's own instruction
-  // stands there now, and executing it is all there is to do.
+  // Left is at most the event of a breakpoint that has been removed, or whose new condition does
+  // not hold: to execute what stands there now is all there is to do.
   vcpu.pending.reset();
   vcpu.stale = false;
   const bool passes = passing_ == index;
@@ -143,6 +143,12 @@ void RunControl::mark(const StopEvent& key, bool stale) {
   for (Vcpu& vcpu : vcpus_) {
     if (vcpu.pending == key) vcpu.stale = stale;
   }
+}
+
+void RunControl::doubt(VcpuId id) {
+  Vcpu& vcpu = vcpus_[id.value];
+  if (phase_ == Phase::Stopped && stopped_vcpu_ == id) return;  // as in moved()
+  vcpu.stale = vcpu.pending.has_value();
 }
 
 void RunControl::moved(VcpuId id) {

@@ -115,6 +115,8 @@ class RunControl {
   // A breakpoint or watchpoint is no longer there, or is there again.
   void removed(const StopEvent& key) { mark(key, true); }
   void inserted(const StopEvent& key) { mark(key, false); }
+  // It is there with another condition, which does not hold for this vCPU's event.
+  void doubt(VcpuId id);
   // The client moved this vCPU's instruction pointer: what it stood on is history.
   void moved(VcpuId id);
 
@@ -149,7 +151,7 @@ class RunControl {
     bool suspending = false;  // asked to leave
     bool trap = false;
     bool lifted = false;  // its breakpoint is out while it is in the guest
-    bool stale = false;   // what `pending` tells of has been removed
+    bool stale = false;   // what `pending` tells of has been removed, or does not count any more
     bool told = false;    // see has_told()
     std::optional<StopEvent> pending;
     Action action;

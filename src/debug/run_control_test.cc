@@ -61,6 +61,7 @@ struct World {
     bool trap = false;
     bool lifted = false;
     std::optional<StopEvent> owed;  // happened, and not yet reported nor rightly discarded
+    bool doubted = false;           // by a new condition of its breakpoint
   };
 
   explicit World(unsigned count) : control(count), cpus(count), plan(count, kHold) {}
@@ -85,6 +86,7 @@ struct World {
       out.push_back(static_cast<char>('0' + c.active + 2 * c.in_guest + 4 * c.suspended +
                                       8 * c.trap + 16 * c.lifted));
       out.push_back(c.owed ? static_cast<char>('1' + static_cast<int>(c.owed->cause)) : '0');
+      out.push_back(c.owed && c.doubted ? '1' : '0');
     }
     out.push_back(static_cast<char>('0' + installed + 2 * report_expected + 4 * interrupt_asked +
                                     8 * client + 16 * undoing + 32 * removed_first));
@@ -101,6 +103,9 @@ struct World {
     }
     return true;
   }
+
+  // Whether what is owed need not be reported.
+  bool gone(const Cpu& cpu) const { return cpu.owed == kBreakpoint && (!installed || cpu.doubted); }
 
   void execute() {
     for (const Command& command : control.take_commands())
@@ -121,10 +126,11 @@ struct World {
         if (!cpu.active) fail("resume of a vCPU that never started");
         if (client && !report_expected) fail("resume while the client holds the machine");
         if (client && plan[index].kind == Action::Kind::Hold) fail("resume of a held vCPU");
-        if (cpu.owed == kBreakpoint && !installed) {  // rightly discarded
+        if (gone(cpu)) {  // rightly discarded
           cpu.owed.reset();
           forget_first(index);
         }
+        cpu.doubted = false;
         if (cpu.owed) fail("resume over an event that nobody has heard of");
         for (std::uint32_t i = 0; i < cpus.size(); ++i) {
           if (i == index) continue;
@@ -183,10 +189,10 @@ struct World {
       const StopEvent* event = control.event_of(*vcpu);
       std::optional<StopEvent>& owed = cpus[vcpu->value].owed;
       if (event == nullptr || owed != *event) fail("report of an event that is not owed");
-      if (owed == kBreakpoint && !installed) fail("report of a removed breakpoint");
+      if (gone(cpus[vcpu->value])) fail("report of a removed breakpoint");
       owed.reset();
       if (first && !removed_first && *first != vcpu->value && cpus[*first].owed &&
-          !(cpus[*first].owed == kBreakpoint && !installed)) {
+          !gone(cpus[*first])) {
         fail("not the first event wins");
       }
     }
@@ -198,6 +204,7 @@ struct World {
   void happened(std::uint32_t index, const StopEvent& event) {
     if (!client || undoing) return;
     cpus[index].owed = event;
+    cpus[index].doubted = false;
     if (!first) first = index;
   }
 
@@ -208,8 +215,7 @@ struct World {
       if (c.in_guest != control.in_guest({i})) fail("disagreement on who is in the guest");
       const bool reported = phase == Phase::Stopped && control.stopped_vcpu() == VcpuId{i};
       const StopEvent* pending = control.event_of({i});
-      if (c.owed && (pending == nullptr || *pending != *c.owed) &&
-          !(c.owed == kBreakpoint && !installed)) {
+      if (c.owed && (pending == nullptr || *pending != *c.owed) && !gone(c)) {
         fail("an event is lost");
       }
       if (pending != nullptr && !c.owed && !reported) fail("an event came from nowhere");
@@ -371,6 +377,8 @@ struct Explorer {
       go(w, key, depth, w.installed ? "remove" : "insert", 0, [](World& n) {
         n.installed = !n.installed;
         if (!n.installed && n.first && n.cpus[*n.first].owed == kBreakpoint) n.removed_first = true;
+        for (World::Cpu& cpu : n.cpus)
+          cpu.doubted = false;
         if (n.installed) {
           n.control.inserted(kBreakpoint);
         } else {
@@ -379,6 +387,14 @@ struct Explorer {
       });
       for (std::uint32_t i = 0; i < vcpus; ++i) {
         if (!w.control.event_of({i})) continue;
+        // With four vCPUs there would be ten times as many states.
+        if (vcpus < 4 && w.installed && w.cpus[i].owed == kBreakpoint && !w.cpus[i].doubted) {
+          go(w, key, depth, "doubt", i, [i](World& n) {
+            n.cpus[i].doubted = true;
+            if (n.first == i) n.removed_first = true;
+            n.control.doubt({i});
+          });
+        }
         go(w, key, depth, "move", i, [i](World& n) {
           if (n.cpus[i].owed == kBreakpoint) {
             n.cpus[i].owed.reset();

@@ -151,7 +151,7 @@ void Target::handle_breakpoint(VcpuId id, const exit::Breakpoint& exit) {
   switch (int3.whose) {
     case HitFilter::Int3::Whose::Ours:
       if (int3.answer == HitFilter::Answer::Stop) {
-        control_.exited(id, breakpoint_event(int3.where));
+        stop_for(id, breakpoint_event(int3.where));
       } else {
         go_on(id, true);
       }
@@ -163,6 +163,24 @@ void Target::handle_breakpoint(VcpuId id, const exit::Breakpoint& exit) {
       break;
   }
   control_.returned(id);
+}
+
+void Target::stop_for(VcpuId id, const StopEvent& event) {
+  vcpus_[id.value].judged_by = filter_.programs_of(event);
+  control_.exited(id, event);
+}
+
+// A hit that nobody has heard of yet, of a vCPU that stopped at the same time as the one that was
+// reported, is judged by the client's new condition. Not by the same one again: what it looks at
+// may have changed since the hit.
+void Target::inserted(const StopEvent& event) {
+  control_.inserted(event);
+  const std::vector<AgentProgram> programs = filter_.programs_of(event);
+  for (std::uint32_t i = 0; i < vcpus_.size(); ++i) {
+    const StopEvent* hit = control_.event_of({i});
+    if (hit == nullptr || *hit != event || vcpus_[i].judged_by == programs) continue;
+    if (!filter_.counts({i}, programs)) control_.doubt({i});
+  }
 }
 
 // What a hit of the engine's is to the client. Nothing: it was removed while the exit was on its
@@ -195,7 +213,7 @@ std::string Target::describe(VcpuId id, const exit::PhysicalWatchpoint& hit) {
 void Target::handle_stoppoint(VcpuId id, const hypervisor::Exit& exit) {
   const std::optional<StopEvent> event = event_of(id, exit);
   if (event && filter_.answer_to(id, exit) == HitFilter::Answer::Stop) {
-    control_.exited(id, *event);
+    stop_for(id, *event);
   } else {
     // The engine does not stop at the breakpoint that it has just left the guest for.
     go_on(id, false);
@@ -358,7 +376,7 @@ Result<void> Target::place_linear(VcpuId via, Gva address, const AgentProgram& p
       return fail(ErrorCode::BadAddress, "a breakpoint needs memory");
   }
   TRY(breakpoints_.insert_linear(address, program));
-  control_.inserted(linear_event(address));
+  inserted(linear_event(address));
   return {};
 }
 
@@ -371,7 +389,7 @@ Result<void> Target::place_breakpoint(VcpuId via, Gva address, const AgentProgra
     const hypervisor::MemoryKind kind = vm_.memory().kind(*where);
     if (unmapped == Unmapped::Refuse || kind != hypervisor::MemoryKind::Nothing) {
       TRY(breakpoints_.insert(address, *where, program));
-      control_.inserted(breakpoint_event(*where));
+      inserted(breakpoint_event(*where));
       // Before paging is on an address may be meant for the time after.
       const std::uint64_t cr0 = TRY(vm_.vcpu(via).read_register(x86::Register::Cr0)).as_u64();
       const bool paging = (cr0 & x86::cr0::PG) != 0;
@@ -379,7 +397,7 @@ Result<void> Target::place_breakpoint(VcpuId via, Gva address, const AgentProgra
       if (unmapped == Unmapped::Refuse) {
         // What loads the guest's code may yet overwrite an int3.
         if (!breakpoints_.engine_installs() && breakpoints_.insert_linear(address, program))
-          control_.inserted(linear_event(address));
+          inserted(linear_event(address));
         return {};
       }
     }
@@ -388,7 +406,7 @@ Result<void> Target::place_breakpoint(VcpuId via, Gva address, const AgentProgra
   }
   const Result<void> linear = breakpoints_.insert_linear(address, program);
   if (linear) {
-    control_.inserted(linear_event(address));
+    inserted(linear_event(address));
   } else {
     TRY(breakpoints_.insert_pending(address, program));
   }
@@ -438,7 +456,7 @@ void Target::arm_pending() {
 Result<void> Target::insert_stoppoint(const Stoppoint& stoppoint, const AgentProgram& program) {
   filter_.install();
   TRY(stoppoints_.insert(stoppoint, program));
-  control_.inserted(stoppoint.key());
+  inserted(stoppoint.key());
   return {};
 }
 

@@ -68,7 +68,8 @@ class Target {
   Result<void> insert_breakpoint(VcpuId via, Gva address, const AgentProgram& program,
                                  Unmapped unmapped);
   void remove_breakpoint(Gva address);
-  // After its address was bound to another space: a software breakpoint there goes where it leads now.
+  // After its address was bound to another space: a software breakpoint there goes where it leads
+  // now.
   Result<void> place_again(VcpuId via, Gva address);
   // Installs pending breakpoints whose address leads to memory by now, for engines that do not look
   // out for them. Before a resume.
@@ -90,6 +91,7 @@ class Target {
     bool waits_for_room = false;
     bool skips = false;  // and then it has to get past an int3
     std::string words;
+    std::vector<AgentProgram> judged_by;  // its last hit
   };
 
   void execute(const Command& command);
@@ -97,6 +99,8 @@ class Target {
   void step_range(VcpuId id);
   void handle(const hypervisor::VcpuEvent& event);
   void handle_breakpoint(VcpuId id, const hypervisor::exit::Breakpoint& exit);
+  void stop_for(VcpuId id, const StopEvent& event);
+  void inserted(const StopEvent& event);
   void handle_stoppoint(VcpuId id, const hypervisor::Exit& exit);
   std::string describe(VcpuId id, const hypervisor::exit::PhysicalWatchpoint& hit);
   std::optional<StopEvent> event_of(VcpuId id, const hypervisor::Exit& exit);
