@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "hypervisor/shared_copy.h"
+
 namespace ringside::kvm {
 namespace {
 
@@ -12,7 +14,7 @@ class EntryReader final : public x86::PhysicalReader {
     const std::uint8_t* host = ram_.host(address, size);
     if (host == nullptr) return std::nullopt;
     std::uint64_t value = 0;
-    std::memcpy(&value, host, size);
+    hypervisor::copy_from_shared(std::as_writable_bytes(std::span(&value, 1)).first(size), host);
     return value;
   }
 
@@ -47,7 +49,7 @@ std::size_t GuestView::read(Gva address, std::span<std::uint8_t> out) const {
     const std::optional<Gpa> gpa = translate(at);
     const std::uint8_t* host = gpa ? ram_.host(*gpa, part) : nullptr;
     if (host == nullptr) break;
-    std::memcpy(out.data() + done, host, part);
+    hypervisor::copy_from_shared(std::as_writable_bytes(out.subspan(done, part)), host);
     done += part;
   }
   return done;

@@ -2,9 +2,9 @@
 // KVM_RUN with the instruction yet to be executed: it is stepped with the pages open. Where KVM
 // emulates the instruction, it asks for the access as for one to a device.
 #include <cerrno>
-#include <cstring>
 
 #include "engine/kvm/vcpu.h"
+#include "hypervisor/shared_copy.h"
 
 namespace ringside::kvm {
 namespace {
@@ -38,9 +38,9 @@ bool KvmVcpu::access_watched(Gpa address, std::uint8_t* data, unsigned width, bo
   if (slot == nullptr) return false;
   std::uint8_t* host = slot->host + (address.value - slot->base.value);
   if (!write) {
-    std::memcpy(data, host, width);
+    hypervisor::copy_from_shared(std::as_writable_bytes(std::span(data, width)), host);
   } else if (!slot->read_only) {
-    std::memcpy(host, data, width);
+    hypervisor::copy_to_shared(host, std::as_bytes(std::span(data, width)));
   }
   return true;
 }
