@@ -384,7 +384,10 @@ void KvmVcpu::sleep() {
 
 void KvmVcpu::leave(Exit why) {
   withdraw_events();
-  if (kernel_apic()) note_activity();
+  if (kernel_apic()) {
+    note_activity();
+    note_started_others();
+  }
   const Lock lock(lock_);
   place_ = Place::Out;
   suspend_ = false;

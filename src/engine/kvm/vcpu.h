@@ -146,6 +146,8 @@ class KvmVcpu final : public hypervisor::Vcpu {
   bool kernel_apic() const { return system_.controllers.has_value(); }
   Result<void> set_kernel_activity(std::uint32_t state);
   void note_activity();
+  std::uint32_t take_start();
+  void note_started_others();
   bool await_start();
   void await_start_up();
   bool await_interrupt();
@@ -183,12 +185,13 @@ class KvmVcpu final : public hypervisor::Vcpu {
   // ---- Between threads
   mutable std::mutex lock_;
   std::condition_variable wake_;
-  Place place_ = Place::Out;              // lock_
-  bool alive_ = false;                    // lock_; has got its start-up IPI
-  std::optional<std::uint8_t> start_up_;  // lock_
-  bool init_ = false;                     // lock_
-  bool suspend_ = false;                  // lock_
-  bool quit_ = false;                     // lock_
+  Place place_ = Place::Out;                 // lock_
+  bool alive_ = false;                       // lock_; has got its start-up IPI
+  std::atomic<bool> asks_for_start_{false};  // set under lock_; out of KVM_RUN, between INIT and it
+  std::optional<std::uint8_t> start_up_;     // lock_
+  bool init_ = false;                        // lock_
+  bool suspend_ = false;                     // lock_
+  bool quit_ = false;                        // lock_
   std::atomic<Activity> activity_{Activity::WaitForSipi};
   std::atomic<bool> interrupts_on_{false};  // RFLAGS.IF at the last HLT
   std::atomic<bool> attention_{false};      // a flag was set since the thread last looked

@@ -57,6 +57,31 @@ void KvmVcpu::note_activity() {
   }
 }
 
+// Under lock_, out of KVM_RUN: is alive if the start-up IPI has come.
+std::uint32_t KvmVcpu::take_start() {
+  const std::uint32_t state =
+      get_activity(file_.fd()).value_or(std::uint32_t{KVM_MP_STATE_UNINITIALIZED});
+  if (state != KVM_MP_STATE_RUNNABLE || alive_) return state;
+  registers_.drop();
+  activity_ = Activity::Running;
+  alive_ = true;
+  asks_for_start_ = false;
+  system_.events.push({id_, exit::Started{}});
+  return state;
+}
+
+// Those that this vCPU has started are known before its own exit, so that the client finds them
+// when it has stepped over the IPI.
+void KvmVcpu::note_started_others() {
+  for (KvmVcpu* other : system_.vcpus) {
+    if (!other->asks_for_start_) continue;
+    const Lock lock(other->lock_);
+    if (!other->asks_for_start_) continue;
+    other->take_start();
+    other->wake_.notify_all();
+  }
+}
+
 // Until the guest has started this vCPU. KVM_RUN comes back with EAGAIN when INIT has arrived, or
 // INIT and the start-up IPI; but once it has seen INIT alone, it would go from the IPI straight to
 // the first instruction. So between the two the vCPU stays out and asks. False: the thread is to
@@ -65,20 +90,14 @@ bool KvmVcpu::await_start() {
   if (active()) return true;
   for (auto nap = kShortestNap;;) {
     attention_ = false;
-    std::uint32_t state = KVM_MP_STATE_UNINITIALIZED;
     {
       Lock lock(lock_);
       if (quit_) return false;
-      state = get_activity(file_.fd()).value_or(state);
-      if (state == KVM_MP_STATE_RUNNABLE) {
-        registers_.drop();
-        activity_ = Activity::Running;
-        alive_ = true;
-        system_.events.push({id_, exit::Started{}});
-        return true;
-      }
-      if (state != KVM_MP_STATE_UNINITIALIZED) {
-        wake_.wait_for(lock, nap, [this] { return quit_; });
+      const std::uint32_t state = take_start();
+      if (alive_) return true;
+      asks_for_start_ = state != KVM_MP_STATE_UNINITIALIZED;
+      if (asks_for_start_) {
+        wake_.wait_for(lock, nap, [this] { return quit_ || alive_; });
         nap = std::min(2 * nap, kLongestNap);
         continue;
       }
