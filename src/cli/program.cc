@@ -164,7 +164,8 @@ Result<std::string> Program::reset_machine() {
   } else {
     machine::shadow_firmware(TRY(read_file(options_.bios, "firmware")), ram_);
   }
-  TRY(restart(engine_, ram_, boot_.entry));
+  TRY(engine_.engine->reset(boot_.entry));
+  server_->machine_was_reset();
   return "The machine is as at power-on.\n";
 }
 

@@ -48,6 +48,7 @@ class SleepingEngine final : public soft::SoftEngine {
   void visit_state(StateVisitor&) override {}
   InsnCount total_instructions() const override { return count; }
   void stop_at(std::optional<InsnCount> total) override { limit = total; }
+  Result<void> reset(const x86::CpuState&) override { return {}; }
   VirtualTime now() const override { return time_; }
   void deadline_moved() override {}
   void set_interrupt_pin(VcpuId, bool) override {}

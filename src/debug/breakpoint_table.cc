@@ -188,6 +188,12 @@ void BreakpointTable::restore(Gpa where) {
   }
 }
 
+void BreakpointTable::restore_all() {
+  for (const auto& [where, installation] : installations_) {
+    if (!installation.lifted && !armed(where)) restore(where);
+  }
+}
+
 void BreakpointTable::hide(Gpa where, std::span<std::byte> data) const {
   if (bytes_ == 0) return;
   for (auto it = installations_.lower_bound(where);

@@ -84,6 +84,8 @@ class BreakpointTable {
   // changed the byte meanwhile.
   void lift(Gpa where);
   void restore(Gpa where);
+  // Again where something has overwritten ours.
+  void restore_all();
 
   // Shadowing: the client reads and writes guest memory as if nothing of ours were in it.
   // Replaces our bytes in what was read from [where, where + data.size()).

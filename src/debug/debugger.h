@@ -33,6 +33,8 @@ class Debugger {
   const Session& session() const { return session_; }
   bool kill_requested() const { return kill_requested_; }
   void begin_session();
+  // The vCPU that was current may be no thread any more.
+  void forget_current() { session_.current = {0}; }
   // The one teardown: for the end of a connection, D, k and shutdown.
   void end_session();
 

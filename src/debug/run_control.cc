@@ -190,6 +190,15 @@ void RunControl::vanished(VcpuId id) {
   }
 }
 
+void RunControl::reset(VcpuId id, bool active) {
+  Vcpu& vcpu = vcpus_[id.value];
+  if (std::exchange(vcpu.trap, false)) emit(Kind::TrapOff, id.value);
+  vcpu.active = active;
+  vcpu.told = vcpu.stale = vcpu.action.pass_breakpoint = false;
+  vcpu.pending.reset();
+  if (stopped_vcpu_ == id) stopped_vcpu_.reset();
+}
+
 void RunControl::returned(VcpuId id) {
   arrive(id.value);
   if (phase_ == Phase::Running && may_run(id.value)) {

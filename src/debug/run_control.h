@@ -93,6 +93,8 @@ class RunControl {
   void started(VcpuId id);
   // Went back to waiting for a start-up IPI; it has no event to come.
   void vanished(VcpuId id);
+  // Is as at power-on, with every vCPU out of the guest: what it had still to tell is void.
+  void reset(VcpuId id, bool active);
   // Left the guest with nothing to tell: parked, or an exit that the server has dealt with.
   void returned(VcpuId id);
   // Left the guest at a breakpoint in memory that does not count now (its condition is false). It

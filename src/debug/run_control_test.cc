@@ -385,6 +385,15 @@ struct Explorer {
           n.control.removed(kBreakpoint);
         }
       });
+      go(w, key, depth, "reset", 0, [this](World& n) {
+        for (std::uint32_t i = 0; i < vcpus; ++i) {
+          n.cpus[i].active = i == 0;
+          n.cpus[i].owed.reset();
+          n.control.reset({i}, i == 0);
+        }
+        n.first.reset();
+        n.removed_first = false;
+      });
       for (std::uint32_t i = 0; i < vcpus; ++i) {
         if (!w.control.event_of({i})) continue;
         // With four vCPUs there would be ten times as many states.

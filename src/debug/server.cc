@@ -48,6 +48,11 @@ void Server::on_disconnected() {
 
 void Server::drain_events() { work(); }
 
+void Server::machine_was_reset() {
+  target_.begin_again();
+  debugger_.forget_current();
+}
+
 std::string_view Server::output() const { return link_ ? link_->output() : std::string_view{}; }
 
 void Server::wrote(std::size_t count) {

@@ -37,6 +37,9 @@ class Server {
   void on_disconnected();
   bool connected() const { return link_.has_value(); }
 
+  // Everything is as at power-on, by a monitor command: what vCPUs had still to tell is void.
+  void machine_was_reset();
+
   // Takes the Vm's events until there are none. Also without a client: vCPUs that start are let go.
   void drain_events();
   // A client's request takes long: call drain_events() again soon, also if the Vm has no events.

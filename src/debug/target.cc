@@ -44,6 +44,14 @@ void Target::begin() {
   }
 }
 
+void Target::begin_again() {
+  for (std::uint32_t i = 0; i < vm_.vcpu_count(); ++i) {
+    vcpus_[i].words.clear();
+    control_.reset({i}, is_active(i));
+  }
+  breakpoints_.restore_all();
+}
+
 bool Target::take_report() { return std::exchange(report_, false); }
 
 bool Target::is_active(std::uint64_t index) const {

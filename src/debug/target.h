@@ -37,6 +37,9 @@ class Target {
 
   // Makes the vCPUs that are alive at power-on known; none runs yet.
   void begin();
+  // The machine was reset, with every vCPU out of the guest. Breakpoints stay, also where the guest
+  // was loaded anew.
+  void begin_again();
   // Carries out run control's commands and takes the Vm's events, until there is neither or there
   // were many: then the Vm's event_fd() is still readable.
   void settle();

@@ -181,6 +181,10 @@ class Engine : public Vm {
   virtual std::optional<VirtualTime> idle_until() const { return std::nullopt; }
   virtual void advance_to(VirtualTime) {}
   virtual VirtualTime now() const = 0;
+  // Puts all vCPUs, and interrupt controllers that are the engine's, into the state of power-on:
+  // the boot processor is in `entry`, the others are not active, no event is to come. Time goes on.
+  // Busy unless every vCPU is out of the guest. Devices and RAM are the caller's, and come before.
+  virtual Result<void> reset(const x86::CpuState& entry) = 0;
 };
 
 // Algorithms over the interface, the same for every engine.

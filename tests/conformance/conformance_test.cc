@@ -120,6 +120,9 @@ TEST_P(Conformance, WrittenRegistersAreTheGuests) {
   EXPECT_EQ(vm.read(Register::Es), 0x23u);
   vm.write(Register::Rip, vm["main"]);
   vm.write(Register::Rbx, 5);
+  vm.write(Register::Mxcsr, 0x1fa0);
+  vm.step();
+  EXPECT_EQ(vm.read(Register::Mxcsr), 0x1fa0u);
   vm.write(Register::Rsp, vm["spin"] + 0x10000);
   EXPECT_EQ(vm.read(Register::Rbx), 5u);
   vm.step_to(vm["spin"]);
@@ -216,6 +219,100 @@ TEST_P(Conformance, TwoRunsAreTheSameAlsoUnderADebugger) {
   for (const unsigned meddling : {0u, 1u, 2u, 3u}) {
     TestVm again(GetParam(), "interrupts");
     EXPECT_EQ(at_interrupt(again, 300, meddling), expected) << meddling;
+  }
+}
+
+// ---- a reset
+
+TEST_P(Conformance, AResetMustFindEverybodyOut) {
+  TestVm vm(GetParam(), "counters");
+  vm.resume();
+  vm.run_until_said("0");
+  EXPECT_EQ(vm.engine().reset(x86::reset_state()).error().code(), ErrorCode::Busy);
+  vm.suspend_all();
+  vm.reset();
+  EXPECT_EQ(vm.rip(), vm.image().entry());
+  vm.resume();
+  vm.run_until_said("0");
+}
+
+std::vector<x86::RegisterValue> registers_of(TestVm& vm, std::uint32_t number) {
+  std::vector<x86::RegisterValue> values;
+  for (std::size_t i = 0; i < x86::kRegisterCount; ++i) {
+    const auto value = vm.vcpu(number).read_register(static_cast<Register>(i));
+    values.push_back(value ? *value : x86::RegisterValue{});
+  }
+  return values;
+}
+
+TEST_P(Conformance, AResetIsAsAtPowerOn) {
+  NEEDS(Feature::SecondVcpu);
+  TestVm vm(GetParam(), "wired", 3);
+  const std::string controllers = vm.controllers();
+  const auto registers = registers_of(vm, 0);
+  const std::uint64_t lstar = vm.vcpu().read_msr(x86::msr::kLstar).value();
+  for (int round = 0; round < 3; ++round) {
+    vm.resume();
+    vm.run_until_said("012");
+    vm.suspend_all();
+    EXPECT_NE(vm.controllers(), controllers);
+    ASSERT_TRUE(vm.vcpu().write_msr(x86::msr::kLstar, 0x123456789));
+    ASSERT_TRUE(vm.vcpu().inject_exception({x86::Vector::InvalidOpcode, std::nullopt, 0}));
+    vm.reset();
+    for (std::uint32_t i = 1; i < 3; ++i) {
+      EXPECT_FALSE(vm.vcpu(i).active());
+      EXPECT_EQ(vm.rip(i), 0xfff0u);
+      vm.resume(i);  // without effect
+      EXPECT_FALSE(vm.vcpu(i).in_guest());
+    }
+    EXPECT_TRUE(vm.vcpu().active());
+    EXPECT_FALSE(vm.vcpu().halted());
+    const auto now = registers_of(vm, 0);
+    for (std::size_t i = 0; i < now.size(); ++i)
+      EXPECT_EQ(now[i].bytes, registers[i].bytes) << "register " << i;
+    EXPECT_EQ(vm.vcpu().read_msr(x86::msr::kLstar).value(), lstar);
+    // Nothing is requested, now or later: the timers stand still.
+    EXPECT_EQ(vm.controllers(), controllers);
+    EXPECT_TRUE(vm.runs_quietly(20));
+    EXPECT_EQ(vm.controllers(), controllers);
+  }
+  // Others that were resumed with the boot processor start when the guest starts them.
+  vm.resume();
+  std::set<std::uint32_t> started;
+  while (started.size() < 2) {
+    const auto event = vm.next_event();
+    ASSERT_TRUE(event && std::holds_alternative<exit::Started>(event->exit)) << describe(event);
+    EXPECT_EQ(vm.rip(event->vcpu.value), 0u);
+    started.insert(event->vcpu.value);
+  }
+}
+
+// A guest in HLT, in a device that does not answer, or beyond help begins again all the same.
+TEST_P(Conformance, AResetEndsWhateverAVcpuWaitsFor) {
+  {
+    TestVm vm(GetParam(), "halt");
+    vm.resume();
+    vm.run_until_said("0");
+    const auto park = [&] {
+      vm.suspend_all();
+      return vm.vcpu().halted();
+    };
+    for (const Deadline deadline; !park() && !deadline.passed();)
+      vm.resume();
+    vm.reset();
+    EXPECT_FALSE(vm.vcpu().halted());
+    vm.resume();
+    vm.run_until_said("0");
+  }
+  TestVm vm(GetParam(), "end_triple_fault");
+  vm.engine().stop_instead_of_death(true);
+  for (int round = 0; round < 3; ++round) {
+    vm.resume();
+    vm.run_until_said("r");
+    vm.type('x');
+    vm.expect<exit::Dead>();
+    vm.reset();
+    EXPECT_EQ(vm.rip(), vm.image().entry());
   }
 }
 

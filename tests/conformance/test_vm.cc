@@ -31,6 +31,7 @@ std::vector<std::byte> read_file(const std::string& path) {
 
 TestVm::TestVm(const EngineKind& kind, std::string_view guest, unsigned vcpus)
     : image_(guest),
+      vcpus_(vcpus),
       spoken_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       ram_(must(hypervisor::GuestRam::create(32 << 20))) {
   machine::MachineOptions options;
@@ -45,13 +46,30 @@ TestVm::TestVm(const EngineKind& kind, std::string_view guest, unsigned vcpus)
     hear(debug_output_, bytes);
   };
   machine_.emplace(*ram_, options);
+  engine_ = kind.create(*ram_, *machine_, load(), vcpus);
+}
+
+x86::CpuState TestVm::load() {
   const std::vector<std::byte> file = read_file(image_.path());
   machine::BootRequest request;
   request.kernel_name = image_.path();
   request.kernel = file;
-  request.vcpus = vcpus;
-  const machine::BootResult boot = must(machine::boot(request, *ram_));
-  engine_ = kind.create(*ram_, *machine_, boot.entry, vcpus);
+  request.vcpus = vcpus_;
+  return must(machine::boot(request, *ram_)).entry;
+}
+
+void TestVm::reset() {
+  machine_->reset();
+  must(engine_->reset(load()));
+  const std::lock_guard lock(said_lock_);
+  said_.clear();
+}
+
+std::string TestVm::controllers() const {
+  std::string text = machine_->describe_io_apic() + machine_->describe_pics();
+  for (std::uint32_t i = 0; i < vcpus_; ++i)
+    text += machine_->describe_local_apic({i});
+  return text;
 }
 
 void TestVm::hear(std::string& ear, std::span<const std::byte> bytes) {

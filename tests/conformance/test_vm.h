@@ -28,6 +28,10 @@ class TestVm {
   std::string said() const;          // on COM1
   std::string debug_output() const;  // on port 0xe9
   void type(char c);
+  // All interrupt controllers, as the debugger is shown them.
+  std::string controllers() const;
+  // As the program does it at a monitor command, all vCPUs being out of the guest.
+  void reset();
   // Called within each access to port 0xe9, on the thread that runs the vCPU. Before it is resumed.
   void when_in_debug_port(std::function<void()> then) { in_debug_port_ = std::move(then); }
 
@@ -63,9 +67,11 @@ class TestVm {
   // One turn of the main loop; false when nothing can happen without outside input.
   bool turn(const Deadline& deadline);
 
+  x86::CpuState load();
   void hear(std::string& ear, std::span<const std::byte> bytes);
 
   GuestImage image_;
+  const unsigned vcpus_;
   // The guest speaks on the thread of its vCPU.
   mutable std::mutex said_lock_;
   std::string said_, debug_output_;

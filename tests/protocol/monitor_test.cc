@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cctype>
 #include <cstdio>
 #include <filesystem>
@@ -19,6 +20,7 @@ using ::testing::AnyOf;
 using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 using ::testing::Not;
+using ::testing::SizeIs;
 
 // The stop after whatever is said before it.
 std::string await_stop_with_words(DebugClient& client, std::string& words) {
@@ -251,6 +253,50 @@ TEST_F(MonitorRows, TheMachineStartsAgain) {
   guest_->await_said_numbers(2);
 }
 
+TEST_F(MonitorRows, AfterAResetTheOthersAreNoThreadsUntilTheyAreStarted) {
+  begin("counters", {.cpus = 3});
+  client_->send("vCont;c");
+  guest_->await_said_numbers(3);
+  client_->stop();
+  EXPECT_THAT(client_->threads(), SizeIs(3));
+  // Somebody has a hit that nobody has heard of, and the last stop may be of a vCPU that goes.
+  const std::uint64_t tick = (*guest_)["tick"];
+  client_->insert(tick);
+  for (int i = 0; i < 2; ++i) {
+    client_->send("vCont;c");
+    client_->await_stop();
+  }
+  client_->select(2);
+  monitor("system_reset");
+  EXPECT_EQ(client_->threads(), std::vector<std::string>{"01"});
+  EXPECT_EQ(client_->request("qC"), "QC01");
+  EXPECT_EQ(client_->request("T3").front(), 'E');
+  EXPECT_EQ(client_->request("Hg3").front(), 'E');
+  EXPECT_EQ(client_->request("?"), "T02thread:01;");
+  EXPECT_EQ(client_->read((*guest_)["counters"], 24), std::string(24, '\0'));
+  EXPECT_EQ(client_->read(tick, 1), "\x48");
+
+  // The breakpoint is still there, for every vCPU once it is started.
+  std::set<unsigned> hit;
+  while (hit.size() < 3) {
+    client_->send("vCont;c");
+    const StopReply stop = client_->await_stop();
+    ASSERT_TRUE(stop.vcpu) << stop.text;
+    EXPECT_TRUE(!hit.empty() || *stop.vcpu == 0);
+    client_->select(*stop.vcpu);
+    EXPECT_EQ(client_->rip(), tick);
+    hit.insert(*stop.vcpu);
+  }
+  EXPECT_THAT(client_->threads(), SizeIs(3));
+  client_->remove(tick);
+  client_->send("vCont;c");
+  constexpr auto kOutput = ChildProcess::Stream::Output;
+  for (const char digit : {'0', '1', '2'}) {
+    while (std::ranges::count(guest_->process().text(kOutput), digit) < 2)
+      guest_->process().await_more(kOutput);
+  }
+}
+
 TEST_F(MonitorRows, FirmwareStartsAgain) {
   NEEDS(Feature::EveryInstruction);
   begin("reset", {.firmware = true});
@@ -284,8 +330,8 @@ TEST_F(MonitorRows, APanicStopsInTheDebuggerWithTheReasonInWords) {
   EXPECT_EQ(client_->step().text.substr(0, 3), "T05");
 }
 
-// Code where there is no memory: KVM cannot go on, and says so as an error of its own; the software CPU reads
-// ones there, and comes to a triple fault.
+// Code where there is no memory: KVM cannot go on, and says so as an error of its own; the software
+// CPU reads ones there, and comes to a triple fault.
 TEST_F(MonitorRows, AnEnginesErrorStopsInTheDebuggerWithTheReasonInWords) {
   begin("counters", {.cpus = 2, .start = Start::Running});
   const std::uint64_t tick = (*guest_)["tick"];

@@ -29,6 +29,7 @@ class Flexible {
 };
 
 constexpr std::size_t kCpuidHeader = 8, kMsrsHeader = 8;
+constexpr std::size_t kMsrNumbersHeader = 4;
 constexpr std::size_t kMaxCpuidEntries = 4096;
 
 }  // namespace
@@ -88,6 +89,16 @@ Result<std::vector<kvm_cpuid_entry2>> supported_cpuid(const Fd& kvm) {
     if (errno != E2BIG) return fail(Error::from_errno("KVM refused its CPUID", errno));
   }
   return fail(ErrorCode::NotSupported, "KVM has more CPUID entries than anybody expects");
+}
+
+Result<std::vector<std::uint32_t>> msr_numbers(const Fd& kvm) {
+  kvm_msr_list size{};  // too small: KVM says how many there are
+  if (::ioctl(kvm.get(), number::kGetMsrNumbers, &size) != 0 && errno != E2BIG)
+    return fail(Error::from_errno("KVM refused to name its MSRs", errno));
+  Flexible<kvm_msr_list, std::uint32_t> list(size.nmsrs, kMsrNumbersHeader);
+  list.header()->nmsrs = size.nmsrs;
+  TRY(control(kvm, number::kGetMsrNumbers, list.header(), "to name its MSRs"));
+  return std::vector<std::uint32_t>(list.entries(), list.entries() + list.header()->nmsrs);
 }
 
 Result<void> set_cpuid(const Fd& vcpu, const std::vector<kvm_cpuid_entry2>& entries) {

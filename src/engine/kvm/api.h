@@ -21,6 +21,9 @@ inline constexpr unsigned long kGetSupportedCpuid = _IOC(_IOC_READ | _IOC_WRITE,
 inline constexpr unsigned long kSetCpuid2 = _IOC(_IOC_WRITE, KVMIO, 0x90, 8);
 inline constexpr unsigned long kGetMsrs = _IOC(_IOC_READ | _IOC_WRITE, KVMIO, 0x88, 8);
 inline constexpr unsigned long kSetMsrs = _IOC(_IOC_WRITE, KVMIO, 0x89, 8);
+inline constexpr unsigned long kGetMsrNumbers = _IOC(_IOC_READ | _IOC_WRITE, KVMIO, 0x02, 4);
+inline constexpr unsigned long kGetXsave = _IOC(_IOC_READ, KVMIO, 0xa4, 4096);
+inline constexpr unsigned long kSetXsave = _IOC(_IOC_WRITE, KVMIO, 0xa5, 4096);
 inline constexpr unsigned long kSetSignalMask = _IOC(_IOC_WRITE, KVMIO, 0x8b, 4);
 }  // namespace number
 
@@ -36,9 +39,18 @@ Result<std::vector<kvm_cpuid_entry2>> supported_cpuid(const Fd& kvm);
 Result<void> set_cpuid(const Fd& vcpu, const std::vector<kvm_cpuid_entry2>& entries);
 // NotFound for an MSR that this host's KVM does not have.
 Result<std::uint64_t> get_msr(const Fd& vcpu, std::uint32_t number);
+// Those that KVM saves and restores.
+Result<std::vector<std::uint32_t>> msr_numbers(const Fd& kvm);
 // Reads as many of `entries` as this host's KVM has, in their order; gives how many.
 Result<std::size_t> get_msrs(const Fd& vcpu, std::vector<kvm_msr_entry>& entries);
 Result<void> set_msr(const Fd& vcpu, std::uint32_t number, std::uint64_t value);
+
+// struct kvm_xsave, of the size that its ioctls have in C.
+struct XsaveArea {
+  static constexpr unsigned kMxcsr = 24, kInUse = 512;  // XSTATE_BV
+  static constexpr std::uint8_t kX87AndSse = 3;
+  alignas(8) std::uint8_t bytes[4096];
+};
 
 // A vCPU's file and its shared run page.
 class VcpuFile {

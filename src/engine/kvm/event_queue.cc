@@ -14,6 +14,11 @@ void EventQueue::push(hypervisor::VcpuEvent event) {
   wake();
 }
 
+void EventQueue::clear() {
+  const std::lock_guard lock(lock_);
+  events_.clear();
+}
+
 void EventQueue::wake() { ::eventfd_write(fd_.get(), 1); }
 
 std::optional<hypervisor::VcpuEvent> EventQueue::take() {

@@ -18,6 +18,7 @@ class EventQueue {
 
   void push(hypervisor::VcpuEvent event);
   std::optional<hypervisor::VcpuEvent> take();
+  void clear();
   // Makes the descriptor readable without an event: the machine has ended.
   void wake();
 

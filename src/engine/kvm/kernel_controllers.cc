@@ -69,17 +69,38 @@ Result<void> KernelControllers::create() {
               entries.size() * sizeof entries[0]);
   constexpr unsigned long kSetRouting = _IOC(_IOC_WRITE, KVMIO, 0x6a, 8);
   TRY(control(vm_, kSetRouting, table.data(), "the routes of interrupt lines"));
+  for (std::size_t i = 0; i < chips_.size(); ++i)
+    chips_[i] = TRY(get(kChips[i]));
+  TRY(control(vm_, KVM_GET_PIT2, &timer_, "to read the timer"));
+  return {};
+}
+
+// The timer first, and the lines low, so that nothing is requested anew; and the I/O APIC before
+// the local ones, which it may ask at once.
+Result<void> KernelControllers::reset() {
+  const auto lock = hold_lines();
+  kvm_pit_state2 timer = timer_;
+  TRY(control(vm_, KVM_SET_PIT2, &timer, "to write the timer"));
+  for (unsigned line = 1; line < hypervisor::IoApicImage::kPins; ++line) {
+    if (line != kCascade) TRY(put_line(line, false));
+  }
+  for (kvm_irqchip chip : chips_)
+    TRY(set(chip));
+  return {};
+}
+
+Result<void> KernelControllers::put_line(unsigned line, bool asserted) {
+  kvm_irq_level level{};
+  level.irq = line;
+  level.level = asserted;
+  TRY(control(vm_, KVM_IRQ_LINE, &level, "an interrupt line"));
   return {};
 }
 
 void KernelControllers::set_line(unsigned line, bool asserted) {
   if (line == kTimerLine) return;
   const auto lock = hold_lines();
-  kvm_irq_level level{};
-  level.irq = line;
-  level.level = asserted;
-  if (const auto done = control(vm_, KVM_IRQ_LINE, &level, "an interrupt line"); !done)
-    log::error("kvm: {}", done.error().text());
+  if (const auto done = put_line(line, asserted); !done) log::error("kvm: {}", done.error().text());
 }
 
 // As a message-signalled interrupt (SDM 3A 11.11): it reaches the same inputs.

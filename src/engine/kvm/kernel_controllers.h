@@ -4,7 +4,9 @@
 
 #include <linux/kvm.h>
 
+#include <array>
 #include <cstdint>
+#include <iterator>
 #include <mutex>
 
 #include "base/fd.h"
@@ -22,6 +24,8 @@ class KernelControllers {
   explicit KernelControllers(const Fd& vm) : vm_(vm) {}
   // Before the first vCPU is created.
   Result<void> create();
+  // As create() has left them, all lines low. While every vCPU is out of KVM_RUN.
+  Result<void> reset();
 
   // A device's line. Line 0 is the kernel's own timer's.
   void set_line(unsigned line, bool asserted);
@@ -43,9 +47,15 @@ class KernelControllers {
   Result<kvm_irqchip> get(std::uint32_t chip);
   Result<void> set(kvm_irqchip& chip);
   bool take_back(std::uint32_t chip, std::uint8_t vector);
+  Result<void> put_line(unsigned line, bool asserted);
 
+  static constexpr std::uint32_t kChips[] = {KVM_IRQCHIP_PIC_MASTER, KVM_IRQCHIP_PIC_SLAVE,
+                                             KVM_IRQCHIP_IOAPIC};
   const Fd& vm_;
   std::mutex lines_lock_;
+  // As at power-on.
+  std::array<kvm_irqchip, std::size(kChips)> chips_{};
+  kvm_pit_state2 timer_{};
 };
 
 }  // namespace ringside::kvm

@@ -228,6 +228,20 @@ class KvmVm final : public KvmEngine, public hypervisor::Stoppoints {
   // ---- Engine
   bool run_slice() override { return false; }
   VirtualTime now() const override { return system_.clock.now(); }
+  Result<void> reset(const x86::CpuState& entry) override {
+    for (const auto& vcpu : vcpus_) {
+      if (vcpu->in_guest()) return fail(ErrorCode::Busy, "a vCPU is in the guest");
+    }
+    const EverybodyOut out(system_);
+    if (system_.controllers) TRY(system_.controllers->reset());
+    for (const auto& vcpu : vcpus_)
+      TRY(vcpu->reset(entry));
+    system_.events.clear();
+    const std::lock_guard lock(system_.device_hits_lock);
+    system_.device_hits.clear();
+    system_.device_hits_waiting = false;
+    return {};
+  }
 
   // ---- Stoppoints
   bool set_filter(hypervisor::StopFilter* filter) override {

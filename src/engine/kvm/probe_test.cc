@@ -13,6 +13,9 @@ TEST(IoctlNumbers, AreThoseOfC) {
   EXPECT_EQ(number::kSetCpuid2, 0x4008ae90ul);
   EXPECT_EQ(number::kGetMsrs, 0xc008ae88ul);
   EXPECT_EQ(number::kSetMsrs, 0x4008ae89ul);
+  EXPECT_EQ(number::kGetMsrNumbers, 0xc004ae02ul);
+  EXPECT_EQ(number::kGetXsave, 0x9000aea4ul);
+  EXPECT_EQ(number::kSetXsave, 0x5000aea5ul);
   EXPECT_EQ(number::kSetSignalMask, 0x4004ae8bul);
 }
 

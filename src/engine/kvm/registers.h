@@ -71,6 +71,8 @@ class RegisterFile {
   Result<void> read_part(Part part);
   Result<void> write_part(Part part);
   std::optional<std::uint64_t> plain(x86::Register r) const;
+  Result<void> read_fpu();
+  Result<void> write_fpu();
   Result<void> read_msrs();
   Result<void> write_msrs();
   x86::CpuState assemble() const;

@@ -41,8 +41,12 @@ x86::CpuState after_init(const x86::CpuState& before) {
 
 }  // namespace
 
-KvmVcpu::KvmVcpu(System& system, VcpuId id, VcpuFile file)
-    : system_(system), id_(id), file_(std::move(file)), registers_(file_) {}
+KvmVcpu::KvmVcpu(System& system, VcpuId id, VcpuFile file, PowerOnState power_on)
+    : system_(system),
+      id_(id),
+      file_(std::move(file)),
+      power_on_(std::move(power_on)),
+      registers_(file_) {}
 
 Result<std::unique_ptr<KvmVcpu>> KvmVcpu::create(System& system, VcpuId id, unsigned vcpus) {
   VcpuFile file = TRY(VcpuFile::create(system.kvm, system.vm, id.value));
@@ -54,7 +58,9 @@ Result<std::unique_ptr<KvmVcpu>> KvmVcpu::create(System& system, VcpuId id, unsi
                                                         : ApicFeatures::Kernel;
   TRY(set_cpuid(file.fd(),
                 guest_cpuid(supported, id, vcpus, khz ? static_cast<unsigned>(*khz) : 0, apic)));
-  return std::unique_ptr<KvmVcpu>(new KvmVcpu(system, id, std::move(file)));
+  PowerOnState power_on =
+      TRY(PowerOnState::take(system.kvm, file.fd(), system.controllers.has_value()));
+  return std::unique_ptr<KvmVcpu>(new KvmVcpu(system, id, std::move(file), std::move(power_on)));
 }
 
 KvmVcpu::~KvmVcpu() { stop(); }
@@ -116,6 +122,38 @@ void KvmVcpu::suspend() {
     suspend_ = true;
   }
   kick();
+}
+
+Result<void> KvmVcpu::reset(const x86::CpuState& entry) {
+  const bool boots = id_.value == 0;
+  {
+    const Lock lock(lock_);
+    if (kernel_apic()) TRY(take_messages());
+    drop_access();
+    nmi_ = retry_ = init_ = false;
+    start_up_.reset();
+    held_interrupt_.reset();
+    queued_.reset();
+    entry_length_ = 1;
+    left_at_breakpoint_.reset();
+    blocked_ = false;
+    panic_ = nullptr;
+    watch_hits_.clear();
+    window_ = Window::Unknown;
+    TRY(power_on_.restore_fpu(file_.fd()));
+    TRY(become(boots ? entry : x86::reset_state()));
+    registers_.events() = {};
+    registers_.changed_nmi();
+    TRY(registers_.flush());
+    TRY(power_on_.restore_rest(file_.fd()));
+    if (kernel_apic())
+      TRY(set_kernel_activity(boots ? KVM_MP_STATE_RUNNABLE : KVM_MP_STATE_UNINITIALIZED));
+    registers_.drop();
+    alive_ = boots;
+    activity_ = boots ? Activity::Running : Activity::WaitForSipi;
+  }
+  wake_.notify_all();
+  return {};
 }
 
 // ---- Any thread
@@ -215,12 +253,14 @@ void KvmVcpu::thread_main() {
   take_only_kicks();
   this_threads_vcpu = this;
   thread_number_ = ::gettid();
-  if (kernel_apic() && !await_start()) return;
   for (;;) {
+    if (kernel_apic() && !await_start()) return;
     {
       Lock lock(lock_);
-      wake_.wait(lock, [this] { return quit_ || place_ == Place::InGuest; });
+      const auto reset = [this] { return kernel_apic() && !alive_; };
+      wake_.wait(lock, [&] { return quit_ || place_ == Place::InGuest || reset(); });
       if (quit_) return;
+      if (reset()) continue;
     }
     std::optional<Exit> why = run();
     if (!why) break;

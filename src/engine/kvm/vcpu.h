@@ -20,6 +20,7 @@
 #include "engine/kvm/api.h"
 #include "engine/kvm/gates.h"
 #include "engine/kvm/instruction.h"
+#include "engine/kvm/power_on.h"
 #include "engine/kvm/registers.h"
 #include "engine/kvm/system.h"
 
@@ -65,6 +66,9 @@ class KvmVcpu final : public hypervisor::Vcpu {
   void stop();  // ends the thread
   void resume();
   void suspend();
+  // As at power-on; the boot processor in `entry`. While there is EverybodyOut, and no vCPU is in
+  // the guest.
+  Result<void> reset(const x86::CpuState& entry);
   // The main thread has taken this vCPU's event: only now is it out, as the main thread sees it.
   void event_taken() { in_guest_ = false; }
 
@@ -101,7 +105,7 @@ class KvmVcpu final : public hypervisor::Vcpu {
   using Exit = hypervisor::Exit;
   enum class Place : std::uint8_t { Out, InGuest };
 
-  KvmVcpu(System& system, VcpuId id, VcpuFile file);
+  KvmVcpu(System& system, VcpuId id, VcpuFile file, PowerOnState power_on);
 
   // vcpu.cc: the thread and what moves it.
   void thread_main();
@@ -111,6 +115,7 @@ class KvmVcpu final : public hypervisor::Vcpu {
   void sleep();
   void take_init_and_start_up();
   Result<void> become(const x86::CpuState& state);
+  void drop_access();
   Result<void> prepare();
   bool passes_breakpoint();
   bool wants_stop(const Exit& hit);
@@ -149,6 +154,7 @@ class KvmVcpu final : public hypervisor::Vcpu {
   std::uint32_t take_start();
   void note_started_others();
   bool await_start();
+  Result<void> take_messages();
   void await_start_up();
   bool await_interrupt();
   void settle_interrupt();
@@ -178,6 +184,7 @@ class KvmVcpu final : public hypervisor::Vcpu {
   System& system_;
   const VcpuId id_;
   VcpuFile file_;
+  const PowerOnState power_on_;
   std::thread thread_;
   clockid_t processor_clock_ = CLOCK_MONOTONIC;  // of the thread
   std::atomic<pid_t> thread_number_{0};

@@ -35,6 +35,13 @@ Result<void> KvmVcpu::set_kernel_activity(std::uint32_t state) {
   return {};
 }
 
+// Where INIT or a start-up IPI has come already, asking for the state takes it.
+Result<void> KvmVcpu::take_messages() {
+  TRY(get_activity(file_.fd()));
+  registers_.drop();
+  return {};
+}
+
 // The thread, out of KVM_RUN: takes INIT and a start-up IPI that have come, if any.
 void KvmVcpu::note_activity() {
   if (activity_ == Activity::Dead || activity_ == Activity::Waiting) return;

@@ -43,9 +43,9 @@ int KvmVcpu::enter() {
     system_.gate.wait_until_open(*this);
   }
   const int error = ::ioctl(file_.fd().get(), KVM_RUN, 0) == 0 ? 0 : errno;
+  after_run();  // whoever waits for this vCPU to be out may look at its registers
   running_ = false;
   if (system_.gate.closed()) running_.notify_all();
-  after_run();
   return error;
 }
 
@@ -389,6 +389,20 @@ std::optional<hypervisor::Exit> KvmVcpu::finish_access() {
     if (why) return why;
   }
   return std::nullopt;
+}
+
+// For a reset: KVM would complete a device access with what it finds in the run page, and move RIP
+// on. What a string instruction has yet to access is begun and dropped, too.
+void KvmVcpu::drop_access() {
+  constexpr int kMostPieces = 100'000;
+  if (!access_pending_ && activity_ != Activity::Waiting) return;
+  for (int i = 0; i < kMostPieces; ++i) {
+    immediate_exit(file_.run()).store(1);
+    if (::ioctl(file_.fd().get(), KVM_RUN, 0) != 0) break;
+  }
+  access_pending_ = false;
+  port_progress_ = 0;
+  registers_.drop();
 }
 
 std::optional<hypervisor::Exit> KvmVcpu::park() {

@@ -118,6 +118,25 @@ class SoftVm final : public SoftEngine, public hypervisor::Stoppoints {
     return system_.platform.next_event();
   }
 
+  Result<void> reset(const x86::CpuState& entry) override {
+    for (const auto& vcpu : vcpus_) {
+      if (vcpu->is_in_guest) return fail(ErrorCode::Busy, "a vCPU is in the guest");
+    }
+    events_.clear();
+    for (const hypervisor::RamSlot& slot : system_.ram.slots())
+      system_.ram_written(slot.base, slot.size);
+    for (const auto& vcpu : vcpus_) {
+      vcpu->cpu.reset();
+      vcpu->cpu.pending_exit.reset();
+      vcpu->is_active = false;
+      vcpu->left_at_breakpoint.reset();
+      vcpu->step_range.reset();
+    }
+    vcpus_[0]->is_active = true;
+    vcpus_[0]->cpu.set_state(entry);
+    return {};
+  }
+
   void advance_to(VirtualTime time) override {
     if (time.ns <= system_.time_base) return;
     system_.time_base = time.ns;
