@@ -38,8 +38,9 @@ StartedEngine start_soft(const Options& options, hypervisor::GuestRam& ram,
 Result<kvm::Options::Controllers> whose_controllers() {
   const char* const text = std::getenv("RINGSIDE_KVM_IRQCHIP");
   const std::string_view value = text == nullptr ? "" : text;
+  if (value.empty()) return kvm::Options::Controllers::Best;
   if (value == "on") return kvm::Options::Controllers::Kernel;
-  if (value.empty() || value == "off") return kvm::Options::Controllers::Machine;
+  if (value == "off") return kvm::Options::Controllers::Machine;
   return fail(ErrorCode::BadRequest,
               fmt::format("RINGSIDE_KVM_IRQCHIP is on or off, not \"{}\"", value));
 }

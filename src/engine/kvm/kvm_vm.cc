@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <condition_variable>
-#include <cstring>
 #include <thread>
 #include <utility>
 
@@ -12,6 +11,7 @@
 #include "engine/kvm/kick.h"
 #include "engine/kvm/system.h"
 #include "engine/kvm/vcpu.h"
+#include "hypervisor/shared_copy.h"
 
 namespace ringside::kvm {
 namespace {
@@ -44,13 +44,13 @@ class KvmMemory final : public hypervisor::Memory {
   Result<void> read_ram(Gpa address, std::span<std::byte> out) override {
     const std::uint8_t* host = system_.ram.host(address, out.size());
     if (host == nullptr) return nothing_there(address);
-    std::memcpy(out.data(), host, out.size());
+    hypervisor::copy_from_shared(out, host);
     return {};
   }
   Result<void> write_ram(Gpa address, std::span<const std::byte> data) override {
     std::uint8_t* host = system_.ram.host(address, data.size());
     if (host == nullptr) return nothing_there(address);
-    std::memcpy(host, data.data(), data.size());
+    hypervisor::copy_to_shared(host, data);
     return {};
   }
   std::span<const std::byte> view(Gpa address, std::uint64_t size) override {
@@ -418,20 +418,24 @@ class KvmVm final : public KvmEngine, public hypervisor::Stoppoints {
     return Image{};
   }
 
+  // Why KVM's own do not serve; empty if they do.
+  static std::string_view controllers_lack(const Facts& facts, unsigned vcpus) {
+    if (!facts.interrupt_controllers || !facts.timer || !facts.block_interrupts)
+      return "this host's KVM has no interrupt controllers of its own that a debugger can use";
+    if (vcpus > 1 && !facts.starts_processors)
+      return "this host's KVM starts no second vCPU with interrupt controllers of its own";
+    return "";
+  }
+
   Result<void> choose_controllers(const Options& options) {
     using Whose = Options::Controllers;
-    const Facts& facts = system_.facts;
     if (options.controllers == Whose::Machine) return ask_for_msrs();
-    if (!facts.interrupt_controllers || !facts.timer || !facts.block_interrupts) {
-      return fail(
-          ErrorCode::NotSupported,
-          "this host's KVM has no interrupt controllers of its own that a debugger can use");
-    }
-    if (options.vcpus > 1 && !facts.starts_processors) {
-      return fail(ErrorCode::NotSupported,
-                  "this host's KVM starts no second vCPU with interrupt controllers of its own");
-    }
-    return system_.controllers.emplace(system_.vm).create();
+    const std::string_view lack = controllers_lack(system_.facts, options.vcpus);
+    if (lack.empty()) return system_.controllers.emplace(system_.vm).create();
+    if (options.controllers == Whose::Kernel)
+      return fail(ErrorCode::NotSupported, std::string(lack));
+    log::debug("kvm: the machine's interrupt controllers serve: {}", lack);
+    return ask_for_msrs();
   }
 
   // IA32_APIC_BASE and the deadline timer belong to the machine's APICs. Old kernels cannot hand

@@ -20,10 +20,10 @@ struct Options {
   unsigned vcpus = 1;
   // Instead of what the probe finds, to try what other hosts need; outlives the engine.
   const Facts* facts = nullptr;
-  // Whose the interrupt controllers and the interval timer are. Kernel fails where KVM has none
-  // that serve.
-  enum class Controllers : std::uint8_t { Machine, Kernel };
-  Controllers controllers = Controllers::Machine;
+  // Whose the interrupt controllers and the interval timer are. Where KVM has none that serve,
+  // Kernel fails and Best takes the machine's.
+  enum class Controllers : std::uint8_t { Machine, Kernel, Best };
+  Controllers controllers = Controllers::Best;
 };
 
 class KvmEngine : public hypervisor::Engine, public hypervisor::CpuPort {
