@@ -31,6 +31,8 @@ std::string kvm_lacks(Feature feature) {
       return "";
     case Feature::FiveLevelPaging:
       return facts.five_level_paging ? "" : "this processor has no five-level paging";
+    case Feature::HeldCounter:
+      return facts.tsc_offset ? "" : "this KVM does not set a time-stamp counter back";
   }
   return "";
 }

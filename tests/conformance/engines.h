@@ -22,6 +22,7 @@ enum class Feature {
   PageWatches,       // any number, length and kind; physical ones too
   EveryInstruction,  // ring 0 is executed, not interpreted by half
   FiveLevelPaging,
+  HeldCounter,  // the time-stamp counter stands still while the guest does
   SecondVcpu,
 };
 

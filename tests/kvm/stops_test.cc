@@ -7,6 +7,7 @@
 #include <condition_variable>
 #include <ctime>
 #include <mutex>
+#include <thread>
 
 #include "conformance/test_vm.h"
 
@@ -176,6 +177,31 @@ TEST_P(Stops, TheClockStandsStillMeanwhile) {
   const auto later = [&] { return vm.engine().now().ns > stopped.ns + 1'000'000; };
   EXPECT_TRUE(vm.runs_until(later));
   vm.suspend_all();
+}
+
+// And so does the guest's own, which runs with the host's. What is compared are two clocks of one
+// guest, so that a busy host changes nothing.
+TEST_P(Stops, TheTimeStampCounterStandsStillMeanwhile) {
+  if (const std::string why = GetParam().lacks(Feature::HeldCounter); !why.empty())
+    GTEST_SKIP() << why;
+  constexpr std::uint32_t kCounter = 0x10;
+  constexpr double kPause = 0.3;  // seconds
+  TestVm vm(GetParam(), "counters");
+  if (vm.engine().event_fd() < 0) GTEST_SKIP() << "its time is not the host's";
+  vm.resume();
+  vm.run_until_said("0");
+  vm.suspend_all();
+  const auto counter = [&] { return vm.vcpu().read_msr(kCounter).value(); };
+  const std::uint64_t before = counter();
+  const VirtualTime stopped = vm.engine().now();
+  std::this_thread::sleep_for(std::chrono::duration<double>(kPause));
+  const double ticks = static_cast<double>(counter() - before);  // in kPause: it is set back later
+  vm.resume();
+  ASSERT_TRUE(vm.runs_quietly(2));
+  vm.suspend_all();
+  const double ran = static_cast<double>(counter() - before) / ticks * kPause;
+  const double expected = static_cast<double>(vm.engine().now().ns - stopped.ns) / 1e9;
+  EXPECT_NEAR(ran, expected, kPause / 2);
 }
 
 }  // namespace

@@ -33,6 +33,9 @@ bool GuestClock::entered() {
   const Lock lock(lock_);
   if (in_guest_++ != 0) return false;
   started_ = Host::now();
+  if (!first_started_) first_started_ = started_;
+  const std::chrono::nanoseconds since = started_ - *first_started_;
+  stood_ = since.count() - static_cast<std::int64_t>(before_);
   return true;
 }
 

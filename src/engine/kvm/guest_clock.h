@@ -2,7 +2,9 @@
 // guest, so that a debugger's pause costs the guest no timeouts. Owned by the engine; any thread.
 #pragma once
 
+#include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <mutex>
 #include <optional>
 
@@ -23,6 +25,9 @@ class GuestClock {
   bool entered();
   bool left();
 
+  // How long the clock has stood since it first ran. Changes only when it is started.
+  std::chrono::nanoseconds stood() const { return std::chrono::nanoseconds(stood_.load()); }
+
  private:
   VirtualTime now_locked() const;
 
@@ -30,6 +35,8 @@ class GuestClock {
   unsigned in_guest_ = 0;
   std::uint64_t before_ = 0;  // guest nanoseconds until the clock was last started
   Host::time_point started_;
+  std::optional<Host::time_point> first_started_;
+  std::atomic<std::int64_t> stood_{0};
 };
 
 }  // namespace ringside::kvm

@@ -11,6 +11,7 @@
 #include "base/types.h"
 #include "engine/kvm/api.h"
 #include "engine/kvm/local_apic_page.h"
+#include "engine/kvm/tsc_offset.h"
 
 namespace ringside::kvm {
 namespace {
@@ -209,8 +210,9 @@ void ask_capabilities(const Fd& kvm, Facts& facts) {
   }
 }
 
-// Sends a second processor INIT and a start-up IPI. Its state tells, without its ever running.
-Result<void> probe_start(const Fd& kvm, Facts& facts) {
+// Sends a second processor INIT and a start-up IPI, and sets a time-stamp counter back. Their state
+// tells, without their ever running.
+Result<void> probe_two_processors(const Fd& kvm, Facts& facts) {
   const Fd vm = TRY(create_vm(kvm));
   TRY(control(vm, KVM_CREATE_IRQCHIP, 0ul, "interrupt controllers"));
   const VcpuFile boot = TRY(VcpuFile::create(kvm, vm, 0));
@@ -230,6 +232,11 @@ Result<void> probe_start(const Fd& kvm, Facts& facts) {
     TRY(control(other.fd(), KVM_GET_MP_STATE, &state, "a vCPU's state"));
   }
   facts.starts_processors = state.mp_state == KVM_MP_STATE_RUNNABLE;
+  // Some take a new offset and go on with the old one.
+  constexpr std::uint64_t kBack = 1'000'000'000;
+  const std::uint64_t offset = TRY(TscOffset::get(boot.fd()));
+  TRY(TscOffset::set(boot.fd(), offset - kBack));
+  facts.tsc_offset = TRY(TscOffset::get(boot.fd())) == offset - kBack;
   return {};
 }
 
@@ -273,7 +280,7 @@ Facts probe(const char* device) {
     return debug_exit(g, KVM_GUESTDBG_USE_HW_BP, kData, kDr7Access8, kCode + 2);
   });
   facts.page_watch = facts.step && fresh(probe_page_watch);
-  if (facts.interrupt_controllers) (void)probe_start(*kvm, facts);
+  if (facts.interrupt_controllers) (void)probe_two_processors(*kvm, facts);
   return facts;
 }
 
@@ -299,6 +306,8 @@ std::vector<std::string> describe(const Facts& facts) {
       fmt::format("kvm: registers without a system call: {}", yes(facts.sync_registers)),
       fmt::format("kvm: in-kernel interrupt controllers: {}, timer: {}; they start processors: {}",
                   yes(facts.interrupt_controllers), yes(facts.timer), yes(facts.starts_processors)),
+      fmt::format("kvm: the time-stamp counter can stand still while the guest does: {}",
+                  yes(facts.tsc_offset)),
       fmt::format("kvm: five-level paging: {}", yes(facts.five_level_paging)),
   };
 }

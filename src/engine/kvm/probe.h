@@ -29,6 +29,7 @@ struct Facts {
   bool timer = false;                  // in-kernel PIT
   bool starts_processors = false;      // the in-kernel APIC obeys INIT and start-up IPIs
   bool tsc_deadline = false;           // its timer has the TSC-deadline mode
+  bool tsc_offset = false;             // the time-stamp counter's can be set
   bool five_level_paging = false;      // of the guest's processor
 
   // Good enough for `auto`: hardware speed, breakpoints and stepping.

@@ -41,26 +41,29 @@ x86::CpuState after_init(const x86::CpuState& before) {
 
 }  // namespace
 
-KvmVcpu::KvmVcpu(System& system, VcpuId id, VcpuFile file, PowerOnState power_on)
+KvmVcpu::KvmVcpu(System& system, VcpuId id, VcpuFile file, PowerOnState power_on,
+                 unsigned kilohertz)
     : system_(system),
       id_(id),
       file_(std::move(file)),
       power_on_(std::move(power_on)),
+      tsc_offset_(system.facts.tsc_offset ? kilohertz : 0),
       registers_(file_) {}
 
 Result<std::unique_ptr<KvmVcpu>> KvmVcpu::create(System& system, VcpuId id, unsigned vcpus) {
   VcpuFile file = TRY(VcpuFile::create(system.kvm, system.vm, id.value));
-  const auto khz =
+  const auto rate =
       control(file.fd(), KVM_GET_TSC_KHZ, 0ul, "to tell the time-stamp counter's rate");
+  const unsigned kilohertz = rate ? static_cast<unsigned>(*rate) : 0;
   const auto supported = TRY(supported_cpuid(system.kvm));
   const ApicFeatures apic = !system.controllers         ? ApicFeatures::None
                             : system.facts.tsc_deadline ? ApicFeatures::KernelWithTscDeadline
                                                         : ApicFeatures::Kernel;
-  TRY(set_cpuid(file.fd(),
-                guest_cpuid(supported, id, vcpus, khz ? static_cast<unsigned>(*khz) : 0, apic)));
+  TRY(set_cpuid(file.fd(), guest_cpuid(supported, id, vcpus, kilohertz, apic)));
   PowerOnState power_on =
       TRY(PowerOnState::take(system.kvm, file.fd(), system.controllers.has_value()));
-  return std::unique_ptr<KvmVcpu>(new KvmVcpu(system, id, std::move(file), std::move(power_on)));
+  return std::unique_ptr<KvmVcpu>(
+      new KvmVcpu(system, id, std::move(file), std::move(power_on), kilohertz));
 }
 
 KvmVcpu::~KvmVcpu() { stop(); }

@@ -23,6 +23,7 @@
 #include "engine/kvm/power_on.h"
 #include "engine/kvm/registers.h"
 #include "engine/kvm/system.h"
+#include "engine/kvm/tsc_offset.h"
 
 namespace ringside::kvm {
 
@@ -105,7 +106,7 @@ class KvmVcpu final : public hypervisor::Vcpu {
   using Exit = hypervisor::Exit;
   enum class Place : std::uint8_t { Out, InGuest };
 
-  KvmVcpu(System& system, VcpuId id, VcpuFile file, PowerOnState power_on);
+  KvmVcpu(System& system, VcpuId id, VcpuFile file, PowerOnState power_on, unsigned kilohertz);
 
   // vcpu.cc: the thread and what moves it.
   void thread_main();
@@ -185,6 +186,7 @@ class KvmVcpu final : public hypervisor::Vcpu {
   const VcpuId id_;
   VcpuFile file_;
   const PowerOnState power_on_;
+  TscOffset tsc_offset_;
   std::thread thread_;
   clockid_t processor_clock_ = CLOCK_MONOTONIC;  // of the thread
   std::atomic<pid_t> thread_number_{0};

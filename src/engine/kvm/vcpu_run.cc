@@ -27,6 +27,7 @@ bool is_software_exception(x86::Vector vector) {
 int KvmVcpu::enter() {
   kvm_run& run = file_.run();
   run.cr8 = task_priority_;
+  tsc_offset_.follow(file_.fd(), system_.clock.stood());
   if (system_.facts.sync_registers) {
     // What a debug exit is looked at with; it costs every exit a little.
     const bool debugging = breakpoint_exit_ || applied_debug_.control != 0;
