@@ -4,9 +4,11 @@
 #include <fmt/format.h>
 #include <limits.h>
 #include <poll.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include "base/log.h"
 
@@ -14,6 +16,15 @@ namespace ringside::cli {
 namespace {
 
 constexpr std::size_t kBuffer = 64u << 10;
+
+// A terminal is writable as soon as there is room for anything, and then takes its time for the
+// rest. Its open file is shared with the shell and with stderr, so that it is not for us to make it
+// non-blocking; hence one of our own, if it can be had.
+Fd reopen_terminal(int fd) {
+  if (::isatty(fd) == 0) return Fd();
+  const std::string path = fmt::format("/proc/self/fd/{}", fd);
+  return Fd(::open(path.c_str(), O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+}
 
 bool writable(int fd, int timeout) {
   pollfd entry{fd, POLLOUT, 0};
@@ -23,7 +34,9 @@ bool writable(int fd, int timeout) {
 }  // namespace
 
 std::unique_ptr<HostOutput> HostOutput::standard_output(transport::Poller& poller) {
-  return std::unique_ptr<HostOutput>(new HostOutput(poller, STDOUT_FILENO, Fd()));
+  Fd terminal = reopen_terminal(STDOUT_FILENO);
+  const int number = terminal ? terminal.get() : STDOUT_FILENO;
+  return std::unique_ptr<HostOutput>(new HostOutput(poller, number, std::move(terminal)));
 }
 
 Result<std::unique_ptr<HostOutput>> HostOutput::file(transport::Poller& poller,
@@ -48,12 +61,22 @@ HostOutput::~HostOutput() {
   poller_.remove(fd_);
 }
 
+bool HostOutput::has_room() const { return failed_ || buffer_.size() < kBuffer; }
+
+bool HostOutput::full() {
+  const std::lock_guard guard(lock_);
+  held_ |= !has_room();
+  return !has_room();
+}
+
+bool HostOutput::has_room_again() {
+  const std::lock_guard guard(lock_);
+  return has_room() && std::exchange(held_, false);
+}
+
 void HostOutput::append(std::span<const std::byte> bytes) {
   const std::lock_guard guard(lock_);
   if (failed_) return;
-  // Only here does the guest wait, and a signal ends the wait: the main loop wants to know.
-  while (buffer_.size() >= kBuffer && !failed_ && writable(fd_, -1))
-    write_some();
   // The main loop may be waiting, if this is a vCPU's own thread.
   if (buffer_.empty()) poller_.wake();
   buffer_.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());

@@ -1,7 +1,8 @@
 // Bytes from the guest to a file or to standard output, in order and without loss: when the other
-// side does not take them, the guest waits.
+// side does not take them, the guest waits. Nobody else does: no call here blocks.
 //
-// append() may be called on the thread that runs a vCPU; everything else is the main thread's.
+// append() and full() may be called on the thread that runs a vCPU; everything else is the main
+// thread's.
 #pragma once
 
 #include <cstddef>
@@ -28,12 +29,17 @@ class HostOutput {
   HostOutput& operator=(const HostOutput&) = delete;
 
   void append(std::span<const std::byte> bytes);
+  // Whoever asks is to append nothing more until has_room_again().
+  bool full();
+  // Once after full() has been true, when it no longer is.
+  bool has_room_again();
   // Writes what can be written without waiting; the poller does the rest.
   void flush();
 
  private:
   HostOutput(transport::Poller& poller, int fd, Fd owned);
   std::size_t write_some();
+  bool has_room() const;
 
   transport::Poller& poller_;
   int fd_;
@@ -41,6 +47,7 @@ class HostOutput {
   std::mutex lock_;
   std::string buffer_;
   bool failed_ = false;  // nobody is there to read: what comes is dropped
+  bool held_ = false;    // full() was true
 };
 
 }  // namespace ringside::cli

@@ -1,11 +1,27 @@
 #include "cli/notice.h"
 
+#include <poll.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <cerrno>
 #include <string>
 
 namespace ringside::cli {
 namespace {
+
+// Whether stderr takes something. Waits for it once, not again at every line.
+bool stderr_takes() {
+  constexpr int kMilliseconds = 200;
+  static std::atomic<bool> paused = false;
+  pollfd entry{STDERR_FILENO, POLLOUT, 0};
+  int ready = 0;
+  do {
+    ready = ::poll(&entry, 1, paused ? 0 : kMilliseconds);
+  } while (ready < 0 && errno == EINTR);
+  paused = ready == 0;
+  return ready != 0;
+}
 
 std::string_view level_name(log::Level level) {
   switch (level) {
@@ -26,6 +42,7 @@ std::string_view level_name(log::Level level) {
 
 // One write, so that lines of several threads never mix.
 void write_line(std::string_view line) {
+  if (!stderr_takes()) return;
   const std::string text = std::string(line) + "\n";
   [[maybe_unused]] const ssize_t size = ::write(STDERR_FILENO, text.data(), text.size());
 }

@@ -1,4 +1,5 @@
-// What ringside says on stderr: one line each. Users and tests read some of them (docs: "gdb:
+// What ringside says on stderr: one line each, lost if nobody reads it within a moment (a paused
+// terminal must not hold the debug server). Users and tests read some of them (docs: "gdb:
 // listening on ..."), so their wording is an interface.
 #pragma once
 

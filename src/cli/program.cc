@@ -95,21 +95,22 @@ Result<void> Program::load_kernel() {
   return {};
 }
 
-Result<machine::ByteSink> Program::standard_output() {
-  if (!stdout_) {
-    stdout_ = HostOutput::standard_output(poller_);
-    outputs_.push_back(stdout_);
-  }
-  return machine::ByteSink(
-      [output = stdout_](std::span<const std::byte> bytes) { output->append(bytes); });
+machine::ByteSink Program::sink_into(const std::shared_ptr<HostOutput>& output) {
+  return {[output](std::span<const std::byte> bytes) { output->append(bytes); },
+          [output] { return output->full(); }};
 }
 
 Result<machine::ByteSink> Program::sink(const Stream& stream, DeviceOutput& endpoint) {
-  if (std::holds_alternative<StdioStream>(stream)) return standard_output();
+  if (std::holds_alternative<StdioStream>(stream)) {
+    if (!stdout_) {
+      stdout_ = HostOutput::standard_output(poller_);
+      outputs_.push_back(stdout_);
+    }
+    return sink_into(stdout_);
+  }
   if (const auto* file = std::get_if<FileStream>(&stream)) {
-    std::shared_ptr<HostOutput> output = TRY(HostOutput::file(poller_, file->path));
-    outputs_.push_back(output);
-    return machine::ByteSink([output](std::span<const std::byte> bytes) { output->append(bytes); });
+    outputs_.push_back(TRY(HostOutput::file(poller_, file->path)));
+    return sink_into(outputs_.back());
   }
   if (std::holds_alternative<transport::Endpoint>(stream)) {
     return machine::ByteSink(
@@ -261,8 +262,12 @@ Result<void> Program::open_clients() {
 // What a slice brought goes out, and what waits for room in the machine goes in.
 void Program::settle() {
   server_->drain_events();
-  for (const auto& output : outputs_)
+  for (const auto& output : outputs_) {
     output->flush();
+    if (!output->has_room_again()) continue;
+    machine_->output_has_room();
+    poller_.wake();  // the software CPU has something to run
+  }
   serial_bytes_.collect();
   guest_gdb_bytes_.collect();
   for (const auto* client : {&gdb_, &guest_gdb_, &serial_}) {

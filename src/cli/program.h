@@ -41,7 +41,7 @@ class Program {
   Result<void> open_disks();
   Result<void> add_disk_crc(machine::BlockBackend& disk);
   Result<machine::ByteSink> sink(const Stream& stream, DeviceOutput& endpoint);
-  Result<machine::ByteSink> standard_output();
+  machine::ByteSink sink_into(const std::shared_ptr<HostOutput>& output);
   struct Journal {
     std::uint64_t seed = 0;  // of the guest's random numbers
     std::optional<machine::JournalWriter> writer;

@@ -49,6 +49,51 @@ TEST(HostOutput, WritesEverythingInOrder) {
   ::unlink(path.c_str());
 }
 
+// A pipe that nobody reads.
+class Unread {
+ public:
+  Unread() {
+    int ends[2];
+    EXPECT_EQ(::pipe2(ends, O_CLOEXEC), 0);
+    read_.reset(ends[0]);
+    before_.reset(::dup(STDOUT_FILENO));
+    ::dup2(ends[1], STDOUT_FILENO);
+    ::close(ends[1]);
+  }
+  ~Unread() { ::dup2(before_.get(), STDOUT_FILENO); }
+  std::size_t read() {
+    std::vector<char> buffer(1u << 20);
+    return static_cast<std::size_t>(::read(read_.get(), buffer.data(), buffer.size()));
+  }
+
+ private:
+  Fd read_, before_;
+};
+
+TEST(HostOutput, SaysWhenItIsFullAndWhenNoLonger) {
+  Poller poller = Poller::create().value();
+  Unread pipe;
+  const auto output = HostOutput::standard_output(poller);
+  const std::string piece(1000, 'x');
+  std::size_t appended = 0;
+  for (; !output->full(); appended += piece.size()) {
+    ASSERT_LT(appended, 1u << 20);
+    output->append(bytes(piece));
+    output->flush();
+  }
+  EXPECT_FALSE(output->has_room_again());
+  output->append(bytes(piece));  // kept all the same
+  appended += piece.size();
+  std::size_t read = pipe.read();
+  EXPECT_FALSE(output->has_room_again());  // not before it goes out
+  for (; read < appended; read += pipe.read())
+    output->flush();
+  EXPECT_EQ(read, appended);
+  EXPECT_TRUE(output->has_room_again());
+  EXPECT_FALSE(output->has_room_again());  // said once
+  EXPECT_FALSE(output->full());
+}
+
 TEST(HostOutput, NamesTheFileThatItCannotWrite) {
   Poller poller = Poller::create().value();
   const auto output = HostOutput::file(poller, "/nowhere/at/all");

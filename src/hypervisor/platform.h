@@ -29,6 +29,12 @@ class Platform {
   // Port I/O; width is 1, 2 or 4. Nothing there: reads are all ones, writes vanish.
   virtual Access port_read(VcpuId vcpu, std::uint16_t port, unsigned width, std::uint32_t& value) = 0;
   virtual Access port_write(VcpuId vcpu, std::uint16_t port, unsigned width, std::uint32_t value) = 0;
+  // Asked before an OUT is executed. False: what it sends to the host cannot be taken yet, and it
+  // is not to be executed before CpuPort::retry(vcpu). That this wait is the host's doing, an
+  // engine may hide from the guest: no time need pass in it.
+  virtual bool takes_write(VcpuId /*vcpu*/, std::uint16_t /*port*/, unsigned /*width*/) {
+    return true;
+  }
   // Memory-mapped I/O; width is 1, 2, 4 or 8, not crossing an 8-byte boundary. False: no device
   // claims the address (reads give all ones, writes vanish for the guest; E0e for a debugger).
   virtual bool mmio_read(VcpuId vcpu, Gpa address, unsigned width, std::uint64_t& value) = 0;
@@ -62,7 +68,7 @@ class CpuPort {
   virtual void non_maskable_interrupt(VcpuId vcpu) = 0;
   virtual void init(VcpuId vcpu) = 0;
   virtual void start_up(VcpuId vcpu, std::uint8_t vector) = 0;
-  // A device that answered Access::Wait may answer now.
+  // A device that answered Access::Wait may answer now; what did not take a write may take it.
   virtual void retry(VcpuId vcpu) = 0;
   virtual void set_a20(bool enabled) = 0;
   // A device (DMA) or a loader changed RAM.

@@ -174,7 +174,8 @@ class Vm {
 class Engine : public Vm {
  public:
   // Runs for a bounded while (about 50 microseconds of work), until an event or the end. False when
-  // there was nothing to run: every vCPU is out of the guest, halted or on its own thread.
+  // there was nothing to run: every vCPU is out of the guest, halted or on its own thread, or one
+  // of them waits for the host to take its output (Platform::takes_write) and the others for it.
   virtual bool run_slice() = 0;
   // When all vCPUs idle: the virtual time of the next device event (kNever: only outside input can
   // wake the guest). The main loop paces it to wall time and calls advance_to.

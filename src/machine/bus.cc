@@ -53,6 +53,16 @@ Access PortBus::write(const PortAccess& access, std::uint32_t value) const {
   return Access::Done;
 }
 
+bool PortBus::takes_write(const PortAccess& access) const {
+  if (owners_[at_[access.port]].bytes == nullptr) return true;
+  for (unsigned i = 0; i < access.width; ++i) {
+    const auto port = static_cast<std::uint16_t>(access.port + i);
+    const BytePorts* device = owners_[at_[port]].bytes;
+    if (device != nullptr && !device->takes_write(port)) return false;
+  }
+  return true;
+}
+
 void MmioBus::claim(Gpa base, std::uint64_t size, MmioDevice& device) {
   ranges_.push_back({base, size, &device});
 }

@@ -20,6 +20,8 @@ class BytePorts {
   virtual ~BytePorts() = default;
   virtual std::uint8_t read_port(std::uint16_t port) = 0;
   virtual void write_port(std::uint16_t port, std::uint8_t value) = 0;
+  // False: a write would send something out that nobody can take yet.
+  virtual bool takes_write(std::uint16_t /*port*/) const { return true; }
 };
 
 struct PortAccess {
@@ -45,6 +47,8 @@ class PortBus {
 
   Access read(const PortAccess& access, std::uint32_t& value) const;
   Access write(const PortAccess& access, std::uint32_t value) const;
+  // Of all its bytes; see BytePorts.
+  bool takes_write(const PortAccess& access) const;
 
  private:
   struct Owner {

@@ -41,6 +41,24 @@ TEST(PortBus, SplitsWideAccessesIntoBytesLowFirst) {
   EXPECT_EQ(value, 0xff332211);
 }
 
+TEST(PortBus, AsksEveryDeviceOfAWideWrite) {
+  struct Full final : BytePorts {
+    std::uint8_t read_port(std::uint16_t) override { return 0; }
+    void write_port(std::uint16_t, std::uint8_t) override {}
+    bool takes_write(std::uint16_t port) const override { return port != 0x12; }
+  };
+  PortBus bus;
+  Registers free;
+  Full full;
+  bus.claim(0x10, 2, free);
+  bus.claim(0x12, 2, full);
+  EXPECT_TRUE(bus.takes_write({{}, 0x10, 2}));
+  EXPECT_FALSE(bus.takes_write({{}, 0x10, 4}));
+  EXPECT_FALSE(bus.takes_write({{}, 0x12, 1}));
+  EXPECT_TRUE(bus.takes_write({{}, 0x13, 1}));
+  EXPECT_TRUE(bus.takes_write({{}, 0x0f, 4}));  // belongs to nobody
+}
+
 TEST(PortBus, GivesAllOnesWhereNobodyAnswers) {
   PortBus bus;
   Registers a;

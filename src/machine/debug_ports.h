@@ -2,10 +2,8 @@
 // (0x402 as SeaBIOS has it, 0xe9 as Bochs has it). They keep no state.
 #pragma once
 
-#include <functional>
-#include <span>
-
 #include "machine/bus.h"
+#include "machine/byte_sink.h"
 
 namespace ringside::machine {
 
@@ -37,15 +35,15 @@ class PanicPort final : public WidePorts {
 
 class DebugConsole final : public BytePorts {
  public:
-  using Sink = std::function<void(std::span<const std::byte>)>;
   static constexpr std::uint16_t kPort = 0x402, kBochsPort = 0xe9;
-  explicit DebugConsole(Sink sink) : sink_(std::move(sink)) {}
+  explicit DebugConsole(ByteSink sink) : sink_(std::move(sink)) {}
   // 0xe9 on either port tells firmware that the console is there.
   std::uint8_t read_port(std::uint16_t) override { return 0xe9; }
   void write_port(std::uint16_t port, std::uint8_t value) override;
+  bool takes_write(std::uint16_t) const override { return !sink_.full(); }
 
  private:
-  Sink sink_;
+  ByteSink sink_;
 };
 
 }  // namespace ringside::machine

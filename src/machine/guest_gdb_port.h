@@ -10,6 +10,7 @@
 #include <span>
 
 #include "machine/bus.h"
+#include "machine/byte_sink.h"
 #include "machine/device.h"
 
 namespace ringside::machine {
@@ -18,10 +19,9 @@ class GuestGdbPort final : public Device, public WidePorts {
  public:
   static constexpr std::uint16_t kPort = 0x224, kSignature = 0x4256;
   static constexpr std::size_t kBuffer = 4096;
-  using Sink = std::function<void(std::span<const std::byte>)>;
 
   // `taken` is called when the guest has taken all that had come.
-  GuestGdbPort(hypervisor::CpuPort& cpus, std::function<void()> wants_client, Sink sink,
+  GuestGdbPort(hypervisor::CpuPort& cpus, std::function<void()> wants_client, ByteSink sink,
                std::function<void()> taken = nullptr)
       : cpus_(cpus),
         wants_client_(std::move(wants_client)),
@@ -43,7 +43,7 @@ class GuestGdbPort final : public Device, public WidePorts {
 
   hypervisor::CpuPort& cpus_;
   std::function<void()> wants_client_;
-  Sink sink_;
+  ByteSink sink_;
   std::function<void()> taken_;
   std::deque<std::uint8_t> received_;
   std::uint64_t waiting_ = 0;  // one bit per vCPU

@@ -43,6 +43,8 @@ struct Machine::Parts {
   CpuLink cpus;
   EventQueue events{cpus};
   ApicBus apics;
+  std::uint64_t held =
+      0;  // vCPUs that wait for a sink, one bit each; engines', not the guest's state
   Lint0Wire lint0{apics};
   PicPair pics{{lint0, 0}};
   IoApic io_apic{apics};
@@ -209,6 +211,21 @@ hypervisor::Access Machine::port_write(VcpuId vcpu, std::uint16_t port, unsigned
                                        std::uint32_t value) {
   Lock lock(parts_->lock);
   return parts_->ports.write({vcpu, port, width}, value);
+}
+
+bool Machine::takes_write(VcpuId vcpu, std::uint16_t port, unsigned width) {
+  Lock lock(parts_->lock);
+  if (parts_->ports.takes_write({vcpu, port, width})) return true;
+  parts_->held |= std::uint64_t{1} << vcpu.value;
+  return false;
+}
+
+void Machine::output_has_room() {
+  Lock lock(parts_->lock);
+  const std::uint64_t held = std::exchange(parts_->held, 0);
+  for (std::uint32_t i = 0; i < parts_->options.vcpus; ++i) {
+    if ((held >> i & 1) != 0) parts_->cpus.retry({i});
+  }
 }
 
 bool Machine::mmio_read(VcpuId vcpu, Gpa address, unsigned width, std::uint64_t& value) {

@@ -15,11 +15,9 @@
 #include "hypervisor/guest_ram.h"
 #include "hypervisor/platform.h"
 #include "machine/block_backend.h"
+#include "machine/byte_sink.h"
 
 namespace ringside::machine {
-
-// Where a device's bytes go. Called on the thread that runs the vCPU.
-using ByteSink = std::function<void(std::span<const std::byte>)>;
 
 struct MachineOptions {
   unsigned vcpus = 1;
@@ -67,6 +65,9 @@ class Machine final : public hypervisor::Platform {
   void input(const GuestGdbInput& input);
   void input(const GuestGdbConnection& input);
 
+  // A sink that was full no longer is.
+  void output_has_room();
+
   // The interrupt controllers in words.
   std::string describe_local_apic(VcpuId vcpu) const;
   std::string describe_io_apic() const;
@@ -81,6 +82,7 @@ class Machine final : public hypervisor::Platform {
                                std::uint32_t& value) override;
   hypervisor::Access port_write(VcpuId, std::uint16_t port, unsigned width,
                                 std::uint32_t value) override;
+  bool takes_write(VcpuId, std::uint16_t port, unsigned width) override;
   bool mmio_read(VcpuId, Gpa address, unsigned width, std::uint64_t& value) override;
   bool mmio_write(VcpuId, Gpa address, unsigned width, std::uint64_t value) override;
   bool is_mmio(Gpa address) const override;

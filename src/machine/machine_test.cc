@@ -27,6 +27,26 @@ TEST_F(MachineTest, SerialOutputReachesItsSink) {
   EXPECT_EQ(machine.serial_room(0), 1u);
 }
 
+TEST_F(MachineTest, AnOutputThatIsFullHoldsItsWritersOnly) {
+  bool full = true;
+  MachineOptions options;
+  options.vcpus = 3;
+  options.serial[0] = {[](std::span<const std::byte>) {}, [&] { return full; }};
+  Machine machine(ram, options);
+  machine.connect(cpus);
+  EXPECT_TRUE(machine.takes_write(kBoot, 0x2f8, 1));
+  EXPECT_TRUE(machine.takes_write(kBoot, 0x3f9, 1));
+  EXPECT_FALSE(machine.takes_write({2}, 0x3f8, 1));
+  EXPECT_FALSE(machine.takes_write({1}, 0x3f8, 2));
+  full = false;
+  EXPECT_TRUE(cpus.happened.empty());
+  machine.output_has_room();
+  const std::vector<std::string> expected{"retry 1", "retry 2"};
+  EXPECT_EQ(cpus.happened, expected);
+  machine.output_has_room();
+  EXPECT_EQ(cpus.happened, expected);
+}
+
 TEST_F(MachineTest, DebugExitEndsOnlyWhereAskedFor) {
   Machine plain(ram, {});
   plain.connect(cpus);

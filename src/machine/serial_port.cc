@@ -20,7 +20,7 @@ constexpr std::uint8_t kCts = 0x10, kDsr = 0x20, kRing = 0x40, kCarrier = 0x80;
 
 }  // namespace
 
-SerialPort::SerialPort(std::uint16_t base, InterruptLine interrupt, Sink sink,
+SerialPort::SerialPort(std::uint16_t base, InterruptLine interrupt, ByteSink sink,
                        std::function<void()> taken)
     : base_(base), interrupt_(interrupt), sink_(std::move(sink)), taken_(std::move(taken)) {}
 
@@ -160,6 +160,10 @@ std::uint8_t SerialPort::read_register(unsigned number) {
   }
   update();
   return value;
+}
+
+bool SerialPort::takes_write(std::uint16_t port) const {
+  return port != base_ || divisor_access() || loopback() || !sink_.full();
 }
 
 void SerialPort::write_register(unsigned number, std::uint8_t value) {

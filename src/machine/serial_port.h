@@ -5,10 +5,10 @@
 
 #include <array>
 #include <cstdint>
-#include <functional>
 #include <span>
 
 #include "machine/bus.h"
+#include "machine/byte_sink.h"
 #include "machine/device.h"
 #include "machine/interrupt_line.h"
 
@@ -16,12 +16,11 @@ namespace ringside::machine {
 
 class SerialPort final : public Device, public BytePorts {
  public:
-  using Sink = std::function<void(std::span<const std::byte>)>;
   static constexpr std::uint16_t kPorts = 8;
 
   // `base`: port of register 0, a multiple of 8. An empty sink drops what is sent. `taken` is called
   // when no received byte is left and more can come.
-  SerialPort(std::uint16_t base, InterruptLine interrupt, Sink sink,
+  SerialPort(std::uint16_t base, InterruptLine interrupt, ByteSink sink,
              std::function<void()> taken = nullptr);
 
   // How many bytes receive() can take without an overrun.
@@ -32,6 +31,7 @@ class SerialPort final : public Device, public BytePorts {
   void visit_state(StateVisitor& visitor) override;
   std::uint8_t read_port(std::uint16_t port) override;
   void write_port(std::uint16_t port, std::uint8_t value) override;
+  bool takes_write(std::uint16_t port) const override;
 
  private:
   static constexpr std::size_t kFifoSize = 16;
@@ -74,7 +74,7 @@ class SerialPort final : public Device, public BytePorts {
 
   std::uint16_t base_;
   InterruptLine interrupt_;
-  Sink sink_;
+  ByteSink sink_;
   std::function<void()> taken_;
   State state_;
 };

@@ -17,10 +17,14 @@ struct SerialPortTest : ::testing::Test {
   testing::FakeLines lines;
   std::string sent;
   unsigned taken = 0;
-  SerialPort port{0x3f8, {lines, 4}, [this](std::span<const std::byte> bytes) {
-                    for (std::byte b : bytes)
-                      sent.push_back(static_cast<char>(b));
-                  },
+  bool full = false;
+  SerialPort port{0x3f8,
+                  {lines, 4},
+                  {[this](std::span<const std::byte> bytes) {
+                     for (std::byte b : bytes)
+                       sent.push_back(static_cast<char>(b));
+                   },
+                   [this] { return full; }},
                   [this] { ++taken; }};
   void out(std::uint16_t p, unsigned value) {
     port.write_port(p, static_cast<std::uint8_t>(value));
@@ -35,6 +39,18 @@ TEST_F(SerialPortTest, SendsAndIsAlwaysEmptyAgain) {
     out(kData, static_cast<unsigned char>(c));
   }
   EXPECT_EQ(sent, "hi");
+}
+
+TEST_F(SerialPortTest, TakesNothingToSendWhileItsSinkIsFull) {
+  EXPECT_TRUE(port.takes_write(kData));
+  full = true;
+  EXPECT_FALSE(port.takes_write(kData));
+  EXPECT_TRUE(port.takes_write(kIer));
+  out(kLcr, 0x80);  // the divisor is not sent
+  EXPECT_TRUE(port.takes_write(kData));
+  out(kLcr, 0);
+  out(kMcr, 0x10);  // nor what is looped back
+  EXPECT_TRUE(port.takes_write(kData));
 }
 
 TEST_F(SerialPortTest, DivisorLatchHidesDataAndInterruptEnable) {

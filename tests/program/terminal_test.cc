@@ -64,6 +64,7 @@ class OnTerminal {
     ASSERT_EQ(::write(terminal_.get(), keys.data(), keys.size()),
               static_cast<ssize_t>(keys.size()));
   }
+  const std::string& seen() const { return seen_; }
   void await(std::string_view text) {
     const Deadline deadline;
     while (seen_.find(text) == std::string::npos) {
@@ -110,6 +111,31 @@ TEST_F(Terminal, CtrlAXEndsTheMachineAndGivesTheTerminalBack) {
   const int status = program.await_end();
   EXPECT_TRUE(WIFEXITED(status));
   EXPECT_EQ(WEXITSTATUS(status), 1);
+  EXPECT_TRUE(program.restored());
+}
+
+// Ctrl-S, a terminal emulator that is stopped: nobody takes what the program writes.
+TEST_F(Terminal, MayBePausedWhileADebuggerIsAtWork) {
+  const GuestImage image("chatter");
+  OnTerminal program({RINGSIDE_PROGRAM, "-e", engine(), "-G", "0", image.path()});
+  constexpr std::string_view kListening = "gdb: listening on 127.0.0.1:";
+  program.await(kListening);
+  program.await("line ");
+  const std::size_t at = program.seen().find(kListening) + kListening.size();
+  const auto port = static_cast<std::uint16_t>(std::stoul(program.seen().substr(at)));
+  std::uint64_t before = 0;
+  const Deadline deadline(std::chrono::seconds(60));
+  for (unsigned same = 0; same < 50;) {
+    ASSERT_FALSE(deadline.passed());
+    DebugClient client(port);
+    client.request("?");
+    const std::uint64_t lines = client.read_u64(image["lines"]);
+    client.detach();
+    same = lines == before && lines > 1000 ? same + 1 : 0;
+    before = lines;
+  }
+  program.signal(SIGTERM);
+  EXPECT_EQ(WEXITSTATUS(program.await_end()), 4);
   EXPECT_TRUE(program.restored());
 }
 

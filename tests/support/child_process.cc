@@ -154,19 +154,20 @@ bool ChildProcess::running() {
   return false;
 }
 
-int ChildProcess::await_exit(const Deadline& deadline) {
+int ChildProcess::await_exit(Reading reading, const Deadline& deadline) {
   if (status_ || !running()) return *status_;
   // A descriptor of the process is readable when it ends. Streams are drained meanwhile, so that
-  // the child never blocks on a full pipe.
+  // the child does not wait for a full pipe.
   const Fd process(static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0)));
   for (;;) {
     pollfd entries[3] = {
         {process.get(), POLLIN, 0}, {output_.fd.get(), POLLIN, 0}, {error_.fd.get(), POLLIN, 0}};
-    const int ready = ::poll(entries, 3, deadline.left());
+    const bool reads = reading == Reading::On;
+    const int ready = ::poll(entries, reads ? 3 : 1, deadline.left());
     if (ready < 0 && errno == EINTR) continue;
     if (ready <= 0) throw std::runtime_error(name_ + " does not end; it said: " + error_.text);
-    if (output_.fd) text(Stream::Output);
-    if (error_.fd) text(Stream::Error);
+    if (reads && output_.fd) text(Stream::Output);
+    if (reads && error_.fd) text(Stream::Error);
     if (!running()) return *status_;
   }
 }

@@ -36,8 +36,16 @@ class ChildProcess {
   void await_more(Stream stream, const Deadline& deadline = Deadline());
   // What came so far; reads what is there without waiting.
   const std::string& text(Stream stream);
+  // Reads nothing.
+  const std::string& text_so_far(Stream stream) { return pipe(stream).text; }
   // Waits for the process to end: its exit status, or 128 + the signal that killed it.
-  int await_exit(const Deadline& deadline = Deadline());
+  int await_exit(const Deadline& deadline = Deadline()) {
+    return await_exit(Reading::On, deadline);
+  }
+  // The same, and nobody reads its streams meanwhile.
+  int await_unread_exit(const Deadline& deadline = Deadline()) {
+    return await_exit(Reading::Off, deadline);
+  }
   bool running();
   // Waits for it to have used the processor for some milliseconds more: for programs that sleep
   // unless they have work.
@@ -50,6 +58,8 @@ class ChildProcess {
     Fd fd;
     std::string text;
   };
+  enum class Reading { On, Off };
+  int await_exit(Reading reading, const Deadline& deadline);
   Pipe& pipe(Stream stream) { return stream == Stream::Output ? output_ : error_; }
   // Reads from both streams until `stream` has something new; false at its end.
   bool fill(Stream stream, const Deadline& deadline);

@@ -8,8 +8,13 @@ namespace ringside::testing {
 namespace {
 
 std::vector<std::string> command(const GuestImage& image, const GuestOptions& options) {
-  std::vector<std::string> result = {
-      RINGSIDE_PROGRAM, "-e", engine(), "-c", std::to_string(options.cpus), "-m", "32M"};
+  std::vector<std::string> result = {RINGSIDE_PROGRAM,
+                                     "-e",
+                                     options.on_engine == nullptr ? engine() : options.on_engine,
+                                     "-c",
+                                     std::to_string(options.cpus),
+                                     "-m",
+                                     "32M"};
   if (options.start != GuestOptions::Start::WithoutDebug) {
     result.push_back("-G");
     result.push_back(options.start == GuestOptions::Start::Held ? "w0" : "0");

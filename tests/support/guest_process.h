@@ -21,6 +21,7 @@ struct GuestOptions {
   } start = Start::Held;
   std::vector<std::string> arguments = {};  // more of the command line
   bool firmware = false;                    // GUEST.bin, from the reset vector
+  const char* on_engine = nullptr;          // null: engine()
 };
 
 // The engine under test: RINGSIDE_ENGINE, or soft.

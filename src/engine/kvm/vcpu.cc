@@ -313,7 +313,10 @@ std::optional<hypervisor::Exit> KvmVcpu::run() {
     if (activity_ == Activity::Waiting) {
       retry_ = false;
       handle_port();
-      continue;
+      if (!monitor_trap_ || !access_pending_) continue;
+      // The step was begun before; it ends with the access.
+      if (std::optional<Exit> why = finish_access()) return why;
+      return exit::MonitorTrap{};
     }
     const bool aside = passing || blocked_;  // a step that is none of the debugger's
     std::optional<Exit> why = monitor_trap_ || aside ? step() : run_once();

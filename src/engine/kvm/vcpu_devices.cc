@@ -37,7 +37,9 @@ void KvmVcpu::handle_port() {
       std::memcpy(at, &value, io.size);
     } else {
       std::memcpy(&value, at, io.size);
-      answer = system_.platform.port_write(id_, io.port, io.size, value);
+      answer = system_.platform.takes_write(id_, io.port, io.size)
+                   ? system_.platform.port_write(id_, io.port, io.size, value)
+                   : Access::Wait;
     }
     if (answer == Access::Wait) {
       activity_ = Activity::Waiting;

@@ -98,6 +98,7 @@ class Cpu {
 
   VcpuId id() const { return id_; }
   System& system() { return system_; }
+  const System& system() const { return system_; }
 
   // Leaves the fast loop before the next instruction, to look at interrupts, traps and exits. Every
   // handler that changes IF, TF, the task priority, the activity or such calls it.

@@ -17,4 +17,8 @@ struct GuestFault {
 // The instruction cannot complete yet (a device answered Access::Wait): undone, to be tried again.
 struct InsnWaits {};
 
+// The host cannot take what the instruction would put out: undone, and nothing of the machine runs
+// until the next slice, so that the guest cannot tell.
+struct InsnHeld {};
+
 }  // namespace ringside::soft

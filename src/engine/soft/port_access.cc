@@ -32,6 +32,10 @@ void check_port_access(Cpu& cpu, std::uint16_t port, unsigned width) {
   if (!allowed_by_map(cpu, port, width)) raise(x86::Vector::GeneralProtection, 0);
 }
 
+void check_output(Cpu& cpu, std::uint16_t port, unsigned width) {
+  if (!cpu.system().platform.takes_write(cpu.id(), port, width)) throw InsnHeld{};
+}
+
 std::uint32_t port_in(Cpu& cpu, std::uint16_t port, unsigned width) {
   std::uint32_t value = ~std::uint32_t{0};
   if (cpu.system().platform.port_read(cpu.id(), port, width, value) == hypervisor::Access::Wait) {

@@ -234,6 +234,14 @@ void take_fault(Cpu& cpu, const GuestFault& fault) {
   deliver_exception(cpu, fault.exception);
 }
 
+// The instruction at insn_rip is to be executed again.
+void undo(Cpu& cpu) {
+  cpu.rip() = cpu.insn_rip;
+  cpu.retired = true;
+  cpu.watch_hits.clear();
+  cpu.physical_watch_hits.clear();
+}
+
 // Runs `action` and delivers what it raises.
 template <typename Action>
 void guarded(Cpu& cpu, Action action) {
@@ -242,13 +250,18 @@ void guarded(Cpu& cpu, Action action) {
   } catch (const GuestFault& fault) {
     take_fault(cpu, fault);
   } catch (const InsnWaits&) {
-    cpu.rip() = cpu.insn_rip;
-    cpu.retired = true;
+    undo(cpu);
     cpu.activity = Activity::Waiting;
-    cpu.watch_hits.clear();  // it is executed again
-    cpu.physical_watch_hits.clear();
+  } catch (const InsnHeld&) {
+    undo(cpu);
+    cpu.breakpoint_passed = linear_pc(cpu);  // one here has had its say
+    cpu.system().held = true;
+    cpu.yield_soon();
   }
 }
+
+// The instruction that was begun last was executed, or an event delivered instead.
+bool got_on(const Cpu& cpu) { return cpu.activity != Activity::Waiting && !cpu.system().held; }
 
 // Injected events, NMI and interrupts that are due before the next instruction. True when one was
 // delivered.
@@ -295,8 +308,7 @@ void run_one(Cpu& cpu) {
   cpu.one_iteration = false;
   // MOV SS and POP SS hold the trap back for one instruction (SDM 3A 6.8.3).
   const bool shadowed = cpu.icount < cpu.debug_shadow_until;
-  if (trap_flag && cpu.activity != Activity::Waiting && !cpu.pending_exit && !shadowed &&
-      !cpu.event_delivered) {
+  if (trap_flag && got_on(cpu) && !cpu.pending_exit && !shadowed && !cpu.event_delivered) {
     cpu.pending_debug |= x86::dr6::BS;
   }
 }
@@ -358,7 +370,7 @@ bool step(Cpu& cpu) {
   run_one(cpu);
   settle_watch_hits(cpu);
   if (cpu.pending_debug != 0 && !cpu.pending_exit) deliver_pending_debug(cpu);
-  return cpu.activity != Activity::Waiting;
+  return got_on(cpu);
 }
 
 bool stops_at_breakpoint(Cpu& cpu) {

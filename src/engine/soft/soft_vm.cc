@@ -90,19 +90,21 @@ class SoftVm final : public SoftEngine, public hypervisor::Stoppoints {
       budget = stop_at_->value > done ? std::min(budget, stop_at_->value - done) : 0;
     }
     bool ran = false;
-    while (budget > 0 && !ended_ && events_.empty()) {
+    system_.held = false;
+    while (budget > 0 && !ended_ && events_.empty() && !system_.held) {
       if (system_.platform.next_event() <= now()) system_.platform.run_events(now());
       SoftVcpu* vcpu = next_runnable();
       if (vcpu == nullptr) break;
-      ran = true;
+      const InsnCount before{vcpu->cpu.icount};
       if (vcpu->cpu.monitor_trap) {
         budget -= std::min(budget, step_vcpu(*vcpu, budget));
-        if (!vcpu->step_range) break;
-        continue;
+      } else {
+        budget -= std::min(budget, run_vcpu(*vcpu, budget));
       }
-      budget -= std::min(budget, run_vcpu(*vcpu, budget));
+      ran |= !system_.held || vcpu->cpu.icount != before.value;
+      if (vcpu->cpu.monitor_trap && !vcpu->step_range) break;
     }
-    if (!ran && budget > 0) check_halted_for_good();
+    if (!ran && budget > 0 && !system_.held) check_halted_for_good();
     return ran;
   }
 

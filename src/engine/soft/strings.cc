@@ -142,7 +142,9 @@ struct Ins {
 struct Outs {
   static constexpr bool kSource = true, kDestination = false, kCompares = false, kBulk = false;
   static void prepare(Cpu& cpu, unsigned size) {
-    check_port_access(cpu, cpu.get<std::uint16_t>(kRdx), size);
+    const auto port = cpu.get<std::uint16_t>(kRdx);
+    check_port_access(cpu, port, size);
+    check_output(cpu, port, size);
   }
   template <typename T>
   static void element(Cpu& cpu, std::uint64_t source, std::uint64_t) {

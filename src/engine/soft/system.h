@@ -36,6 +36,7 @@ class System {
   std::uint64_t time_base = 0;    // virtual time when the present slice began
   Cpu* running = nullptr;         // whose slice it is
   std::uint64_t slice_start = 0;  // its icount then
+  bool held = false;              // the slice ended at an InsnHeld
 
   std::uint64_t entropy = 0;  // where RDRAND's sequence is
 

@@ -39,6 +39,7 @@ template <typename T, bool kFromDx>
 void out(Cpu& cpu, const Insn& insn) {
   const std::uint16_t port = port_of<kFromDx>(cpu, insn);
   check_port_access(cpu, port, sizeof(T));
+  check_output(cpu, port, sizeof(T));
   port_out(cpu, port, sizeof(T), cpu.get<T>(kRax));
 }
 

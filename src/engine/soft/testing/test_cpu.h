@@ -31,6 +31,7 @@ class TestPlatform final : public hypervisor::Platform {
   std::vector<PortAccess> ports;
   std::uint32_t port_value = 0x12345678;
   bool ports_wait = false;
+  bool output_full = false;
   std::optional<std::uint8_t> vector;  // what an acknowledge gives
   std::uint8_t priority = 0;
   std::map<std::uint32_t, std::uint64_t> msrs{{x86::msr::kApicBase, 0xfee00900},
@@ -49,6 +50,7 @@ class TestPlatform final : public hypervisor::Platform {
     ports.push_back({port, width, value});
     return hypervisor::Access::Done;
   }
+  bool takes_write(VcpuId, std::uint16_t, unsigned) override { return !output_full; }
   bool mmio_read(VcpuId, Gpa, unsigned, std::uint64_t&) override { return false; }
   bool mmio_write(VcpuId, Gpa, unsigned, std::uint64_t) override { return false; }
   bool is_mmio(Gpa) const override { return false; }

@@ -1,0 +1,155 @@
+// Whoever reads the guest's output stops reading: a paused terminal, a pager. The guest waits, and
+// everything else goes on.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <regex>
+#include <stdexcept>
+
+#include "support/guest_process.h"
+
+namespace ringside::testing {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::MatchesRegex;
+using Stream = ChildProcess::Stream;
+
+constexpr std::size_t kLine = 71;  // of tests/guests/chatter.c
+constexpr std::uint64_t kPipe = 64u << 10, kBuffer = 64u << 10;
+
+// Lets the guest talk until it waits for the reader: the number of lines on one of its ports.
+std::uint64_t await_silence(GuestProcess& guest) {
+  const Deadline deadline(std::chrono::seconds(60));
+  std::uint64_t before = 0;
+  for (unsigned same = 0; same < 50;) {
+    DebugClient client = guest.attach();
+    const std::uint64_t lines = client.read_u64(guest["lines"]);
+    client.detach();
+    same = lines == before ? same + 1 : 0;
+    before = lines;
+    if (deadline.passed()) throw std::runtime_error("the guest goes on and on");
+    if (lines * 2 * kLine < kBuffer + kPipe / 2) same = 0;  // a pipe's pages may be half full
+  }
+  return before;
+}
+
+class PausedReader : public ::testing::TestWithParam<const char*> {
+ protected:
+  void SetUp() override {
+    if (kvm() && ::access("/dev/kvm", R_OK | W_OK) != 0) GTEST_SKIP() << "there is no /dev/kvm";
+  }
+  static bool kvm() { return std::string_view(GetParam()) == "kvm"; }
+  static GuestOptions options(unsigned cpus) {
+    GuestOptions result;
+    result.cpus = cpus;
+    result.arguments = {"--debugcon", "stdio"};
+    result.on_engine = GetParam();
+    return result;
+  }
+};
+
+TEST_P(PausedReader, LeavesTheDebuggerInCharge) {
+  GuestProcess guest("chatter", options(2));
+  {
+    DebugClient client = guest.attach();
+    client.detach();
+  }
+  const std::uint64_t lines = await_silence(guest);
+  EXPECT_LE(lines * 2 * kLine, kPipe + kBuffer + 3 * kLine);
+
+  guest.process().write_input("typed");
+  DebugClient client = guest.attach();
+  EXPECT_EQ(client.threads().size(), 2u);
+  client.resume();
+  client.stop();
+  EXPECT_EQ(client.read(guest["line"], 5), "line ");
+  EXPECT_EQ(client.read_u64(guest["lines"]), lines);
+  // The other vCPU has nothing to say.
+  client.send("vCont;s:2");
+  client.await_stop();
+  client.send("vCont;r" + hex_number(guest["vcpu_main"]) + "," +
+              hex_number(guest["vcpu_main"] + 1) + ":2");
+  client.await_stop();
+  // The one that waits is interrupted in its step.
+  client.send("vCont;s:1");
+  client.stop();
+  client.detach();
+
+  guest.process().kill(SIGTERM);
+  EXPECT_EQ(guest.process().await_unread_exit(), 4);
+}
+
+// What became of a guest that ends by itself.
+struct Outcome {
+  int status;
+  std::string output, state;
+};
+Outcome outcome(ChildProcess& process) {
+  const int status = process.await_exit(Deadline(std::chrono::seconds(60)));
+  std::smatch found;
+  std::regex_search(process.text(Stream::Error), found, std::regex("state: .*"));
+  return {status, process.text(Stream::Output), found.str()};
+}
+
+TEST(SlowReader, SeesTheSameRun) {
+  if (engine() != "soft") GTEST_SKIP() << "only the software CPU is deterministic";
+  GuestOptions options;
+  options.arguments = {"--debugcon", "stdio", "--log", "debug"};
+  GuestProcess quick("speech", options);
+  quick.attach().detach();
+  const Outcome expected = outcome(quick.process());
+  EXPECT_EQ(expected.status, 1);
+  EXPECT_EQ(expected.output.size(), 3000 * 2 * kLine);
+  EXPECT_THAT(expected.state, MatchesRegex("state: [0-9]+ instructions, hash [0-9a-f]{16}"));
+
+  GuestProcess slow("speech", options);
+  slow.attach().detach();
+  for (unsigned pause = 0; pause < 3; ++pause) {
+    const std::uint64_t said = await_silence(slow) * 2 * kLine;
+    const std::size_t read = slow.process().text_so_far(Stream::Output).size();
+    EXPECT_LE(said, read + kPipe + kBuffer + 2 * kLine);
+    slow.process().await_more(Stream::Output);
+  }
+  const Outcome seen = outcome(slow.process());
+  EXPECT_EQ(seen.status, expected.status);
+  EXPECT_EQ(seen.state, expected.state);
+  EXPECT_TRUE(seen.output == expected.output);
+}
+
+TEST(SlowReader, MayTypeWhileTheGuestWaitsAndReplayIt) {
+  if (engine() != "soft") GTEST_SKIP() << "journals are the software CPU's";
+  const std::string journal =
+      ::testing::TempDir() + "ringside-paused-" + std::to_string(::getpid());
+  Outcome recorded;
+  {
+    GuestOptions options;
+    options.arguments = {"--debugcon", "stdio", "--record", journal};
+    GuestProcess guest("speech", options);
+    guest.attach().detach();
+    await_silence(guest);
+    guest.process().write_input("a");
+    await_silence(guest);
+    recorded = outcome(guest.process());
+  }
+  EXPECT_EQ(recorded.status, 1);
+  EXPECT_THAT(recorded.state, MatchesRegex("state: .* hash [0-9a-f]{16}"));
+  ChildProcess replay({RINGSIDE_PROGRAM, "-e", "soft", "-m", "32M", "--debugcon", "stdio",
+                       "--replay", journal, GuestImage("speech").path()});
+  const Outcome replayed = outcome(replay);
+  EXPECT_EQ(replayed.status, 1) << replay.text(Stream::Error);
+  EXPECT_EQ(replayed.state, recorded.state);
+  EXPECT_TRUE(replayed.output == recorded.output);
+  std::ifstream lines(journal);
+  EXPECT_THAT(std::string(std::istreambuf_iterator<char>(lines), {}), HasSubstr("serial0 61"));
+  ::unlink(journal.c_str());
+}
+
+INSTANTIATE_TEST_SUITE_P(Engines, PausedReader, ::testing::Values("soft", "kvm"),
+                         [](const auto& chosen) { return std::string(chosen.param); });
+
+}  // namespace
+}  // namespace ringside::testing
