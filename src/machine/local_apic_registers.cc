@@ -1,32 +1,11 @@
 // The register file of the local APIC (SDM 3A tables 10-1 and 10-6).
 #include "machine/local_apic.h"
+#include "x86/apic_registers.h"
 
 namespace ringside::machine {
 namespace {
 
-enum RegisterNumber : unsigned {
-  kId = 0x02,
-  kVersion = 0x03,
-  kTaskPriority = 0x08,
-  kArbitrationPriority = 0x09,
-  kProcessorPriority = 0x0a,
-  kEndOfInterrupt = 0x0b,
-  kRemoteRead = 0x0c,
-  kLogicalDestination = 0x0d,
-  kDestinationFormat = 0x0e,
-  kSpurious = 0x0f,
-  kInService = 0x10,
-  kTriggerMode = 0x18,
-  kRequest = 0x20,
-  kErrorStatus = 0x28,
-  kCommandLow = 0x30,
-  kCommandHigh = 0x31,
-  kLocalVectors = 0x32,
-  kInitialCount = 0x38,
-  kCurrentCount = 0x39,
-  kDivide = 0x3e,
-  kSelfIpi = 0x3f,
-};
+using namespace x86::apic;
 
 constexpr std::uint32_t kVersionValue = 0x00050014;  // integrated APIC, six local vectors
 constexpr std::uint32_t kLvtMasked = 1 << 16;
@@ -47,8 +26,8 @@ std::optional<std::uint64_t> LocalApic::lvt_or_bits(unsigned number) const {
   }
   if (number >= kRequest && number < kRequest + 8)
     return state_.request[number - kRequest];
-  if (number >= kLocalVectors && number < kLocalVectors + kLvtCount) {
-    return state_.lvt[number - kLocalVectors];
+  if (number >= kLvtTimer && number < kLvtTimer + kLvtCount) {
+    return state_.lvt[number - kLvtTimer];
   }
   return std::nullopt;
 }
@@ -115,8 +94,8 @@ bool LocalApic::write_register(unsigned number, std::uint64_t value) {
   // In x2APIC mode reserved bits fault (SDM 3A 10.12.1.2); in xAPIC mode they are ignored.
   const auto refuses = [&](std::uint64_t writable) { return x2apic() && (value & ~writable) != 0; };
   const auto low = static_cast<std::uint32_t>(value);
-  if (number >= kLocalVectors && number < kLocalVectors + kLvtCount) {
-    const unsigned entry = number - kLocalVectors;
+  if (number >= kLvtTimer && number < kLvtTimer + kLvtCount) {
+    const unsigned entry = number - kLvtTimer;
     if (refuses(kLvtWritable[entry] | kLvtReadOnly))
       return false;
     return write_lvt(static_cast<Lvt>(entry), low);

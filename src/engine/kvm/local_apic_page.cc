@@ -6,6 +6,8 @@
 
 namespace ringside::kvm {
 
+using namespace x86::apic;
+
 Result<LocalApicPage> LocalApicPage::get(const Fd& vcpu) {
   LocalApicPage page;
   TRY(control(vcpu, KVM_GET_LAPIC, &page.state_, "to read a local APIC"));
@@ -52,7 +54,7 @@ void LocalApicPage::end_of_interrupt() {
 
 std::optional<ApicMessage> LocalApicPage::write(unsigned number, std::uint32_t value) {
   switch (number) {
-    case kEoi:
+    case kEndOfInterrupt:
       end_of_interrupt();
       break;
     case kTaskPriority:
@@ -61,7 +63,7 @@ std::optional<ApicMessage> LocalApicPage::write(unsigned number, std::uint32_t v
     case kErrorStatus:
       put(number, 0);
       break;
-    case kCommand: {
+    case kCommandLow: {
       put(number, value & ~(1u << 12));  // delivery status: idle
       ApicMessage message;
       message.shorthand = static_cast<ApicMessage::Shorthand>(value >> 18 & 3);
@@ -93,7 +95,7 @@ hypervisor::LocalApicImage LocalApicPage::image(VcpuId vcpu, std::uint64_t base)
   hypervisor::LocalApicImage image;
   image.vcpu = vcpu;
   image.base = base;
-  image.command = reg(kCommand) | std::uint64_t{reg(kCommandHigh)} << 32;
+  image.command = reg(kCommandLow) | std::uint64_t{reg(kCommandHigh)} << 32;
   for (unsigned i = 0; i < 8; ++i) {
     image.in_service[i] = reg(kInService + i);
     image.request[i] = reg(kRequest + i);

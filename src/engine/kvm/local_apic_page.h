@@ -10,6 +10,7 @@
 #include "base/fd.h"
 #include "base/result.h"
 #include "hypervisor/controllers.h"
+#include "x86/apic_registers.h"
 
 namespace ringside::kvm {
 
@@ -34,32 +35,12 @@ class LocalApicPage {
   std::uint32_t reg(unsigned number) const;
   // As the guest would write it. What is to be sent is returned, and not yet sent.
   std::optional<ApicMessage> write(unsigned number, std::uint32_t value);
-  bool requests(std::uint8_t vector) const { return bit(kRequest, vector); }
+  bool requests(std::uint8_t vector) const { return bit(x86::apic::kRequest, vector); }
   // From in service back to requested; false if it is not in service.
   bool take_back(std::uint8_t vector);
   hypervisor::LocalApicImage image(VcpuId vcpu, std::uint64_t base) const;
 
  private:
-  enum Register : unsigned {
-    kId = 0x02,
-    kTaskPriority = 0x08,
-    kProcessorPriority = 0x0a,
-    kEoi = 0x0b,
-    kLogicalDestination = 0x0d,
-    kDestinationFormat = 0x0e,
-    kSpurious = 0x0f,
-    kInService = 0x10,
-    kTriggerMode = 0x18,
-    kRequest = 0x20,
-    kErrorStatus = 0x28,
-    kCommand = 0x30,
-    kCommandHigh = 0x31,
-    kLvtTimer = 0x32,
-    kLvtError = 0x37,
-    kInitialCount = 0x38,
-    kCurrentCount = 0x39,
-    kDivide = 0x3e,
-  };
   void put(unsigned number, std::uint32_t value);
   bool bit(unsigned first, std::uint8_t vector) const {
     return (reg(first + vector / 32) >> vector % 32 & 1) != 0;
