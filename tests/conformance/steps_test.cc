@@ -1,4 +1,4 @@
-// The monitor trap: one instruction, or all within a range.
+// The monitor trap: exactly one instruction.
 #include "conformance/conformance_test.h"
 #include "x86/bits.h"
 
@@ -101,31 +101,6 @@ TEST_P(Conformance, WithInterruptsMaskedAStepStaysOnItsPath) {
   ASSERT_TRUE(vm.vcpu().set_capability(Capability::MaskInterrupts, false));
   vm.resume();
   EXPECT_TRUE(vm.runs_until([&] { return vm.physical_u64(vm["ticks"]) > ticks; }));
-}
-
-TEST_P(Conformance, ARangeIsSteppedWithoutLeavingTheGuest) {
-  TestVm vm(GetParam(), "counters");
-  vm.step_to(vm["entry_of_loop"]);
-  const Gva start{vm["entry_of_loop"]}, end{vm["tick_end"] + 1};
-  // A step within the range of the endless loop never ends; a breakpoint in it does.
-  if (!vm.vcpu().set_capability(Capability::MonitorTrap, true)) GTEST_SKIP() << "no steps";
-  if (!vm.vcpu().step_within(start, end)) GTEST_SKIP() << "not offered";
-  vm.resume();
-  EXPECT_TRUE(vm.runs_quietly(5));
-  vm.suspend_all();
-  EXPECT_GT(vm.memory_u64(vm["counters"]), 1000u);
-  hypervisor::Stoppoints* stoppoints = vm.engine().stoppoints();
-  ASSERT_NE(stoppoints, nullptr);
-  ASSERT_TRUE(stoppoints->insert_breakpoint(Gva{vm["tick_end"]}));
-  ASSERT_TRUE(vm.vcpu().step_within(start, end));
-  vm.resume();
-  EXPECT_EQ(vm.expect<exit::HardwareBreakpoint>().address.value, vm["tick_end"]);
-  // From the breakpoint on, and only while inside.
-  ASSERT_TRUE(vm.vcpu().step_within(Gva{vm["tick_end"]}, end));
-  vm.resume();
-  vm.expect<exit::MonitorTrap>();
-  EXPECT_GT(vm.rip(), start.value);
-  EXPECT_LT(vm.rip(), vm["tick"]);
 }
 
 }  // namespace

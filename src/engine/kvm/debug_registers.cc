@@ -142,6 +142,11 @@ Result<void> Stoppoints::remove_breakpoint(Gva address) {
   return {};
 }
 
+bool Stoppoints::has_breakpoint(Gva address) const {
+  return std::any_of(wishes_.begin(), wishes_.end(),
+                     [&](const Wish& wish) { return wish.breakpoint && wish.address == address; });
+}
+
 Result<void> Stoppoints::insert_watchpoint(Gva address, std::uint64_t size, WatchKind kind) {
   if (size == 0 || address.value + size - 1 < address.value) {
     return fail(ErrorCode::BadRequest, "a watched range is at least one byte and does not wrap");

@@ -52,6 +52,7 @@ class Stoppoints {
   Result<void> insert_watchpoint(Gva address, std::uint64_t size, hypervisor::WatchKind kind);
   Result<void> remove_watchpoint(Gva address, std::uint64_t size, hypervisor::WatchKind kind);
   bool empty() const { return wishes_.empty(); }
+  bool has_breakpoint(Gva address) const;
   enum class Which { All, WithoutBreakpoints };
   DebugSlots slots(Which which) const;
 

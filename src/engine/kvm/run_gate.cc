@@ -8,7 +8,10 @@ void RunGate::close(const void* owner, const std::vector<KvmVcpu*>& all) {
     ++times_closed_;
     return;
   }
-  one_at_a_time_.lock();
+  if (!one_at_a_time_.try_lock()) {
+    kept_somebody_ = true;
+    one_at_a_time_.lock();
+  }
   owner_ = owner;
   times_closed_ = 1;
   for (KvmVcpu* vcpu : all) {
@@ -25,9 +28,11 @@ void RunGate::open() {
   one_at_a_time_.unlock();
 }
 
-void RunGate::wait_until_open(const KvmVcpu& vcpu) const {
-  for (const void* owner = owner_; owner != nullptr && owner != &vcpu; owner = owner_)
+void RunGate::wait_until_open(const KvmVcpu& vcpu) {
+  for (const void* owner = owner_; owner != nullptr && owner != &vcpu; owner = owner_) {
+    kept_somebody_ = true;
     owner_.wait(owner);
+  }
 }
 
 EverybodyOut::EverybodyOut(System& system) : gate_(system.gate) {

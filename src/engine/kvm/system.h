@@ -38,7 +38,10 @@ class RunGate {
     return owner != nullptr && owner != &vcpu;
   }
   bool closed() const { return owner_.load() != nullptr; }
-  void wait_until_open(const KvmVcpu& vcpu) const;
+  void wait_until_open(const KvmVcpu& vcpu);
+  // Whether somebody has had to wait since the last call. Who closes it again and again, and opens
+  // it for moments only, gives the others time then.
+  bool has_kept_somebody() { return kept_somebody_.exchange(false); }
   // For so long nobody else closes it, so that what stands in guest memory stays.
   std::unique_lock<std::recursive_mutex> keep(const KvmVcpu& vcpu) {
     if (owner_ == &vcpu) return {};
@@ -49,6 +52,7 @@ class RunGate {
   std::recursive_mutex one_at_a_time_;  // who keeps it may close it
   std::atomic<const void*> owner_{nullptr};
   unsigned times_closed_ = 0;  // by the owner
+  std::atomic<bool> kept_somebody_{false};
 };
 
 struct System {

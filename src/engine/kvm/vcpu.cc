@@ -133,7 +133,7 @@ Result<void> KvmVcpu::reset(const x86::CpuState& entry) {
     const Lock lock(lock_);
     if (kernel_apic()) TRY(take_messages());
     drop_access();
-    nmi_ = retry_ = init_ = false;
+    nmi_ = retry_ = init_ = asks_for_start_ = false;
     start_up_.reset();
     held_interrupt_.reset();
     queued_.reset();
@@ -339,7 +339,16 @@ std::optional<hypervisor::Exit> KvmVcpu::run() {
       why = exit::MonitorTrap{};
     }
     // Not before: a vCPU may be called out of the guest without having executed anything.
-    if (std::holds_alternative<exit::MonitorTrap>(*why)) left_at_breakpoint_.reset();
+    if (std::holds_alternative<exit::MonitorTrap>(*why)) {
+      left_at_breakpoint_.reset();
+      if (goes_on_stepping()) {
+        if (std::optional<Exit> hit = breakpoint_ahead()) {
+          if (wants_stop(*hit)) return hit;
+        }
+        let_others_run();
+        continue;
+      }
+    }
     if (!aside || monitor_trap_ || !std::holds_alternative<exit::MonitorTrap>(*why)) return why;
     passing = false;
   }
@@ -437,6 +446,7 @@ void KvmVcpu::leave(Exit why) {
   const Lock lock(lock_);
   place_ = Place::Out;
   suspend_ = false;
+  step_range_.reset();
   // What came too late for the thread.
   if (init_ || start_up_) take_init_and_start_up();
   system_.clock.left();

@@ -57,6 +57,7 @@ class KvmVcpu final : public hypervisor::Vcpu {
   Result<std::uint64_t> read_msr(std::uint32_t number) override;
   Result<void> write_msr(std::uint32_t number, std::uint64_t value) override;
   Result<void> set_capability(hypervisor::Capability capability, bool on) override;
+  bool step_within(Gva start, Gva end) override;
   Result<void> inject_exception(const x86::Exception& exception) override;
   Result<void> set_entry_insn_length(std::uint8_t length) override;
   Result<std::uint8_t> entry_insn_length() override;
@@ -175,6 +176,12 @@ class KvmVcpu final : public hypervisor::Vcpu {
   std::optional<Exit> settle_watch_hits();
   void drop_failed_instruction();
 
+  // vcpu_range.cc: step after step.
+  bool goes_on_stepping();
+  std::optional<Exit> breakpoint_ahead();
+  void let_others_run();
+  Result<void> note_halt();
+
   // vcpu_step.cc
   std::optional<Exit> step();
   CodeSize code_size() const;
@@ -217,6 +224,10 @@ class KvmVcpu final : public hypervisor::Vcpu {
   bool breakpoint_exit_ = false;
   bool monitor_trap_ = false;
   bool mask_interrupts_ = false;
+  struct Range {
+    std::uint64_t start, end;
+  };
+  std::optional<Range> step_range_;       // a step ends only outside of it
   std::optional<x86::Exception> queued_;  // for the next resume
   std::uint8_t entry_length_ = 1;
   // The instruction length that KVM will add for a software exception: that of the last int3 exit.
@@ -238,6 +249,7 @@ class KvmVcpu final : public hypervisor::Vcpu {
   const char* panic_ = nullptr;
   PageWatches::Hits watch_hits_;  // of the instruction under way
   bool left_under_int3_ = false;  // it is an int3, which the filter can take out
+  std::chrono::steady_clock::time_point others_ran_{};  // while this one went on stepping
 };
 
 }  // namespace ringside::kvm

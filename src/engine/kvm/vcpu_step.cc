@@ -439,6 +439,9 @@ class Stepper {
       if (auto hit = vcpu_.handle_slots(slot_hits_)) return hit;
     }
     if (trap_is_due_ && slot_hits_ == 0) vcpu_.raise_debug(x86::dr6::BS);
+    if (insn_.kind == Kind::Halt && outcome_ == Outcome::Trapped) {
+      if (const Result<void> done = vcpu_.note_halt(); !done) return fail(done);
+    }
     return exit::MonitorTrap{};
   }
 
