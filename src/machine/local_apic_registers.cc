@@ -26,8 +26,8 @@ std::optional<std::uint64_t> LocalApic::lvt_or_bits(unsigned number) const {
   }
   if (number >= kRequest && number < kRequest + 8)
     return state_.request[number - kRequest];
-  if (number >= kLvtTimer && number < kLvtTimer + kLvtCount) {
-    return state_.lvt[number - kLvtTimer];
+  if (number >= kLocalVectors && number < kLocalVectors + kLvtCount) {
+    return state_.lvt[number - kLocalVectors];
   }
   return std::nullopt;
 }
@@ -94,8 +94,8 @@ bool LocalApic::write_register(unsigned number, std::uint64_t value) {
   // In x2APIC mode reserved bits fault (SDM 3A 10.12.1.2); in xAPIC mode they are ignored.
   const auto refuses = [&](std::uint64_t writable) { return x2apic() && (value & ~writable) != 0; };
   const auto low = static_cast<std::uint32_t>(value);
-  if (number >= kLvtTimer && number < kLvtTimer + kLvtCount) {
-    const unsigned entry = number - kLvtTimer;
+  if (number >= kLocalVectors && number < kLocalVectors + kLvtCount) {
+    const unsigned entry = number - kLocalVectors;
     if (refuses(kLvtWritable[entry] | kLvtReadOnly))
       return false;
     return write_lvt(static_cast<Lvt>(entry), low);

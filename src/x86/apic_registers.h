@@ -21,8 +21,7 @@ enum Register : unsigned {
   kErrorStatus = 0x28,
   kCommandLow = 0x30,
   kCommandHigh = 0x31,
-  kLvtTimer = 0x32,  // the first of the local vectors
-  kLvtError = 0x37,  // the last
+  kLocalVectors = 0x32,  // 6
   kInitialCount = 0x38,
   kCurrentCount = 0x39,
   kDivide = 0x3e,

@@ -85,7 +85,7 @@ std::optional<ApicMessage> LocalApicPage::write(unsigned number, std::uint32_t v
       if (number == kInitialCount) put(kCurrentCount, value);
       break;
     default:
-      if (number >= kLvtTimer && number <= kLvtError) put(number, value);
+      if (number - kLocalVectors < hypervisor::LocalApicImage::kLvtCount) put(number, value);
       break;
   }
   return std::nullopt;
@@ -101,7 +101,7 @@ hypervisor::LocalApicImage LocalApicPage::image(VcpuId vcpu, std::uint64_t base)
     image.request[i] = reg(kRequest + i);
   }
   for (unsigned i = 0; i < hypervisor::LocalApicImage::kLvtCount; ++i)
-    image.lvt[i] = reg(kLvtTimer + i);
+    image.lvt[i] = reg(kLocalVectors + i);
   image.logical_id = reg(kLogicalDestination);
   image.destination_format = reg(kDestinationFormat);
   image.spurious = reg(kSpurious);
