@@ -6,8 +6,6 @@ namespace ringside::machine {
 namespace {
 
 using namespace x86::apic;
-// LocalApic::kLvtTimer is the number of an entry.
-constexpr unsigned kLocalVectors = x86::apic::kLvtTimer;
 
 constexpr std::uint32_t kVersionValue = 0x00050014;  // integrated APIC, six local vectors
 constexpr std::uint32_t kLvtMasked = 1 << 16;
