@@ -224,5 +224,30 @@ TEST(Rdrand, IsASequenceOfTheSeedAlone) {
   }
 }
 
+TEST(Cpuid, SaysWhoAndHowFast) {
+  TestCpu cpu(Mode::Long64);
+  cpu.rax() = 0;
+  cpu.run("0f a2");
+  EXPECT_EQ(cpu->reg(x86::Gpr::Rbx), 0x756e6547u);  // "Genu"
+  const CpuidLeaf crystal = cpuid(*cpu, 0x15, 0);
+  EXPECT_EQ(std::uint64_t{crystal.ecx} * crystal.ebx / crystal.eax, kTscHz);
+  EXPECT_EQ(cpuid(*cpu, 0x80000008, 0).eax & 0xff, kPhysicalAddressBits);
+  EXPECT_EQ(cpuid(*cpu, 0x12345678, 0).ebx, cpuid(*cpu, 0x16, 0).ebx);  // beyond: the last leaf
+}
+
+TEST(Cpuid, TheTopologyHoldsAllVcpus) {
+  TestCpu cpu(Mode::Long64);
+  std::vector<std::unique_ptr<Cpu>> others;
+  for (std::uint32_t i = 1; i < 5; ++i) {
+    others.push_back(std::make_unique<Cpu>(VcpuId{i}, cpu.system()));
+    cpu.system().cpus.push_back(others.back().get());
+  }
+  const CpuidLeaf cores = cpuid(*others[2], 0xb, 1);
+  EXPECT_EQ(cores.eax, 3u);  // 5 ids need 3 bits
+  EXPECT_EQ(cores.ebx, 5u);
+  EXPECT_EQ(cores.edx, 3u);
+  EXPECT_EQ(cpuid(*others[2], 1, 0).ebx >> 24, 3u);
+}
+
 }  // namespace
 }  // namespace ringside::soft
