@@ -8,6 +8,7 @@
 
 #include "clock.h"
 #include "measure.h"
+#include "support/qemu.h"
 #include "target.h"
 
 namespace ringside::bench {
@@ -51,7 +52,7 @@ const Files& files() {
 
 std::vector<std::string> command(Subject subject) {
   if (subject == Subject::Qemu) {
-    return qemu_command(
+    return testing::qemu_command(
         1, kMemory,
         {"-kernel", files().kernel, "-initrd", files().initramfs, "-append", kCommandLine});
   }

@@ -13,6 +13,7 @@
 
 #include "clock.h"
 #include "measure.h"
+#include "support/qemu.h"
 #include "target.h"
 
 namespace {
@@ -120,7 +121,8 @@ std::string words(const Promise& promise, const std::string& unit) {
 
 // Empty if it can be measured here.
 std::string missing(Subject peer) {
-  if (peer == Subject::Qemu) return have_qemu() ? "" : "qemu-system-x86_64 is not installed";
+  if (peer == Subject::Qemu)
+    return ringside::testing::have_qemu() ? "" : "qemu-system-x86_64 is not installed";
   return have_gdbserver() ? "" : "gdbserver is not installed";
 }
 

@@ -4,6 +4,7 @@
 
 #include "clock.h"
 #include "measure.h"
+#include "support/qemu.h"
 #include "target.h"
 
 namespace ringside::bench {
@@ -29,7 +30,8 @@ double on_engine(const char* engine) {
 
 Values run_once(Subject subject, double) {
   if (subject == Subject::Qemu) {
-    const double qemu = first_character(qemu_command(1, "256M", {"-kernel", guest().path32()}));
+    const double qemu =
+        first_character(testing::qemu_command(1, "256M", {"-kernel", guest().path32()}));
     return {qemu, qemu};
   }
   return {on_engine("soft"), have_kvm() ? std::optional(on_engine("kvm")) : std::nullopt};

@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "support/qemu.h"
+
 namespace ringside::bench {
 namespace {
 
@@ -51,9 +53,9 @@ void start_ringside(Target& target, const GuestChoice& choice) {
 void start_qemu(Target& target, const GuestChoice& choice) {
   target.port = free_port();
   std::vector<std::string> command =
-      qemu_command(choice.cpus, choice.memory,
-                   {"-gdb", "tcp:127.0.0.1:" + std::to_string(target.port), "-S", "-kernel",
-                    target.image.path32()});
+      testing::qemu_command(choice.cpus, choice.memory,
+                            {"-gdb", "tcp:127.0.0.1:" + std::to_string(target.port), "-S",
+                             "-kernel", target.image.path32()});
   if (choice.kvm) {
     std::replace(command.begin(), command.end(), std::string("tcg"), std::string("kvm"));
     // Some KVMs offer an MSR of that feature and refuse it.
@@ -72,15 +74,6 @@ void start_qemu(Target& target, const GuestChoice& choice) {
   }
 }
 
-bool is_there(const std::string& program) {
-  try {
-    ChildProcess process({program, "--version"});
-    return process.await_exit() == 0;
-  } catch (const std::exception&) {
-    return false;
-  }
-}
-
 }  // namespace
 
 Target start_gdbserver() {
@@ -95,7 +88,7 @@ Target start_gdbserver() {
   return target;
 }
 
-bool have_gdbserver() { return is_there("gdbserver"); }
+bool have_gdbserver() { return testing::is_installed("gdbserver"); }
 
 void reattach(Target& target) {
   target.client.emplace(target.port);
@@ -106,32 +99,6 @@ void reattach(Target& target) {
 
 void stop_acknowledging(DebugClient& client) {
   if (client.request("QStartNoAckMode") == "OK") client.set_acks(testing::Acks::None);
-}
-
-std::vector<std::string> qemu_command(unsigned cpus, const std::string& memory,
-                                      const std::vector<std::string>& more) {
-  std::vector<std::string> command = {"qemu-system-x86_64",
-                                      "-M",
-                                      "pc",
-                                      "-accel",
-                                      "tcg",
-                                      "-cpu",
-                                      "max",
-                                      "-smp",
-                                      std::to_string(cpus),
-                                      "-m",
-                                      memory,
-                                      "-display",
-                                      "none",
-                                      "-serial",
-                                      "stdio",
-                                      "-monitor",
-                                      "none",
-                                      "-net",
-                                      "none",
-                                      "-no-reboot"};
-  command.insert(command.end(), more.begin(), more.end());
-  return command;
 }
 
 Target start(Subject subject, const GuestChoice& choice) {
@@ -151,7 +118,5 @@ bool have_kvm() {
   }();
   return have;
 }
-
-bool have_qemu() { return is_there("qemu-system-x86_64"); }
 
 }  // namespace ringside::bench

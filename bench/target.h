@@ -43,10 +43,6 @@ double conditions_in_server(Target& target, double seconds);
 // Where the server knows how (QEMU 7.2 does not).
 void stop_acknowledging(testing::DebugClient& client);
 
-// Debian's QEMU, with a machine and options as everywhere here; `more` says what it runs.
-std::vector<std::string> qemu_command(unsigned cpus, const std::string& memory,
-                                      const std::vector<std::string>& more);
-bool have_qemu();
 // Whether ringside finds a KVM here.
 bool have_kvm();
 

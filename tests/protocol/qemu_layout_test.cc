@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "protocol/protocol_test.h"
+#include "support/qemu.h"
 
 namespace ringside::testing {
 namespace {
@@ -41,8 +42,7 @@ class QemuLayout : public Protocol {
     Protocol::SetUp();
     if (IsSkipped()) return;
     if (engine() != "soft") GTEST_SKIP() << "the layouts are the same for every engine";
-    if (::access("/usr/bin/qemu-system-x86_64", X_OK) != 0)
-      GTEST_SKIP() << "there is no QEMU (qemu-system-x86)";
+    if (!have_qemu()) GTEST_SKIP() << "there is no QEMU (qemu-system-x86)";
   }
   void TearDown() override {
     qemu_.reset();
@@ -57,28 +57,9 @@ class QemuLayout : public Protocol {
                ("ringside-qemu-" + std::to_string(::getpid()) + ".sock"))
                   .string();
     qemu_ = std::make_unique<ChildProcess>(
-        std::vector<std::string>{"qemu-system-x86_64",
-                                 "-M",
-                                 "pc",
-                                 "-accel",
-                                 "tcg",
-                                 "-cpu",
-                                 "max",
-                                 "-m",
-                                 "64",
-                                 "-display",
-                                 "none",
-                                 "-serial",
-                                 "null",
-                                 "-monitor",
-                                 "none",
-                                 "-net",
-                                 "none",
-                                 "-S",
-                                 "-gdb",
-                                 "unix:" + socket_ + ",server=on,wait=off",
-                                 "-kernel",
-                                 guest_->image().path32()});
+        qemu_command(1, "64M",
+                     {"-S", "-gdb", "unix:" + socket_ + ",server=on,wait=off", "-kernel",
+                      guest_->image().path32()}));
     attach_to_qemu();
     for (DebugClient* client : {&*ours_, &*theirs_}) {
       ASSERT_EQ(client->request("Z1," + hex_number((*guest_)[symbol]) + ",1"), "OK");
