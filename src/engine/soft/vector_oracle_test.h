@@ -75,13 +75,10 @@ struct Row {
   bool rdi_is_data = false;  // RDI points to memory (MASKMOVQ, MASKMOVDQU)
 };
 
-struct Count {
-  unsigned forms = 0, cases = 0, traps = 0;
-};
 // Runs `cases` random cases of each form (register and memory) of each row and reports differences
-// as gtest failures, a few per form.
+// as gtest failures, a few per form. Prints how many there were.
 // Set RINGSIDE_CASES to try another number.
-Count compare_rows(std::span<const Row> rows, unsigned cases);
+void check(std::span<const Row> rows, unsigned cases);
 
 // Random states.
 class Values {
