@@ -89,18 +89,6 @@ Result<StartedEngine> start_engine(const Options& options, hypervisor::GuestRam&
   return start_soft(options, ram, platform, entry, seed);
 }
 
-Result<void> restart(const StartedEngine& started, const hypervisor::GuestRam& ram,
-                     const x86::CpuState& entry) {
-  // What the software CPU keeps of code. To others this would be a device that writes.
-  if (started.soft != nullptr) {
-    for (const hypervisor::RamSlot& slot : ram.slots())
-      started.cpus->ram_written(slot.base, slot.size);
-  }
-  for (std::uint32_t i = 0; i < started.engine->vcpu_count(); ++i)
-    started.cpus->init({i});
-  return started.engine->vcpu({0}).set_state(entry);
-}
-
 std::string describe_engines() {
   std::string text =
       "soft: the deterministic software CPU; works on every host, with exact breakpoints, "

@@ -25,10 +25,6 @@ Result<StartedEngine> start_engine(const Options& options, hypervisor::GuestRam&
                                    hypervisor::Platform& platform, const x86::CpuState& entry,
                                    std::uint64_t seed);
 
-// Puts all vCPUs into the state of power-on; RAM may have changed.
-Result<void> restart(const StartedEngine& started, const hypervisor::GuestRam& ram,
-                     const x86::CpuState& entry);
-
 // What --probe prints.
 std::string describe_engines();
 
