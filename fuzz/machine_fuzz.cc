@@ -156,7 +156,8 @@ class Scene {
   }
   Result<std::string> reset() {
     machine_.reset();
-    TRY(cli::restart(started_, ram_, load()));
+    TRY(started_.engine->reset(load()));
+    server_->machine_was_reset();
     return std::string("reset\n");
   }
   void type(std::byte byte) {
