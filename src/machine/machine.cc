@@ -43,8 +43,8 @@ struct Machine::Parts {
   CpuLink cpus;
   EventQueue events{cpus};
   ApicBus apics;
-  std::uint64_t held =
-      0;  // vCPUs that wait for a sink, one bit each; engines', not the guest's state
+  // vCPUs that wait for a sink, one bit each. No state of the guest's.
+  std::uint64_t held = 0;
   Lint0Wire lint0{apics};
   PicPair pics{{lint0, 0}};
   IoApic io_apic{apics};

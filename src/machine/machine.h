@@ -21,8 +21,8 @@ namespace ringside::machine {
 
 struct MachineOptions {
   unsigned vcpus = 1;
-  std::int64_t start_time =
-      1704067200;           // of the clock at power-on, seconds since 1970 (2024-01-01)
+  // Of the clock at power-on, seconds since 1970 (2024-01-01).
+  std::int64_t start_time = 1704067200;
   bool debug_exit = false;  // port 0xf4
   ByteSink serial[2];       // COM1, COM2; empty: bytes are dropped
   ByteSink debugcon;        // ports 0x402 and 0xe9; empty: the ports do not exist

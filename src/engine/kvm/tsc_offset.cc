@@ -16,6 +16,11 @@ kvm_device_attr attribute(std::uint64_t* offset) {
   return result;
 }
 
+// The guest may have written its counter since the last time, which is a new offset.
+Result<void> set_back(const Fd& vcpu, std::uint64_t ticks) {
+  return TscOffset::set(vcpu, TRY(TscOffset::get(vcpu)) - ticks);
+}
+
 }  // namespace
 
 Result<std::uint64_t> TscOffset::get(const Fd& vcpu) {
@@ -36,14 +41,7 @@ void TscOffset::follow(const Fd& vcpu, std::chrono::nanoseconds stood) {
   if (whole == followed_ || kilohertz_ == 0) return;
   const auto ticks = static_cast<std::uint64_t>((whole - followed_).count()) * kilohertz_;
   followed_ = whole;
-  // The guest may have written its counter meanwhile, which is a new offset.
-  Result<void> done;
-  if (const auto offset = get(vcpu)) {
-    done = set(vcpu, *offset - ticks);
-  } else {
-    done = fail(offset.error());
-  }
-  if (!done) log::error("kvm: {}", done.error().text());
+  if (const auto done = set_back(vcpu, ticks); !done) log::error("kvm: {}", done.error().text());
 }
 
 }  // namespace ringside::kvm
