@@ -82,23 +82,29 @@ TEST_P(Conformance, OneVcpuRunsWhileOthersAreOut) {
   EXPECT_EQ(vm.memory_u64(vm["counters"]), first);
 }
 
-TEST_P(Conformance, AHaltedVcpuParksAndStaysHalted) {
-  TestVm vm(GetParam(), "halt");
+bool parks_halted(TestVm& vm) {
+  vm.suspend_all();
+  return vm.vcpu().halted();
+}
+
+// The guest `halt`, from its start.
+void run_into_hlt(TestVm& vm) {
   vm.resume();
   vm.run_until_said("0");
-  const auto park = [&] {
-    vm.suspend_all();
-    return vm.vcpu().halted();
-  };
-  for (const Deadline deadline; !park() && !deadline.passed();) {  // until it comes to HLT
+  for (const Deadline deadline; !parks_halted(vm) && !deadline.passed();) {
     vm.resume();
     EXPECT_TRUE(vm.runs_quietly(1));
   }
+}
+
+TEST_P(Conformance, AHaltedVcpuParksAndStaysHalted) {
+  TestVm vm(GetParam(), "halt");
+  run_into_hlt(vm);
   for (int i = 0; i < 5; ++i) {
     EXPECT_EQ(vm.rip(), vm["after_hlt"]);
     vm.resume();
     EXPECT_TRUE(vm.runs_quietly(3));
-    EXPECT_TRUE(park());
+    EXPECT_TRUE(parks_halted(vm));
   }
   EXPECT_EQ(vm.memory_u64(vm["wakes"]), 0u);
   // An interrupt from the local APIC to itself wakes it.
@@ -291,14 +297,7 @@ TEST_P(Conformance, AResetIsAsAtPowerOn) {
 TEST_P(Conformance, AResetEndsWhateverAVcpuWaitsFor) {
   {
     TestVm vm(GetParam(), "halt");
-    vm.resume();
-    vm.run_until_said("0");
-    const auto park = [&] {
-      vm.suspend_all();
-      return vm.vcpu().halted();
-    };
-    for (const Deadline deadline; !park() && !deadline.passed();)
-      vm.resume();
+    run_into_hlt(vm);
     vm.reset();
     EXPECT_FALSE(vm.vcpu().halted());
     vm.resume();
