@@ -12,6 +12,7 @@ constexpr std::uint32_t bit(unsigned n) { return 1u << n; }
 constexpr std::uint32_t kVmx = bit(5), kX2apic = bit(21), kTscDeadline = bit(24),
                         kHypervisor = bit(31);  // ECX
 constexpr std::uint32_t kHtt = bit(28);         // EDX
+constexpr std::uint32_t kLa57 = bit(16);        // leaf 7 ECX
 constexpr std::uint32_t kSvm = bit(2);          // leaf 80000001H ECX
 constexpr std::uint32_t kFirstHypervisorLeaf = 0x40000000, kLastHypervisorLeaf = 0x4fffffff;
 constexpr std::uint32_t kApicTimerKhz = 1'000'000;  // the machine's APIC bus: 1 GHz
@@ -83,13 +84,16 @@ class Topology {
   std::uint32_t id_, count_, bits_;
 };
 
-void choose_features(kvm_cpuid_entry2& leaf, ApicFeatures apic) {
+void choose_features(kvm_cpuid_entry2& leaf, ApicFeatures apic, const Facts& facts) {
   switch (leaf.function) {
     case 1:
       leaf.ecx = (leaf.ecx & ~(kVmx | kTscDeadline)) | kHypervisor;
       if (apic == ApicFeatures::None) leaf.ecx &= ~kX2apic;
       // Not among what KVM names as supported: it cannot know whose APIC it will be.
       if (apic == ApicFeatures::KernelWithTscDeadline) leaf.ecx |= kTscDeadline;
+      break;
+    case 7:
+      if (leaf.index == 0 && !facts.five_level_paging) leaf.ecx &= ~kLa57;
       break;
     case 0xa:  // performance counters interrupt through the kernel's APIC
       if (apic == ApicFeatures::None) leaf.eax = leaf.ebx = leaf.ecx = leaf.edx = 0;
@@ -106,13 +110,13 @@ void choose_features(kvm_cpuid_entry2& leaf, ApicFeatures apic) {
 
 std::vector<kvm_cpuid_entry2> guest_cpuid(const std::vector<kvm_cpuid_entry2>& supported,
                                           VcpuId vcpu, unsigned vcpus, unsigned tsc_khz,
-                                          ApicFeatures apic) {
+                                          ApicFeatures apic, const Facts& facts) {
   std::vector<kvm_cpuid_entry2> result;
   const Topology topology(vcpu, vcpus);
   for (kvm_cpuid_entry2 leaf : supported) {
     if (leaf.function >= kFirstHypervisorLeaf && leaf.function <= kLastHypervisorLeaf) continue;
     if (leaf.function == 0xb || leaf.function == 0x1f) continue;
-    choose_features(leaf, apic);
+    choose_features(leaf, apic, facts);
     topology.apply(leaf);
     result.push_back(leaf);
   }

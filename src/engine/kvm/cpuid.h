@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/types.h"
+#include "engine/kvm/probe.h"
 
 namespace ringside::kvm {
 
@@ -16,8 +17,9 @@ enum class ApicFeatures : std::uint8_t {
   KernelWithTscDeadline,
 };
 
+// What KVM calls supported but does not do, by `facts`, is left out.
 std::vector<kvm_cpuid_entry2> guest_cpuid(const std::vector<kvm_cpuid_entry2>& supported,
                                           VcpuId vcpu, unsigned vcpus, unsigned tsc_khz,
-                                          ApicFeatures apic);
+                                          ApicFeatures apic, const Facts& facts);
 
 }  // namespace ringside::kvm

@@ -9,13 +9,17 @@ namespace {
 
 constexpr std::uint32_t kX2apic = 1u << 21, kTscDeadline = 1u << 24, kVmx = 1u << 5;
 
-kvm_cpuid_entry2 leaf_of(std::uint32_t function, ApicFeatures apic) {
-  std::vector<kvm_cpuid_entry2> supported(2);
+constexpr std::uint32_t kLa57 = 1u << 16;
+
+kvm_cpuid_entry2 leaf_of(std::uint32_t function, ApicFeatures apic, const Facts& facts = {}) {
+  std::vector<kvm_cpuid_entry2> supported(3);
   supported[0].function = 1;
   supported[0].ecx = kX2apic | kVmx;
   supported[1].function = 0xa;
   supported[1].eax = 0x07300402;
-  const auto leaves = guest_cpuid(supported, {1}, 2, 2'000'000, apic);
+  supported[2].function = 7;
+  supported[2].ecx = kLa57;
+  const auto leaves = guest_cpuid(supported, {1}, 2, 2'000'000, apic, facts);
   const auto found = std::find_if(leaves.begin(), leaves.end(),
                                   [&](const auto& leaf) { return leaf.function == function; });
   return found == leaves.end() ? kvm_cpuid_entry2{} : *found;
@@ -28,6 +32,14 @@ TEST(GuestCpuid, TheKernelsApicBringsItsFeatures) {
             kX2apic | kTscDeadline);
   EXPECT_EQ(leaf_of(0xa, ApicFeatures::None).eax, 0u);
   EXPECT_EQ(leaf_of(0xa, ApicFeatures::Kernel).eax, 0x07300402u);
+}
+
+// Seen with a KVM that interprets ring 0: its CR4 does not take the bit that it announces.
+TEST(GuestCpuid, FiveLevelPagingIsAnnouncedWhereItWorks) {
+  EXPECT_EQ(leaf_of(7, ApicFeatures::Kernel, {}).ecx, 0u);
+  Facts facts;
+  facts.five_level_paging = true;
+  EXPECT_EQ(leaf_of(7, ApicFeatures::Kernel, facts).ecx, kLa57);
 }
 
 TEST(GuestCpuid, TheHypervisorLeavesTellTheRates) {

@@ -17,7 +17,7 @@ namespace ringside::kvm {
 namespace {
 
 constexpr std::uint64_t kMemory = 2u << 20, kCode = 0x8000, kData = 0x9000;
-constexpr std::uint64_t kPml4 = 0x1000, kPdpt = 0x2000, kPd = 0x3000;
+constexpr std::uint64_t kPml4 = 0x1000, kPdpt = 0x2000, kPd = 0x3000, kPml5 = 0x4000;
 constexpr std::uint64_t kLoops = 1000;
 
 // A guest of one vCPU in 64-bit mode, ring 0, with 2 MiB mapped one to one.
@@ -48,20 +48,23 @@ class TinyGuest {
     if (memory_ != nullptr) ::munmap(memory_, kMemory);
   }
 
+  enum class Mode { Bits64, Bits32 };  // the latter in protected mode without paging
   // Puts `code` at kCode and the vCPU there. False when KVM refuses.
-  bool start(std::initializer_list<std::uint8_t> code) {
+  bool start(std::initializer_list<std::uint8_t> code, Mode mode = Mode::Bits64) {
     std::memset(memory_, 0, 0x10000);
     std::memcpy(memory_ + kCode, code.begin(), code.size());
+    write_entry(kPml5, kPml4 | 3);  // for whoever switches five-level paging on
     write_entry(kPml4, kPdpt | 3);
     write_entry(kPdpt, kPd | 3);
     write_entry(kPd, 0x83);  // one 2 MiB page
     kvm_sregs sregs{};
     if (::ioctl(fd(), KVM_GET_SREGS, &sregs) != 0) return false;
+    const bool long_mode = mode == Mode::Bits64;
     sregs.cr3 = kPml4;
     sregs.cr4 = 0x20;
-    sregs.cr0 = 0x80000011;
-    sregs.efer = 0x500;
-    const kvm_segment code_segment = segment(0x08, 11, 1);
+    sregs.cr0 = long_mode ? 0x80000011 : 0x11;
+    sregs.efer = long_mode ? 0x500 : 0;
+    const kvm_segment code_segment = segment(0x08, 11, long_mode ? 1 : 0);
     const kvm_segment data_segment = segment(0x10, 3, 0);
     sregs.cs = code_segment;
     sregs.ds = sregs.es = sregs.fs = sregs.gs = sregs.ss = data_segment;
@@ -189,6 +192,27 @@ bool probe_page_watch(TinyGuest& guest) {
   return guest.allow_writes(kData, true) && seen;
 }
 
+// Some announce five-level paging and refuse the bit in CR4, which ends this guest by a triple
+// fault.
+bool probe_five_level_paging(TinyGuest& guest) {
+  const bool started = guest.start(
+      {
+          0xb8, 0x20, 0x10, 0x00, 0x00,  // mov eax, PAE | LA57
+          0x0f, 0x22, 0xe0,              // mov cr4, eax
+          0xb8, 0x00, 0x40, 0x00, 0x00,  // mov eax, kPml5
+          0x0f, 0x22, 0xd8,              // mov cr3, eax
+          0xb9, 0x80, 0x00, 0x00, 0xc0,  // mov ecx, EFER
+          0xb8, 0x00, 0x01, 0x00, 0x00,  // mov eax, LME
+          0x31, 0xd2,                    // xor edx, edx
+          0x0f, 0x30,                    // wrmsr
+          0xb8, 0x11, 0x00, 0x00, 0x80,  // mov eax, PG | ET | PE
+          0x0f, 0x22, 0xc0,              // mov cr0, eax
+          0xf4,                          // hlt
+      },
+      TinyGuest::Mode::Bits32);
+  return started && guest.debug(0) && guest.run() == KVM_EXIT_HLT;
+}
+
 bool has(const Fd& kvm, long capability) {
   return ::ioctl(kvm.get(), KVM_CHECK_EXTENSION, capability) > 0;
 }
@@ -280,6 +304,7 @@ Facts probe(const char* device) {
     return debug_exit(g, KVM_GUESTDBG_USE_HW_BP, kData, kDr7Access8, kCode + 2);
   });
   facts.page_watch = facts.step && fresh(probe_page_watch);
+  if (facts.five_level_paging) facts.five_level_paging = fresh(probe_five_level_paging);
   if (facts.interrupt_controllers) (void)probe_two_processors(*kvm, facts);
   return facts;
 }

@@ -30,7 +30,7 @@ struct Facts {
   bool starts_processors = false;      // the in-kernel APIC obeys INIT and start-up IPIs
   bool tsc_deadline = false;           // its timer has the TSC-deadline mode
   bool tsc_offset = false;             // the time-stamp counter's can be set
-  bool five_level_paging = false;      // of the guest's processor
+  bool five_level_paging = false;      // announced, and a guest has switched it on
 
   // Good enough for `auto`: hardware speed, breakpoints and stepping.
   bool fit_for_auto() const { return usable && hardware_ring0 && int3_exit && step; }

@@ -59,7 +59,7 @@ Result<std::unique_ptr<KvmVcpu>> KvmVcpu::create(System& system, VcpuId id, unsi
   const ApicFeatures apic = !system.controllers         ? ApicFeatures::None
                             : system.facts.tsc_deadline ? ApicFeatures::KernelWithTscDeadline
                                                         : ApicFeatures::Kernel;
-  TRY(set_cpuid(file.fd(), guest_cpuid(supported, id, vcpus, kilohertz, apic)));
+  TRY(set_cpuid(file.fd(), guest_cpuid(supported, id, vcpus, kilohertz, apic, system.facts)));
   PowerOnState power_on =
       TRY(PowerOnState::take(system.kvm, file.fd(), system.controllers.has_value()));
   return std::unique_ptr<KvmVcpu>(
