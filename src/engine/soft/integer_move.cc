@@ -100,6 +100,12 @@ bool lower_extend(const Decoded& decoded, Insn& insn) {
   return true;
 }
 
+// To 16 bits it reads no more than 16 (SDM 2B MOVSXD; AMD's processors read 32).
+bool lower_movsxd(const Decoded& decoded, Insn& insn) {
+  if (decoded.width(0) == Width::Bits16) return lower_mov(decoded, insn);
+  return lower_extend<true>(decoded, insn);
+}
+
 template <typename T>
 void lea(Cpu& cpu, const Insn& insn) {
   cpu.set<T>(insn.reg, static_cast<T>(cpu.effective_offset(insn)));
@@ -213,7 +219,8 @@ bool lower_bswap(const Decoded& decoded, Insn& insn) {
 void register_moves(LowerTable& table) {
   table.add({ZYDIS_MNEMONIC_MOV, ZYDIS_MNEMONIC_MOVNTI}, lower_mov);
   table.add(ZYDIS_MNEMONIC_MOVZX, lower_extend<false>);
-  table.add({ZYDIS_MNEMONIC_MOVSX, ZYDIS_MNEMONIC_MOVSXD}, lower_extend<true>);
+  table.add(ZYDIS_MNEMONIC_MOVSX, lower_extend<true>);
+  table.add(ZYDIS_MNEMONIC_MOVSXD, lower_movsxd);
   table.add(ZYDIS_MNEMONIC_LEA, lower_lea);
   table.add(
       {ZYDIS_MNEMONIC_CMOVO, ZYDIS_MNEMONIC_CMOVNO, ZYDIS_MNEMONIC_CMOVB, ZYDIS_MNEMONIC_CMOVNB,

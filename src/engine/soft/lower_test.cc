@@ -110,6 +110,23 @@ TEST(Decode, SegmentsCountAsTheModeSays) {
   EXPECT_EQ(legacy({0x2e, 0x8b, 0x03}), x86::SegmentName::Cs);
 }
 
+// SDM 2B, MOVSXD r16, r/m16. (AMD's processors read four bytes.)
+TEST(Decode, MovsxdTo16BitsReadsTwoBytes) {
+  TestCpu cpu(Mode::Long64);
+  cpu.small_pages();
+  cpu.unmap(0x51000);
+  cpu.put<std::uint16_t>(0x50ffe, 0x8765);
+  cpu->gpr[3] = 0x50ffe;
+  cpu.rax() = 0x1111222233334444;
+  cpu.run("66 63 03");  // movsxd ax, [rbx]
+  EXPECT_EQ(cpu.rax(), 0x1111222233338765u);
+  EXPECT_EQ(cpu->rip(), at::kCode + 3);
+  cpu.run("66 63 c3");  // movsxd ax, bx
+  EXPECT_EQ(cpu.rax(), 0x1111222233330ffeu);
+  cpu.run("63 03");  // movsxd eax, [rbx]
+  EXPECT_EQ(cpu.arrived(), 14);
+}
+
 TEST(Decode, MemoryOperands) {
   const Insn scaled = decoded({0x4a, 0x8b, 0x44, 0xe3, 0xf0});  // mov rax, [rbx + r12 * 8 - 16]
   EXPECT_EQ(scaled.base, 3);
