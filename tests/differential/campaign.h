@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -13,26 +14,38 @@
 
 namespace ringside::differential {
 
+// What the manual leaves open for a case, or the makers of processors do each in their own way.
+// Nothing is open by default.
+struct Freedom {
+  std::uint64_t flags = 0;          // flags with any value
+  bool flags_before = false;        // all flags may also be as they were before the instruction
+  bool result = false;              // registers and memory: only faults are compared
+  bool memory = false;              // what lies in memory
+  bool fault = false;               // which of several faults comes: only that one does is compared
+  bool index_upper_halves = false;  // bits 63:32 of RSI and RDI
+  bool x87 = false;                 // the x87 registers, tags and status word
+  unsigned nan_lane = 0;  // bytes: where both sides have a NaN in a lane of this size, any NaN
+};
+
 struct Scope {
   Claim claims;
-  // Arithmetic flags that the manual leaves undefined after this case, beyond what the decoder's
-  // tables say. May be empty.
-  std::function<std::uint64_t(const Encoding&, const Case&)> undefined_flags;
-  // Registers and memory are not to be compared, only faults: the manual leaves the result
-  // undefined, or (where `faulted`) the processor has got half-way. May be empty.
-  std::function<bool(const Encoding&, const Case&, bool faulted)> undefined_result;
-  // Several accesses could fault, and which does first is the maker's choice: only that one does is
-  // compared. May be empty.
-  std::function<bool(const Encoding&)> any_fault;
+  // What is open for a case; `faulted` says how the host's processor ended it. Empty: what the
+  // decoder's tables call undefined flags.
+  std::function<Freedom(const Encoding&, const Case&, bool faulted)> freedom;
   // Changes a case and the bytes at kData before it runs (floating-point inputs and so on). May be
   // empty.
   std::function<void(const Encoding&, Case&, std::span<std::uint8_t>, Random&)> prepare;
 };
 
+// Flags that the decoder's tables call undefined.
+std::uint64_t undefined_flags_of(const Encoding& encoding);
+
 struct Report {
   std::size_t forms = 0, encodings = 0;
   std::uint64_t cases = 0, faults = 0;
   std::vector<std::string> unimplemented;  // forms claimed that raise #UD
+  std::set<std::string> absent;            // extensions of forms that this host has not got
+  std::vector<std::string> passing;        // differences that a second run did not show
   std::vector<std::string> differences;    // one line per case, a few per form
   std::size_t forms_that_differ = 0;
 };

@@ -66,6 +66,11 @@ bool is_excluded(const Encoding& encoding) {
       encoding.insn.raw.modrm.mod == 3) {
     return true;
   }
+  // MOVSXD to 16 bits reads two bytes of memory (Intel's) or four (AMD's).
+  if (encoding.is({ZYDIS_MNEMONIC_MOVSXD}) && encoding.operands[0].size == 16 &&
+      encoding.operands[1].type == ZYDIS_OPERAND_TYPE_MEMORY) {
+    return true;
+  }
   return encoding.is({ZYDIS_MNEMONIC_PUSHF, ZYDIS_MNEMONIC_PUSHFD, ZYDIS_MNEMONIC_PUSHFQ,
                       ZYDIS_MNEMONIC_POPF, ZYDIS_MNEMONIC_POPFD, ZYDIS_MNEMONIC_POPFQ,
                       ZYDIS_MNEMONIC_IRET, ZYDIS_MNEMONIC_IRETD, ZYDIS_MNEMONIC_IRETQ,
@@ -127,8 +132,7 @@ unsigned shift_count(const Encoding& encoding, const Case& test) {
 
 // The decoder's tables know instructions, not counts (SDM 2B SAL/SAR/SHL/SHR, RCL…, SHLD, SHRD).
 std::uint64_t undefined_flags(const Encoding& encoding, const Case& test) {
-  std::uint64_t undefined =
-      encoding.insn.cpu_flags == nullptr ? 0 : encoding.insn.cpu_flags->undefined;
+  std::uint64_t undefined = undefined_flags_of(encoding);
   const unsigned size = encoding.operands.empty() ? 0 : encoding.operands[0].size;
   switch (encoding.insn.mnemonic) {
     case ZYDIS_MNEMONIC_SHL:
@@ -171,10 +175,32 @@ bool undefined_result(const Encoding& encoding, const Case& test, bool faulted) 
   return encoding.is({ZYDIS_MNEMONIC_BSWAP}) && encoding.operands[0].size == 16;
 }
 
-// CMPS reads twice; a call checks its target and writes the stack.
-bool any_fault(const Encoding& encoding) {
-  return encoding.is({ZYDIS_MNEMONIC_CMPSB, ZYDIS_MNEMONIC_CMPSW, ZYDIS_MNEMONIC_CMPSD,
-                      ZYDIS_MNEMONIC_CMPSQ, ZYDIS_MNEMONIC_CALL});
+bool is_compare_string(const Encoding& encoding) {
+  return encoding.is(
+      {ZYDIS_MNEMONIC_CMPSB, ZYDIS_MNEMONIC_CMPSW, ZYDIS_MNEMONIC_CMPSD, ZYDIS_MNEMONIC_CMPSQ});
+}
+bool is_scan_string(const Encoding& encoding) {
+  return encoding.is(
+      {ZYDIS_MNEMONIC_SCASB, ZYDIS_MNEMONIC_SCASW, ZYDIS_MNEMONIC_SCASD, ZYDIS_MNEMONIC_SCASQ});
+}
+
+Freedom freedom(const Encoding& encoding, const Case& test, bool faulted) {
+  Freedom open;
+  open.flags = undefined_flags(encoding, test);
+  open.result = undefined_result(encoding, test, faulted);
+  // CMPS and BOUND read twice; a call checks its target and writes the stack.
+  open.fault = is_compare_string(encoding) || encoding.is({ZYDIS_MNEMONIC_BOUND}) ||
+               encoding.is({ZYDIS_MNEMONIC_CALL});
+  // Some processors check the target after the return address has been written.
+  open.memory = faulted && encoding.is({ZYDIS_MNEMONIC_CALL});
+  // The flags after a fault in the midst of a repetition: the manual has those before it (SDM 2B
+  // REP), AMD's processors and the software CPU those of the last compare.
+  open.flags_before =
+      faulted && encoding.repeats() && (is_compare_string(encoding) || is_scan_string(encoding));
+  // Whether a repetition without a single iteration still makes ESI and EDI out of RSI and RDI.
+  const bool none = faulted || (test.state.gpr[1] & 0xffffffff) == 0;
+  open.index_upper_halves = none && encoding.repeats() && encoding.insn.address_width == 32;
+  return open;
 }
 
 // Now and then alignment is checked.
@@ -185,7 +211,7 @@ void prepare(const Encoding&, Case& test, std::span<std::uint8_t>, Random& rando
 class IntegerDifferential : public testing::TestWithParam<Mode> {};
 
 TEST_P(IntegerDifferential, MatchesTheHost) {
-  const Scope scope{claimed_as_integer, undefined_flags, undefined_result, any_fault, prepare};
+  const Scope scope{claimed_as_integer, freedom, prepare};
   expect_matches_the_host(GetParam(), scope, {"integer", 240, 1, 500});
 }
 

@@ -8,10 +8,17 @@ namespace ringside::differential {
 
 void expect_matches_the_host(Mode mode, const Scope& scope, const Campaign& campaign) {
   if (const auto reason = NativeCpu::start()) GTEST_SKIP() << *reason;
-  if (!NativeCpu::has_mode(mode)) GTEST_SKIP() << "no local descriptor table here";
+  if (const auto reason = NativeCpu::lacks(mode)) GTEST_SKIP() << *reason;
   const Report report = run_campaign(mode, scope, campaign.cases_per_form, campaign.seed);
   fmt::print("{} {}: {} forms, {} encodings, {} cases, {} of them faults\n", name(mode),
              campaign.name, report.forms, report.encodings, report.cases, report.faults);
+  if (!report.passing.empty()) {
+    fmt::print("{} differences that did not come again\n", report.passing.size());
+  }
+  for (const std::string& extension : report.absent)
+    fmt::print("not compared: this host's processor has no {}\n", extension);
+  for (const std::string& line : report.passing)
+    fmt::print("differed once, and not when it was repeated: {}\n", line);
   for (const std::string& form : report.unimplemented)
     ADD_FAILURE() << "unimplemented: " << form;
   for (const std::string& line : report.differences)

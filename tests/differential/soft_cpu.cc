@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "differential/native_modes.h"
 #include "engine/soft/fault.h"
 #include "engine/soft/lower.h"
 #include "x86/bits.h"
@@ -110,13 +111,11 @@ void SoftCpu::set_mode(Mode mode) {
   const std::uint16_t code = small                  ? x86::kAttributesCode16
                              : mode == Mode::Code32 ? x86::kAttributesCode32
                                                     : x86::kAttributesCode64;
+  const CodeSegments& selectors = code_segments(mode);
   for (auto& segment_register : base_.segment) {
-    segment_register = segment(small ? 0x0f : 0x2b, data, data_base(mode), limit);
+    segment_register = segment(selectors.data, data, data_base(mode), limit);
   }
-  base_.seg(x86::SegmentName::Cs) = segment(small                  ? 0x07
-                                            : mode == Mode::Code32 ? 0x23
-                                                                   : 0x33,
-                                            code, code_base(mode), limit);
+  base_.seg(x86::SegmentName::Cs) = segment(selectors.code, code, code_base(mode), limit);
   // FS and GS hold null selectors, as in the test's own process.
   for (const auto name : {x86::SegmentName::Fs, x86::SegmentName::Gs}) {
     base_.seg(name) = x86::Segment{};

@@ -78,7 +78,7 @@ namespace {
 class SystemDifferential : public testing::TestWithParam<Mode> {};
 
 TEST_P(SystemDifferential, MatchesTheHost) {
-  const Scope scope{claimed_as_system, nullptr, nullptr, nullptr, nullptr};
+  const Scope scope{claimed_as_system, nullptr, nullptr};
   expect_matches_the_host(GetParam(), scope, {"system", 120, 3, 80});
 }
 

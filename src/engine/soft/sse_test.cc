@@ -260,11 +260,20 @@ TEST(SseDifferential, Sse41) {
   check(kRows, kCases);
 }
 
+// Which NaN of several is found depends on the order of the sums, which the manual leaves open.
+constexpr Row any_nan(Row row) {
+  row.any_nan = true;
+  return row;
+}
+
 TEST(SseDifferential, Sse41Float) {
   static constexpr Row kRows[] = {
-      {"roundps", "66 0f 3a 08 /r ib", Singles, 16}, {"roundpd", "66 0f 3a 09 /r ib", Doubles, 16},
-      {"roundss", "66 0f 3a 0a /r ib", Singles, 4},  {"roundsd", "66 0f 3a 0b /r ib", Doubles, 8},
-      {"dpps", "66 0f 3a 40 /r ib", Singles, 16},    {"dppd", "66 0f 3a 41 /r ib", Doubles, 16},
+      {"roundps", "66 0f 3a 08 /r ib", Singles, 16},
+      {"roundpd", "66 0f 3a 09 /r ib", Doubles, 16},
+      {"roundss", "66 0f 3a 0a /r ib", Singles, 4},
+      {"roundsd", "66 0f 3a 0b /r ib", Doubles, 8},
+      any_nan({"dpps", "66 0f 3a 40 /r ib", Singles, 16}),
+      any_nan({"dppd", "66 0f 3a 41 /r ib", Doubles, 16}),
   };
   check(kRows, kCases);
 }

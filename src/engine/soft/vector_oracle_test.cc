@@ -16,6 +16,8 @@
 #include "engine/soft/cpu.h"
 #include "engine/soft/lower.h"
 #include "engine/soft/system.h"
+#include "engine/soft/testing/host_features.h"
+#include "engine/soft/testing/nan_lanes.h"
 
 namespace ringside::soft::oracle {
 namespace {
@@ -426,8 +428,12 @@ std::string difference(const Row& row, std::optional<unsigned> operand, const Ou
   };
   for (unsigned i = 0; i < 8 && !x87_open; ++i)
     values("st", i, n.st[i], s.st[i]);
-  for (unsigned i = 0; i < 16; ++i)
-    values("xmm", i, n.xmm[i], s.xmm[i]);
+  for (unsigned i = 0; i < 16; ++i) {
+    auto wanted = s.xmm[i];
+    if (row.any_nan && row.data == Data::Singles) testing::take_nans<float>(n.xmm[i], wanted);
+    if (row.any_nan && row.data == Data::Doubles) testing::take_nans<double>(n.xmm[i], wanted);
+    values("xmm", i, n.xmm[i], wanted);
+  }
   for (unsigned i = 0; i < sizeof(Memory); ++i) {
     const bool skipped = i - operand.value_or(0) - row.open_from < row.open_to - row.open_from;
     if (native.memory[i] == soft.memory[i] || skipped) continue;
@@ -479,10 +485,24 @@ Outcome run_soft(std::span<const std::uint8_t> bytes, const State& state, const 
   return soft_host().run(bytes, state, memory);
 }
 
+namespace {
+
+// Whether this host's processor has the extension that an instruction belongs to.
+bool host_has_form(std::span<const std::uint8_t> bytes) {
+  ZydisDecoder decoder;
+  ZydisDecodedInstruction insn;
+  ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+  const auto status =
+      ZydisDecoderDecodeInstruction(&decoder, nullptr, bytes.data(), bytes.size(), &insn);
+  return !ZYAN_SUCCESS(status) || testing::host_has(insn.meta.isa_set);
+}
+
+}  // namespace
+
 void check(std::span<const Row> rows, unsigned cases) {
   constexpr unsigned kShown = 3;
   if (const char* wanted = std::getenv("RINGSIDE_CASES")) cases = std::stoul(wanted);
-  unsigned forms = 0, tried = 0, traps = 0;
+  unsigned forms = 0, absent = 0, tried = 0, traps = 0;
   for (const Row& row : rows) {
     const Encoding encoding = parse(row.bytes);
     for (const bool memory_form : {false, true}) {
@@ -497,12 +517,26 @@ void check(std::span<const Row> rows, unsigned cases) {
         std::optional<unsigned> operand;  // its offset in Memory
         if (memory_form && !encoding.immediate)
           std::memcpy(&operand.emplace(), bytes.data() + bytes.size() - 4, 4);
-        const Outcome native = run_native(bytes, state, memory);
-        const Outcome soft = run_soft(bytes, state, memory);
+        if (i == 0 && !host_has_form(bytes)) {
+          ++absent;
+          break;
+        }
+        const auto compare = [&](bool& trap) {
+          const Outcome native = run_native(bytes, state, memory);
+          trap = native.trap != Trap::None;
+          return difference(row, operand, native, run_soft(bytes, state, memory));
+        };
+        bool trap = false;
+        std::string text = compare(trap);
         ++tried;
-        if (native.trap != Trap::None) ++traps;
-        const std::string text = difference(row, operand, native, soft);
+        if (trap) ++traps;
         if (text.empty()) continue;
+        // A hypervisor under the host emulates an instruction now and then, and not always rightly.
+        if (const std::string again = compare(trap); again.empty()) {
+          fmt::print("{} differed once, and not when it was repeated: {}\n{}", row.name, hex(bytes),
+                     text);
+          continue;
+        }
         if (++different <= kShown) {
           ADD_FAILURE() << row.name << (memory_form ? " (memory)" : "") << ": " << hex(bytes)
                         << "\n"
@@ -516,6 +550,8 @@ void check(std::span<const Row> rows, unsigned cases) {
     }
   }
   EXPECT_GT(forms, 0u);
+  if (absent == forms) GTEST_SKIP() << "this host's processor has not got these instructions";
+  if (absent != 0) fmt::print("{} forms that this host's processor has not got\n", absent);
   printf("%u forms, %u cases, %u with a trap\n", forms, tried, traps);
 }
 
