@@ -16,6 +16,11 @@ inline bool extended_leaf1_ecx(unsigned bit) {
   unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
   return __get_cpuid(0x80000001, &eax, &ebx, &ecx, &edx) != 0 && (ecx >> bit & 1) != 0;
 }
+// EBX of leaf 7.
+inline bool leaf7_ebx(unsigned bit) {
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+  return __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) != 0 && (ebx >> bit & 1) != 0;
+}
 
 // Whether CPUID announces the extension. True for sets that every x86-64 processor has, and for
 // those that execute as NOP where they are not announced.
@@ -37,6 +42,8 @@ inline bool host_has(ZydisISASet set) {
       return leaf1_ecx(22);
     case ZYDIS_ISA_SET_POPCNT:
       return leaf1_ecx(23);
+    case ZYDIS_ISA_SET_INVPCID:
+      return leaf7_ebx(10);
     case ZYDIS_ISA_SET_LAHF:
       return extended_leaf1_ecx(0);
     default:
