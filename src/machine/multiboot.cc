@@ -182,8 +182,11 @@ Result<BootResult> Loader::load() {
   }
 
   BootResult result;
-  result.format =
-      TRY((flags & header_flag::kAddresses) != 0 ? load_by_addresses(*offset) : load_elf());
+  if ((flags & header_flag::kAddresses) != 0) {
+    result.format = TRY(load_by_addresses(*offset));
+  } else {
+    result.format = TRY(load_elf());
+  }
   TRY(add_modules());
   TRY(add_memory_map());
   const std::string command_line = request_.command_line.empty()
