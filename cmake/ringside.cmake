@@ -19,7 +19,11 @@ endif()
 target_include_directories(ringside_flags INTERFACE ${CMAKE_SOURCE_DIR}/src)
 
 # ringside_folder(NAME folder USES other... LIBRARIES lib...): library ringside_NAME, and with tests
+if(RINGSIDE_FUZZ)
+  target_compile_options(ringside_flags INTERFACE -fsanitize=fuzzer-no-link)
+endif()
 # the program NAME_test, registered with ctest one case at a time.
+include(cmake/precompiled.cmake)
 function(ringside_folder)
   cmake_parse_arguments(ARG "" "NAME;FOLDER" "USES;LIBRARIES;TEST_LIBRARIES" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${ARG_FOLDER}/*.cc)
@@ -31,6 +35,7 @@ function(ringside_folder)
     set(kind PUBLIC)
   else()
     add_library(ringside_${ARG_NAME} INTERFACE)
+    ringside_precompiled(ringside_${ARG_NAME} product)
     set(kind INTERFACE)
   endif()
   list(TRANSFORM ARG_USES PREPEND ringside_)
@@ -42,6 +47,7 @@ function(ringside_folder)
     target_link_libraries(${ARG_NAME}_test PRIVATE ringside_${ARG_NAME} ${ARG_TEST_LIBRARIES}
       GTest::gtest GTest::gmock GTest::gtest_main rapidcheck)
     gtest_discover_tests(${ARG_NAME}_test TEST_PREFIX "${ARG_NAME}." DISCOVERY_TIMEOUT 60
+    ringside_test_program(${ARG_NAME}_test)
       PROPERTIES TIMEOUT 300)
   endif()
 endfunction()

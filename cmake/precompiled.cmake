@@ -1,0 +1,48 @@
+# The headers of others that nearly every source reads are compiled once for all of them. Each source
+# includes what it uses all the same: with RINGSIDE_PRECOMPILED=OFF everything compiles without.
+option(RINGSIDE_PRECOMPILED "Compile the headers of others once for all sources" ON)
+find_package(fmt REQUIRED)
+find_package(tl-expected REQUIRED)
+
+# ringside_precompiled_headers(NAME LIBRARIES lib... OPTIONS option... HEADERS header...): a set of headers
+function(ringside_precompiled_headers NAME)
+  if(NOT RINGSIDE_PRECOMPILED)
+    return()
+  endif()
+  cmake_parse_arguments(ARG "" "" "LIBRARIES;OPTIONS;HEADERS" ${ARGN})
+  # CMake keeps precompiled headers with a target, and a target has a source.
+  set(source ${CMAKE_BINARY_DIR}/precompiled_${NAME}.cc)
+  file(CONFIGURE OUTPUT ${source} CONTENT "")
+  add_library(ringside_precompiled_${NAME} OBJECT ${source})
+  target_link_libraries(ringside_precompiled_${NAME} PRIVATE ringside_flags fmt::fmt tl::expected
+    ${ARG_LIBRARIES})
+  target_compile_options(ringside_precompiled_${NAME} PRIVATE ${ARG_OPTIONS})
+  target_precompile_headers(ringside_precompiled_${NAME} PRIVATE <algorithm> <array> <cstdint>
+    <cstring> <functional> <memory> <optional> <span> <string> <string_view> <tl/expected.hpp>
+    <variant> <vector> ${ARG_HEADERS})
+endfunction()
+
+# ringside_precompiled(TARGET NAME): the sources of TARGET use the set NAME
+function(ringside_precompiled TARGET NAME)
+  if(RINGSIDE_PRECOMPILED)
+    target_precompile_headers(${TARGET} REUSE_FROM ringside_precompiled_${NAME})
+  endif()
+endfunction()
+
+ringside_precompiled_headers(product HEADERS <fmt/format.h>)
+
+# Optimising the tests takes longer than they then run. What they test is optimised like the product.
+set(test_options $<$<NOT:$<CONFIG:Debug>>:-O1>)
+if(RINGSIDE_TESTS)
+  find_package(GTest REQUIRED)
+  # Not gmock and rapidcheck: what g++ leaves to do for them in each source outweighs what it spares,
+  # for few sources use them.
+  ringside_precompiled_headers(tests LIBRARIES GTest::gtest OPTIONS ${test_options}
+    HEADERS <fmt/format.h> <gtest/gtest.h>)
+endif()
+
+# ringside_test_program(TARGET): how a program of tests is compiled
+function(ringside_test_program TARGET)
+  target_compile_options(${TARGET} PRIVATE ${test_options})
+  ringside_precompiled(${TARGET} tests)
+endfunction()
