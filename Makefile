@@ -8,7 +8,7 @@ BENCH ?=
 # Sanitizers make everything slower; tests then wait longer before they give up.
 SLOW = RINGSIDE_TEST_PATIENCE=10
 
-build = cmake --preset $(1) >/dev/null && cmake --build --preset $(1) -- --quiet
+build = sh scripts/build $(1)
 run_tests = ctest --test-dir $(1) -j$(JOBS) --output-on-failure
 
 .PHONY: all release dev demo demo-linux test test-guests test-kvm bench fuzz asan tsan install format \
@@ -18,9 +18,10 @@ all release:
 dev:
 	$(call build,dev)
 
-demo: release
+demo:
+	$(call build,release demo)
 	sh scripts/show-demo
-demo-linux: release
+demo-linux:
 	sh scripts/demo-linux
 
 test: dev
