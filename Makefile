@@ -9,7 +9,7 @@ BENCH ?=
 SLOW = RINGSIDE_TEST_PATIENCE=10
 
 build = sh scripts/build $(1)
-run_tests = ctest --test-dir $(1) -j$(JOBS) --output-on-failure
+run_tests = sh scripts/run-tests $(1) -j$(JOBS)
 
 .PHONY: all release dev demo demo-linux test test-guests test-kvm bench fuzz asan tsan install format \
   tidy clean
