@@ -1,6 +1,7 @@
 // That a flush is the host's own: this file stands between the disk and the C library's fdatasync.
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -40,10 +41,9 @@ class RawDiskFlush : public testing::Test {
   }
   // Whether it is our image that the descriptor is of.
   bool is_image(int fd) const {
-    const std::string link = "/proc/self/fd/" + std::to_string(fd);
-    char target[4096];
-    const ssize_t size = ::readlink(link.c_str(), target, sizeof target);
-    return size > 0 && std::string_view(target, static_cast<std::size_t>(size)) == path_;
+    struct stat open = {}, named = {};
+    return ::fstat(fd, &open) == 0 && ::stat(path_.c_str(), &named) == 0 &&
+           open.st_dev == named.st_dev && open.st_ino == named.st_ino;
   }
   const std::string path_ = testing::TempDir() + "raw_disk_test." + std::to_string(getpid());
 };

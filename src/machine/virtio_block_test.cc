@@ -218,7 +218,7 @@ TEST_F(VirtioBlockTest, StateMoves) {
 }
 
 TEST(RawDisk, ReadsWritesAndChecksTheFile) {
-  const std::string path = ::testing::TempDir() + "ringside-raw-disk-test";
+  const std::string path = ::testing::TempDir() + "ringside-raw-disk-" + std::to_string(::getpid());
   std::ofstream(path, std::ios::binary) << std::string(1024, 'x');
   {
     auto disk = *open_raw_disk(path, false);

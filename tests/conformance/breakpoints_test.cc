@@ -114,7 +114,8 @@ TEST_P(Conformance, AFilteredHitDoesNotLeaveTheGuest) {
   TestVm vm(GetParam(), "counters");
   hypervisor::Stoppoints* stoppoints = vm.engine().stoppoints();
   CountingFilter filter(7);
-  if (stoppoints == nullptr || !stoppoints->set_filter(&filter)) GTEST_SKIP() << "not offered";
+  if (stoppoints == nullptr || !stoppoints->set_filter(&filter))
+    GTEST_SKIP() << "this engine takes no filter of stops";
   const Gva tick{vm["tick"]}, counter{vm["counters"]};
   ASSERT_TRUE(stoppoints->insert_breakpoint(tick));
   vm.resume();
@@ -169,7 +170,7 @@ TEST_P(Conformance, AnInt3ThatDoesNotCountIsPassedWithoutLeavingTheGuest) {
   const std::uint64_t before = vm.memory_u64(vm["counters"]) + vm.memory_u64(vm["counters"] + 8);
   constexpr int kUnwanted = 500;
   Int3Filter filter(vm.engine().memory(), {vm["tick"]}, kUnwanted);
-  if (!stoppoints->set_filter(&filter)) GTEST_SKIP() << "not offered";
+  if (!stoppoints->set_filter(&filter)) GTEST_SKIP() << "this engine takes no filter of stops";
   for (const std::uint32_t number : {0u, 1u}) {
     enable(vm, Capability::BreakpointExit, number);
     vm.resume(number);
@@ -194,7 +195,7 @@ TEST_P(Conformance, AnInt3ThatDoesNotCountIsAskedForOnceHoweverOftenTheVcpuIsCal
   if (stoppoints == nullptr || stoppoints->has_physical_breakpoints())
     GTEST_SKIP() << "this engine needs no int3";
   Int3Filter filter(vm.engine().memory(), {vm["tick"]}, 1'000'000'000);
-  if (!stoppoints->set_filter(&filter)) GTEST_SKIP() << "not offered";
+  if (!stoppoints->set_filter(&filter)) GTEST_SKIP() << "this engine takes no filter of stops";
   enable(vm, Capability::BreakpointExit);
   for (int i = 0; i < 200; ++i) {
     vm.resume();
@@ -214,7 +215,7 @@ TEST_P(Conformance, AWriteOfRipMakesABreakpointHitAgain) {
   NEEDS(Feature::HardwareBreakpoints);
   TestVm vm(GetParam(), "counters");
   hypervisor::Stoppoints* stoppoints = vm.engine().stoppoints();
-  if (stoppoints == nullptr) GTEST_SKIP() << "not offered";
+  if (stoppoints == nullptr) GTEST_SKIP() << "this engine has no stoppoints";
   const Gva tick{vm["tick"]};
   ASSERT_TRUE(stoppoints->insert_breakpoint(tick));
   for (int i = 0; i < 3; ++i) {

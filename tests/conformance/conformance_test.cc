@@ -220,7 +220,7 @@ std::vector<std::uint64_t> at_interrupt(TestVm& vm, int interrupts, unsigned med
 TEST_P(Conformance, TwoRunsAreTheSameAlsoUnderADebugger) {
   TestVm first(GetParam(), "interrupts");
   if (!first.vcpu().instructions() || first.engine().stoppoints() == nullptr)
-    GTEST_SKIP() << "not a deterministic engine";
+    GTEST_SKIP() << "only the software CPU is deterministic";
   const auto expected = at_interrupt(first, 300, 0);
   for (const unsigned meddling : {0u, 1u, 2u, 3u}) {
     TestVm again(GetParam(), "interrupts");

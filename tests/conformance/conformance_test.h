@@ -8,15 +8,13 @@
 #include <string>
 
 #include "conformance/test_vm.h"
+#include "support/host.h"
 
 namespace ringside::testing {
 
 class Conformance : public ::testing::TestWithParam<EngineKind> {
  protected:
-  void SetUp() override {
-    const std::string missing = GetParam().missing();
-    if (!missing.empty()) GTEST_SKIP() << missing;
-  }
+  void SetUp() override { SKIP_IF(GetParam().missing()); }
   // For a test's first line.
   static std::string lacks(std::initializer_list<Feature> features) {
     for (const Feature feature : features) {
@@ -29,7 +27,6 @@ class Conformance : public ::testing::TestWithParam<EngineKind> {
   }
 };
 
-#define NEEDS(...) \
-  if (const std::string why = lacks({__VA_ARGS__}); !why.empty()) GTEST_SKIP() << why
+#define NEEDS(...) SKIP_IF(lacks({__VA_ARGS__}))
 
 }  // namespace ringside::testing

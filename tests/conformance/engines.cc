@@ -5,6 +5,7 @@
 
 #include "engine/kvm/kvm_vm.h"
 #include "engine/soft/soft_vm.h"
+#include "support/host.h"
 
 namespace ringside::testing {
 
@@ -39,9 +40,11 @@ std::string kvm_lacks(Feature feature) {
 
 using Whose = kvm::Options::Controllers;
 
+std::string no_kvm() { return host::no_engine("kvm", kvm::host_facts().reason); }
+
 std::string kernel_controllers_missing() {
   const kvm::Facts& facts = kvm::host_facts();
-  if (!facts.usable) return facts.reason;
+  if (!facts.usable) return no_kvm();
   const bool there = facts.interrupt_controllers && facts.timer && facts.block_interrupts;
   return there ? "" : "this KVM has no interrupt controllers of its own";
 }
@@ -72,7 +75,7 @@ const std::vector<EngineKind>& engine_kinds() {
          machine.connect(*engine);
          return engine;
        }},
-      {"kvm", [] { return kvm::host_facts().reason; }, kvm_lacks,
+      {"kvm", no_kvm, kvm_lacks,
        [](auto&&... arguments) { return create_kvm(Whose::Machine, arguments...); }},
       {"kvm_irqchip", kernel_controllers_missing, kernel_controllers_lack,
        [](auto&&... arguments) { return create_kvm(Whose::Kernel, arguments...); }},

@@ -31,7 +31,7 @@ TEST_P(Conformance, TheGuestsOwnWatchpointAndOursShareTheDebugRegisters) {
   NEEDS(Feature::WatchRegisters, Feature::EveryInstruction);
   TestVm vm(GetParam(), "owndr");
   hypervisor::Stoppoints* stoppoints = vm.engine().stoppoints();
-  if (stoppoints == nullptr) GTEST_SKIP() << "not offered";
+  if (stoppoints == nullptr) GTEST_SKIP() << "this engine has no stoppoints";
   vm.resume();
   vm.run_until_said("r");
   vm.suspend_all();

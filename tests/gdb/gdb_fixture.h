@@ -9,6 +9,7 @@
 
 #include "gdb/gdb_session.h"
 #include "support/guest_process.h"
+#include "support/host.h"
 
 namespace ringside::testing {
 
@@ -16,7 +17,7 @@ class Dialogue : public ::testing::Test {
  protected:
   void SetUp() override {
     static const std::string missing = GdbSession::missing();
-    if (!missing.empty()) GTEST_SKIP() << missing;
+    SKIP_IF(missing);
   }
   // A guest and GDB, not yet connected.
   void begin(std::string_view name, const GuestOptions& options = {}) {

@@ -2,7 +2,7 @@
 
 #include <signal.h>
 
-#include <stdexcept>
+#include "support/host.h"
 
 namespace ringside::testing {
 namespace {
@@ -11,24 +11,17 @@ constexpr std::string_view kPrompt = "\n(gdb) ";
 
 }  // namespace
 
-std::string GdbSession::missing() {
-  try {
-    ChildProcess gdb({"gdb", "--version"});
-    return gdb.await_exit() == 0 ? "" : "gdb does not work here";
-  } catch (const std::exception&) {
-    return "gdb is not installed";
-  }
-}
+std::string GdbSession::missing() { return host::no_program("gdb"); }
 
 // The prompt begins on a line of its own, so that it cannot be taken for output.
 GdbSession::GdbSession(const std::string& image)
-    : process_({"sh", "-c",
-                // where the guests' sources are found by their names
-                "cd '" RINGSIDE_SOURCE
-                "' && exec gdb -nx -q -iex 'set prompt \\n(gdb) ' -iex 'set pagination off' "
-                "-iex 'set confirm off' -iex 'set width 0' -iex 'set style enabled off' "
-                "-iex 'set debuginfod enabled off' \"$0\" 2>&1",
-                image}) {
+    : process_(
+          {"sh", "-c",
+           // where the guests' sources are found by their names
+           "cd \"$1\" && exec gdb -nx -q -iex 'set prompt \\n(gdb) ' -iex 'set pagination off' "
+           "-iex 'set confirm off' -iex 'set width 0' -iex 'set style enabled off' "
+           "-iex 'set debuginfod enabled off' \"$0\" 2>&1",
+           image, RINGSIDE_SOURCE}) {
   finish(Deadline(std::chrono::seconds(120)));  // a kernel's symbols take their time
 }
 

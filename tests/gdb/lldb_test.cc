@@ -2,10 +2,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <filesystem>
-
 #include "support/child_process.h"
 #include "support/guest_process.h"
+#include "support/host.h"
 
 namespace ringside::testing {
 namespace {
@@ -14,12 +13,11 @@ using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 
 TEST(Lldb, ConnectsBreaksStepsAndReads) {
-  const std::string lldb = "/usr/bin/lldb";
-  if (!std::filesystem::exists(lldb)) GTEST_SKIP() << "lldb is not installed";
+  SKIP_IF(host::no_program("lldb"));
   GuestProcess guest("counters");
   const std::string tick = "0x" + hex_number(guest["tick"]);
   ChildProcess process(
-      {lldb,
+      {"lldb",
        "--no-lldbinit",
        "--batch",
        guest.image().path(),

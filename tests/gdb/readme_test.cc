@@ -8,6 +8,7 @@
 
 #include "gdb/gdb_session.h"
 #include "support/guest_process.h"
+#include "support/host.h"
 
 namespace ringside::testing {
 namespace {
@@ -81,8 +82,7 @@ void expect_lines(const Exchange& exchange, const std::string& output) {
 }
 
 TEST(Readme, TheTranscriptIsTrue) {
-  const std::string missing = GdbSession::missing();
-  if (!missing.empty()) GTEST_SKIP() << missing;
+  SKIP_IF(GdbSession::missing());
   std::string start;
   std::vector<Exchange> exchanges;
   for (const std::string& line : transcript()) {

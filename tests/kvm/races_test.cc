@@ -8,6 +8,7 @@
 #include "engine/kvm/kvm_vm.h"
 #include "kvm/race_rig.h"
 #include "support/effort.h"
+#include "support/host.h"
 
 namespace ringside::testing {
 namespace {
@@ -15,9 +16,9 @@ namespace {
 class Races : public ::testing::TestWithParam<EngineKind> {
  protected:
   void SetUp() override {
-    if (const std::string why = GetParam().missing(); !why.empty()) GTEST_SKIP() << why;
+    SKIP_IF(GetParam().missing());
     for (const Feature feature : {Feature::Breakpoints, Feature::Steps, Feature::SecondVcpu}) {
-      if (const std::string why = GetParam().lacks(feature); !why.empty()) GTEST_SKIP() << why;
+      SKIP_IF(GetParam().lacks(feature));
     }
   }
 
@@ -44,7 +45,7 @@ EngineKind kvm_without_int3() {
     found.int3_exit = found.int3_as_error = false;
     return found;
   }();
-  return {"kvm_without_int3", [] { return facts.reason; },
+  return {"kvm_without_int3", [] { return host::no_engine("kvm", facts.reason); },
           [](Feature) { return facts.execute_slot && facts.step ? "" : "no debug registers"; },
           [](hypervisor::GuestRam& ram, machine::Machine& machine, const x86::CpuState& entry,
              unsigned vcpus) -> std::unique_ptr<hypervisor::Engine> {
@@ -67,7 +68,7 @@ TEST_P(Races, AKilledClientLeavesTheGuestRunning) {
 
 TEST(WithoutInt3, TheRefusalSaysHowManyBreakpointsAreLeft) {
   const EngineKind kind = kvm_without_int3();
-  if (const std::string why = kind.missing(); !why.empty()) GTEST_SKIP() << why;
+  SKIP_IF(kind.missing());
   TestVm vm(kind, "counters");
   debug::Server server(vm.engine(), {.wait = true});
   debug::testing::Client client(server);

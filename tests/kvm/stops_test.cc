@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "conformance/test_vm.h"
+#include "support/host.h"
 
 namespace ringside::testing {
 namespace {
@@ -20,9 +21,7 @@ using Microseconds = std::chrono::duration<double, std::micro>;
 
 class Stops : public ::testing::TestWithParam<EngineKind> {
  protected:
-  void SetUp() override {
-    if (const std::string why = GetParam().missing(); !why.empty()) GTEST_SKIP() << why;
-  }
+  void SetUp() override { SKIP_IF(GetParam().missing()); }
   // From the request to the report, each time after the guest has run for a moment.
   static void measure(TestVm& vm, const char* where) {
     std::vector<Microseconds> times;
@@ -166,7 +165,7 @@ TEST_P(Stops, InASlowDevice) {
 // Of the machine's devices: as long as no vCPU is in the guest.
 TEST_P(Stops, TheClockStandsStillMeanwhile) {
   TestVm vm(GetParam(), "counters");
-  if (vm.engine().event_fd() < 0) GTEST_SKIP() << "its time is not the host's";
+  if (vm.engine().event_fd() < 0) GTEST_SKIP() << "the software CPU's time is not the host's";
   vm.resume();
   vm.run_until_said("0");
   vm.suspend_all();
@@ -182,12 +181,11 @@ TEST_P(Stops, TheClockStandsStillMeanwhile) {
 // And so does the guest's own, which runs with the host's. What is compared are two clocks of one
 // guest, so that a busy host changes nothing.
 TEST_P(Stops, TheTimeStampCounterStandsStillMeanwhile) {
-  if (const std::string why = GetParam().lacks(Feature::HeldCounter); !why.empty())
-    GTEST_SKIP() << why;
+  SKIP_IF(GetParam().lacks(Feature::HeldCounter));
   constexpr std::uint32_t kCounter = 0x10;
   constexpr double kPause = 0.3;  // seconds
   TestVm vm(GetParam(), "counters");
-  if (vm.engine().event_fd() < 0) GTEST_SKIP() << "its time is not the host's";
+  if (vm.engine().event_fd() < 0) GTEST_SKIP() << "the software CPU's time is not the host's";
   vm.resume();
   vm.run_until_said("0");
   vm.suspend_all();

@@ -11,6 +11,8 @@
 
 #include "lockstep/lockstep.h"
 #include "support/guest_image.h"
+#include "support/host.h"
+#include "support/qemu.h"
 
 namespace ringside::testing {
 namespace {
@@ -26,9 +28,7 @@ void expect_no_divergence(const Lockstep::Report& report) {
 
 class LockstepTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    if (!QemuTrace::available()) GTEST_SKIP() << "qemu-system-x86_64 is not installed";
-  }
+  void SetUp() override { SKIP_IF(no_qemu()); }
 };
 
 TEST_F(LockstepTest, IntoLongMode) {
@@ -85,7 +85,7 @@ TEST_P(QuirksTest, AreSeenAndOnlyThere) {
     seen.insert(label);
   }
   std::printf("%s: %zu seen; %s\n", GetParam().guest, seen.size(), report.end.c_str());
-  if (!QemuTrace::version_is("7.2")) GTEST_SKIP() << "the rows are QEMU 7.2's";
+  if (!qemu_is("7.2")) GTEST_SKIP() << "the rows are QEMU 7.2's";
   for (const char* label : GetParam().labels)
     EXPECT_EQ(seen.count(label), 1u) << label << " is no quirk any more";
 }

@@ -12,7 +12,7 @@
 namespace ringside::testing {
 namespace {
 
-constexpr const char* kQemu = "/usr/bin/qemu-system-x86_64";
+constexpr const char* kQemu = "qemu-system-x86_64";
 
 int digit(char c) {
   if (c >= '0' && c <= '9') return c - '0';
@@ -34,15 +34,6 @@ bool take_number(std::string_view& text, std::uint64_t& value) {
 }
 
 }  // namespace
-
-bool QemuTrace::available() { return ::access(kQemu, X_OK) == 0; }
-
-bool QemuTrace::version_is(std::string_view start) {
-  ChildProcess process({kQemu, "--version"});
-  process.await_exit();
-  return process.text(ChildProcess::Stream::Output)
-      .starts_with(fmt::format("QEMU emulator version {}.", start));
-}
 
 QemuTrace::QemuTrace(const Machine& machine, const std::string& fifo) : fifo_(fifo) {
   if (::mkfifo(fifo.c_str(), 0600) != 0) throw std::runtime_error("cannot make " + fifo);

@@ -23,8 +23,6 @@ class QemuTrace {
     std::string cpu;             // -cpu
     bool floating_point = true;  // show x87 and SSE registers, which is half of the work
   };
-  static bool available();
-  static bool version_is(std::string_view start);
   explicit QemuTrace(const Machine& machine, const std::string& fifo);
   ~QemuTrace();
 

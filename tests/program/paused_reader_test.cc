@@ -10,6 +10,7 @@
 #include <stdexcept>
 
 #include "support/guest_process.h"
+#include "support/host.h"
 
 namespace ringside::testing {
 namespace {
@@ -42,10 +43,7 @@ std::uint64_t await_silence(GuestProcess& guest) {
 
 class PausedReader : public ::testing::TestWithParam<const char*> {
  protected:
-  void SetUp() override {
-    if (kvm() && ::access("/dev/kvm", R_OK | W_OK) != 0) GTEST_SKIP() << "there is no /dev/kvm";
-  }
-  static bool kvm() { return std::string_view(GetParam()) == "kvm"; }
+  void SetUp() override { SKIP_IF(host::no_engine(GetParam())); }
   static GuestOptions options(unsigned cpus) {
     GuestOptions result;
     result.cpus = cpus;

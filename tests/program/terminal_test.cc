@@ -14,6 +14,7 @@
 #include <stdexcept>
 
 #include "support/guest_process.h"
+#include "support/host.h"
 
 namespace ringside::testing {
 namespace {
@@ -93,10 +94,7 @@ class OnTerminal {
 
 class Terminal : public ::testing::Test {
  protected:
-  void SetUp() override {
-    const Fd any(::posix_openpt(O_RDWR | O_NOCTTY));
-    if (any.get() < 0) GTEST_SKIP() << "this host gives no pseudo-terminals";
-  }
+  void SetUp() override { SKIP_IF(host::no_pseudo_terminals()); }
 };
 
 std::vector<std::string> command(const char* guest) {

@@ -3,19 +3,6 @@
 namespace ringside::testing {
 namespace {
 
-// Why the engine under test cannot be used here; empty if it can.
-std::string missing_engine() {
-  if (engine() == "soft") return "";
-  ChildProcess probe(
-      {RINGSIDE_PROGRAM, "-e", engine(), GuestImage("end_debug_exit").path(), "--debug-exit"});
-  try {
-    probe.await(ChildProcess::Stream::Output, "r");
-    return "";
-  } catch (const std::exception&) {
-    return probe.text(ChildProcess::Stream::Error);
-  }
-}
-
 const std::string& probe() {
   static const std::string text = [] {
     ChildProcess program({RINGSIDE_PROGRAM, "--probe"});
@@ -33,7 +20,9 @@ std::string lacks(Feature feature) {
   if (engine() == "soft") return "";
   switch (feature) {
     case Feature::EveryInstruction:
-      return probe_says("kvm: ring 0 runs on hardware") ? "" : "this KVM interprets ring 0 by half";
+      return probe_says("kvm: ring 0 runs on hardware")
+                 ? ""
+                 : "this KVM interprets ring 0 and lacks some instructions";
     case Feature::FiveLevelPaging:
       return probe_says("kvm: five-level paging: yes") ? ""
                                                        : "this processor has no five-level paging";
@@ -41,7 +30,7 @@ std::string lacks(Feature feature) {
       return probe_says("kvm: write watchpoint: yes, read/write watchpoint: yes") ||
                      probe_says("kvm: watchpoints by page protection: yes")
                  ? ""
-                 : "this KVM does not report watchpoints";
+                 : "this KVM has no watchpoints";
     case Feature::PageWatches:
       return probe_says("kvm: watchpoints by page protection: yes") ? ""
                                                                     : "this KVM cannot watch pages";
@@ -50,8 +39,8 @@ std::string lacks(Feature feature) {
 }
 
 void Protocol::SetUp() {
-  static const std::string missing = missing_engine();
-  if (!missing.empty()) GTEST_SKIP() << "engine " << engine() << " is not to be had: " << missing;
+  static const std::string missing = host::no_engine(engine());
+  SKIP_IF(missing);
 }
 
 std::string monitor(DebugClient& client, const std::string& command) {

@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include "support/guest_process.h"
+#include "support/host.h"
 
 namespace ringside::testing {
 
@@ -30,8 +31,7 @@ class Protocol : public ::testing::Test {
 // Why the engine under test lacks it on this host; empty if it does not.
 std::string lacks(Feature feature);
 
-#define NEEDS(feature) \
-  if (const std::string why = lacks(feature); !why.empty()) GTEST_SKIP() << why
+#define NEEDS(feature) SKIP_IF(lacks(feature))
 
 // A monitor command, and what the console shows: in O packets and in the reply.
 std::string monitor(DebugClient& client, const std::string& command);

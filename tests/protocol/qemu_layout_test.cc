@@ -42,7 +42,7 @@ class QemuLayout : public Protocol {
     Protocol::SetUp();
     if (IsSkipped()) return;
     if (engine() != "soft") GTEST_SKIP() << "the layouts are the same for every engine";
-    if (!have_qemu()) GTEST_SKIP() << "there is no QEMU (qemu-system-x86)";
+    SKIP_IF(no_qemu());
   }
   void TearDown() override {
     qemu_.reset();

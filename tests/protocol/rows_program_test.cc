@@ -9,6 +9,7 @@
 
 #include <bit>
 #include <cstdlib>
+#include <memory>
 #include <random>
 
 #include "protocol/protocol_test.h"
@@ -93,30 +94,33 @@ TEST_F(Protocol, Row66_AGuestWithAStubOfItsOwn) {
   client.resume();
 }
 
+// The process says that it listens there.
+std::unique_ptr<ChildProcess> listening(const std::string& endpoint, const std::string& where) {
+  auto process = std::make_unique<ChildProcess>(std::vector<std::string>{
+      RINGSIDE_PROGRAM, "-e", engine(), "-G", endpoint, GuestImage("counters").path()});
+  const std::string line = process->await_line(ChildProcess::Stream::Error, "gdb: listening on ");
+  const std::string expected = "gdb: listening on " + where;
+  EXPECT_EQ(line.substr(0, expected.size()), expected) << endpoint;
+  return process;
+}
+
 TEST_F(Protocol, Row67_EndpointsOfEveryForm) {
+  for (const char* endpoint : {"0", "w0", "127.0.0.1:0", "w127.0.0.1:0"})
+    listening(endpoint, "127.0.0.1:");
   const std::string path = ::testing::TempDir() + "ringside-" + std::to_string(::getpid());
-  struct Form {
-    std::string argument, message;
-  };
-  for (const Form& form :
-       {Form{"0", "gdb: listening on 127.0.0.1:"}, Form{"w0", "gdb: listening on 127.0.0.1:"},
-        Form{"127.0.0.1:0", "gdb: listening on 127.0.0.1:"},
-        Form{"w127.0.0.1:0", "gdb: listening on 127.0.0.1:"},
-        Form{"w[::1]:0", "gdb: listening on [::1]:"}, Form{"w::1:0", "gdb: listening on [::1]:"},
-        Form{"unix:" + path, "gdb: listening on unix:" + path}}) {
-    ChildProcess process(
-        {RINGSIDE_PROGRAM, "-e", engine(), "-G", form.argument, GuestImage("counters").path()});
-    const std::string line = process.await_line(ChildProcess::Stream::Error, "gdb: listening on ");
-    EXPECT_EQ(line.substr(0, form.message.size()), form.message) << form.argument;
-    if (form.argument.starts_with("unix:")) {
-      struct stat status;
-      ASSERT_EQ(::stat(path.c_str(), &status), 0);
-      EXPECT_EQ(status.st_mode & 0777, 0600u);
-      DebugClient client(path);
-      parse_stop(client.request("?"));
-    }
-  }
+  const auto process = listening("unix:" + path, "unix:" + path);
+  struct stat status;
+  ASSERT_EQ(::stat(path.c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0777, 0600u);
+  DebugClient client(path);
+  parse_stop(client.request("?"));
   ::unlink(path.c_str());
+}
+
+TEST_F(Protocol, Row67_EndpointsOfIpv6) {
+  SKIP_IF(host::no_ipv6());
+  for (const char* endpoint : {"w[::1]:0", "w::1:0"})
+    listening(endpoint, "[::1]:");
 }
 
 TEST_F(Protocol, Row67_EndpointsThatAreNone) {

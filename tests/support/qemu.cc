@@ -1,8 +1,7 @@
 #include "support/qemu.h"
 
-#include <exception>
-
 #include "support/child_process.h"
+#include "support/host.h"
 
 namespace ringside::testing {
 namespace {
@@ -11,16 +10,14 @@ constexpr const char* kQemu = "qemu-system-x86_64";
 
 }  // namespace
 
-bool is_installed(const std::string& program) {
-  try {
-    ChildProcess process({program, "--version"});
-    return process.await_exit() == 0;
-  } catch (const std::exception&) {
-    return false;
-  }
-}
+std::string no_qemu() { return host::no_program(kQemu); }
 
-bool have_qemu() { return is_installed(kQemu); }
+bool qemu_is(const std::string& version) {
+  ChildProcess process({kQemu, "--version"});
+  process.await_exit();
+  return process.text(ChildProcess::Stream::Output)
+      .starts_with("QEMU emulator version " + version + ".");
+}
 
 std::vector<std::string> qemu_command(unsigned cpus, const std::string& memory,
                                       const std::vector<std::string>& more) {

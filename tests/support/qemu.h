@@ -6,9 +6,10 @@
 
 namespace ringside::testing {
 
-// Whether a program can be run; it is asked for its version.
-bool is_installed(const std::string& program);
-bool have_qemu();
+// Why it is not to be had; empty if it is.
+std::string no_qemu();
+// Whether its version begins with these numbers.
+bool qemu_is(const std::string& version);
 // Debian's QEMU, with a machine and options as everywhere here; `more` says what it runs.
 std::vector<std::string> qemu_command(unsigned cpus, const std::string& memory,
                                       const std::vector<std::string>& more);
