@@ -4,6 +4,8 @@
 
 #include <CLI/CLI.hpp>
 #include <charconv>
+#include <filesystem>
+#include <system_error>
 
 #include "base/types.h"
 #include "machine/platform_map.h"
@@ -214,7 +216,9 @@ Result<void> interpret(const CLI::App& app, const Words& words, Options& options
   }
   options.append = words.append;
   for (const std::string& text : words.initrd) {
-    const std::size_t blank = text.find(' ');
+    std::error_code ignored;  // what cannot be looked at is read later, and named then
+    const bool whole = std::filesystem::exists(text, ignored);
+    const std::size_t blank = whole ? std::string::npos : text.find(' ');
     if (blank == 0 || text.empty()) return bad("--initrd: '{}' has no file name", text);
     options.modules.push_back(
         {text.substr(0, blank), blank == std::string::npos ? "" : text.substr(blank + 1)});

@@ -31,7 +31,8 @@ struct GdbOption {
   bool wait = false;
 };
 
-// An initrd or module: the file, and for multiboot the text after the first blank.
+// An initrd or module: the file, and for multiboot the text after the first blank. A file whose
+// name has blanks in it has no such text.
 struct ModuleOption {
   std::string path;
   std::string argument;

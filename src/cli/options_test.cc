@@ -1,6 +1,9 @@
 #include "cli/options.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <fstream>
 
 namespace ringside::cli {
 namespace {
@@ -89,6 +92,17 @@ TEST(CommandLine, OptionsMayFollowTheKernel) {
   EXPECT_EQ(o.modules[0].argument, "");
   EXPECT_EQ(o.modules[1].path, "two");
   EXPECT_EQ(o.modules[1].argument, "with words");
+}
+
+TEST(CommandLine, AModulesNameMayHaveBlanks) {
+  const std::string file =
+      ::testing::TempDir() + "ringside module " + std::to_string(::getpid()) + " of a test";
+  std::ofstream(file) << "content";
+  const Options o = options({"kernel", "-i", file.c_str()});
+  ::unlink(file.c_str());
+  ASSERT_EQ(o.modules.size(), 1u);
+  EXPECT_EQ(o.modules[0].path, file);
+  EXPECT_EQ(o.modules[0].argument, "");
 }
 
 TEST(CommandLine, DebuggerEndpoints) {
