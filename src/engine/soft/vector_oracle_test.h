@@ -72,8 +72,8 @@ struct Row {
   bool x87_open_after_trap = false;
   // Bytes of the memory operand that are not compared.
   unsigned open_from = 0, open_to = 0;
-  bool any_nan = false;      // of several NaNs any may come out, in lanes of `data`
   bool rdi_is_data = false;  // RDI points to memory (MASKMOVQ, MASKMOVDQU)
+  bool any_nan = false;      // of several NaNs any may come out, in lanes of `data`
 };
 
 // Runs `cases` random cases of each form (register and memory) of each row and reports differences
