@@ -8,9 +8,6 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_L
   # g++ 12 sees overlapping copies in `"text" + string` (GCC bug 105651).
   target_compile_options(ringside_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wno-restrict>)
 endif()
-# CMake's own choice for a release is -O3, which takes a sixth longer and makes nothing faster but the
-# loop of the software CPU; src/CMakeLists.txt keeps it there.
-target_compile_options(ringside_flags INTERFACE $<$<AND:$<CONFIG:Release>,$<COMPILE_LANGUAGE:CXX>>:-O2>)
 if(RINGSIDE_WERROR)
   target_compile_options(ringside_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Werror>)
 endif()
