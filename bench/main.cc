@@ -122,7 +122,7 @@ std::string words(const Promise& promise, const std::string& unit) {
 // Empty if it can be measured here.
 std::string missing(Subject peer) {
   if (peer == Subject::Qemu)
-    return ringside::testing::have_qemu() ? "" : "qemu-system-x86_64 is not installed";
+    return ringside::testing::no_qemu();
   return have_gdbserver() ? "" : "gdbserver is not installed";
 }
 
