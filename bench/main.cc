@@ -13,6 +13,7 @@
 
 #include "clock.h"
 #include "measure.h"
+#include "support/host.h"
 #include "support/qemu.h"
 #include "target.h"
 
@@ -121,9 +122,8 @@ std::string words(const Promise& promise, const std::string& unit) {
 
 // Empty if it can be measured here.
 std::string missing(Subject peer) {
-  if (peer == Subject::Qemu)
-    return ringside::testing::no_qemu();
-  return have_gdbserver() ? "" : "gdbserver is not installed";
+  if (peer == Subject::Qemu) return ringside::testing::no_qemu();
+  return ringside::testing::host::no_program("gdbserver");
 }
 
 enum class Outcome { Kept, Broken, NotJudged };

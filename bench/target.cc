@@ -88,8 +88,6 @@ Target start_gdbserver() {
   return target;
 }
 
-bool have_gdbserver() { return testing::is_installed("gdbserver"); }
-
 void reattach(Target& target) {
   target.client.emplace(target.port);
   // QEMU tells that the guest has stopped, unasked.

@@ -48,6 +48,5 @@ bool have_kvm();
 
 // GDB's own server with a native process, counters.c here, before its first instruction; attached.
 Target start_gdbserver();
-bool have_gdbserver();
 
 }  // namespace ringside::bench
