@@ -56,6 +56,30 @@ TEST_P(Conformance, TheGuestsOwnWatchpointAndOursShareTheDebugRegisters) {
   EXPECT_EQ(vm.memory_u64(vm["all_dr6"]) & 0xe00f, 1u);
 }
 
+// Stopped anywhere, also where it is about to read DR6, the guest does not get ours for its own.
+TEST_P(Conformance, TheGuestsDebugRegistersStayItsOwn) {
+  NEEDS(Feature::WatchRegisters, Feature::EveryInstruction);
+  TestVm vm(GetParam(), "owndr");
+  hypervisor::Stoppoints* stoppoints = vm.engine().stoppoints();
+  if (stoppoints == nullptr) GTEST_SKIP() << "this engine has no stoppoints";
+  const Gva rounds{vm["rounds"]};
+  vm.resume();
+  vm.run_until_said("r");
+  vm.suspend_all();
+  for (int i = 0; i < 50; ++i) {
+    ASSERT_TRUE(stoppoints->insert_watchpoint(rounds, 8, hypervisor::WatchKind::Write));
+    vm.resume();
+    EXPECT_EQ(vm.expect<exit::Watchpoint>().address, rounds);
+    EXPECT_EQ(vm.read(x86::Register::Dr0), vm["watched"]);
+    EXPECT_EQ(vm.read(x86::Register::Dr1), 0u);
+    EXPECT_EQ(vm.read(x86::Register::Dr7) & 0xff, 2u);
+    ASSERT_TRUE(stoppoints->remove_watchpoint(rounds, 8, hypervisor::WatchKind::Write));
+    vm.resume();
+    vm.suspend_all();
+  }
+  EXPECT_EQ(vm.memory_u64(vm["all_dr6"]) & 0xe00f, 1u);
+}
+
 // More than four, so that something other than debug registers has to watch.
 class Watched : public TestVm {
  public:

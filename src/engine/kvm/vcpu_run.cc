@@ -218,9 +218,13 @@ void KvmVcpu::give_back() {
 
 Result<void> KvmVcpu::apply_debug(std::uint32_t flags, const DebugSlots& slots) {
   kvm_guest_debug wanted{};
-  wanted.control = flags;
+  // Always enabled, also where nothing is asked for. While it is not, KVM lets the guest have the
+  // processor's own debug registers from its first access on until the next exit. A signal that
+  // comes between the two makes it forget the end: it then takes the slots below for the guest's
+  // registers.
+  wanted.control = kEnable | flags;
   if (slots.free() < kSlotCount) {
-    wanted.control |= kEnable | KVM_GUESTDBG_USE_HW_BP;
+    wanted.control |= KVM_GUESTDBG_USE_HW_BP;
     for (unsigned i = 0; i < kSlotCount; ++i)
       wanted.arch.debugreg[i] = slots[i].address.value;
     wanted.arch.debugreg[7] = slots.dr7();
@@ -255,8 +259,8 @@ Result<void> KvmVcpu::apply_free_debug() {
     slots_ = make_slots(Stoppoints::Which::All);
     slots_generation_ = generation;
   }
-  std::uint32_t flags = breakpoint_exit_ ? kEnable | KVM_GUESTDBG_USE_SW_BP : 0;
-  if (kernel_apic() && mask_interrupts_) flags |= kEnable | KVM_GUESTDBG_BLOCKIRQ;
+  std::uint32_t flags = breakpoint_exit_ ? KVM_GUESTDBG_USE_SW_BP : 0;
+  if (kernel_apic() && mask_interrupts_) flags |= KVM_GUESTDBG_BLOCKIRQ;
   return apply_debug(flags, slots_);
 }
 
