@@ -37,7 +37,9 @@ static void talk(void) {
 }
 
 void vcpu_main(unsigned vcpu) {
-  for (; vcpu != 0; ++counted) {
+  if (vcpu != 0) {
+    for (;;)
+      ++counted;
   }
 #ifdef LINES
   while (lines < LINES)
