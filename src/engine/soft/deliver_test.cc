@@ -470,7 +470,7 @@ TEST(DeliverProtected, LimitsAndTypes) {
     cpu.run(bytes, steps);
     return std::pair<int, std::uint32_t>(cpu.arrived(), cpu.stack<std::uint32_t>(0));
   };
-  const std::pair<int, std::uint32_t> gp(13, 0), ss(12, 0);
+  const std::pair<int, std::uint32_t> gp(13, 0);
   const auto make = TestCpu::make_descriptor;
   const char* const read_at_10 = "8e d8 8b 0d 10 00 00 00";  // mov ds, ax; mov ecx, [0x10]
   const char* const write_at_10 = "8e d8 89 0d 10 00 00 00";

@@ -116,8 +116,8 @@ Xmm compute_simd(Cpu& cpu, const Xmm& destination, const Xmm& source, Rest... re
 // A host instruction of two vector operands as such an operation.
 #define RINGSIDE_SIMD(Name, text, result, step)                                 \
   struct Name {                                                                 \
-    static constexpr Result kResult = result;                                   \
-    static constexpr Step kStep = step;                                         \
+    [[maybe_unused]] static constexpr Result kResult = result;                  \
+    [[maybe_unused]] static constexpr Step kStep = step;                        \
     static void run(host::Float& a, const host::Float& b, std::uint32_t& csr) { \
       asm volatile(text " %[b], %[a]\n\tstmxcsr %[csr]"                         \
                    : [a] "+x"(a), [csr] "=m"(csr)                               \
