@@ -80,11 +80,18 @@ TEST_P(PausedReader, LeavesTheDebuggerInCharge) {
   client.stop();
   // And completes it, and nothing more, when somebody reads: OUT, or one round of REP OUTSB.
   client.select(0);
+  // A KVM that interprets ring 0 has moved RIP behind OUT while its byte still waits. The one
+  // instruction of the step is then the next one, of four bytes at most in that loop.
   const std::uint64_t here = client.rip();
+  const bool behind_out = client.read(here - 1, 1) == "\xee";
   client.send("vCont;s:1");
   guest.process().text(Stream::Output);
   client.await_stop();
-  EXPECT_THAT(client.rip(), AnyOf(here, here + 1));
+  if (behind_out) {
+    EXPECT_LE(client.rip() - here, 4u);
+  } else {
+    EXPECT_THAT(client.rip(), AnyOf(here, here + 1));
+  }
   client.detach();
 
   guest.process().kill(SIGTERM);
