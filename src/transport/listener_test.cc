@@ -32,8 +32,7 @@ bool wait_for(int fd, short events) {
 
 Listener listen(const Endpoint& endpoint) {
   auto listener = Listener::open(endpoint);
-  if (!listener)
-    throw std::runtime_error(listener.error().text());
+  if (!listener) throw std::runtime_error(listener.error().text());
   return std::move(*listener);
 }
 
@@ -64,16 +63,14 @@ Fd connect_to(const Endpoint& endpoint) {
   Fd socket(::socket(storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
   const timeval patience{kPatienceMs / 1000, 0};
   ::setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-  if (::connect(socket.get(), reinterpret_cast<sockaddr*>(&storage), size) != 0)
-    return Fd();
+  if (::connect(socket.get(), reinterpret_cast<sockaddr*>(&storage), size) != 0) return Fd();
   return socket;
 }
 
 Connection accept_one(Listener& listener) {
   EXPECT_TRUE(wait_for(listener.descriptor().value(), POLLIN));
   auto connection = listener.accept();
-  if (!connection)
-    throw std::runtime_error("nobody to accept");
+  if (!connection) throw std::runtime_error("nobody to accept");
   return std::move(*connection);
 }
 
@@ -97,8 +94,7 @@ class TemporaryFolder {
  public:
   TemporaryFolder() {
     std::string name = (std::filesystem::temp_directory_path() / "ringside.XXXXXX").string();
-    if (::mkdtemp(name.data()) == nullptr)
-      throw std::runtime_error("no temporary folder");
+    if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("no temporary folder");
     path_ = name;
   }
   ~TemporaryFolder() {
@@ -134,8 +130,7 @@ TEST(Listener, ServesTcp) {
 }
 
 TEST(Listener, ServesTcpOverIpv6) {
-  if (const std::string why = ringside::testing::host::no_ipv6(); !why.empty())
-    GTEST_SKIP() << why;
+  if (const std::string why = ringside::testing::host::no_ipv6(); !why.empty()) GTEST_SKIP() << why;
   Listener listener = listen(TcpEndpoint{"::1", 0});
   EXPECT_FALSE(listener.reachable_from_outside());
   check_dialogue(listener);
@@ -297,8 +292,7 @@ struct Pipe {
 
 Pipe make_pipe() {
   int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0)
-    throw std::runtime_error("no pipe");
+  if (::pipe2(ends, O_CLOEXEC) != 0) throw std::runtime_error("no pipe");
   return {Fd(ends[0]), Fd(ends[1])};
 }
 
