@@ -8,6 +8,7 @@
 #include <system_error>
 
 #include "base/types.h"
+#include "cli/foreign_options.h"
 #include "machine/platform_map.h"
 
 namespace ringside::cli {
@@ -248,9 +249,20 @@ Result<void> interpret(const CLI::App& app, const Words& words, Options& options
   return parse_disks(words.disks, options);
 }
 
+std::vector<std::string_view> long_names(const CLI::App& app) {
+  std::vector<std::string_view> names;
+  for (const CLI::Option* option : app.get_options()) {
+    for (const std::string& name : option->get_lnames())
+      names.push_back(name);
+  }
+  return names;
+}
+
 // CLI11 speaks in exceptions; they end here.
 Result<CommandLine> run_parser(CLI::App& app, Words& words, int argc, const char* const* argv,
                                CommandLine& line) {
+  const std::vector<std::string_view> typed(argv + std::min(argc, 1), argv + argc);
+  if (const auto foreign = qemu_options(typed, Suspicion::None)) return bad("{}", *foreign);
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
@@ -260,10 +272,15 @@ Result<CommandLine> run_parser(CLI::App& app, Words& words, int argc, const char
     line.print = std::string(version.what()) + "\n";
     return line;
   } catch (const CLI::ParseError& error) {
-    return bad("{}; 'ringside --help' lists the options", error.what());
+    std::optional<std::string> meant = qemu_options(typed, Suspicion::AfterAnError);
+    if (!meant) meant = unknown_option(typed, long_names(app));
+    return bad("{}; 'ringside --help' lists the options", meant ? *meant : error.what());
   }
-  TRY(interpret(app, words, line.options));
-  return line;
+  const Result<void> interpreted = interpret(app, words, line.options);
+  if (interpreted) return line;
+  const auto foreign = qemu_options(typed, Suspicion::AfterAnError);
+  if (!foreign) return fail(interpreted.error());
+  return bad("{}; {}", interpreted.error().text(), *foreign);
 }
 
 }  // namespace

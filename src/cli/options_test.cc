@@ -181,6 +181,41 @@ TEST(CommandLine, ErrorsNameTheOption) {
   }
 }
 
+TEST(CommandLine, OptionsOfOtherProgramsAreToldWhatToType) {
+  struct Row {
+    std::vector<const char*> words;
+    std::vector<const char*> parts;
+  };
+  const Row rows[] = {
+      {{"-kernel", "bzImage", "-initrd", "i", "-append", "x", "-s", "-S", "-nographic"},
+       {"-kernel is KERNEL alone", "-initrd is --initrd FILE", "-append is --append TEXT",
+        "-s is -G 1234", "-S is -G w1234", "-nographic is not needed"}},
+      {{"-smp", "2", "k"}, {"-smp is --cpus N"}},
+      {{"-smp", "2"}, {"-smp is --cpus N"}},
+      {{"-gdb", "tcp::1234", "k"}, {"-gdb is --gdb ENDPOINT (-G), such as -G 1234"}},
+      {{"-S", "k"}, {"-S is -G w1234"}},
+      {{"-s", "k"}, {"no KERNEL given", "-s is -G 1234"}},
+      {{"-s", "a", "k"}, {"--serial: 'a'", "-s is -G 1234"}},
+      {{"k", "-s"}, {"-s is -G 1234"}},
+      {{"-G", ":1234", "k"}, {"--gdb: ':1234'", "type 1234"}},
+      {{"-G", "wtcp::1234", "k"}, {"--gdb: 'tcp::1234'", "type 1234"}},
+      {{"--initd", "i", "k"}, {"there is no option --initd; --initrd is near to it"}},
+      {{"--cpu=2", "k"}, {"there is no option --cpu; --cpus is near to it"}},
+      {{"--frobnicate", "k"}, {"there is no option --frobnicate;"}},
+  };
+  for (const Row& row : rows) {
+    const std::string text = error(row.words);
+    for (const char* part : row.parts)
+      EXPECT_NE(text.find(part), std::string::npos) << part << " is not in: " << text;
+    EXPECT_EQ(text.find('\n'), std::string::npos) << text;
+  }
+  // What is a text for the guest, or an option of ours, stays that.
+  EXPECT_EQ(options({"-a", "-smp", "k"}).append, "-smp");
+  EXPECT_EQ(options({"--append", "-S", "k"}).append, "-S");
+  EXPECT_TRUE(std::holds_alternative<NoStream>(options({"-s", "none", "k"}).serial));
+  EXPECT_EQ(error({"-s", "none", "-c", "x", "k"}), "--cpus: 'x' is not a number from 1 to 64");
+}
+
 TEST(CommandLine, ProbeNeedsNoKernel) { EXPECT_TRUE(options({"--probe"}).probe); }
 
 TEST(CommandLine, HelpAndVersionPrintAndEnd) {

@@ -20,8 +20,7 @@ Result<std::uint16_t> parse_port(std::string_view text, std::string_view whole) 
 }
 
 Result<Endpoint> parse_unix(std::string_view path, std::string_view whole) {
-  if (path.empty())
-    return fail(ErrorCode::BadRequest, fmt::format("'{}' has no path", whole));
+  if (path.empty()) return fail(ErrorCode::BadRequest, fmt::format("'{}' has no path", whole));
   if (path.size() >= sizeof(sockaddr_un::sun_path)) {
     return fail(ErrorCode::BadRequest, fmt::format("'{}': the path is longer than {} bytes", whole,
                                                    sizeof(sockaddr_un::sun_path) - 1));
@@ -36,10 +35,19 @@ Result<Endpoint> parse_unix(std::string_view path, std::string_view whole) {
 
 Result<Endpoint> parse_endpoint(std::string_view text) {
   constexpr std::string_view kUnix = "unix:";
-  if (text == "stdio")
-    return StdioEndpoint{};
-  if (text.substr(0, kUnix.size()) == kUnix)
-    return parse_unix(text.substr(kUnix.size()), text);
+  if (text == "stdio") return StdioEndpoint{};
+  if (text.substr(0, kUnix.size()) == kUnix) return parse_unix(text.substr(kUnix.size()), text);
+
+  // As QEMU and GDB write them.
+  const std::string_view port = text.substr(text.rfind(':') + 1);
+  if (text.starts_with("tcp:") || (text.starts_with(':') && text.size() == port.size() + 1)) {
+    TRY(parse_port(port, text));
+    return fail(
+        ErrorCode::BadRequest,
+        fmt::format("'{0}' is not how a port is written here; type {1} for port {1} of this "
+                    "host alone, ADDRESS:{1} for another address",
+                    text, port));
+  }
 
   // The last colon divides, so an IPv6 address may stand without brackets (::1:1234), as with the
   // seeds' later versions.
@@ -66,12 +74,10 @@ Result<Endpoint> parse_endpoint(std::string_view text) {
 std::string to_string(const Endpoint& endpoint) {
   if (const auto* tcp = std::get_if<TcpEndpoint>(&endpoint)) {
     const bool v6 = tcp->address.find(':') != std::string::npos;
-    if (v6)
-      return fmt::format("[{}]:{}", tcp->address, tcp->port);
+    if (v6) return fmt::format("[{}]:{}", tcp->address, tcp->port);
     return fmt::format("{}:{}", tcp->address, tcp->port);
   }
-  if (const auto* local = std::get_if<UnixEndpoint>(&endpoint))
-    return "unix:" + local->path;
+  if (const auto* local = std::get_if<UnixEndpoint>(&endpoint)) return "unix:" + local->path;
   return "stdio";
 }
 

@@ -58,5 +58,19 @@ TEST(Endpoint, IsRefusedWithASentenceThatNamesIt) {
   }
 }
 
+// As other programs write it: what to type here is said.
+TEST(Endpoint, AForeignSpellingIsToldTheRightOne) {
+  for (const std::string_view text :
+       {":1234", "tcp::1234", "tcp:1234", "tcp:localhost:1234", "tcp:127.0.0.1:1234"}) {
+    const auto endpoint = parse_endpoint(text);
+    ASSERT_FALSE(endpoint) << text;
+    EXPECT_EQ(
+        endpoint.error().text(),
+        "'" + std::string(text) +
+            "' is not how a port is written here; type 1234 for port 1234 of this host alone, "
+            "ADDRESS:1234 for another address");
+  }
+}
+
 }  // namespace
 }  // namespace ringside::transport
