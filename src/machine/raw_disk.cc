@@ -4,7 +4,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
+#include <string_view>
 
 #include "base/fd.h"
 #include "machine/block_backend.h"
@@ -66,12 +68,45 @@ Result<std::uint64_t> disk_size(const Fd& fd, const std::string& path) {
   return static_cast<std::uint64_t>(end);
 }
 
+// Image formats that are not raw: a guest that wrote to one as if it were would destroy it. Numbers
+// from the formats' specifications (docs/interop of QEMU, VirtualBox' VDICore.h, [MS-VHDX] 2.2).
+struct Format {
+  std::uint64_t offset;
+  std::string_view magic, name;
+};
+constexpr Format kFormats[] = {
+    {0, {"QFI\xfb", 4}, "qcow2"},
+    {0, {"QED\0", 4}, "QED"},
+    {0, "KDMV", "VMDK"},
+    {0, "COWD", "VMDK"},
+    {0, "# Disk DescriptorFile", "VMDK"},
+    {0x40, {"\x7f\x10\xda\xbe", 4}, "VDI"},
+    {0, "vhdxfile", "VHDX"},
+    {0, "conectix", "VHD"},
+};
+
+Result<void> refuse_other_formats(const Fd& fd, const std::string& path) {
+  std::array<char, kSector> head{};
+  if (::pread(fd.get(), head.data(), head.size(), 0) < 0)
+    return fail(Error::from_errno(fmt::format("disk image {}", path), errno));
+  const std::string_view bytes(head.data(), head.size());
+  for (const Format& format : kFormats) {
+    if (!bytes.substr(format.offset).starts_with(format.magic)) continue;
+    return fail(ErrorCode::BadRequest,
+                fmt::format("disk image {} is {}, not raw; 'qemu-img convert -O raw' makes a raw "
+                            "image of it",
+                            path, format.name));
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<std::shared_ptr<BlockBackend>> open_raw_disk(const std::string& path, bool read_only) {
   Fd fd(::open(path.c_str(), (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC));
   if (!fd) return fail(Error::from_errno(fmt::format("disk image {}", path), errno));
   const std::uint64_t size = TRY(disk_size(fd, path));
+  TRY(refuse_other_formats(fd, path));
   if (size == 0 || size % kSector != 0) {
     return fail(ErrorCode::BadRequest,
                 fmt::format("disk image {}: {} bytes are not whole 512-byte sectors", path, size));

@@ -7,6 +7,8 @@
 
 #include <cerrno>
 #include <fstream>
+#include <iterator>
+#include <string>
 #include <vector>
 
 #include "machine/block_backend.h"
@@ -64,6 +66,38 @@ TEST_F(RawDiskFlush, ThatFailsFailsForTheGuestToo) {
   ASSERT_TRUE(disk);
   g_sync_fails = true;
   EXPECT_FALSE((*disk)->flush());
+}
+
+// The first bytes of images as qemu-img makes them.
+TEST_F(RawDiskFlush, ImagesOfOtherFormatsAreRefusedAndStayAsTheyAre) {
+  struct Row {
+    std::size_t offset;
+    std::string magic, name;
+  };
+  const Row rows[] = {
+      {0, "QFI\xfb", "qcow2"}, {0, std::string("QED\0", 4), "QED"},
+      {0, "KDMV", "VMDK"},     {0, "COWD", "VMDK"},
+      {0, "vhdxfile", "VHDX"}, {0, "# Disk DescriptorFile\nversion=1\n", "VMDK"},
+      {0, "conectix", "VHD"},  {0x40, "\x7f\x10\xda\xbe", "VDI"},
+  };
+  for (const Row& row : rows) {
+    std::string content(4096, '.');
+    content.replace(row.offset, row.magic.size(), row.magic);
+    std::ofstream(path_, std::ios::binary) << content;
+    for (const bool read_only : {false, true}) {
+      const auto disk = open_raw_disk(path_, read_only);
+      ASSERT_FALSE(disk) << row.name;
+      EXPECT_EQ(disk.error().text(), "disk image " + path_ + " is " + row.name +
+                                         ", not raw; 'qemu-img convert -O raw' makes a raw image "
+                                         "of it");
+    }
+    std::ifstream stream(path_, std::ios::binary);
+    EXPECT_EQ(std::string(std::istreambuf_iterator<char>(stream), {}), content);
+  }
+  // Anywhere else such bytes are a guest's data.
+  std::ofstream(path_, std::ios::binary)
+      << std::string(512, '.') + "QFI\xfb" + std::string(508, '.');
+  EXPECT_TRUE(open_raw_disk(path_, false));
 }
 
 }  // namespace
