@@ -68,31 +68,43 @@ Result<void> Program::add_disk_crc(machine::BlockBackend& disk) {
 
 Result<void> Program::load() {
   TRY(open_disks());
-  if (options_.bios.empty()) return load_kernel();
-  const std::vector<std::byte> image = TRY(read_file(options_.bios, "firmware"));
-  content_crc_ = add_crc(content_crc_, image);
-  boot_ = TRY(machine::boot_firmware(options_.bios, image, ram_));
+  const Payload payload = TRY(read_payload());
+  content_crc_ = add_crc(content_crc_, payload.image);
+  for (const machine::BootModule& module : payload.request.modules)
+    content_crc_ = add_crc(content_crc_, module.content);
+  if (!options_.bios.empty()) {
+    firmware_size_ = payload.image.size();
+    boot_ = TRY(machine::boot_firmware(options_.bios, payload.image, ram_));
+    return {};
+  }
+  content_crc_ = add_crc(content_crc_, std::as_bytes(std::span(options_.append)));
+  boot_ = TRY(machine::boot(payload.request, ram_));
+  notice("kernel: {}", boot_.format);
+  if (boot_.is_linux && std::holds_alternative<StdioStream>(options_.serial) &&
+      options_.append.find("console=") == std::string::npos) {
+    notice("kernel: without --append 'console=ttyS0' Linux says nothing on this terminal");
+  }
   return {};
 }
 
-Result<void> Program::load_kernel() {
-  machine::BootRequest request;
+Result<Program::Payload> Program::read_payload() const {
+  Payload payload;
+  if (!options_.bios.empty()) {
+    payload.image = TRY(read_file(options_.bios, "firmware"));
+    return payload;
+  }
+  payload.image = TRY(read_file(options_.kernel, "kernel"));
+  machine::BootRequest& request = payload.request;
   request.kernel_name = options_.kernel;
+  request.kernel = payload.image;
+  for (const ModuleOption& module : options_.modules) {
+    request.modules.push_back(
+        {module.path, module.argument, TRY(read_file(module.path, "initrd"))});
+  }
   request.command_line = options_.append;
   request.vcpus = options_.cpus;
   request.virtio_devices = static_cast<unsigned>(disks_.size());
-  const std::vector<std::byte> kernel = TRY(read_file(options_.kernel, "kernel"));
-  content_crc_ = add_crc(content_crc_, kernel);
-  request.kernel = kernel;
-  for (const ModuleOption& module : options_.modules) {
-    std::vector<std::byte> content = TRY(read_file(module.path, "initrd"));
-    content_crc_ = add_crc(content_crc_, content);
-    request.modules.push_back({module.path, module.argument, std::move(content)});
-  }
-  content_crc_ = add_crc(content_crc_, std::as_bytes(std::span(options_.append)));
-  boot_ = TRY(machine::boot(request, ram_));
-  notice("kernel: {}", boot_.format);
-  return {};
+  return payload;
 }
 
 machine::ByteSink Program::sink_into(const std::shared_ptr<HostOutput>& output) {
@@ -155,15 +167,24 @@ Result<void> Program::build() {
   return {};
 }
 
-// As at power-on, but time goes on and RAM that nothing is loaded into keeps what it has.
+// As at power-on, but time goes on and RAM that nothing is loaded into keeps what it has. What can
+// fail comes before anything of the machine is changed.
 Result<std::string> Program::reset_machine() {
   if (timeline_->has_journal())
     return fail(ErrorCode::NotSupported, "a journal has no word for it");
+  const Payload payload = TRY(read_payload());
+  if (options_.bios.empty()) {
+    hypervisor::GuestRam rehearsal = TRY(hypervisor::GuestRam::create(options_.memory));
+    TRY(machine::boot(payload.request, rehearsal));
+  } else if (payload.image.size() != firmware_size_) {
+    return fail(ErrorCode::BadRequest,
+                fmt::format("firmware '{}' has another size now", options_.bios));
+  }
   machine_->reset();
   if (options_.bios.empty()) {
-    TRY(load_kernel());
+    boot_ = TRY(machine::boot(payload.request, ram_));
   } else {
-    machine::shadow_firmware(TRY(read_file(options_.bios, "firmware")), ram_);
+    machine::shadow_firmware(payload.image, ram_);
   }
   TRY(engine_.engine->reset(boot_.entry));
   server_->machine_was_reset();

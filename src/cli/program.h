@@ -37,7 +37,12 @@ class Program {
   Result<int> run_to_end();
 
  private:
-  Result<void> load_kernel();
+  // What the guest starts from, as it lies in the host's files now.
+  struct Payload {
+    std::vector<std::byte> image;  // the kernel, or the firmware
+    machine::BootRequest request;  // for a kernel; points into `image`
+  };
+  Result<Payload> read_payload() const;
   Result<void> open_disks();
   Result<void> add_disk_crc(machine::BlockBackend& disk);
   Result<machine::ByteSink> sink(const Stream& stream, DeviceOutput& endpoint);
@@ -68,6 +73,7 @@ class Program {
   EndSignals signals_;
   hypervisor::GuestRam ram_;
   machine::BootResult boot_;
+  std::size_t firmware_size_ = 0;
   std::uint32_t content_crc_ = 0;  // only with a journal
   std::vector<std::shared_ptr<machine::BlockBackend>> disks_;
 

@@ -73,8 +73,8 @@ Result<BootResult> boot(const BootRequest& request, hypervisor::GuestRam& ram) {
 
 void shadow_firmware(Bytes image, hypervisor::GuestRam& ram) {
   constexpr std::uint64_t kShadow = 256u << 10, kOneMegabyte = 1u << 20;
-  // PCs show the end of the firmware below 1 MiB as well: 128 KiB of it until it opens the rest, which
-  // here is RAM from the start.
+  // PCs show the end of the firmware below 1 MiB as well: 128 KiB of it until it opens the rest,
+  // which here is RAM from the start.
   const std::uint64_t shadow = std::min<std::uint64_t>(image.size(), kShadow);
   std::memcpy(ram.host({kOneMegabyte - shadow}, shadow), image.data() + image.size() - shadow,
               shadow);
@@ -89,7 +89,7 @@ Result<BootResult> boot_firmware(const std::string& name, Bytes image, hyperviso
   }
   TRY(ram.add_rom({(1ull << 32) - image.size()}, image));
   shadow_firmware(image, ram);
-  return BootResult{"firmware, entered at the reset vector", x86::reset_state()};
+  return BootResult{"firmware, entered at the reset vector", x86::reset_state(), false};
 }
 
 }  // namespace ringside::machine

@@ -31,6 +31,7 @@ struct BootRequest {
 struct BootResult {
   std::string format;   // what was recognised, in words
   x86::CpuState entry;  // of the boot processor
+  bool is_linux = false;
 };
 
 // BadRequest with a sentence that names the kernel, what was found and what is supported.

@@ -178,6 +178,7 @@ Result<BootResult> Loader::load_32bit(Bytes code, std::string format) {
   result.format = std::move(format) + ", 32-bit entry";
   result.entry = TRY(enter_32bit(memory_, start));
   result.entry.reg(x86::Gpr::Rsi) = zero_page.value;
+  result.is_linux = true;
   return result;
 }
 
@@ -190,6 +191,7 @@ Result<BootResult> Loader::load_elf(const ElfImage& elf, std::string format) {
   result.format = fmt::format("{}, {}-bit entry", format, elf.is_64bit ? 64 : 32);
   result.entry = TRY(elf.is_64bit ? enter_64bit(memory_, entry) : enter_32bit(memory_, entry));
   result.entry.reg(x86::Gpr::Rsi) = zero_page.value;
+  result.is_linux = true;
   return result;
 }
 

@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <fstream>
 
+#include "machine/testing/kernel_images.h"
+#include "support/debug_client.h"
 #include "support/guest_process.h"
 
 namespace ringside::testing {
@@ -135,6 +137,56 @@ TEST_F(Program, SerialOutputGoesWhereItIsSent) {
   await_change(guest, guest["counters"], 0);
   EXPECT_EQ(content_of(path), "0");
   EXPECT_EQ(guest.process().text(Stream::Output), "");
+}
+
+TEST_F(Program, ADiskThatIsNotRaw) {
+  std::string image(4096, '.');
+  image.replace(0, 4, "QFI\xfb");
+  const std::string path = file("disk", image);
+  expect_refusal({"-d", path, guest()}, path + " is qcow2");
+  EXPECT_EQ(content_of(path), image);
+}
+
+TEST_F(Program, ALinuxThatWouldSayNothingGetsAHint) {
+  const machine::testing::Image kernel = machine::testing::make_vmlinux();
+  const std::string path =
+      file("vmlinux", {reinterpret_cast<const char*>(kernel.data()), kernel.size()});
+  const std::string hint = "without --append 'console=ttyS0' Linux says nothing";
+  // Its code of NOPs runs into nothing and ends in a triple fault.
+  const auto error = [&](std::vector<std::string> arguments) {
+    arguments.insert(arguments.end(), {"-e", "soft", path});
+    return run(arguments).error;
+  };
+  EXPECT_THAT(error({}), HasSubstr(hint));
+  EXPECT_THAT(error({"-a", "quiet"}), HasSubstr(hint));
+  EXPECT_THAT(error({"-a", "quiet console=hvc0"}), Not(HasSubstr(hint)));
+  EXPECT_THAT(error({"-s", "none"}), Not(HasSubstr(hint)));
+}
+
+// The module is gone, or has become too large for memory: `system_reset` says so, and nothing of
+// the machine has changed.
+TEST_F(Program, AResetThatFailsLeavesTheMachineAsItWas) {
+  const std::string module = file("module", "content");
+  GuestProcess process("counters",
+                       {.start = GuestOptions::Start::Running, .arguments = {"-i", module}});
+  await_change(process, process["counters"], 0);
+  EXPECT_THAT(process.process().text(Stream::Error), Not(HasSubstr("console=")));
+  DebugClient client = process.attach();
+  const auto reset = [&] { return unhex(client.request("qRcmd," + hex("system_reset"))); };
+  const auto state = [&] { return client.request("g") + client.read(process["counters"], 64); };
+  const std::string before = state();
+
+  ASSERT_EQ(::unlink(module.c_str()), 0);
+  EXPECT_THAT(reset(), HasSubstr(module));
+  EXPECT_EQ(state(), before);
+  file("module", "");
+  ASSERT_EQ(::truncate(module.c_str(), 512 << 20), 0);
+  EXPECT_THAT(reset(), HasSubstr(module));
+  EXPECT_EQ(state(), before);
+
+  const std::uint64_t counted = client.read_u64(process["counters"]);
+  client.detach();
+  await_change(process, process["counters"], counted);
 }
 
 }  // namespace
