@@ -32,12 +32,10 @@ bool pae_paging(std::uint64_t cr0_value, std::uint64_t cr4_value, std::uint64_t 
 
 using Pdptes = std::array<std::uint64_t, 4>;
 
+// Where there is no memory they read as not present.
 Pdptes unchecked_pdptes(Cpu& cpu, std::uint64_t cr3_value) {
-  std::array<std::uint64_t, 4> pdptes{};
-  const Gpa table{cr3_value & 0xffffffe0 & cpu.system().a20_mask()};
-  const std::uint8_t* host = cpu.system().ram.host(table, sizeof pdptes);
-  if (host == nullptr) return pdptes;  // no memory there: reads as not present
-  std::memcpy(pdptes.data(), host, sizeof pdptes);
+  Pdptes pdptes{};
+  cpu.system().read_entry({cr3_value & 0xffffffe0}, pdptes.data(), sizeof pdptes);
   return pdptes;
 }
 

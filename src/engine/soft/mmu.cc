@@ -2,6 +2,7 @@
 // bits (SDM 3A 4.6 to 4.8), devices, watched pages, pages with decoded code.
 #include <algorithm>
 #include <bit>
+#include <utility>
 
 #include "engine/soft/cpu.h"
 #include "engine/soft/cpuid.h"
@@ -15,35 +16,30 @@ namespace {
 using x86::PageWalk;
 using x86::Vector;
 
+// For one walk.
 class RamReader final : public x86::PhysicalReader {
  public:
-  RamReader(System& system, const Cpu& cpu) : system_(system), cpu_(cpu) {}
+  RamReader(const Cpu& cpu, x86::PagingMode mode)
+      : cpu_(cpu), top_is_loaded_(mode == x86::PagingMode::Pae) {}
   std::optional<std::uint64_t> read_entry(Gpa address, unsigned size) override {
-    // PAE's four top entries are those that were loaded with CR3 (SDM 3A 4.4.1).
-    if (size == 8 && !cpu_.long_mode()) {
-      const std::uint64_t offset = address.value - (cpu_.cr3 & 0xffffffe0);
-      if (offset < sizeof cpu_.pdpte) return cpu_.pdpte[offset / 8];
-    }
-    const std::uint8_t* host = system_.ram.host({address.value & system_.a20_mask()}, size);
-    if (host == nullptr) return std::nullopt;
+    // PAE's four top entries are those that were loaded with CR3 (SDM 3A 4.4.1). It is the level
+    // that counts: a page directory may lie where they came from, and memory there may be another.
+    if (std::exchange(top_is_loaded_, false)) return cpu_.pdpte[address.value / 8 % 4];
     std::uint64_t value = 0;
-    std::memcpy(&value, host, size);
+    if (!cpu_.system().read_entry(address, &value, size)) return std::nullopt;
     return value;
   }
 
  private:
-  System& system_;
   const Cpu& cpu_;
+  bool top_is_loaded_;
 };
 
 void set_entry_bits(System& system, const x86::PageEntry& entry, unsigned size,
                     std::uint64_t bits) {
   if ((entry.value & bits) == bits) return;
-  const Gpa address{entry.address.value & system.a20_mask()};
-  std::uint8_t* host = system.ram.host(address, size);
   const std::uint64_t value = entry.value | bits;
-  std::memcpy(host, &value, size);
-  system.ram_written(address, size);
+  system.write_entry(entry.address, &value, size);
 }
 
 constexpr std::uint64_t kAccessed = 1u << 5, kDirty = 1u << 6;
@@ -68,7 +64,8 @@ Gpa Cpu::translate(std::uint64_t linear, AccessKind kind, Privilege privilege) {
   if (fetch && (nx_in_force || (cr4 & x86::cr4::SMEP) != 0)) code |= kFetch;
 
   const x86::PagingState state{cr0, cr3, cr4, efer, kPhysicalAddressBits};
-  RamReader reader(system_, *this);
+  const x86::PagingMode mode = x86::paging_mode(state);
+  RamReader reader(*this, mode);
   const PageWalk walk = x86::walk(state, {linear}, reader);
   switch (walk.outcome) {
     case PageWalk::Outcome::Mapped:
@@ -104,8 +101,7 @@ Gpa Cpu::translate(std::uint64_t linear, AccessKind kind, Privilege privilege) {
   if (!allowed) raise_page_fault(linear, code | kPresent);
 
   // PAE's four top entries have no accessed bit.
-  const bool pae_top = walk.levels > 0 && walk.entry_size == 8 && !long_mode();
-  for (unsigned i = pae_top ? 1 : 0; i < walk.levels; ++i) {
+  for (unsigned i = mode == x86::PagingMode::Pae ? 1 : 0; i < walk.levels; ++i) {
     const bool leaf = i + 1 == walk.levels;
     set_entry_bits(system_, walk.entries[i], walk.entry_size,
                    leaf && write ? kAccessed | kDirty : kAccessed);

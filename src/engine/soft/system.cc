@@ -1,6 +1,7 @@
 #include "engine/soft/system.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "engine/soft/cpu.h"
 
@@ -11,6 +12,21 @@ System::System(hypervisor::GuestRam& guest_ram, hypervisor::Platform& guest_plat
 
 VirtualTime System::now() const {
   return {time_base + (running != nullptr ? running->icount - slice_start : 0)};
+}
+
+bool System::read_entry(Gpa address, void* out, unsigned size) const {
+  const std::uint8_t* host = ram.host({address.value & a20_mask()}, size);
+  if (host == nullptr) return false;
+  std::memcpy(out, host, size);
+  return true;
+}
+
+void System::write_entry(Gpa address, const void* in, unsigned size) {
+  const Gpa behind_gate{address.value & a20_mask()};
+  const hypervisor::RamSlot* slot = ram.find(behind_gate, size);
+  if (slot == nullptr || slot->read_only) return;
+  std::memcpy(slot->host + (behind_gate.value - slot->base.value), in, size);
+  ram_written(behind_gate, size);
 }
 
 void System::ram_written(Gpa address, std::uint64_t size) {

@@ -40,6 +40,12 @@ class System {
 
   std::uint64_t entropy = 0;  // where RDRAND's sequence is
 
+  // RAM and ROM as the processor itself reads and writes them, at an address that the guest has
+  // chosen: entries of page tables. Behind the A20 gate, and only where one slot has all the bytes:
+  // elsewhere nothing is read, nothing is written. A write does not reach ROM.
+  bool read_entry(Gpa address, void* out, unsigned size) const;
+  void write_entry(Gpa address, const void* in, unsigned size);
+
   // RAM changed behind the CPUs' backs or by a store to a page with decoded code.
   void ram_written(Gpa address, std::uint64_t size);
   // A page now has decoded code: stores to it must be seen.

@@ -73,7 +73,8 @@ class TestPlatform final : public hypervisor::Platform {
   void run_events(VirtualTime) override {}
 };
 
-// Where everything lies. Memory is 2 MiB, identity-mapped where there is paging.
+// Where everything lies. Memory is 2 MiB unless a test asks for more, identity-mapped where there
+// is paging.
 namespace at {
 inline constexpr std::uint64_t kPml4 = 0x1000, kPdpt = 0x2000, kPd = 0x3000, kPt = 0x7000,
                                kGdt = 0x4000, kIdt = 0x5000, kTss = 0x6000, kTss2 = 0x6800,
@@ -93,8 +94,8 @@ class TestCpu {
  public:
   enum class Mode { Real, Protected32, Long64 };
 
-  explicit TestCpu(Mode mode)
-      : ram_(hypervisor::GuestRam::create(2u << 20).value()),
+  explicit TestCpu(Mode mode, std::uint64_t memory = 2u << 20)
+      : ram_(hypervisor::GuestRam::create(memory).value()),
         system_(std::make_unique<System>(ram_, platform)) {
     cpu_ = std::make_unique<Cpu>(VcpuId{0}, *system_);
     system_->cpus.push_back(cpu_.get());
@@ -118,6 +119,7 @@ class TestCpu {
   Cpu* operator->() { return cpu_.get(); }
   Cpu& operator*() { return *cpu_; }
   System& system() { return *system_; }
+  hypervisor::GuestRam& ram() { return ram_; }
 
   TestPlatform platform;
   std::string death;  // why the CPU died
