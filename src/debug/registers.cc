@@ -61,6 +61,7 @@ Debugger::Answer Debugger::serve(const rsp::WriteRegisters& request) {
   Result<x86::CpuState> state = current().state();
   if (!state) return refuse(state);
   const std::uint64_t rip = state->rip, shown = shown_pc(*state, session_.pc_view());
+  const Gva before = linear_pc(*state);
   std::span<const std::byte> data(request.data);
   for (std::size_t i = 0; i < count; ++i) {
     const auto r = static_cast<Register>(i);
@@ -71,7 +72,9 @@ Debugger::Answer Debugger::serve(const rsp::WriteRegisters& request) {
   state->rip = state->rip == shown ? rip : rip_shown_as(*state, session_.pc_view(), state->rip);
   const Result<void> written = current().set_state(*state);
   if (!written) return refuse(written);
-  if (state->rip != rip) target_.control().moved(session_.current);
+  // A client that writes everything back has not meant the instruction pointer.
+  const Result<Gva> now = target_.linear_pc(session_.current);
+  if (!now || *now != before) target_.control().moved(session_.current);
   return rsp::reply::ok();
 }
 
@@ -96,9 +99,13 @@ Debugger::Answer Debugger::serve(const rsp::WriteRegister& request) {
     if (!state) return refuse(state);
     value = x86::RegisterValue::from_u64(rip_shown_as(*state, session_.pc_view(), value.as_u64()));
   }
+  const Result<Gva> before = target_.linear_pc(session_.current);
   const Result<void> written = current().write_register(r, value);
   if (!written) return refuse(written);
-  if (r == Register::Rip) target_.control().moved(session_.current);
+  // Other registers move it too: a code segment has a base. RIP's own value means "again".
+  const Result<Gva> now = target_.linear_pc(session_.current);
+  if (r == Register::Rip || !before || !now || *now != *before)
+    target_.control().moved(session_.current);
   return rsp::reply::ok();
 }
 

@@ -31,8 +31,8 @@ struct Breakpoint {
 struct MonitorTrap {};
 
 // An execution breakpoint of Stoppoints; RIP is on the instruction, not executed. Resumed from
-// here the vCPU executes it, so that a hit is one exit; unless RIP was written meanwhile, if only
-// with its own value.
+// here the vCPU executes it, so that a hit is one exit; unless it was moved meanwhile: by
+// write_register of RIP, if only with its own value, or by a set_state with another RIP.
 struct HardwareBreakpoint {
   Gva address;
 };

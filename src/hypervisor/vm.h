@@ -46,6 +46,8 @@ class Vcpu {
   virtual bool halted() const = 0;
 
   virtual Result<x86::RegisterValue> read_register(x86::Register r) = 0;
+  // Writing RIP, or a state with another RIP, moves the vCPU: it arrives anew at what stands there
+  // (exit::HardwareBreakpoint). A state with the same RIP leaves it where it was.
   virtual Result<void> write_register(x86::Register r, const x86::RegisterValue& value) = 0;
   virtual Result<x86::CpuState> state() = 0;
   virtual Result<void> set_state(const x86::CpuState& state) = 0;

@@ -74,15 +74,13 @@ Result<x86::CpuState> KvmVcpu::state() {
 
 Result<void> KvmVcpu::set_state(const x86::CpuState& state) {
   const Unstarted out(system_, *this);
-  if (kernel_apic()) {
-    const Lock lock(lock_);
-    left_at_breakpoint_.reset();
-    return registers_.set_state(state);
+  if (!kernel_apic()) {
+    system_.platform.set_task_priority(id_, static_cast<std::uint8_t>(state.cr8));
+    TRY(write_msr(msr::kApicBase, state.apic_base));
   }
-  system_.platform.set_task_priority(id_, static_cast<std::uint8_t>(state.cr8));
-  TRY(write_msr(msr::kApicBase, state.apic_base));
   const Lock lock(lock_);
-  left_at_breakpoint_.reset();
+  TRY(registers_.load(RegisterFile::kGeneral));
+  if (state.rip != registers_.general().rip) left_at_breakpoint_.reset();
   return registers_.set_state(state);
 }
 

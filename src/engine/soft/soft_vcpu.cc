@@ -10,8 +10,9 @@ namespace ringside::soft {
 Result<x86::CpuState> SoftVcpu::state() { return cpu.state(); }
 
 Result<void> SoftVcpu::set_state(const x86::CpuState& state) {
+  const bool moves = state.rip != cpu.rip();
   cpu.set_state(state);
-  left_at_breakpoint.reset();
+  if (moves) left_at_breakpoint.reset();
   return {};
 }
 

@@ -1,0 +1,74 @@
+// What lets a stopped guest go on, and from where: beyond the checklist's rows.
+#include "protocol/protocol_test.h"
+
+namespace ringside::testing {
+namespace {
+
+// A stop at `tick` of the guest `counters`, by a breakpoint of the given packet; nothing where the
+// engine has no such breakpoints.
+class Arrivals : public Protocol, public ::testing::WithParamInterface<const char*> {
+ protected:
+  // Whether the guest stands at the breakpoint, having executed `tick` this often.
+  void expect_arrival(DebugClient& client, std::uint64_t ticks) {
+    client.resume();
+    client.await_stop();
+    EXPECT_EQ(client.rip(), guest()["tick"]);
+    EXPECT_EQ(client.read_u64(guest()["counters"]), ticks);
+  }
+  bool insert(DebugClient& client) {
+    return client.request(std::string(GetParam()) + "," + hex_number(guest()["tick"]) + ",1") ==
+           "OK";
+  }
+
+  void SetUp() override {
+    Protocol::SetUp();
+    if (!IsSkipped()) started_.emplace("counters");
+  }
+  GuestProcess& guest() { return *started_; }
+
+ private:
+  std::optional<GuestProcess> started_;
+};
+
+// The first register of `g` with another value, and the rest as it was.
+std::string with_rax(const std::string& registers, std::uint64_t rax) {
+  return hex(little_endian(rax, 8)) + registers.substr(16);
+}
+
+TEST_P(Arrivals, WritingAllRegistersIsOneOnlyWhereItMovesTheVcpu) {
+  DebugClient client = guest().attach();
+  if (!insert(client)) GTEST_SKIP() << "no such breakpoints";
+  std::uint64_t ticks = 0;
+  expect_arrival(client, ticks);
+  for (const char* description : {"", "qXfer:features:read:target.xml:0,ffff"}) {
+    if (*description != 0) client.request(description);
+    const std::string before = client.request("g");
+    ASSERT_EQ(client.request("G" + with_rax(before, 0x1234)), "OK");
+    EXPECT_EQ(client.request("p0"), hex(little_endian(0x1234, 8)));
+    expect_arrival(client, ++ticks);
+    ASSERT_EQ(client.request("G" + client.request("g")), "OK");
+    expect_arrival(client, ++ticks);
+  }
+}
+
+TEST_P(Arrivals, WritingRipIsAlwaysOne) {
+  DebugClient client = guest().attach();
+  if (!insert(client)) GTEST_SKIP() << "no such breakpoints";
+  expect_arrival(client, 0);
+  const std::string there = hex(little_endian(guest()["tick"], 8));
+  ASSERT_EQ(client.request("P10=" + there), "OK");
+  expect_arrival(client, 0);
+  // Away and back in two writes of everything.
+  const std::string registers = client.request("g");
+  std::string elsewhere = registers;
+  elsewhere.replace(16 * 16, 16, hex(little_endian(guest()["entry_of_loop"], 8)));
+  ASSERT_EQ(client.request("G" + elsewhere), "OK");
+  ASSERT_EQ(client.request("G" + registers), "OK");
+  expect_arrival(client, 0);
+  expect_arrival(client, 1);
+}
+
+INSTANTIATE_TEST_SUITE_P(Breakpoints, Arrivals, ::testing::Values("Z0", "Z1"));
+
+}  // namespace
+}  // namespace ringside::testing
