@@ -52,6 +52,7 @@ class ToyCpu final : public hypervisor::Vcpu {
   Result<void> write_msr(std::uint32_t, std::uint64_t) override {
     return fail(ErrorCode::NotFound, "the toy has no MSRs");
   }
+  bool offers(Capability) const override { return true; }
   Result<void> set_capability(Capability capability, bool on) override {
     enabled[static_cast<std::size_t>(capability)] = on;
     return {};

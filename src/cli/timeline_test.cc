@@ -25,6 +25,7 @@ class SleepingEngine final : public soft::SoftEngine {
     Result<void> set_state(const x86::CpuState&) override { return no(); }
     Result<std::uint64_t> read_msr(std::uint32_t) override { return no(); }
     Result<void> write_msr(std::uint32_t, std::uint64_t) override { return no(); }
+    bool offers(hypervisor::Capability) const override { return false; }
     Result<void> set_capability(hypervisor::Capability, bool) override { return no(); }
     Result<void> inject_exception(const x86::Exception&) override { return no(); }
     Result<void> set_entry_insn_length(std::uint8_t) override { return no(); }

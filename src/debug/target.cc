@@ -65,15 +65,7 @@ std::optional<VcpuId> Target::first_active() const {
   return std::nullopt;
 }
 
-bool Target::can_step(VcpuId id) {
-  if (!can_step_) {
-    Vcpu& vcpu = vm_.vcpu(id);
-    can_step_ = vcpu.set_capability(Capability::MonitorTrap, true).has_value();
-    if (*can_step_)
-      expect(vcpu.set_capability(Capability::MonitorTrap, false), "trying to step", id);
-  }
-  return *can_step_;
-}
+bool Target::can_step(VcpuId id) const { return vm_.vcpu(id).offers(Capability::MonitorTrap); }
 
 // --- What vCPUs do
 

@@ -52,8 +52,8 @@ class Target {
   bool ended() const { return vm_.ended().has_value(); }
   bool is_active(std::uint64_t index) const;
   std::optional<VcpuId> first_active() const;
-  // Whether this host can step; tried once.
-  bool can_step(VcpuId id);
+  // Whether this host can step. Switches nothing: the trap is run control's.
+  bool can_step(VcpuId id) const;
 
   // What a client's ranges and conditions mean by the instruction pointer, from the next resume on.
   void show_pc(PcView view) { pc_view_ = view, filter_.show_pc(view); }
@@ -128,7 +128,6 @@ class Target {
   std::set<Gva> noted_;  // pending breakpoints that the client was told of
   std::vector<VcpuState> vcpus_;
   std::optional<Gpa> lifted_;
-  std::optional<bool> can_step_;
   bool mask_in_steps_ = true;
   PcView pc_view_ = PcView::Offset;
   bool report_ = false;

@@ -54,7 +54,10 @@ class Vcpu {
   virtual Result<std::uint64_t> read_msr(std::uint32_t number) = 0;
   virtual Result<void> write_msr(std::uint32_t number, std::uint64_t value) = 0;
 
-  // NotSupported where this engine or host cannot.
+  // Whether this engine can on this host. Asked at any time, in the guest too: nothing is switched
+  // to find out.
+  virtual bool offers(Capability capability) const = 0;
+  // NotSupported where it does not offer it.
   virtual Result<void> set_capability(Capability capability, bool on) = 0;
   // For the next time in the guest, with MonitorTrap on: steps on as long as RIP is in [start,
   // end), and traps once it is not, or when the vCPU halts. A breakpoint or watchpoint on the way

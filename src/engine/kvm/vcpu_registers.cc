@@ -108,18 +108,32 @@ Result<void> KvmVcpu::write_msr(std::uint32_t number, std::uint64_t value) {
   return set_msr(file_.fd(), number, value);
 }
 
-Result<void> KvmVcpu::set_capability(Capability capability, bool on) {
+// By what was found out about the host before the first vCPU was made.
+bool KvmVcpu::offers(Capability capability) const {
   const Facts& facts = system_.facts;
+  switch (capability) {
+    case Capability::BreakpointExit:
+      return facts.int3_exit || facts.int3_as_error;
+    case Capability::MonitorTrap:
+      return facts.step;
+    case Capability::MaskInterrupts:
+      return true;
+  }
+  return false;
+}
+
+Result<void> KvmVcpu::set_capability(Capability capability, bool on) {
+  const bool offered = offers(capability);
   const Lock lock(lock_);
   switch (capability) {
     case Capability::BreakpointExit:
-      if (on && !facts.int3_exit && !facts.int3_as_error) {
+      if (on && !offered) {
         return fail(ErrorCode::NotSupported, "this host's KVM does not intercept int3");
       }
       breakpoint_exit_ = on;
       break;
     case Capability::MonitorTrap:
-      if (on && !facts.step) {
+      if (on && !offered) {
         return fail(ErrorCode::NotSupported, "this host's KVM does not single-step");
       }
       monitor_trap_ = on;

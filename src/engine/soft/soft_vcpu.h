@@ -32,6 +32,7 @@ class SoftVcpu final : public hypervisor::Vcpu {
   Result<void> set_state(const x86::CpuState& state) override;
   Result<std::uint64_t> read_msr(std::uint32_t number) override;
   Result<void> write_msr(std::uint32_t number, std::uint64_t value) override;
+  bool offers(hypervisor::Capability) const override { return true; }
   Result<void> set_capability(hypervisor::Capability capability, bool on) override;
   bool step_within(Gva start, Gva end) override;
   Result<void> inject_exception(const x86::Exception& exception) override;

@@ -52,8 +52,11 @@ class FakeVcpu final : public Vcpu {
     return {};
   }
 
+  bool offers(Capability capability) const override {
+    return supported[static_cast<std::size_t>(capability)];
+  }
   Result<void> set_capability(Capability capability, bool on) override {
-    if (!supported[static_cast<std::size_t>(capability)]) {
+    if (!offers(capability)) {
       return fail(ErrorCode::NotSupported, "this fake cannot");
     }
     enabled[static_cast<std::size_t>(capability)] = on;
