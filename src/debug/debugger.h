@@ -146,7 +146,7 @@ class Debugger {
   void expedite(rsp::StopReply& reply, VcpuId vcpu) const;
   Result<x86::RegisterValue> show_register(VcpuId vcpu, x86::Register r) const;
   ShadowedMemory memory();
-  MemoryRange range(Gva address, std::uint64_t length);
+  MemoryRange range(Gva address, std::uint64_t length, MemoryRange::Holes holes);
   hypervisor::Vcpu& current() { return target_.vm().vcpu(session_.current); }
 
   std::optional<std::uint64_t> process() const;

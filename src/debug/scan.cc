@@ -44,6 +44,10 @@ std::optional<Result<std::string>> Scan::advance() {
     const std::uint64_t address = range_.address();
     const Result<std::span<const std::byte>> piece = range_.next(budget);
     if (!piece) return fail(piece.error());
+    if (piece->empty()) {
+      skipped();
+      continue;
+    }
     if (std::optional<std::string> answer = take(address, *piece)) return std::move(*answer);
     budget -= piece->size();
   }
@@ -51,6 +55,7 @@ std::optional<Result<std::string>> Scan::advance() {
 }
 
 std::optional<std::string> Search::take(std::uint64_t address, std::span<const std::byte> piece) {
+  seen_any_ = true;
   const std::size_t overlap = pattern_.size() - 1;
   if (!tail_.empty()) {
     const std::uint64_t tail_address = address - tail_.size();
@@ -72,6 +77,13 @@ std::optional<std::string> Search::take(std::uint64_t address, std::span<const s
   return std::nullopt;
 }
 
+// A range in which there is no memory is a mistake of its own, as it is for m.
+Result<std::string> Search::at_end() {
+  if (skipped_any_ && !seen_any_)
+    return fail(ErrorCode::BadAddress, "there is no memory in the range");
+  return "0";
+}
+
 std::optional<std::string> Checksum::take(std::uint64_t, std::span<const std::byte> piece) {
   const std::byte* at = piece.data();
   const std::byte* const end = at + piece.size();
@@ -88,21 +100,28 @@ std::optional<std::string> Checksum::take(std::uint64_t, std::span<const std::by
   return std::nullopt;
 }
 
-std::string Checksum::at_end() { return fmt::format("C{:08x}", crc_); }
+Result<std::string> Checksum::at_end() { return fmt::format("C{:08x}", crc_); }
 
 Debugger::Answer Debugger::serve(const rsp::SearchMemory& request) {
-  scan_ = std::make_unique<Search>(range(request.address, request.length), request.pattern);
+  scan_ = std::make_unique<Search>(range(request.address, request.length, MemoryRange::Holes::Skip),
+                                   request.pattern);
   return continue_scan();
 }
 
 Debugger::Answer Debugger::serve(const rsp::ChecksumMemory& request) {
-  scan_ = std::make_unique<Checksum>(range(request.address, request.length));
+  scan_ = std::make_unique<Checksum>(
+      range(request.address, request.length, MemoryRange::Holes::Refuse));
   return continue_scan();
 }
 
-MemoryRange Debugger::range(Gva address, std::uint64_t length) {
-  return {target_.vm(),       target_.breakpoints(), session_.current,
-          session_.addresses, address.value,         length};
+MemoryRange Debugger::range(Gva address, std::uint64_t length, MemoryRange::Holes holes) {
+  return {target_.vm(),
+          target_.breakpoints(),
+          session_.current,
+          session_.addresses,
+          address.value,
+          length,
+          holes};
 }
 
 Debugger::Answer Debugger::continue_scan() {

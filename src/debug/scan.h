@@ -26,13 +26,16 @@ class Scan {
   // Takes a piece that begins at `address`; the answer if that decides it.
   virtual std::optional<std::string> take(std::uint64_t address,
                                           std::span<const std::byte> piece) = 0;
-  virtual std::string at_end() = 0;
+  // Between the last piece and the next one is a hole.
+  virtual void skipped() {}
+  virtual Result<std::string> at_end() = 0;
 
  private:
   MemoryRange range_;
 };
 
-// qSearch:memory. `1,` and the address of the first occurrence, or `0`.
+// qSearch:memory. `1,` and the address of the first occurrence, or `0`. What is no memory is
+// stepped over, so that a search may begin anywhere; an occurrence lies in memory as a whole.
 class Search final : public Scan {
  public:
   Search(MemoryRange range, std::vector<std::byte> pattern)
@@ -40,9 +43,14 @@ class Search final : public Scan {
 
  private:
   std::optional<std::string> take(std::uint64_t address, std::span<const std::byte> piece) override;
-  std::string at_end() override { return "0"; }
+  void skipped() override {
+    tail_.clear();
+    skipped_any_ = true;
+  }
+  Result<std::string> at_end() override;
 
   Pattern pattern_;
+  bool seen_any_ = false, skipped_any_ = false;
   std::vector<std::byte> tail_;  // of what was taken: an occurrence may begin in it
 };
 
@@ -53,7 +61,7 @@ class Checksum final : public Scan {
 
  private:
   std::optional<std::string> take(std::uint64_t address, std::span<const std::byte> piece) override;
-  std::string at_end() override;
+  Result<std::string> at_end() override;
 
   std::uint32_t crc_ = 0xffffffff;
 };

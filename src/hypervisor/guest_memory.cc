@@ -196,6 +196,33 @@ Result<Extent> find_extent(Vm& vm, VcpuId vcpu, Gva address) {
   return extent_with(state, vm, address);
 }
 
+Result<LinearMap> LinearMap::of(Vm& vm, VcpuId vcpu) {
+  return LinearMap(vm.memory(), TRY(paging_state(vm.vcpu(vcpu))));
+}
+
+LinearPiece LinearMap::at(Gva address) const {
+  EntryReader reader(*memory_);
+  const x86::PageWalk walk = x86::walk(state_, address, reader);
+  const x86::LinearRange range = x86::range_of(state_, address, walk);
+  LinearPiece piece{range.first, range.last, std::nullopt};
+  if (walk.outcome != x86::PageWalk::Outcome::Mapped) return piece;
+  piece.gpa = walk.gpa - (address.value - range.first.value);
+  piece.writable = walk.writable;
+  piece.executable = !walk.no_execute;
+  return piece;
+}
+
+std::uint64_t distance_to_memory(Memory& memory, Gpa address) {
+  if (is_memory(memory.kind(address))) return 0;
+  const std::vector<MemoryRegion> regions = memory.regions();
+  if (regions.empty()) return kPageSize - (address.value & ~kPageMask);
+  for (const MemoryRegion& region : regions) {
+    if (region.base > address) return region.base.value - address.value;
+  }
+  // To the end of all addresses, which is one byte more where that can be said.
+  return std::max(~address.value, ~address.value + 1);
+}
+
 Result<std::vector<std::byte>> read_virtual(Vm& vm, VcpuId vcpu, Gva address, std::uint64_t size) {
   const x86::PagingState state = TRY(paging_state(vm.vcpu(vcpu)));
   return read_range(vm, vcpu, address.value, size, [&](std::uint64_t position) {

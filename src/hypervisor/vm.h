@@ -209,6 +209,28 @@ struct Extent {
   std::uint64_t size = 0;
 };
 Result<Extent> find_extent(Vm& vm, VcpuId vcpu, Gva address);
+// What a linear address leads to, together with all addresses around it of which one page, or one
+// absence, decides.
+struct LinearPiece {
+  Gva first, last;         // both belong to it
+  std::optional<Gpa> gpa;  // of `first`; nothing where it is not mapped
+  bool writable = false, executable = false;
+};
+// A vCPU's translation as it was when this was made, to go over many addresses with. No accessed or
+// dirty bit changes.
+class LinearMap {
+ public:
+  static Result<LinearMap> of(Vm& vm, VcpuId vcpu);
+  LinearPiece at(Gva address) const;
+
+ private:
+  LinearMap(Memory& memory, const x86::PagingState& state) : memory_(&memory), state_(state) {}
+  Memory* memory_;
+  x86::PagingState state_;
+};
+// How many bytes from `address` on are neither RAM nor ROM: 0 if there is one. To the end of its
+// page where nobody can list memory.
+std::uint64_t distance_to_memory(Memory& memory, Gpa address);
 // Guest-virtual memory, page by page, RAM or devices (aligned 1, 2 and 4-byte accesses). Reads give
 // the readable prefix; the error is that of the first byte.
 Result<std::vector<std::byte>> read_virtual(Vm& vm, VcpuId vcpu, Gva address, std::uint64_t size);

@@ -196,4 +196,21 @@ PageWalk walk(const PagingState& state, Gva address, PhysicalReader& memory) {
   return Walker(state, paging_mode(state), address, memory).walk();
 }
 
+LinearRange range_of(const PagingState& state, Gva address, const PageWalk& walk) {
+  const PagingMode mode = paging_mode(state);
+  if (walk.outcome == PageWalk::Outcome::NonCanonical) {
+    if (mode != PagingMode::Level4 && mode != PagingMode::Level5)
+      return {Gva{1ull << 32}, Gva{~std::uint64_t{0}}};
+    const std::uint64_t half = 1ull << (mode == PagingMode::Level4 ? 47 : 56);
+    return {Gva{half}, Gva{~half}};
+  }
+  if (mode == PagingMode::None) return {Gva{0}, Gva{0xffffffff}};
+  const Shape shape = shape_of(mode);
+  unsigned shift = shape.top_shift - (walk.levels - 1) * shape.index_bits;
+  // A table is within one page, so all of it is outside memory with its entry.
+  if (walk.outcome == PageWalk::Outcome::Unreadable) shift += shape.index_bits;
+  const std::uint64_t offset = bits(shift - 1, 0);
+  return {Gva{address.value & ~offset}, Gva{address.value | offset}};
+}
+
 }  // namespace ringside::x86

@@ -56,4 +56,12 @@ class PhysicalReader {
 
 PageWalk walk(const PagingState& state, Gva address, PhysicalReader& memory);
 
+// Both ends belong to it.
+struct LinearRange {
+  Gva first, last;
+};
+// The addresses around `address` that came to the same end as its `walk`: those of its page, of the
+// entry that is not present, of the table that lies outside memory, or of the non-canonical hole.
+LinearRange range_of(const PagingState& state, Gva address, const PageWalk& walk);
+
 }  // namespace ringside::x86

@@ -413,6 +413,36 @@ TEST(PageWalk, Table) {
   }
 }
 
+TEST(PageWalk, RangesOfWhatIsNotMapped) {
+  struct {
+    PagingMode mode;
+    std::uint64_t address, first, last;
+    std::map<std::uint64_t, std::uint64_t> entries;
+  } const cases[] = {
+      {PagingMode::None, 0x1234, 0, 0xffffffff, {}},
+      {PagingMode::None, 0x7'0000'0000, 0x1'0000'0000, ~std::uint64_t{0}, {}},
+      {PagingMode::Bits32, 0x12345678, 0x12000000, 0x123fffff, {}},
+      {PagingMode::Bits32, 0x1'0000'0000, 0x1'0000'0000, ~std::uint64_t{0}, {}},
+      {PagingMode::Pae, 0x52345678, 0x40000000, 0x7fffffff, {}},
+      {PagingMode::Level4, 0x1234, 0, 0x7f'ffff'ffff, {}},
+      {PagingMode::Level4, 0x1234, 0, 0x3fffffff, {{0x1000, 0x2000 | RWU}}},
+      {PagingMode::Level4, 0xffff'ffff'ffff'f000, 0xffff'ff80'0000'0000, ~std::uint64_t{0}, {}},
+      {PagingMode::Level4, 1ull << 50, 1ull << 47, 0xffff'7fff'ffff'ffff, {}},
+      {PagingMode::Level5, 1ull << 60, 1ull << 56, 0xfeff'ffff'ffff'ffff, {}},
+      // The table of the second level is outside memory, and with it all of what it would map.
+      {PagingMode::Level4, 0x1234, 0, 0x7f'ffff'ffff, {{0x1000, 1ull << 41 | RWU}}},
+  };
+  for (const auto& c : cases) {
+    const PagingState state = state_for(c.mode);
+    Tables tables;
+    tables.entries.insert(c.entries.begin(), c.entries.end());
+    tables.entry_size = c.mode == PagingMode::Bits32 ? 4 : 8;
+    const LinearRange range = range_of(state, Gva{c.address}, walk(state, Gva{c.address}, tables));
+    EXPECT_EQ(range.first.value, c.first) << c.address;
+    EXPECT_EQ(range.last.value, c.last) << c.address;
+  }
+}
+
 TEST(PageWalk, PermissionsAreThoseOfAllLevelsTogether) {
   const PagingState state = state_for(PagingMode::Level4);
   Tables tables;
@@ -566,13 +596,24 @@ RC_GTEST_PROP(PageWalk, FindsWhatTheBuilderPlaced, ()) {
     RC_ASSERT(found.writable == page.writable);
     RC_ASSERT(found.user == page.user);
     RC_ASSERT(found.no_execute == page.no_execute);
+    const LinearRange range = range_of(state, Gva{page.base + offset}, found);
+    RC_ASSERT(range.first.value == page.base);
+    RC_ASSERT(range.last.value == page.base + page.size - 1);
 
     // The byte after the page belongs to another page of the list, or is not mapped.
     const std::uint64_t after = canonical(page.base + page.size);
     bool placed = false;
     for (const Builder::Page& other : builder.pages())
       placed |= after - other.base < other.size;
-    RC_ASSERT((walk(state, Gva{after}, tables).outcome == Outcome::Mapped) == placed);
+    const PageWalk next = walk(state, Gva{after}, tables);
+    RC_ASSERT((next.outcome == Outcome::Mapped) == placed);
+    // What is absent is so over the whole of its range.
+    const LinearRange around = range_of(state, Gva{after}, next);
+    RC_ASSERT(around.first <= Gva{after} && Gva{after} <= around.last);
+    const auto inside =
+        around.first + *rc::gen::inRange<std::uint64_t>(0, around.last.value - around.first.value);
+    for (const Gva address : {around.first, inside, around.last})
+      RC_ASSERT(walk(state, address, tables).outcome == next.outcome);
   }
 }
 

@@ -106,6 +106,22 @@ TEST_F(Pages, Row26_APartlyMappedRangeGivesItsPrefix) {
   EXPECT_EQ(client_->request("m" + hex_number(window_ + 0x3ffc) + ",8"), "E0e");
 }
 
+TEST_F(Pages, ASearchStepsOverHoles) {
+  const auto search = [&](std::uint64_t from, std::uint64_t length, const char* what) {
+    return client_->request("qSearch:memory:" + hex_number(from) + ";" + hex_number(length) + ";" +
+                            what);
+  };
+  // The page before this one is not mapped.
+  EXPECT_EQ(search(window_, 0x10000, "RDONLY4"), "1," + hex_number(window_ + 0x4001));
+  EXPECT_EQ(search(window_ + 0x3000, 0x1000, "RDONLY4"), "E0e");
+  // From the first to the last of all addresses, over the hole of the address space's middle.
+  EXPECT_EQ(search(0, ~std::uint64_t{0}, "no guest has this"), "0");
+  // The guest is loaded above 1 MiB; from 640 KiB to 768 KiB there is nothing.
+  client_->request("Qqemu.PhyMemMode:1");
+  EXPECT_EQ(search(0, 0x1000000, "5 SUPER5"), "1," + hex_number(symbol("supervisor_frame")));
+  EXPECT_EQ(search(0, ~std::uint64_t{0}, "no guest has this"), "0");
+}
+
 TEST_F(Pages, Row27_MemoryCanBeWritten) {
   const std::uint64_t frame = symbol("first_frame");
   EXPECT_EQ(client_->request("M" + hex_number(frame) + ",3:616263"), "OK");
