@@ -70,6 +70,7 @@ class Debugger {
   static When when(const rsp::WriteMemory&) { return When::Out; }
   static When when(const rsp::SearchMemory&) { return When::Out; }
   static When when(const rsp::ChecksumMemory&) { return When::Out; }
+  static When when(const rsp::DescribeMemory&) { return When::Out; }
   static When when(const rsp::InsertBreakpoint&) { return When::Out; }
   static When when(const rsp::RemoveBreakpoint&) { return When::Out; }
   static When when(const rsp::Monitor&) { return When::Out; }
@@ -93,6 +94,7 @@ class Debugger {
   Answer serve(const rsp::WriteMemory&);
   Answer serve(const rsp::SearchMemory&);
   Answer serve(const rsp::ChecksumMemory&);
+  Answer serve(const rsp::DescribeMemory&);
   Answer serve(const rsp::Monitor&);
 
   Answer serve(const rsp::QueryStop&);

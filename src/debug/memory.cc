@@ -1,7 +1,10 @@
-// m M x X.
+// m M x X qMemoryRegionInfo.
+#include <fmt/core.h>
+
 #include <algorithm>
 
 #include "debug/debugger.h"
+#include "debug/memory_regions.h"
 #include "rsp/framing.h"
 
 namespace ringside::debug {
@@ -33,6 +36,29 @@ Debugger::Answer Debugger::serve(const rsp::WriteMemory& request) {
   const Result<void> written = memory().write(request.address.value, request.data);
   if (!written) return refuse(written);
   return rsp::reply::ok();
+}
+
+// A range without permissions is one that is not mapped. LLDB adds start and size, and its own end
+// of all addresses is the last one, so no range of ours goes beyond.
+Debugger::Answer Debugger::serve(const rsp::DescribeMemory& request) {
+  constexpr std::uint64_t kLast = ~std::uint64_t{0};
+  if (request.address.value == kLast)
+    return refuse(ErrorCode::BadAddress, "no range can hold the last address");
+  std::optional<MemoryStretch> stretch;
+  if (session_.addresses == AddressKind::Physical) {
+    stretch = physical_stretch(target_.vm().memory().regions(), Gpa{request.address.value});
+  } else {
+    const auto map = hypervisor::LinearMap::of(target_.vm(), session_.current);
+    if (!map) return refuse(map);
+    stretch = linear_stretch(*map, request.address);
+  }
+  const std::uint64_t size = std::min(stretch->last, kLast - 1) - stretch->first + 1;
+  std::string reply = fmt::format("start:{:x};size:{:x};", stretch->first, size);
+  if (stretch->readable) {
+    reply += fmt::format("permissions:r{}{};", stretch->writable ? "w" : "",
+                         stretch->executable ? "x" : "");
+  }
+  return reply;
 }
 
 }  // namespace ringside::debug

@@ -224,6 +224,73 @@ TEST_F(Queries, TheMemoryMapForbidsNoLinearAddress) {
             "</memory-map>\n");
 }
 
+TEST_F(Queries, MemoryRegionsWithPagingOff) {
+  EXPECT_EQ(bench.ask("qMemoryRegionInfo:1234"), "start:0;size:100000000;permissions:rwx;");
+  // No range goes beyond the last address but one, which is LLDB's end of all addresses.
+  EXPECT_EQ(bench.ask("qMemoryRegionInfo:100000000"), "start:100000000;size:fffffffeffffffff;");
+  EXPECT_EQ(bench.ask("qMemoryRegionInfo:ffffffffffffffff"), "E0e");
+}
+
+TEST_F(Queries, MemoryRegionsOfPhysicalMemory) {
+  guest.vm.memory().add_ram(Gpa{0xffff0000}, 0x10000, hypervisor::MemoryKind::Rom);
+  bench.ask("Qqemu.PhyMemMode:1");
+  EXPECT_EQ(bench.ask("qMemoryRegionInfo:1234"), "start:0;size:10000;permissions:rwx;");
+  EXPECT_EQ(bench.ask("qMemoryRegionInfo:10000"), "start:10000;size:fffe0000;");
+  EXPECT_EQ(bench.ask("qMemoryRegionInfo:fffffff0"), "start:ffff0000;size:10000;permissions:rx;");
+  EXPECT_EQ(bench.ask("qMemoryRegionInfo:100000000"), "start:100000000;size:fffffffeffffffff;");
+}
+
+// Four-level tables at 0x8000, 0x9000, 0xa000 and 0xb000.
+TEST_F(Queries, MemoryRegionsFollowThePageTables) {
+  constexpr std::uint64_t kRead = 1, kWrite = 3, kNoExecute = 1ull << 63;
+  const auto entry = [&](std::uint64_t table, std::uint64_t index, std::uint64_t value) {
+    guest.vm.memory().poke<std::uint64_t>(Gpa{table + index * 8}, value);
+  };
+  entry(0x8000, 0, 0x9000 | kWrite);
+  entry(0x8000, 511, 0x9000 | kWrite);
+  entry(0x9000, 0, 0xa000 | kWrite);
+  entry(0x9000, 511, 0xa000 | kWrite | kNoExecute);
+  entry(0xa000, 0, 0xb000 | kWrite);
+  entry(0xa000, 511, 0xb000 | kWrite);
+  entry(0xb000, 1, 0x2000 | kRead);
+  entry(0xb000, 2, 0x90000 | kRead);  // leads to nothing; the tables do not know
+  entry(0xb000, 3, 0x2000 | kWrite);
+  entry(0xb000, 4, 0x3000 | kWrite | kNoExecute);
+  entry(0xb000, 511, 0x3000 | kWrite);
+  x86::CpuState& cpu = guest.vm.vcpu({0}).cpu;
+  cpu.cr0 |= x86::cr0::PG;
+  cpu.cr3 = 0x8000;
+  cpu.cr4 |= x86::cr4::PAE;
+  cpu.efer |= x86::efer::LME | x86::efer::LMA | x86::efer::NXE;
+  EXPECT_EQ(bench.ask("qMemoryRegionInfo:123"), "start:0;size:1000;");
+  EXPECT_EQ(bench.ask("qMemoryRegionInfo:1000"), "start:1000;size:2000;permissions:rx;");
+  EXPECT_EQ(bench.ask("qMemoryRegionInfo:2fff"), "start:1000;size:2000;permissions:rx;");
+  EXPECT_EQ(bench.ask("qMemoryRegionInfo:3000"), "start:3000;size:1000;permissions:rwx;");
+  EXPECT_EQ(bench.ask("qMemoryRegionInfo:4000"), "start:4000;size:1000;permissions:rw;");
+  EXPECT_EQ(bench.ask("qMemoryRegionInfo:5000"), "start:5000;size:1fa000;");
+  // Up to the upper half over what is not canonical; large absent parts are one entry each.
+  guest.vm.memory().ram_accesses = 0;
+  EXPECT_EQ(bench.ask("qMemoryRegionInfo:800000000000"), "start:8000000000;size:ffffff0000001000;");
+  EXPECT_LT(guest.vm.memory().ram_accesses, 10000u);
+  // The last page of all, as far as it can be told.
+  EXPECT_EQ(bench.ask("qMemoryRegionInfo:fffffffffffff123"),
+            "start:fffffffffffff000;size:fff;permissions:rw;");
+}
+
+// Each of 512 entries leads back to the table that it is in, so every address is mapped.
+TEST_F(Queries, AMemoryRegionIsBoundedWork) {
+  for (std::uint64_t i = 0; i < 512; ++i)
+    guest.vm.memory().poke<std::uint64_t>(Gpa{0x8000 + i * 8}, 0x8003);
+  x86::CpuState& cpu = guest.vm.vcpu({0}).cpu;
+  cpu.cr0 |= x86::cr0::PG;
+  cpu.cr3 = 0x8000;
+  cpu.cr4 |= x86::cr4::PAE;
+  cpu.efer |= x86::efer::LME | x86::efer::LMA;
+  guest.vm.memory().ram_accesses = 0;
+  EXPECT_EQ(bench.ask("qMemoryRegionInfo:0"), "start:0;size:1001000;permissions:rwx;");
+  EXPECT_LT(guest.vm.memory().ram_accesses, 50000u);
+}
+
 TEST_F(Queries, PhysicalMemoryMode) {
   // Linear page 2 is physical page 5.
   guest.vm.memory().poke<std::uint32_t>(Gpa{0x8000}, 0x9003);

@@ -1,4 +1,5 @@
-// m M x X qSearch:memory qCRC. GDB manual, "Packets" and "General Query Packets".
+// m M x X qSearch:memory qCRC qMemoryRegionInfo. GDB manual, "Packets" and "General Query Packets";
+// the last one is of LLDB's extensions to the protocol.
 #include "rsp/families.h"
 #include "rsp/fields.h"
 
@@ -64,6 +65,11 @@ Request parse_memory_query(std::string_view payload) {
     if (!range || !fields.at_end())
       return Malformed{"qCRC wants :address,length"};
     return ChecksumMemory{range->address, range->length};
+  }
+  if (fields.take("qMemoryRegionInfo")) {
+    const auto address = fields.take(':') ? fields.address() : std::nullopt;
+    if (!address || !fields.at_end()) return Malformed{"qMemoryRegionInfo wants :address"};
+    return DescribeMemory{*address};
   }
   // Only memory can be searched, so any other qSearch is a packet we do not know.
   if (!fields.take("qSearch:memory:"))

@@ -32,6 +32,7 @@ constexpr NamedPacket kNamedPackets[] = {
     {"qRcmd", parse_monitor},
     {"qSearch", parse_memory_query},
     {"qCRC", parse_memory_query},
+    {"qMemoryRegionInfo", parse_memory_query},
     {"qqemu.PhyMemMode", parse_qemu},
     {"Qqemu.PhyMemMode", parse_qemu},
     {"qqemu.sstepbits", parse_qemu},

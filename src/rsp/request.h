@@ -68,6 +68,10 @@ struct ChecksumMemory {  // qCRC
   std::uint64_t length = 0;
 };
 
+struct DescribeMemory {  // qMemoryRegionInfo, LLDB's: what is around an address
+  Gva address;
+};
+
 // ---- run control (resume.cc)
 
 struct QueryStop {};  // ?
@@ -193,12 +197,12 @@ struct SetStepMask {      // Qqemu.sstep=
 
 using Request =
     std::variant<Unknown, Malformed, ReadRegisters, WriteRegisters, ReadRegister, WriteRegister,
-                 ReadMemory, WriteMemory, SearchMemory, ChecksumMemory, QueryStop, Resume,
-                 ResumeThreads, QueryResumeActions, Interrupt, InsertBreakpoint, RemoveBreakpoint,
-                 SelectThread, IsThreadAlive, CurrentThread, FirstThreads, MoreThreads,
-                 ThreadDescription, QuerySupported, StartNoAckMode, QueryAttached, Detach, Kill,
-                 KillProcess, ReadTransfer, Monitor, QueryPhysicalMode, SetPhysicalMode,
-                 QueryStepBits, QueryStepMask, SetStepMask>;
+                 ReadMemory, WriteMemory, SearchMemory, ChecksumMemory, DescribeMemory, QueryStop,
+                 Resume, ResumeThreads, QueryResumeActions, Interrupt, InsertBreakpoint,
+                 RemoveBreakpoint, SelectThread, IsThreadAlive, CurrentThread, FirstThreads,
+                 MoreThreads, ThreadDescription, QuerySupported, StartNoAckMode, QueryAttached,
+                 Detach, Kill, KillProcess, ReadTransfer, Monitor, QueryPhysicalMode,
+                 SetPhysicalMode, QueryStepBits, QueryStepMask, SetStepMask>;
 
 // Total: every payload has a Request.
 Request parse(std::string_view payload);

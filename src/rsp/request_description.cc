@@ -110,6 +110,9 @@ struct Describe {
   std::string operator()(const ChecksumMemory& r) const {
     return fmt::format("checksum memory {:x} {:x}", r.address.value, r.length);
   }
+  std::string operator()(const DescribeMemory& r) const {
+    return fmt::format("describe memory {:x}", r.address.value);
+  }
 
   std::string operator()(const QueryStop&) const { return "query stop"; }
   std::string operator()(const Resume& r) const {

@@ -39,6 +39,7 @@ constexpr Row kRows[] = {
     {"X0,0:", "write memory 0 "},
     {"qSearch:memory:1000;100;a;b", "search memory 1000 100 613b62"},
     {"qCRC:1000,20", "checksum memory 1000 20"},
+    {"qMemoryRegionInfo:ffffffff81000000", "describe memory ffffffff81000000"},
     // Run control
     {"?", "query stop"},
     {"c", "resume continue"},
@@ -206,6 +207,10 @@ constexpr std::string_view kMalformed[] = {
     "qCRC:1",
     "qCRC:1,",
     "qCRC:1,2x",
+    "qMemoryRegionInfo",
+    "qMemoryRegionInfo:",
+    "qMemoryRegionInfo:x",
+    "qMemoryRegionInfo:1000,",
     "?1",
     "cx",
     "sx",

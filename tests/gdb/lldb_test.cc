@@ -1,6 +1,9 @@
-// Debian's LLDB against the real program: connects, sets a breakpoint, steps, reads.
+// LLDB against the real program, in each version that is installed: Debian's packages are called
+// lldb-14 and lldb-19, and one of them at a time may be lldb.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <algorithm>
 
 #include "support/child_process.h"
 #include "support/guest_process.h"
@@ -11,40 +14,42 @@ namespace {
 
 using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
-TEST(Lldb, ConnectsBreaksStepsAndReads) {
-  SKIP_IF(host::no_program("lldb"));
+class Lldb : public ::testing::TestWithParam<const char*> {
+ protected:
+  void SetUp() override { SKIP_IF(host::no_program(GetParam())); }
+
+  // What LLDB says to a script of commands, the first of which connects.
+  std::string talk(GuestProcess& guest, const std::vector<std::string>& commands) {
+    std::vector<std::string> arguments{
+        GetParam(), "--no-lldbinit",
+        "--batch",  guest.image().path(),
+        "-o",       "gdb-remote 127.0.0.1:" + std::to_string(guest.port())};
+    for (const std::string& command : commands)
+      arguments.insert(arguments.end(), {"-o", command});
+    ChildProcess process(arguments);
+    process.await_exit();
+    std::string said = process.text(ChildProcess::Stream::Output);
+    // Its assertions go to either stream, and do not end it.
+    EXPECT_THAT(said + process.text(ChildProcess::Stream::Error), Not(HasSubstr("Assertion")));
+    return said;
+  }
+};
+
+std::string number(std::uint64_t value) { return "0x" + hex_number(value); }
+
+TEST_P(Lldb, ConnectsBreaksStepsAndReads) {
   GuestProcess guest("counters");
-  const std::string tick = "0x" + hex_number(guest["tick"]);
-  ChildProcess process(
-      {"lldb",
-       "--no-lldbinit",
-       "--batch",
-       guest.image().path(),
-       "-o",
-       "gdb-remote 127.0.0.1:" + std::to_string(guest.port()),
-       "-o",
-       "breakpoint set --address " + tick,
-       "-o",
-       "continue",
-       "-o",
-       "register read rip",
-       "-o",
-       "memory read --format x --size 8 --count 1 " + ("0x" + hex_number(guest["counters"])),
-       "-o",
-       "thread step-inst",
-       "-o",
-       "memory read --format x --size 8 --count 1 " + ("0x" + hex_number(guest["counters"])),
-       "-o",
-       "register read rip",
-       "-o",
-       "process plugin packet monitor vcpus",
-       "-o",
-       "detach"});
-  process.await_exit();
-  const std::string said = process.text(ChildProcess::Stream::Output);
+  const std::string tick = number(guest["tick"]);
+  const std::string counter =
+      "memory read --format x --size 8 --count 1 " + number(guest["counters"]);
+  const std::string said =
+      talk(guest, {"breakpoint set --address " + tick, "continue", "register read rip", counter,
+                   "thread step-inst", counter, "register read rip",
+                   "process plugin packet monitor vcpus", "detach"});
   EXPECT_THAT(said, HasSubstr("stop reason = breakpoint 1.1"));
-  EXPECT_THAT(said, ContainsRegex("rip = " + std::string("0x0*") + tick.substr(2)));
+  EXPECT_THAT(said, ContainsRegex("rip = 0x0*" + tick.substr(2)));
   EXPECT_THAT(said, HasSubstr("0x0000000000000000\n"));
   EXPECT_THAT(said, HasSubstr("stop reason = instruction step into"));
   EXPECT_THAT(said, HasSubstr("0x0000000000000001\n"));
@@ -52,6 +57,74 @@ TEST(Lldb, ConnectsBreaksStepsAndReads) {
   EXPECT_THAT(said, HasSubstr("detached"));
   EXPECT_TRUE(guest.running());
 }
+
+// Before each expression LLDB looks for addresses that are not in use.
+TEST_P(Lldb, EvaluatesExpressions) {
+  GuestProcess guest("demo");
+  const std::string said =
+      talk(guest, {"breakpoint set -n look_at", "continue", "bt", "frame variable worker",
+                   "expression number + 2", "expression worker->name", "expression workers[1].vcpu",
+                   "expression worker->numbers = 77", "expression $rsp",
+                   "expression *(unsigned long*)$rsp", "memory read --count 16 $rsp",
+                   "thread step-out", "detach"});
+  EXPECT_THAT(said, ContainsRegex("look_at\\(worker=0x[0-9a-f]+, number=0\\)"));
+  EXPECT_THAT(said, HasSubstr(" = 2\n"));
+  EXPECT_THAT(said, HasSubstr("\"anna\""));
+  EXPECT_THAT(said, HasSubstr(" = 1\n"));
+  EXPECT_THAT(said, HasSubstr(" = 77\n"));
+  // What the stack pointer leads to is the return address into work().
+  EXPECT_THAT(said, ContainsRegex("frame #1: 0x[0-9a-f]+ demo.elf`work"));
+  EXPECT_THAT(said, HasSubstr("stop reason = step out"));
+  EXPECT_THAT(said, HasSubstr("detached"));
+  EXPECT_TRUE(guest.running());
+}
+
+TEST_P(Lldb, ReadsTheMemoryOfARegister) {
+  GuestProcess guest("demo");
+  const std::string said = talk(guest, {"breakpoint set -n look_at", "continue",
+                                        "memory read --format x --size 8 --count 1 $rdi",
+                                        "memory region $rdi", "expression (void*)$rdi", "detach"});
+  const std::string workers = hex_number(guest["workers"]);
+  EXPECT_THAT(said, ContainsRegex("0x0*" + workers + ": 0x[0-9a-f]+\n"));
+  EXPECT_THAT(said, ContainsRegex("\\[0x[0-9a-f]+-0x[0-9a-f]+\\) rwx"));
+  EXPECT_THAT(said, HasSubstr("detached"));
+}
+
+// The guest maps the first GiB to itself, and then a window of pages with holes in it.
+TEST_P(Lldb, MemoryRegionsAreThoseOfThePageTables) {
+  GuestProcess guest("pages");
+  const std::uint64_t window = guest["window"];
+  const std::string said =
+      talk(guest, {"breakpoint set --address " + number(guest["user_loop"]), "continue",
+                   "memory region " + number(window), "memory region " + number(window + 0x3000),
+                   "memory region " + number(window + 0x4000), "detach"});
+  const auto range = [&](std::uint64_t first, std::uint64_t end, const char* rights) {
+    return "[0x" + std::string(16 - hex_number(first).size(), '0') + hex_number(first) + "-0x" +
+           std::string(16 - hex_number(end).size(), '0') + hex_number(end) + ") " + rights;
+  };
+  EXPECT_THAT(said, HasSubstr(range(0, window + 0x3000, "rwx")));
+  EXPECT_THAT(said, HasSubstr(range(window + 0x3000, window + 0x4000, "---")));
+  EXPECT_THAT(said, HasSubstr(range(window + 0x4000, window + 0x5000, "r-x")));
+}
+
+TEST_P(Lldb, Watches) {
+  GuestProcess guest("demo");
+  const std::string said =
+      talk(guest, {"breakpoint set -n look_at", "continue", "breakpoint delete 1",
+                   "watchpoint set variable workers[0].numbers", "continue",
+                   "expression workers[0].numbers", "watchpoint delete 1", "detach"});
+  EXPECT_THAT(said, HasSubstr("stop reason = watchpoint 1"));
+  EXPECT_THAT(said, HasSubstr("new value: 1"));
+  EXPECT_THAT(said, ContainsRegex("\\$[0-9]+ = 1\n"));
+  EXPECT_THAT(said, HasSubstr("detached"));
+}
+
+INSTANTIATE_TEST_SUITE_P(Installed, Lldb, ::testing::Values("lldb", "lldb-14", "lldb-19"),
+                         [](const ::testing::TestParamInfo<const char*>& one) {
+                           std::string name = one.param;
+                           std::replace(name.begin(), name.end(), '-', '_');
+                           return name;
+                         });
 
 }  // namespace
 }  // namespace ringside::testing

@@ -122,6 +122,25 @@ TEST_F(Pages, ASearchStepsOverHoles) {
   EXPECT_EQ(search(0, ~std::uint64_t{0}, "no guest has this"), "0");
 }
 
+TEST_F(Pages, MemoryRegions) {
+  const auto region = [&](std::uint64_t address) {
+    return client_->request("qMemoryRegionInfo:" + hex_number(address));
+  };
+  const auto range = [](std::uint64_t first, std::uint64_t end) {
+    return "start:" + hex_number(first) + ";size:" + hex_number(end - first) + ";";
+  };
+  // The first GiB is mapped to itself, and the window follows it.
+  EXPECT_EQ(region(0x1234), range(0, window_ + 0x3000) + "permissions:rwx;");
+  EXPECT_EQ(region(window_ + 0x3abc), range(window_ + 0x3000, window_ + 0x4000));
+  EXPECT_EQ(region(window_ + 0x4000),
+            range(window_ + 0x4000, window_ + 0x5000) + "permissions:rx;");
+  EXPECT_EQ(region(window_ + 0x5000),
+            range(window_ + 0x5000, window_ + 0x6000) + "permissions:rwx;");
+  // Nothing above 4 GiB; the last address is in no range.
+  EXPECT_EQ(region(1ull << 33), range(1ull << 32, ~std::uint64_t{0}));
+  EXPECT_EQ(region(~std::uint64_t{0}), "E0e");
+}
+
 TEST_F(Pages, Row27_MemoryCanBeWritten) {
   const std::uint64_t frame = symbol("first_frame");
   EXPECT_EQ(client_->request("M" + hex_number(frame) + ",3:616263"), "OK");
