@@ -39,6 +39,9 @@ class Platform {
   // claims the address (reads give all ones, writes vanish for the guest; E0e for a debugger).
   virtual bool mmio_read(VcpuId vcpu, Gpa address, unsigned width, std::uint64_t& value) = 0;
   virtual bool mmio_write(VcpuId vcpu, Gpa address, unsigned width, std::uint64_t value) = 0;
+  // What mmio_read would give now, from the devices' state: for a debugger. No guest can notice
+  // that it was asked. False: no device claims the address.
+  virtual bool mmio_peek(VcpuId vcpu, Gpa address, unsigned width, std::uint64_t& value) const = 0;
   // Whether a device claims the address; no side effect.
   virtual bool is_mmio(Gpa address) const = 0;
 

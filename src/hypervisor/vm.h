@@ -95,8 +95,12 @@ class Memory {
   // RAM or ROM from `address` on, at most `size` bytes of it, where it lies in host memory. Empty:
   // not there, or not to be had in this way. Valid while every vCPU is out of the guest.
   virtual std::span<const std::byte> view(Gpa /*address*/, std::uint64_t /*size*/) { return {}; }
-  // One device access of 1, 2 or 4 bytes on behalf of `vcpu`; BadAddress where no device claims it.
+  // What a device would answer now to a read of 1, 2 or 4 bytes by `vcpu`. A look, not an access:
+  // no register is cleared by it, no byte taken, no interrupt raised, so that looking at a device
+  // is as harmless as looking at RAM. What a read would have to wait for, or would change, is
+  // answered from the device's state. BadAddress where no device claims the address.
   virtual Result<std::uint32_t> read_mmio(VcpuId vcpu, Gpa address, unsigned width) = 0;
+  // One device access on behalf of `vcpu`, with everything that a guest's write would do.
   virtual Result<void> write_mmio(VcpuId vcpu, Gpa address, unsigned width,
                                   std::uint32_t value) = 0;
 };
@@ -232,7 +236,7 @@ class LinearMap {
 // page where nobody can list memory.
 std::uint64_t distance_to_memory(Memory& memory, Gpa address);
 // Guest-virtual memory, page by page, RAM or devices (aligned 1, 2 and 4-byte accesses). Reads give
-// the readable prefix; the error is that of the first byte.
+// the readable prefix, and change nothing, in devices neither; the error is that of the first byte.
 Result<std::vector<std::byte>> read_virtual(Vm& vm, VcpuId vcpu, Gva address, std::uint64_t size);
 Result<void> write_virtual(Vm& vm, VcpuId vcpu, Gva address, std::span<const std::byte> data);
 // The same for guest-physical addresses.

@@ -31,10 +31,14 @@ void AcpiPower::reset() {
 
 std::uint64_t AcpiPower::ticks() const { return ns_to_ticks(cpus_.now().ns, kTimerHz); }
 
+std::uint16_t AcpiPower::status_now() const {
+  const bool changed = state_.collected / kHalfRange != ticks() / kHalfRange;
+  return static_cast<std::uint16_t>(state_.status | (changed ? kTimerStatus : 0));
+}
+
 void AcpiPower::collect_status() {
-  const std::uint64_t now = ticks();
-  if (state_.collected / kHalfRange != now / kHalfRange) state_.status |= kTimerStatus;
-  state_.collected = now;
+  state_.status = status_now();
+  state_.collected = ticks();
 }
 
 void AcpiPower::update() {
@@ -50,11 +54,15 @@ void AcpiPower::run_event(unsigned, VirtualTime) {
 
 std::uint8_t AcpiPower::read_port(std::uint16_t port) {
   collect_status();
+  return peek_port(port);
+}
+
+std::uint8_t AcpiPower::peek_port(std::uint16_t port) const {
   const unsigned offset = port - kPm1Event;
   std::uint64_t value = 0;
   switch (offset / 4) {
     case 0:
-      value = state_.status | std::uint32_t{state_.enable} << 16;
+      value = status_now() | std::uint32_t{state_.enable} << 16;
       break;
     case 1:
       value = state_.control | kSciEnabled;

@@ -22,6 +22,7 @@ class AcpiPower final : public Device, public BytePorts, private EventSink {
   void reset() override;
   void visit_state(StateVisitor& visitor) override { visitor.field(state_); }
   std::uint8_t read_port(std::uint16_t port) override;
+  std::uint8_t peek_port(std::uint16_t port) const override;
   void write_port(std::uint16_t port, std::uint8_t value) override;
 
  private:
@@ -36,6 +37,7 @@ class AcpiPower final : public Device, public BytePorts, private EventSink {
 
   void run_event(unsigned code, VirtualTime due) override;
   std::uint64_t ticks() const;
+  std::uint16_t status_now() const;
   void collect_status();
   void write_control(std::uint16_t value);
   void update();

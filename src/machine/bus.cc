@@ -38,6 +38,24 @@ Access PortBus::read(const PortAccess& access, std::uint32_t& value) const {
   return Access::Done;
 }
 
+std::uint32_t PortBus::peek(const PortAccess& access) const {
+  const Owner& owner = owners_[at_[access.port]];
+  auto value = static_cast<std::uint32_t>(all_ones(access.width));
+  if (owner.wide != nullptr) {
+    const WidePorts& device = *owner.wide;
+    return device.peek_port(access) & value;
+  }
+  if (owner.bytes == nullptr) return value;
+  for (unsigned i = 0; i < access.width; ++i) {
+    const auto port = static_cast<std::uint16_t>(access.port + i);
+    const BytePorts* device = owners_[at_[port]].bytes;
+    if (device == nullptr) continue;
+    value &= ~(std::uint32_t{0xff} << (8 * i));
+    value |= std::uint32_t{device->peek_port(port)} << (8 * i);
+  }
+  return value;
+}
+
 Access PortBus::write(const PortAccess& access, std::uint32_t value) const {
   const Owner& owner = owners_[at_[access.port]];
   if (owner.wide != nullptr)

@@ -1,5 +1,10 @@
 // Address decoding: which device answers a port or a memory-mapped address. Built once when the
 // machine is made, never changed afterwards. Owned by Machine; devices are referenced, not owned.
+//
+// Every device has two ways to be read. A read is the guest's, and may have an effect: a byte is
+// taken from a FIFO, an interrupt is acknowledged. A peek is a debugger's: it gives what a read
+// would give now, from the device's state, and changes nothing, which is why it is const. Nothing
+// waits in a peek.
 #pragma once
 
 #include <array>
@@ -19,6 +24,7 @@ class BytePorts {
  public:
   virtual ~BytePorts() = default;
   virtual std::uint8_t read_port(std::uint16_t port) = 0;
+  virtual std::uint8_t peek_port(std::uint16_t port) const = 0;
   virtual void write_port(std::uint16_t port, std::uint8_t value) = 0;
   // False: a write would send something out that nobody can take yet.
   virtual bool takes_write(std::uint16_t /*port*/) const { return true; }
@@ -36,6 +42,8 @@ class WidePorts {
  public:
   virtual ~WidePorts() = default;
   virtual Access read_port(const PortAccess& access, std::uint32_t& value) = 0;
+  // Where a read would wait: all ones.
+  virtual std::uint32_t peek_port(const PortAccess& access) const = 0;
   virtual Access write_port(const PortAccess& access, std::uint32_t value) = 0;
 };
 
@@ -46,6 +54,7 @@ class PortBus {
   void claim(std::uint16_t first, unsigned count, WidePorts& device);
 
   Access read(const PortAccess& access, std::uint32_t& value) const;
+  std::uint32_t peek(const PortAccess& access) const;
   Access write(const PortAccess& access, std::uint32_t value) const;
   // Of all its bytes; see BytePorts.
   bool takes_write(const PortAccess& access) const;
@@ -71,6 +80,7 @@ class MmioDevice {
  public:
   virtual ~MmioDevice() = default;
   virtual std::uint64_t read_mmio(const MmioAccess& access) = 0;
+  virtual std::uint64_t peek_mmio(const MmioAccess& access) const = 0;
   virtual void write_mmio(const MmioAccess& access, std::uint64_t value) = 0;
 };
 

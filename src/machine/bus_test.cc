@@ -10,6 +10,7 @@ namespace {
 struct Registers final : BytePorts {
   std::map<std::uint16_t, std::uint8_t> value;
   std::uint8_t read_port(std::uint16_t port) override { return value[port]; }
+  std::uint8_t peek_port(std::uint16_t port) const override { return value.at(port); }
   void write_port(std::uint16_t port, std::uint8_t v) override { value[port] = v; }
 };
 
@@ -20,6 +21,7 @@ struct Wide final : WidePorts {
     value = access.width;
     return Access::Wait;
   }
+  std::uint32_t peek_port(const PortAccess& access) const override { return access.width; }
   Access write_port(const PortAccess& access, std::uint32_t value) override {
     last = value;
     width = access.width;
@@ -44,6 +46,7 @@ TEST(PortBus, SplitsWideAccessesIntoBytesLowFirst) {
 TEST(PortBus, AsksEveryDeviceOfAWideWrite) {
   struct Full final : BytePorts {
     std::uint8_t read_port(std::uint16_t) override { return 0; }
+    std::uint8_t peek_port(std::uint16_t) const override { return 0; }
     void write_port(std::uint16_t, std::uint8_t) override {}
     bool takes_write(std::uint16_t port) const override { return port != 0x12; }
   };

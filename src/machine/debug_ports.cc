@@ -2,9 +2,8 @@
 
 namespace ringside::machine {
 
-Access DebugExit::read_port(const PortAccess& access, std::uint32_t& value) {
-  value = static_cast<std::uint32_t>(all_ones(access.width));
-  return Access::Done;
+std::uint32_t DebugExit::peek_port(const PortAccess& access) const {
+  return static_cast<std::uint32_t>(all_ones(access.width));
 }
 
 Access DebugExit::write_port(const PortAccess&, std::uint32_t value) {
@@ -15,10 +14,7 @@ Access DebugExit::write_port(const PortAccess&, std::uint32_t value) {
   return Access::Done;
 }
 
-Access PanicPort::read_port(const PortAccess&, std::uint32_t& value) {
-  value = kPanicked;
-  return Access::Done;
-}
+std::uint32_t PanicPort::peek_port(const PortAccess&) const { return kPanicked; }
 
 Access PanicPort::write_port(const PortAccess& access, std::uint32_t value) {
   if ((value & kPanicked) != 0)

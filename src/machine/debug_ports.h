@@ -12,7 +12,11 @@ class DebugExit final : public WidePorts {
  public:
   static constexpr std::uint16_t kPort = 0xf4, kPorts = 4;
   explicit DebugExit(hypervisor::CpuPort& cpus) : cpus_(cpus) {}
-  Access read_port(const PortAccess& access, std::uint32_t& value) override;
+  Access read_port(const PortAccess& access, std::uint32_t& value) override {
+    value = peek_port(access);
+    return Access::Done;
+  }
+  std::uint32_t peek_port(const PortAccess& access) const override;
   Access write_port(const PortAccess& access, std::uint32_t value) override;
 
  private:
@@ -25,7 +29,11 @@ class PanicPort final : public WidePorts {
  public:
   static constexpr std::uint16_t kPort = 0x505, kPorts = 1;
   explicit PanicPort(hypervisor::CpuPort& cpus) : cpus_(cpus) {}
-  Access read_port(const PortAccess& access, std::uint32_t& value) override;
+  Access read_port(const PortAccess& access, std::uint32_t& value) override {
+    value = peek_port(access);
+    return Access::Done;
+  }
+  std::uint32_t peek_port(const PortAccess& access) const override;
   Access write_port(const PortAccess& access, std::uint32_t value) override;
 
  private:
@@ -39,6 +47,7 @@ class DebugConsole final : public BytePorts {
   explicit DebugConsole(ByteSink sink) : sink_(std::move(sink)) {}
   // 0xe9 on either port tells firmware that the console is there.
   std::uint8_t read_port(std::uint16_t) override { return 0xe9; }
+  std::uint8_t peek_port(std::uint16_t) const override { return 0xe9; }
   void write_port(std::uint16_t port, std::uint8_t value) override;
   bool takes_write(std::uint16_t) const override { return !sink_.full(); }
 

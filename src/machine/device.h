@@ -1,5 +1,6 @@
 // What every device of the PC is. Devices are owned by Machine, live as long as it does, and are
 // called on whichever thread holds the machine's lock; none has a thread or a clock of its own.
+// Whoever looks from outside uses the peeks of bus.h, which change nothing that visit_state shows.
 #pragma once
 
 #include "base/state_visitor.h"

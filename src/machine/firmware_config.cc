@@ -83,24 +83,32 @@ void FirmwareConfig::select(std::uint16_t key) {
 }
 
 // Beyond the end, and for an item that is not there, everything is zero.
-std::uint8_t FirmwareConfig::next_byte() {
+const char* FirmwareConfig::next_byte() const {
   const std::string* content = item();
-  if (content == nullptr || state_.offset >= content->size()) return 0;
-  return static_cast<std::uint8_t>((*content)[state_.offset++]);
+  if (content == nullptr || state_.offset >= content->size()) return nullptr;
+  return content->data() + state_.offset;
 }
 
-Access FirmwareConfig::read_port(const PortAccess& access, std::uint32_t& value) {
+std::uint32_t FirmwareConfig::peek_port(const PortAccess& access) const {
   static constexpr std::string_view kDmaSignature = "QEMU CFG";
-  value = 0;
+  std::uint32_t value = 0;
   if (access.port == kData) {
-    value = next_byte();
-  } else if (access.port >= kDmaHigh) {
+    const char* const next = next_byte();
+    return next == nullptr ? 0 : static_cast<std::uint8_t>(*next);
+  }
+  if (access.port >= kDmaHigh) {
     for (unsigned i = 0; i < access.width; ++i) {
       const unsigned at = access.port - kDmaHigh + i;
       const char c = at < kDmaSignature.size() ? kDmaSignature[at] : '\xff';
       value |= std::uint32_t{static_cast<std::uint8_t>(c)} << (8 * i);
     }
   }
+  return value;
+}
+
+Access FirmwareConfig::read_port(const PortAccess& access, std::uint32_t& value) {
+  value = peek_port(access);
+  if (access.port == kData && next_byte() != nullptr) ++state_.offset;
   return Access::Done;
 }
 

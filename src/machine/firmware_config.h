@@ -23,6 +23,7 @@ class FirmwareConfig final : public Device, public WidePorts {
   void reset() override { state_ = State{}; }
   void visit_state(StateVisitor& visitor) override { visitor.field(state_); }
   Access read_port(const PortAccess& access, std::uint32_t& value) override;
+  std::uint32_t peek_port(const PortAccess& access) const override;
   Access write_port(const PortAccess& access, std::uint32_t value) override;
 
  private:
@@ -38,7 +39,7 @@ class FirmwareConfig final : public Device, public WidePorts {
   void finish_directory();
   const std::string* item() const;
   void select(std::uint16_t key);
-  std::uint8_t next_byte();
+  const char* next_byte() const;  // null at the end
   void run_dma();
   bool transfer(Gpa address, std::uint32_t length);
 

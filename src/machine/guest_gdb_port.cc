@@ -37,14 +37,18 @@ Access GuestGdbPort::wait(VcpuId vcpu) {
   return Access::Wait;
 }
 
+std::uint32_t GuestGdbPort::peek_port(const PortAccess& access) const {
+  const auto nothing = static_cast<std::uint32_t>(all_ones(access.width));
+  if (access.port != kPort) return nothing;
+  if (access.width == 2) return kSignature;
+  return access.width != 4 || received_.empty() ? nothing : received_.front();
+}
+
 Access GuestGdbPort::read_port(const PortAccess& access, std::uint32_t& value) {
-  value = static_cast<std::uint32_t>(all_ones(access.width));
-  if (access.port != kPort) return Access::Done;
-  if (access.width == 2) value = kSignature;
-  if (access.width != 4) return Access::Done;
+  value = peek_port(access);
+  if (access.port != kPort || access.width != 4) return Access::Done;
   // What a client sent before it left is still the guest's.
   if (received_.empty()) return connected_ ? Access::Done : wait(access.vcpu);
-  value = received_.front();
   received_.pop_front();
   if (received_.empty() && taken_) taken_();
   return Access::Done;

@@ -36,6 +36,7 @@ class GuestGdbPort final : public Device, public WidePorts {
   void reset() override;
   void visit_state(StateVisitor& visitor) override;
   Access read_port(const PortAccess& access, std::uint32_t& value) override;
+  std::uint32_t peek_port(const PortAccess& access) const override;
   Access write_port(const PortAccess& access, std::uint32_t value) override;
 
  private:

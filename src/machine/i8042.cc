@@ -24,20 +24,25 @@ void I8042::reply(std::initializer_list<std::uint8_t> bytes) {
 
 void I8042::update() { interrupt_.set(state_.count > 0 && (state_.mode & kModeInterrupt) != 0); }
 
-std::uint8_t I8042::read_port(std::uint16_t port) {
+std::uint8_t I8042::peek_port(std::uint16_t port) const {
   if (port == kCommand) {
     return static_cast<std::uint8_t>((state_.count > 0 ? kOutputFull : 0) |
                                      (state_.mode & kModeSystemFlag ? kSystemFlag : 0) |
                                      (state_.last_was_command ? kWasCommand : 0) | kNotLocked);
   }
-  if (state_.count > 0) {
-    state_.last = state_.output[0];
+  return state_.count > 0 ? state_.output[0] : state_.last;
+}
+
+std::uint8_t I8042::read_port(std::uint16_t port) {
+  const std::uint8_t value = peek_port(port);
+  if (port == kData && state_.count > 0) {
+    state_.last = value;
     --state_.count;
     std::copy_n(state_.output.begin() + 1, state_.count, state_.output.begin());
     interrupt_.set(false);  // each byte is an edge of its own
     update();
   }
-  return state_.last;
+  return value;
 }
 
 void I8042::write_port(std::uint16_t port, std::uint8_t value) {

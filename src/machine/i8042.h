@@ -24,6 +24,7 @@ class I8042 final : public Device, public BytePorts {
   void reset() override;
   void visit_state(StateVisitor& visitor) override { visitor.field(state_); }
   std::uint8_t read_port(std::uint16_t port) override;
+  std::uint8_t peek_port(std::uint16_t port) const override;
   void write_port(std::uint16_t port, std::uint8_t value) override;
 
  private:

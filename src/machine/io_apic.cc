@@ -97,7 +97,7 @@ void IoApic::write_register(std::uint32_t number, std::uint32_t value) {
   }
 }
 
-std::uint64_t IoApic::read_mmio(const MmioAccess& access) {
+std::uint64_t IoApic::peek_mmio(const MmioAccess& access) const {
   switch (access.offset) {
     case kSelect:
       return state_.select;

@@ -28,7 +28,9 @@ class IoApic final : public Device, public MmioDevice, public EoiListener {
 
   void reset() override;
   void visit_state(StateVisitor& visitor) override { visitor.field(state_); }
-  std::uint64_t read_mmio(const MmioAccess& access) override;
+  // No read has an effect.
+  std::uint64_t read_mmio(const MmioAccess& access) override { return peek_mmio(access); }
+  std::uint64_t peek_mmio(const MmioAccess& access) const override;
   void write_mmio(const MmioAccess& access, std::uint64_t value) override;
 
  private:

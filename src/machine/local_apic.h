@@ -40,9 +40,11 @@ class LocalApic final : public Device, private EventSink {
 
   // Registers by number: the MMIO offset / 16, or the x2APIC MSR - 0x800. False: not there, not in
   // this mode, or not allowed; #GP for an MSR, an APIC error for MMIO.
-  bool read_register(unsigned number, std::uint64_t& value);
+  bool read_register(unsigned number, std::uint64_t& value) const;
   bool write_register(unsigned number, std::uint64_t value);
   std::uint32_t read_mmio(unsigned number);
+  // The same for a debugger, to whom a register that is not there is no error of the guest's.
+  std::uint32_t peek_mmio(unsigned number) const;
   void write_mmio(unsigned number, std::uint32_t value);
 
   std::uint64_t base() const { return state_.base; }

@@ -32,7 +32,7 @@ std::optional<std::uint64_t> LocalApic::lvt_or_bits(unsigned number) const {
   return std::nullopt;
 }
 
-bool LocalApic::read_register(unsigned number, std::uint64_t& value) {
+bool LocalApic::read_register(unsigned number, std::uint64_t& value) const {
   if (const auto found = lvt_or_bits(number)) {
     value = *found;
     return true;
@@ -174,6 +174,12 @@ std::uint32_t LocalApic::read_mmio(unsigned number) {
   std::uint64_t value = 0;
   if (!read_register(number, value))
     report_error(kIllegalRegister);
+  return static_cast<std::uint32_t>(value);
+}
+
+std::uint32_t LocalApic::peek_mmio(unsigned number) const {
+  std::uint64_t value = 0;
+  (void)read_register(number, value);
   return static_cast<std::uint32_t>(value);
 }
 

@@ -30,6 +30,15 @@ namespace {
 
 constexpr std::uint32_t kMsrApicBase = 0x1b, kMsrTscDeadline = 0x6e0, kMsrX2apic = 0x800;
 
+// From the page of a local APIC, whose registers are 32 bits wide, one in each 16 bytes; `get` is
+// asked for the one that the address lies in, by number.
+template <typename Get>
+std::uint64_t apic_value(Gpa address, unsigned width, Get get) {
+  const unsigned offset = address.value & 0xfff;
+  if ((offset & 0xc) != 0) return 0;
+  return (std::uint64_t{get(offset >> 4)} >> (8 * (offset & 3))) & all_ones(width);
+}
+
 }  // namespace
 
 struct Machine::Parts {
@@ -66,8 +75,11 @@ struct Machine::Parts {
   std::vector<std::unique_ptr<VirtioBlock>> disks;
   std::vector<std::unique_ptr<VirtioMmio>> virtio;
   void add_disk(std::shared_ptr<BlockBackend> backend);
-  // The local APIC page of `vcpu` at `address`, or null.
-  LocalApic* apic_page(VcpuId vcpu, Gpa address);
+  // The local APIC of `vcpu` if its page is at `address`, or null.
+  const LocalApic* apic_page(VcpuId vcpu, Gpa address) const;
+  LocalApic* apic_page(VcpuId vcpu, Gpa address) {
+    return std::as_const(*this).apic_page(vcpu, address) == nullptr ? nullptr : &apics.apic(vcpu);
+  }
 
   std::vector<Device*> devices;  // in the order in which they are reset and saved
 };
@@ -125,8 +137,8 @@ void Machine::Parts::add_disk(std::shared_ptr<BlockBackend> backend) {
   devices.push_back(virtio.back().get());
 }
 
-LocalApic* Machine::Parts::apic_page(VcpuId vcpu, Gpa address) {
-  LocalApic& apic = apics.apic(vcpu);
+const LocalApic* Machine::Parts::apic_page(VcpuId vcpu, Gpa address) const {
+  const LocalApic& apic = apics.apic(vcpu);
   const bool here = (apic.base() & kPageMask) == (address.value & kPageMask);
   return here && apic.enabled() && !apic.x2apic() ? &apic : nullptr;
 }
@@ -231,11 +243,8 @@ void Machine::output_has_room() {
 bool Machine::mmio_read(VcpuId vcpu, Gpa address, unsigned width, std::uint64_t& value) {
   Lock lock(parts_->lock);
   if (LocalApic* apic = parts_->apic_page(vcpu, address)) {
-    // Registers are 32 bits wide, one in each 16 bytes.
-    const unsigned offset = address.value & 0xfff;
-    value = 0;
-    if ((offset & 0xc) == 0) value = apic->read_mmio(offset >> 4) >> (8 * (offset & 3));
-    value &= all_ones(width);
+    const auto read = [apic](unsigned number) { return apic->read_mmio(number); };
+    value = apic_value(address, width, read);
     return true;
   }
   const MmioBus::Range* range = parts_->mmio.find(address);
@@ -243,6 +252,26 @@ bool Machine::mmio_read(VcpuId vcpu, Gpa address, unsigned width, std::uint64_t&
   value = range->device->read_mmio({vcpu, address.value - range->base.value, width});
   value &= all_ones(width);
   return true;
+}
+
+bool Machine::mmio_peek(VcpuId vcpu, Gpa address, unsigned width, std::uint64_t& value) const {
+  Lock lock(parts_->lock);
+  const Parts& parts = *parts_;
+  if (const LocalApic* apic = parts.apic_page(vcpu, address)) {
+    const auto peek = [apic](unsigned number) { return apic->peek_mmio(number); };
+    value = apic_value(address, width, peek);
+    return true;
+  }
+  const MmioBus::Range* range = parts.mmio.find(address);
+  if (range == nullptr) return false;
+  const MmioDevice& device = *range->device;
+  value = device.peek_mmio({vcpu, address.value - range->base.value, width}) & all_ones(width);
+  return true;
+}
+
+std::uint32_t Machine::port_peek(VcpuId vcpu, std::uint16_t port, unsigned width) const {
+  Lock lock(parts_->lock);
+  return parts_->ports.peek({vcpu, port, width});
 }
 
 bool Machine::mmio_write(VcpuId vcpu, Gpa address, unsigned width, std::uint64_t value) {
@@ -265,7 +294,7 @@ bool Machine::mmio_write(VcpuId vcpu, Gpa address, unsigned width, std::uint64_t
 bool Machine::is_mmio(Gpa address) const {
   Lock lock(parts_->lock);
   for (std::uint32_t i = 0; i < parts_->apics.count(); ++i) {
-    if (parts_->apic_page({i}, address) != nullptr) return true;
+    if (std::as_const(*parts_).apic_page({i}, address) != nullptr) return true;
   }
   return parts_->mmio.find(address) != nullptr;
 }

@@ -73,6 +73,9 @@ class Machine final : public hypervisor::Platform {
   std::string describe_io_apic() const;
   std::string describe_pics() const;
 
+  // What the guest's IN would give now, from the devices' state; changes nothing.
+  std::uint32_t port_peek(VcpuId, std::uint16_t port, unsigned width) const;
+
   // Power-on state of all devices; RAM stays.
   void reset();
   void visit_state(StateVisitor& visitor);
@@ -85,6 +88,7 @@ class Machine final : public hypervisor::Platform {
   bool takes_write(VcpuId, std::uint16_t port, unsigned width) override;
   bool mmio_read(VcpuId, Gpa address, unsigned width, std::uint64_t& value) override;
   bool mmio_write(VcpuId, Gpa address, unsigned width, std::uint64_t value) override;
+  bool mmio_peek(VcpuId, Gpa address, unsigned width, std::uint64_t& value) const override;
   bool is_mmio(Gpa address) const override;
   std::optional<std::uint8_t> acknowledge_interrupt(VcpuId vcpu) override;
   std::uint8_t task_priority(VcpuId vcpu) override;

@@ -19,15 +19,12 @@ std::uint32_t configuration(std::uint32_t address) {
 
 }  // namespace
 
-Access PciConfig::read_port(const PortAccess& access, std::uint32_t& value) {
+std::uint32_t PciConfig::peek_port(const PortAccess& access) const {
+  const auto mask = static_cast<std::uint32_t>(all_ones(access.width));
   // The address register answers only whole; a narrow access there means other hardware.
-  if (access.port == kAddress) {
-    value = access.width == 4 ? address_ : static_cast<std::uint32_t>(all_ones(access.width));
-    return Access::Done;
-  }
+  if (access.port == kAddress) return access.width == 4 ? address_ : mask;
   const unsigned shift = 8 * (access.port & 3);
-  value = (configuration(address_) >> shift) & static_cast<std::uint32_t>(all_ones(access.width));
-  return Access::Done;
+  return (configuration(address_) >> shift) & mask;
 }
 
 Access PciConfig::write_port(const PortAccess& access, std::uint32_t value) {

@@ -15,7 +15,12 @@ class PciConfig final : public Device, public WidePorts {
 
   void reset() override { address_ = 0; }
   void visit_state(StateVisitor& visitor) override { visitor.field(address_); }
-  Access read_port(const PortAccess& access, std::uint32_t& value) override;
+  // No read has an effect.
+  Access read_port(const PortAccess& access, std::uint32_t& value) override {
+    value = peek_port(access);
+    return Access::Done;
+  }
+  std::uint32_t peek_port(const PortAccess& access) const override;
   Access write_port(const PortAccess& access, std::uint32_t value) override;
 
  private:

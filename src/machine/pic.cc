@@ -77,9 +77,17 @@ int Pic8259::acknowledge() {
 }
 
 std::uint8_t Pic8259::read(unsigned a0) {
+  const std::uint8_t value = peek(a0);
   if (state_.poll) {
     state_.poll = 0;
-    const int line = acknowledge();
+    acknowledge();
+  }
+  return value;
+}
+
+std::uint8_t Pic8259::peek(unsigned a0) const {
+  if (state_.poll) {
+    const int line = pending();
     return line < 0 ? 0 : static_cast<std::uint8_t>(0x80 | line);
   }
   if (a0 == 1)
@@ -221,14 +229,18 @@ std::uint8_t PicPair::acknowledge() {
 }
 
 std::uint8_t PicPair::read_port(std::uint16_t port) {
-  if (port == kEdgeLevel)
-    return master_.level_triggered() & kMasterLevelAllowed;
-  if (port == kEdgeLevel + 1)
-    return slave_.level_triggered();
-  Pic8259& chip = port < kSlave ? master_ : slave_;
-  const std::uint8_t value = chip.read(port & 1);
-  update();  // a poll is an acknowledge
+  const std::uint8_t value = peek_port(port);
+  if (port < kEdgeLevel) {
+    (port < kSlave ? master_ : slave_).read(port & 1);
+    update();  // a poll is an acknowledge
+  }
   return value;
+}
+
+std::uint8_t PicPair::peek_port(std::uint16_t port) const {
+  if (port == kEdgeLevel) return master_.level_triggered() & kMasterLevelAllowed;
+  if (port == kEdgeLevel + 1) return slave_.level_triggered();
+  return (port < kSlave ? master_ : slave_).peek(port & 1);
 }
 
 void PicPair::write_port(std::uint16_t port, std::uint8_t value) {

@@ -30,6 +30,7 @@ class Pic8259 {
   }
 
   std::uint8_t read(unsigned a0);
+  std::uint8_t peek(unsigned a0) const;
   void write(unsigned a0, std::uint8_t value);
   std::uint8_t level_triggered() const { return state_.level_triggered; }
   void set_level_triggered(std::uint8_t lines) { state_.level_triggered = lines; }
@@ -78,6 +79,7 @@ class PicPair final : public Device, public BytePorts, public ExternalInterrupts
   void reset() override;
   void visit_state(StateVisitor& visitor) override;
   std::uint8_t read_port(std::uint16_t port) override;
+  std::uint8_t peek_port(std::uint16_t port) const override;
   void write_port(std::uint16_t port, std::uint8_t value) override;
 
  private:

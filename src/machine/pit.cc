@@ -44,11 +44,14 @@ void Pit::run_event(unsigned, VirtualTime) {
 }
 
 std::uint8_t Pit::read_port(std::uint16_t port) {
-  if (port == kSpeakerPort)
-    return read_speaker_port();
-  if (port == kControl)
-    return 0xff;  // write-only
-  return channels_[port - kPort].read(tick());
+  if (port < kControl) return channels_[port - kPort].read(tick());
+  return peek_port(port);
+}
+
+std::uint8_t Pit::peek_port(std::uint16_t port) const {
+  if (port == kSpeakerPort) return read_speaker_port();
+  if (port == kControl) return 0xff;  // write-only
+  return channels_[port - kPort].peek(tick());
 }
 
 void Pit::write_port(std::uint16_t port, std::uint8_t value) {

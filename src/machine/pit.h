@@ -29,6 +29,7 @@ class PitChannel {
   void control(std::uint8_t word, std::uint64_t tick);
   void write(std::uint8_t value, std::uint64_t tick);
   std::uint8_t read(std::uint64_t tick);
+  std::uint8_t peek(std::uint64_t tick) const;
   void latch_count(std::uint64_t tick);
   void latch_status(std::uint64_t tick);
   void set_gate(bool gate, std::uint64_t tick);
@@ -80,6 +81,7 @@ class Pit final : public Device, public BytePorts, private EventSink {
   void reset() override;
   void visit_state(StateVisitor& visitor) override;
   std::uint8_t read_port(std::uint16_t port) override;
+  std::uint8_t peek_port(std::uint16_t port) const override;
   void write_port(std::uint16_t port, std::uint8_t value) override;
 
  private:

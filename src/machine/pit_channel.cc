@@ -162,20 +162,20 @@ void PitChannel::latch_status(std::uint64_t tick) {
 }
 
 std::uint8_t PitChannel::read(std::uint64_t tick) {
+  const std::uint8_t value = peek(tick);
   if (state_.status_latched) {
     state_.status_latched = 0;
-    return state_.status;
+    return value;
   }
-  std::uint16_t value = current(tick);
-  if (state_.count_latched) {
-    value = state_.latched;
-    --state_.count_latched;
-  }
-  bool high = state_.access == 2;
-  if (state_.access == 3) {
-    high = state_.read_high_next != 0;
-    state_.read_high_next = !high;
-  }
+  if (state_.count_latched) --state_.count_latched;
+  if (state_.access == 3) state_.read_high_next = !state_.read_high_next;
+  return value;
+}
+
+std::uint8_t PitChannel::peek(std::uint64_t tick) const {
+  if (state_.status_latched) return state_.status;
+  const std::uint16_t value = state_.count_latched ? state_.latched : current(tick);
+  const bool high = state_.access == 2 || (state_.access == 3 && state_.read_high_next);
   return static_cast<std::uint8_t>(high ? value >> 8 : value);
 }
 

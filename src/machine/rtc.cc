@@ -116,16 +116,32 @@ unsigned Rtc::decode_hour(std::uint8_t value) const {
   return decode(value & 0x7f) % 12 + (value & 0x80 ? 12 : 0);
 }
 
-void Rtc::show_time(std::int64_t seconds) {
+std::uint8_t Rtc::time_register(std::uint8_t index, std::int64_t seconds) const {
   const CivilTime time = civil_time(seconds);
-  state_.memory[kSeconds] = encode(time.second);
-  state_.memory[kMinutes] = encode(time.minute);
-  state_.memory[kHours] = encode_hour(time.hour);
-  state_.memory[kWeekday] = encode(time.weekday + 1);
-  state_.memory[kDay] = encode(time.day);
-  state_.memory[kMonth] = encode(time.month);
-  state_.memory[kYear] = encode(static_cast<unsigned>(time.year % 100));
-  state_.memory[kCentury] = encode(static_cast<unsigned>(time.year / 100 % 100));
+  switch (index) {
+    case kSeconds:
+      return encode(time.second);
+    case kMinutes:
+      return encode(time.minute);
+    case kHours:
+      return encode_hour(time.hour);
+    case kWeekday:
+      return encode(time.weekday + 1);
+    case kDay:
+      return encode(time.day);
+    case kMonth:
+      return encode(time.month);
+    case kYear:
+      return encode(static_cast<unsigned>(time.year % 100));
+    default:
+      return encode(static_cast<unsigned>(time.year / 100 % 100));
+  }
+}
+
+void Rtc::show_time(std::int64_t seconds) {
+  for (const std::uint8_t index :
+       {kSeconds, kMinutes, kHours, kWeekday, kDay, kMonth, kYear, kCentury})
+    state_.memory[index] = time_register(index, seconds);
 }
 
 void Rtc::take_time() {
@@ -151,27 +167,38 @@ bool Rtc::alarm_matches(std::int64_t seconds) const {
 }
 
 // Flags rise whether or not their interrupt is enabled.
-void Rtc::collect_flags() {
+std::uint8_t Rtc::flags_now() const {
+  std::uint8_t flags = state_.flags;
   const std::uint64_t from = state_.collected, to = clock_ns();
-  state_.collected = to;
   const std::uint64_t period = periodic_ns();
-  if (period != 0 && from / period != to / period) state_.flags |= kPeriodic;
-  if (stopped() || from / kNsPerSecond == to / kNsPerSecond) return;
-  state_.flags |= kUpdateEnded;
+  if (period != 0 && from / period != to / period) flags |= kPeriodic;
+  if (stopped() || from / kNsPerSecond == to / kNsPerSecond) return flags;
+  flags |= kUpdateEnded;
   const std::int64_t last = seconds_at(to);
   const std::int64_t first = std::max(seconds_at(from), last - kSecondsPerDay) + 1;
-  for (std::int64_t second = first; second <= last && !(state_.flags & kAlarm); ++second) {
-    if (alarm_matches(second)) state_.flags |= kAlarm;
+  for (std::int64_t second = first; second <= last && !(flags & kAlarm); ++second) {
+    if (alarm_matches(second)) flags |= kAlarm;
   }
+  return flags;
+}
+
+void Rtc::collect_flags() {
+  state_.flags = flags_now();
+  state_.collected = clock_ns();
+}
+
+// Register C with bit 7 as the flags and what is enabled make it.
+std::uint8_t Rtc::with_interrupt(std::uint8_t flags) const {
+  const std::uint8_t enabled = state_.memory[kB] & (kPeriodic | kAlarm | kUpdateEnded);
+  const bool interrupt = (flags & enabled) != 0;
+  return static_cast<std::uint8_t>((flags & ~kInterrupt) | (interrupt ? kInterrupt : 0));
 }
 
 // Sets the interrupt line and the time of the next look at the flags.
 void Rtc::update() {
   const std::uint8_t enabled = state_.memory[kB] & (kPeriodic | kAlarm | kUpdateEnded);
-  const bool interrupt = (state_.flags & enabled) != 0;
-  state_.flags =
-      static_cast<std::uint8_t>((state_.flags & ~kInterrupt) | (interrupt ? kInterrupt : 0));
-  interrupt_.set(interrupt);
+  state_.flags = with_interrupt(state_.flags);
+  interrupt_.set((state_.flags & kInterrupt) != 0);
   std::uint64_t next = kNever.ns;
   const std::uint64_t now = clock_ns(), period = periodic_ns();
   if ((enabled & kPeriodic) && period != 0) next = (now / period + 1) * period;
@@ -188,6 +215,10 @@ void Rtc::run_event(unsigned, VirtualTime) {
 
 std::uint8_t Rtc::read_port(std::uint16_t port) { return port == kPort ? 0xff : read_register(); }
 
+std::uint8_t Rtc::peek_port(std::uint16_t port) const {
+  return port == kPort ? 0xff : peek_register();
+}
+
 void Rtc::write_port(std::uint16_t port, std::uint8_t value) {
   if (port == kPort) {
     state_.index = value & 0x7f;  // bit 7 masks NMI; nothing here raises one
@@ -196,27 +227,33 @@ void Rtc::write_port(std::uint16_t port, std::uint8_t value) {
   }
 }
 
-std::uint8_t Rtc::read_register() {
+std::uint8_t Rtc::peek_register() const {
   const std::uint8_t index = state_.index;
-  if (is_time(index) && !stopped()) show_time(seconds());
+  if (is_time(index) && !stopped()) return time_register(index, seconds());
   switch (index) {
     case kA: {
       const bool near_update = clock_ns() % kNsPerSecond >= kNsPerSecond - kUpdateNs;
       return state_.memory[kA] | (near_update && !stopped() ? kUpdateInProgress : 0);
     }
-    case kC: {
-      collect_flags();
-      update();
-      const std::uint8_t flags = state_.flags;
-      state_.flags = 0;
-      update();
-      return flags;
-    }
+    case kC:
+      return with_interrupt(flags_now());
     case kD:
       return 0x80;  // the battery is good
     default:
       return state_.memory[index];
   }
+}
+
+std::uint8_t Rtc::read_register() {
+  const std::uint8_t value = peek_register();
+  if (is_time(state_.index) && !stopped()) show_time(seconds());
+  if (state_.index == kC) {
+    collect_flags();
+    update();
+    state_.flags = 0;
+    update();
+  }
+  return value;
 }
 
 void Rtc::write_register(std::uint8_t value) {

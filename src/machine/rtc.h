@@ -25,6 +25,7 @@ class Rtc final : public Device, public BytePorts, private EventSink {
   void reset() override;
   void visit_state(StateVisitor& visitor) override { visitor.field(state_); }
   std::uint8_t read_port(std::uint16_t port) override;
+  std::uint8_t peek_port(std::uint16_t port) const override;
   void write_port(std::uint16_t port, std::uint8_t value) override;
 
  private:
@@ -51,13 +52,17 @@ class Rtc final : public Device, public BytePorts, private EventSink {
   unsigned decode(std::uint8_t value) const;
   std::uint8_t encode_hour(unsigned hour) const;
   unsigned decode_hour(std::uint8_t value) const;
+  std::uint8_t time_register(std::uint8_t index, std::int64_t seconds) const;
   void show_time(std::int64_t seconds);  // time → memory
   void take_time();                      // memory → time
   bool alarm_matches(std::int64_t seconds) const;
+  std::uint8_t peek_register() const;
   std::uint8_t read_register();
   void write_register(std::uint8_t value);
   void write_a(std::uint8_t value);
   void write_b(std::uint8_t value);
+  std::uint8_t flags_now() const;  // of register C
+  std::uint8_t with_interrupt(std::uint8_t flags) const;
   void collect_flags();
   void update();
   void fill_configuration(std::uint64_t ram_size, unsigned vcpus);

@@ -56,14 +56,10 @@ void SerialPort::push(std::uint8_t byte) {
   state_.fifo[state_.count++] = byte;
 }
 
-std::uint8_t SerialPort::take_received() {
-  if (state_.count == 0)
-    return state_.fifo[0];
-  const std::uint8_t byte = state_.fifo[0];
+void SerialPort::drop_received() {
+  if (state_.count == 0) return;
   --state_.count;
-  if (state_.count > 0)
-    std::copy_n(state_.fifo.begin() + 1, state_.count, state_.fifo.begin());
-  return byte;
+  if (state_.count > 0) std::copy_n(state_.fifo.begin() + 1, state_.count, state_.fifo.begin());
 }
 
 std::size_t SerialPort::trigger_level() const {
@@ -126,37 +122,44 @@ void SerialPort::write_port(std::uint16_t port, std::uint8_t value) {
     taken_();
 }
 
-std::uint8_t SerialPort::read_register(unsigned number) {
-  std::uint8_t value = 0;
+std::uint8_t SerialPort::peek_register(unsigned number) const {
   switch (number) {
     case 0:
-      if (divisor_access())
-        return state_.divisor_low;
-      value = take_received();
-      break;
+      return divisor_access() ? state_.divisor_low : state_.fifo[0];
     case 1:
       return divisor_access() ? state_.divisor_high : state_.interrupt_enable;
     case 2:
-      value = pending_interrupt();
-      if (value == kTransmit)
-        state_.transmit_interrupt = 0;
-      if (fifo_enabled())
-        value |= 0xc0;
-      break;
+      return pending_interrupt() | (fifo_enabled() ? 0xc0 : 0);
     case 3:
       return state_.line_control;
     case 4:
       return state_.modem_control;
     case 5:
-      value = line_status();
+      return line_status();
+    case 6:
+      return modem_lines() | state_.modem_deltas;
+    default:
+      return state_.scratch;
+  }
+}
+
+std::uint8_t SerialPort::read_register(unsigned number) {
+  const std::uint8_t value = peek_register(number);
+  switch (number) {
+    case 0:
+      if (!divisor_access()) drop_received();
+      break;
+    case 2:
+      if (pending_interrupt() == kTransmit) state_.transmit_interrupt = 0;
+      break;
+    case 5:
       state_.line_errors = 0;
       break;
     case 6:
-      value = modem_lines() | state_.modem_deltas;
       state_.modem_deltas = 0;
       break;
     default:
-      return state_.scratch;
+      return value;
   }
   update();
   return value;

@@ -30,6 +30,7 @@ class SerialPort final : public Device, public BytePorts {
   void reset() override;
   void visit_state(StateVisitor& visitor) override;
   std::uint8_t read_port(std::uint16_t port) override;
+  std::uint8_t peek_port(std::uint16_t port) const override { return peek_register(port - base_); }
   void write_port(std::uint16_t port, std::uint8_t value) override;
   bool takes_write(std::uint16_t port) const override;
 
@@ -59,7 +60,7 @@ class SerialPort final : public Device, public BytePorts {
   std::size_t capacity() const { return fifo_enabled() ? kFifoSize : 1; }
   std::size_t trigger_level() const;
 
-  std::uint8_t take_received();
+  void drop_received();
   void push(std::uint8_t byte);
   void transmit(std::uint8_t byte);
   void write_interrupt_enable(std::uint8_t value);
@@ -68,6 +69,7 @@ class SerialPort final : public Device, public BytePorts {
   std::uint8_t line_status() const;
   std::uint8_t modem_lines() const;
   std::uint8_t pending_interrupt() const;  // as IIR bits 0..3
+  std::uint8_t peek_register(unsigned number) const;
   std::uint8_t read_register(unsigned number);
   void write_register(unsigned number, std::uint8_t value);
   void update();

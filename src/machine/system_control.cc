@@ -25,7 +25,7 @@ void SystemControl::reset_machine() {
   cpus_.end(std::move(end));
 }
 
-std::uint8_t SystemControl::read_port(std::uint16_t port) {
+std::uint8_t SystemControl::peek_port(std::uint16_t port) const {
   if (port == kResetControl) return reset_control_;
   return static_cast<std::uint8_t>(port_a_ | (a20() ? 2 : 0));
 }

@@ -21,7 +21,9 @@ class SystemControl final : public Device, public BytePorts {
 
   void reset() override;
   void visit_state(StateVisitor& visitor) override;
-  std::uint8_t read_port(std::uint16_t port) override;
+  // No read has an effect.
+  std::uint8_t read_port(std::uint16_t port) override { return peek_port(port); }
+  std::uint8_t peek_port(std::uint16_t port) const override;
   void write_port(std::uint16_t port, std::uint8_t value) override;
 
  private:

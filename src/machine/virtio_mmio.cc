@@ -69,7 +69,7 @@ std::uint64_t VirtioMmio::read_configuration(std::uint64_t offset, unsigned widt
   return value;
 }
 
-std::uint64_t VirtioMmio::read_mmio(const MmioAccess& access) {
+std::uint64_t VirtioMmio::peek_mmio(const MmioAccess& access) const {
   if (access.offset >= kConfiguration) {
     return read_configuration(access.offset - kConfiguration, access.width);
   }

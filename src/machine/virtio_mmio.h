@@ -31,7 +31,9 @@ class VirtioMmio final : public Device, public MmioDevice {
 
   void reset() override;
   void visit_state(StateVisitor& visitor) override;
-  std::uint64_t read_mmio(const MmioAccess& access) override;
+  // No read has an effect: interrupts are acknowledged by a write.
+  std::uint64_t read_mmio(const MmioAccess& access) override { return peek_mmio(access); }
+  std::uint64_t peek_mmio(const MmioAccess& access) const override;
   void write_mmio(const MmioAccess& access, std::uint64_t value) override;
 
  private:

@@ -54,6 +54,7 @@ class SoftCpu::Bus final : public hypervisor::Platform {
     return Access::Done;
   }
   bool mmio_read(VcpuId, Gpa, unsigned, std::uint64_t&) override { return false; }
+  bool mmio_peek(VcpuId, Gpa, unsigned, std::uint64_t&) const override { return false; }
   bool mmio_write(VcpuId, Gpa, unsigned, std::uint64_t) override { return false; }
   bool is_mmio(Gpa) const override { return false; }
   std::optional<std::uint8_t> acknowledge_interrupt(VcpuId) override { return std::nullopt; }

@@ -188,6 +188,47 @@ TEST_F(MonitorRows, DevicesThatWriteAreCaught) {
   EXPECT_EQ(client_->read_u64((*guest_)["answers"]), 0u);
 }
 
+// The page of the local APIC has reserved registers, whose reading by the guest is an error that
+// can interrupt it; the virtio disk and the I/O APIC lie in memory, too.
+TEST_F(MonitorRows, LookingAtDevicesChangesNothing) {
+  const std::string disk =
+      (std::filesystem::temp_directory_path() / ("ringside-look-" + std::to_string(::getpid())))
+          .string();
+  std::ofstream(disk) << std::string(4096, 'D');
+  begin("counters", {.cpus = 2, .arguments = {"-d", disk}});
+  std::remove(disk.c_str());
+  client_->send("vCont;c");
+  guest_->await_said_numbers(2);
+  client_->stop();
+  constexpr std::uint64_t kApic = 0xfee00000, kIoApic = 0xfec00000, kDisk = 0xd0000000;
+  EXPECT_EQ(client_->request("Qqemu.PhyMemMode:1"), "OK");
+  client_->write(kApic + 0x370, little_endian(0xfe, 4));  // errors interrupt
+  client_->write(kApic + 0x280, little_endian(0, 4));
+  const std::string before = soft() ? monitor("hash") : monitor("info lapic");
+  for (const std::uint64_t page : {kApic, kIoApic, kDisk}) {
+    const std::uint64_t size = page == kDisk ? 0x200 : 0x1000;
+    for (const char* kind : {"m", "x"}) {
+      for (const std::uint64_t from : {0u, 1u, 2u}) {
+        const std::string got =
+            client_->request(kind + hex_number(page + from) + "," + hex_number(size - from));
+        EXPECT_GE(got.size(), size - from);
+      }
+    }
+    for (std::uint64_t at = 0; at < size; at += 15)
+      EXPECT_EQ(client_->read(page + at, 1).size(), 1u);
+    monitor("physical 0x" + hex_number(page) + " 512");
+  }
+  if (soft()) {
+    EXPECT_EQ(monitor("hash"), before);
+  }
+  // The error register shows what has come since it was last written.
+  client_->write(kApic + 0x280, little_endian(0, 4));
+  EXPECT_EQ(client_->read(kApic + 0x280, 4), little_endian(0, 4));
+  if (!soft()) {
+    EXPECT_EQ(monitor("info lapic"), before);
+  }
+}
+
 TEST_F(MonitorRows, BreakpointsBoundToAnAddressSpace) {
   begin("spaces", {.cpus = 2, .start = Start::Running});
   client_->select(1);  // whose space is the other

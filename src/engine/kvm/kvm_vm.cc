@@ -67,7 +67,8 @@ class KvmMemory final : public hypervisor::Memory {
     if (is_io_apic(address))
       return cut(TRY(system_.controllers->read_io_apic(address.value % kPage)));
     std::uint64_t value = 0;
-    if (!system_.platform.mmio_read(vcpu, address, width, value)) return nothing_there(address);
+    const hypervisor::Platform& platform = system_.platform;
+    if (!platform.mmio_peek(vcpu, address, width, value)) return nothing_there(address);
     return static_cast<std::uint32_t>(value);
   }
   Result<void> write_mmio(VcpuId vcpu, Gpa address, unsigned width, std::uint32_t value) override {

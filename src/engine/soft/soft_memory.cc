@@ -37,7 +37,8 @@ Result<void> SoftMemory::write_ram(Gpa address, std::span<const std::byte> data)
 
 Result<std::uint32_t> SoftMemory::read_mmio(VcpuId vcpu, Gpa address, unsigned width) {
   std::uint64_t value = 0;
-  if (!system_.platform.mmio_read(vcpu, address, width, value)) return nothing_there(address);
+  const hypervisor::Platform& platform = system_.platform;
+  if (!platform.mmio_peek(vcpu, address, width, value)) return nothing_there(address);
   return static_cast<std::uint32_t>(value);
 }
 

@@ -52,6 +52,7 @@ class TestPlatform final : public hypervisor::Platform {
   }
   bool takes_write(VcpuId, std::uint16_t, unsigned) override { return !output_full; }
   bool mmio_read(VcpuId, Gpa, unsigned, std::uint64_t&) override { return false; }
+  bool mmio_peek(VcpuId, Gpa, unsigned, std::uint64_t&) const override { return false; }
   bool mmio_write(VcpuId, Gpa, unsigned, std::uint64_t) override { return false; }
   bool is_mmio(Gpa) const override { return false; }
   std::optional<std::uint8_t> acknowledge_interrupt(VcpuId) override { return vector; }
