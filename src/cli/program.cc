@@ -297,11 +297,11 @@ void Program::settle() {
   if (console_) console_->update();
 }
 
-bool Program::run_slice() {
+Slice Program::run_slice() {
   note(timeline_->prepare_slice());
   const bool ran = !failure_ && engine_.engine->run_slice();
   settle();
-  return ran;
+  return ran ? Slice::Ran : Slice::Idle;
 }
 
 Result<int> Program::run_to_end() {
@@ -310,16 +310,17 @@ Result<int> Program::run_to_end() {
   if (events >= 0) poller_.add(events, transport::Interest::Read, [](auto) {});
   server_->start();
   for (;;) {
-    const bool ran = run_slice();
+    const Slice slice = run_slice();
     if (failure_) return fail(*failure_);
     if (engine_.engine->ended())
       return finish(report_end(*engine_.engine->ended()), machine::JournalEnd::By::Guest);
     if (const auto status = ended_from_outside())
       return finish(*status, machine::JournalEnd::By::Outside);
-    if (ran || server_->has_work() || (gdb_handler_ && gdb_handler_->is_talking())) {
+    if (gdb_handler_ && gdb_handler_->is_talking()) {
       TRY(poller_.wait(std::chrono::nanoseconds(0)));
     } else {
-      TRY(poller_.wait(timeline_->begin_wait(Timeline::Clock::now())));
+      TRY(poller_.wait(time_to_wait(slice, *engine_.engine, *server_, *timeline_,
+                                    Timeline::Clock::now())));
       timeline_->end_wait(Timeline::Clock::now());
     }
   }

@@ -16,6 +16,7 @@
 #include "cli/options.h"
 #include "cli/signals.h"
 #include "cli/timeline.h"
+#include "cli/waiting.h"
 #include "debug/server.h"
 #include "hypervisor/guest_ram.h"
 #include "machine/block_backend.h"
@@ -58,7 +59,7 @@ class Program {
                                                           transport::ClientHandler& handler);
   void receive_serial(std::span<const std::byte> bytes);
   void note(const Result<void>& result);
-  bool run_slice();
+  Slice run_slice();
   void settle();
   Result<std::string> reset_machine();
   int report_end(const hypervisor::VmEnd& end) const;

@@ -136,6 +136,19 @@ class Chaos {
     if (pick(3) != 0) bench_.server.drain_events();
     collect();
     if (connected_ && bench_.server.wants_close()) leave();
+    if (pick(4) == 0) expect_rest();
+  }
+
+  // Where has_work() says that nothing is left to do, another call does nothing.
+  void expect_rest() {
+    bench_.server.drain_events();
+    for (int i = 0; i < 1000 && bench_.server.has_work(); ++i)
+      bench_.server.drain_events();
+    EXPECT_FALSE(bench_.server.has_work());
+    const std::string before = state();
+    bench_.server.drain_events();
+    EXPECT_EQ(state(), before);
+    EXPECT_FALSE(bench_.server.has_work());
   }
 
   void leave() {
@@ -166,6 +179,16 @@ class Chaos {
     }
   };
   std::size_t pick(std::size_t count) { return random_() % count; }
+
+  std::string state() {
+    std::string text = std::to_string(bench_.server.output().size());
+    for (unsigned i = 0; i < kVcpus; ++i) {
+      const auto& vcpu = bench_.guest.vm.vcpu({i});
+      text += vcpu.in_guest() ? " in" : " out";
+      text += " " + std::to_string(vcpu.resumes);
+    }
+    return text + (bench_.server.wants_input() ? " reads" : "");
+  }
 
   void garbage() {
     std::string bytes;

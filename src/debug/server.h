@@ -42,8 +42,9 @@ class Server {
 
   // Takes the Vm's events until there are none. Also without a client: vCPUs that start are let go.
   void drain_events();
-  // A client's request takes long: call drain_events() again soon, also if the Vm has no events.
-  bool has_work() const { return link_ && debugger_.scanning(); }
+  // Call drain_events() again soon, also if the Vm has no events: a client's request takes long, or
+  // there was more to do than one call does. Asked after everything else that was called.
+  bool has_work() const { return (link_ && debugger_.scanning()) || target_.has_work(); }
 
   // What to write to the client; valid until the next call of anything else.
   std::string_view output() const;

@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "base/log.h"
@@ -81,6 +82,7 @@ void Target::settle() {
   // A guest that has a breakpoint of its own every few instructions may bring events as fast as
   // they are dealt with; what is left waits for the next call, and the client gets its turn.
   constexpr int kMostEvents = 100;
+  events_left_ = false;
   for (int events = 0; events < kMostEvents;) {
     carry_out();
     if (const std::optional<hypervisor::VcpuEvent> event = vm_.take_event()) {
@@ -91,6 +93,13 @@ void Target::settle() {
     }
   }
   carry_out();
+  events_left_ = true;
+}
+
+bool Target::has_work() const {
+  if (events_left_) return true;
+  const auto waits = [](const VcpuState& vcpu) { return vcpu.waits_for_room; };
+  return std::any_of(vcpus_.begin(), vcpus_.end(), waits) && filter_.has_room();
 }
 
 // A vCPU that was sent back to wait for its start-up IPI has no event to come; waiting for it to

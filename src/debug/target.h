@@ -41,8 +41,11 @@ class Target {
   // was loaded anew.
   void begin_again();
   // Carries out run control's commands and takes the Vm's events, until there is neither or there
-  // were many: then the Vm's event_fd() is still readable.
+  // were many.
   void settle();
+  // Another settle() would find something to do, though nothing else happens: there were many
+  // events, or a vCPU that has waited for room for its text may go on.
+  bool has_work() const;
   // Whether a stop report has come due since the last call.
   bool take_report();
   // What the client is to read on its console, while it believes the guest running.
@@ -129,6 +132,7 @@ class Target {
   std::vector<VcpuState> vcpus_;
   std::optional<Gpa> lifted_;
   bool mask_in_steps_ = true;
+  bool events_left_ = false;  // the last settle() left some
   PcView pc_view_ = PcView::Offset;
   bool report_ = false;
 };

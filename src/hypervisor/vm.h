@@ -186,6 +186,11 @@ class Engine : public Vm {
   // there was nothing to run: every vCPU is out of the guest, halted or on its own thread, or one
   // of them waits for the host to take its output (Platform::takes_write) and the others for it.
   virtual bool run_slice() = 0;
+  // Whether the next slice has something to do: a vCPU can run, or one was let in since the last
+  // slice, or an event has not been taken. A resume, an input from outside or the end of a client
+  // may come after a slice, so who is about to sleep asks here, and not what the slice had to do.
+  // Never, for an engine whose vCPUs are on their own threads.
+  virtual bool wants_slice() const { return false; }
   // When all vCPUs idle: the virtual time of the next device event (kNever: only outside input can
   // wake the guest). The main loop paces it to wall time and calls advance_to.
   virtual std::optional<VirtualTime> idle_until() const { return std::nullopt; }

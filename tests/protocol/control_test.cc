@@ -68,6 +68,41 @@ TEST_P(Arrivals, WritingRipIsAlwaysOne) {
   expect_arrival(client, 1);
 }
 
+// More replies than the sockets between the two hold, which wait for the client to read them.
+constexpr unsigned kManyReads = 1500;
+
+void ask_for_more_than_fits(DebugClient& client, std::uint64_t address) {
+  client.set_acks(Acks::Manual);
+  std::string packets;
+  for (unsigned i = 0; i < kManyReads; ++i)
+    packets += RawClient::frame("m" + hex_number(address) + ",2000");
+  client.send_bytes(packets);
+}
+
+// The program serves what stands behind them when the last of them is written: after the guest's
+// turn, with nothing to wait for but the guest itself.
+TEST_F(Protocol, AResumeBehindRepliesThatWaitedIsCarriedOut) {
+  GuestProcess guest("counters");
+  DebugClient client = guest.attach();
+  client.insert(guest["tick"]);
+  ask_for_more_than_fits(client, guest["counters"]);
+  client.send("c");
+  for (unsigned i = 0; i < kManyReads; ++i)
+    ASSERT_EQ(client.receive().size(), 0x4000u);
+  EXPECT_EQ(client.await_stop().signal, 5u);
+}
+
+TEST_F(Protocol, AClientThatBreaksOffWithRepliesToComeLeavesTheGuestRunning) {
+  for (const auto leave : {&RawClient::reset, &RawClient::close}) {
+    GuestProcess guest("counters");
+    DebugClient client = guest.attach();
+    ask_for_more_than_fits(client, guest["counters"]);
+    client.receive();  // the program is at it
+    (client.*leave)();
+    guest.await_said("0");
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Breakpoints, Arrivals, ::testing::Values("Z0", "Z1"));
 
 }  // namespace

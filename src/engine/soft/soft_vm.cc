@@ -60,6 +60,7 @@ class SoftVm final : public SoftEngine, public hypervisor::Stoppoints {
     SoftVcpu& vcpu = *vcpus_[id.value];
     if (!vcpu.is_active || vcpu.is_in_guest) return;
     vcpu.is_in_guest = true;
+    resumed_ = true;
     vcpu.cpu.breakpoint_passed = std::exchange(vcpu.left_at_breakpoint, std::nullopt);
     if (vcpu.cpu.activity == Activity::Shutdown) die(vcpu.cpu, "resumed after a triple fault");
   }
@@ -91,6 +92,7 @@ class SoftVm final : public SoftEngine, public hypervisor::Stoppoints {
     }
     bool ran = false;
     system_.held = false;
+    resumed_ = false;
     while (budget > 0 && !ended_ && events_.empty() && !system_.held) {
       if (system_.platform.next_event() <= now()) system_.platform.run_events(now());
       SoftVcpu* vcpu = next_runnable();
@@ -106,6 +108,16 @@ class SoftVm final : public SoftEngine, public hypervisor::Stoppoints {
     }
     if (!ran && budget > 0 && !system_.held) check_halted_for_good();
     return ran;
+  }
+
+  // A vCPU that was resumed may have a slice to itself only to find that the guest has ended.
+  bool wants_slice() const override {
+    if (ended_) return false;
+    if (resumed_ || !events_.empty()) return true;
+    if (system_.held) return false;
+    return std::any_of(vcpus_.begin(), vcpus_.end(), [](const auto& vcpu) {
+      return vcpu->is_in_guest && can_wake(vcpu->cpu);
+    });
   }
 
   std::optional<VirtualTime> idle_until() const override {
@@ -456,6 +468,7 @@ class SoftVm final : public SoftEngine, public hypervisor::Stoppoints {
   std::optional<VmEnd> ended_;
   std::optional<InsnCount> stop_at_;
   bool stop_instead_of_death_ = false;
+  bool resumed_ = false;  // since the last slice
   std::uint32_t turn_ = 0;
   std::uint64_t turn_left_ = kTurn;
 };

@@ -1,0 +1,32 @@
+// How long the main loop may sleep after a round: a slice of the guest, and everything that it led
+// to on the sockets. What is decisive is the state after all of that. A client whose reply has just
+// been written, or who has just gone, may have let a vCPU run after the slice.
+//
+// A pure function of the machine's state, but for the time that begin_wait() lets pass where
+// virtual time may run ahead. Main thread.
+#pragma once
+
+#include <chrono>
+#include <optional>
+
+#include "cli/timeline.h"
+#include "debug/server.h"
+#include "hypervisor/vm.h"
+
+namespace ringside::cli {
+
+enum class Slice { Ran, Idle };
+
+// Nothing: until something comes from outside. `slice` is what the round's slice did: what it did
+// last may yet have to be looked at, a guest that has halted for good for example.
+inline std::optional<std::chrono::nanoseconds> time_to_wait(Slice slice,
+                                                            const hypervisor::Engine& engine,
+                                                            const debug::Server& server,
+                                                            Timeline& timeline,
+                                                            Timeline::Clock::time_point now) {
+  if (slice == Slice::Ran || engine.wants_slice() || server.has_work())
+    return std::chrono::nanoseconds(0);
+  return timeline.begin_wait(now);
+}
+
+}  // namespace ringside::cli
