@@ -1,10 +1,10 @@
-// A whole VMM in one file, to show what libringside asks of one: a CPU that knows five instructions,
-// 64 KiB of RAM, no devices; and GDB can stop, step, read, write and break in it.
+// A whole VMM in one file, to show what libringside asks of one: a CPU that knows five
+// instructions, 64 KiB of RAM, no devices; and GDB can stop, step, read, write and break in it.
 //
 //     toy_vmm ENDPOINT             (toy_vmm 1234, then in GDB: target remote :1234)
 //
-// Here the guest runs on the thread that serves the debugger. A VMM with a thread per CPU gives Vm
-// an event_fd() and calls serve() with no timeout.
+// Here the guest runs on the thread that serves the debugger, and serve() comes back at once while
+// it can run. A VMM with a thread per CPU gives Vm an event_fd(), for which serve() waits.
 #include <cstdio>
 #include <cstring>
 #include <deque>
@@ -89,7 +89,8 @@ class ToyRam final : public hypervisor::Memory {
     return {};
   }
   Result<void> write_ram(Gpa address, std::span<const std::byte> data) override {
-    if (address.value + data.size() > kRamSize) return fail(ErrorCode::BadAddress, "behind the RAM");
+    if (address.value + data.size() > kRamSize)
+      return fail(ErrorCode::BadAddress, "behind the RAM");
     std::memcpy(&bytes[address.value], data.data(), data.size());
     return {};
   }
@@ -123,13 +124,12 @@ class ToyVm final : public hypervisor::Vm {
   const std::optional<hypervisor::VmEnd>& ended() const override { return ended_; }
   void stop_instead_of_death(bool) override {}
 
-  // Some instructions, if the vCPU is in the guest. False: there was nothing to run.
-  bool run() {
+  // Some instructions, if the vCPU is in the guest.
+  void run() {
     for (int i = 0; i < 10000 && cpu_.running && !cpu_.is_halted; ++i) {
       if (!execute()) break;
       if (cpu_.has(Capability::MonitorTrap)) leave(hypervisor::exit::MonitorTrap{});
     }
-    return cpu_.running && !cpu_.is_halted;
   }
 
  private:
@@ -191,7 +191,8 @@ class ToyVm final : public hypervisor::Vm {
 
 int main(int argc, char** argv) {
   if (argc != 2) {
-    std::fprintf(stderr, "toy_vmm: give one argument, where to listen: 1234, unix:/tmp/toy, stdio\n");
+    std::fprintf(stderr,
+                 "toy_vmm: give one argument, where to listen: 1234, unix:/tmp/toy, stdio\n");
     return 4;
   }
   ToyVm vm;
@@ -204,8 +205,8 @@ int main(int argc, char** argv) {
   std::fprintf(stderr, "gdb: listening on %s\n", debugger.where().c_str());
   debugger.start();
   while (!vm.ended() && !debugger.wants_vm_end()) {
-    const bool busy = vm.run();
-    if (!debugger.serve(busy ? std::optional(std::chrono::nanoseconds(0)) : std::nullopt)) return 4;
+    vm.run();
+    if (!debugger.serve(std::nullopt)) return 4;
   }
   if (vm.ended()) std::fprintf(stderr, "toy_vmm: %s\n", vm.ended()->reason.c_str());
   return 0;

@@ -30,7 +30,9 @@ class DebugEndpoint {
   void start();
 
   // Takes the Vm's events and serves the client, after a wait of at most `timeout` (none: for ever)
-  // for bytes, the Vm's event_fd(), a signal or wake(). The error is one of poll(2).
+  // for bytes, the Vm's event_fd(), a signal or wake(). Does not wait while the client's request
+  // takes long, nor, for a Vm without an event_fd(), while a vCPU is in the guest and not halted:
+  // the caller is to run it and come again. The error is one of poll(2).
   Result<> serve(std::optional<std::chrono::nanoseconds> timeout);
 
   // Makes the present or the next serve() return. From any thread and from a signal handler.

@@ -204,6 +204,10 @@ class Engine : public Vm {
 
 // Algorithms over the interface, the same for every engine.
 
+// A vCPU that could execute is in the guest of a Vm that runs on the caller's thread: until the
+// caller gives it time, nothing will happen that could end a wait.
+bool needs_callers_thread(Vm& vm);
+
 // Memory::regions() of an engine whose memory is this.
 std::vector<MemoryRegion> list_regions(const GuestRam& ram);
 

@@ -26,12 +26,16 @@ class ServerClient final : public transport::ClientHandler {
 
 class DebugEndpoint::Parts {
  public:
-  Parts(hypervisor::Vm& vm, debug::ServerOptions options, transport::Poller made)
-      : poller(std::move(made)), server(vm, std::move(options)), handler(server) {
+  Parts(hypervisor::Vm& machine, debug::ServerOptions options, transport::Poller made)
+      : vm(machine), poller(std::move(made)), server(machine, std::move(options)), handler(server) {
     // Only to wake up: serve() takes the events.
     if (vm.event_fd() >= 0) poller.add(vm.event_fd(), transport::Interest::Read, [](auto) {});
   }
 
+  // Whether there is something to do that nothing from outside will announce.
+  bool must_not_wait() const { return server.has_work() || hypervisor::needs_callers_thread(vm); }
+
+  hypervisor::Vm& vm;
   transport::Poller poller;
   debug::Server server;
   ServerClient handler;
@@ -43,8 +47,7 @@ Result<std::unique_ptr<DebugEndpoint>> DebugEndpoint::open(hypervisor::Vm& vm,
                                                            debug::ServerOptions options) {
   const transport::Endpoint place = TRY(transport::parse_endpoint(endpoint));
   auto parts = std::make_unique<Parts>(vm, std::move(options), TRY(transport::Poller::create()));
-  parts->client =
-      TRY(transport::SingleClient::open(parts->poller, place, "gdb", parts->handler));
+  parts->client = TRY(transport::SingleClient::open(parts->poller, place, "gdb", parts->handler));
   return std::unique_ptr<DebugEndpoint>(new DebugEndpoint(std::move(parts)));
 }
 
@@ -54,8 +57,12 @@ DebugEndpoint::~DebugEndpoint() = default;
 void DebugEndpoint::start() { parts_->server.start(); }
 
 Result<> DebugEndpoint::serve(std::optional<std::chrono::nanoseconds> timeout) {
+  const bool was_over = parts_->vm.ended().has_value();
   parts_->server.drain_events();
   parts_->client->update();
+  // Only now: writing what a client has waited for may have led to its next request.
+  const bool has_ended = parts_->vm.ended() && !was_over;
+  if (has_ended || parts_->must_not_wait()) timeout = std::chrono::nanoseconds(0);
   TRY(parts_->poller.wait(timeout));
   parts_->server.drain_events();
   parts_->client->update();
