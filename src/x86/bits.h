@@ -34,6 +34,12 @@ inline constexpr std::uint64_t SCE = 1u << 0, LME = 1u << 8, LMA = 1u << 10, NXE
 }
 namespace dr6 {
 inline constexpr std::uint64_t BD = 1u << 13, BS = 1u << 14, BT = 1u << 15, kReset = 0xffff0ff0;
+inline constexpr std::uint64_t kBreakpoints = 0xf;  // B0 to B3
+// DR6 once a #DB is delivered for `causes`. B0 to B3 describe it alone, the bits above them stay
+// until software clears them (SDM 3B 17.2.3).
+constexpr std::uint64_t with_causes(std::uint64_t before, std::uint64_t causes) {
+  return (before & ~kBreakpoints) | causes;
+}
 }
 namespace dr7 {
 inline constexpr std::uint64_t GD = 1u << 13, kReset = 0x400;

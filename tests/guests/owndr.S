@@ -1,5 +1,6 @@
 /* Uses a debug register itself: a watchpoint on a word that it writes once a round. The handler counts
-   the traps and keeps what DR6 said, so that in the end there is one trap for each round. */
+   the traps and keeps what DR6 said, so that in the end there is one trap for each round. It leaves
+   DR6.B1 set, which the next trap clears. */
 #include "boot64.inc"
 
         .globl  main, ap_main, handler, watched, traps, rounds, all_dr6
@@ -19,7 +20,7 @@ handler:
         push    %rax
         mov     %dr6, %rax
         or      %rax, all_dr6
-        mov     $0xffff0ff0, %eax
+        mov     $0xffff0ff2, %eax
         mov     %rax, %dr6
         incq    traps
         pop     %rax

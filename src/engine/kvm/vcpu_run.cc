@@ -200,7 +200,7 @@ void KvmVcpu::left_at_int3(std::uint8_t length) {
 // The guest's own #DB.
 void KvmVcpu::raise_debug(std::uint64_t dr6_bits) {
   if (registers_.load(RegisterFile::kDebug)) {
-    registers_.debug().dr6 |= dr6_bits;
+    registers_.debug().dr6 = x86::dr6::with_causes(registers_.debug().dr6, dr6_bits);
     registers_.changed(RegisterFile::kDebug);
   }
   queued_ = x86::Exception{x86::Vector::Debug, std::nullopt, 0};

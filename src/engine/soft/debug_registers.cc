@@ -83,7 +83,7 @@ void check_instruction_breakpoint(Cpu& cpu, std::uint64_t linear) {
   }
   const std::uint64_t met = breakpoints_met(cpu, linear, 1, AccessKind::Fetch);
   if (met == 0) return;
-  cpu.dr6 |= met;
+  record_debug_causes(cpu, met);
   raise(x86::Vector::Debug);
 }
 

@@ -30,6 +30,11 @@ inline void note_breakpoints(Cpu& cpu, std::uint64_t met) {
   cpu.leave_soon();
 }
 
+// A #DB for these causes is about to be delivered.
+inline void record_debug_causes(Cpu& cpu, std::uint64_t causes) {
+  cpu.dr6 = x86::dr6::with_causes(cpu.dr6, causes);
+}
+
 // Before an instruction is executed: #DB as a fault if a breakpoint lies on it, once RF permits.
 void check_instruction_breakpoint(Cpu& cpu, std::uint64_t linear);
 

@@ -94,6 +94,30 @@ TEST(DebugRegisters, PortBreakpointsNeedDe) {
   }
 }
 
+// B0 to B3 describe the last #DB alone, whatever its cause; the other bits stay (SDM 3B 17.2.3).
+TEST(DebugRegisters, Dr6DescribesTheLastExceptionOnly) {
+  constexpr std::uint64_t kStale = x86::dr6::kReset | 0xa | x86::dr6::BT;
+  const auto after = [](const char* bytes, unsigned steps, std::uint64_t dr7, bool trap_flag) {
+    TestCpu cpu(Mode::Long64);
+    cpu->dr[2] = at::kData;
+    cpu->dr[3] = at::kCode + 1;
+    cpu->dr7 = x86::dr7::kReset | dr7;
+    cpu->dr6 = kStale;
+    cpu->flush_tlb();
+    cpu->flags.set_system(x86::rflags::TF, trap_flag);
+    cpu.rax() = at::kData;
+    cpu.code(bytes);
+    cpu.step(steps);
+    EXPECT_EQ(cpu.arrived(), 1) << bytes;
+    return cpu->dr6 ^ x86::dr6::kReset;
+  };
+  EXPECT_EQ(after("88 08", 1, 0x01000010, false), x86::dr6::BT | 4);  // a write
+  EXPECT_EQ(after("90 90", 2, 0x40, false), x86::dr6::BT | 8);        // execution
+  EXPECT_EQ(after("90", 1, 0, true), x86::dr6::BT | x86::dr6::BS);    // a step
+  EXPECT_EQ(after("0f 21 d8", 1, x86::dr7::GD, false),
+            x86::dr6::BT | x86::dr6::BD);  // mov rax, dr3
+}
+
 TEST(DebugRegisters, UpperHalvesAreReserved) {
   TestCpu cpu(Mode::Long64);
   cpu.rax() = 1ull << 32;

@@ -314,7 +314,7 @@ void run_one(Cpu& cpu) {
 }
 
 void deliver_pending_debug(Cpu& cpu) {
-  cpu.dr6 |= cpu.pending_debug;
+  record_debug_causes(cpu, cpu.pending_debug);
   cpu.pending_debug = 0;
   cpu.insn_rip = cpu.rip();
   cpu.activity = Activity::Running;

@@ -70,7 +70,7 @@ unsigned debug_register(Cpu& cpu, const Insn& insn) {
   }
   require_ring0(cpu);
   if ((cpu.dr7 & x86::dr7::GD) != 0) {
-    cpu.dr6 |= x86::dr6::BD;
+    record_debug_causes(cpu, x86::dr6::BD);
     raise(Vector::Debug);
   }
   return number;
