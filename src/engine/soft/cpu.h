@@ -68,9 +68,10 @@ class Cpu {
   std::uint64_t limit = 0;      // the fast loop leaves when icount reaches it; 0: at once
   std::uint64_t run_until = 0;  // run() returns when icount reaches it; 0: after this instruction
   std::uint64_t insn_rip = 0;   // RIP of the instruction being executed
-  // No interrupt (and for MOV SS no debug trap) is taken at an instruction boundary while icount is
-  // below these. The run loop counts an instruction after its handler, so that a handler shadows
-  // the one instruction after its own with icount + 2: shadow_next().
+  // No interrupt is taken at an instruction boundary while icount is below the first; no debug
+  // exception while it is below the second, which SS loads alone move. The run loop counts an
+  // instruction after its handler, so that a handler shadows the one instruction after its own with
+  // icount + 2.
   std::uint64_t interrupt_shadow_until = 0;
   std::uint64_t debug_shadow_until = 0;
   bool interrupt_pin = false;  // level of INTR, set by the platform
@@ -78,7 +79,8 @@ class Cpu {
   bool nmi_blocked = false;    // until IRET
   bool retired = true;         // a handler clears it when its instruction has not completed (REP)
   bool one_iteration = false;  // REP: do a single iteration (stepping or TF)
-  // #DB causes (DR6 bits) collected by the current instruction, delivered as a trap after it.
+  // #DB causes (DR6 bits) collected by the current instruction, delivered as a trap after it; those
+  // of an SS load after the next one. The debugger may stop the vCPU in between.
   std::uint64_t pending_debug = 0;
   // deliver() sets it: the instruction ended in a transfer through the IDT, so TF no longer traps.
   bool event_delivered = false;
@@ -105,12 +107,15 @@ class Cpu {
   void leave_soon() { limit = 0; }
   // Gives the turn back to the scheduler, because time or the machine has changed under it.
   void yield_soon() { limit = run_until = 0; }
-  // STI, MOV SS, POP SS: nothing is taken before the next instruction is over. In a row of such
-  // instructions only the first one counts (SDM 3A 6.8.3).
-  void shadow_next(bool debug_too) {
-    if (icount < interrupt_shadow_until) return;
+  // STI that has set IF: no interrupt before the next instruction is over (SDM 2B STI).
+  void shadow_after_sti() {
     interrupt_shadow_until = icount + 2;
-    if (debug_too) debug_shadow_until = icount + 2;
+    leave_soon();
+  }
+  // MOV SS and POP SS: nothing at all. In a row of them only the first one counts (SDM 3A 6.8.3).
+  void shadow_after_stack_load() {
+    if (icount < debug_shadow_until) return;
+    interrupt_shadow_until = debug_shadow_until = icount + 2;
     leave_soon();
   }
 

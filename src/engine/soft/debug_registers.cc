@@ -81,6 +81,7 @@ void check_instruction_breakpoint(Cpu& cpu, std::uint64_t linear) {
     cpu.flags.set_system(x86::rflags::RF, false);  // good for this instruction (SDM 3B 17.3.1.1)
     return;
   }
+  if (cpu.icount < cpu.debug_shadow_until) return;  // as if RF were set (SDM 3A 6.8.3)
   const std::uint64_t met = breakpoints_met(cpu, linear, 1, AccessKind::Fetch);
   if (met == 0) return;
   record_debug_causes(cpu, met);

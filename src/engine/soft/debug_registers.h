@@ -35,7 +35,8 @@ inline void record_debug_causes(Cpu& cpu, std::uint64_t causes) {
   cpu.dr6 = x86::dr6::with_causes(cpu.dr6, causes);
 }
 
-// Before an instruction is executed: #DB as a fault if a breakpoint lies on it, once RF permits.
+// Before an instruction is executed: #DB as a fault if a breakpoint lies on it, once RF and an SS
+// load before it permit.
 void check_instruction_breakpoint(Cpu& cpu, std::uint64_t linear);
 
 // After a write to DR0..DR3 or DR7, whose value was `old_dr7` before.

@@ -118,6 +118,119 @@ TEST(DebugRegisters, Dr6DescribesTheLastExceptionOnly) {
             x86::dr6::BT | x86::dr6::BD);  // mov rax, dr3
 }
 
+// SDM 3A 6.8.3: after MOV SS and POP SS the next instruction is over before a #DB is delivered.
+class StackLoad : public ::testing::Test {
+ protected:
+  // mov ss, [rax], whose operand DR0 watches, and what follows.
+  void load_and(const std::string& next) {
+    t_.put<std::uint16_t>(at::kData, testing::sel::kData0);
+    arm(t_, at::kData, 3, 1);
+    t_.rax() = at::kData;
+    t_.code("8e 10 " + next + " 90 90");
+    t_.step();
+    EXPECT_EQ(t_->rip(), kNext) << next;
+    EXPECT_EQ(t_->dr6, x86::dr6::kReset) << next;
+  }
+  static constexpr std::uint64_t kNext = at::kCode + 2;
+  TestCpu t_{Mode::Long64};
+};
+
+TEST_F(StackLoad, HoldsAWatchpointBackForOneInstruction) {
+  load_and("90");
+  t_.step();
+  EXPECT_EQ(t_.arrived(), 1);
+  EXPECT_EQ(t_.stack<std::uint64_t>(0), kNext + 1);
+  EXPECT_EQ(t_->dr6 & 0xf, 1u);
+}
+
+TEST_F(StackLoad, OneExceptionTellsOfBothInstructions) {
+  t_->dr[1] = at::kData + 8;
+  load_and("88 48 08");  // mov [rax + 8], cl
+  t_->dr7 |= 4 | 1u << 20;
+  t_->flush_tlb();
+  t_->flags.set_system(x86::rflags::TF, true);
+  t_.step();
+  EXPECT_EQ(t_.arrived(), 1);
+  EXPECT_EQ(t_->dr6 ^ x86::dr6::kReset, 3 | x86::dr6::BS);
+}
+
+TEST_F(StackLoad, Int1TakesThePlaceOfTheWatchpoint) {
+  t_.code("90", TestCpu::handler(1));
+  load_and("f1");
+  t_.step();
+  EXPECT_EQ(t_.arrived(), 1);
+  EXPECT_EQ(t_.stack<std::uint64_t>(0), kNext + 1);
+  EXPECT_EQ(t_->dr6 & 0xf, 0u);
+  t_.step();  // and no second one
+  EXPECT_EQ(t_->rip(), TestCpu::handler(1) + 1);
+}
+
+TEST_F(StackLoad, TheWatchpointComesAfterASoftwareInterruptsDelivery) {
+  for (const auto& [bytes, vector] : {std::pair{"cc", 3u}, std::pair{"cd 40", 0x40u}}) {
+    load_and(bytes);
+    t_.step();
+    EXPECT_EQ(t_.arrived(), 1) << bytes;
+    EXPECT_EQ(t_.stack<std::uint64_t>(0), TestCpu::handler(vector)) << bytes;
+    EXPECT_EQ(t_->dr6 & 0xf, 1u) << bytes;
+    t_->dr6 = x86::dr6::kReset;
+  }
+}
+
+TEST_F(StackLoad, AFaultLosesTheWatchpoint) {
+  t_.code("90", TestCpu::handler(6));
+  load_and("0f 0b");
+  t_.step();
+  EXPECT_EQ(t_.arrived(), 6);
+  EXPECT_EQ(t_.stack<std::uint64_t>(0), kNext);
+  t_.step();
+  EXPECT_EQ(t_->rip(), TestCpu::handler(6) + 1);
+  EXPECT_EQ(t_->dr6, x86::dr6::kReset);
+}
+
+TEST_F(StackLoad, NoExecutionBreakpointOnTheNextInstruction) {
+  t_->dr[1] = kNext;
+  t_->dr[2] = kNext + 1;
+  load_and("90");
+  t_->dr7 |= 4 | 16;  // both on execution
+  t_.step();
+  EXPECT_EQ(t_.arrived(), 1);
+  EXPECT_EQ(t_.stack<std::uint64_t>(0), kNext + 1);
+  EXPECT_EQ(t_->dr6 & 0xf, 1u);  // the watchpoint's, after the instruction
+  t_.code("90", kNext + 1);
+  t_.step();
+  EXPECT_EQ(t_->dr6 & 0xf, 4u);  // the one behind it strikes
+}
+
+TEST(DebugRegisters, PopSsHoldsAWatchpointBackToo) {
+  TestCpu cpu(Mode::Protected32);
+  cpu->push<std::uint32_t>(testing::sel::kData0);
+  arm(cpu, cpu.rsp(), 3, 3);
+  cpu.code("17 90 90");
+  run(*cpu, cpu->icount + 1);
+  EXPECT_EQ(cpu->rip(), at::kCode + 1);
+  run(*cpu, cpu->icount + 1);
+  EXPECT_EQ(cpu.arrived(), 1);
+  EXPECT_EQ(cpu.stack<std::uint32_t>(0), at::kCode + 2);
+  EXPECT_EQ(cpu->dr6 & 0xf, 1u);
+}
+
+// The debugger watches the same bytes as the guest: the guest's trap comes where it comes without
+// the debugger.
+TEST(DebugRegisters, ADebuggersStopInBetweenMovesNoTrap) {
+  TestCpu cpu(Mode::Long64);
+  arm(cpu, at::kData, 1, 0);
+  cpu.system().watches.push_back({at::kData, 1, hypervisor::WatchKind::Write});
+  cpu.rax() = at::kData;
+  cpu.code("88 08 90");  // mov [rax], cl; nop
+  run(*cpu, cpu->icount + 1);
+  ASSERT_TRUE(cpu->pending_exit);
+  EXPECT_EQ(cpu->rip(), at::kCode + 2);
+  cpu->pending_exit.reset();
+  run(*cpu, cpu->icount + 1);
+  EXPECT_EQ(cpu.stack<std::uint64_t>(0), at::kCode + 2);
+  EXPECT_EQ(cpu->dr6 & 0xf, 1u);
+}
+
 TEST(DebugRegisters, UpperHalvesAreReserved) {
   TestCpu cpu(Mode::Long64);
   cpu.rax() = 1ull << 32;

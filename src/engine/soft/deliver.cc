@@ -78,6 +78,9 @@ void deliver_real(Cpu& cpu, const Event& event) {
 }
 
 void deliver(Cpu& cpu, const Event& event) {
+  // INT1 comes in the place of a trap that an SS load has held back; after INT n, INT3 and INTO
+  // that trap is taken before the handler's first instruction (SDM 3C 26.7.3).
+  if (event.type == EventType::PrivilegedSoftware) cpu.pending_debug = 0;
   if (!cpu.protected_mode()) {
     deliver_real(cpu, event);
   } else if (cpu.long_mode()) {

@@ -1,6 +1,7 @@
 #include "engine/soft/run.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "engine/soft/cpu.h"
 #include "engine/soft/debug_registers.h"
@@ -215,6 +216,14 @@ void run_blocks(Cpu& cpu) {
 
 bool interrupt_shadow(const Cpu& cpu) { return cpu.icount < cpu.interrupt_shadow_until; }
 
+// Traps that are due at this boundary. What an SS load has brought waits for one instruction more
+// (SDM 3A 6.8.3); what the debugger injects comes first, because it belongs to the instruction that
+// has ended.
+bool debug_deliverable(const Cpu& cpu) {
+  return cpu.pending_debug != 0 && cpu.icount >= cpu.debug_shadow_until && !cpu.pending_exit &&
+         !cpu.injected;
+}
+
 bool interrupt_deliverable(const Cpu& cpu) {
   return cpu.interrupt_pin && cpu.flags.interrupts() && !interrupt_shadow(cpu) &&
          !cpu.mask_interrupts;
@@ -229,15 +238,17 @@ bool nmi_deliverable(const Cpu& cpu) {
 void take_fault(Cpu& cpu, const GuestFault& fault) {
   cpu.rip() = cpu.insn_rip;
   cpu.retired = true;
-  cpu.pending_debug = 0;  // of accesses that will be made again
+  // Of accesses that will be made again; a trap that an SS load has held back is lost with a fault.
+  cpu.pending_debug = 0;
   ++cpu.icount;
   deliver_exception(cpu, fault.exception);
 }
 
-// The instruction at insn_rip is to be executed again.
-void undo(Cpu& cpu) {
+// The instruction at insn_rip is to be executed again. `held_debug` was pending before it.
+void undo(Cpu& cpu, std::uint64_t held_debug) {
   cpu.rip() = cpu.insn_rip;
   cpu.retired = true;
+  cpu.pending_debug = held_debug;
   cpu.watch_hits.clear();
   cpu.physical_watch_hits.clear();
 }
@@ -245,15 +256,16 @@ void undo(Cpu& cpu) {
 // Runs `action` and delivers what it raises.
 template <typename Action>
 void guarded(Cpu& cpu, Action action) {
+  const std::uint64_t held_debug = cpu.pending_debug;
   try {
     action();
   } catch (const GuestFault& fault) {
     take_fault(cpu, fault);
   } catch (const InsnWaits&) {
-    undo(cpu);
+    undo(cpu, held_debug);
     cpu.activity = Activity::Waiting;
   } catch (const InsnHeld&) {
-    undo(cpu);
+    undo(cpu, held_debug);
     cpu.breakpoint_passed = linear_pc(cpu);  // one here has had its say
     cpu.system().held = true;
     cpu.yield_soon();
@@ -274,7 +286,11 @@ bool deliver_due(Cpu& cpu, bool external_allowed) {
     cpu.insn_rip = cpu.rip();
     const bool software =
         exception.vector == x86::Vector::Breakpoint || exception.vector == x86::Vector::Overflow;
-    if (software) cpu.rip() += length;
+    if (software) {
+      cpu.rip() += length;
+    } else {
+      cpu.pending_debug = 0;
+    }
     deliver_exception(cpu, exception, software ? EventType::SoftwareException : EventType::Fault);
     ++cpu.icount;
     return true;
@@ -314,11 +330,11 @@ void run_one(Cpu& cpu) {
 }
 
 void deliver_pending_debug(Cpu& cpu) {
-  record_debug_causes(cpu, cpu.pending_debug);
-  cpu.pending_debug = 0;
+  record_debug_causes(cpu, std::exchange(cpu.pending_debug, 0));
   cpu.insn_rip = cpu.rip();
   cpu.activity = Activity::Running;
   deliver_exception(cpu, {x86::Vector::Debug, std::nullopt, 0});
+  settle_watch_hits(cpu);
 }
 
 }  // namespace
@@ -328,7 +344,8 @@ bool can_wake(const Cpu& cpu) {
     case Activity::Running:
       return true;
     case Activity::Halted:
-      return interrupt_deliverable(cpu) || nmi_deliverable(cpu) || cpu.injected;
+      return interrupt_deliverable(cpu) || nmi_deliverable(cpu) || cpu.injected ||
+             debug_deliverable(cpu);
     default:
       return false;
   }
@@ -339,6 +356,8 @@ void run(Cpu& cpu, std::uint64_t until) {
     cpu.breakpoint_passed.reset();
   cpu.run_until = until;
   while (cpu.icount < cpu.run_until && !cpu.pending_exit && can_wake(cpu)) {
+    // Traps on the previous instruction come before interrupts (SDM 3A table 6-2).
+    if (debug_deliverable(cpu)) deliver_pending_debug(cpu);
     if (deliver_due(cpu, true)) {
       settle_watch_hits(cpu);
       continue;
@@ -354,13 +373,17 @@ void run(Cpu& cpu, std::uint64_t until) {
       guarded(cpu, [&] { run_blocks(cpu); });
     }
     settle_watch_hits(cpu);
-    if (cpu.pending_debug != 0 && !cpu.pending_exit) deliver_pending_debug(cpu);
+    if (debug_deliverable(cpu)) deliver_pending_debug(cpu);
   }
 }
 
 bool step(Cpu& cpu) {
   if (!can_wake(cpu)) return false;
   cpu.breakpoint_passed.reset();
+  if (debug_deliverable(cpu)) {
+    deliver_pending_debug(cpu);
+    return true;
+  }
   // An external event may be the step's instruction, unless interrupts are masked.
   if (deliver_due(cpu, true)) {
     settle_watch_hits(cpu);
@@ -369,7 +392,7 @@ bool step(Cpu& cpu) {
   cpu.limit = cpu.icount + 1;
   run_one(cpu);
   settle_watch_hits(cpu);
-  if (cpu.pending_debug != 0 && !cpu.pending_exit) deliver_pending_debug(cpu);
+  if (debug_deliverable(cpu)) deliver_pending_debug(cpu);
   return got_on(cpu);
 }
 

@@ -33,8 +33,7 @@ void sti(Cpu& cpu, const Insn&) {
   require_interrupt_flag(cpu);
   if (cpu.flags.interrupts()) return;
   cpu.flags.set_system(IF, true);
-  cpu.shadow_next(false);
-  cpu.leave_soon();
+  cpu.shadow_after_sti();
 }
 
 template <bool kOn>

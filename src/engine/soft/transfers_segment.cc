@@ -12,7 +12,7 @@ using x86::SegmentName;
 
 void load_and_shadow(Cpu& cpu, SegmentName name, std::uint16_t selector) {
   load_segment(cpu, name, selector);
-  if (name == SegmentName::Ss) cpu.shadow_next(true);
+  if (name == SegmentName::Ss) cpu.shadow_after_stack_load();
 }
 
 template <bool kMemory>

@@ -123,6 +123,32 @@ TEST(Shadow, MovSsHoldsInterruptsBack) {
   EXPECT_EQ(cpu.stack<std::uint64_t>(0), at::kCode + 4);
 }
 
+// How many instructions of `bytes` are executed before the interrupt that is waiting.
+unsigned executed_before_interrupt(std::string_view bytes, bool enabled) {
+  TestCpu cpu(Mode::Long64);
+  cpu.platform.vector = 0x40;
+  cpu.rax() = sel::kData0;
+  cpu.code(bytes);
+  cpu->flags.set_system(x86::rflags::IF, enabled);
+  for (unsigned count = 0; count < 10; ++count) {
+    cpu.step();
+    if (cpu.arrived() == 0x40) return count;
+    cpu->interrupt_pin = true;
+  }
+  return 99;
+}
+
+// SDM 2B STI, 3A 6.8.3: the exemption is for repeated loads of SS alone.
+TEST(Shadow, StiAndMovSsEachShadowTheNextInstruction) {
+  constexpr std::string_view kStiFirst = "fb 8e d0 90 90", kLoadFirst = "8e d0 fb 90 90",
+                             kTwoLoads = "8e d0 8e d0 90 90", kStiTwice = "fb fb 90 90";
+  EXPECT_EQ(executed_before_interrupt(kStiFirst, false), 3u);
+  EXPECT_EQ(executed_before_interrupt(kLoadFirst, false), 3u);
+  EXPECT_EQ(executed_before_interrupt(kLoadFirst, true), 2u);  // STI has nothing to set
+  EXPECT_EQ(executed_before_interrupt(kTwoLoads, true), 2u);
+  EXPECT_EQ(executed_before_interrupt(kStiTwice, false), 2u);
+}
+
 TEST(Shadow, StiThenHltSleepsUntilTheInterrupt) {
   TestCpu cpu(Mode::Long64);
   cpu.platform.vector = 0x40;
