@@ -23,7 +23,7 @@ std::uint64_t word_at(const std::byte* at) {
 
 }  // namespace
 
-void StateHasher::bytes(std::span<std::byte> bytes) {
+void StateHasher::add(std::span<const std::byte> bytes) {
   length_ += bytes.size();
   const std::byte* at = bytes.data();
   std::size_t left = bytes.size();

@@ -9,8 +9,8 @@
 #include <utility>
 
 #include "base/log.h"
-#include "base/state_hash.h"
 #include "cli/files.h"
+#include "cli/machine_hash.h"
 #include "cli/monitor_commands.h"
 #include "cli/notice.h"
 #include "cli/run.h"
@@ -198,19 +198,7 @@ void Program::add_monitor_commands(debug::ServerOptions& server) {
       [this] { return reset_machine(); }};
   add_machine_commands(server, subjects);
   if (engine_.soft == nullptr) return;
-  server.commands.push_back(
-      {"hash", "", "Shows how many instructions were run, and a hash of CPUs, devices and memory.",
-       [this](std::string_view) {
-         return fmt::format("{} instructions, hash {:016x}\n",
-                            engine_.soft->total_instructions().value, state_hash());
-       }});
-}
-
-std::uint64_t Program::state_hash() {
-  StateHasher hasher;
-  engine_.soft->visit_state(hasher);
-  machine_->visit_state(hasher);
-  return hasher.value();
+  server.commands.push_back(hash_command(*engine_.soft, *machine_, ram_));
 }
 
 // The seed of the random numbers is the first of the inputs from outside: a recording draws one.
@@ -350,7 +338,7 @@ std::optional<int> Program::ended_from_outside() {
 Result<int> Program::finish(int status, machine::JournalEnd::By by) {
   if (engine_.soft == nullptr) return status;
   if (!timeline_->has_journal() && !log::enabled(log::Level::Debug)) return status;
-  const std::uint64_t hash = state_hash();
+  const std::uint64_t hash = hash_machine(*engine_.soft, *machine_, ram_);
   notice("state: {} instructions, hash {:016x}", engine_.soft->total_instructions().value, hash);
   TRY(timeline_->finish(by, hash));
   return status;

@@ -66,7 +66,6 @@ class Program {
   // Nothing while the machine goes on; else the exit status.
   std::optional<int> ended_from_outside();
   Result<int> finish(int status, machine::JournalEnd::By by);
-  std::uint64_t state_hash();
   void add_monitor_commands(debug::ServerOptions& server);
 
   const Options& options_;

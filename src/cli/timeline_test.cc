@@ -47,6 +47,7 @@ class SleepingEngine final : public soft::SoftEngine {
   std::optional<VirtualTime> idle_until() const override { return until; }
   void advance_to(VirtualTime time) override { time_ = std::max(time_, time); }
   void visit_state(StateVisitor&) override {}
+  void visit_processors(StateVisitor&) override {}
   InsnCount total_instructions() const override { return count; }
   void stop_at(std::optional<InsnCount> total) override { limit = total; }
   Result<void> reset(const x86::CpuState&) override { return {}; }

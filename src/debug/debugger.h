@@ -17,6 +17,7 @@
 #include "debug/scan.h"
 #include "debug/session.h"
 #include "debug/target.h"
+#include "debug/work.h"
 #include "rsp/framing.h"
 #include "rsp/reply.h"
 #include "rsp/request.h"
@@ -52,6 +53,7 @@ class Debugger {
   bool scanning() const { return scan_ != nullptr; }
   Answer continue_scan();
   Answer give_up_scan();
+  SignOfLife sign_of_life() { return scan_->sign_of_life(); }
 
   // What belongs on the client's console before the answer that was just given.
   std::vector<std::string> take_before_answer() { return std::exchange(before_answer_, {}); }
@@ -147,6 +149,7 @@ class Debugger {
   std::string stop_reply() const;
   void expedite(rsp::StopReply& reply, VcpuId vcpu) const;
   Result<x86::RegisterValue> show_register(VcpuId vcpu, x86::Register r) const;
+  std::string monitor_reply(std::string_view text);
   ShadowedMemory memory();
   MemoryRange range(Gva address, std::uint64_t length, MemoryRange::Holes holes);
   hypervisor::Vcpu& current() { return target_.vm().vcpu(session_.current); }
@@ -157,7 +160,7 @@ class Debugger {
   Target& target_;
   const ServerOptions& options_;
   Session session_;
-  std::unique_ptr<Scan> scan_;
+  std::unique_ptr<Work> scan_;
   std::vector<std::string> before_answer_;
   bool kill_requested_ = false;
 };

@@ -25,6 +25,8 @@ class Monitor {
   // What the debugger's console shows, whether it worked or not.
   std::string run(std::string_view line);
   bool quit_requested() const { return quit_; }
+  // What the command goes on with; its text comes at the end of that, and run()'s is empty.
+  std::unique_ptr<MonitorWork> take_work() { return std::move(work_); }
 
  private:
   using Words = std::span<const std::string_view>;
@@ -66,6 +68,7 @@ class Monitor {
   Session& session_;
   const ServerOptions& options_;
   bool quit_ = false;
+  std::unique_ptr<MonitorWork> work_;
 };
 
 // The registers of one vCPU in the layout of QEMU's `info registers`, which scripts read.

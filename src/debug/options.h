@@ -1,7 +1,10 @@
 // What the owner of a debug server decides. Plain values.
 #pragma once
 
+#include <chrono>
 #include <functional>
+#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,12 +16,25 @@ enum class OnKill {
   Stop,    // it ends the machine
 };
 
+// What a monitor command that takes long is doing, a slice at a time, so that other sockets are
+// served between. Every vCPU stays out of the guest until it is over; the client can end it early.
+class MonitorWork {
+ public:
+  virtual ~MonitorWork() = default;
+  // Works for about a millisecond; the text once there is no more to do.
+  virtual std::optional<std::string> advance() = 0;
+  // How far it is, in one line for the client's console.
+  virtual std::string progress() const = 0;
+};
+
 // A monitor command of the owner's. It is run while every vCPU is out of the guest.
 struct MonitorCommand {
   std::string name;   // one or two words
   std::string usage;  // its arguments
   std::string help;
   std::function<std::string(std::string_view arguments)> run;
+  // Instead of `run`, where that would take long.
+  std::function<std::unique_ptr<MonitorWork>(std::string_view arguments)> begin = {};
 };
 
 // How software breakpoints (Z0) are realised.
@@ -35,6 +51,8 @@ struct ServerOptions {
   std::vector<MonitorCommand> commands = {};
   // Takes what persistent breakpoint commands print while there is no client.
   std::function<void(std::string_view text)> console = {};
+  // When to tell a client that waits for something long that it is still worked on.
+  std::function<std::chrono::steady_clock::time_point()> clock = std::chrono::steady_clock::now;
 };
 
 }  // namespace ringside::debug

@@ -132,8 +132,9 @@ Debugger::Answer Debugger::continue_scan() {
 }
 
 Debugger::Answer Debugger::give_up_scan() {
+  const Result<std::string> result = scan_->give_up();
   scan_.reset();
-  return refuse(ErrorCode::Busy, "interrupted");
+  return result ? *result : refuse(result);
 }
 
 }  // namespace ringside::debug

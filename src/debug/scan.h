@@ -1,7 +1,4 @@
-// Requests that go over any amount of memory (qSearch, qCRC), done a slice at a time, so that other
-// clients are served and this one can change its mind.
-//
-// Owned by the debugger from the request to its answer; used while every vCPU is out of the guest.
+// Requests that go over any amount of memory: qSearch, qCRC.
 #pragma once
 
 #include <cstdint>
@@ -12,15 +9,14 @@
 #include "base/result.h"
 #include "debug/memory_range.h"
 #include "debug/pattern.h"
+#include "debug/work.h"
 
 namespace ringside::debug {
 
-class Scan {
+class Scan : public Work {
  public:
   explicit Scan(MemoryRange range) : range_(std::move(range)) {}
-  virtual ~Scan() = default;
-  // Works for about a millisecond: the answer once there is one.
-  std::optional<Result<std::string>> advance();
+  std::optional<Result<std::string>> advance() override;
 
  protected:
   // Takes a piece that begins at `address`; the answer if that decides it.

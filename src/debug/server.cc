@@ -8,6 +8,9 @@ using Phase = RunControl::Phase;
 // Beyond what one read of a socket brings, and a bound on what a client that floods can hold.
 constexpr std::size_t kInputLimit = 2 * rsp::kPacketSize;
 
+// How long a client that waits for something long hears nothing.
+constexpr std::chrono::milliseconds kSilence{500};
+
 }  // namespace
 
 Server::Server(hypervisor::Vm& vm, ServerOptions options)
@@ -154,19 +157,40 @@ bool Server::serve_one() {
 // A slice of the work at most: who calls has others to serve too.
 bool Server::serve_scan() {
   if (!waiting_ && take_input() == rsp::Event::Kind::Interrupt) {
-    link_->send(*debugger_.give_up_scan());
+    send_answer(*debugger_.give_up_scan());
     return true;
   }
   const std::optional<std::string> reply = debugger_.continue_scan();
-  if (reply) link_->send(*reply);
+  if (reply) {
+    send_answer(*reply);
+  } else {
+    send_sign_of_life();
+  }
   return reply.has_value();
+}
+
+void Server::send_sign_of_life() {
+  const auto now = options_.clock();
+  if (now < sign_due_ || link_->full()) return;
+  sign_due_ = now + kSilence;
+  const SignOfLife sign = debugger_.sign_of_life();
+  if (sign.kind == SignOfLife::Kind::Packet) {
+    link_->send(sign.payload);
+  } else {
+    link_->notify(sign.payload);
+  }
+}
+
+void Server::send_answer(const std::string& reply) {
+  for (const std::string& packet : debugger_.take_before_answer())
+    link_->send(packet);
+  link_->send(reply);
 }
 
 void Server::answer(const rsp::Request& request) {
   const std::optional<std::string> reply = debugger_.answer(request);
-  for (const std::string& packet : debugger_.take_before_answer())
-    link_->send(packet);
-  if (reply) link_->send(*reply);
+  if (reply) send_answer(*reply);
+  if (debugger_.scanning()) sign_due_ = options_.clock() + kSilence;
   if (debugger_.session().no_ack && !link_->no_ack_mode()) link_->start_no_ack_mode();
 }
 

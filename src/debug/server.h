@@ -6,6 +6,7 @@
 // sockets closes further ones without telling the server.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <memory>
 #include <optional>
@@ -64,6 +65,8 @@ class Server {
   bool serve_one();
   bool serve_scan();
   void answer(const rsp::Request& request);
+  void send_answer(const std::string& reply);
+  void send_sign_of_life();
 
   Target target_;
   ServerOptions options_;
@@ -72,6 +75,7 @@ class Server {
   std::string input_;
   std::size_t looked_at_ = 0;            // how much of input_ the link has taken
   std::optional<rsp::Request> waiting_;  // until every vCPU is out of the guest
+  std::chrono::steady_clock::time_point sign_due_;  // of a scan
 };
 
 }  // namespace ringside::debug

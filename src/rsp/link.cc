@@ -63,6 +63,12 @@ void Link::send(std::string_view payload) {
   output_ += unacknowledged_;
 }
 
+void Link::notify(std::string_view payload) {
+  const std::size_t start = output_.size();
+  append_frame(output_, payload, RunLengthOutput::Off);
+  output_[start] = '%';
+}
+
 void Link::start_no_ack_mode() {
   no_ack_ = true;
   decoder_.ignore_checksums();

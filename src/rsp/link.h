@@ -35,6 +35,9 @@ class Link {
   // A reply, a stop report or console output. Does not refuse: replies come one per packet and
   // packets only while not full(). Who sends unasked (console output) asks full() first.
   void send(std::string_view payload);
+  // A notification (GDB manual, "Notification Packets"): never acknowledged, and dropped by who
+  // does not know its name. Who sends one asks full() first.
+  void notify(std::string_view payload);
 
   // After the OK to QStartNoAckMode is sent.
   void start_no_ack_mode();

@@ -157,12 +157,15 @@ class SoftVm final : public SoftEngine, public hypervisor::Stoppoints {
     if (system_.platform.next_event() <= time) system_.platform.run_events(time);
   }
 
-  void visit_state(StateVisitor& visitor) override {
+  void visit_processors(StateVisitor& visitor) override {
     visitor.fields(system_.time_base, turn_, turn_left_, system_.a20, system_.entropy);
     for (const auto& vcpu : vcpus_) {
       visitor.field(vcpu->is_active);
       vcpu->cpu.visit_state(visitor);
     }
+  }
+  void visit_state(StateVisitor& visitor) override {
+    visit_processors(visitor);
     for (const hypervisor::RamSlot& slot : system_.ram.slots()) {
       visitor.bytes(std::as_writable_bytes(std::span(slot.host, slot.size)));
     }

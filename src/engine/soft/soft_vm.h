@@ -21,6 +21,8 @@ class SoftEngine : public hypervisor::Engine, public hypervisor::CpuPort {
  public:
   // Visits CPUs, engine and RAM (not the machine). For snapshots and the determinism hash.
   virtual void visit_state(StateVisitor& visitor) = 0;
+  // The same without RAM, for who saves or hashes RAM in another way.
+  virtual void visit_processors(StateVisitor& visitor) = 0;
   // Retired by all vCPUs together.
   virtual InsnCount total_instructions() const = 0;
   // run_slice stops exactly when this many instructions are retired (a replayed input is due, or a
