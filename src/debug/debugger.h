@@ -162,6 +162,7 @@ class Debugger {
   Session session_;
   std::unique_ptr<Work> scan_;
   std::vector<std::string> before_answer_;
+  std::string threads_;  // the document that a client reads in pieces
   bool kill_requested_ = false;
 };
 

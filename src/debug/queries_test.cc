@@ -1,4 +1,7 @@
 // Registers, memory, threads, session and transfers: requests that are answered on the spot.
+#include <fmt/core.h>
+
+#include "base/hex.h"
 #include "debug/server.h"
 #include "debug/target_description.h"
 #include "debug/testing/fixture.h"
@@ -9,6 +12,8 @@ namespace {
 
 using testing::Bench;
 using testing::ToyGuest;
+
+std::string hex_number(std::uint64_t value) { return fmt::format("{:x}", value); }
 
 class Queries : public ::testing::Test {
  protected:
@@ -30,6 +35,31 @@ TEST_F(Queries, Row16_ExtraInfoNamesTheVcpu) {
   EXPECT_EQ(bench.ask("qThreadExtraInfo,2"), "764350552031");  // "vCPU 1"
   EXPECT_EQ(bench.ask("qThreadExtraInfo,9"), "E16");
   EXPECT_EQ(bench.ask("qThreadExtraInfo"), "E16");
+}
+
+// To clients that speak of threads it says what the vCPU does, too; of one that runs what can be
+// said without stopping it.
+TEST_F(Queries, ExtraInfoSaysWhatTheVcpuDoes) {
+  guest.vm.set_halted({1}, true);
+  bench.ask("vCont?");
+  EXPECT_EQ(bench.ask("qThreadExtraInfo,2"),
+            to_hex("vCPU 1: halted, protected mode 16-bit, CPL 0"));
+  bench.client.send("vCont;c");
+  EXPECT_EQ(bench.ask("qThreadExtraInfo,2"), to_hex("vCPU 1: halted"));
+  EXPECT_EQ(bench.ask("qThreadExtraInfo,1"), to_hex("vCPU 0: running"));
+  EXPECT_TRUE(bench.in_guest(0));
+}
+
+// In pieces it is one document, although a vCPU may do something else meanwhile.
+TEST_F(Queries, TheThreadListStaysTheSameWhileItIsRead) {
+  const std::string whole = bench.ask("qXfer:threads:read::0,1000").substr(1);
+  std::string pieces;
+  for (std::size_t at = 0; at < whole.size(); at += 0x40) {
+    const std::string piece = bench.ask("qXfer:threads:read::" + hex_number(at) + ",40");
+    pieces += piece.substr(1);
+    guest.vm.set_halted({2}, true);
+  }
+  EXPECT_EQ(pieces, whole);
 }
 
 TEST_F(Queries, Row17_ThreadAlive) {
@@ -198,11 +228,16 @@ TEST_F(Queries, BinaryMemory) {
 }
 
 TEST_F(Queries, ThreadsAsADocument) {
+  guest.vm.set_halted({1}, true);
+  guest.vm.vcpu({2}).doing = hypervisor::VcpuActivity::WaitingForStartUp;
   EXPECT_EQ(bench.ask("qXfer:threads:read::0,1000"),
             "l<?xml version=\"1.0\"?>\n<threads>\n"
-            "<thread id=\"01\" core=\"0\" name=\"vCPU 0\"/>\n"
-            "<thread id=\"02\" core=\"1\" name=\"vCPU 1\"/>\n"
-            "<thread id=\"03\" core=\"2\" name=\"vCPU 2\"/>\n</threads>\n");
+            "<thread id=\"01\" core=\"0\" name=\"vCPU 0\">running, protected mode 16-bit, CPL 0"
+            "</thread>\n"
+            "<thread id=\"02\" core=\"1\" name=\"vCPU 1\">halted, protected mode 16-bit, CPL 0"
+            "</thread>\n"
+            "<thread id=\"03\" core=\"2\" name=\"vCPU 2\">waiting for start-up</thread>\n"
+            "</threads>\n");
   EXPECT_EQ(bench.ask("qXfer:threads:read:x:0,1000"), "E02");
 }
 

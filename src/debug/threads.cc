@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include "debug/debugger.h"
+#include "debug/vcpu_words.h"
 
 namespace ringside::debug {
 std::optional<std::uint64_t> Debugger::process() const {
@@ -50,14 +51,15 @@ Debugger::Answer Debugger::serve(const rsp::FirstThreads&) {
 
 Debugger::Answer Debugger::serve(const rsp::MoreThreads&) { return "l"; }
 
-// For qXfer:threads.
+// For qXfer:threads. Stock GDB shows the text of an element in brackets after the name.
 std::string Debugger::thread_list() const {
   std::string xml = "<?xml version=\"1.0\"?>\n<threads>\n";
   for (std::uint32_t i = 0; i < target_.vm().vcpu_count(); ++i) {
     if (!target_.is_active(i)) continue;
     std::string id;
     rsp::append_thread_id(id, process(), i + 1u);
-    xml += fmt::format("<thread id=\"{0}\" core=\"{1}\" name=\"vCPU {1}\"/>\n", id, i);
+    xml += fmt::format("<thread id=\"{0}\" core=\"{1}\" name=\"vCPU {1}\">{2}</thread>\n", id, i,
+                       describe(target_.vm().vcpu({i})));
   }
   return xml + "</threads>\n";
 }
@@ -65,7 +67,10 @@ std::string Debugger::thread_list() const {
 Debugger::Answer Debugger::serve(const rsp::ThreadDescription& request) {
   const std::optional<VcpuId> vcpu = find_thread(request.thread);
   if (!vcpu) return refuse(ErrorCode::BadRequest, "there is no such thread");
-  return rsp::reply::hex(fmt::format("vCPU {}", vcpu->value));
+  std::string text = fmt::format("vCPU {}", vcpu->value);
+  // A client as simple as the seeds' gets what the seeds say.
+  if (session_.names_threads()) text += ": " + describe(target_.vm().vcpu(*vcpu));
+  return rsp::reply::hex(text);
 }
 
 }  // namespace ringside::debug

@@ -8,11 +8,13 @@ namespace ringside::debug {
 Debugger::Answer Debugger::serve(const rsp::ReadTransfer& request) {
   if (request.object == "threads" || request.object == "memory-map") {
     if (!request.annex.empty()) return refuse(ErrorCode::NotFound, "there is no such annex");
-    const std::string document =
-        request.object == "threads"
-            ? thread_list()
-            : memory_map(session_.addresses, target_.vm().memory().regions());
-    return rsp::reply::transfer(document, request.offset, request.length);
+    if (request.object == "threads") {
+      // What a vCPU does may change between two pieces.
+      if (request.offset == 0 || threads_.empty()) threads_ = thread_list();
+      return rsp::reply::transfer(threads_, request.offset, request.length);
+    }
+    return rsp::reply::transfer(memory_map(session_.addresses, target_.vm().memory().regions()),
+                                request.offset, request.length);
   }
   if (request.object != "features") return rsp::reply::empty();
   if (request.annex != "target.xml") return refuse(ErrorCode::NotFound, "there is no such annex");

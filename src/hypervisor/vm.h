@@ -35,6 +35,15 @@ enum class Capability : std::uint8_t {
   MaskInterrupts,  // VM_CAP_MASK_HWINTR: no external interrupt is delivered
 };
 
+// What a vCPU does when it is let.
+enum class VcpuActivity : std::uint8_t {
+  Running,
+  Halted,             // in HLT
+  WaitingForStartUp,  // after INIT
+  WaitingForDevice,   // in an access that a device cannot answer yet
+  Dead,               // a triple fault, or an engine's error
+};
+
 class Vcpu {
  public:
   virtual ~Vcpu() = default;
@@ -44,6 +53,10 @@ class Vcpu {
   virtual bool in_guest() const = 0;
   // In HLT (or waiting for a device), so it retires nothing when resumed until an event comes.
   virtual bool halted() const = 0;
+  // The same in more words. In the guest too, as far as the engine knows without stopping it.
+  virtual VcpuActivity activity() const {
+    return halted() ? VcpuActivity::Halted : VcpuActivity::Running;
+  }
 
   virtual Result<x86::RegisterValue> read_register(x86::Register r) = 0;
   // Writing RIP, or a state with another RIP, moves the vCPU: it arrives anew at what stands there

@@ -35,7 +35,7 @@ TEST_F(Dialogue, VcpusAreThreads) {
   connect();
   const std::string threads = gdb("info threads");
   for (const char* name : {"vCPU 0", "vCPU 1", "vCPU 2"})
-    EXPECT_THAT(threads, HasSubstr(name));
+    EXPECT_THAT(threads, HasSubstr(std::string("\"") + name + "\" (running, long mode, CPL 0)"));
   gdb("thread 3");
   EXPECT_THAT(gdb("backtrace"), HasSubstr(" in work (worker=worker@entry="));
   EXPECT_THAT(gdb("thread apply all print/d $_thread"), ContainsRegex("= 3\n(.*\n)*.*= 1\n"));

@@ -1,9 +1,13 @@
 // Rows 14 to 21: vCPUs as threads, and their registers.
+#include <gmock/gmock.h>
+
 #include "protocol/protocol_test.h"
 #include "x86/registers.h"
 
 namespace ringside::testing {
 namespace {
+
+using ::testing::HasSubstr;
 
 // A guest whose vCPUs all run, stopped.
 struct Stopped {
@@ -41,6 +45,35 @@ TEST_F(Protocol, Row16_ThreadExtraInfoNamesTheVcpu) {
   EXPECT_EQ(unhex(machine.client.request("qThreadExtraInfo,1")), "vCPU 0");
   EXPECT_EQ(machine.client.request("qThreadExtraInfo,03"), "E16");
   EXPECT_EQ(machine.client.request("qThreadExtraInfo"), "E16");
+}
+
+TEST_F(Protocol, ThreadsSayWhatTheyDo) {
+  GuestProcess guest("counters", {.cpus = 2, .start = Start::Running});
+  guest.await_said_numbers(2);
+  DebugClient client = guest.attach();
+  client.request("vCont?");
+  EXPECT_THAT(client.request("qXfer:threads:read::0,1000"),
+              HasSubstr("name=\"vCPU 1\">running, long mode, CPL 0</thread>"));
+  EXPECT_EQ(unhex(client.request("qThreadExtraInfo,2")), "vCPU 1: running, long mode, CPL 0");
+  client.send("vCont;c");
+  EXPECT_EQ(unhex(client.request("qThreadExtraInfo,2")), "vCPU 1: running");
+}
+
+TEST_F(Protocol, ThreadsSayThatTheySleep) {
+  GuestProcess guest("end_halt", {});
+  DebugClient client = guest.attach();
+  client.request("vCont?");
+  client.send("vCont;c");
+  guest.await_said("r");
+  guest.process().write_input("x");
+  // Halted for good: with a debugger there, the machine goes on.
+  for (;;) {
+    client.stop();
+    const std::string words = unhex(client.request("qThreadExtraInfo,1"));
+    if (words == "vCPU 0: halted, long mode, CPL 0") break;
+    ASSERT_EQ(words, "vCPU 0: running, long mode, CPL 0");
+    client.send("vCont;c");
+  }
 }
 
 TEST_F(Protocol, Row17_AliveThreads) {

@@ -106,6 +106,23 @@ bool KvmVcpu::active() const {
   return alive_;
 }
 
+hypervisor::VcpuActivity KvmVcpu::activity() const {
+  using hypervisor::VcpuActivity;
+  switch (activity_.load()) {
+    case Activity::Halted:
+      return VcpuActivity::Halted;
+    case Activity::WaitForSipi:
+      return VcpuActivity::WaitingForStartUp;
+    case Activity::Waiting:
+      return VcpuActivity::WaitingForDevice;
+    case Activity::Dead:
+      return VcpuActivity::Dead;
+    case Activity::Running:
+      break;
+  }
+  return VcpuActivity::Running;
+}
+
 void KvmVcpu::resume() {
   {
     const Lock lock(lock_);

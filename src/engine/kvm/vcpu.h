@@ -50,6 +50,7 @@ class KvmVcpu final : public hypervisor::Vcpu {
   bool active() const override;
   bool in_guest() const override { return in_guest_; }
   bool halted() const override { return activity_.load() != Activity::Running; }
+  hypervisor::VcpuActivity activity() const override;
   Result<x86::RegisterValue> read_register(x86::Register r) override;
   Result<void> write_register(x86::Register r, const x86::RegisterValue& value) override;
   Result<x86::CpuState> state() override;

@@ -61,6 +61,23 @@ std::optional<std::uint64_t> SoftVcpu::read_plain(x86::Register r) const {
   }
 }
 
+hypervisor::VcpuActivity SoftVcpu::activity() const {
+  using hypervisor::VcpuActivity;
+  switch (cpu.activity) {
+    case Activity::Halted:
+      return VcpuActivity::Halted;
+    case Activity::WaitForSipi:
+      return VcpuActivity::WaitingForStartUp;
+    case Activity::Waiting:
+      return VcpuActivity::WaitingForDevice;
+    case Activity::Shutdown:
+      return VcpuActivity::Dead;
+    case Activity::Running:
+      break;
+  }
+  return VcpuActivity::Running;
+}
+
 Result<x86::RegisterValue> SoftVcpu::read_register(x86::Register r) {
   if (const auto value = read_plain(r)) return x86::RegisterValue::from_u64(*value);
   return x86::get_register(cpu.state(), r);

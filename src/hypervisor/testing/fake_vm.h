@@ -26,6 +26,7 @@ class FakeVcpu final : public Vcpu {
   bool active() const override { return active_; }
   bool in_guest() const override { return in_guest_; }
   bool halted() const override { return halted_; }
+  VcpuActivity activity() const override { return doing.value_or(Vcpu::activity()); }
 
   Result<x86::RegisterValue> read_register(x86::Register r) override {
     return x86::get_register(cpu, r);
@@ -85,6 +86,7 @@ class FakeVcpu final : public Vcpu {
   std::optional<x86::Exception> injected;  // the test takes it out: delivered
   std::uint8_t entry_length = 1;
   unsigned resumes = 0;
+  std::optional<VcpuActivity> doing;  // nothing: running or halted
 
  private:
   friend class FakeVm;

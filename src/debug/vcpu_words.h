@@ -1,0 +1,18 @@
+// What a vCPU does and which mode it is in, in the words that people read. Pure functions.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "hypervisor/vm.h"
+
+namespace ringside::debug {
+
+// "running", "halted", "waiting for start-up", ...
+std::string_view words_of(hypervisor::VcpuActivity activity);
+// "real mode", "protected mode 32-bit, CPL 3", "long mode, CPL 0", ... (SDM 3A 2.2)
+std::string words_of_mode(const x86::CpuState& state);
+// Both, or of a vCPU that is in the guest only what can be said without stopping it.
+std::string describe(hypervisor::Vcpu& vcpu);
+
+}  // namespace ringside::debug
