@@ -46,6 +46,7 @@ void SingleClient::accept() {
   if (!client) return;
   // The first may have gone already, and word of it may be behind the newcomer's in this round.
   if (connection_) settle_first();
+  if (!connection_) settle_newcomer();  // who has waited comes before who comes now
   if (!connection_) {
     connect(*std::move(client));
   } else if (!newcomer_ && has_unread_input()) {
@@ -75,17 +76,20 @@ void SingleClient::settle_newcomer() {
 void SingleClient::settle_first() {
   const int fd = connection_->input();
   if (!ready(fd, POLLRDHUP)) return;
-  // To its end, if the handler takes it; a client that hung up gets no more time than that.
+  // To its end, if the handler takes it; a client that hung up gets no more time than that. At its
+  // end update() lets in who has waited: that one is not the first any more.
   constexpr int kReads = 64;
-  for (int i = 0; i < kReads && connection_ && handler_.room() > 0; ++i) {
+  const std::uint64_t first = served_;
+  for (int i = 0; i < kReads && connection_ && served_ == first && handler_.room() > 0; ++i) {
     read();
     update();
   }
-  if (connection_) disconnect();
+  if (connection_ && served_ == first) disconnect();
 }
 
 void SingleClient::connect(Connection connection) {
   connection_.emplace(std::move(connection));
+  ++served_;
   // Nothing is written here: what a request leads to in the next slice, a step's stop say, goes
   // with its acknowledgement in one piece. The main loop calls update() after each slice.
   const auto ready = [this](Poller::Ready what) {

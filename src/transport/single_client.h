@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
@@ -64,6 +65,7 @@ class SingleClient {
   std::string name_;
   ClientHandler& handler_;
   std::optional<Connection> connection_;
+  std::uint64_t served_ = 0;            // how many there have been, connection_ included
   std::optional<Connection> newcomer_;  // until it is clear that the first stays
 };
 

@@ -116,6 +116,38 @@ TEST_F(SingleClientTest, WhatTheLastSentIsReadToItsEndFirst) {
   EXPECT_EQ(handler_.log, "[0123456789][");
 }
 
+// While the first has something unread nobody knows whether it stays. Who has waited for that comes
+// next, and stays, whoever else comes.
+TEST_F(SingleClientTest, WhoHasWaitedIsServedThoughOthersWait) {
+  for (const std::size_t room : {1000, 0}) {
+    SCOPED_TRACE(room);
+    Fd first = connect();
+    turn();
+    handler_.log.clear();
+    handler_.room_now = 1000;
+    send(first, "first");
+    Fd second = connect();
+    ASSERT_TRUE(poller_.wait(milliseconds(0)));  // one round: second waits, and first is read
+    ASSERT_EQ(handler_.log, "first");
+    first.reset();
+    handler_.room_now = room;
+    const Fd third = connect(), fourth = connect();
+    turn();
+    ASSERT_EQ(handler_.log, "first][");
+    handler_.room_now = 1000;
+    client_->update();
+    send(second, "second");
+    turn();
+    EXPECT_EQ(handler_.log, "first][second");
+    EXPECT_EQ(receive(second), "nothing");
+    EXPECT_EQ(receive(third), "");
+    EXPECT_EQ(receive(fourth), "");
+    second.reset();
+    turn();
+    ASSERT_EQ(handler_.log, "first][second]");
+  }
+}
+
 TEST_F(SingleClientTest, StopsReadingWithoutRoom) {
   const Fd peer = connect();
   turn();
