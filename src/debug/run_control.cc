@@ -279,6 +279,11 @@ bool RunControl::resume(const ResumePlan& plan) {
     vcpus_[stopped_vcpu_->value].stale = false;
     stopped_vcpu_.reset();
   }
+  // A step that was done beside what was reported answers the last plan, and this is another one.
+  // What befell a vCPU stays to be told.
+  for (Vcpu& vcpu : vcpus_) {
+    if (vcpu.pending && vcpu.pending->cause == StopCause::Step) vcpu.pending.reset();
+  }
   others_ = plan.others;
   for (std::uint32_t i = 0; i < vcpus_.size(); ++i) {
     vcpus_[i].action = i < plan.actions.size() ? plan.actions[i] : plan.others;

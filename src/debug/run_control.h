@@ -5,8 +5,9 @@
 // is out of the guest, and at most one stop is reported per resume. When several vCPUs have an
 // event in the same stop, the first to arrive is reported; the others keep theirs pending and are
 // reported one per following resume, unless their breakpoint has been removed by then: such an
-// event is discarded and the vCPU executes what now stands there. A breakpoint is reported once per
-// arrival: who resumes from one that was reported executes the instruction under it.
+// event is discarded and the vCPU executes what now stands there. Likewise a step that is done is
+// discarded at the next resume, which says anew what every vCPU is to do. A breakpoint is reported
+// once per arrival: who resumes from one that was reported executes the instruction under it.
 //
 // Owned by the server; one thread. The value is copyable so that a test can explore every
 // interleaving.

@@ -296,6 +296,10 @@ struct Explorer {
       n.plan_others.pass_breakpoint = false;
       n.report_expected = true;
       n.interrupt_asked = false;
+      // A step that is done is news only to who has not said since what its vCPU is to do.
+      for (World::Cpu& cpu : n.cpus) {
+        if (cpu.owed == kStep) cpu.owed.reset();
+      }
       // The client heard of the reported event; resuming acknowledges it.
       if (!n.control.resume({n.plan, n.plan_others})) n.fail("resume refused");
     });

@@ -27,6 +27,48 @@ TEST_F(VCont, StepsOneWhileTheOthersRun) {
   EXPECT_EQ(bench.guest.rip(0), 0x1001u);
 }
 
+// Two things happen at once, and the client hears of one. What the other was asked to do is history
+// with the next resume; what befell it is not.
+TEST_F(VCont, AStepThatIsNotAskedForAnyMoreIsNotReported) {
+  EXPECT_EQ(bench.ask("Z0,1000,1"), "OK");
+  bench.guest.vm.vcpu({1}).cpu.rip = bench.guest.vm.vcpu({2}).cpu.rip = 0x2000;
+  bench.client.send("vCont;s:2;c");
+  bench.run();
+  ASSERT_EQ(bench.client.receive(), "T05thread:01;");
+  ASSERT_EQ(bench.guest.rip(1), 0x2001u) << "the step is done";
+  bench.client.send("vCont;c");
+  EXPECT_EQ(bench.client.receive(), "(nothing)");
+  bench.run(3);
+  EXPECT_EQ(bench.client.receive(), "(nothing)");
+  EXPECT_TRUE(bench.in_guest(0) && bench.in_guest(1) && bench.in_guest(2));
+  bench.client.interrupt();
+  EXPECT_EQ(bench.client.receive(), "T02thread:01;");
+}
+
+TEST_F(VCont, AStepThatIsAskedForAgainIsTakenAgain) {
+  bench.client.send("vCont;s:1;s:2");
+  for (std::uint64_t done = 1; done < 4; ++done) {
+    bench.run();
+    EXPECT_EQ(bench.client.receive(), "T05thread:01;");
+    EXPECT_EQ(bench.client.receive(), "(nothing)");
+    EXPECT_EQ(bench.guest.rip(0), 0x1000 + done);
+    EXPECT_EQ(bench.guest.rip(1), 0x1000 + done);
+    bench.client.send("vCont;s:1;s:2");
+  }
+}
+
+TEST_F(VCont, ABreakpointBesideTheReportedOneIsReportedNext) {
+  EXPECT_EQ(bench.ask("Z0,1000,1"), "OK");
+  bench.guest.vm.vcpu({2}).cpu.rip = 0x2000;
+  bench.client.send("vCont;s:3;c");
+  bench.run();
+  ASSERT_EQ(bench.client.receive(), "T05thread:01;");
+  bench.client.send("vCont;c");
+  EXPECT_EQ(bench.client.receive(), "T05thread:02;");
+  bench.client.send("vCont;c");
+  EXPECT_EQ(bench.client.receive(), "(nothing)");
+}
+
 TEST_F(VCont, HoldsThreadsWithoutAnAction) {
   bench.client.send("vCont;c:3");
   EXPECT_FALSE(bench.in_guest(0) || bench.in_guest(1));

@@ -103,6 +103,23 @@ TEST_F(Protocol, AClientThatBreaksOffWithRepliesToComeLeavesTheGuestRunning) {
   }
 }
 
+// Where both happen in the same stop, which is a matter of luck.
+TEST_F(Protocol, AStepBesideAReportedBreakpointIsNotReportedLater) {
+  GuestProcess guest("counters", {.cpus = 2, .start = Start::Running});
+  guest.await_said_numbers(2);
+  DebugClient client = guest.attach();
+  client.request("vCont?");
+  client.insert(guest["tick"]);
+  for (int i = 0; i < 50; ++i) {
+    client.send("vCont;s:2;c");
+    client.await_stop();
+    client.send("vCont;c");
+    const StopReply stop = client.await_stop();
+    client.select(stop.vcpu.value());
+    ASSERT_EQ(client.rip(), guest["tick"]) << stop.text;
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Breakpoints, Arrivals, ::testing::Values("Z0", "Z1"));
 
 }  // namespace
