@@ -101,6 +101,9 @@ void choose_features(kvm_cpuid_entry2& leaf, ApicFeatures apic, const Facts& fac
     case 0x80000001:
       leaf.ecx &= ~kSvm;
       break;
+    case 0x80000008:  // the width of linear addresses
+      if (!facts.five_level_paging) leaf.eax = (leaf.eax & ~0xff00u) | 48u << 8;
+      break;
     default:
       break;
   }

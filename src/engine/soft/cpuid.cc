@@ -131,7 +131,7 @@ CpuidLeaf extended(Cpu& cpu, std::uint32_t leaf) {
     case 0x80000007:
       return {0, 0, 0, bit(8)};  // invariant TSC
     case 0x80000008:
-      return {57u << 8 | kPhysicalAddressBits, 0, 0, 0};
+      return {kLinearAddressBits << 8 | kPhysicalAddressBits, 0, 0, 0};
     default:
       return {};
   }

@@ -17,6 +17,14 @@ class Cpu;
 inline constexpr std::uint32_t kProcessorSignature =
     0x000106ca;  // family 6, model 1CH, stepping 10
 inline constexpr unsigned kPhysicalAddressBits = 46;
+inline constexpr unsigned kLinearAddressBits = 57;  // LA57 is announced
+// Canonical for the widest linear address that is announced, whatever CR4.LA57 says now: this is
+// what loading an address into a register checks (bases of tables and segments, MSRs), and INVPCID.
+// To use one is another matter: Cpu::canonical.
+constexpr bool canonical_to_load(std::uint64_t address) {
+  const auto value = static_cast<std::int64_t>(address << (64 - kLinearAddressBits));
+  return static_cast<std::uint64_t>(value >> (64 - kLinearAddressBits)) == address;
+}
 // The TSC counts virtual nanoseconds.
 inline constexpr std::uint32_t kTscHz = 1'000'000'000;
 

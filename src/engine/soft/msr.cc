@@ -57,8 +57,8 @@ bool write_variable_mtrr(std::uint64_t& at, std::uint32_t number, std::uint64_t 
   return true;
 }
 
-bool write_canonical(const Cpu& cpu, std::uint64_t& at, std::uint64_t value) {
-  if (!cpu.canonical(value)) return false;
+bool write_canonical(std::uint64_t& at, std::uint64_t value) {
+  if (!canonical_to_load(value)) return false;
   at = value;
   return true;
 }
@@ -175,19 +175,19 @@ bool write_msr(Cpu& cpu, std::uint32_t number, std::uint64_t value) {
       cpu.star = value;
       return true;
     case msr::kLstar:
-      return write_canonical(cpu, cpu.lstar, value);
+      return write_canonical(cpu.lstar, value);
     case msr::kCstar:
-      return write_canonical(cpu, cpu.cstar, value);
+      return write_canonical(cpu.cstar, value);
     case msr::kSfmask:
       if (value >> 32 != 0) return false;
       cpu.sfmask = value;
       return true;
     case msr::kFsBase:
-      return write_canonical(cpu, cpu.seg(SegmentName::Fs).base, value);
+      return write_canonical(cpu.seg(SegmentName::Fs).base, value);
     case msr::kGsBase:
-      return write_canonical(cpu, cpu.seg(SegmentName::Gs).base, value);
+      return write_canonical(cpu.seg(SegmentName::Gs).base, value);
     case msr::kKernelGsBase:
-      return write_canonical(cpu, cpu.kernel_gs_base, value);
+      return write_canonical(cpu.kernel_gs_base, value);
     case msr::kTscAux:
       if (value >> 32 != 0) return false;
       cpu.tsc_aux = value;
@@ -196,9 +196,9 @@ bool write_msr(Cpu& cpu, std::uint32_t number, std::uint64_t value) {
       cpu.sysenter_cs = value & 0xffffffff;
       return true;
     case msr::kSysenterEsp:
-      return write_canonical(cpu, cpu.sysenter_esp, value);
+      return write_canonical(cpu.sysenter_esp, value);
     case msr::kSysenterEip:
-      return write_canonical(cpu, cpu.sysenter_eip, value);
+      return write_canonical(cpu.sysenter_eip, value);
     case msr::kPat:
       if (!every_byte(value, is_pat_type)) return false;
       cpu.pat = value;

@@ -13,7 +13,7 @@ using x86::SegmentName;
 namespace msr = x86::msr;
 using Mode = TestCpu::Mode;
 
-constexpr std::uint64_t kNonCanonical = 0x0000800000000000;
+constexpr std::uint64_t kNonCanonical = 0x0100000000000000, kCanonicalTo57 = 0x00fedcba98765430;
 
 TEST(Msr, UnknownOnesFault) {
   TestCpu cpu(Mode::Long64);
@@ -28,6 +28,9 @@ TEST(Msr, BasesMustBeCanonical) {
   for (const std::uint32_t number :
        {msr::kFsBase, msr::kGsBase, msr::kKernelGsBase, msr::kLstar, msr::kSysenterEip}) {
     EXPECT_FALSE(write_msr(*cpu, number, kNonCanonical));
+    EXPECT_FALSE(write_msr(*cpu, number, 0xfe00000000000000));
+    EXPECT_TRUE(write_msr(*cpu, number, kCanonicalTo57));  // whatever CR4.LA57 says
+    EXPECT_EQ(read_msr(*cpu, number), kCanonicalTo57);
     EXPECT_TRUE(write_msr(*cpu, number, 0xffff800000001234));
     EXPECT_EQ(read_msr(*cpu, number), 0xffff800000001234);
   }
@@ -75,6 +78,12 @@ TEST(Msr, FsgsbaseNeedsItsBit) {
   cpu.rax() = 0x123456789;
   cpu.run("f3 48 0f ae d0 f3 48 0f ae c1", 2);
   EXPECT_EQ(cpu.rcx(), 0x123456789u);
+  cpu.rax() = kCanonicalTo57;
+  cpu.run("f3 48 0f ae d0 f3 48 0f ae c1", 2);
+  EXPECT_EQ(cpu.rcx(), kCanonicalTo57);
+  cpu.rax() = kNonCanonical;
+  cpu.run("f3 48 0f ae d0");
+  EXPECT_EQ(cpu.arrived(), 13);
 }
 
 TEST(Msr, SwapgsSwaps) {

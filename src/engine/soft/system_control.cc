@@ -1,5 +1,6 @@
 // Control and debug registers, TLB and caches, HLT (SDM 3A chapter 2, 3B 17.2).
 #include "engine/soft/control.h"
+#include "engine/soft/cpuid.h"
 #include "engine/soft/debug_registers.h"
 #include "engine/soft/integer.h"
 #include "engine/soft/system.h"
@@ -158,7 +159,7 @@ void invpcid(Cpu& cpu, const Insn& insn) {
     if (pcid >> 12 != 0 || (!pcids && pcid != 0)) raise(Vector::GeneralProtection, 0);
   }
   if (type == 0) {
-    if (!cpu.canonical(linear)) raise(Vector::GeneralProtection, 0);
+    if (!canonical_to_load(linear)) raise(Vector::GeneralProtection, 0);
     cpu.flush_tlb_page(linear);
   } else {
     cpu.flush_tlb();

@@ -152,7 +152,7 @@ template <typename T, SegmentName kName>
 void write_base(Cpu& cpu, const Insn& insn) {
   require_fsgsbase(cpu);
   const std::uint64_t base = cpu.get<T>(insn.rm);
-  if (!cpu.canonical(base)) raise(Vector::GeneralProtection, 0);
+  if (!canonical_to_load(base)) raise(Vector::GeneralProtection, 0);
   cpu.seg(kName).base = base;
 }
 template <SegmentName kName, bool kWrite>

@@ -1,5 +1,6 @@
 // Descriptor-table registers, LDTR and TR, and the instructions that ask about selectors (SDM
 // 2A/2B; 3A 5.10 for LAR, LSL, VERR, VERW, ARPL).
+#include "engine/soft/cpuid.h"
 #include "engine/soft/integer.h"
 #include "engine/soft/segments.h"
 #include "engine/soft/system_family.h"
@@ -29,7 +30,7 @@ void load_table(Cpu& cpu, const Insn& insn) {
   const std::uint64_t base =
       cpu.code64() ? cpu.load<std::uint64_t>(at + 2) : cpu.load<std::uint32_t>(at + 2);
   if (cpu.code64()) {
-    if (!cpu.canonical(base)) raise(Vector::GeneralProtection, 0);
+    if (!canonical_to_load(base)) raise(Vector::GeneralProtection, 0);
     table_register<kTable>(cpu) = {base, limit};
   } else {
     // A 16-bit operand takes 24 bits of the base.
@@ -72,7 +73,8 @@ void check_system_segment(const Cpu& cpu, const Descriptor& d, bool right_type) 
   const std::uint32_t error = selector_error(d.selector);
   if (!right_type) raise(Vector::GeneralProtection, error);
   if (!d.segment.present()) raise(Vector::SegmentNotPresent, error);
-  if (cpu.long_mode() && !cpu.canonical(d.segment.base)) raise(Vector::GeneralProtection, error);
+  if (cpu.long_mode() && !canonical_to_load(d.segment.base))
+    raise(Vector::GeneralProtection, error);
 }
 
 template <bool kMemory>

@@ -35,6 +35,39 @@ TEST(Tables, LgdtTakes24BitsOfABaseWithA16BitOperand) {
   EXPECT_EQ(cpu.get<std::uint32_t>(at::kData + 0x12), 0x89abcdefu);
 }
 
+// The width of linear addresses that is announced counts for a base, not the one in use.
+TEST(Tables, BasesAreCanonicalTo57Bits) {
+  constexpr std::uint64_t kTo57 = 0x00fedcba98765430, kNonCanonical = 0x0100000000000000;
+  for (const std::uint64_t base : {kTo57, kNonCanonical}) {
+    const int expected = base == kTo57 ? -1 : 13;
+    for (const char* bytes : {"0f 01 10", "0f 01 18"}) {  // lgdt [rax], lidt [rax]
+      TestCpu one(Mode::Long64);
+      one.put<std::uint64_t>(at::kData + 2, base);
+      one.rax() = at::kData;
+      one.run(bytes);
+      EXPECT_EQ(one.arrived(), expected) << bytes;
+    }
+    for (const std::uint16_t selector : {sel::kTss2, sel::kLdt}) {
+      TestCpu one(Mode::Long64);
+      one.put<std::uint32_t>(at::kGdt + selector + 8, static_cast<std::uint32_t>(base >> 32));
+      one.rax() = selector;
+      one.run(selector == sel::kTss2 ? "0f 00 d8" : "0f 00 d0");  // ltr ax, lldt ax
+      EXPECT_EQ(one.arrived(), expected) << selector;
+      if (expected < 0) {
+        const x86::Segment& loaded = selector == sel::kTss2 ? one->tr : one->ldtr;
+        EXPECT_EQ(loaded.base >> 32, base >> 32);
+      }
+    }
+    TestCpu one(Mode::Long64);
+    one.put<std::uint64_t>(at::kData, 0);
+    one.put<std::uint64_t>(at::kData + 8, base);
+    one.rax() = at::kData;
+    one.rcx() = 0;
+    one.run("66 0f 38 82 08");  // invpcid rcx, [rax]
+    EXPECT_EQ(one.arrived(), expected);
+  }
+}
+
 TEST(Tables, LarAndLslSeeWhatPrivilegeLetsThem) {
   const auto asked = [](std::uint16_t selector, bool user, const char* bytes) {
     TestCpu cpu(Mode::Long64);
