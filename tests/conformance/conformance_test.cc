@@ -1,4 +1,6 @@
 // Running, stopping and ending; registers, memory and devices; determinism.
+#include <cpuid.h>
+
 #include <set>
 #include <vector>
 
@@ -249,6 +251,21 @@ std::vector<x86::RegisterValue> registers_of(TestVm& vm, std::uint32_t number) {
     values.push_back(value ? *value : x86::RegisterValue{});
   }
   return values;
+}
+
+// MAXPHYADDR; the guest has the host's under KVM.
+unsigned host_physical_address_bits() {
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+  return __get_cpuid(0x80000008, &eax, &ebx, &ecx, &edx) != 0 ? eax & 0xff : 36;
+}
+
+TEST_P(Conformance, TheApicsBaseIsAPhysicalAddress) {
+  if (host_physical_address_bits() >= 52) GTEST_SKIP() << "this host has no wider address";
+  TestVm vm(GetParam(), "int3");
+  const std::uint64_t base = vm.vcpu().read_msr(x86::msr::kApicBase).value();
+  EXPECT_FALSE(vm.vcpu().write_msr(x86::msr::kApicBase, base | std::uint64_t{1} << 51));
+  EXPECT_EQ(vm.vcpu().read_msr(x86::msr::kApicBase).value(), base);
+  EXPECT_TRUE(vm.vcpu().write_msr(x86::msr::kApicBase, base));
 }
 
 TEST_P(Conformance, AResetIsAsAtPowerOn) {

@@ -140,4 +140,11 @@ std::vector<kvm_cpuid_entry2> guest_cpuid(const std::vector<kvm_cpuid_entry2>& s
   return result;
 }
 
+unsigned physical_address_bits(const std::vector<kvm_cpuid_entry2>& supported) {
+  for (const kvm_cpuid_entry2& leaf : supported) {
+    if (leaf.function == 0x80000008) return leaf.eax & 0xff;
+  }
+  return 36;  // SDM 3A 4.1.4
+}
+
 }  // namespace ringside::kvm

@@ -22,4 +22,7 @@ std::vector<kvm_cpuid_entry2> guest_cpuid(const std::vector<kvm_cpuid_entry2>& s
                                           VcpuId vcpu, unsigned vcpus, unsigned tsc_khz,
                                           ApicFeatures apic, const Facts& facts);
 
+// MAXPHYADDR, of which the guest is told as much as KVM has.
+unsigned physical_address_bits(const std::vector<kvm_cpuid_entry2>& supported);
+
 }  // namespace ringside::kvm

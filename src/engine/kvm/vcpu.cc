@@ -42,13 +42,14 @@ x86::CpuState after_init(const x86::CpuState& before) {
 }  // namespace
 
 KvmVcpu::KvmVcpu(System& system, VcpuId id, VcpuFile file, PowerOnState power_on,
-                 unsigned kilohertz)
+                 unsigned kilohertz, unsigned physical_address_bits)
     : system_(system),
       id_(id),
       file_(std::move(file)),
       power_on_(std::move(power_on)),
       tsc_offset_(system.facts.tsc_offset ? kilohertz : 0),
-      registers_(file_) {}
+      registers_(file_),
+      physical_address_bits_(physical_address_bits) {}
 
 Result<std::unique_ptr<KvmVcpu>> KvmVcpu::create(System& system, VcpuId id, unsigned vcpus) {
   VcpuFile file = TRY(VcpuFile::create(system.kvm, system.vm, id.value));
@@ -62,8 +63,8 @@ Result<std::unique_ptr<KvmVcpu>> KvmVcpu::create(System& system, VcpuId id, unsi
   TRY(set_cpuid(file.fd(), guest_cpuid(supported, id, vcpus, kilohertz, apic, system.facts)));
   PowerOnState power_on =
       TRY(PowerOnState::take(system.kvm, file.fd(), system.controllers.has_value()));
-  return std::unique_ptr<KvmVcpu>(
-      new KvmVcpu(system, id, std::move(file), std::move(power_on), kilohertz));
+  return std::unique_ptr<KvmVcpu>(new KvmVcpu(system, id, std::move(file), std::move(power_on),
+                                              kilohertz, physical_address_bits(supported)));
 }
 
 KvmVcpu::~KvmVcpu() { stop(); }

@@ -109,7 +109,8 @@ class KvmVcpu final : public hypervisor::Vcpu {
   using Exit = hypervisor::Exit;
   enum class Place : std::uint8_t { Out, InGuest };
 
-  KvmVcpu(System& system, VcpuId id, VcpuFile file, PowerOnState power_on, unsigned kilohertz);
+  KvmVcpu(System& system, VcpuId id, VcpuFile file, PowerOnState power_on, unsigned kilohertz,
+          unsigned physical_address_bits);
 
   // vcpu.cc: the thread and what moves it.
   void thread_main();
@@ -170,6 +171,7 @@ class KvmVcpu final : public hypervisor::Vcpu {
   void handle_mmio();
   void handle_msr_read();
   void handle_msr_write();
+  bool write_apic_msr(std::uint32_t number, std::uint64_t value);
   std::optional<Exit> finish_access();
 
   // vcpu_watch.cc: watchpoints by page protection.
@@ -223,6 +225,7 @@ class KvmVcpu final : public hypervisor::Vcpu {
 
   // ---- While out: under lock_; in the guest: the thread's
   RegisterFile registers_;
+  const unsigned physical_address_bits_;  // as CPUID tells the guest
   bool breakpoint_exit_ = false;
   bool monitor_trap_ = false;
   bool mask_interrupts_ = false;

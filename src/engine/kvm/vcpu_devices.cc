@@ -85,8 +85,14 @@ void KvmVcpu::handle_msr_read() {
 
 void KvmVcpu::handle_msr_write() {
   auto& access = file_.run().msr;
-  access.error = !system_.platform.apic_msr_write(id_, access.index, access.data);
+  access.error = !write_apic_msr(access.index, access.data);
   access_pending_ = true;
+}
+
+// How wide a physical address is, the machine's APICs do not know.
+bool KvmVcpu::write_apic_msr(std::uint32_t number, std::uint64_t value) {
+  if (number == x86::msr::kApicBase && value >> physical_address_bits_ != 0) return false;
+  return system_.platform.apic_msr_write(id_, number, value);
 }
 
 }  // namespace ringside::kvm

@@ -99,7 +99,7 @@ Result<std::uint64_t> KvmVcpu::read_msr(std::uint32_t number) {
 Result<void> KvmVcpu::write_msr(std::uint32_t number, std::uint64_t value) {
   const Unstarted out(system_, *this);
   if (!kernel_apic() && belongs_to_apic(number)) {
-    if (system_.platform.apic_msr_write(id_, number, value)) return {};
+    if (write_apic_msr(number, value)) return {};
     return fail(ErrorCode::BadRequest, fmt::format("MSR {:#x} does not take {:#x}", number, value));
   }
   const Lock lock(lock_);

@@ -127,6 +127,8 @@ void reload_pdptes(Cpu& cpu) {
 bool write_efer(Cpu& cpu, std::uint64_t value) {
   constexpr std::uint64_t kWritable = efer::SCE | efer::LME | efer::NXE;
   if ((value & ~(kWritable | efer::LMA)) != 0) return false;
+  if ((value & efer::NXE) != 0 && (cpu.misc_enable & misc_enable::kExecuteDisableOff) != 0)
+    return false;
   const std::uint64_t changed = (value ^ cpu.efer) & kWritable;
   if ((changed & efer::LME) != 0 && (cpu.cr0 & cr0::PG) != 0) return false;
   cpu.efer = (value & kWritable) | (cpu.efer & efer::LMA);

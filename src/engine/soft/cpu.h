@@ -57,6 +57,7 @@ class Cpu {
   std::uint64_t sysenter_cs = 0, sysenter_esp = 0, sysenter_eip = 0, pat = 0;
   std::uint64_t tsc_offset = 0;  // TSC = virtual nanoseconds + tsc_offset; IA32_TSC_ADJUST
   Mtrrs mtrrs;
+  std::uint64_t misc_enable = misc_enable::kReset;
   std::uint32_t pkru = 0;
   Fpu fpu;
   Activity activity = Activity::Running;

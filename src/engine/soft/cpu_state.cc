@@ -185,6 +185,7 @@ void Cpu::reset(ResetKind kind) {
     tsc_offset = 0;
     pkru = 0;
     mtrrs = {};
+    misc_enable = misc_enable::kReset;
   }
   interrupt_shadow_until = debug_shadow_until = 0;
   nmi_pending = nmi_blocked = init_pending = false;
@@ -207,6 +208,7 @@ void Cpu::visit_state(StateVisitor& visitor) {
   visitor.fields(star, lstar, cstar, sfmask, kernel_gs_base, tsc_aux);
   visitor.fields(sysenter_cs, sysenter_esp, sysenter_eip, pat, tsc_offset, pkru);
   mtrrs.visit_state(visitor);
+  visitor.field(misc_enable);
   fpu.visit_state(visitor);
   visitor.fields(activity, pdpte, cpl_);
 

@@ -117,7 +117,9 @@ CpuidLeaf extended(Cpu& cpu, std::uint32_t leaf) {
       // ECX: LAHF in 64-bit mode, PREFETCHW. EDX: SYSCALL (only reported in 64-bit mode), NX, 1 GiB
       // pages, RDTSCP, long mode.
       const std::uint32_t syscall = cpu.code64() ? bit(11) : 0;
-      return {0, 0, bit(0) | bit(8), syscall | bit(20) | bit(26) | bit(27) | bit(29)};
+      const bool no_execute = (cpu.misc_enable & misc_enable::kExecuteDisableOff) == 0;
+      const std::uint32_t nx = no_execute ? bit(20) : 0;
+      return {0, 0, bit(0) | bit(8), syscall | nx | bit(26) | bit(27) | bit(29)};
     }
     case 0x80000002:
     case 0x80000003:
@@ -145,8 +147,10 @@ CpuidLeaf cpuid(Cpu& cpu, std::uint32_t leaf, std::uint32_t subleaf) {
     leaf = kMaxBasic;
   }
   switch (leaf) {
-    case 0:
-      return {kMaxBasic, word(kVendor, 0), word(kVendor, 2), word(kVendor, 1)};
+    case 0: {
+      const bool limited = (cpu.misc_enable & misc_enable::kLimitCpuid) != 0;
+      return {limited ? 2 : kMaxBasic, word(kVendor, 0), word(kVendor, 2), word(kVendor, 1)};
+    }
     case 1:
       return features(cpu);
     case 2:

@@ -18,8 +18,6 @@ constexpr std::uint32_t kFixedMtrrs[] = {0x250, 0x258, 0x259, 0x268, 0x269, 0x26
 
 // IA32_MTRRCAP: write-combining, fixed ranges, eight variable ranges.
 constexpr std::uint64_t kMtrrCapValue = 1u << 10 | 1u << 8 | Mtrrs::kVariable;
-// IA32_MISC_ENABLE: fast strings; no branch trace store, no PEBS.
-constexpr std::uint64_t kMiscEnableValue = 1u << 12 | 1u << 11 | 1u << 0;
 // IA32_DEBUGCTL: LBR and BTF. Accepted as by a processor that records no branches; they read as
 // zero.
 constexpr std::uint64_t kDebugControlBits = 3;
@@ -135,7 +133,7 @@ std::optional<std::uint64_t> read_msr(Cpu& cpu, std::uint32_t number) {
     case msr::kMtrrDefType:
       return cpu.mtrrs.default_type;
     case msr::kMiscEnable:
-      return kMiscEnableValue;
+      return cpu.misc_enable;
     // No microcode, no machine-check banks, no branch records.
     case kPlatformId:
     case msr::kBiosSignId:
@@ -149,6 +147,8 @@ std::optional<std::uint64_t> read_msr(Cpu& cpu, std::uint32_t number) {
 }
 
 bool write_msr(Cpu& cpu, std::uint32_t number, std::uint64_t value) {
+  // How wide a physical address is, is the processor's affair, not the APIC's.
+  if (number == msr::kApicBase && value >> kPhysicalAddressBits != 0) return false;
   if (is_apic(number)) {
     return cpu.system().platform.apic_msr_write(cpu.id(), number, value);
   }
@@ -209,9 +209,11 @@ bool write_msr(Cpu& cpu, std::uint32_t number, std::uint64_t value) {
       cpu.mtrrs.default_type = value;
       return true;
     }
-    // What exists but does nothing here. Writing zero to BIOS_SIGN_ID precedes reading the
-    // revision.
     case msr::kMiscEnable:
+      cpu.misc_enable =
+          (value & misc_enable::kWritable) | (cpu.misc_enable & ~misc_enable::kWritable);
+      return true;
+    // Exists but does nothing here: writing zero to it precedes reading the revision.
     case msr::kBiosSignId:
       return true;
     case msr::kMcgStatus:

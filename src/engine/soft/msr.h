@@ -30,6 +30,15 @@ struct Mtrrs {
   void visit_state(StateVisitor& visitor) { visitor.fields(default_type, variable, fixed); }
 };
 
+// IA32_MISC_ENABLE (SDM 4 table 2-2): what software may set of what there is.
+namespace misc_enable {
+inline constexpr std::uint64_t kFastStrings = 1u << 0, kBranchTraceUnavailable = 1u << 11,
+                               kPebsUnavailable = 1u << 12, kLimitCpuid = 1u << 22,
+                               kExecuteDisableOff = std::uint64_t{1} << 34;
+inline constexpr std::uint64_t kReset = kFastStrings | kBranchTraceUnavailable | kPebsUnavailable;
+inline constexpr std::uint64_t kWritable = kFastStrings | kLimitCpuid | kExecuteDisableOff;
+}  // namespace misc_enable
+
 // Nothing, or false: RDMSR or WRMSR raises #GP(0), because there is no such register or (for
 // writes) the value has a reserved bit or a non-canonical address.
 std::optional<std::uint64_t> read_msr(Cpu& cpu, std::uint32_t number);

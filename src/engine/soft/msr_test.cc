@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "engine/soft/cpuid.h"
 #include "engine/soft/testing/test_cpu.h"
 
 namespace ringside::soft {
@@ -57,6 +58,32 @@ TEST(Msr, EferRefusesUnknownBits) {
   EXPECT_FALSE(write_msr(*cpu, msr::kPat, 2));
   EXPECT_FALSE(write_msr(*cpu, msr::kMtrrDefType, 0x402));
   EXPECT_TRUE(write_msr(*cpu, msr::kMtrrDefType, 0xc06));
+}
+
+TEST(Msr, TheApicsBaseIsAPhysicalAddress) {
+  TestCpu cpu(Mode::Long64);
+  for (const std::uint64_t base : {0x3ffffee00900ull, 0xfee00900ull}) {
+    EXPECT_TRUE(write_msr(*cpu, msr::kApicBase, base));
+    EXPECT_FALSE(write_msr(*cpu, msr::kApicBase, base | std::uint64_t{1} << kPhysicalAddressBits));
+    EXPECT_EQ(read_msr(*cpu, msr::kApicBase), base);
+  }
+}
+
+TEST(Msr, MiscEnableKeepsWhatSoftwareMaySet) {
+  TestCpu cpu(Mode::Long64);
+  using namespace misc_enable;
+  EXPECT_EQ(read_msr(*cpu, msr::kMiscEnable), kReset);
+  EXPECT_TRUE(write_msr(*cpu, msr::kMiscEnable, kLimitCpuid | kExecuteDisableOff));
+  EXPECT_EQ(read_msr(*cpu, msr::kMiscEnable),
+            (kReset & ~kFastStrings) | kLimitCpuid | kExecuteDisableOff);
+  EXPECT_EQ(cpuid(*cpu, 0, 0).eax, 2u);
+  EXPECT_EQ(cpuid(*cpu, 0x80000001, 0).edx & 1u << 20, 0u);
+  EXPECT_FALSE(write_msr(*cpu, msr::kEfer, cpu->efer | x86::efer::NXE));
+  cpu->reset(Cpu::ResetKind::Init);
+  EXPECT_EQ(cpuid(*cpu, 0, 0).eax, 2u);
+  EXPECT_TRUE(write_msr(*cpu, msr::kMiscEnable, kReset));
+  EXPECT_GT(cpuid(*cpu, 0, 0).eax, 2u);
+  EXPECT_NE(cpuid(*cpu, 0x80000001, 0).edx & 1u << 20, 0u);
 }
 
 TEST(Msr, RdtscObeysTsd) {
