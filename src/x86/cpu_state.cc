@@ -11,4 +11,29 @@ CpuState reset_state() {
   return state;
 }
 
+CpuState init_state(const CpuState& before, std::uint32_t signature) {
+  constexpr std::uint64_t kCaching = cr0::CD | cr0::NW;
+  CpuState state = before;
+  const CpuState fresh = reset_state();
+  state.gpr = fresh.gpr;
+  state.reg(Gpr::Rdx) = signature;
+  state.rip = fresh.rip;
+  state.rflags = fresh.rflags;
+  state.segment = fresh.segment;
+  state.ldtr = fresh.ldtr;
+  state.tr = fresh.tr;
+  state.gdtr = fresh.gdtr;
+  state.idtr = fresh.idtr;
+  state.cr0 = (fresh.cr0 & ~kCaching) | (before.cr0 & kCaching);
+  state.cr2 = fresh.cr2;
+  state.cr3 = fresh.cr3;
+  state.cr4 = fresh.cr4;
+  state.cr8 = fresh.cr8;
+  state.efer = fresh.efer;
+  state.dr = fresh.dr;
+  state.dr6 = fresh.dr6;
+  state.dr7 = fresh.dr7;
+  return state;
+}
+
 }  // namespace ringside::x86

@@ -32,8 +32,7 @@ struct FpuState {
   std::array<VectorRegister, 16> vector{};  // low 16 bytes XMM
 };
 
-// The reset values are those of a CPU after INIT except where the loader says otherwise
-// (SDM 3A table 9-1).
+// The values are those after RESET (SDM 3A table 9-1), but for what reset_state() adds.
 struct CpuState {
   std::array<std::uint64_t, 16> gpr{};  // indexed by Gpr
   std::uint64_t rip = 0xfff0;
@@ -65,7 +64,11 @@ struct CpuState {
   const Segment& seg(SegmentName name) const { return segment[static_cast<std::size_t>(name)]; }
 };
 
-// The state at power-on: real mode, CS:IP = F000:FFF0 with base 0xFFFF0000.
+// The state at power-on: real mode, CS:IP = F000:FFF0 with base 0xFFFF0000. RDX is for whoever knows
+// the processor's signature.
 CpuState reset_state();
+// What INIT makes of a state: power-on's, with the signature (EAX of CPUID leaf 1) in RDX, but CR0.CD
+// and NW, XCR0, the MSRs other than EFER, and the whole FPU stay (SDM 3A table 9-1).
+CpuState init_state(const CpuState& before, std::uint32_t signature);
 
 }  // namespace ringside::x86

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "conformance/conformance_test.h"
+#include "engine/soft/cpuid.h"
 
 namespace ringside::testing {
 namespace {
@@ -266,6 +267,56 @@ TEST_P(Conformance, TheApicsBaseIsAPhysicalAddress) {
   EXPECT_FALSE(vm.vcpu().write_msr(x86::msr::kApicBase, base | std::uint64_t{1} << 51));
   EXPECT_EQ(vm.vcpu().read_msr(x86::msr::kApicBase).value(), base);
   EXPECT_TRUE(vm.vcpu().write_msr(x86::msr::kApicBase, base));
+}
+
+// EAX of CPUID leaf 1, as the guest has it.
+std::uint32_t signature_on(const EngineKind& kind) {
+  if (kind.name == "soft") return soft::kProcessorSignature;
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+  return __get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 ? eax : 0;
+}
+
+// SDM 3A table 9-1, of a processor that has been in 64-bit mode.
+TEST_P(Conformance, InitLeavesTheCachesOnAndTheSignatureInRdx) {
+  NEEDS(Feature::SecondVcpu, Feature::Steps);
+  TestVm vm(GetParam(), "counters", 2);
+  vm.resume();
+  vm.run_until_said("01");
+  vm.suspend_all();
+  constexpr std::uint64_t kCaching = x86::cr0::CD | x86::cr0::NW;
+  ASSERT_EQ(vm.read(Register::Cr0, 1) & kCaching, 0u);
+  ASSERT_TRUE(vm.vcpu(1).write_msr(x86::msr::kLstar, 0x123456789));
+  vm.write(Register::Dr0, 0x1234, 1);
+  vm.write(Register::Rip, vm["start_aps"]);
+  vm.resume(1);  // the kernel's APIC sees INIT when its vCPU runs
+  vm.step_to(vm["send_start_up"]);
+  vm.engine().suspend({1});
+  vm.expect<exit::Parked>(1);
+  const std::vector<std::pair<Register, std::uint64_t>> expected{
+      {Register::Rip, 0xfff0},
+      {Register::Cs, 0xf000},
+      {Register::CsBase, 0xffff0000},
+      {Register::Eflags, 2},
+      {Register::Cr0, x86::cr0::ET},
+      {Register::Cr2, 0},
+      {Register::Cr3, 0},
+      {Register::Cr4, 0},
+      {Register::Efer, 0},
+      {Register::Rdx, signature_on(GetParam())},
+      {Register::Rax, 0},
+      {Register::Rsp, 0},
+      {Register::Dr0, 0},
+      {Register::Dr6, 0xffff0ff0},
+      {Register::Dr7, 0x400},
+      {Register::GdtrLimit, 0xffff},
+      {Register::IdtrBase, 0}};
+  for (const auto& [name, value] : expected)
+    EXPECT_EQ(vm.read(name, 1), value) << x86::info(name).name;
+  EXPECT_EQ(vm.vcpu(1).read_msr(x86::msr::kLstar).value(), 0x123456789u);
+  const std::size_t said = vm.said().size();
+  vm.resume(0);
+  vm.resume(1);
+  EXPECT_TRUE(vm.runs_until([&] { return vm.said().find('1', said) != std::string::npos; }));
 }
 
 TEST_P(Conformance, AResetIsAsAtPowerOn) {

@@ -140,11 +140,13 @@ std::vector<kvm_cpuid_entry2> guest_cpuid(const std::vector<kvm_cpuid_entry2>& s
   return result;
 }
 
-unsigned physical_address_bits(const std::vector<kvm_cpuid_entry2>& supported) {
+Identity identity_of(const std::vector<kvm_cpuid_entry2>& supported) {
+  Identity identity;
   for (const kvm_cpuid_entry2& leaf : supported) {
-    if (leaf.function == 0x80000008) return leaf.eax & 0xff;
+    if (leaf.function == 1) identity.signature = leaf.eax;
+    if (leaf.function == 0x80000008) identity.physical_address_bits = leaf.eax & 0xff;
   }
-  return 36;  // SDM 3A 4.1.4
+  return identity;
 }
 
 }  // namespace ringside::kvm

@@ -22,7 +22,12 @@ std::vector<kvm_cpuid_entry2> guest_cpuid(const std::vector<kvm_cpuid_entry2>& s
                                           VcpuId vcpu, unsigned vcpus, unsigned tsc_khz,
                                           ApicFeatures apic, const Facts& facts);
 
-// MAXPHYADDR, of which the guest is told as much as KVM has.
-unsigned physical_address_bits(const std::vector<kvm_cpuid_entry2>& supported);
+// What of it the engine goes by itself.
+struct Identity {
+  std::uint32_t signature = 0;  // EAX of leaf 1
+  unsigned physical_address_bits =
+      36;  // MAXPHYADDR; this much without leaf 80000008H (SDM 3A 4.1.4)
+};
+Identity identity_of(const std::vector<kvm_cpuid_entry2>& supported);
 
 }  // namespace ringside::kvm

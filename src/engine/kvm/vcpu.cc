@@ -7,7 +7,6 @@
 #include <csignal>
 
 #include "base/log.h"
-#include "engine/kvm/cpuid.h"
 #include "engine/kvm/kick.h"
 
 namespace ringside::kvm {
@@ -21,35 +20,17 @@ constexpr std::uint64_t kBootProcessor = 1u << 8;  // of IA32_APIC_BASE
 
 thread_local KvmVcpu* this_threads_vcpu = nullptr;
 
-// What INIT leaves as it is (SDM 3A table 9-1).
-x86::CpuState after_init(const x86::CpuState& before) {
-  x86::CpuState state = x86::reset_state();
-  state.fpu = before.fpu;
-  state.xcr0 = before.xcr0;
-  state.star = before.star;
-  state.lstar = before.lstar;
-  state.cstar = before.cstar;
-  state.sfmask = before.sfmask;
-  state.kernel_gs_base = before.kernel_gs_base;
-  state.tsc_aux = before.tsc_aux;
-  state.sysenter_cs = before.sysenter_cs;
-  state.sysenter_esp = before.sysenter_esp;
-  state.sysenter_eip = before.sysenter_eip;
-  state.pat = before.pat;
-  return state;
-}
-
 }  // namespace
 
 KvmVcpu::KvmVcpu(System& system, VcpuId id, VcpuFile file, PowerOnState power_on,
-                 unsigned kilohertz, unsigned physical_address_bits)
+                 unsigned kilohertz, const Identity& identity)
     : system_(system),
       id_(id),
       file_(std::move(file)),
       power_on_(std::move(power_on)),
       tsc_offset_(system.facts.tsc_offset ? kilohertz : 0),
       registers_(file_),
-      physical_address_bits_(physical_address_bits) {}
+      identity_(identity) {}
 
 Result<std::unique_ptr<KvmVcpu>> KvmVcpu::create(System& system, VcpuId id, unsigned vcpus) {
   VcpuFile file = TRY(VcpuFile::create(system.kvm, system.vm, id.value));
@@ -64,7 +45,7 @@ Result<std::unique_ptr<KvmVcpu>> KvmVcpu::create(System& system, VcpuId id, unsi
   PowerOnState power_on =
       TRY(PowerOnState::take(system.kvm, file.fd(), system.controllers.has_value()));
   return std::unique_ptr<KvmVcpu>(new KvmVcpu(system, id, std::move(file), std::move(power_on),
-                                              kilohertz, physical_address_bits(supported)));
+                                              kilohertz, identity_of(supported)));
 }
 
 KvmVcpu::~KvmVcpu() { stop(); }
@@ -162,7 +143,9 @@ Result<void> KvmVcpu::reset(const x86::CpuState& entry) {
     watch_hits_.clear();
     window_ = Window::Unknown;
     TRY(power_on_.restore_fpu(file_.fd()));
-    TRY(become(boots ? entry : x86::reset_state()));
+    x86::CpuState waiting = x86::reset_state();
+    waiting.reg(x86::Gpr::Rdx) = identity_.signature;
+    TRY(become(boots ? entry : waiting));
     registers_.events() = {};
     registers_.changed_nmi();
     TRY(registers_.flush());
@@ -244,7 +227,8 @@ void KvmVcpu::take_init_and_start_up() {
     held_interrupt_.reset();
     queued_.reset();
     const auto before = registers_.state();
-    const Result<void> done = before ? become(after_init(*before)) : fail(before.error());
+    const Result<void> done =
+        before ? become(x86::init_state(*before, identity_.signature)) : fail(before.error());
     if (!done) log::error("vCPU {}: INIT: {}", id_.value, done.error().text());
     registers_.events() = {};
     registers_.changed(RegisterFile::kEvents);

@@ -18,6 +18,7 @@
 #include <thread>
 
 #include "engine/kvm/api.h"
+#include "engine/kvm/cpuid.h"
 #include "engine/kvm/gates.h"
 #include "engine/kvm/instruction.h"
 #include "engine/kvm/power_on.h"
@@ -110,7 +111,7 @@ class KvmVcpu final : public hypervisor::Vcpu {
   enum class Place : std::uint8_t { Out, InGuest };
 
   KvmVcpu(System& system, VcpuId id, VcpuFile file, PowerOnState power_on, unsigned kilohertz,
-          unsigned physical_address_bits);
+          const Identity& identity);
 
   // vcpu.cc: the thread and what moves it.
   void thread_main();
@@ -225,7 +226,7 @@ class KvmVcpu final : public hypervisor::Vcpu {
 
   // ---- While out: under lock_; in the guest: the thread's
   RegisterFile registers_;
-  const unsigned physical_address_bits_;  // as CPUID tells the guest
+  const Identity identity_;
   bool breakpoint_exit_ = false;
   bool monitor_trap_ = false;
   bool mask_interrupts_ = false;

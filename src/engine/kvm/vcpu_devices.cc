@@ -91,7 +91,7 @@ void KvmVcpu::handle_msr_write() {
 
 // How wide a physical address is, the machine's APICs do not know.
 bool KvmVcpu::write_apic_msr(std::uint32_t number, std::uint64_t value) {
-  if (number == x86::msr::kApicBase && value >> physical_address_bits_ != 0) return false;
+  if (number == x86::msr::kApicBase && value >> identity_.physical_address_bits != 0) return false;
   return system_.platform.apic_msr_write(id_, number, value);
 }
 

@@ -67,28 +67,6 @@ void visit(StateVisitor& visitor, std::optional<T>& value) {
   if (visitor.loading()) value = there ? std::optional<T>(T{}) : std::nullopt;
 }
 
-// What INIT leaves alone (SDM 3A table 9-1): everything that is not in the list of `init_state`.
-x86::CpuState init_state(const x86::CpuState& before) {
-  x86::CpuState state = before;
-  const x86::CpuState fresh = x86::reset_state();
-  constexpr std::uint64_t kCaching = x86::cr0::CD | x86::cr0::NW;
-  state.gpr = fresh.gpr;
-  state.rip = fresh.rip;
-  state.rflags = fresh.rflags;
-  state.segment = fresh.segment;
-  state.ldtr = fresh.ldtr;
-  state.tr = fresh.tr;
-  state.gdtr = fresh.gdtr;
-  state.idtr = fresh.idtr;
-  state.cr0 = x86::cr0::ET | (before.cr0 & kCaching);
-  state.cr2 = state.cr3 = state.cr4 = state.cr8 = 0;
-  state.efer = 0;
-  state.dr = {};
-  state.dr6 = fresh.dr6;
-  state.dr7 = fresh.dr7;
-  return state;
-}
-
 }  // namespace
 
 Cpu::Cpu(VcpuId id, System& system) : id_(id), system_(system) { reset(); }
@@ -178,7 +156,8 @@ void Cpu::set_core_state(const x86::CpuState& s) {
 
 void Cpu::reset(ResetKind kind) {
   const bool power_on = kind == ResetKind::PowerOn;
-  x86::CpuState fresh = power_on ? x86::reset_state() : init_state(state());
+  x86::CpuState fresh =
+      power_on ? x86::reset_state() : x86::init_state(state(), kProcessorSignature);
   fresh.reg(x86::Gpr::Rdx) = kProcessorSignature;
   set_core_state(fresh);
   if (power_on) {
