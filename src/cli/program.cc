@@ -197,6 +197,10 @@ void Program::add_monitor_commands(debug::ServerOptions& server) {
       [this] { return fmt::format("engine: {}", engine_.soft != nullptr ? "soft" : "kvm"); },
       [this] { return reset_machine(); }};
   add_machine_commands(server, subjects);
+  server.restart = [this]() -> Result<void> {
+    TRY(reset_machine());
+    return {};
+  };
   if (engine_.soft == nullptr) return;
   server.commands.push_back(hash_command(*engine_.soft, *machine_, ram_));
 }
@@ -336,6 +340,10 @@ std::optional<int> Program::ended_from_outside() {
 }
 
 Result<int> Program::finish(int status, machine::JournalEnd::By by) {
+  // The debugger's last packet. An engine with threads may have ended after its events were taken.
+  if (by == machine::JournalEnd::By::Outside) server_->announce_end(status);
+  server_->drain_events();
+  if (gdb_) gdb_->update();
   if (engine_.soft == nullptr) return status;
   if (!timeline_->has_journal() && !log::enabled(log::Level::Debug)) return status;
   const std::uint64_t hash = hash_machine(*engine_.soft, *machine_, ram_);

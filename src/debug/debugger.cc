@@ -1,6 +1,30 @@
 #include "debug/debugger.h"
 
 namespace ringside::debug {
+namespace {
+
+// What an extended session that has let the machine go may ask.
+struct ServedWithoutMachine {
+  bool operator()(const rsp::Unknown&) const { return true; }
+  bool operator()(const rsp::Malformed&) const { return true; }
+  bool operator()(const rsp::QuerySupported&) const { return true; }
+  bool operator()(const rsp::StartNoAckMode&) const { return true; }
+  bool operator()(const rsp::ExtendedMode&) const { return true; }
+  bool operator()(const rsp::QueryResumeActions&) const { return true; }
+  bool operator()(const rsp::QueryStop&) const { return true; }
+  bool operator()(const rsp::FirstThreads&) const { return true; }
+  bool operator()(const rsp::MoreThreads&) const { return true; }
+  bool operator()(const rsp::Attach&) const { return true; }
+  bool operator()(const rsp::Run&) const { return true; }
+  bool operator()(const rsp::Restart&) const { return true; }
+  bool operator()(const rsp::ReadTransfer& r) const { return r.object == "features"; }
+  template <typename Request>
+  bool operator()(const Request&) const {
+    return false;
+  }
+};
+
+}  // namespace
 
 Debugger::Debugger(Target& target, const ServerOptions& options)
     : target_(target), options_(options) {}
@@ -14,10 +38,16 @@ void Debugger::end_session() {
 }
 
 Debugger::When Debugger::when(const rsp::Request& request) const {
-  return std::visit([](const auto& r) { return when(r); }, request);
+  const When needed = std::visit([](const auto& r) { return when(r); }, request);
+  // What takes the machine is for extended sessions, and others are told at once that it is not
+  // for them. What needs the machine is refused to who has let it go.
+  if (needed == When::Attached) return session_.extended ? needed : When::Now;
+  return session_.attached ? needed : When::Now;
 }
 
 Debugger::Answer Debugger::answer(const rsp::Request& request) {
+  if (!session_.attached && !std::visit(ServedWithoutMachine{}, request))
+    return refuse(ErrorCode::NotFound, "no process is attached; vAttach;1 or vRun");
   return std::visit([this](const auto& r) { return serve(r); }, request);
 }
 

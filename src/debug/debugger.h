@@ -42,10 +42,13 @@ class Debugger {
   // What a request has to wait for. The client cannot see that it does.
   enum class When {
     Now,
-    Stopped,  // a stop that is under way
-    Out,      // every vCPU out of the guest, for a moment if it runs
+    Attached,  // the machine given to the client, and stopped
+    Stopped,   // a stop that is under way
+    Out,       // every vCPU out of the guest, for a moment if it runs
   };
   When when(const rsp::Request& request) const;
+  // The machine is the client's, as it is but for an extended session that has detached.
+  bool has_machine() const { return session_.attached && !session_.over; }
   Answer answer(const rsp::Request& request);
 
   // A request that takes long is under way: its answer comes from continue_scan(), a slice of work
@@ -61,6 +64,10 @@ class Debugger {
   // What to send for the stop that has come due: its report, and before it what is to be said on
   // the debugger's console. The session's current vCPU follows it.
   std::vector<std::string> report_stop();
+  // The same for the end of the machine.
+  std::vector<std::string> report_end(const hypervisor::VmEnd& end) const;
+  // What says that ringside ends with this status.
+  std::string exit_reply(int status) const;
 
  private:
   // Registers, memory and breakpoints of a vCPU exist only while it is out of the guest.
@@ -77,6 +84,9 @@ class Debugger {
   static When when(const rsp::RemoveBreakpoint&) { return When::Out; }
   static When when(const rsp::Monitor&) { return When::Out; }
   static When when(const rsp::QueryStop&) { return When::Stopped; }
+  static When when(const rsp::Attach&) { return When::Attached; }
+  static When when(const rsp::Run&) { return When::Attached; }
+  static When when(const rsp::Restart&) { return When::Attached; }
   static When when(const rsp::Resume&) { return When::Stopped; }
   static When when(const rsp::ResumeThreads&) { return When::Stopped; }
   template <typename Request>
@@ -118,6 +128,10 @@ class Debugger {
   Answer serve(const rsp::QuerySupported&);
   Answer serve(const rsp::StartNoAckMode&);
   Answer serve(const rsp::QueryAttached&);
+  Answer serve(const rsp::ExtendedMode&);
+  Answer serve(const rsp::Attach&);
+  Answer serve(const rsp::Run&);
+  Answer serve(const rsp::Restart&);
   Answer serve(const rsp::Detach&);
   Answer serve(const rsp::Kill&);
   Answer serve(const rsp::KillProcess&);
@@ -142,8 +156,12 @@ class Debugger {
   Answer refuse(const Result<T>& result) const {
     return refuse(result.error());
   }
-  Answer kill();
+  Result<void> restart();
+  void let_go();
+  void leave();
+  void kill();
   Answer resume(ResumePlan plan);
+  bool has_died() const;
   bool applies(const rsp::ThreadAction& action, VcpuId vcpu) const;
   std::string thread_list() const;
   std::string stop_reply() const;

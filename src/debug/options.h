@@ -9,6 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/result.h"
+
 namespace ringside::debug {
 
 enum class OnKill {
@@ -49,6 +51,9 @@ struct ServerOptions {
   OnKill on_kill = OnKill::Detach;
   BreakpointMechanism breakpoints = BreakpointMechanism::BestOffered;
   std::vector<MonitorCommand> commands = {};
+  // Puts the machine into the state of power-on; an error leaves it as it was. Run while every vCPU
+  // is out of the guest. Without it a client cannot restart the machine.
+  std::function<Result<void>()> restart = {};
   // Takes what persistent breakpoint commands print while there is no client.
   std::function<void(std::string_view text)> console = {};
   // When to tell a client that waits for something long that it is still worked on.

@@ -361,7 +361,7 @@ TEST_F(Queries, StepMask) {
 
 TEST_F(Queries, Row61_WhatIsNotSupportedIsEmpty) {
   for (const char* packet : {"", "vMustReplyEmpty", "vFoo", "qOffsets", "qSymbol::", "qTStatus",
-                             "R00", "!", "bc", "Zfoo", "QFoo"}) {
+                             "R00", "vRun;", "vAttach;1", "bc", "Zfoo", "QFoo"}) {
     const std::string reply = bench.ask(packet);
     EXPECT_TRUE(reply.empty() || reply == "E16") << packet << ": " << reply;
   }

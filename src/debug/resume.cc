@@ -32,7 +32,10 @@ bool has_words(StopCause cause) {
 
 }  // namespace
 
-Debugger::Answer Debugger::serve(const rsp::QueryStop&) { return stop_reply(); }
+// W00 is how an extended session is told that it has no process.
+Debugger::Answer Debugger::serve(const rsp::QueryStop&) {
+  return session_.attached ? stop_reply() : "W00";
+}
 
 Debugger::Answer Debugger::serve(const rsp::Resume& request) {
   if (request.address)
@@ -106,12 +109,16 @@ Debugger::Answer Debugger::resume(ResumePlan plan) {
   }
   // A stop instead of a death is for clients that can say so: to a plain one the machine just ends,
   // as with the seeds. Who lets a dead vCPU go on has seen it.
-  const auto stopped = target_.control().stopped_vcpu();
-  const StopEvent* event = stopped ? target_.control().event_of(*stopped) : nullptr;
-  const bool seen = event != nullptr && event->cause == StopCause::Dead;
-  target_.vm().stop_instead_of_death(session_.names_threads() && !seen);
+  target_.vm().stop_instead_of_death(session_.names_threads() && !has_died());
+  session_.dead = false;
   target_.control().resume(plan);
   return std::nullopt;
+}
+
+bool Debugger::has_died() const {
+  const auto stopped = target_.control().stopped_vcpu();
+  const StopEvent* event = stopped ? target_.control().event_of(*stopped) : nullptr;
+  return event != nullptr && event->cause == StopCause::Dead;
 }
 
 std::vector<std::string> Debugger::report_stop() {
@@ -127,6 +134,22 @@ std::vector<std::string> Debugger::report_stop() {
   }
   packets.push_back(stop_reply());
   return packets;
+}
+
+// W for an end of the guest's own making, X for one that it died of, which is the signal of the
+// stop that vCont's clients had before it.
+std::vector<std::string> Debugger::report_end(const hypervisor::VmEnd& end) const {
+  using Kind = hypervisor::VmEnd::Kind;
+  if (end.kind != Kind::TripleFault && end.kind != Kind::Error)
+    return {exit_reply(end.exit_status())};
+  std::vector<std::string> packets;
+  if (!end.reason.empty()) packets.push_back(rsp::reply::console_output(end.reason + "\n"));
+  packets.push_back(rsp::reply::killed(kSigabrt, process()));
+  return packets;
+}
+
+std::string Debugger::exit_reply(int status) const {
+  return rsp::reply::exited(static_cast<std::uint8_t>(status), process());
 }
 
 // What GDB asks for next: where the vCPU is, and its frame. For clients that know the description.

@@ -304,6 +304,10 @@ void RunControl::interrupt() {
 void RunControl::detach() {
   if (!attached_) return;
   attached_ = false;
+  renew();
+}
+
+void RunControl::renew() {
   leaving_ = true;
   report_due_ = interrupted_ = pausing_ = false;
   stopped_vcpu_.reset();

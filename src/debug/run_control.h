@@ -113,6 +113,8 @@ class RunControl {
   void interrupt();
   // The one teardown, for whichever way a client goes.
   void detach();
+  // The same teardown for a client that keeps the machine: nothing runs.
+  void renew();
   // Lets everything run without a client (a start without waiting for one).
   void release();
   // A breakpoint or watchpoint is no longer there, or is there again.
@@ -131,6 +133,8 @@ class RunControl {
   // --- What the server asks
   Phase phase() const { return phase_; }
   bool attached() const { return attached_; }
+  // A client waits for a stop report.
+  bool awaits_report() const { return report_due_; }
   // The stop that was reported last, or would be: the vCPU, or nothing for an interrupt or attach.
   std::optional<VcpuId> stopped_vcpu() const { return stopped_vcpu_; }
   const StopEvent* event_of(VcpuId id) const;

@@ -70,13 +70,35 @@ bool Server::wants_input() const {
 
 bool Server::wants_close() const {
   if (!link_ || !link_->output().empty()) return false;
-  return debugger_.session().over || target_.ended();
+  if (debugger_.session().over) return true;
+  // An engine with threads may have ended since its events were taken: then the client is told
+  // first.
+  return target_.ended() && (end_is_said_ || !target_.control().awaits_report());
+}
+
+// Nothing is reported or answered any more once the machine has ended.
+bool Server::say_end() {
+  if (!link_ || !target_.ended()) return false;
+  if (end_is_said_ || !target_.control().awaits_report()) return true;
+  end_is_said_ = true;
+  send_output(true);
+  for (const std::string& packet : debugger_.report_end(*target_.vm().ended()))
+    link_->send(packet);
+  return true;
+}
+
+void Server::announce_end(int status) {
+  if (!link_ || end_is_said_ || !target_.control().awaits_report()) return;
+  end_is_said_ = true;
+  send_output(true);
+  link_->send(debugger_.exit_reply(status));
 }
 
 void Server::work() {
   do {
     target_.settle();
-    if (!link_) print_without_client();
+    if (say_end()) return;
+    if (!has_client()) print_without_client();
     const bool report = target_.take_report();
     if (report || target_.control().phase() != Phase::Stopped) send_output(report);
     if (report && link_) {
@@ -89,7 +111,7 @@ void Server::work() {
 // Text for the client's console, which it takes only while it believes the guest running. `all`: a
 // stop report follows, after which it is too late.
 void Server::send_output(bool all) {
-  if (!link_ || (link_->full() && !all)) return;
+  if (!has_client() || (link_->full() && !all)) return;
   constexpr std::size_t kMost = rsp::kPacketSize / 2 - 1;
   const std::string text = target_.take_output();
   for (std::size_t at = 0; at < text.size(); at += kMost)
@@ -135,6 +157,13 @@ bool Server::serve_one() {
   }
   switch (debugger_.when(*waiting_)) {
     case Debugger::When::Now:
+      break;
+    case Debugger::When::Attached:
+      if (!control.attached()) {
+        control.attach();
+        return true;
+      }
+      if (control.phase() == Phase::Stopping) return false;
       break;
     case Debugger::When::Stopped:
       // The stop that the client made by attaching is still under way.

@@ -47,6 +47,10 @@ class Server {
   // there was more to do than one call does. Asked after everything else that was called.
   bool has_work() const { return (link_ && debugger_.scanning()) || target_.has_work(); }
 
+  // The machine's owner ends it, with this status. A client that waits for a stop is told; its
+  // output() is still to be written.
+  void announce_end(int status);
+
   // What to write to the client; valid until the next call of anything else.
   std::string_view output() const;
   void wrote(std::size_t count);
@@ -58,10 +62,13 @@ class Server {
   bool wants_vm_end() const { return debugger_.kill_requested(); }
 
  private:
+  // Somebody reads what a guest that runs has to print.
+  bool has_client() const { return link_ && debugger_.has_machine(); }
   void work();
   void send_output(bool all);
   void print_without_client();
   std::optional<rsp::Event::Kind> take_input();
+  bool say_end();
   bool serve_one();
   bool serve_scan();
   void answer(const rsp::Request& request);
@@ -74,6 +81,7 @@ class Server {
   std::optional<rsp::Link> link_;
   std::string input_;
   std::size_t looked_at_ = 0;            // how much of input_ the link has taken
+  bool end_is_said_ = false;
   std::optional<rsp::Request> waiting_;  // until every vCPU is out of the guest
   std::chrono::steady_clock::time_point sign_due_;  // of a scan
 };

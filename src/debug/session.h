@@ -41,6 +41,12 @@ struct Session {
   AddressKind addresses = AddressKind::Linear;
   // The signal of the last stop report without a vCPU.
   std::uint8_t signal = 5;
+  // The client may detach, kill, attach and run again within one connection.
+  bool extended = false;
+  // The client has the machine. Otherwise, in extended mode, that runs as if nobody were there.
+  bool attached = true;
+  // A vCPU has died, and has not been resumed since: the machine would end with it.
+  bool dead = false;
   // D or k was served: nothing more is.
   bool over = false;
 

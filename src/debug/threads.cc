@@ -39,6 +39,7 @@ Debugger::Answer Debugger::serve(const rsp::CurrentThread&) {
 }
 
 Debugger::Answer Debugger::serve(const rsp::FirstThreads&) {
+  if (!session_.attached) return "l";
   std::string reply = "m";
   for (std::uint32_t i = 0; i < target_.vm().vcpu_count(); ++i) {
     if (!target_.is_active(i)) continue;

@@ -22,6 +22,15 @@ void append_byte(std::string& out, std::uint8_t value) {
   append_hex(out, std::span(&byte, 1));
 }
 
+std::string end(std::string text, std::uint8_t value, std::optional<std::uint64_t> process) {
+  append_byte(text, value);
+  if (process) {
+    text += ";process:";
+    append_number(text, *process);
+  }
+  return text;
+}
+
 }  // namespace
 
 ErrorNumber error_number(ErrorCode code) {
@@ -88,6 +97,14 @@ std::string console_output(std::string_view text) {
   std::string payload = "O";
   append_hex(payload, std::as_bytes(std::span(text)));
   return payload;
+}
+
+std::string exited(std::uint8_t status, std::optional<std::uint64_t> process) {
+  return end("W", status, process);
+}
+
+std::string killed(std::uint8_t signal, std::optional<std::uint64_t> process) {
+  return end("X", signal, process);
 }
 
 std::string transfer(std::string_view document, std::uint64_t offset, std::uint64_t length) {

@@ -43,6 +43,9 @@ std::string hex(std::string_view text);
 std::string binary(std::span<const std::byte> data);
 // O: text on the debugger's console. At most `kPacketSize` / 2 - 1 bytes in one.
 std::string console_output(std::string_view text);
+// W and X: the process has ended with a status, or by a signal.
+std::string exited(std::uint8_t status, std::optional<std::uint64_t> process);
+std::string killed(std::uint8_t signal, std::optional<std::uint64_t> process);
 // qXfer: the piece of `document` from `offset`, at most `length` bytes, with m (more) or l (last).
 std::string transfer(std::string_view document, std::uint64_t offset, std::uint64_t length);
 

@@ -21,6 +21,8 @@ constexpr NamedPacket kNamedPackets[] = {
     {"QStartNoAckMode", parse_session_query},
     {"qAttached", parse_session_query},
     {"vKill", parse_session_query},
+    {"vAttach", parse_session_query},
+    {"vRun", parse_session_query},
     {"vCont", parse_resume_query},
     {"vCont?", parse_resume_query},
     {"vCtrlC", parse_resume_query},
@@ -77,8 +79,10 @@ Request parse(std::string_view payload) {
     case 'H':
     case 'T':
       return parse_thread(payload);
+    case '!':
     case 'D':
     case 'k':
+    case 'R':
       return parse_session(payload);
     case 'q':
     case 'Q':

@@ -163,6 +163,12 @@ struct QuerySupported {  // qSupported
 };
 struct StartNoAckMode {};  // QStartNoAckMode
 struct QueryAttached {};   // qAttached, with or without a process
+struct ExtendedMode {};    // !: the connection outlives a D or k, for vAttach, vRun and R
+struct Attach {            // vAttach;pid
+  std::uint64_t process = 0;
+};
+struct Run {};             // vRun;program;arguments, which a machine has of its own: has a reply
+struct Restart {};         // RXX, of which XX means nothing: has none
 struct Detach {            // D, D;pid
   std::optional<std::uint64_t> process;
 };
@@ -195,14 +201,13 @@ struct SetStepMask {      // Qqemu.sstep=
   std::uint64_t mask = 0;
 };
 
-using Request =
-    std::variant<Unknown, Malformed, ReadRegisters, WriteRegisters, ReadRegister, WriteRegister,
-                 ReadMemory, WriteMemory, SearchMemory, ChecksumMemory, DescribeMemory, QueryStop,
-                 Resume, ResumeThreads, QueryResumeActions, Interrupt, InsertBreakpoint,
-                 RemoveBreakpoint, SelectThread, IsThreadAlive, CurrentThread, FirstThreads,
-                 MoreThreads, ThreadDescription, QuerySupported, StartNoAckMode, QueryAttached,
-                 Detach, Kill, KillProcess, ReadTransfer, Monitor, QueryPhysicalMode,
-                 SetPhysicalMode, QueryStepBits, QueryStepMask, SetStepMask>;
+using Request = std::variant<
+    Unknown, Malformed, ReadRegisters, WriteRegisters, ReadRegister, WriteRegister, ReadMemory,
+    WriteMemory, SearchMemory, ChecksumMemory, DescribeMemory, QueryStop, Resume, ResumeThreads,
+    QueryResumeActions, Interrupt, InsertBreakpoint, RemoveBreakpoint, SelectThread, IsThreadAlive,
+    CurrentThread, FirstThreads, MoreThreads, ThreadDescription, QuerySupported, StartNoAckMode,
+    QueryAttached, ExtendedMode, Attach, Run, Restart, Detach, Kill, KillProcess, ReadTransfer,
+    Monitor, QueryPhysicalMode, SetPhysicalMode, QueryStepBits, QueryStepMask, SetStepMask>;
 
 // Total: every payload has a Request.
 Request parse(std::string_view payload);

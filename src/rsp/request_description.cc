@@ -162,6 +162,10 @@ struct Describe {
   }
   std::string operator()(const StartNoAckMode&) const { return "start no-ack mode"; }
   std::string operator()(const QueryAttached&) const { return "attached"; }
+  std::string operator()(const ExtendedMode&) const { return "extended mode"; }
+  std::string operator()(const Attach& r) const { return fmt::format("attach {:x}", r.process); }
+  std::string operator()(const Run&) const { return "run"; }
+  std::string operator()(const Restart&) const { return "restart"; }
   std::string operator()(const Detach& r) const {
     return r.process ? fmt::format("detach {:x}", *r.process) : "detach";
   }

@@ -1,5 +1,5 @@
-// qSupported QStartNoAckMode qAttached D k vKill. GDB manual, "General Query Packets" and
-// "Packets".
+// qSupported QStartNoAckMode qAttached ! vAttach vRun R D k vKill. GDB manual, "General Query
+// Packets" and "Packets".
 #include "rsp/families.h"
 #include "rsp/fields.h"
 
@@ -63,6 +63,15 @@ bool QuerySupported::announces(std::string_view name) const {
 
 Request parse_session(std::string_view payload) {
   Fields fields(payload.substr(1));
+  if (payload.front() == '!') {
+    if (!fields.at_end()) return Malformed{"! takes no argument"};
+    return ExtendedMode{};
+  }
+  if (payload.front() == 'R') {
+    const auto unused = fields.hex_bytes();
+    if (!unused || unused->size() != 1) return Malformed{"R wants two hex digits"};
+    return Restart{};
+  }
   if (payload.front() == 'k') {
     if (!fields.at_end())
       return Malformed{"k takes no argument"};
@@ -91,6 +100,15 @@ Request parse_session_query(std::string_view payload) {
       return Malformed{"qAttached wants :process"};
     }
     return QueryAttached{};
+  }
+  if (fields.take("vRun")) {
+    if (!fields.take(';')) return Malformed{"vRun wants ;program;arguments"};
+    return Run{};
+  }
+  if (fields.take("vAttach")) {
+    const auto process = fields.take(';') ? fields.hex() : std::nullopt;
+    if (!process || !fields.at_end()) return Malformed{"vAttach wants ;process"};
+    return Attach{*process};
   }
   if (!fields.take("vKill"))
     return Malformed{"the packet takes no argument"};

@@ -161,6 +161,7 @@ TEST_F(Protocol, Row68_RandomBytesHurtNobody) {
 struct Ending {
   const char* guest;
   int status;
+  const char* reply;  // to the client that let the guest run
 };
 void PrintTo(const Ending& ending, std::ostream* out) { *out << ending.guest; }  // for gtest
 
@@ -170,8 +171,39 @@ TEST_P(Endings, Row69_TheConnectionClosesAndTheStatusTells) {
   GuestProcess guest(GetParam().guest, {.arguments = {"--debug-exit"}});
   DebugClient client = guest.attach();
   client.resume();
+  client.set_acks(Acks::Manual);  // which would come after the end
   guest.await_said("r");
   guest.process().write_input("x");
+  std::string reply = client.receive();
+  if (reply.front() == 'O') reply = client.receive();  // why it died
+  EXPECT_EQ(reply, GetParam().reply);
+  client.await_close();
+  EXPECT_EQ(guest.process().await_exit(), GetParam().status);
+}
+
+TEST_P(Endings, Row69_TheReplyNamesTheProcess) {
+  // For a client that resumes by vCont a guest that halts for good goes on, to be looked at.
+  if (GetParam().status == 2) return;
+  GuestProcess guest(GetParam().guest, {.arguments = {"--debug-exit"}});
+  DebugClient client = guest.attach();
+  client.request("qSupported:multiprocess+");
+  client.request("QStartNoAckMode");
+  client.set_acks(Acks::None);
+  client.send("vCont;c");
+  guest.await_said("r");
+  guest.process().write_input("x");
+  std::string reply = client.receive();
+  // To who names threads a triple fault is a stop first.
+  const bool died = std::string_view(GetParam().reply) == "X06";
+  if (died) {
+    for (; reply.front() == 'O'; reply = client.receive()) {
+    }
+    EXPECT_EQ(reply.substr(0, 3), "T06");
+    client.send("vCont;c");
+    for (reply = client.receive(); reply.front() == 'O'; reply = client.receive()) {
+    }
+  }
+  EXPECT_EQ(reply, std::string(GetParam().reply) + ";process:1");
   client.await_close();
   EXPECT_EQ(guest.process().await_exit(), GetParam().status);
 }
@@ -185,9 +217,11 @@ TEST_P(Endings, Row69_TheSameWithoutADebugger) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Endings,
-                         ::testing::Values(Ending{"end_reboot", 0}, Ending{"end_power_off", 1},
-                                           Ending{"end_halt", 2}, Ending{"end_triple_fault", 3},
-                                           Ending{"end_debug_exit", 0x2a * 2 + 1}),
+                         ::testing::Values(Ending{"end_reboot", 0, "W00"},
+                                           Ending{"end_power_off", 1, "W01"},
+                                           Ending{"end_halt", 2, "W02"},
+                                           Ending{"end_triple_fault", 3, "X06"},
+                                           Ending{"end_debug_exit", 0x2a * 2 + 1, "W55"}),
                          [](const auto& ending) { return std::string(ending.param.guest + 4); });
 
 }  // namespace
