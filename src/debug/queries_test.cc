@@ -349,6 +349,7 @@ TEST_F(Queries, PhysicalMemoryMode) {
 
 TEST_F(Queries, StepMask) {
   EXPECT_EQ(bench.ask("qqemu.sstepbits"), "ENABLE=1,NOIRQ=2,NOTIMER=4");
+  EXPECT_EQ(bench.ask("Qqemu.sstepbits"), "ENABLE=1,NOIRQ=2,NOTIMER=4");
   EXPECT_EQ(bench.ask("qqemu.sstep"), "0x7");
   EXPECT_EQ(bench.ask("Qqemu.sstep=1"), "OK");
   guest.interrupt_pending[0] = true;

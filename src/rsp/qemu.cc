@@ -8,8 +8,8 @@ namespace ringside::rsp {
 Request parse_qemu(std::string_view payload) {
   if (payload == "qqemu.PhyMemMode")
     return QueryPhysicalMode{};
-  if (payload == "qqemu.sstepbits")
-    return QueryStepBits{};
+  // GDB's add-ons ask with the capital letter to find out whether this dialect is spoken.
+  if (payload == "qqemu.sstepbits" || payload == "Qqemu.sstepbits") return QueryStepBits{};
   if (payload == "qqemu.sstep")
     return QueryStepMask{};
   Fields fields(payload);
@@ -21,7 +21,7 @@ Request parse_qemu(std::string_view payload) {
       return Malformed{"Qqemu.PhyMemMode wants :0 or :1"};
     return SetPhysicalMode{*mode == 1};
   }
-  if (!fields.take("Qqemu.sstep"))
+  if (!fields.take("Qqemu.sstep") || fields.take("bits"))
     return Malformed{"the query takes no argument"};
   if (!fields.take('='))
     return Malformed{"Qqemu.sstep wants =mask"};

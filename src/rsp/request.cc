@@ -38,6 +38,7 @@ constexpr NamedPacket kNamedPackets[] = {
     {"qqemu.PhyMemMode", parse_qemu},
     {"Qqemu.PhyMemMode", parse_qemu},
     {"qqemu.sstepbits", parse_qemu},
+    {"Qqemu.sstepbits", parse_qemu},
     {"qqemu.sstep", parse_qemu},
     {"Qqemu.sstep", parse_qemu},
 };

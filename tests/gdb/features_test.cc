@@ -78,6 +78,17 @@ TEST_F(Dialogue, FindAndCompareSections) {
   EXPECT_THAT(gdb("compare-sections .text"), HasSubstr("matched"));
 }
 
+// The add-ons gef and pwndbg ask this, with the capital letter, to find out that the server has
+// QEMU's packets and monitor commands, and take a server that has an answer to qOffsets for user
+// mode.
+TEST_F(Dialogue, AddOnsFindTheirDialect) {
+  begin("demo");
+  connect();
+  EXPECT_THAT(gdb("maintenance packet Qqemu.sstepbits"),
+              HasSubstr("received: \"ENABLE=1,NOIRQ=2,NOTIMER=4\""));
+  EXPECT_THAT(gdb("maintenance packet qOffsets"), HasSubstr("received: \"\""));
+}
+
 // GDB refuses what lies outside a memory map, and takes hardware breakpoints where it is not RAM.
 TEST_F(Dialogue, TheMemoryMapStandsInNobodysWay) {
   begin("paging64");
