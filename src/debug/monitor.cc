@@ -32,6 +32,9 @@ std::size_t matches(std::span<const std::string_view> words, std::string_view na
   return same ? wanted.size() : 0;
 }
 
+// A suggestion as the end of one sentence, or the end of it without one.
+std::string ending(std::string suggestion) { return suggestion.empty() ? ";" : suggestion; }
+
 Result<void> want(std::size_t given, std::size_t least, std::size_t most) {
   if (given < least || given > most)
     return fail(ErrorCode::BadRequest, "wrong number of arguments; see help COMMAND");
@@ -56,8 +59,10 @@ std::string_view mode_of(const x86::CpuState& state) {
 std::span<const Monitor::Entry> Monitor::table() {
   static const Entry entries[] = {
       {"help", "", "[COMMAND]", "Lists the commands, or says what one does.", &Monitor::help},
-      {"registers", "info registers", "",
-       "Shows the current vCPU's registers with the hidden parts of its segments.",
+      {"registers", "info registers", "[-a|CPU|NAME...]",
+       "Shows a vCPU's registers with the hidden parts of its segments: those of the current vCPU, "
+       "of\n"
+       "vCPU number CPU, or of all (-a). With names only those registers, of the current vCPU.",
        &Monitor::registers},
       {"vcpus", "info cpus", "", "Lists the vCPUs: thread, mode, where they are and what they do.",
        &Monitor::vcpus},
@@ -70,8 +75,17 @@ std::span<const Monitor::Entry> Monitor::table() {
        &Monitor::walk},
       {"gva2gpa", "", "ADDRESS", "Translates a linear address to a physical one.",
        &Monitor::gva2gpa},
-      {"physical", "xp", "ADDRESS [COUNT]",
-       "Shows COUNT (64) bytes of physical memory. Reading a device is an access to it.",
+      {"x", "", "[/FMT] ADDRESS",
+       "Shows memory at a linear address. FMT is a count, a format (x, d, u, o or c) and a size\n"
+       "(b 1, h 2, w 4, g 8 bytes), as in x /4xg $rsp + 8. Without it one word in hexadecimal.\n"
+       "Looking at a device changes nothing in it.",
+       &Monitor::examine},
+      {"xp", "", "[/FMT] ADDRESS", "Shows memory at a physical address, as x does.",
+       &Monitor::examine_physical},
+      {"physical", "", "ADDRESS [COUNT]",
+       "Shows COUNT (64) bytes of physical memory, and as text. Looking at a device changes "
+       "nothing\n"
+       "in it.",
        &Monitor::physical},
       {"info tlb", "", "[START [END]]",
        "Lists every page that the page tables map, from START to END.\n"
@@ -99,15 +113,34 @@ std::span<const Monitor::Entry> Monitor::table() {
       {"linear-pc", "", "[on|off]",
        "Shows rip as a linear address outside 64-bit mode, as debuggers need it, or as it is.",
        &Monitor::linear_pc},
-      {"msr", "", "NUMBER [VALUE]", "Shows or changes a model-specific register.", &Monitor::msr},
+      {"msr", "", "[NAME|NUMBER [VALUE]]",
+       "Shows or changes a model-specific register: by name (IA32_EFER, efer, MSR_EFER) or "
+       "number.\n"
+       "Without arguments shows all that have a name and that this vCPU has.",
+       &Monitor::msr},
+      {"info status", "", "", "Says whether the guest runs.", &Monitor::status},
+      {"stop", "", "",
+       "Says how to stop the guest. That is the debugger's, so that it knows: Ctrl-C.",
+       &Monitor::stop},
+      {"cont", "", "",
+       "Says how to let the guest run. That is the debugger's, so that it knows: continue, or "
+       "detach.",
+       &Monitor::cont},
       {"quit", "", "", "Ends the virtual machine.", &Monitor::quit},
+      // After everything that begins with the same word.
+      {"info", "", "[SUBJECT]", "Lists what it knows of.", &Monitor::info},
   };
   return entries;
 }
 
 std::string Monitor::run(std::string_view line) {
-  const std::vector<std::string_view> words = split(line);
+  std::vector<std::string_view> words = split(line);
   if (words.empty()) return help({}).value();
+  // As in QEMU, a format may follow its command without a blank: xp/4xw.
+  if (const std::size_t slash = words[0].find('/'); slash != 0 && slash != std::string_view::npos) {
+    words.insert(words.begin() + 1, words[0].substr(slash));
+    words[0] = words[0].substr(0, slash);
+  }
   for (const MonitorCommand& command : options_.commands) {
     if (const std::size_t used = matches(words, command.name)) {
       const char* rest = words[used - 1].data() + words[used - 1].size();
@@ -126,7 +159,22 @@ std::string Monitor::run(std::string_view line) {
     Result<std::string> text = (this->*entry.run)(Words(words).subspan(used));
     return text ? *text : fmt::format("{}: {}\n", entry.name, text.error().text());
   }
-  return fmt::format("There is no command \"{}\"; help lists those that there are.\n", words[0]);
+  return fmt::format("There is no command \"{}\"{} help lists those that there are.\n", words[0],
+                     ending(did_you_mean(words[0], command_names())));
+}
+
+std::vector<std::string_view> Monitor::command_names() const {
+  std::vector<std::string_view> names;
+  const auto add = [&](std::string_view name) {
+    if (!name.empty()) names.push_back(name.substr(0, name.find(' ')));
+  };
+  for (const Entry& entry : table()) {
+    add(entry.name);
+    add(entry.alias);
+  }
+  for (const MonitorCommand& command : options_.commands)
+    add(command.name);
+  return names;
 }
 
 Result<std::string> Monitor::help(Words words) {
@@ -153,15 +201,33 @@ Result<std::string> Monitor::help(Words words) {
       page(command.name, command.usage, command.help);
     }
   }
-  if (text.empty()) return fail(ErrorCode::NotFound, "there is no such command");
+  if (text.empty())
+    return fail(ErrorCode::NotFound,
+                "there is no such command" + did_you_mean(words[0], command_names()));
   return text;
 }
 
 Result<std::uint64_t> Monitor::number(std::string_view word) {
+  std::uint64_t sum = 0;
+  bool minus = false;
+  for (;;) {
+    const std::size_t end = std::min(word.find_first_of("+-"), word.size());
+    const std::uint64_t value = TRY(term(word.substr(0, end)));
+    sum = minus ? sum - value : sum + value;
+    if (end == word.size()) return sum;
+    minus = word[end] == '-';
+    word.remove_prefix(end + 1);
+  }
+}
+
+Result<std::uint64_t> Monitor::term(std::string_view word) {
   if (word.substr(0, 1) == "$") {
     const auto r = x86::register_by_name(word.substr(1));
-    if (!r || x86::info(*r).bits > 64)
-      return fail(ErrorCode::BadRequest, fmt::format("{} is not a register", word));
+    if (!r || x86::info(*r).bits > 64) {
+      return fail(ErrorCode::BadRequest,
+                  fmt::format("{} is not a register{}", word,
+                              did_you_mean(word.substr(1), register_names())));
+    }
     return TRY(current().read_register(*r)).as_u64();
   }
   if (word.substr(0, 2) == "0x") {
@@ -173,12 +239,6 @@ Result<std::uint64_t> Monitor::number(std::string_view word) {
     if (error == std::errc() && end == word.data() + word.size()) return value;
   }
   return fail(ErrorCode::BadRequest, fmt::format("{} is not a number", word));
-}
-
-Result<std::string> Monitor::registers(Words words) {
-  TRY(want(words.size(), 0, 0));
-  return fmt::format("\nCPU#{}\n{}", session_.current.value,
-                     format_registers(TRY(current().state()), current().halted()));
 }
 
 Result<std::string> Monitor::vcpus(Words words) {
@@ -234,19 +294,6 @@ Result<std::string> Monitor::physical(Words words) {
     text += '\n';
   }
   return text;
-}
-
-Result<std::string> Monitor::msr(Words words) {
-  TRY(want(words.size(), 1, 2));
-  const std::uint64_t index = TRY(number(words[0]));
-  if (index > 0xffffffff) return fail(ErrorCode::BadRequest, "an MSR's number has 32 bits");
-  const auto name = static_cast<std::uint32_t>(index);
-  if (words.size() == 2) {
-    const std::uint64_t value = TRY(number(words[1]));
-    TRY(current().write_msr(name, value));
-  }
-  const std::uint64_t value = TRY(current().read_msr(name));
-  return fmt::format("msr {:#x} = {:#018x}\n", name, value);
 }
 
 Result<std::string> Monitor::quit(Words words) {

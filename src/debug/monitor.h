@@ -40,7 +40,12 @@ class Monitor {
   static std::span<const Entry> table();
 
   Result<std::string> help(Words words);
+  Result<std::string> info(Words words);
+  Result<std::string> status(Words words);
+  Result<std::string> stop(Words words);
+  Result<std::string> cont(Words words);
   Result<std::string> registers(Words words);
+  Result<std::string> one_register(std::string_view name);
   Result<std::string> vcpus(Words words);
   Result<std::string> breakpoints(Words words);
   Result<std::string> walk(Words words);
@@ -53,15 +58,25 @@ class Monitor {
   Result<std::string> forget(Words words);
   Result<std::string> linear_pc(Words words);
   Result<std::string> physical(Words words);
+  Result<std::string> examine(Words words);
+  Result<std::string> examine_physical(Words words);
+  Result<std::string> examine_as(AddressKind kind, Words words);
   Result<std::string> msr(Words words);
+  std::string all_msrs();
   Result<std::string> quit(Words words);
 
   struct PagingRange {
     std::uint64_t start = 0, end = ~std::uint64_t{0};
   };
   Result<PagingRange> paging_range(Words words);
-  // A number (0x1f, 31) or a register of the current vCPU ($rsp).
+  // A number (0x1f, 31) or a register of the current vCPU ($rsp), or some of them with + and -
+  // between.
   Result<std::uint64_t> number(std::string_view word);
+  Result<std::uint64_t> term(std::string_view word);
+  // The names of all commands and their other names, or of what `info` knows.
+  std::vector<std::string_view> command_names() const;
+  std::vector<std::string_view> info_subjects() const;
+  bool holds_running_guest() const;
   hypervisor::Vcpu& current() { return target_.vm().vcpu(session_.current); }
 
   Target& target_;
@@ -70,6 +85,20 @@ class Monitor {
   bool quit_ = false;
   std::unique_ptr<MonitorWork> work_;
 };
+
+// How x and xp show memory: /FMT as QEMU and GDB have it.
+struct ExamineFormat {
+  std::uint64_t count = 1;
+  char format = 'x';  // one of x d u o c
+  unsigned size = 4;  // bytes of an item: 1, 2, 4 or 8
+};
+Result<ExamineFormat> parse_examine_format(std::string_view text);
+
+// Of all registers, as $NAME has them.
+std::span<const std::string_view> register_names();
+
+// "; did you mean X?", or empty where no candidate is near.
+std::string did_you_mean(std::string_view word, std::span<const std::string_view> candidates);
 
 // The registers of one vCPU in the layout of QEMU's `info registers`, which scripts read.
 std::string format_registers(const x86::CpuState& state, bool halted);

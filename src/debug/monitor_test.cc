@@ -114,16 +114,140 @@ TEST_F(MonitorCommands, WalkAndTranslate) {
 
 TEST_F(MonitorCommands, Physical) {
   guest.write(0x3000, {'h', 'i', 0});
-  EXPECT_EQ(monitor("xp 0x3000 3"), "0000000000003000: 68 69 00  hi.\n");
+  EXPECT_EQ(monitor("physical 0x3000 3"), "0000000000003000: 68 69 00  hi.\n");
   EXPECT_TRUE(has(monitor("physical 0x3000 99999"), "at most 4096"));
   EXPECT_TRUE(has(monitor("physical 0x99999999"), "physical: "));
 }
 
 TEST_F(MonitorCommands, Msr) {
   guest.vm.vcpu({0}).msrs[0x277] = 0x1234;
-  EXPECT_EQ(monitor("msr 0x277"), "msr 0x277 = 0x0000000000001234\n");
-  EXPECT_EQ(monitor("msr 0x277 0x55"), "msr 0x277 = 0x0000000000000055\n");
+  EXPECT_EQ(monitor("msr 0x277"), "msr 0x277 = 0x0000000000001234 (IA32_PAT)\n");
+  EXPECT_EQ(monitor("msr 0x277 0x55"), "msr 0x277 = 0x0000000000000055 (IA32_PAT)\n");
   EXPECT_TRUE(has(monitor("msr 1"), "no such MSR"));
+}
+
+TEST_F(MonitorCommands, MsrsByName) {
+  guest.vm.vcpu({0}).msrs[0x277] = 0x1234;
+  guest.vm.vcpu({0}).msrs[0xc0000080] = 0x500;
+  guest.vm.vcpu({0}).msrs[0x12345] = 7;
+  for (const char* name : {"IA32_EFER", "efer", "MSR_EFER"})
+    EXPECT_EQ(monitor(std::string("msr ") + name),
+              "msr 0xc0000080 = 0x0000000000000500 (IA32_EFER)\n");
+  EXPECT_EQ(monitor("msr efer 0xd01"), "msr 0xc0000080 = 0x0000000000000d01 (IA32_EFER)\n");
+  EXPECT_EQ(monitor("msr 0x12345"), "msr 0x12345 = 0x0000000000000007\n");
+  EXPECT_EQ(monitor("msr"),
+            "msr 0x277 = 0x0000000000001234 (IA32_PAT)\n"
+            "msr 0xc0000080 = 0x0000000000000d01 (IA32_EFER)\n");
+  EXPECT_EQ(monitor("msr IA32_EFFER"),
+            "msr: \"IA32_EFFER\" is neither a number nor an MSR; did you mean IA32_EFER?\n");
+  EXPECT_EQ(monitor("msr lstra"),
+            "msr: \"lstra\" is neither a number nor an MSR; did you mean LSTAR?\n");
+  EXPECT_TRUE(has(monitor("msr IA32_LSTAR"), "no such MSR"));
+  EXPECT_TRUE(has(monitor("msr 0x123456789"), "32 bits"));
+  EXPECT_TRUE(has(monitor("msr efer 1 2"), "msr: "));
+}
+
+TEST_F(MonitorCommands, RegistersByName) {
+  x86::CpuState& cpu = guest.vm.vcpu({0}).cpu;
+  cpu.reg(x86::Gpr::Rbx) = 0x1234;
+  cpu.fpu.vector[1] = {0x11, 0x22};
+  cpu.seg(x86::SegmentName::Ds).base = 0x4321;
+  EXPECT_EQ(monitor("info registers rbx"), "rbx 0x0000000000001234\n");
+  EXPECT_EQ(monitor("registers $RIP"), "rip 0x0000000000001000\n");
+  EXPECT_EQ(monitor("info registers rbx xmm1"),
+            "rbx 0x0000000000001234\nxmm1 0x00000000000000000000000000002211\n");
+  // What has a hidden part is shown with it.
+  EXPECT_TRUE(has(monitor("info registers ds"), "DS =0000 00004321 "));
+  EXPECT_TRUE(has(monitor("info registers gdtr"), "GDT=     "));
+  EXPECT_EQ(monitor("info registers rbz"),
+            "registers: \"rbz\" is not a register; did you mean rbx?\n");
+  EXPECT_TRUE(has(monitor("info registers rbx nonsense"), "is not a register"));
+  EXPECT_TRUE(has(monitor("info registers 1"), "\nCPU#1\n"));
+  EXPECT_TRUE(has(monitor("info registers 2"), "no such vCPU"));
+  const std::string all = monitor("info registers -a");
+  EXPECT_TRUE(has(all, "\nCPU#0\n") && has(all, "\nCPU#1\n"));
+}
+
+TEST_F(MonitorCommands, InfoListsWhatItKnows) {
+  const std::string all = monitor("info");
+  for (const char* subject : {"info registers", "info cpus", "info breakpoints", "info tlb",
+                              "info mem", "info status", "info lapic [N]"})
+    EXPECT_TRUE(has(all, subject)) << subject;
+  EXPECT_FALSE(has(all, "quit"));
+  EXPECT_EQ(monitor("info regsters"),
+            "info: nothing is known of \"regsters\"; did you mean registers? info alone lists what "
+            "is\n");
+  EXPECT_EQ(monitor("info lapci 3"),
+            "info: nothing is known of \"lapci\"; did you mean lapic? info alone lists what is\n");
+  EXPECT_EQ(monitor("info nonsense"),
+            "info: nothing is known of \"nonsense\"; info alone lists what is\n");
+}
+
+TEST_F(MonitorCommands, AWrongWordGetsTheRightOne) {
+  EXPECT_EQ(monitor("brekpoints"),
+            "There is no command \"brekpoints\"; did you mean breakpoints? help lists those that "
+            "there are.\n");
+  EXPECT_EQ(monitor("nonsense"),
+            "There is no command \"nonsense\"; help lists those that there are.\n");
+  EXPECT_TRUE(has(monitor("inof registers"), "did you mean info?"));
+  EXPECT_TRUE(has(monitor("help wlak"), "did you mean walk?"));
+  EXPECT_TRUE(has(monitor("walk $eflgas"), "$eflgas is not a register; did you mean eflags?"));
+}
+
+TEST_F(MonitorCommands, StatusStopAndCont) {
+  EXPECT_EQ(monitor("info status"), "VM status: paused (the debugger holds it)\n");
+  EXPECT_EQ(monitor("stop"), "The guest is stopped already.\n");
+  EXPECT_TRUE(has(monitor("cont"), "continue, or detach"));
+  EXPECT_FALSE(bench.in_guest(0));
+  // A client may ask while the guest runs, and it runs on.
+  bench.client.send("vCont;c");
+  EXPECT_EQ(monitor("info status"), "VM status: running\n");
+  EXPECT_TRUE(has(monitor("stop"), "Ctrl-C"));
+  EXPECT_EQ(monitor("cont"), "The guest runs already.\n");
+  EXPECT_TRUE(bench.in_guest(0));
+}
+
+// QEMU's forms; tests/protocol/qemu_layout_test.cc has them beside QEMU's own.
+TEST_F(MonitorCommands, ExamineMemory) {
+  guest.write(0x3000, {0x78, 0x56, 0x34, 0x92, 'a', '\'', '\n', 0x80, 0xff, 0xff, 0xff, 0xff});
+  EXPECT_EQ(monitor("xp 0x3000"), "0000000000003000: 0x92345678\n");
+  EXPECT_EQ(monitor("xp/2xw 0x3000"), "0000000000003000: 0x92345678 0x800a2761\n");
+  EXPECT_EQ(monitor("x /2xh 0x3000"), "0000000000003000: 0x5678 0x9234\n");
+  EXPECT_EQ(monitor("xp /1xg 0x3000"), "0000000000003000: 0x800a276192345678\n");
+  EXPECT_EQ(monitor("x/9b 0x3000"),
+            "0000000000003000: 0x78 0x56 0x34 0x92 0x61 0x27 0x0a 0x80\n0000000000003008: 0xff\n");
+  EXPECT_EQ(monitor("x/5c 0x3003"), "0000000000003003: '\\x92' 'a' '\\'' '\\n' '\\x80'\n");
+  EXPECT_EQ(monitor("x/2dw 0x3000"), "0000000000003000: -1842063752 -2146818207\n");
+  EXPECT_EQ(monitor("x/1uw 0x3008"), "0000000000003008: 4294967295\n");
+  EXPECT_EQ(monitor("x/1db 0x3008"), "0000000000003008:  -1\n");
+  EXPECT_EQ(monitor("x/1ob 0x3000"), "0000000000003000: 0170\n");
+  guest.vm.vcpu({0}).cpu.reg(x86::Gpr::Rbx) = 0x3010;
+  EXPECT_EQ(monitor("x/1xb $rbx - 0x10"), "0000000000003000: 0x78\n");
+  EXPECT_EQ(monitor("x/1xb $rbx-16+1"), "0000000000003001: 0x56\n");
+}
+
+TEST_F(MonitorCommands, ExamineSaysWhatIsWrong) {
+  EXPECT_TRUE(has(monitor("x"), "wants an address"));
+  EXPECT_TRUE(has(monitor("x/4xg"), "wants an address"));
+  EXPECT_TRUE(has(monitor("x/4xz 0x3000"), "z is neither a format"));
+  EXPECT_TRUE(has(monitor("x/4i 0x3000"), "debugger's own"));
+  EXPECT_TRUE(has(monitor("x/0xw 0x3000"), "between 1 and"));
+  EXPECT_TRUE(has(monitor("x/99999999999999999999xg 0x3000"), "between 1 and"));
+  EXPECT_TRUE(has(monitor("xp 0x3000 3"), "the count goes before the address"));
+  EXPECT_TRUE(has(monitor("xp 0x99999999"), "xp: "));
+  EXPECT_TRUE(has(monitor("x $nope"), "not a register"));
+  EXPECT_TRUE(has(monitor("x 0x3000 +"), "not a number"));
+}
+
+// A look: the device is not asked in the guest's way, and our breakpoints are not seen.
+TEST_F(MonitorCommands, ExamineDevicesAndCode) {
+  guest.vm.memory().add_device(Gpa{0xd0000000}, 0x100);
+  EXPECT_EQ(monitor("xp/2xw 0xd0000000"), "00000000d0000000: 0x00000000 0x00000000\n");
+  EXPECT_TRUE(has(monitor("xp/2xw 0xd00000fc"), "Cannot access memory at 0xd0000100"));
+  guest.write(0x1003, {0x55});
+  const std::string before = monitor("x/1xb 0x1003");
+  bench.ask("Z0,1003,1");
+  EXPECT_EQ(monitor("x/1xb 0x1003"), before);
 }
 
 TEST_F(MonitorCommands, Quit) {

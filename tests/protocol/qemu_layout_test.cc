@@ -93,6 +93,24 @@ class QemuLayout : public Protocol {
   std::optional<DebugClient> ours_, theirs_;
 };
 
+TEST_F(QemuLayout, MemoryIsShownInTheSameForm) {
+  begin("counters", "main");
+  const std::string code = " 0x" + hex_number((*guest_)["main"]);
+  EXPECT_EQ(ours("x" + code), theirs("x" + code));
+  for (const char* command : {"x", "xp"}) {
+    // QEMU remembers a form; here each stands alone. Not d of less than 8 bytes, which QEMU shows
+    // without its sign.
+    for (const char* form : {"/1xw", "/4xw", "/3xg", "/9xb", "/17xh", "/5uw", "/20ub", "/7uw",
+                             "/3dg", "/3ug", "/5ob", "/3ow", "/2og", "/10cb"}) {
+      const std::string asked = std::string(command) + form + code;
+      EXPECT_EQ(ours(asked), theirs(asked)) << asked;
+      const std::string apart = std::string(command) + " " + form + code;
+      EXPECT_EQ(ours(apart), theirs(apart)) << apart;
+    }
+  }
+  EXPECT_EQ(ours("xp/2xw" + code + " + 4"), theirs("xp/2xw" + code + " + 4"));
+}
+
 class QemuPaging : public QemuLayout, public ::testing::WithParamInterface<const char*> {};
 
 // Ranges, frames and rights, in each paging mode.

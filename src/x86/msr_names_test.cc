@@ -1,0 +1,41 @@
+#include "x86/msr_names.h"
+
+#include <gtest/gtest.h>
+
+#include "x86/bits.h"
+
+namespace ringside::x86 {
+namespace {
+
+TEST(MsrNames, AreInOrderAndFindTheirNumbers) {
+  std::optional<std::uint32_t> last;
+  for (const MsrName& msr : msr_names()) {
+    EXPECT_TRUE(!last || *last < msr.number) << msr.name;
+    last = msr.number;
+    EXPECT_EQ(msr_by_name(msr.name), msr.number) << msr.name;
+    EXPECT_EQ(name_of_msr(msr.number), msr.name);
+  }
+}
+
+TEST(MsrNames, AreThoseOfTheRestOfTheProgram) {
+  EXPECT_EQ(msr_by_name("IA32_EFER"), msr::kEfer);
+  EXPECT_EQ(msr_by_name("IA32_PAT"), msr::kPat);
+  EXPECT_EQ(msr_by_name("IA32_APIC_BASE"), msr::kApicBase);
+  EXPECT_EQ(msr_by_name("IA32_MTRR_DEF_TYPE"), msr::kMtrrDefType);
+  EXPECT_EQ(msr_by_name("IA32_TSC_DEADLINE"), msr::kTscDeadline);
+  EXPECT_EQ(msr_by_name("IA32_KERNEL_GS_BASE"), msr::kKernelGsBase);
+  EXPECT_EQ(name_of_msr(0x12345678), "");
+}
+
+TEST(MsrNames, MayBeWrittenInOtherWays) {
+  for (const char* name : {"EFER", "efer", "MSR_EFER", "ia32_Efer", "MSR_IA32_EFER"})
+    EXPECT_EQ(msr_by_name(name), msr::kEfer) << name;
+  EXPECT_EQ(msr_by_name("MSR_IA32_APICBASE"), msr::kApicBase);
+  EXPECT_EQ(msr_by_name("tsc"), msr::kTsc);
+  EXPECT_EQ(msr_by_name("sfmask"), msr::kSfmask);
+  EXPECT_EQ(msr_by_name(""), std::nullopt);
+  EXPECT_EQ(msr_by_name("IA32_"), std::nullopt);
+}
+
+}  // namespace
+}  // namespace ringside::x86
