@@ -1,22 +1,72 @@
 #include "cli/monitor_commands.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <charconv>
+#include <optional>
 
 #include "cli/engines.h"
 
 namespace ringside::cli {
+namespace {
+
+// In decimal, or in hexadecimal after 0x.
+std::optional<std::uint32_t> parse_number(std::string_view text) {
+  const int base = text.starts_with("0x") ? 16 : 10;
+  if (base == 16) text.remove_prefix(2);
+  std::uint32_t value = 0;
+  const char* const end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, value, base);
+  if (text.empty() || error != std::errc() || stop != end) return std::nullopt;
+  return value;
+}
+
+// The vCPU that the arguments of a command name; 0 without any.
+std::optional<VcpuId> parse_vcpu(std::string_view text, unsigned vcpus) {
+  const auto number = text.empty() ? std::uint32_t{0} : parse_number(text);
+  if (!number || *number >= vcpus) return std::nullopt;
+  return VcpuId{*number};
+}
+
+constexpr const char* kNoVcpu = "there is no such vCPU\n";
+constexpr const char* kJournal = "a journal has no word for it\n";
+
+// i [/FMT] PORT, answered in QEMU's form.
+std::string look_at_port(const machine::Machine& machine, std::string_view text) {
+  unsigned width = 1;
+  if (text.starts_with('/')) {
+    const std::size_t end = std::min(text.find(' '), text.size());
+    for (const char c : text.substr(1, end - 1)) {
+      if (c == 'b' || c == 'h' || c == 'w')
+        width = c == 'b' ? 1 : c == 'h' ? 2 : 4;
+      else if (c != 'x')
+        return "i: the size is b, h or w\n";
+    }
+    text.remove_prefix(end);
+    while (text.starts_with(' '))
+      text.remove_prefix(1);
+  }
+  const auto port = parse_number(text);
+  if (!port || *port > 0xffff) return "i: wants a port between 0 and 0xffff; see help i\n";
+  const auto value = machine.look_at_port({0}, static_cast<std::uint16_t>(*port), width);
+  if (!value) return "i: KVM has that device itself, and cannot show it without an effect\n";
+  return fmt::format("port{}[{:#06x}] = {:#0{}x}\n",
+                     width == 1   ? 'b'
+                     : width == 2 ? 'w'
+                                  : 'l',
+                     *port, *value, 2 * width + 2);
+}
+
+}  // namespace
 
 void add_machine_commands(debug::ServerOptions& server, const MonitorSubjects& subjects) {
   auto& commands = server.commands;
   commands.push_back({"info lapic", "[CPU]", "Shows the local APIC of a vCPU (0).",
                       [subjects](std::string_view text) -> std::string {
-                        unsigned cpu = 0;
-                        const char* const end = text.data() + text.size();
-                        const auto [stop, error] = std::from_chars(text.data(), end, cpu);
-                        if (!text.empty() &&
-                            (error != std::errc() || stop != end || cpu >= subjects.vcpus))
-                          return "info lapic: there is no such vCPU\n";
-                        return subjects.machine.describe_local_apic({cpu});
+                        const auto vcpu = parse_vcpu(text, subjects.vcpus);
+                        if (!vcpu) return std::string("info lapic: ") + kNoVcpu;
+                        return subjects.machine.describe_local_apic(*vcpu);
                       }});
   commands.push_back({"info ioapic", "", "Shows the I/O APIC.", [subjects](std::string_view) {
                         return subjects.machine.describe_io_apic();
@@ -25,6 +75,20 @@ void add_machine_commands(debug::ServerOptions& server, const MonitorSubjects& s
       {"info pic", "", "Shows the I/O APIC and the two 8259s.", [subjects](std::string_view) {
          return subjects.machine.describe_io_apic() + subjects.machine.describe_pics();
        }});
+  commands.push_back(
+      {"info mtree", "", "Shows what lies where in memory and among the ports.",
+       [subjects](std::string_view) { return subjects.machine.describe_memory_map(); }});
+  commands.push_back(
+      {"info qtree", "", "Lists the devices with their places and interrupt lines.",
+       [subjects](std::string_view) { return subjects.machine.describe_devices(); }});
+  commands.push_back(
+      {"info version", "", "Shows the version and the engine.", [subjects](std::string_view) {
+         return fmt::format("ringside {}, {}\n", RINGSIDE_VERSION, subjects.engine());
+       }});
+  commands.push_back(
+      {"i", "[/b|/h|/w] PORT",
+       "Shows what a port would read now: 1, 2 or 4 bytes. A look, not an access: nothing changes.",
+       [subjects](std::string_view text) { return look_at_port(subjects.machine, text); }});
   commands.push_back(
       {"engine", "", "Says what runs the guest, and what this host has (--probe).",
        [subjects](std::string_view) { return subjects.engine() + "\n" + describe_engines(); }});
@@ -38,6 +102,29 @@ void add_machine_commands(debug::ServerOptions& server, const MonitorSubjects& s
        "The guest stays stopped. Tell your debugger to forget its registers (GDB: flushregs).",
        reset});
   commands.push_back({"reset", "", "The same as system_reset.", reset});
+  commands.push_back(
+      {"nmi", "[CPU]",
+       "Sends a non-maskable interrupt to a vCPU (0), as another processor would: no local APIC's\n"
+       "masks hold it back. It takes it when it runs.",
+       [subjects](std::string_view text) -> std::string {
+         const auto vcpu = parse_vcpu(text, subjects.vcpus);
+         if (!vcpu) return std::string("nmi: ") + kNoVcpu;
+         if (subjects.has_journal()) return std::string("nmi: ") + kJournal;
+         subjects.machine.send_nmi(*vcpu);
+         return fmt::format("vCPU {} takes an NMI when it runs.\n", vcpu->value);
+       }});
+  commands.push_back(
+      {"system_powerdown", "",
+       "Presses the machine's power button (ACPI). What comes of it is the guest's affair, when it "
+       "runs:\n"
+       "Linux tells its user space, which switches off.",
+       [subjects](std::string_view) -> std::string {
+         if (subjects.has_journal()) return std::string("system_powerdown: ") + kJournal;
+         return subjects.machine.press_power_button()
+                    ? "The power button is pressed; the guest hears of it when it runs.\n"
+                    : "The power button is pressed, but the guest has not enabled it, as its ACPI "
+                      "driver would.\n";
+       }});
 }
 
 }  // namespace ringside::cli

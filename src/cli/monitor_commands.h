@@ -1,4 +1,5 @@
-// Monitor commands that need the machine or the program: interrupt controllers, engine, reset.
+// Monitor commands that need the machine or the program: interrupt controllers, memory map, ports,
+// engine, reset, buttons.
 #pragma once
 
 #include <functional>
@@ -16,6 +17,8 @@ struct MonitorSubjects {
   unsigned vcpus = 1;
   std::function<std::string()> engine;         // which one runs the guest
   std::function<Result<std::string>()> reset;  // of the machine; what to say
+  // What comes from outside would have to be written into it.
+  std::function<bool()> has_journal = [] { return false; };
 };
 
 void add_machine_commands(debug::ServerOptions& server, const MonitorSubjects& subjects);

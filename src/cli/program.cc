@@ -195,7 +195,7 @@ void Program::add_monitor_commands(debug::ServerOptions& server) {
   const MonitorSubjects subjects{
       *machine_, options_.cpus,
       [this] { return fmt::format("engine: {}", engine_.soft != nullptr ? "soft" : "kvm"); },
-      [this] { return reset_machine(); }};
+      [this] { return reset_machine(); }, [this] { return timeline_->has_journal(); }};
   add_machine_commands(server, subjects);
   server.restart = [this]() -> Result<void> {
     TRY(reset_machine());

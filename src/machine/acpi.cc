@@ -107,11 +107,10 @@ std::string madt(const AcpiOptions& options) {
   return table("APIC", 3, body.data());
 }
 
-// Always in ACPI mode (no SMI command port), no GPEs, no fixed buttons.
+// Always in ACPI mode (no SMI command port), no GPEs, a power button and no sleep button.
 std::string fadt(std::uint64_t facs, std::uint64_t dsdt_address) {
-  constexpr std::uint32_t kWbinvd = 1 << 0, kProcessorC1 = 1 << 2, kNoPowerButton = 1 << 4,
-                          kNoSleepButton = 1 << 5, kNoClockWake = 1 << 6, kTimer32 = 1 << 8,
-                          kResetRegister = 1 << 10;
+  constexpr std::uint32_t kWbinvd = 1 << 0, kProcessorC1 = 1 << 2, kNoSleepButton = 1 << 5,
+                          kNoClockWake = 1 << 6, kTimer32 = 1 << 8, kResetRegister = 1 << 10;
   constexpr std::uint16_t kLegacyDevices = 1 << 0, kNoVga = 1 << 2;
   Bytes body;
   body.u32(facs).u32(dsdt_address).u8(0).u8(0).u16(kSciLine).u32(0).u32(0);
@@ -120,8 +119,7 @@ std::string fadt(std::uint64_t facs, std::uint64_t dsdt_address) {
   body.u16(0xfff).u16(0xfff).u16(0).u16(0).u8(0).u8(0);  // no C2, no C3, no throttling
   body.u8(0).u8(0).u8(0x32);                             // the clock's century
   body.u16(kLegacyDevices | kNoVga).u8(0);
-  body.u32(kWbinvd | kProcessorC1 | kNoPowerButton | kNoSleepButton | kNoClockWake | kTimer32 |
-           kResetRegister);
+  body.u32(kWbinvd | kProcessorC1 | kNoSleepButton | kNoClockWake | kTimer32 | kResetRegister);
   body.port(kResetPort, 8, 1).u8(kResetValue).u16(0).u8(0);
   body.u64(0).u64(dsdt_address);  // the FACS has its 32-bit address
   body.port(kPm1Event, 32, 2).zeros(12).port(kPm1Control, 16, 2).zeros(12).zeros(12);

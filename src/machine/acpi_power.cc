@@ -6,9 +6,10 @@
 namespace ringside::machine {
 namespace {
 
-constexpr std::uint16_t kTimerStatus = 1 << 0;
-// Timer, global lock, clock; there are no buttons. The clock's status never rises: nothing sleeps.
-constexpr std::uint16_t kEnableBits = 1 << 0 | 1 << 5 | 1 << 10;
+constexpr std::uint16_t kTimerStatus = 1 << 0, kPowerButton = 1 << 8;
+// Timer, global lock, power button, clock; there is no sleep button. The clock's status never
+// rises: nothing sleeps.
+constexpr std::uint16_t kEnableBits = kTimerStatus | 1 << 5 | kPowerButton | 1 << 10;
 constexpr std::uint16_t kSciEnabled = 1 << 0, kSleepEnable = 1 << 13;
 // The timer's status rises whenever its highest bit changes.
 constexpr std::uint64_t kHalfRange = std::uint64_t{1} << 31;
@@ -45,6 +46,13 @@ void AcpiPower::update() {
   sci_.set((state_.status & state_.enable) != 0);
   const std::uint64_t next = (ticks() / kHalfRange + 1) * kHalfRange;
   timer_.arm(state_.enable & kTimerStatus ? VirtualTime{ticks_to_ns(next, kTimerHz)} : kNever);
+}
+
+bool AcpiPower::press_button() {
+  collect_status();
+  state_.status |= kPowerButton;
+  update();
+  return (state_.enable & kPowerButton) != 0;
 }
 
 void AcpiPower::run_event(unsigned, VirtualTime) {

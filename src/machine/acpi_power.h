@@ -19,6 +19,10 @@ class AcpiPower final : public Device, public BytePorts, private EventSink {
 
   AcpiPower(EventQueue& events, hypervisor::CpuPort& cpus, InterruptLine sci);
 
+  // The fixed power button (4.8.2.2.1.1): its status rises, and interrupts where the guest has
+  // enabled it. False: it has not.
+  bool press_button();
+
   void reset() override;
   void visit_state(StateVisitor& visitor) override { visitor.field(state_); }
   std::uint8_t read_port(std::uint16_t port) override;

@@ -56,13 +56,26 @@ TEST_F(AcpiPowerTest, TimerOverflowIsStatusAndInterrupt) {
   EXPECT_EQ(read(0x600, 2), 0u);
   EXPECT_EQ(events.next(), kNever);
   bus.write({{}, 0x602, 2}, 0xffff);
-  EXPECT_EQ(read(0x602, 2), 0x421u);
+  EXPECT_EQ(read(0x602, 2), 0x521u);
   cpus.time = events.next();
   EXPECT_NEAR(static_cast<double>(cpus.time.ns), 2.0 * static_cast<double>(half), 10);
   events.run(cpus.time);
   EXPECT_TRUE(lines.level[9]);
   bus.write({{}, 0x600, 2}, 1);
   EXPECT_FALSE(lines.level[9]);
+}
+
+TEST_F(AcpiPowerTest, ThePowerButtonInterruptsWhereItIsEnabled) {
+  EXPECT_FALSE(power.press_button());
+  EXPECT_EQ(read(0x600, 2), 0x100u);
+  EXPECT_FALSE(lines.level[9]);
+  bus.write({{}, 0x602, 2}, 0x100);  // it was pressed already
+  EXPECT_TRUE(lines.level[9]);
+  bus.write({{}, 0x600, 2}, 0x100);
+  EXPECT_FALSE(lines.level[9]);
+  EXPECT_TRUE(power.press_button());
+  EXPECT_TRUE(lines.level[9]);
+  EXPECT_EQ(read(0x600, 2), 0x100u);
 }
 
 TEST_F(AcpiPowerTest, StateMoves) {

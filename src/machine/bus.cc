@@ -1,20 +1,23 @@
 #include "machine/bus.h"
 
+#include <utility>
+
 namespace ringside::machine {
 
 PortBus::PortBus() : owners_(1) {
   at_.fill(0);
 }
 
-void PortBus::claim(std::uint16_t first, unsigned count, BytePorts& device) {
-  claim(first, count, Owner{&device, nullptr});
+void PortBus::claim(std::uint16_t first, unsigned count, BytePorts& device, DeviceLabel label) {
+  claim(first, count, Owner{&device, nullptr}, std::move(label));
 }
 
-void PortBus::claim(std::uint16_t first, unsigned count, WidePorts& device) {
-  claim(first, count, Owner{nullptr, &device});
+void PortBus::claim(std::uint16_t first, unsigned count, WidePorts& device, DeviceLabel label) {
+  claim(first, count, Owner{nullptr, &device}, std::move(label));
 }
 
-void PortBus::claim(std::uint16_t first, unsigned count, Owner owner) {
+void PortBus::claim(std::uint16_t first, unsigned count, Owner owner, DeviceLabel label) {
+  ranges_.push_back({first, count, std::move(label)});
   for (unsigned i = 0; i < count; ++i)
     at_[first + i] = static_cast<std::uint8_t>(owners_.size());
   owners_.push_back(owner);
@@ -81,8 +84,8 @@ bool PortBus::takes_write(const PortAccess& access) const {
   return true;
 }
 
-void MmioBus::claim(Gpa base, std::uint64_t size, MmioDevice& device) {
-  ranges_.push_back({base, size, &device});
+void MmioBus::claim(Gpa base, std::uint64_t size, MmioDevice& device, DeviceLabel label) {
+  ranges_.push_back({base, size, &device, std::move(label)});
 }
 
 const MmioBus::Range* MmioBus::find(Gpa address) const {

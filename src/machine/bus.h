@@ -9,6 +9,8 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "base/types.h"
@@ -47,11 +49,24 @@ class WidePorts {
   virtual Access write_port(const PortAccess& access, std::uint32_t value) = 0;
 };
 
+// What people call a device, and its interrupt line if it has one.
+struct DeviceLabel {
+  std::string name;
+  std::optional<unsigned> line = std::nullopt;
+};
+
 class PortBus {
  public:
+  struct Range {
+    std::uint16_t first = 0;
+    unsigned count = 0;
+    DeviceLabel label;
+  };
   PortBus();
-  void claim(std::uint16_t first, unsigned count, BytePorts& device);
-  void claim(std::uint16_t first, unsigned count, WidePorts& device);
+  void claim(std::uint16_t first, unsigned count, BytePorts& device, DeviceLabel label = {});
+  void claim(std::uint16_t first, unsigned count, WidePorts& device, DeviceLabel label = {});
+  // In the order of the claims.
+  const std::vector<Range>& ranges() const { return ranges_; }
 
   Access read(const PortAccess& access, std::uint32_t& value) const;
   std::uint32_t peek(const PortAccess& access) const;
@@ -64,8 +79,9 @@ class PortBus {
     BytePorts* bytes = nullptr;
     WidePorts* wide = nullptr;
   };
-  void claim(std::uint16_t first, unsigned count, Owner owner);
+  void claim(std::uint16_t first, unsigned count, Owner owner, DeviceLabel label);
 
+  std::vector<Range> ranges_;
   std::vector<Owner> owners_;           // owners_[0] is nobody
   std::array<std::uint8_t, 65536> at_;  // index into owners_
 };
@@ -90,9 +106,11 @@ class MmioBus {
     Gpa base;
     std::uint64_t size = 0;
     MmioDevice* device = nullptr;
+    DeviceLabel label = {};
   };
-  void claim(Gpa base, std::uint64_t size, MmioDevice& device);
+  void claim(Gpa base, std::uint64_t size, MmioDevice& device, DeviceLabel label = {});
   const Range* find(Gpa address) const;
+  const std::vector<Range>& ranges() const { return ranges_; }
 
  private:
   std::vector<Range> ranges_;

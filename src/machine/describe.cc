@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <string>
 
@@ -187,6 +188,35 @@ std::string describe(const IoApicImage& apic) {
 
 std::string describe(const PicPairImage& pics) {
   return "pic1: " + describe(pics.slave) + "pic0: " + describe(pics.master);
+}
+
+std::string describe(std::vector<MapEntry> entries, unsigned digits) {
+  std::ranges::stable_sort(entries, {}, &MapEntry::base);
+  std::string text;
+  for (const MapEntry& entry : entries) {
+    text +=
+        fmt::format("  {:0{}x}-{:0{}x} ({}){}\n", entry.base, digits, entry.base + entry.size - 1,
+                    digits, entry.kind, entry.name.empty() ? "" : ": " + entry.name);
+  }
+  return text;
+}
+
+std::string describe(const std::vector<DeviceEntry>& devices) {
+  std::string text = "bus: main-system-bus\n";
+  for (const DeviceEntry& device : devices) {
+    text += fmt::format("  dev: {}\n    {}", device.label.name, device.places);
+    if (device.label.line) text += fmt::format(", irq {}", *device.label.line);
+    text += '\n';
+  }
+  return text;
+}
+
+std::uint8_t peek(const PicPairImage& pics, std::uint16_t port) {
+  if (port == PicPair::kEdgeLevel) return pics.master.level_triggered & 0xf8;
+  if (port == PicPair::kEdgeLevel + 1) return pics.slave.level_triggered;
+  const PicImage& pic = port < PicPair::kSlave ? pics.master : pics.slave;
+  if ((port & 1) != 0) return pic.mask;
+  return pic.read_service != 0 ? pic.service : pic.request;
 }
 
 }  // namespace ringside::machine

@@ -1,15 +1,36 @@
-// The interrupt controllers in words, for `monitor info lapic` and its like, after the layout that
-// QEMU gave them.
+// The interrupt controllers and the machine's map in words, for `monitor info lapic` and its like,
+// after the layout that QEMU gave them.
 #pragma once
 
+#include <cstdint>
 #include <string>
+#include <vector>
 
 #include "hypervisor/controllers.h"
+#include "machine/bus.h"
 
 namespace ringside::machine {
 
 std::string describe(const hypervisor::LocalApicImage& apic);
 std::string describe(const hypervisor::IoApicImage& apic);
 std::string describe(const hypervisor::PicPairImage& pics);
+
+// A line of QEMU's `info mtree`.
+struct MapEntry {
+  std::uint64_t base = 0, size = 0;
+  std::string kind, name;
+};
+// By address, which have `digits` digits.
+std::string describe(std::vector<MapEntry> entries, unsigned digits);
+
+struct DeviceEntry {
+  DeviceLabel label;
+  std::string places;
+  void add(const std::string& place) { places += (places.empty() ? "" : ", ") + place; }
+};
+std::string describe(const std::vector<DeviceEntry>& devices);
+
+// What a read of a port of theirs shows, but for a poll.
+std::uint8_t peek(const hypervisor::PicPairImage& pics, std::uint16_t port);
 
 }  // namespace ringside::machine

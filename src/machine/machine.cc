@@ -1,5 +1,8 @@
 #include "machine/machine.h"
 
+#include <fmt/format.h>
+
+#include <map>
 #include <mutex>
 #include <utility>
 
@@ -98,32 +101,33 @@ Machine::Parts::Parts(hypervisor::GuestRam& guest_ram, MachineOptions given)
               &pci,   &keyboard, &rtc,     &power, &firmware, &guest_gdb} {
   apics.connect(&io_apic);
   apics.connect(&pics);
-  mmio.claim(IoApic::kBase, IoApic::kSize, io_apic);
-  ports.claim(PicPair::kMaster, 2, pics);
-  ports.claim(PicPair::kSlave, 2, pics);
-  ports.claim(PicPair::kEdgeLevel, 2, pics);
-  ports.claim(Pit::kPort, 4, pit);
-  ports.claim(Pit::kSpeakerPort, 1, pit);
-  ports.claim(0x3f8, SerialPort::kPorts, com1);
-  ports.claim(0x2f8, SerialPort::kPorts, com2);
-  ports.claim(Rtc::kPort, 2, rtc);
-  ports.claim(I8042::kData, 1, keyboard);
-  ports.claim(I8042::kCommand, 1, keyboard);
-  ports.claim(SystemControl::kPortA, 1, system);
-  ports.claim(PciConfig::kAddress, 1, pci);
-  ports.claim(PciConfig::kData, 4, pci);
-  ports.claim(SystemControl::kResetControl, 1, system);
-  ports.claim(kPm1Event, AcpiPower::kPorts, power);
-  ports.claim(FirmwareConfig::kPort, FirmwareConfig::kPorts, firmware);
+  mmio.claim(IoApic::kBase, IoApic::kSize, io_apic, {"I/O APIC"});
+  for (const std::uint16_t first : {PicPair::kMaster, PicPair::kSlave, PicPair::kEdgeLevel})
+    ports.claim(first, 2, pics, {"8259 pair"});
+  ports.claim(Pit::kPort, 4, pit, {"8254 timer", 0});
+  ports.claim(Pit::kSpeakerPort, 1, pit, {"8254 timer", 0});
+  ports.claim(0x3f8, SerialPort::kPorts, com1, {"COM1 (16550A)", 4});
+  ports.claim(0x2f8, SerialPort::kPorts, com2, {"COM2 (16550A)", 3});
+  ports.claim(Rtc::kPort, 2, rtc, {"real-time clock (MC146818)", 8});
+  ports.claim(I8042::kData, 1, keyboard, {"keyboard controller (8042)", 1});
+  ports.claim(I8042::kCommand, 1, keyboard, {"keyboard controller (8042)", 1});
+  ports.claim(SystemControl::kPortA, 1, system, {"system control"});
+  ports.claim(PciConfig::kAddress, 1, pci, {"PCI host bridge"});
+  ports.claim(PciConfig::kData, 4, pci, {"PCI host bridge"});
+  ports.claim(SystemControl::kResetControl, 1, system, {"system control"});
+  ports.claim(kPm1Event, AcpiPower::kPorts, power, {"ACPI power management", kSciLine});
+  ports.claim(FirmwareConfig::kPort, FirmwareConfig::kPorts, firmware, {"firmware configuration"});
   for (std::size_t i = 0; i < options.disks.size() && i < kMaxVirtioDevices; ++i) {
     add_disk(options.disks[i]);
   }
-  if (options.guest_gdb) ports.claim(GuestGdbPort::kPort, 4, guest_gdb);
-  ports.claim(PanicPort::kPort, PanicPort::kPorts, panic);
-  if (options.debug_exit) ports.claim(DebugExit::kPort, DebugExit::kPorts, debug_exit);
+  if (options.guest_gdb)
+    ports.claim(GuestGdbPort::kPort, 4, guest_gdb, {"guest's debug port (-g)"});
+  ports.claim(PanicPort::kPort, PanicPort::kPorts, panic, {"panic port"});
+  if (options.debug_exit)
+    ports.claim(DebugExit::kPort, DebugExit::kPorts, debug_exit, {"debug exit"});
   if (options.debugcon) {
-    ports.claim(DebugConsole::kPort, 1, debug_console);
-    ports.claim(DebugConsole::kBochsPort, 1, debug_console);
+    ports.claim(DebugConsole::kPort, 1, debug_console, {"debug console"});
+    ports.claim(DebugConsole::kBochsPort, 1, debug_console, {"debug console"});
   }
 }
 
@@ -133,7 +137,11 @@ void Machine::Parts::add_disk(std::shared_ptr<BlockBackend> backend) {
   disks.push_back(std::make_unique<VirtioBlock>(std::move(backend), memory, number));
   virtio.push_back(std::make_unique<VirtioMmio>(*disks.back(), memory,
                                                 InterruptLine(lines, kVirtioFirstLine + number)));
-  mmio.claim(kVirtioBase + number * kVirtioStride, kVirtioSize, *virtio.back());
+  const BlockBackend& disk = *options.disks[number];
+  mmio.claim(kVirtioBase + number * kVirtioStride, kVirtioSize, *virtio.back(),
+             {fmt::format("virtio disk {}, {} KiB{}", number, disk.size() >> 10,
+                          disk.read_only() ? ", read-only" : ""),
+              kVirtioFirstLine + number});
   devices.push_back(virtio.back().get());
 }
 
@@ -173,6 +181,74 @@ std::string Machine::describe_pics() const {
   if (const auto image = parts_->cpus.pics()) return describe(*image);
   Lock lock(parts_->lock);
   return describe(parts_->pics.image());
+}
+
+std::string Machine::describe_memory_map() const {
+  const bool engines = parts_->cpus.io_apic().has_value();
+  Lock lock(parts_->lock);
+  std::vector<MapEntry> memory;
+  for (const hypervisor::RamSlot& slot : parts_->ram.slots())
+    memory.push_back({slot.base.value, slot.size, slot.read_only ? "rom" : "ram", ""});
+  for (const MmioBus::Range& range : parts_->mmio.ranges())
+    memory.push_back({range.base.value, range.size, "i/o", range.label.name});
+  std::map<std::uint64_t, std::string> apics;  // who has its page there
+  for (std::uint32_t i = 0; i < parts_->apics.count() && !engines; ++i) {
+    const LocalApic& apic = parts_->apics.apic({i});
+    if (!apic.enabled() || apic.x2apic()) continue;
+    std::string& who = apics[apic.base() & kPageMask];
+    who += (who.empty() ? "local APIC of vCPU " : ", ") + std::to_string(i);
+  }
+  if (engines) apics[0xfee00000] = "local APICs, the engine's";
+  for (const auto& [base, who] : apics)
+    memory.push_back({base, kPageSize, "i/o", who});
+  std::vector<MapEntry> ports;
+  for (const PortBus::Range& range : parts_->ports.ranges())
+    ports.push_back({range.first, range.count, "i/o", range.label.name});
+  return "address-space: memory\n" + describe(std::move(memory), 16) + "address-space: I/O\n" +
+         describe(std::move(ports), 4);
+}
+
+std::string Machine::describe_devices() const {
+  Lock lock(parts_->lock);
+  std::vector<DeviceEntry> devices;
+  const auto entry = [&](const DeviceLabel& label) -> DeviceEntry& {
+    for (DeviceEntry& device : devices) {
+      if (device.label.name == label.name) return device;
+    }
+    return devices.emplace_back(DeviceEntry{label, {}});
+  };
+  entry({fmt::format("local APICs of {} vCPUs", parts_->apics.count())}).places = "each vCPU's own";
+  for (const MmioBus::Range& range : parts_->mmio.ranges())
+    entry(range.label).add(fmt::format("mmio {:016x}/{:x}", range.base.value, range.size));
+  for (const PortBus::Range& range : parts_->ports.ranges())
+    entry(range.label)
+        .add(fmt::format("ports {:04x}-{:04x}", range.first, range.first + range.count - 1));
+  return describe(devices);
+}
+
+std::optional<std::uint32_t> Machine::look_at_port(VcpuId vcpu, std::uint16_t port,
+                                                   unsigned width) const {
+  // The engine is asked without the lock; see describe_local_apic.
+  const auto pics = parts_->cpus.pics();
+  if (!pics) return port_peek(vcpu, port, width);
+  for (unsigned i = 0; i < width; ++i) {
+    const unsigned at = port + i;
+    const bool timer = (at >= Pit::kPort && at < Pit::kPort + 4u) || at == Pit::kSpeakerPort;
+    const bool controller = (at & ~0x81u) == PicPair::kMaster || (at & ~1u) == PicPair::kEdgeLevel;
+    if (timer || (controller && width > 1)) return std::nullopt;
+    if (controller) return peek(*pics, port);
+  }
+  return port_peek(vcpu, port, width);
+}
+
+void Machine::send_nmi(VcpuId vcpu) {
+  Lock lock(parts_->lock);
+  parts_->cpus.non_maskable_interrupt(vcpu);
+}
+
+bool Machine::press_power_button() {
+  Lock lock(parts_->lock);
+  return parts_->power.press_button();
 }
 
 void Machine::reset() {

@@ -72,9 +72,22 @@ class Machine final : public hypervisor::Platform {
   std::string describe_local_apic(VcpuId vcpu) const;
   std::string describe_io_apic() const;
   std::string describe_pics() const;
+  // What lies where, and the devices with their places and lines.
+  std::string describe_memory_map() const;
+  std::string describe_devices() const;
 
   // What the guest's IN would give now, from the devices' state; changes nothing.
   std::uint32_t port_peek(VcpuId, std::uint16_t port, unsigned width) const;
+
+  // The same where an engine may have some controllers itself: nothing for those of its that cannot
+  // be looked at.
+  std::optional<std::uint32_t> look_at_port(VcpuId, std::uint16_t port, unsigned width) const;
+
+  // From outside, and not in the journal. A non-maskable interrupt as from another processor (SDM
+  // 3A 11.6.1), which no entry of a local vector table holds back.
+  void send_nmi(VcpuId vcpu);
+  // The power button of ACPI. False: the guest has not enabled it, so nothing will come of it.
+  bool press_power_button();
 
   // Power-on state of all devices; RAM stays.
   void reset();

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "machine/testing/fake_cpu_port.h"
+#include "machine/testing/memory_disk.h"
 
 namespace ringside::machine {
 namespace {
@@ -135,6 +136,89 @@ TEST_F(MachineTest, ApicIsReachedByMmioMsrAndCr8) {
   EXPECT_FALSE(machine.apic_msr_read(other, 0x900, value));
   EXPECT_FALSE(machine.mmio_read(other, {0xfee00020}, 4, value));  // gone in x2APIC mode
   EXPECT_TRUE(machine.mmio_read(kBoot, {0xfee00020}, 4, value));
+}
+
+TEST_F(MachineTest, TheMapHasMemoryDevicesAndPorts) {
+  MachineOptions options;
+  options.vcpus = 2;
+  options.disks.push_back(std::make_shared<testing::MemoryDisk>(8192));
+  Machine machine(ram, options);
+  machine.connect(cpus);
+  const std::string map = machine.describe_memory_map();
+  for (const char* line :
+       {"address-space: memory\n  0000000000000000-000000000009ffff (ram)\n",
+        "  00000000000c0000-0000000000ffffff (ram)\n",
+        "  00000000d0000000-00000000d00001ff (i/o): virtio disk 0, 8 KiB\n",
+        "  00000000fec00000-00000000fec00fff (i/o): I/O APIC\n",
+        "  00000000fee00000-00000000fee00fff (i/o): local APIC of vCPU 0, 1\n",
+        "address-space: I/O\n  0020-0021 (i/o): 8259 pair\n", "  03f8-03ff (i/o): COM1 (16550A)\n"})
+    EXPECT_NE(map.find(line), std::string::npos) << line << map;
+  machine.apic_msr_write({1}, 0x1b, 0xfe000800);
+  EXPECT_NE(machine.describe_memory_map().find("00000000fe000fff (i/o): local APIC of vCPU 1\n"),
+            std::string::npos);
+}
+
+TEST_F(MachineTest, EveryDeviceIsListedOnceWithItsPlacesAndLine) {
+  MachineOptions options;
+  options.debug_exit = true;
+  Machine machine(ram, options);
+  machine.connect(cpus);
+  const std::string devices = machine.describe_devices();
+  for (const char* device :
+       {"  dev: local APICs of 1 vCPUs\n", "  dev: I/O APIC\n    mmio 00000000fec00000/1000\n",
+        "  dev: 8259 pair\n    ports 0020-0021, ports 00a0-00a1, ports 04d0-04d1\n",
+        "  dev: COM2 (16550A)\n    ports 02f8-02ff, irq 3\n", "  dev: debug exit\n"})
+    EXPECT_NE(devices.find(device), std::string::npos) << device << devices;
+  EXPECT_EQ(devices.find("-g"), std::string::npos);
+}
+
+TEST_F(MachineTest, ButtonsFromOutside) {
+  MachineOptions options;
+  options.vcpus = 2;
+  Machine machine(ram, options);
+  machine.connect(cpus);
+  machine.send_nmi({1});
+  EXPECT_EQ(cpus.happened, std::vector<std::string>{"nmi 1"});
+  EXPECT_FALSE(machine.press_power_button());
+  machine.port_write(kBoot, 0x602, 2, 0x100);
+  EXPECT_TRUE(machine.press_power_button());
+}
+
+// An engine that has the 8259s itself.
+TEST_F(MachineTest, PortsOfAnEnginesControllersAreShownFromTheirImages) {
+  class Engine final : public hypervisor::CpuPort {
+   public:
+    VirtualTime now() const override { return {}; }
+    void deadline_moved() override {}
+    void set_interrupt_pin(VcpuId, bool) override {}
+    void non_maskable_interrupt(VcpuId) override {}
+    void init(VcpuId) override {}
+    void start_up(VcpuId, std::uint8_t) override {}
+    void retry(VcpuId) override {}
+    void set_a20(bool) override {}
+    void ram_written(Gpa, std::uint64_t) override {}
+    void end(hypervisor::VmEnd) override {}
+    std::optional<hypervisor::PicPairImage> pics() override {
+      hypervisor::PicPairImage image;
+      image.master.request = 0x11;
+      image.master.mask = 0xfb;
+      image.slave.service = 0x22;
+      image.slave.read_service = 1;
+      image.slave.level_triggered = 0x0c;
+      return image;
+    }
+  } engine;
+  Machine machine(ram, {});
+  machine.connect(engine);
+  EXPECT_EQ(machine.look_at_port(kBoot, 0x20, 1), 0x11u);
+  EXPECT_EQ(machine.look_at_port(kBoot, 0x21, 1), 0xfbu);
+  EXPECT_EQ(machine.look_at_port(kBoot, 0xa0, 1), 0x22u);
+  EXPECT_EQ(machine.look_at_port(kBoot, 0x4d1, 1), 0x0cu);
+  EXPECT_EQ(machine.look_at_port(kBoot, 0x20, 2), std::nullopt);
+  EXPECT_EQ(machine.look_at_port(kBoot, 0x40, 1), std::nullopt);
+  EXPECT_EQ(machine.look_at_port(kBoot, 0x61, 1), std::nullopt);
+  EXPECT_EQ(machine.look_at_port(kBoot, 0x60, 2), std::nullopt);
+  EXPECT_EQ(machine.look_at_port(kBoot, 0x3fd, 1), 0x60u);
 }
 
 }  // namespace

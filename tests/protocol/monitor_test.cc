@@ -96,6 +96,68 @@ TEST_F(MonitorRows, PagesInQemusLayout) {
   EXPECT_THAT(monitor("info tlb 1 2 3"), HasSubstr("arguments"));
 }
 
+TEST_F(MonitorRows, InfoOfTheWholeMachine) {
+  begin("counters", {.cpus = 2});
+  const std::string all = monitor("info");
+  for (const char* subject : {"cpus", "ioapic", "lapic", "mem", "mtree", "pic", "qtree",
+                              "registers", "status", "tlb", "version"}) {
+    EXPECT_THAT(all, HasSubstr(std::string("info ") + subject));
+    EXPECT_THAT(monitor(std::string("info ") + subject), Not(HasSubstr("nothing is known")));
+  }
+  EXPECT_THAT(monitor("info version"), ContainsRegex("ringside [0-9.]+, engine: " + engine()));
+  EXPECT_THAT(monitor("info mtree"), AllOf(HasSubstr("00000000fec00000-00000000fec00fff"),
+                                           HasSubstr("local APIC"), HasSubstr("COM1")));
+  EXPECT_THAT(monitor("info qtree"), HasSubstr("dev: COM1 (16550A)\n    ports 03f8-03ff, irq 4"));
+  EXPECT_THAT(monitor("info status"), HasSubstr("VM status: paused"));
+  EXPECT_THAT(monitor("info regster"), HasSubstr("did you mean registers?"));
+  EXPECT_THAT(monitor("sytem_reset"), HasSubstr("did you mean system_reset?"));
+  EXPECT_EQ(monitor("info registers rip"),
+            "rip 0x" + std::string(16 - hex_number(client_->rip()).size(), '0') +
+                hex_number(client_->rip()) + "\n");
+}
+
+TEST_F(MonitorRows, PortsAreLookedAt) {
+  begin("counters", {.start = Start::Running});
+  guest_->process().write_input("a");
+  EXPECT_EQ(monitor("i 0x3ff"), "portb[0x03ff] = 0x00\n");
+  EXPECT_EQ(monitor("i/h 0x3f8").substr(0, 15), "portw[0x03f8] =");
+  EXPECT_EQ(monitor("i /w 0xcf8"), "portl[0x0cf8] = 0x00000000\n");
+  EXPECT_EQ(monitor("i 0x1234"), "portb[0x1234] = 0xff\n");
+  EXPECT_THAT(monitor("i 0x21"), HasSubstr("portb[0x0021] = "));
+  EXPECT_THAT(monitor("i 0x10000"), HasSubstr("wants a port"));
+  EXPECT_THAT(monitor("i"), HasSubstr("wants a port"));
+  EXPECT_THAT(monitor("i/q 0x20"), HasSubstr("the size is"));
+}
+
+TEST_F(MonitorRows, AnNmiFromOutside) {
+  begin("interrupts");
+  client_->run_to((*guest_)["sled"]);
+  EXPECT_THAT(monitor("nmi 1"), HasSubstr("no such vCPU"));
+  EXPECT_THAT(monitor("nmi x"), HasSubstr("no such vCPU"));
+  // The guest has no handler for it; that of an interrupt serves.
+  const std::string idtr = monitor("info registers idtr");
+  const std::uint64_t idt = std::stoull(idtr.substr(idtr.find_first_of("0123456789")), nullptr, 16);
+  client_->write(idt + 2 * 16, client_->read(idt + 0x41 * 16, 16));
+  EXPECT_THAT(monitor("nmi"), HasSubstr("vCPU 0 takes an NMI"));
+  client_->run_to((*guest_)["sent_handler"]);
+  EXPECT_EQ(client_->read_u64((*guest_)["sent"]), 0u);
+}
+
+TEST_F(MonitorRows, ThePowerButtonOfAGuestThatDoesNotListen) {
+  begin("counters");
+  EXPECT_THAT(monitor("system_powerdown"), HasSubstr("the guest has not enabled it"));
+  // PM1: the status, and once it is enabled.
+  EXPECT_EQ(monitor("i/h 0x600"), "portw[0x0600] = 0x0100\n");
+}
+
+TEST_F(MonitorRows, MsrsByName) {
+  begin("counters");
+  EXPECT_THAT(monitor("msr LSTAR 0x1234"), HasSubstr("msr 0xc0000082 = 0x0000000000001234"));
+  EXPECT_EQ(monitor("msr IA32_LSTAR"), monitor("msr 0xc0000082"));
+  EXPECT_THAT(monitor("msr"), AllOf(HasSubstr("(IA32_APIC_BASE)"), HasSubstr("(IA32_EFER)")));
+  EXPECT_THAT(monitor("msr IA32_LSTRA"), HasSubstr("did you mean IA32_LSTAR?"));
+}
+
 TEST_F(MonitorRows, MsrsByNumber) {
   begin("counters");
   EXPECT_THAT(monitor("msr 0xc0000082"), HasSubstr("msr 0xc0000082 = 0x"));

@@ -178,7 +178,7 @@ KvmVcpu::Hope KvmVcpu::kernel_hope() const {
       get_activity(file_.fd()).value_or(std::uint32_t{KVM_MP_STATE_RUNNABLE});
   if (state == KVM_MP_STATE_UNINITIALIZED || state == KVM_MP_STATE_INIT_RECEIVED)
     return Hope::Absent;
-  if (state != KVM_MP_STATE_HALTED || place_ != Place::InGuest) return Hope::Some;
+  if (state != KVM_MP_STATE_HALTED || place_ != Place::InGuest || nmi_) return Hope::Some;
   kvm_regs registers{};
   kvm_vcpu_events events{};
   if (!control(file_.fd(), KVM_GET_REGS, &registers, "to read registers") ||

@@ -91,8 +91,9 @@ std::optional<hypervisor::Exit> KvmVcpu::handle_failed_run(int error) {
 void KvmVcpu::prepare_events() {
   kvm_run& run = file_.run();
   run.request_interrupt_window = 0;
-  if (mask_interrupts_ || kernel_apic()) return;
+  if (mask_interrupts_) return;
   if (nmi_) inject_nmi();
+  if (kernel_apic()) return;
   if (!pin_ && !held_interrupt_) return;
   if (window_open()) inject_interrupt();
   run.request_interrupt_window = pin_ || held_interrupt_;
