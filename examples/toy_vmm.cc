@@ -39,10 +39,12 @@ class ToyCpu final : public hypervisor::Vcpu {
   }
   Result<void> write_register(x86::Register r, const x86::RegisterValue& value) override {
     x86::set_register(cpu, r, value);
+    if (r == x86::Register::Rip) is_halted = false;  // it is to execute there
     return {};
   }
   Result<x86::CpuState> state() override { return cpu; }
   Result<void> set_state(const x86::CpuState& state) override {
+    if (state.rip != cpu.rip) is_halted = false;
     cpu = state;
     return {};
   }

@@ -51,7 +51,8 @@ class Vcpu {
   // Started: the boot processor always, others after their start-up IPI.
   virtual bool active() const = 0;
   virtual bool in_guest() const = 0;
-  // In HLT (or waiting for a device), so it retires nothing when resumed until an event comes.
+  // In HLT (or waiting for a device, or after INIT), so it retires nothing when resumed until an
+  // event comes.
   virtual bool halted() const = 0;
   // The same in more words. In the guest too, as far as the engine knows without stopping it.
   virtual VcpuActivity activity() const {
@@ -60,7 +61,9 @@ class Vcpu {
 
   virtual Result<x86::RegisterValue> read_register(x86::Register r) = 0;
   // Writing RIP, or a state with another RIP, moves the vCPU: it arrives anew at what stands there
-  // (exit::HardwareBreakpoint). A state with the same RIP leaves it where it was.
+  // (exit::HardwareBreakpoint), and executes it when resumed, whatever it had waited for in HLT or
+  // before a device. A state with the same RIP leaves it where it was. Nothing of that wakes a vCPU
+  // that waits for its start-up IPI, or is dead.
   virtual Result<void> write_register(x86::Register r, const x86::RegisterValue& value) = 0;
   virtual Result<x86::CpuState> state() = 0;
   virtual Result<void> set_state(const x86::CpuState& state) = 0;

@@ -68,6 +68,20 @@ TEST_F(Dialogue, PrintingWithoutStopping) {
   EXPECT_THAT(said, HasSubstr("Breakpoint 2, is_prime (number=3)"));
 }
 
+// What add-ons do that borrow the guest's processor for a moment, in a guest that is idle.
+TEST_F(Dialogue, AnIdleGuestExecutesWhereThePcIsSet) {
+  begin("halt", {.start = Start::Running});
+  guest_->await_said_numbers(1);
+  connect();
+  gdb("set $here = $pc");
+  gdb("set $pc = " + at("handler").substr(1));
+  gdb("stepi");  // lock incq sent
+  EXPECT_THAT(gdb("print *(long*)&sent"), HasSubstr("= 1"));
+  gdb("set $pc = $here");
+  gdb("stepi");
+  EXPECT_THAT(gdb("print *(long*)&sent"), HasSubstr("= 1"));
+}
+
 TEST_F(Dialogue, FindAndCompareSections) {
   begin("demo");
   connect();

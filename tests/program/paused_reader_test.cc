@@ -98,6 +98,39 @@ TEST_P(PausedReader, LeavesTheDebuggerInCharge) {
   EXPECT_EQ(guest.process().await_unread_exit(), 4);
 }
 
+// The instruction that waits is given up by whoever sends its vCPU elsewhere.
+TEST_P(PausedReader, IsNotWaitedForWhereRipIsWritten) {
+  GuestProcess guest("chatter", options(1));
+  guest.attach().detach();
+  await_silence(guest);
+  DebugClient client = guest.attach();
+  const Registers before = client.registers();
+  for (const bool all : {false, true}) {
+    const std::string there = hex(little_endian(guest["vcpu_main"], 8));
+    std::string registers = client.request("g");
+    registers.replace(16 * 16, 16, there);
+    ASSERT_EQ(client.request(all ? "G" + registers : "P10=" + there), "OK");
+    const Registers moved = client.registers();
+    EXPECT_EQ(moved.rip(), guest["vcpu_main"]);
+    for (const auto r : {kRax, kRbx, kRcx, kRsi, kRdi, kRsp})
+      EXPECT_EQ(moved[r], before[r]);
+    const std::uint64_t line = client.read_u64(guest["line"]);
+    client.step();
+    EXPECT_GT(client.rip(), guest["vcpu_main"]);
+    EXPECT_LT(client.rip(), guest["vcpu_main"] + 15);
+    EXPECT_EQ(client.read_u64(guest["line"]), line);
+    // Back to where it stood, to wait again.
+    for (const auto r : {kRax, kRbx, kRcx, kRdx, kRsi, kRdi, kRbp, kRsp, kRip}) {
+      ASSERT_EQ(client.request("P" + hex_number(r) + "=" + hex(little_endian(before[r], 8))), "OK");
+    }
+    client.resume();
+    client.stop();
+  }
+  client.detach();
+  guest.process().kill(SIGTERM);
+  EXPECT_EQ(guest.process().await_unread_exit(), 4);
+}
+
 // What became of a guest that ends by itself.
 struct Outcome {
   int status;

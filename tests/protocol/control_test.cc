@@ -120,6 +120,43 @@ TEST_F(Protocol, AStepBesideAReportedBreakpointIsNotReportedLater) {
   }
 }
 
+// A debugger that sends a halted vCPU elsewhere wants an instruction executed there, and no
+// interrupt is needed for it.
+TEST_F(Protocol, AWriteOfRipEndsHlt) {
+  GuestProcess guest("halt", {.start = Start::Running});
+  guest.await_said_numbers(1);
+  DebugClient client = guest.attach();
+  while (client.rip() != guest["after_hlt"]) {
+    client.resume();
+    client.stop();
+  }
+  // Writing anything else does not, and all registers with the same RIP are anything else.
+  ASSERT_EQ(client.request("G" + with_rax(client.request("g"), 7)), "OK");
+  client.resume();
+  EXPECT_TRUE(client.silent_for(kQuiet));
+  client.stop();
+  EXPECT_EQ(client.rip(), guest["after_hlt"]);
+  EXPECT_EQ(client.read_u64(guest["wakes"]), 0u);
+
+  ASSERT_EQ(client.request("P10=" + hex(little_endian(guest["after_hlt"], 8))), "OK");
+  client.step();  // incq
+  EXPECT_EQ(client.read_u64(guest["wakes"]), 1u);
+  client.step();  // jmp
+  EXPECT_EQ(client.rip(), guest["at_hlt"]);
+  client.resume();
+  client.stop();
+  while (client.rip() != guest["after_hlt"]) {
+    client.resume();
+    client.stop();
+  }
+  std::string registers = client.request("g");
+  registers.replace(16 * 16, 16, hex(little_endian(guest["handler"], 8)));
+  ASSERT_EQ(client.request("G" + registers), "OK");
+  client.step();
+  EXPECT_GT(client.rip(), guest["handler"]);
+  EXPECT_EQ(client.read_u64(guest["wakes"]), 1u);
+}
+
 INSTANTIATE_TEST_SUITE_P(Breakpoints, Arrivals, ::testing::Values("Z0", "Z1"));
 
 }  // namespace

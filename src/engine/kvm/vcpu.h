@@ -121,6 +121,7 @@ class KvmVcpu final : public hypervisor::Vcpu {
   void sleep();
   void take_init_and_start_up();
   Result<void> become(const x86::CpuState& state);
+  Result<void> note_move();
   void drop_access();
   Result<void> prepare();
   bool passes_breakpoint();

@@ -52,9 +52,30 @@ Result<void> KvmVcpu::write_register(x86::Register r, const x86::RegisterValue& 
   if (!kernel_apic() && r == x86::Register::ApicBase)
     return write_msr(msr::kApicBase, value.as_u64());
   const Lock lock(lock_);
-  // Whoever writes RIP means to execute what is there, a breakpoint included.
-  if (r == x86::Register::Rip) left_at_breakpoint_.reset();
+  if (r == x86::Register::Rip) TRY(note_move());
   return registers_.write(r, value);
+}
+
+// Whoever writes RIP means to execute what is there, a breakpoint included. After INIT, and after a
+// triple fault, there is nothing to execute. lock_ is held.
+Result<void> KvmVcpu::note_move() {
+  left_at_breakpoint_.reset();
+  if (activity_ == Activity::Halted) {
+    if (kernel_apic()) TRY(set_kernel_activity(KVM_MP_STATE_RUNNABLE));
+    activity_ = Activity::Running;
+  } else if (activity_ == Activity::Waiting) {
+    // KVM would complete the access later, and move RIP on. It completes it now, with what it
+    // finds, and what it makes of the registers is undone.
+    const x86::CpuState before = TRY(registers_.state());
+    TRY(registers_.load(RegisterFile::kEvents));
+    const kvm_vcpu_events events = registers_.events();
+    drop_access();
+    TRY(registers_.set_state(before));
+    registers_.events() = events;
+    retry_ = false;
+    activity_ = Activity::Running;
+  }
+  return {};
 }
 
 Result<x86::CpuState> KvmVcpu::state() {
@@ -80,7 +101,7 @@ Result<void> KvmVcpu::set_state(const x86::CpuState& state) {
   }
   const Lock lock(lock_);
   TRY(registers_.load(RegisterFile::kGeneral));
-  if (state.rip != registers_.general().rip) left_at_breakpoint_.reset();
+  if (state.rip != registers_.general().rip) TRY(note_move());
   return registers_.set_state(state);
 }
 

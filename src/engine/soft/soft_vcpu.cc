@@ -12,8 +12,16 @@ Result<x86::CpuState> SoftVcpu::state() { return cpu.state(); }
 Result<void> SoftVcpu::set_state(const x86::CpuState& state) {
   const bool moves = state.rip != cpu.rip();
   cpu.set_state(state);
-  if (moves) left_at_breakpoint.reset();
+  if (moves) note_move();
   return {};
+}
+
+// Whoever writes RIP means to execute what is there, a breakpoint included. After INIT, and after a
+// triple fault, there is nothing to execute.
+void SoftVcpu::note_move() {
+  left_at_breakpoint.reset();
+  if (cpu.activity == Activity::Halted || cpu.activity == Activity::Waiting)
+    cpu.activity = Activity::Running;
 }
 
 // What conditions and page walks read, a million times a second: without the whole state.
@@ -87,7 +95,7 @@ Result<void> SoftVcpu::write_register(x86::Register r, const x86::RegisterValue&
   x86::CpuState state = cpu.state();
   x86::set_register(state, r, value);
   cpu.set_state(state);
-  if (r == x86::Register::Rip) left_at_breakpoint.reset();
+  if (r == x86::Register::Rip) note_move();
   return {};
 }
 

@@ -42,6 +42,7 @@ class SoftVcpu final : public hypervisor::Vcpu {
   std::optional<InsnCount> instructions() override { return InsnCount{cpu.icount}; }
 
  private:
+  void note_move();
   std::optional<std::uint64_t> read_plain(x86::Register r) const;
 };
 

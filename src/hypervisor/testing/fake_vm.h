@@ -33,10 +33,12 @@ class FakeVcpu final : public Vcpu {
   }
   Result<void> write_register(x86::Register r, const x86::RegisterValue& value) override {
     x86::set_register(cpu, r, value);
+    if (r == x86::Register::Rip) halted_ = false;
     return {};
   }
   Result<x86::CpuState> state() override { return cpu; }
   Result<void> set_state(const x86::CpuState& state) override {
+    if (state.rip != cpu.rip) halted_ = false;
     cpu = state;
     return {};
   }
