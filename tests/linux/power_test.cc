@@ -1,0 +1,40 @@
+// The machine's power button: Debian's ACPI driver hears of it, and user space switches off.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "linux/linux_guest.h"
+#include "support/debug_client.h"
+
+namespace ringside::testing {
+namespace {
+
+using ::testing::HasSubstr;
+
+TEST(LinuxPower, TheButtonSwitchesTheGuestOff) {
+  const LinuxFiles files("cloud-amd64");
+  if (!files.missing().empty()) GTEST_SKIP() << files.missing();
+  LinuxGuest guest(files, {.arguments = {"-G", "0"}});
+  LinuxShell& shell = guest.shell();
+  shell.await_prompt();
+  const std::string target = guest.gdb_target();
+  const auto port = static_cast<std::uint16_t>(std::stoi(target.substr(target.rfind(':') + 1)));
+  const auto press = [&] {
+    DebugClient client(port);
+    const std::string said = unhex(client.request("qRcmd," + hex("system_powerdown")));
+    client.detach();
+    return said;
+  };
+  EXPECT_THAT(press(), HasSubstr("has not enabled it"));
+
+  shell.output_of("insmod /modules/evdev.ko && insmod /modules/button.ko");
+  // What Debian's logind does: it waits for the key of the power button.
+  shell.output_of(
+      "for event in /sys/class/input/event*; do grep -q LNXPWRBN $event/device/phys && "
+      "button=/dev/input/${event##*/}; done; test -c $button");
+  shell.start("dd if=$button of=/dev/null bs=24 count=1 2>/dev/null && poweroff -f");
+  EXPECT_THAT(press(), HasSubstr("hears of it"));
+  EXPECT_EQ(guest.process().await_exit(boot_deadline()), 1);
+}
+
+}  // namespace
+}  // namespace ringside::testing
