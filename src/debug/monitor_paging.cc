@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::uint64_t kPresent = 1, kWritable = 2, kUser = 4, kLarge = 0x80;
 // Tables can form loops that map the same for ever; a listing is for people.
-constexpr unsigned kMostTables = 100'000;
+constexpr unsigned kMostTables = 100'000, kTablesPerSlice = 200;
 constexpr std::size_t kMostText = 1u << 20;
 
 struct Leaf {
@@ -26,12 +26,20 @@ struct Leaf {
 template <typename Found>
 class Tables {
  public:
+  enum class End { All, Enough, Later };
   Tables(hypervisor::Memory& memory, const x86::CpuState& state, std::uint64_t start,
          std::uint64_t end, Found found)
       : memory_(memory), state_(state), start_(start), end_(end), found_(found) {}
 
-  // False if it was too much.
-  bool run() {
+  // Enough: `found` has said so. Later: there are more tables than kTablesPerSlice, and
+  // stopped_at() is where to go on.
+  End run() { return all() ? End::All : stopped_at_ ? End::Later : End::Enough; }
+  std::uint64_t stopped_at() const { return *stopped_at_; }
+
+ private:
+  static constexpr std::uint64_t kFrame = 0x000f'ffff'ffff'f000;
+
+  bool all() {
     const x86::PagingState paging{state_.cr0, state_.cr3, state_.cr4, state_.efer};
     switch (x86::paging_mode(paging)) {
       case x86::PagingMode::Level5:
@@ -49,13 +57,13 @@ class Tables {
     return true;
   }
 
- private:
-  static constexpr std::uint64_t kFrame = 0x000f'ffff'ffff'f000;
-
   // The table that bits shift to shift + bits - 1 of an address index.
   bool table(std::uint64_t at, unsigned shift, unsigned bits, std::uint64_t base,
              std::uint64_t allowed) {
-    if (++tables_ > kMostTables) return false;
+    if (++tables_ > kTablesPerSlice) {
+      stopped_at_ = base;
+      return false;
+    }
     for (std::uint64_t i = 0; i < std::uint64_t{1} << bits; ++i) {
       const std::uint64_t address = canonical(base | i << shift, shift + bits);
       const std::uint64_t last = address + ((std::uint64_t{1} << shift) - 1);
@@ -101,6 +109,7 @@ class Tables {
   unsigned entry_size_ = 8;
   unsigned top_ = 0;  // bits of a linear address
   unsigned tables_ = 0;
+  std::optional<std::uint64_t> stopped_at_;
 };
 
 std::string letters(std::uint64_t entry) {
@@ -113,6 +122,63 @@ std::string letters(std::uint64_t entry) {
 }
 
 constexpr std::string_view kTooMuch = "... and more: give START and END\n";
+
+// One of the two listings, a slice at a time.
+class Listing final : public MonitorWork {
+ public:
+  enum class Form { Pages, Ranges };
+  Listing(Form form, hypervisor::Memory& memory, const x86::CpuState& state, std::uint64_t start,
+          std::uint64_t end)
+      : form_(form), memory_(memory), state_(state), next_(start), end_(end) {}
+
+  std::optional<std::string> advance() override {
+    const auto found = [this](const Leaf& leaf) { return add(leaf); };
+    Tables tables(memory_, state_, next_, end_, found);
+    using End = typename decltype(tables)::End;
+    const End end = tables.run();
+    if (end == End::Later) {
+      next_ = tables.stopped_at();
+      tables_ += kTablesPerSlice;
+      if (tables_ < kMostTables) return std::nullopt;
+    }
+    flush();
+    if (end != End::All) text_ += kTooMuch;
+    return std::move(text_);
+  }
+  std::string progress() const override { return fmt::format("at {:#x}", next_); }
+
+ private:
+  bool add(const Leaf& leaf) {
+    if (form_ == Form::Pages) {
+      const std::uint64_t frame = leaf.entry & 0x000f'ffff'ffff'f000 & ~(leaf.size - 1);
+      // Bit 7 of a 4 KiB entry is PAT, not the page size.
+      const std::uint64_t flags = leaf.size == kPageSize ? leaf.entry & ~kLarge : leaf.entry;
+      text_ += fmt::format("{:016x}: {:016x} {}\n", leaf.address, frame, letters(flags));
+    } else if (run_ && run_->allowed == leaf.allowed &&
+               run_->address + run_->size == leaf.address) {
+      run_->size += leaf.size;
+    } else {
+      flush();
+      run_ = leaf;
+    }
+    return text_.size() < kMostText;
+  }
+  void flush() {
+    if (!run_) return;
+    text_ += fmt::format(
+        "{:016x}-{:016x} {:016x} {}r{}\n", run_->address, run_->address + run_->size, run_->size,
+        (run_->allowed & kUser) != 0 ? 'u' : '-', (run_->allowed & kWritable) != 0 ? 'w' : '-');
+    run_.reset();
+  }
+
+  const Form form_;
+  hypervisor::Memory& memory_;
+  const x86::CpuState state_;
+  std::uint64_t next_, end_;
+  std::string text_;
+  std::optional<Leaf> run_;  // neighbours with the same rights
+  unsigned tables_ = 0;
+};
 
 }  // namespace
 
@@ -128,46 +194,18 @@ Result<std::string> Monitor::tlb(Words words) {
   const PagingRange range = TRY(paging_range(words));
   const x86::CpuState state = TRY(current().state());
   if ((state.cr0 & x86::cr0::PG) == 0) return "PG disabled\n";
-  std::string text;
-  const auto add = [&](const Leaf& leaf) {
-    const std::uint64_t frame = leaf.entry & 0x000f'ffff'ffff'f000 & ~(leaf.size - 1);
-    // Bit 7 of a 4 KiB entry is PAT, not the page size.
-    const std::uint64_t flags = leaf.size == kPageSize ? leaf.entry & ~kLarge : leaf.entry;
-    text += fmt::format("{:016x}: {:016x} {}\n", leaf.address, frame, letters(flags));
-    return text.size() < kMostText;
-  };
-  Tables tables(target_.vm().memory(), state, range.start, range.end, add);
-  if (!tables.run()) text += kTooMuch;
-  return text;
+  work_ = std::make_unique<Listing>(Listing::Form::Pages, target_.vm().memory(), state, range.start,
+                                    range.end);
+  return {};
 }
 
 Result<std::string> Monitor::mem(Words words) {
   const PagingRange range = TRY(paging_range(words));
   const x86::CpuState state = TRY(current().state());
   if ((state.cr0 & x86::cr0::PG) == 0) return "PG disabled\n";
-  std::string text;
-  std::optional<Leaf> run;  // neighbours with the same rights
-  const auto flush = [&] {
-    if (!run) return;
-    text += fmt::format("{:016x}-{:016x} {:016x} {}r{}\n", run->address, run->address + run->size,
-                        run->size, (run->allowed & kUser) != 0 ? 'u' : '-',
-                        (run->allowed & kWritable) != 0 ? 'w' : '-');
-    run.reset();
-  };
-  const auto add = [&](const Leaf& leaf) {
-    if (run && run->allowed == leaf.allowed && run->address + run->size == leaf.address) {
-      run->size += leaf.size;
-    } else {
-      flush();
-      run = leaf;
-    }
-    return text.size() < kMostText;
-  };
-  Tables tables(target_.vm().memory(), state, range.start, range.end, add);
-  const bool all = tables.run();
-  flush();
-  if (!all) text += kTooMuch;
-  return text;
+  work_ = std::make_unique<Listing>(Listing::Form::Ranges, target_.vm().memory(), state,
+                                    range.start, range.end);
+  return {};
 }
 
 }  // namespace ringside::debug

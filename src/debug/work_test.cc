@@ -4,6 +4,7 @@
 #include "base/hex.h"
 #include "debug/server.h"
 #include "debug/testing/fixture.h"
+#include "x86/bits.h"
 
 namespace ringside::debug {
 namespace {
@@ -106,6 +107,58 @@ TEST_F(LongWork, CtrlCEndsAMonitorCommand) {
   bench.client.interrupt();
   EXPECT_EQ(bench.client.receive(), to_hex("Interrupted.\n"));
   EXPECT_FALSE(bench.server.has_work());
+}
+
+// A page table that leads to itself maps the same for ever, or as here nothing.
+TEST_F(LongWork, ListingsOfPageTablesAreServedInSlicesToo) {
+  bench.attach();
+  x86::CpuState& cpu = bench.guest.vm.vcpu({0}).cpu;
+  for (std::uint64_t at = 0; at < 0x1000; at += 8) {
+    for (const std::uint64_t table : {0x8000u, 0x9000u, 0xa000u}) {
+      const bool last = table == 0xa000;
+      bench.guest.vm.memory().poke<std::uint64_t>(Gpa{table + at},
+                                                  (last ? table : table + 0x1000) | 3);
+    }
+  }
+  bench.guest.vm.memory().poke<std::uint64_t>(Gpa{0xa000}, 0);
+  cpu.cr0 |= x86::cr0::PG;
+  cpu.cr3 = 0x8000;
+  cpu.cr4 |= x86::cr4::PAE;
+  cpu.efer |= x86::efer::LME | x86::efer::LMA;
+  bench.client.send(command("info mem"));
+  ASSERT_TRUE(bench.server.has_work());
+  bench.client.take_raw();
+  for (int i = 0; i < 4; ++i) {
+    now += std::chrono::seconds(1);
+    bench.server.drain_events();
+  }
+  EXPECT_EQ(count(bench.client.take_raw(), "$O" + to_hex("at 0x")), 1u);
+  ASSERT_TRUE(bench.server.has_work());
+  bench.client.interrupt();
+  EXPECT_FALSE(bench.server.has_work());
+}
+
+// 514 tables, of which a slice has 200: the listing is that of one piece.
+TEST_F(LongWork, AListingGoesOnWhereItsSliceEnded) {
+  bench.attach();
+  auto& memory = bench.guest.vm.memory();
+  memory.poke<std::uint64_t>(Gpa{0x8000}, 0x9003);
+  memory.poke<std::uint64_t>(Gpa{0x9000}, 0xa003);
+  for (std::uint64_t at = 0; at < 0x1000; at += 8) {
+    memory.poke<std::uint64_t>(Gpa{0xa000 + at}, 0xb003);
+    memory.poke<std::uint64_t>(Gpa{0xb000 + at}, 0xc003);
+  }
+  x86::CpuState& cpu = bench.guest.vm.vcpu({0}).cpu;
+  cpu.cr0 |= x86::cr0::PG;
+  cpu.cr3 = 0x8000;
+  cpu.cr4 |= x86::cr4::PAE;
+  cpu.efer |= x86::efer::LME | x86::efer::LMA;
+  bench.client.send(command("info mem"));
+  ASSERT_TRUE(bench.server.has_work());
+  const std::string whole = work_through(std::chrono::milliseconds(0));
+  // A page that was met twice, or left out, would divide the range.
+  const std::string line = "0000000000000000-0000000040000000 0000000040000000 -rw\n";
+  EXPECT_EQ(count(whole, "$" + to_hex(line) + "#"), 1u);
 }
 
 // Console output belongs before the answer of a monitor command and nowhere else. Other packets
