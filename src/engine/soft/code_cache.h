@@ -20,7 +20,9 @@ struct Block {
   Block* next_in_page = nullptr;
   // A breakpoint of the debugger stands on the first instruction (on no other, by construction).
   bool stops_first = false;
-  std::uint64_t linear_page = 0;  // of a checked block: for which its breakpoints were looked up
+  // Of a checked block: the linear page for which its breakpoints were looked up, and when.
+  std::uint64_t linear_page = 0;
+  std::uint64_t breakpoint_changes = 0;
   // Blocks that ran after this one: guesses, to be used only when their key is the wanted one.
   Block* successors[2] = {nullptr, nullptr};
 };

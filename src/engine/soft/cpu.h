@@ -313,8 +313,10 @@ class Cpu {
   // ---- Translation
   void flush_tlb();                           // MOV CR3 and everything that changes paging
   void flush_tlb_page(std::uint64_t linear);  // INVLPG
-  // The debugger has set or removed a breakpoint or watchpoint: pages gain or lose their fast path.
+  // The debugger has set or removed a watchpoint: pages gain or lose their fast path.
   void checks_changed();
+  // It has set or removed a breakpoint by linear address on this page.
+  void breakpoints_changed(std::uint64_t linear_page);
   // The physical address for an access by a walk, setting accessed and dirty bits; faults throw.
   Gpa translate(std::uint64_t linear, AccessKind kind, Privilege privilege);
   Privilege privilege() const { return privilege_; }
@@ -326,8 +328,17 @@ class Cpu {
     }
     return fetch_gpa_slow(linear);
   }
-  // Whether the present code page has debugger breakpoints and must be run an instruction at a
-  // time.
+  // Whether the translation for a fetch from `linear` is known, so that fetch_gpa needs no walk and
+  // cannot fault.
+  bool knows_fetch(std::uint64_t linear) const {
+    const std::uint64_t page = linear & kPageMask;
+    if (page == fetch_page_) [[likely]] {
+      return true;
+    }
+    return fetch_entry(linear).tag == (page | tlb_.generation());
+  }
+  // Whether the debugger has breakpoints by linear address on the present code page, so that its
+  // blocks have to end at them.
   bool fetch_page_is_checked() const { return fetch_page_checked_; }
 
   Tlb& tlb() { return tlb_; }
@@ -382,6 +393,9 @@ class Cpu {
   };
   static constexpr unsigned kFetchEntries = 512;
   std::array<std::array<FetchEntry, kFetchEntries>, kPrivilegeCount> fetch_entries_;
+  const FetchEntry& fetch_entry(std::uint64_t linear) const {
+    return fetch_entries_[static_cast<unsigned>(privilege_)][(linear >> 12) % kFetchEntries];
+  }
   Tlb tlb_;
 };
 

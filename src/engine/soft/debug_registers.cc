@@ -75,6 +75,12 @@ bool breaks_on_data_in(const Cpu& cpu, std::uint64_t linear_page) {
          }) != 0;
 }
 
+bool breaks_on_instruction(const Cpu& cpu, std::uint64_t linear) {
+  return any_debug_register_enabled(cpu.dr7) && !cpu.flags.rf() &&
+         cpu.icount >= cpu.debug_shadow_until &&
+         breakpoints_met(cpu, linear, 1, AccessKind::Fetch) != 0;
+}
+
 void check_instruction_breakpoint(Cpu& cpu, std::uint64_t linear) {
   if (!any_debug_register_enabled(cpu.dr7)) return;
   if (cpu.flags.rf()) {

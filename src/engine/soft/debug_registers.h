@@ -35,6 +35,9 @@ inline void record_debug_causes(Cpu& cpu, std::uint64_t causes) {
   cpu.dr6 = x86::dr6::with_causes(cpu.dr6, causes);
 }
 
+// Whether an enabled breakpoint on execution lies on the instruction at `linear`, and RF and an SS
+// load before it permit it.
+bool breaks_on_instruction(const Cpu& cpu, std::uint64_t linear);
 // Before an instruction is executed: #DB as a fault if a breakpoint lies on it, once RF and an SS
 // load before it permit.
 void check_instruction_breakpoint(Cpu& cpu, std::uint64_t linear);

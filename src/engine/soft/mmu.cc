@@ -308,11 +308,16 @@ void Cpu::flush_tlb() {
 
 void Cpu::checks_changed() {
   tlb_.forget_fast_paths();
-  for (auto& bank : fetch_entries_) {
-    for (FetchEntry& entry : bank)
-      entry.checked = system_.page_has_breakpoint(entry.tag & kPageMask);
-  }
   forget_fetch_page();
+}
+
+void Cpu::breakpoints_changed(std::uint64_t linear_page) {
+  for (auto& bank : fetch_entries_) {
+    FetchEntry& entry = bank[(linear_page >> 12) % kFetchEntries];
+    if ((entry.tag & kPageMask) == linear_page)
+      entry.checked = system_.page_has_breakpoint(linear_page);
+  }
+  if (fetch_page_ == linear_page) forget_fetch_page();
 }
 
 void Cpu::flush_tlb_page(std::uint64_t linear) {

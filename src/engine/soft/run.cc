@@ -70,9 +70,11 @@ Block* build_block(Cpu& cpu, Gpa gpa, std::uint64_t linear) {
   if (host == nullptr) return nullptr;
   const bool checked = cpu.fetch_page_is_checked();
   const std::span<const std::uint16_t> physical = system.physical_breakpoints.in_page(page.value);
+  std::span<const std::uint16_t> by_address;
+  if (checked) by_address = system.breakpoints.in_page(linear);
   const auto stops_at = [&](std::uint64_t offset) {
-    if (std::binary_search(physical.begin(), physical.end(), offset)) return true;
-    return checked && system.breakpoints.count((linear & kPageMask) + offset) != 0;
+    return std::binary_search(physical.begin(), physical.end(), offset) ||
+           std::binary_search(by_address.begin(), by_address.end(), offset);
   };
   Insn* const first = system.code.reserve();
   unsigned count = 0;
@@ -92,6 +94,7 @@ Block* build_block(Cpu& cpu, Gpa gpa, std::uint64_t linear) {
                                     static_cast<unsigned>(offset - start), first_in_page);
   block->stops_first = stops_at(start);
   block->linear_page = linear & kPageMask;
+  block->breakpoint_changes = system.breakpoint_changes;
   if (first_in_page) system.watch_code_page(page);
   return block;
 }
@@ -103,7 +106,9 @@ Block* find_block(Cpu& cpu, Gpa gpa, std::uint64_t linear, Block* previous) {
   const bool checked = cpu.fetch_page_is_checked();
   const std::uint64_t key = CodeCache::key(gpa, cpu.code_width(), checked);
   Block* block = previous != nullptr ? code.find_after(previous, key) : code.find(key);
-  if (checked && block != nullptr && block->linear_page != (linear & kPageMask)) [[unlikely]] {
+  if (checked && block != nullptr &&
+      (block->linear_page != (linear & kPageMask) ||
+       block->breakpoint_changes != cpu.system().breakpoint_changes)) [[unlikely]] {
     code.drop(block);
     block = nullptr;
   }
@@ -122,6 +127,16 @@ bool stops_here(Cpu& cpu, std::uint64_t linear) {
   if (filter != nullptr && !filter->wants_stop(cpu.id(), hit)) return false;
   cpu.pending_exit = std::move(hit);
   return true;
+}
+
+// The same before a fetch that needs a walk. A breakpoint by linear address comes before whatever
+// that walk may find wrong (SDM 3A table 6-2: code breakpoints before faults from fetching). Where
+// the translation is known nothing can fault, and the block has the breakpoint.
+bool stops_before_fetch(Cpu& cpu, std::uint64_t linear) {
+  if (!cpu.system().breakpoints.contains(linear)) return false;
+  if (stops_here(cpu, linear)) return true;
+  cpu.breakpoint_passed = linear;  // it has had its say: the block must not ask again
+  return false;
 }
 
 // The instruction is complete: do its hits of watchpoints count? The first that does is the exit.
@@ -174,13 +189,26 @@ void execute_single(Cpu& cpu) {
   settle_retirement(cpu);
 }
 
+// Whether a breakpoint by physical address stands on the next instruction. Not if it cannot be
+// fetched, or if a breakpoint of the guest's own comes first: the attempt to execute it finds that,
+// and delivers it, as it would without a debugger.
+bool stands_on_byte(Cpu& cpu, std::uint64_t linear) {
+  const System& system = cpu.system();
+  if (system.physical_breakpoints.empty() || breaks_on_instruction(cpu, linear)) return false;
+  try {
+    return system.physical_breakpoints.contains(cpu.fetch_gpa(linear).value);
+  } catch (const GuestFault&) {
+    return false;
+  }
+}
+
 // Whether to stop before the next instruction. For the paths that do not go through run_blocks.
 bool stops_before_next(Cpu& cpu) {
   const System& system = cpu.system();
   if (system.breakpoints.empty() && system.physical_breakpoints.empty()) return false;
   const std::uint64_t linear = linear_pc(cpu);
-  cpu.insn_rip = cpu.rip();
-  return system.stops_at(linear, cpu.fetch_gpa(linear)) && stops_here(cpu, linear);
+  const bool stands = system.breakpoints.contains(linear) || stands_on_byte(cpu, linear);
+  return stands && stops_here(cpu, linear);
 }
 
 // The fast loop: whole blocks until icount reaches limit.
@@ -189,6 +217,9 @@ void run_blocks(Cpu& cpu) {
   while (cpu.icount < cpu.limit) {
     const std::uint64_t linear = linear_pc(cpu);
     cpu.insn_rip = cpu.rip();
+    if (!cpu.knows_fetch(linear) && stops_before_fetch(cpu, linear)) [[unlikely]] {
+      return;
+    }
     Block* block = find_block(cpu, cpu.fetch_gpa(linear), linear, previous);
     previous = block;
     if (block == nullptr || !within_code_segment(cpu, block->bytes)) [[unlikely]] {
@@ -240,6 +271,8 @@ void take_fault(Cpu& cpu, const GuestFault& fault) {
   cpu.retired = true;
   // Of accesses that will be made again; a trap that an SS load has held back is lost with a fault.
   cpu.pending_debug = 0;
+  // Its handler may come back, which is another arrival.
+  if (cpu.breakpoint_passed == linear_pc(cpu)) cpu.breakpoint_passed.reset();
   ++cpu.icount;
   deliver_exception(cpu, fault.exception);
 }
@@ -365,9 +398,7 @@ void run(Cpu& cpu, std::uint64_t until) {
     if (cpu.activity != Activity::Running) return;
     if (cpu.flags.tf() || breaks_on_execution(cpu)) {
       cpu.limit = cpu.run_until;
-      bool stops = false;
-      guarded(cpu, [&] { stops = stops_before_next(cpu); });
-      if (!stops) run_one(cpu);
+      if (!stops_before_next(cpu)) run_one(cpu);
     } else {
       cpu.limit = interrupt_shadow(cpu) ? std::min(cpu.run_until, cpu.icount + 1) : cpu.run_until;
       guarded(cpu, [&] { run_blocks(cpu); });
@@ -396,12 +427,6 @@ bool step(Cpu& cpu) {
   return got_on(cpu);
 }
 
-bool stops_at_breakpoint(Cpu& cpu) {
-  try {
-    return stops_before_next(cpu);
-  } catch (const GuestFault&) {
-    return false;  // the step finds it too, and delivers it
-  }
-}
+bool stops_at_breakpoint(Cpu& cpu) { return stops_before_next(cpu); }
 
 }  // namespace ringside::soft

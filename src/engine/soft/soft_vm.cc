@@ -264,12 +264,12 @@ class SoftVm final : public SoftEngine, public hypervisor::Stoppoints {
   }
   Result<void> insert_breakpoint(Gva address) override {
     system_.breakpoints.insert(address.value);
-    breakpoints_changed();
+    breakpoints_changed(address);
     return {};
   }
   Result<void> remove_breakpoint(Gva address) override {
     system_.breakpoints.erase(address.value);
-    breakpoints_changed();
+    breakpoints_changed(address);
     return {};
   }
   Result<void> insert_watchpoint(Gva address, std::uint64_t size,
@@ -337,15 +337,19 @@ class SoftVm final : public SoftEngine, public hypervisor::Stoppoints {
     if (system_.running != nullptr) system_.running->yield_soon();
   }
 
-  // What is checked has changed: fast paths carry the mark, blocks end at breakpoints. What the
-  // guest sees of its translations stays as it is.
+  // What is watched has changed: fast paths carry the mark. What the guest sees of its translations
+  // stays as it is.
   void checks_changed() {
     for (Cpu* cpu : system_.cpus)
       cpu->checks_changed();
   }
-  void breakpoints_changed() {
-    checks_changed();
-    system_.code.clear();
+  // Likewise for a breakpoint by linear address. Blocks end at breakpoints: those of pages that
+  // have some are decoded again when they are next executed, and no others. A client changes
+  // thousands at each stop, so that this must not touch more than the page.
+  void breakpoints_changed(Gva address) {
+    ++system_.breakpoint_changes;
+    for (Cpu* cpu : system_.cpus)
+      cpu->breakpoints_changed(address.value & kPageMask);
   }
 
   // Not inlined: g++ 12 then warns of the exits that a known one is not.

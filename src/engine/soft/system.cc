@@ -39,11 +39,6 @@ void System::watch_code_page(Gpa page) {
     cpu->tlb().protect_page(page);
 }
 
-bool System::page_has_breakpoint(std::uint64_t linear_page) const {
-  const auto at = breakpoints.lower_bound(linear_page);
-  return at != breakpoints.end() && *at - linear_page < kPageSize;
-}
-
 namespace {
 
 bool any_in_page(const std::vector<System::Watch>& watches, std::uint64_t page) {

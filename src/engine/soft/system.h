@@ -4,7 +4,6 @@
 
 #include <cstdint>
 #include <functional>
-#include <set>
 #include <vector>
 
 #include "base/types.h"
@@ -52,12 +51,10 @@ class System {
   void watch_code_page(Gpa page);
 
   // ---- The debugger's breakpoints and watchpoints without bytes in memory
-  std::set<std::uint64_t> breakpoints;  // linear addresses
-  AddressSet physical_breakpoints;      // guest-physical addresses
+  AddressSet breakpoints;                // linear addresses
+  std::uint64_t breakpoint_changes = 0;  // of those: how often one came or went
+  AddressSet physical_breakpoints;       // guest-physical addresses
   hypervisor::StopFilter* filter = nullptr;
-  bool stops_at(std::uint64_t linear, Gpa gpa) const {
-    return physical_breakpoints.contains(gpa.value) || breakpoints.count(linear) != 0;
-  }
   struct Watch {
     std::uint64_t address, size;
     hypervisor::WatchKind kind;
@@ -69,7 +66,9 @@ class System {
   };
   std::vector<Watch> watches;
   std::vector<Watch> physical_watches;  // by guest-physical address
-  bool page_has_breakpoint(std::uint64_t linear_page) const;
+  bool page_has_breakpoint(std::uint64_t linear_page) const {
+    return !breakpoints.in_page(linear_page).empty();
+  }
   bool page_is_watched(std::uint64_t linear_page) const;
   bool physical_page_is_watched(Gpa page) const;
 
