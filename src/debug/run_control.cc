@@ -133,7 +133,7 @@ void RunControl::conclude() {
   if (std::exchange(report_due_, false)) {
     if (stopped_vcpu_) {
       Vcpu& vcpu = vcpus_[stopped_vcpu_->value];
-      vcpu.told = vcpu.pending && vcpu.pending->cause == StopCause::Breakpoint;
+      vcpu.told = vcpu.pending && is_breakpoint(vcpu.pending->cause);
     }
     emit(Kind::Report, stopped_vcpu_ ? stopped_vcpu_->value : 0);
   }

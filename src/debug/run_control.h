@@ -23,7 +23,7 @@
 namespace ringside::debug {
 
 enum class StopCause : std::uint8_t {
-  Breakpoint,        // the client's Z0, by the guest-physical address where it is installed
+  Breakpoint,        // the client's Z0, through an alias: by the guest-physical address
   LinearBreakpoint,  // the client's Z0, by its linear address
   HardwareBreakpoint,
   Watchpoint,

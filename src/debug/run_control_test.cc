@@ -18,7 +18,6 @@ namespace {
 using Kind = Command::Kind;
 using Phase = RunControl::Phase;
 
-constexpr StopEvent kBreakpoint{StopCause::Breakpoint, 0x1000, {}};
 constexpr StopEvent kStep{StopCause::Step, 0, {}};
 constexpr Action kHold{Action::Kind::Hold, {}, {}, false};
 constexpr Action kRun{Action::Kind::Run, {}, {}, false};
@@ -40,8 +39,10 @@ struct World {
     bool doubted = false;           // by a new condition of its breakpoint
   };
 
-  explicit World(unsigned count) : control(count), cpus(count), plan(count, kHold) {}
+  World(unsigned count, StopCause cause)
+      : breakpoint{cause, 0x1000, {}}, control(count), cpus(count), plan(count, kHold) {}
 
+  StopEvent breakpoint;  // what a hit of it is
   RunControl control;
   std::vector<Cpu> cpus;
   std::vector<Action> plan;  // what the client asked for last
@@ -81,7 +82,7 @@ struct World {
   }
 
   // Whether what is owed need not be reported.
-  bool gone(const Cpu& cpu) const { return cpu.owed == kBreakpoint && (!installed || cpu.doubted); }
+  bool gone(const Cpu& cpu) const { return cpu.owed == breakpoint && (!installed || cpu.doubted); }
 
   void execute() {
     for (const Command& command : control.take_commands())
@@ -166,6 +167,7 @@ struct World {
       std::optional<StopEvent>& owed = cpus[vcpu->value].owed;
       if (event == nullptr || owed != *event) fail("report of an event that is not owed");
       if (gone(cpus[vcpu->value])) fail("report of a removed breakpoint");
+      if (owed == breakpoint && !control.has_told(*vcpu)) fail("one arrival would be told twice");
       owed.reset();
       if (first && !removed_first && *first != vcpu->value && cpus[*first].owed &&
           !gone(cpus[*first])) {
@@ -230,6 +232,7 @@ struct World {
 struct Explorer {
   unsigned vcpus;
   bool wait;
+  StopCause cause;
   std::size_t limit_depth;
   std::unordered_map<std::string, std::string> came_from;  // state → previous state and transition
   std::deque<std::pair<World, unsigned>> queue;
@@ -267,7 +270,7 @@ struct Explorer {
   }
 
   void run() {
-    World first(vcpus);
+    World first(vcpus, cause);
     first.control.started({0});
     first.note_started(0);
     if (!wait) {
@@ -356,13 +359,14 @@ struct Explorer {
     if (phase == Phase::Stopped || phase == Phase::Paused) {
       go(w, key, depth, w.installed ? "remove" : "insert", 0, [](World& n) {
         n.installed = !n.installed;
-        if (!n.installed && n.first && n.cpus[*n.first].owed == kBreakpoint) n.removed_first = true;
+        if (!n.installed && n.first && n.cpus[*n.first].owed == n.breakpoint)
+          n.removed_first = true;
         for (World::Cpu& cpu : n.cpus)
           cpu.doubted = false;
         if (n.installed) {
-          n.control.inserted(kBreakpoint);
+          n.control.inserted(n.breakpoint);
         } else {
-          n.control.removed(kBreakpoint);
+          n.control.removed(n.breakpoint);
         }
       });
       go(w, key, depth, "reset", 0, [this](World& n) {
@@ -377,7 +381,7 @@ struct Explorer {
       for (std::uint32_t i = 0; i < vcpus; ++i) {
         if (!w.control.event_of({i})) continue;
         // With four vCPUs there would be ten times as many states.
-        if (vcpus < 4 && w.installed && w.cpus[i].owed == kBreakpoint && !w.cpus[i].doubted) {
+        if (vcpus < 4 && w.installed && w.cpus[i].owed == w.breakpoint && !w.cpus[i].doubted) {
           go(w, key, depth, "doubt", i, [i](World& n) {
             n.cpus[i].doubted = true;
             if (n.first == i) n.removed_first = true;
@@ -385,7 +389,7 @@ struct Explorer {
           });
         }
         go(w, key, depth, "move", i, [i](World& n) {
-          if (n.cpus[i].owed == kBreakpoint) {
+          if (n.cpus[i].owed == n.breakpoint) {
             n.cpus[i].owed.reset();
             n.forget_first(i);
           }
@@ -419,8 +423,8 @@ struct Explorer {
     if (w.installed && !cpu.lifted) {
       go(w, key, depth, "breakpoint", i, [&](World& n) {
         out(n);
-        n.happened(i, kBreakpoint);
-        n.control.exited({i}, kBreakpoint);
+        n.happened(i, n.breakpoint);
+        n.control.exited({i}, n.breakpoint);
       });
       // Four vCPUs would take a minute with it, and show nothing that three do not.
       if (vcpus < 4) {
@@ -441,8 +445,9 @@ struct Explorer {
   }
 };
 
-void explore(unsigned vcpus, bool wait, std::size_t depth) {
-  Explorer explorer{vcpus, wait, depth, {}, {}, 0, 0, {}};
+void explore(unsigned vcpus, bool wait, std::size_t depth,
+             StopCause cause = StopCause::Breakpoint) {
+  Explorer explorer{vcpus, wait, cause, depth, {}, {}, 0, 0, {}};
   explorer.run();
   std::printf("%u vCPUs, %s: %zu states, %zu transitions, deepest %u\n", vcpus,
               wait ? "waiting at the first instruction" : "running at once",
@@ -452,6 +457,11 @@ void explore(unsigned vcpus, bool wait, std::size_t depth) {
 }
 
 TEST(RunControlEveryInterleaving, TwoVcpus) { explore(2, false, 100); }
+// A hit by linear address; there may be an int3 at it as well.
+TEST(RunControlEveryInterleaving, TwoVcpusByAddress) {
+  explore(2, false, 100, StopCause::LinearBreakpoint);
+  explore(2, false, 100, StopCause::HardwareBreakpoint);
+}
 TEST(RunControlEveryInterleaving, TwoVcpusWaiting) { explore(2, true, 100); }
 TEST(RunControlEveryInterleaving, ThreeVcpus) { explore(3, false, 100); }
 TEST(RunControlEveryInterleaving, FourVcpus) { explore(4, false, 100); }
