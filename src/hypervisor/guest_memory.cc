@@ -48,7 +48,8 @@ Result<x86::PageWalk> walk_to(const x86::PagingState& state, Vm& vm, Gva address
 
 Result<Extent> extent_with(const x86::PagingState& state, Vm& vm, Gva address) {
   const x86::PageWalk found = TRY(walk_to(state, vm, address));
-  return Extent{found.gpa, found.page_size - (address.value & (found.page_size - 1))};
+  return Extent{found.gpa, found.page_size - (address.value & (found.page_size - 1)),
+                found.no_execute, found.user};
 }
 
 // Physical addresses go on to the end of them all.
@@ -186,13 +187,12 @@ Result<Gpa> translate(Vm& vm, VcpuId vcpu, Gva address) {
 }
 
 Result<Gpa> translate_with_cr3(Vm& vm, VcpuId vcpu, std::uint64_t cr3, Gva address) {
-  x86::PagingState state = TRY(paging_state(vm.vcpu(vcpu)));
-  state.cr3 = cr3;
-  return TRY(extent_with(state, vm, address)).gpa;
+  return TRY(find_extent(vm, vcpu, address, cr3)).gpa;
 }
 
-Result<Extent> find_extent(Vm& vm, VcpuId vcpu, Gva address) {
-  const x86::PagingState state = TRY(paging_state(vm.vcpu(vcpu)));
+Result<Extent> find_extent(Vm& vm, VcpuId vcpu, Gva address, std::optional<std::uint64_t> cr3) {
+  x86::PagingState state = TRY(paging_state(vm.vcpu(vcpu)));
+  state.cr3 = cr3.value_or(state.cr3);
   return extent_with(state, vm, address);
 }
 

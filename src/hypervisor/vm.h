@@ -165,6 +165,11 @@ class Stoppoints {
   virtual Result<void> remove_physical_watchpoint(Gpa, std::uint64_t /*size*/, WatchKind) {
     return fail(ErrorCode::NotSupported, "this engine does not watch physical memory");
   }
+  // Breakpoints by linear address that an engine with few of them lends: everybody else comes
+  // first, the guest's own included. There may be an int3 of the debugger's at the address as well,
+  // which is no second arrival. How many there are to lend; nothing: this engine does not.
+  virtual std::optional<unsigned> spare_breakpoints() { return std::nullopt; }
+  virtual Result<void> insert_spare_breakpoint(Gva address) { return insert_breakpoint(address); }
   // How one of these is realised, in words; empty where there is nothing to say.
   virtual std::string describe_breakpoint(Gva) { return {}; }
   virtual std::string describe_watchpoint(Gva, std::uint64_t /*size*/, WatchKind) { return {}; }
@@ -232,12 +237,15 @@ std::vector<MemoryRegion> list_regions(const GuestRam& ram);
 Result<Gpa> translate(Vm& vm, VcpuId vcpu, Gva address);
 // The same with another CR3.
 Result<Gpa> translate_with_cr3(Vm& vm, VcpuId vcpu, std::uint64_t cr3, Gva address);
-// The same, and how far it goes on: to the end of the page that maps it.
+// The same, how far it goes on: to the end of the page that maps it, and who may use the page.
 struct Extent {
   Gpa gpa;
   std::uint64_t size = 0;
+  bool no_execute = false;
+  bool user = false;
 };
-Result<Extent> find_extent(Vm& vm, VcpuId vcpu, Gva address);
+Result<Extent> find_extent(Vm& vm, VcpuId vcpu, Gva address,
+                           std::optional<std::uint64_t> cr3 = std::nullopt);
 // What a linear address leads to, together with all addresses around it of which one page, or one
 // absence, decides.
 struct LinearPiece {

@@ -86,7 +86,7 @@ std::vector<DebugSlot> Stoppoints::pieces(const Wish& wish) {
     slot.wished = wish.address;
     slot.kind = wish.kind;
     // The processor cannot tell reads alone (SDM 3B 17.2.4).
-    if (!wish.breakpoint) {
+    if (wish.what == Kind::Watch) {
       slot.access =
           wish.kind == WatchKind::Write ? DebugSlot::Access::Write : DebugSlot::Access::ReadWrite;
     }
@@ -100,11 +100,20 @@ std::vector<DebugSlot> Stoppoints::pieces(const Wish& wish) {
 DebugSlots Stoppoints::slots(Which which) const {
   DebugSlots result;
   for (const Wish& wish : wishes_) {
-    if (wish.breakpoint && which == Which::WithoutBreakpoints) continue;
+    if (wish.what == Kind::SpareBreakpoint) continue;
+    if (wish.what == Kind::Breakpoint && which == Which::WithoutBreakpoints) continue;
     for (const DebugSlot& slot : pieces(wish))
       result.add(slot);
   }
   return result;
+}
+
+void Stoppoints::add_spares(DebugSlots& slots) const {
+  for (const Wish& wish : wishes_) {
+    if (wish.what != Kind::SpareBreakpoint) continue;
+    for (const DebugSlot& slot : pieces(wish))
+      slots.add(slot);
+  }
 }
 
 Result<void> Stoppoints::insert(const Wish& wish) {
@@ -132,30 +141,40 @@ Result<void> Stoppoints::remove(const Wish& wish) {
 }
 
 Result<void> Stoppoints::insert_breakpoint(Gva address) {
-  const Wish wish{true, address, 1, WatchKind::Write};
+  const Wish wish{Kind::Breakpoint, address, 1, WatchKind::Write};
   if (std::find(wishes_.begin(), wishes_.end(), wish) != wishes_.end()) return {};
-  return insert(wish);
+  TRY(insert(wish));
+  (void)remove({Kind::SpareBreakpoint, address, 1, WatchKind::Write});
+  return {};
+}
+
+Result<void> Stoppoints::insert_spare_breakpoint(Gva address) {
+  if (!has_breakpoint(address))
+    wishes_.push_back({Kind::SpareBreakpoint, address, 1, WatchKind::Write});
+  return {};
 }
 
 Result<void> Stoppoints::remove_breakpoint(Gva address) {
-  (void)remove({true, address, 1, WatchKind::Write});
+  for (const Kind kind : {Kind::Breakpoint, Kind::SpareBreakpoint})
+    (void)remove({kind, address, 1, WatchKind::Write});
   return {};
 }
 
 bool Stoppoints::has_breakpoint(Gva address) const {
-  return std::any_of(wishes_.begin(), wishes_.end(),
-                     [&](const Wish& wish) { return wish.breakpoint && wish.address == address; });
+  return std::any_of(wishes_.begin(), wishes_.end(), [&](const Wish& wish) {
+    return wish.what != Kind::Watch && wish.address == address;
+  });
 }
 
 Result<void> Stoppoints::insert_watchpoint(Gva address, std::uint64_t size, WatchKind kind) {
   if (size == 0 || address.value + size - 1 < address.value) {
     return fail(ErrorCode::BadRequest, "a watched range is at least one byte and does not wrap");
   }
-  return insert({false, address, size, kind});
+  return insert({Kind::Watch, address, size, kind});
 }
 
 Result<void> Stoppoints::remove_watchpoint(Gva address, std::uint64_t size, WatchKind kind) {
-  return remove({false, address, size, kind});
+  return remove({Kind::Watch, address, size, kind});
 }
 
 }  // namespace ringside::kvm

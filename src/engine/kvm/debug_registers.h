@@ -47,6 +47,8 @@ class DebugSlots {
 class Stoppoints {
  public:
   Result<void> insert_breakpoint(Gva address);
+  // One that has what others leave, the guest's own included.
+  Result<void> insert_spare_breakpoint(Gva address);
   Result<void> remove_breakpoint(Gva address);
   // Split into aligned pieces, as many slots as it takes.
   Result<void> insert_watchpoint(Gva address, std::uint64_t size, hypervisor::WatchKind kind);
@@ -54,11 +56,14 @@ class Stoppoints {
   bool empty() const { return wishes_.empty(); }
   bool has_breakpoint(Gva address) const;
   enum class Which { All, WithoutBreakpoints };
+  // All but the spare ones.
   DebugSlots slots(Which which) const;
+  void add_spares(DebugSlots& slots) const;
 
  private:
+  enum class Kind : std::uint8_t { Watch, Breakpoint, SpareBreakpoint };
   struct Wish {
-    bool breakpoint = false;
+    Kind what = Kind::Watch;
     Gva address;
     std::uint64_t size = 1;
     hypervisor::WatchKind kind = hypervisor::WatchKind::Write;

@@ -293,6 +293,15 @@ class KvmVm final : public KvmEngine, public hypervisor::Stoppoints {
                                           hypervisor::WatchKind kind) override {
     return system_.pages.remove({PageWatches::Space::Physical, address.value, size, kind});
   }
+  std::optional<unsigned> spare_breakpoints() override {
+    if (!system_.facts.execute_slot) return 0;
+    const std::lock_guard lock(system_.stoppoints_lock);
+    return system_.stoppoints.slots(kvm::Stoppoints::Which::All).free();
+  }
+  Result<void> insert_spare_breakpoint(Gva address) override {
+    return change_stoppoints(
+        [&](kvm::Stoppoints& all) { return all.insert_spare_breakpoint(address); });
+  }
   std::string describe_breakpoint(Gva) override { return "debug register"; }
   std::string describe_watchpoint(Gva address, std::uint64_t size,
                                   hypervisor::WatchKind kind) override {

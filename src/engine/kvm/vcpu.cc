@@ -320,7 +320,8 @@ std::optional<hypervisor::Exit> KvmVcpu::run() {
       if (std::optional<Exit> why = finish_access()) return why;
       return exit::MonitorTrap{};
     }
-    const bool aside = passing || blocked_;  // a step that is none of the debugger's
+    // A step that is none of the debugger's.
+    const bool aside = passing || blocked_ || at_debug_access_;
     std::optional<Exit> why = monitor_trap_ || aside ? step() : run_once();
     if (panic_ != nullptr) {
       left_at_breakpoint_.reset();
@@ -346,6 +347,7 @@ std::optional<hypervisor::Exit> KvmVcpu::run() {
       if (goes_on_stepping()) {
         if (std::optional<Exit> hit = breakpoint_ahead()) {
           if (wants_stop(*hit)) return hit;
+          let_pass(*hit);
         }
         let_others_run();
         continue;
@@ -378,8 +380,10 @@ bool KvmVcpu::wants_stop(const Exit& hit) {
 // hit again, even if the vCPU is called out of the guest before.
 void KvmVcpu::let_pass(const Exit& hit) {
   left_at_breakpoint_.reset();
+  const bool by_register = std::holds_alternative<exit::HardwareBreakpoint>(hit);
   left_under_int3_ = std::holds_alternative<exit::Breakpoint>(hit);
-  if (!left_under_int3_ && !std::holds_alternative<exit::HardwareBreakpoint>(hit)) return;
+  if (!left_under_int3_ && !by_register) return;
+  if (by_register) left_under_int3_ = int3_at_rip() != 0;
   if (registers_.load(RegisterFile::kGeneral | RegisterFile::kSystem))
     left_at_breakpoint_ = registers_.linear_rip();
 }

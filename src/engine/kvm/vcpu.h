@@ -136,7 +136,10 @@ class KvmVcpu final : public hypervisor::Vcpu {
   bool inject_interrupt();
   void inject_nmi();
   void after_run();
-  Result<void> apply_debug(std::uint32_t flags, const DebugSlots& slots);
+  // Whether the guest's accesses to its debug registers are exits, while some of ours are in use.
+  enum class DebugAccess : std::uint8_t { Free, Exit };
+  Result<void> apply_debug(std::uint32_t flags, const DebugSlots& slots,
+                           DebugAccess access = DebugAccess::Free);
   Result<void> apply_free_debug();
   DebugSlots make_slots(Stoppoints::Which which);
   std::optional<Exit> handle_failed_run(int error);
@@ -144,6 +147,7 @@ class KvmVcpu final : public hypervisor::Vcpu {
   std::optional<Exit> handle_debug();
   std::optional<Exit> handle_internal_error();
   std::optional<Exit> handle_int3(std::uint8_t length);
+  bool left_behind(std::uint64_t dr6);
   std::optional<Exit> handle_slots(std::uint64_t dr6);
   std::optional<Exit> die(std::string reason, hypervisor::VmEnd::Kind kind);
   void raise_breakpoint(std::uint8_t length);
@@ -253,9 +257,12 @@ class KvmVcpu final : public hypervisor::Vcpu {
   std::optional<Gva> left_at_breakpoint_;  // to be passed
   // An access to a protected page is to be executed, with the page open and nobody else about.
   bool blocked_ = false;
+  // An access to a debug register is to be executed, after which there may be other slots.
+  bool at_debug_access_ = false;
+  std::optional<Gva> stepped_to_;  // where the last step ended, until the guest runs
   const char* panic_ = nullptr;
   PageWatches::Hits watch_hits_;  // of the instruction under way
-  bool left_under_int3_ = false;  // it is an int3, which the filter can take out
+  bool left_under_int3_ = false;  // it has an int3, which the filter can take out
   std::chrono::steady_clock::time_point others_ran_{};  // while this one went on stepping
 };
 

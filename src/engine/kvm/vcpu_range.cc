@@ -31,10 +31,12 @@ bool KvmVcpu::goes_on_stepping() {
 std::optional<hypervisor::Exit> KvmVcpu::breakpoint_ahead() {
   if (!registers_.load(RegisterFile::kGeneral | RegisterFile::kSystem)) return std::nullopt;
   const Gva next = registers_.linear_rip();
-  const std::lock_guard lock(system_.stoppoints_lock);
-  if (!system_.stoppoints.has_breakpoint(next)) return std::nullopt;
+  {
+    const std::lock_guard lock(system_.stoppoints_lock);
+    if (!system_.stoppoints.has_breakpoint(next)) return std::nullopt;
+  }
   left_at_breakpoint_ = next;
-  left_under_int3_ = false;
+  left_under_int3_ = int3_at_rip() != 0;
   return exit::HardwareBreakpoint{next};
 }
 

@@ -217,7 +217,8 @@ void KvmVcpu::give_back() {
 
 // ---- Debug facilities
 
-Result<void> KvmVcpu::apply_debug(std::uint32_t flags, const DebugSlots& slots) {
+Result<void> KvmVcpu::apply_debug(std::uint32_t flags, const DebugSlots& slots,
+                                  DebugAccess access) {
   kvm_guest_debug wanted{};
   // Always enabled, also where nothing is asked for. While it is not, KVM lets the guest have the
   // processor's own debug registers from its first access on until the next exit. A signal that
@@ -229,6 +230,8 @@ Result<void> KvmVcpu::apply_debug(std::uint32_t flags, const DebugSlots& slots) 
     for (unsigned i = 0; i < kSlotCount; ++i)
       wanted.arch.debugreg[i] = slots[i].address.value;
     wanted.arch.debugreg[7] = slots.dr7();
+    // What the guest writes to its own registers changes what is free. A step looks afterwards.
+    if (access == DebugAccess::Exit) wanted.arch.debugreg[7] |= x86::dr7::GD;
   }
   // Single-stepping starts at the RIP of the call.
   const bool step = (flags & KVM_GUESTDBG_SINGLESTEP) != 0;
@@ -239,18 +242,14 @@ Result<void> KvmVcpu::apply_debug(std::uint32_t flags, const DebugSlots& slots) 
 }
 
 DebugSlots KvmVcpu::make_slots(Stoppoints::Which which) {
-  bool any = false;
-  DebugSlots result;
-  {
-    const std::lock_guard lock(system_.stoppoints_lock);
-    any = !system_.stoppoints.empty();
-    result = system_.stoppoints.slots(which);
-  }
+  const std::lock_guard lock(system_.stoppoints_lock);
+  DebugSlots result = system_.stoppoints.slots(which);
   // While KVM holds ours, the guest's own are out of use; so they take what is free.
-  if (any && registers_.load(RegisterFile::kDebug)) {
+  if (!system_.stoppoints.empty() && registers_.load(RegisterFile::kDebug)) {
     const kvm_debugregs& guest = registers_.debug();
     result.add_guests({guest.db[0], guest.db[1], guest.db[2], guest.db[3]}, guest.dr7);
   }
+  if (which == Stoppoints::Which::All) system_.stoppoints.add_spares(result);
   return result;
 }
 
@@ -262,13 +261,14 @@ Result<void> KvmVcpu::apply_free_debug() {
   }
   std::uint32_t flags = breakpoint_exit_ ? KVM_GUESTDBG_USE_SW_BP : 0;
   if (kernel_apic() && mask_interrupts_) flags |= KVM_GUESTDBG_BLOCKIRQ;
-  return apply_debug(flags, slots_);
+  return apply_debug(flags, slots_, DebugAccess::Exit);
 }
 
 // ---- Exits
 
 std::optional<hypervisor::Exit> KvmVcpu::handle_exit() {
   const kvm_run& run = file_.run();
+  if (run.exit_reason != KVM_EXIT_DEBUG) stepped_to_.reset();
   switch (run.exit_reason) {
     case KVM_EXIT_IO:
       handle_port();
@@ -312,7 +312,21 @@ std::optional<hypervisor::Exit> KvmVcpu::handle_debug() {
     const std::uint8_t length = int3_at_rip();
     return handle_int3(length == 0 ? 1 : length);
   }
-  return handle_slots(debug.dr6);
+  if ((debug.dr6 & x86::dr6::BD) != 0) {
+    at_debug_access_ = true;
+    return std::nullopt;
+  }
+  return handle_slots(left_behind(debug.dr6) ? debug.dr6 & ~x86::dr6::BS : debug.dr6);
+}
+
+// Some processors keep the trap of a step for later when KVM has executed the instruction in its
+// place. It comes before the next instruction, of a guest that does not step itself.
+bool KvmVcpu::left_behind(std::uint64_t dr6) {
+  const std::optional<Gva> stepped_to = std::exchange(stepped_to_, std::nullopt);
+  if (!stepped_to || (dr6 & x86::dr6::BS) == 0) return false;
+  if (!registers_.load(RegisterFile::kGeneral | RegisterFile::kSystem)) return false;
+  return registers_.linear_rip() == *stepped_to &&
+         (registers_.general().rflags & x86::rflags::TF) == 0;
 }
 
 // Where ring 0 is interpreted, an int3 ends as an instruction that cannot be emulated.
@@ -355,7 +369,7 @@ std::optional<hypervisor::Exit> KvmVcpu::handle_slots(std::uint64_t dr6) {
     if (slot.owner == DebugSlot::Owner::Debugger) {
       if (!execute) return exit::Watchpoint{slot.wished, slot.kind};
       left_at_breakpoint_ = slot.address;
-      left_under_int3_ = false;
+      left_under_int3_ = int3_at_rip() != 0;  // of the debugger's, as well: one arrival
       return exit::HardwareBreakpoint{slot.wished};
     }
     if (slot.owner != DebugSlot::Owner::Guest) continue;

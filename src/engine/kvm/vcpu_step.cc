@@ -554,7 +554,9 @@ std::optional<hypervisor::Exit> KvmVcpu::step() {
     filter->cover(id_);
     system_.gate.open();
   }
-  blocked_ = false;
+  blocked_ = at_debug_access_ = false;
+  stepped_to_.reset();
+  if (registers_.load(kCore)) stepped_to_ = registers_.linear_rip();
   return why;
 }
 
