@@ -23,6 +23,7 @@ struct Scene {
       : vcpus(1 + kind % 3), guest(vcpus), server(guest.vm, options(kind)) {
     engine.physical_supported = (kind & 0x08) != 0;
     engine.filters = (kind & 0x10) != 0;
+    if (!engine.physical_supported && engine.filters) engine.to_lend = 2;
     if ((kind & 0x20) != 0) guest.vm.offer(&engine);
     for (unsigned i = 1; i < vcpus; ++i)
       guest.vm.make_active({i});

@@ -4,6 +4,7 @@
 #include <random>
 
 #include "debug/server.h"
+#include "debug/testing/fake_stoppoints.h"
 #include "debug/testing/fixture.h"
 
 namespace ringside::debug {
@@ -92,6 +93,10 @@ class Chaos {
     for (std::size_t i = 0; i < kCodeSize; ++i)
       code_.push_back(bench_.guest.byte(kCode + i));
     bench_.guest.vm.sleep({2});
+    if (seed % 2 == 1) {
+      engine_.to_lend = 2;
+      bench_.guest.vm.offer(&engine_);
+    }
     bench_.server.start();
   }
 
@@ -169,6 +174,7 @@ class Chaos {
     for (std::size_t i = 0; i < kCodeSize; ++i)
       EXPECT_EQ(bench_.guest.byte(kCode + i), code_[i]) << i;
     EXPECT_TRUE(bench_.guest.frames.empty());
+    EXPECT_TRUE(engine_.linear.empty());
   }
 
  private:
@@ -205,6 +211,7 @@ class Chaos {
   }
 
   std::mt19937 random_;
+  testing::FakeStoppoints engine_;
   Bench bench_;
   std::vector<std::uint8_t> code_;
   bool connected_ = false;

@@ -42,31 +42,43 @@ void HitFilter::uninstall() {
   output_.clear();
   work_ = 0;
   int3s_.assign(int3s_.size(), std::nullopt);
+  covers_.assign(covers_.size(), Cover{});
 }
 
 bool HitFilter::wants_stop(VcpuId vcpu, const hypervisor::Exit& exit) {
   const std::lock_guard lock(mutex_);
   if (const auto* int3 = std::get_if<exit::Breakpoint>(&exit)) {
     const Int3& found = int3s_[vcpu.value].emplace(judge(vcpu, *int3));
-    if (found.whose == Int3::Whose::Ours) return found.answer != Answer::GoOn;
+    covers_[vcpu.value].where.reset();
+    if (found.whose == Int3::Whose::Ours) {
+      covers_[vcpu.value].where = found.where;
+      return found.answer != Answer::GoOn;
+    }
     return found.whose == Int3::Whose::Guests;
   }
   answers_[vcpu.value] = evaluate_exit(vcpu, exit);
+  // By its linear address, before the int3 that may be there as well: one arrival.
+  if (const auto* hit = std::get_if<exit::HardwareBreakpoint>(&exit)) {
+    covers_[vcpu.value].where.reset();
+    if (!breakpoints_.has_bytes()) return answers_[vcpu.value] != Answer::GoOn;
+    const Result<Gpa> where = hypervisor::translate(vm_, vcpu, hit->address);
+    if (where && breakpoints_.has_byte(*where, vcpu)) covers_[vcpu.value].where = *where;
+  }
   return answers_[vcpu.value] != Answer::GoOn;
 }
 
 void HitFilter::uncover(VcpuId vcpu) {
   const std::lock_guard lock(mutex_);
-  std::optional<Int3>& int3 = int3s_[vcpu.value];
-  if (!int3 || int3->whose != Int3::Whose::Ours || !breakpoints_.has_byte(int3->where)) return;
-  breakpoints_.lift(int3->where);
-  int3->uncovered = true;
+  Cover& cover = covers_[vcpu.value];
+  if (!cover.where || !breakpoints_.has_byte(*cover.where, vcpu)) return;
+  breakpoints_.lift(*cover.where, vcpu);
+  cover.lifted = true;
 }
 
 void HitFilter::cover(VcpuId vcpu) {
   const std::lock_guard lock(mutex_);
-  std::optional<Int3>& int3 = int3s_[vcpu.value];
-  if (int3 && std::exchange(int3->uncovered, false)) breakpoints_.restore(int3->where);
+  Cover& cover = covers_[vcpu.value];
+  if (std::exchange(cover.lifted, false)) breakpoints_.restore(*cover.where);
 }
 
 HitFilter::Answer HitFilter::answer_to(VcpuId vcpu, const hypervisor::Exit& exit) {
@@ -90,8 +102,9 @@ HitFilter::Int3 HitFilter::judge(VcpuId vcpu, const exit::Breakpoint& exit) {
   // Any prefixes come before the opcode; a byte of ours is the opcode.
   const Result<Gpa> where = hypervisor::translate(vm_, vcpu, *pc + (exit.insn_length - 1u));
   if (!where) return result;
+  result.address = *pc + (exit.insn_length - 1u);
   result.where = *where;
-  if (!breakpoints_.has_byte(*where)) {
+  if (!breakpoints_.has_byte(*where, vcpu)) {
     // If the byte has gone with a breakpoint that was removed meanwhile, there is nothing to tell
     // anybody, and the vCPU executes what stands there now.
     constexpr std::byte kInt3{0xcc};
@@ -102,10 +115,15 @@ HitFilter::Int3 HitFilter::judge(VcpuId vcpu, const exit::Breakpoint& exit) {
   }
   result.whose = Int3::Whose::Ours;
   bool stop = false;
-  for (BreakpointTable::Wish* wish : breakpoints_.wishes_at(*where))
-    ask(vcpu, wish->address, wish->program, wish->hits, stop);
+  ask_breakpoints(vcpu, result.address, *where, stop);
   result.answer = conclude(stop);
   return result;
+}
+
+void HitFilter::ask_breakpoints(VcpuId vcpu, Gva address, std::optional<Gpa> where, bool& stop) {
+  breakpoints_.for_each_hit(vcpu, address, where, [&](BreakpointTable::Wish& wish) {
+    ask(vcpu, wish.address, wish.program, wish.hits, stop);
+  });
 }
 
 HitFilter::Answer HitFilter::evaluate_exit(VcpuId vcpu, const hypervisor::Exit& exit) {
@@ -117,15 +135,11 @@ HitFilter::Answer HitFilter::evaluate_exit(VcpuId vcpu, const hypervisor::Exit& 
     }
   };
   if (const auto* hit = std::get_if<exit::HardwareBreakpoint>(&exit)) {
-    BreakpointTable::Wish* linear = breakpoints_.linear_wish(hit->address);
-    if (linear != nullptr) ask(vcpu, linear->address, linear->program, linear->hits, stop);
+    std::optional<Gpa> byte;
     if (breakpoints_.installations() > 0) {
-      if (const Result<Gpa> where = hypervisor::translate(vm_, vcpu, hit->address)) {
-        for (BreakpointTable::Wish* wish : breakpoints_.wishes_at(*where)) {
-          if (wish != linear) ask(vcpu, wish->address, wish->program, wish->hits, stop);
-        }
-      }
+      if (const Result<Gpa> where = hypervisor::translate(vm_, vcpu, hit->address)) byte = *where;
     }
+    ask_breakpoints(vcpu, hit->address, byte, stop);
     if (!stoppoints_.empty())
       ask_stoppoints({StopCause::HardwareBreakpoint, hit->address.value, {}});
   } else if (const auto* watch = std::get_if<exit::Watchpoint>(&exit)) {
@@ -150,7 +164,7 @@ std::vector<AgentProgram> HitFilter::programs_of(const StopEvent& event) {
     for (const BreakpointTable::Wish* wish : breakpoints_.wishes_at({event.address}))
       result.push_back(wish->program);
   } else if (event.cause == StopCause::LinearBreakpoint) {
-    const BreakpointTable::Wish* wish = breakpoints_.linear_wish({event.address});
+    const BreakpointTable::Wish* wish = breakpoints_.wish_at({event.address});
     if (wish != nullptr) result.push_back(wish->program);
   } else {
     for (const StoppointList::Entry& entry : stoppoints_.all()) {

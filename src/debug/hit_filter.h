@@ -30,7 +30,8 @@ class HitFilter final : public hypervisor::StopFilter {
         stoppoints_(stoppoints),
         spaces_(spaces),
         answers_(vm.vcpu_count()),
-        int3s_(vm.vcpu_count()) {}
+        int3s_(vm.vcpu_count()),
+        covers_(vm.vcpu_count()) {}
 
   enum class Answer : std::uint8_t {
     GoOn,
@@ -55,9 +56,9 @@ class HitFilter final : public hypervisor::StopFilter {
       Nobodys,  // it has gone meanwhile
     };
     Whose whose = Whose::Guests;
+    Gva address;
     Gpa where;
     Answer answer = Answer::Stop;  // to one of ours
-    bool uncovered = false;
   };
   Int3 int3_of(VcpuId vcpu, const hypervisor::exit::Breakpoint& exit);
 
@@ -83,6 +84,7 @@ class HitFilter final : public hypervisor::StopFilter {
   void ask(VcpuId vcpu, Gva address, const AgentProgram& program, HitCounts& hits, bool& stop);
   bool holds(VcpuId vcpu, const AgentProgram& program);
   Answer evaluate_exit(VcpuId vcpu, const hypervisor::Exit& exit);
+  void ask_breakpoints(VcpuId vcpu, Gva address, std::optional<Gpa> where, bool& stop);
   Answer conclude(bool stop) const;
   Int3 judge(VcpuId vcpu, const hypervisor::exit::Breakpoint& exit);
   bool has_output() const;
@@ -94,6 +96,12 @@ class HitFilter final : public hypervisor::StopFilter {
   mutable std::mutex mutex_;
   std::vector<Answer> answers_;             // by vCPU: what the engine was told last
   std::vector<std::optional<Int3>> int3s_;  // likewise, of an int3; until the target asks
+  // By vCPU: the int3 of ours at its last hit, whatever told of that.
+  struct Cover {
+    std::optional<Gpa> where;
+    bool lifted = false;
+  };
+  std::vector<Cover> covers_;
   PcView pc_view_ = PcView::Offset;
   bool installed_ = false;  // the engine asks
   std::string output_;

@@ -9,6 +9,13 @@ Result<void> LinearBreakpoints::add(Gva address) {
   return {};
 }
 
+Result<void> LinearBreakpoints::add_spare(Gva address) {
+  if (!supported()) return fail(ErrorCode::NotSupported, "this engine has no hardware breakpoints");
+  if (!users_.contains(address)) TRY(vm_.stoppoints()->insert_spare_breakpoint(address));
+  ++users_[address];
+  return {};
+}
+
 Result<void> LinearBreakpoints::drop(Gva address) {
   const auto found = users_.find(address);
   if (found == users_.end()) return {};

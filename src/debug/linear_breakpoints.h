@@ -18,6 +18,8 @@ class LinearBreakpoints {
 
   bool supported() const { return vm_.stoppoints() != nullptr; }
   Result<void> add(Gva address);
+  // One that the engine lends (Stoppoints::spare_breakpoints).
+  Result<void> add_spare(Gva address);
   Result<void> drop(Gva address);
 
  private:

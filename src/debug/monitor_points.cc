@@ -51,6 +51,26 @@ std::string describe(const StoppointList::Entry& entry, hypervisor::Stoppoints& 
                      in_parentheses(mechanism), hits);
 }
 
+std::string describe(const BreakpointTable& table, const BreakpointTable::Wish& wish,
+                     const BreakpointTable::Place& place) {
+  const Gpa at = place.sight.where;
+  std::string text = fmt::format("{} at physical {:#x}",
+                                 table.engine_installs() ? "breakpoint" : "int3", at.value);
+  if (place.sight.space) text += fmt::format(" (where cr3 is {:#x})", *place.sight.space);
+  if (!table.is_there(wish, at)) return text + ", given away, ";
+  return text + (table.armed(at) ? ", armed, " : ", overwritten by the guest, ");
+}
+
+// How the linear address itself is looked out for.
+std::string describe(const BreakpointTable::Wish& wish, hypervisor::Stoppoints* engine) {
+  if (wish.by_address != BreakpointTable::ByAddress::No) {
+    return fmt::format("at the linear address{}, ",
+                       in_parentheses(engine->describe_breakpoint(wish.address)));
+  }
+  const bool could = engine != nullptr && engine->spare_breakpoints().has_value();
+  return could ? "followed at resumes only (no debug register is free), " : "";
+}
+
 }  // namespace
 
 Result<std::string> Monitor::breakpoints(Words words) {
@@ -59,13 +79,10 @@ Result<std::string> Monitor::breakpoints(Words words) {
   const BreakpointTable& table = target_.breakpoints();
   for (const auto& [address, wish] : table.wishes()) {
     std::string where;
-    for (const Gpa at : wish.installed) {
-      where +=
-          fmt::format("{} at physical {:#x}, {}, ", table.engine_installs() ? "breakpoint" : "int3",
-                      at.value, table.armed(at) ? "armed" : "overwritten by the guest");
-    }
-    if (wish.linear) where += "at the linear address, ";
-    if (wish.pending()) where = "pending, ";
+    for (const BreakpointTable::Place& place : wish.places)
+      where += describe(table, wish, place);
+    if (wish.pending()) where += "pending, ";
+    where += describe(wish, target_.vm().stoppoints());
     if (const auto space = target_.spaces().space_of(address))
       where += fmt::format("only where cr3 is {:#x}, ", *space);
     if (wish.program.persists) where += "persistent, ";

@@ -120,6 +120,72 @@ TEST_F(Points, BindingMovesABreakpointThatIsThere) {
   EXPECT_TRUE(engine.physical.empty());
 }
 
+// An engine with breakpoints of both kinds: by address wherever that leads, and by the byte.
+TEST_F(Points, ABreakpointIsAnAddressAndTheByteItLeadsTo) {
+  auto& memory = bench.guest.vm.memory();
+  memory.poke<std::uint32_t>(Gpa{0x8000}, 0x9003);
+  const auto map = [&](std::uint32_t linear, std::uint32_t entry) {
+    memory.poke<std::uint32_t>(Gpa{0x9000 + (linear >> 12) * 4u}, entry);
+  };
+  map(0x1000, 0x1003);
+  map(0x5000, 0x1003);
+  for (const std::uint32_t i : {0u, 1u}) {
+    bench.guest.vm.vcpu({i}).cpu.cr3 = 0x8000;
+    bench.guest.vm.vcpu({i}).cpu.cr0 |= x86::cr0::PG;
+  }
+  EXPECT_EQ(bench.ask("Z0,1234,1"), "OK");
+  EXPECT_EQ(engine.physical, std::set<std::uint64_t>{0x1234});
+  EXPECT_EQ(engine.linear, std::set<std::uint64_t>{0x1234});
+  const auto stops_at = [&](std::uint64_t address) {
+    return engine.filter->wants_stop({0}, exit::HardwareBreakpoint{Gva{address}});
+  };
+  EXPECT_TRUE(stops_at(0x1234));
+  EXPECT_TRUE(stops_at(0x5234)) << "an alias";
+  map(0x1000, 0);
+  EXPECT_TRUE(stops_at(0x1234)) << "before the fetch faults";
+  EXPECT_TRUE(stops_at(0x5234)) << "the same instruction still";
+  memory.poke<std::uint8_t>(Gpa{0x1234 + 14}, 0x90);
+  EXPECT_FALSE(stops_at(0x5234)) << "given to somebody else";
+  EXPECT_NE(monitor("breakpoints").find("given away"), std::string::npos);
+  map(0x1000, 0x1003);
+  EXPECT_TRUE(stops_at(0x5234)) << "the address leads there again";
+  bench.guest.vm.vcpu({0}).cpu.cr3 = 0xa000;  // where nothing is mapped
+  memory.poke<std::uint32_t>(Gpa{0xa000}, 0xb003);
+  memory.poke<std::uint32_t>(Gpa{0xb000 + 20}, 0x1003);
+  EXPECT_TRUE(stops_at(0x5234)) << "by the table of then it leads there";
+  // Hits are told by the address, so that putting it back elsewhere loses none.
+  bench.client.send("vCont;c");
+  EXPECT_EQ(happen(exit::HardwareBreakpoint{Gva{0x1234}}).substr(0, 3), "T05");
+  EXPECT_EQ(bench.ask("z0,1234,1"), "OK");
+  EXPECT_TRUE(engine.physical.empty());
+  EXPECT_TRUE(engine.linear.empty());
+}
+
+// Two vCPUs arrive at one address, each in a space with a page of its own there. GDB takes the
+// breakpoint out and puts it back before the second is told.
+TEST_F(Points, AHitInAnotherSpaceOutlivesReinsertion) {
+  auto& memory = bench.guest.vm.memory();
+  for (const std::uint32_t i : {0u, 1u}) {
+    const std::uint32_t table = 0x8000 + 0x2000 * i, next = table + 0x1000;
+    memory.poke<std::uint32_t>(Gpa{table}, next | 3);
+    memory.poke<std::uint32_t>(Gpa{next + 4}, (i == 0 ? 0x1000u : 0x5000u) | 3);
+    bench.guest.vm.vcpu({i}).cpu.cr3 = table;
+    bench.guest.vm.vcpu({i}).cpu.cr0 |= x86::cr0::PG;
+  }
+  EXPECT_EQ(bench.ask("Z0,1234,1"), "OK");
+  bench.client.send("vCont;c");
+  for (const std::uint32_t i : {0u, 1u}) {
+    EXPECT_TRUE(engine.filter->wants_stop({i}, exit::HardwareBreakpoint{Gva{0x1234}}));
+    bench.guest.vm.happen({i}, exit::HardwareBreakpoint{Gva{0x1234}});
+  }
+  bench.server.drain_events();
+  EXPECT_EQ(bench.client.receive(), "T05thread:01;");
+  EXPECT_EQ(bench.ask("z0,1234,1"), "OK");
+  EXPECT_EQ(bench.ask("Z0,1234,1"), "OK");
+  bench.client.send("vCont;c");
+  EXPECT_EQ(bench.client.receive(), "T05thread:02;");
+}
+
 TEST_F(Points, CommandsThatPersistGoOnWithoutAClient) {
   ASSERT_EQ(bench.ask(command("1")), "OK");
   bench.client.disconnect();

@@ -94,8 +94,12 @@ Debugger::Answer Debugger::resume(ResumePlan plan) {
   if (target_.control().phase() != RunControl::Phase::Stopped)
     return refuse(ErrorCode::Busy, "the guest is running");
   target_.show_pc(session_.pc_view());
-  target_.arm_pending();
   plan.actions.resize(target_.vm().vcpu_count(), plan.others);
+  // A single step executes its instruction whatever is set there.
+  const auto goes_on = [](const Action& action) {
+    return action.kind == Action::Kind::Run || action.kind == Action::Kind::StepRange;
+  };
+  if (std::any_of(plan.actions.begin(), plan.actions.end(), goes_on)) target_.follow_addresses();
   for (std::uint32_t i = 0; i < plan.actions.size(); ++i) {
     Action& action = plan.actions[i];
     if (action.kind == Action::Kind::Hold || !target_.is_active(i)) continue;

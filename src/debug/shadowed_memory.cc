@@ -25,7 +25,7 @@ Result<std::vector<std::byte>> ShadowedMemory::read(std::uint64_t address, std::
   for (std::uint64_t done = 0; done < data.size();) {
     const std::uint64_t length = in_page(address + done, data.size() - done);
     const Result<Gpa> where = translate(address + done);
-    if (where) breakpoints_.hide(*where, std::span(data).subspan(done, length));
+    if (where) breakpoints_.hide(*where, std::span(data).subspan(done, length), alone_);
     done += length;
   }
   return data;
@@ -52,6 +52,7 @@ Result<void> ShadowedMemory::write(std::uint64_t address, std::span<const std::b
     std::vector<std::byte> bytes(piece.data.begin(), piece.data.end());
     breakpoints_.shadow(piece.where, bytes);
     TRY(hypervisor::write_physical(vm_, vcpu_, piece.where, bytes));
+    breakpoints_.written(piece.where, bytes.size());
   }
   return {};
 }

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -20,8 +21,10 @@ enum class AddressKind : std::uint8_t { Linear, Physical };
 
 class ShadowedMemory {
  public:
-  ShadowedMemory(hypervisor::Vm& vm, BreakpointTable& breakpoints, VcpuId vcpu, AddressKind kind)
-      : vm_(vm), breakpoints_(breakpoints), vcpu_(vcpu), kind_(kind) {}
+  // On a vCPU's own thread `alone` is that vCPU: the others are in the guest.
+  ShadowedMemory(hypervisor::Vm& vm, BreakpointTable& breakpoints, VcpuId vcpu, AddressKind kind,
+                 std::optional<VcpuId> alone = std::nullopt)
+      : vm_(vm), breakpoints_(breakpoints), vcpu_(vcpu), kind_(kind), alone_(alone) {}
 
   // The readable prefix; an error only if the first byte is not readable.
   Result<std::vector<std::byte>> read(std::uint64_t address, std::uint64_t size);
@@ -34,6 +37,7 @@ class ShadowedMemory {
   BreakpointTable& breakpoints_;
   VcpuId vcpu_;
   AddressKind kind_;
+  std::optional<VcpuId> alone_;
 };
 
 }  // namespace ringside::debug

@@ -160,7 +160,7 @@ void Target::handle_breakpoint(VcpuId id, const exit::Breakpoint& exit) {
   switch (int3.whose) {
     case HitFilter::Int3::Whose::Ours:
       if (int3.answer == HitFilter::Answer::Stop) {
-        stop_for(id, breakpoint_event(int3.where));
+        stop_for(id, hit_event(int3.address, int3.where));
       } else {
         go_on(id, true);
       }
@@ -192,6 +192,12 @@ void Target::inserted(const StopEvent& event) {
   }
 }
 
+// What a hit of a client's breakpoint is known by: the address that the client named; or, through
+// an alias, the byte.
+StopEvent Target::hit_event(Gva address, Gpa where) {
+  return breakpoints_.wish_at(address) != nullptr ? linear_event(address) : breakpoint_event(where);
+}
+
 // What a hit of the engine's is to the client. Nothing: it was removed while the exit was on its
 // way, and nothing has happened that anybody asked for.
 std::optional<StopEvent> Target::event_of(VcpuId id, const hypervisor::Exit& exit) {
@@ -203,8 +209,10 @@ std::optional<StopEvent> Target::event_of(VcpuId id, const hypervisor::Exit& exi
   } else {
     const Gva address = std::get<exit::HardwareBreakpoint>(exit).address;
     const Result<Gpa> where = hypervisor::translate(vm_, id, address);
-    if (where && breakpoints_.installed(*where)) return breakpoint_event(*where);
-    if (breakpoints_.linear_wish(address) != nullptr) return linear_event(address);
+    const std::optional<Gpa> byte = where ? std::optional(*where) : std::nullopt;
+    bool hit = false;
+    breakpoints_.for_each_hit(id, address, byte, [&](const auto&) { hit = true; });
+    if (hit) return hit_event(address, byte.value_or(Gpa{}));
     event = {StopCause::HardwareBreakpoint, address.value, {}};
   }
   if (!stoppoints_.has(event)) return std::nullopt;
@@ -224,8 +232,10 @@ void Target::handle_stoppoint(VcpuId id, const hypervisor::Exit& exit) {
   if (event && filter_.answer_to(id, exit) == HitFilter::Answer::Stop) {
     stop_for(id, *event);
   } else {
-    // The engine does not stop at the breakpoint that it has just left the guest for.
-    go_on(id, false);
+    // The engine does not stop at the breakpoint that it has just left the guest for, but there may
+    // be an int3 of ours under it.
+    const bool at_breakpoint = std::holds_alternative<exit::HardwareBreakpoint>(exit);
+    go_on(id, at_breakpoint && on_breakpoint(id));
   }
 }
 
@@ -368,12 +378,22 @@ Result<void> Target::insert_breakpoint(VcpuId via, Gva address, const AgentProgr
     if (!on) {
       (void)set_breakpoint_exits(false);
       if (on.error().code() != ErrorCode::NotSupported || !linear_.supported()) return on;
-      return place_linear(via, address, program, unmapped);
+      TRY(place_linear(via, address, program, unmapped));
+      inserted(address);
+      return {};
     }
   }
   Result<void> placed = place_breakpoint(via, address, program, unmapped);
   if (exits && !breakpoints_.has_bytes()) TRY(set_breakpoint_exits(false));
+  if (placed) inserted(address);
   return placed;
+}
+
+// A hit of it that the client has not heard of counts again, and by the program that it has now.
+void Target::inserted(Gva address) {
+  inserted(linear_event(address));
+  for (const BreakpointTable::Place& place : breakpoints_.wish_at(address)->places)
+    inserted(breakpoint_event(place.sight.where));
 }
 
 // Where no int3 can be intercepted. The engine's own refusal tells how many it has left.
@@ -384,43 +404,35 @@ Result<void> Target::place_linear(VcpuId via, Gva address, const AgentProgram& p
     if (vm_.memory().kind(where) == hypervisor::MemoryKind::Nothing)
       return fail(ErrorCode::BadAddress, "a breakpoint needs memory");
   }
-  TRY(breakpoints_.insert_linear(address, program));
-  inserted(linear_event(address));
-  return {};
+  return breakpoints_.insert_linear(address, program);
 }
 
 Result<void> Target::place_breakpoint(VcpuId via, Gva address, const AgentProgram& program,
                                       Unmapped unmapped) {
-  const std::optional<std::uint64_t> space = spaces_.space_of(address);
-  const Result<Gpa> where = space ? hypervisor::translate_with_cr3(vm_, via, *space, address)
-                                  : hypervisor::translate(vm_, via, address);
-  if (where) {
-    const hypervisor::MemoryKind kind = vm_.memory().kind(*where);
+  const Result<BreakpointTable::Sight> sight = sight_of(via, address);
+  bool placed = false;
+  if (sight) {
+    const hypervisor::MemoryKind kind = vm_.memory().kind(sight->where);
     if (unmapped == Unmapped::Refuse || kind != hypervisor::MemoryKind::Nothing) {
-      TRY(breakpoints_.insert(address, *where, program));
-      inserted(breakpoint_event(*where));
-      // Before paging is on an address may be meant for the time after.
-      const std::uint64_t cr0 = TRY(vm_.vcpu(via).read_register(x86::Register::Cr0)).as_u64();
-      const bool paging = (cr0 & x86::cr0::PG) != 0;
-      if (paging || !linear_.supported()) return {};
-      if (unmapped == Unmapped::Refuse) {
-        // What loads the guest's code may yet overwrite an int3.
-        if (!breakpoints_.engine_installs() && breakpoints_.insert_linear(address, program))
-          inserted(linear_event(address));
-        return {};
-      }
+      TRY(breakpoints_.insert(address, *sight, program));
+      placed = true;
     }
   } else if (unmapped == Unmapped::Refuse) {
-    return fail(where.error());
+    return fail(sight.error());
   }
-  const Result<void> linear = breakpoints_.insert_linear(address, program);
-  if (linear) {
-    inserted(linear_event(address));
-  } else {
-    TRY(breakpoints_.insert_pending(address, program));
+  // The engine looks out for the address itself. Where it can do so for a few only, and int3s do
+  // the rest, those get it whose address leads nowhere, and more when the guest is resumed. Before
+  // paging is on what loads the guest's code may yet overwrite an int3.
+  const bool few = !breakpoints_.engine_installs();
+  const bool paging = sight && sight->space.has_value();
+  if (!few || !placed || !paging) {
+    const Result<void> linear = few ? breakpoints_.insert_pending(address, program)
+                                    : breakpoints_.insert_linear(address, program);
+    if (few && linear) (void)breakpoints_.give_spare(address);
+    if (!linear && !placed) TRY(breakpoints_.insert_pending(address, program));
   }
   constexpr std::size_t kMostNotes = 1000;
-  if (!where && noted_.size() < kMostNotes && noted_.insert(address).second) {
+  if (!sight && noted_.size() < kMostNotes && noted_.insert(address).second) {
     filter_.print(fmt::format("The breakpoint at {:#x} waits for its address to be mapped.\n",
                               address.value));
   }
@@ -432,9 +444,24 @@ void Target::remove_breakpoint(Gva address) {
   const BreakpointTable::Removed removed = breakpoints_.remove(address);
   for (const Gpa where : removed.installations)
     control_.removed(breakpoint_event(where));
-  if (removed.linear) control_.removed(linear_event(address));
+  if (!still_hit(linear_event(address))) control_.removed(linear_event(address));
   if (had_bytes && !breakpoints_.has_bytes())
     expect(set_breakpoint_exits(false), "breakpoint exits", {0});
+}
+
+// Whether another breakpoint, of an alias, concerns a vCPU that has such an event to tell.
+bool Target::still_hit(const StopEvent& event) {
+  const Gva address{event.address};
+  for (std::uint32_t i = 0; i < vcpus_.size(); ++i) {
+    const StopEvent* pending = control_.event_of({i});
+    if (pending == nullptr || *pending != event) continue;
+    const Result<Gpa> where = hypervisor::translate(vm_, {i}, address);
+    if (!where) continue;
+    bool hit = false;
+    breakpoints_.for_each_hit({i}, address, *where, [&](const auto&) { hit = true; });
+    if (hit) return true;
+  }
+  return false;
 }
 
 Result<void> Target::place_again(VcpuId via, Gva address) {
@@ -443,23 +470,6 @@ Result<void> Target::place_again(VcpuId via, Gva address) {
   const AgentProgram program = wish->second.program;
   remove_breakpoint(address);
   return insert_breakpoint(via, address, program, Unmapped::Await);
-}
-
-void Target::arm_pending() {
-  std::vector<Gva> pending;
-  for (const auto& [address, wish] : breakpoints_.wishes()) {
-    if (wish.pending()) pending.push_back(address);
-  }
-  for (const Gva address : pending) {
-    for (std::uint32_t i = 0; i < vm_.vcpu_count(); ++i) {
-      const auto wish = breakpoints_.wishes().find(address);
-      if (wish == breakpoints_.wishes().end() || !wish->second.pending()) break;
-      if (!is_active(i) || !hypervisor::translate(vm_, {i}, address)) continue;
-      const AgentProgram program = wish->second.program;
-      // Refused where the address leads to a device: it stays pending.
-      (void)insert_breakpoint({i}, address, program, Unmapped::Await);
-    }
-  }
 }
 
 Result<void> Target::insert_stoppoint(const Stoppoint& stoppoint, const AgentProgram& program) {

@@ -8,6 +8,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -77,11 +78,19 @@ class Target {
   // After its address was bound to another space: a software breakpoint there goes where it leads
   // now.
   Result<void> place_again(VcpuId via, Gva address);
-  // Installs pending breakpoints whose address leads to memory by now, for engines that do not look
-  // out for them. Before a resume.
-  void arm_pending();
+  // Looks where the addresses of breakpoints lead by now, for engines that do not look out for the
+  // addresses themselves, and gives what breakpoints by linear address the engine can spare to
+  // those that need it most. Before a resume.
+  void follow_addresses();
   Result<void> insert_stoppoint(const Stoppoint& stoppoint, const AgentProgram& program);
   Result<void> remove_stoppoint(const Stoppoint& stoppoint);
+
+  // What needs one of the engine's few breakpoints by linear address most comes first.
+  enum class Need : std::uint8_t {
+    Unreachable,  // there is no byte that could be executed
+    Changing,     // the address leads elsewhere in other programs, or will
+    Stable,       // the kernel's part of all address spaces
+  };
 
   // The linear address of the next instruction.
   Result<Gva> linear_pc(VcpuId id);
@@ -116,6 +125,11 @@ class Target {
                                 Unmapped unmapped);
   Result<void> place_linear(VcpuId via, Gva address, const AgentProgram& program,
                             Unmapped unmapped);
+  Result<BreakpointTable::Sight> sight_of(VcpuId via, Gva address);
+  StopEvent hit_event(Gva address, Gpa where);
+  bool still_hit(const StopEvent& event);
+  void inserted(Gva address);
+  void share_spares(std::vector<std::pair<Need, Gva>> needs, std::size_t spare);
   void give_to_guest(VcpuId id, std::uint8_t insn_length);
   bool notice_vanished();
   Result<void> set_breakpoint_exits(bool on);

@@ -27,10 +27,10 @@ Result<void> VcpuContext::read_memory(Gva address, std::span<std::byte> out) {
   const Gpa where = TRY(hypervisor::translate(vm_, vcpu_, address));
   const bool within_page = (where.value & ~kPageMask) + out.size() <= kPageSize;
   if (within_page && vm_.memory().read_ram(where, out)) {
-    breakpoints_.hide(where, out);
+    breakpoints_.hide(where, out, vcpu_);
     return {};
   }
-  ShadowedMemory memory(vm_, breakpoints_, vcpu_, AddressKind::Linear);
+  ShadowedMemory memory(vm_, breakpoints_, vcpu_, AddressKind::Linear, vcpu_);
   const std::vector<std::byte> data = TRY(memory.read(address.value, out.size()));
   if (data.size() < out.size()) return fail(ErrorCode::BadAddress, "part of it cannot be read");
   std::copy(data.begin(), data.end(), out.begin());

@@ -34,6 +34,10 @@ std::string lacks(Feature feature) {
     case Feature::PageWatches:
       return probe_says("kvm: watchpoints by page protection: yes") ? ""
                                                                     : "this KVM cannot watch pages";
+    case Feature::ExecutionBreakpoints:
+      return probe_says("kvm: execution breakpoint in a debug register: yes")
+                 ? ""
+                 : "this KVM has no execution breakpoints";
   }
   return "";
 }

@@ -21,6 +21,7 @@ enum class Feature {
   FiveLevelPaging,
   Watchpoints,
   PageWatches,  // physical memory, too
+  ExecutionBreakpoints,
 };
 
 class Protocol : public ::testing::Test {

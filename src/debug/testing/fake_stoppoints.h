@@ -2,6 +2,7 @@
 // as much as the test says. Owned by the test; one thread.
 #pragma once
 
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -14,6 +15,7 @@ class FakeStoppoints : public hypervisor::Stoppoints {
  public:
   bool physical_supported = false;
   bool filters = false;
+  std::optional<unsigned> to_lend;
 
   bool set_filter(hypervisor::StopFilter* new_filter) override {
     if (filters) filter = new_filter;
@@ -36,6 +38,7 @@ class FakeStoppoints : public hypervisor::Stoppoints {
     linear.erase(address.value);
     return log("-b", address, 0);
   }
+  std::optional<unsigned> spare_breakpoints() override { return to_lend; }
   Result<void> insert_watchpoint(Gva address, std::uint64_t size, hypervisor::WatchKind) override {
     return log("+w", address, size);
   }
