@@ -157,6 +157,38 @@ TEST_P(LinuxPrograms, OneOfManyAndItsSystemCall) {
   EXPECT_EQ(shell().end("poweroff -f"), 1);
 }
 
+// GDB lets a function return to a breakpoint on the stack, which is not to be executed: the stop
+// comes before the fault of that. The guest must not notice that it was borrowed.
+TEST_P(LinuxPrograms, FunctionsOfTheKernelAreCalled) {
+  begin();
+  if (GetParam() > 1) start_targets();
+  const auto call_functions = [&] {
+    for (std::uint64_t i = 1; i <= 20; ++i) {
+      const std::uint64_t n = 12345 * i;
+      ASSERT_EQ(number("int_sqrt(" + std::to_string(n * n) + ")"), n);
+      ASSERT_EQ(number("jiffies_to_msecs(" + std::to_string(n) + ")"), 4 * n);
+      ASSERT_GT(number("nr_processes()"), 20u);
+    }
+  };
+  connect();  // idle, where there is one vCPU
+  gdb("break do_exit");
+  ASSERT_NO_FATAL_FAILURE(call_functions());
+  gdb("delete");
+  EXPECT_THAT(gdb("break do_sys_openat2"), HasSubstr("reakpoint 2 at"));
+  gdb_->start("continue");
+  shell().start("cat /proc/uptime");
+  EXPECT_THAT(finish(), ContainsRegex("Breakpoint 2, .*do_sys_openat2 \\(dfd=-100, "));
+  const std::string before = gdb("info registers general");
+  ASSERT_NO_FATAL_FAILURE(call_functions());
+  EXPECT_EQ(gdb("info registers general"), before);
+  EXPECT_EQ(gdb("delete"), "");
+  EXPECT_THAT(gdb("detach"), HasSubstr("detached"));
+  EXPECT_THAT(shell().finish().output, MatchesRegex("[0-9.]+ [0-9.]+\n"));
+  EXPECT_EQ(shell().output_of("dmesg | grep -c -E 'Oops|BUG|Call Trace' || true"), "0\n");
+  EXPECT_EQ(shell().output_of("echo $((6 * 7))"), "42\n");
+  EXPECT_EQ(shell().end("poweroff -f"), 1);
+}
+
 TEST_P(LinuxPrograms, AModule) {
   const std::string image =
       ::testing::TempDir() + "ringside-" + std::to_string(::getpid()) + "module";
