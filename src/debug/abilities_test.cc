@@ -70,6 +70,10 @@ class World {
         return "the step trap is not what run control has made it";
       const bool armed = guest_.byte(kBreakpoint) == opcode::kInt3;
       const bool wished = !target_.breakpoints().empty();
+      if (vcpu.has(Capability::BreakpointExit) != wished)
+        return "int3 is intercepted, or not, without need";
+      if (vcpu.in_guest() && vcpu.has(Capability::MaskInterrupts) != target_.control().trap_on({i}))
+        return "interrupts are held back outside of steps, or not in one";
       if (vcpu.in_guest() && !vcpu.has(Capability::MonitorTrap) && armed != wished)
         return "a vCPU runs while its breakpoint is out";
     }

@@ -102,31 +102,27 @@ TEST_P(PausedReader, LeavesTheDebuggerInCharge) {
 TEST_P(PausedReader, IsNotWaitedForWhereRipIsWritten) {
   GuestProcess guest("chatter", options(1));
   guest.attach().detach();
-  await_silence(guest);
-  DebugClient client = guest.attach();
-  const Registers before = client.registers();
   for (const bool all : {false, true}) {
+    await_silence(guest);
+    DebugClient client = guest.attach();
+    const Registers before = client.registers();
     const std::string there = hex(little_endian(guest["vcpu_main"], 8));
     std::string registers = client.request("g");
     registers.replace(16 * 16, 16, there);
     ASSERT_EQ(client.request(all ? "G" + registers : "P10=" + there), "OK");
     const Registers moved = client.registers();
     EXPECT_EQ(moved.rip(), guest["vcpu_main"]);
-    for (const auto r : {kRax, kRbx, kRcx, kRsi, kRdi, kRsp})
-      EXPECT_EQ(moved[r], before[r]);
-    const std::uint64_t line = client.read_u64(guest["line"]);
+    for (const auto r : {kRax, kRbx, kRcx, kRdx, kRsi, kRdi, kRbp, kRsp})
+      EXPECT_EQ(moved[r], before[r]) << r;
     client.step();
     EXPECT_GT(client.rip(), guest["vcpu_main"]);
     EXPECT_LT(client.rip(), guest["vcpu_main"] + 15);
-    EXPECT_EQ(client.read_u64(guest["line"]), line);
     // Back to where it stood, to wait again.
-    for (const auto r : {kRax, kRbx, kRcx, kRdx, kRsi, kRdi, kRbp, kRsp, kRip}) {
+    for (const auto r : {kRax, kRbx, kRcx, kRdx, kRsi, kRdi, kRbp, kRsp, kRip})
       ASSERT_EQ(client.request("P" + hex_number(r) + "=" + hex(little_endian(before[r], 8))), "OK");
-    }
-    client.resume();
-    client.stop();
+    client.detach();
   }
-  client.detach();
+
   guest.process().kill(SIGTERM);
   EXPECT_EQ(guest.process().await_unread_exit(), 4);
 }
