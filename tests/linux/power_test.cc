@@ -27,12 +27,13 @@ TEST(LinuxPower, TheButtonSwitchesTheGuestOff) {
   EXPECT_THAT(press(), HasSubstr("has not enabled it"));
 
   shell.output_of("insmod /modules/evdev.ko && insmod /modules/button.ko");
-  // What Debian's logind does: it waits for the key of the power button.
+  // What Debian's logind does: it waits for the key of the power button. The device is open before
+  // the button is pressed, so that the key is kept.
   shell.output_of(
       "for event in /sys/class/input/event*; do grep -q LNXPWRBN $event/device/phys && "
-      "button=/dev/input/${event##*/}; done; test -c $button");
-  shell.start("dd if=$button of=/dev/null bs=24 count=1 2>/dev/null && poweroff -f");
-  EXPECT_THAT(press(), HasSubstr("hears of it"));
+      "button=/dev/input/${event##*/}; done; test -c $button && exec 3<$button");
+  shell.start("dd of=/dev/null bs=24 count=1 <&3 2>/dev/null && poweroff -f");
+  ASSERT_THAT(press(), HasSubstr("hears of it"));
   EXPECT_EQ(guest.process().await_exit(boot_deadline()), 1);
 }
 
