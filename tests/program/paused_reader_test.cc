@@ -1,5 +1,6 @@
 // Whoever reads the guest's output stops reading: a paused terminal, a pager. The guest waits, and
 // everything else goes on.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -123,6 +124,13 @@ TEST_P(PausedReader, IsNotWaitedForWhereRipIsWritten) {
     client.detach();
   }
 
+  // Nothing that was executed is lost, and nothing is there twice.
+  const std::string& text = guest.process().text_so_far(Stream::Output);
+  const std::uint64_t said = guest.attach().read_u64(guest["lines"]);
+  while (text.size() < (said + 2) * 2 * kLine)
+    guest.process().await_more(Stream::Output);
+  for (std::uint64_t i = 0; i < 2 * (said + 1); ++i)
+    ASSERT_EQ(text.substr(i * kLine, 21), fmt::format("line {:016x}", i / 2)) << i;
   guest.process().kill(SIGTERM);
   EXPECT_EQ(guest.process().await_unread_exit(), 4);
 }

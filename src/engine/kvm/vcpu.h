@@ -16,6 +16,7 @@
 #include <mutex>
 #include <optional>
 #include <thread>
+#include <vector>
 
 #include "engine/kvm/api.h"
 #include "engine/kvm/cpuid.h"
@@ -121,7 +122,13 @@ class KvmVcpu final : public hypervisor::Vcpu {
   void sleep();
   void take_init_and_start_up();
   Result<void> become(const x86::CpuState& state);
-  Result<void> note_move();
+  // Bytes of an OUT that waits for its device.
+  struct PortOutput {
+    std::uint16_t port = 0;
+    unsigned width = 1;
+    std::vector<std::uint8_t> bytes;
+  };
+  Result<PortOutput> note_move();
   void drop_access();
   Result<void> prepare();
   bool passes_breakpoint();
@@ -174,6 +181,8 @@ class KvmVcpu final : public hypervisor::Vcpu {
 
   // vcpu_devices.cc
   void handle_port();
+  PortOutput unsent_output();
+  void send(const PortOutput& output);
   void handle_mmio();
   void handle_msr_read();
   void handle_msr_write();

@@ -51,6 +51,22 @@ void KvmVcpu::handle_port() {
   access_pending_ = true;
 }
 
+KvmVcpu::PortOutput KvmVcpu::unsent_output() {
+  const auto& io = file_.run().io;
+  if (io.direction != KVM_EXIT_IO_OUT) return {};
+  const auto* data = reinterpret_cast<const std::uint8_t*>(&file_.run()) + io.data_offset;
+  return {io.port, io.size, {data + port_progress_ * io.size, data + io.count * io.size}};
+}
+
+// Though the host takes no more at the moment: what is executed is not lost.
+void KvmVcpu::send(const PortOutput& output) {
+  for (std::size_t at = 0; at < output.bytes.size(); at += output.width) {
+    std::uint32_t value = 0;
+    std::memcpy(&value, output.bytes.data() + at, output.width);
+    (void)system_.platform.port_write(id_, output.port, output.width, value);
+  }
+}
+
 void KvmVcpu::handle_mmio() {
   auto& mmio = file_.run().mmio;
   unsigned done = 0;

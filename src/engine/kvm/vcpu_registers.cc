@@ -51,31 +51,42 @@ Result<void> KvmVcpu::write_register(x86::Register r, const x86::RegisterValue& 
   }
   if (!kernel_apic() && r == x86::Register::ApicBase)
     return write_msr(msr::kApicBase, value.as_u64());
-  const Lock lock(lock_);
-  if (r == x86::Register::Rip) TRY(note_move());
-  return registers_.write(r, value);
+  PortOutput unsent;
+  {
+    const Lock lock(lock_);
+    if (r == x86::Register::Rip) unsent = TRY(note_move());
+    TRY(registers_.write(r, value));
+  }
+  send(unsent);
+  return {};
 }
 
 // Whoever writes RIP means to execute what is there, a breakpoint included. After INIT, and after a
-// triple fault, there is nothing to execute. lock_ is held.
-Result<void> KvmVcpu::note_move() {
+// triple fault, there is nothing to execute. lock_ is held. What is given back has been executed
+// and is to be sent, when the lock is not held.
+Result<KvmVcpu::PortOutput> KvmVcpu::note_move() {
   left_at_breakpoint_.reset();
   if (activity_ == Activity::Halted) {
     if (kernel_apic()) TRY(set_kernel_activity(KVM_MP_STATE_RUNNABLE));
     activity_ = Activity::Running;
-  } else if (activity_ == Activity::Waiting) {
-    // KVM would complete the access later, and move RIP on. It completes it now, with what it
-    // finds, and what it makes of the registers is undone.
-    const x86::CpuState before = TRY(registers_.state());
-    TRY(registers_.load(RegisterFile::kEvents));
-    const kvm_vcpu_events events = registers_.events();
-    drop_access();
-    TRY(registers_.set_state(before));
-    registers_.events() = events;
-    retry_ = false;
-    activity_ = Activity::Running;
   }
-  return {};
+  if (activity_ != Activity::Waiting) return PortOutput{};
+  // KVM would complete the access later, and move RIP on. It completes it now, with what it finds,
+  // and what it makes of the registers is undone.
+  const x86::CpuState before = TRY(registers_.state());
+  TRY(registers_.load(RegisterFile::kEvents));
+  const kvm_vcpu_events events = registers_.events();
+  PortOutput unsent = unsent_output();
+  drop_access();
+  const x86::CpuState after = TRY(registers_.state());
+  TRY(registers_.set_state(before));
+  registers_.events() = events;
+  retry_ = false;
+  activity_ = Activity::Running;
+  // An OUT that KVM emulates is over before its bytes come to us.
+  const bool executed =
+      after.rip == before.rip && after.reg(x86::Gpr::Rcx) == before.reg(x86::Gpr::Rcx);
+  return executed ? unsent : PortOutput{};
 }
 
 Result<x86::CpuState> KvmVcpu::state() {
@@ -99,10 +110,15 @@ Result<void> KvmVcpu::set_state(const x86::CpuState& state) {
     system_.platform.set_task_priority(id_, static_cast<std::uint8_t>(state.cr8));
     TRY(write_msr(msr::kApicBase, state.apic_base));
   }
-  const Lock lock(lock_);
-  TRY(registers_.load(RegisterFile::kGeneral));
-  if (state.rip != registers_.general().rip) TRY(note_move());
-  return registers_.set_state(state);
+  PortOutput unsent;
+  {
+    const Lock lock(lock_);
+    TRY(registers_.load(RegisterFile::kGeneral));
+    if (state.rip != registers_.general().rip) unsent = TRY(note_move());
+    TRY(registers_.set_state(state));
+  }
+  send(unsent);
+  return {};
 }
 
 Result<std::uint64_t> KvmVcpu::read_msr(std::uint32_t number) {
