@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <string>
 
 #include "cli/timeline.h"
@@ -16,15 +17,16 @@ namespace ringside::cli {
 
 class DebugClient final : public transport::ClientHandler {
  public:
-  DebugClient(debug::Server& server, Timeline& timeline) : server_(server), timeline_(timeline) {}
+  // The machine is there: whoever has been greeted until now is the server's.
+  void begin(debug::Server& server, Timeline& timeline);
 
   void on_connected() override;
   void on_bytes(std::span<const std::byte> bytes) override;
   void on_disconnected() override;
-  std::string_view output() const override { return server_.output(); }
-  void wrote(std::size_t count) override { server_.wrote(count); }
-  std::size_t room() const override { return server_.wants_input() ? ~std::size_t{0} : 0; }
-  bool wants_close() const override { return server_.wants_close(); }
+  std::string_view output() const override;
+  void wrote(std::size_t count) override;
+  std::size_t room() const override;
+  bool wants_close() const override { return server_ != nullptr && server_->wants_close(); }
 
   // The client has spoken so recently that its next packet is probably on its way: looking for it a
   // little longer is much cheaper than being put to sleep and woken.
@@ -32,8 +34,9 @@ class DebugClient final : public transport::ClientHandler {
 
  private:
   static constexpr std::chrono::microseconds kTalking{50};
-  debug::Server& server_;
-  Timeline& timeline_;
+  debug::Server* server_ = nullptr;  // null while the machine is being made
+  Timeline* timeline_ = nullptr;
+  std::optional<debug::Greeter> greeter_;  // a client of that time
   Timeline::Clock::time_point last_heard_{};
 };
 

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -11,10 +12,24 @@
 
 namespace ringside::cli {
 
-Result<std::vector<std::byte>> read_file(const std::string& path, std::string_view what) {
+namespace {
+
+// A pipe may have nothing yet, or nobody who writes to it.
+void await_content(int fd, const std::function<void()>& meanwhile) {
+  constexpr int kTurnMilliseconds = 5;
+  pollfd entry{fd, POLLIN, 0};
+  while (::poll(&entry, 1, kTurnMilliseconds) == 0) {
+    if (meanwhile) meanwhile();
+  }
+}
+
+}  // namespace
+
+Result<std::vector<std::byte>> read_file(const std::string& path, std::string_view what,
+                                         const std::function<void()>& meanwhile) {
   constexpr std::size_t kPiece = 1u << 20, kLargest = std::size_t{4} << 30;
   const std::string name = fmt::format("cannot read {} '{}'", what, path);
-  const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!fd) return fail(Error::from_errno(name, errno));
   struct stat status {};
   if (::fstat(fd.get(), &status) == 0 && S_ISREG(status.st_mode) &&
@@ -25,12 +40,13 @@ Result<std::vector<std::byte>> read_file(const std::string& path, std::string_vi
   std::vector<std::byte> content;
   std::size_t used = 0;
   for (;;) {
+    await_content(fd.get(), meanwhile);
     if (used == content.size()) {
       const auto size = static_cast<std::size_t>(status.st_size);
       content.resize(used == 0 && size > 0 ? size + 1 : used + kPiece);
     }
     const ssize_t count = ::read(fd.get(), content.data() + used, content.size() - used);
-    if (count < 0 && errno == EINTR) continue;
+    if (count < 0 && (errno == EINTR || errno == EAGAIN)) continue;
     if (count < 0) return fail(Error::from_errno(name, errno));
     if (count == 0) break;
     used += static_cast<std::size_t>(count);

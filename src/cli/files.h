@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -10,7 +11,9 @@
 
 namespace ringside::cli {
 
-// The whole file. The error names `what` and the file.
-Result<std::vector<std::byte>> read_file(const std::string& path, std::string_view what);
+// The whole file. The error names `what` and the file. While a pipe has nothing, `meanwhile` is
+// called now and then.
+Result<std::vector<std::byte>> read_file(const std::string& path, std::string_view what,
+                                         const std::function<void()>& meanwhile = {});
 
 }  // namespace ringside::cli

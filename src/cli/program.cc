@@ -66,6 +66,22 @@ Result<void> Program::add_disk_crc(machine::BlockBackend& disk) {
   return {};
 }
 
+// A debugger that has started us through a pipe is there already, and does not wait for a kernel to
+// be read and unpacked.
+Result<void> Program::greet() {
+  if (!uses_stdio(options_.gdb)) return {};
+  gdb_handler_ = std::make_unique<DebugClient>();
+  gdb_ = TRY(transport::SingleClient::open(poller_, options_.gdb->endpoint, "gdb", *gdb_handler_));
+  return serve_greeter();
+}
+
+Result<void> Program::serve_greeter() {
+  if (gdb_ == nullptr || server_ != nullptr) return {};
+  TRY(poller_.wait(std::chrono::nanoseconds(0)));
+  gdb_->update();
+  return {};
+}
+
 Result<void> Program::load() {
   TRY(open_disks());
   const Payload payload = TRY(read_payload());
@@ -87,19 +103,20 @@ Result<void> Program::load() {
   return {};
 }
 
-Result<Program::Payload> Program::read_payload() const {
+Result<Program::Payload> Program::read_payload() {
   Payload payload;
   if (!options_.bios.empty()) {
     payload.image = TRY(read_file(options_.bios, "firmware"));
     return payload;
   }
-  payload.image = TRY(read_file(options_.kernel, "kernel"));
   machine::BootRequest& request = payload.request;
+  request.meanwhile = [this] { note(serve_greeter()); };
+  payload.image = TRY(read_file(options_.kernel, "kernel", request.meanwhile));
   request.kernel_name = options_.kernel;
   request.kernel = payload.image;
   for (const ModuleOption& module : options_.modules) {
     request.modules.push_back(
-        {module.path, module.argument, TRY(read_file(module.path, "initrd"))});
+        {module.path, module.argument, TRY(read_file(module.path, "initrd", request.meanwhile))});
   }
   request.command_line = options_.append;
   request.vcpus = options_.cpus;
@@ -149,6 +166,7 @@ Result<void> Program::build() {
   }
   machine_ = std::make_unique<machine::Machine>(ram_, std::move(machine));
   Journal journal = TRY(open_journal());
+  TRY(serve_greeter());  // before KVM is probed
   engine_ = TRY(start_engine(options_, ram_, *machine_, boot_.entry, journal.seed));
   machine_->connect(*engine_.cpus);
   timeline_ = std::make_unique<Timeline>(*engine_.engine, *machine_, options_.pace);
@@ -249,8 +267,12 @@ Result<void> Program::open_clients() {
   const auto serial_room = [this] { return machine_->serial_room(0); };
   const auto serial_receive = [this](std::span<const std::byte> bytes) { receive_serial(bytes); };
   if (options_.gdb) {
-    gdb_handler_ = std::make_unique<DebugClient>(*server_, *timeline_);
-    gdb_ = TRY(listen(options_.gdb->endpoint, "gdb", *gdb_handler_));
+    if (gdb_ == nullptr) {
+      gdb_handler_ = std::make_unique<DebugClient>();
+      gdb_ = TRY(listen(options_.gdb->endpoint, "gdb", *gdb_handler_));
+    } else {
+      notice("gdb: listening on {}", transport::to_string(gdb_->endpoint()));
+    }
   }
   if (options_.guest_gdb) {
     const DeviceClient::Device device{
@@ -301,6 +323,7 @@ Result<int> Program::run_to_end() {
   // Its events are taken in every round; the callback only ends the wait.
   if (events >= 0) poller_.add(events, transport::Interest::Read, [](auto) {});
   server_->start();
+  if (gdb_handler_) gdb_handler_->begin(*server_, *timeline_);
   for (;;) {
     const Slice slice = run_slice();
     if (failure_) return fail(*failure_);
@@ -311,8 +334,8 @@ Result<int> Program::run_to_end() {
     if (gdb_handler_ && gdb_handler_->is_talking()) {
       TRY(poller_.wait(std::chrono::nanoseconds(0)));
     } else {
-      TRY(poller_.wait(time_to_wait(slice, *engine_.engine, *server_, *timeline_,
-                                    Timeline::Clock::now())));
+      TRY(poller_.wait(
+          time_to_wait(slice, *engine_.engine, *server_, *timeline_, Timeline::Clock::now())));
       timeline_->end_wait(Timeline::Clock::now());
     }
   }
@@ -388,6 +411,7 @@ Result<int> run(const Options& options) {
   hypervisor::GuestRam ram = TRY(hypervisor::GuestRam::create(options.memory));
   transport::Poller poller = TRY(transport::Poller::create());
   Program program(options, std::move(ram), std::move(poller));
+  TRY(program.greet());
   TRY(program.load());
   TRY(program.build());
   TRY(program.open_clients());

@@ -32,18 +32,20 @@ class Program {
   ~Program();
 
   // In this order, each once.
+  Result<void> greet();         // a debugger that is there already
   Result<void> load();          // kernel or firmware into memory
   Result<void> build();         // devices and engine
   Result<void> open_clients();  // endpoints; their lines on stderr
   Result<int> run_to_end();
 
  private:
+  Result<void> serve_greeter();
   // What the guest starts from, as it lies in the host's files now.
   struct Payload {
     std::vector<std::byte> image;  // the kernel, or the firmware
     machine::BootRequest request;  // for a kernel; points into `image`
   };
-  Result<Payload> read_payload() const;
+  Result<Payload> read_payload();
   Result<void> open_disks();
   Result<void> add_disk_crc(machine::BlockBackend& disk);
   Result<machine::ByteSink> sink(const Stream& stream, DeviceOutput& endpoint);

@@ -32,6 +32,19 @@ void Server::on_connected() {
   work();
 }
 
+// The packet that waits was acknowledged, and so is waited for from now on.
+void Server::take_over(Greeter greeter) {
+  if (link_) return;
+  link_.emplace(std::move(greeter.link_));
+  input_ = std::move(greeter.input_);
+  waiting_ = std::move(greeter.waiting_);
+  debugger_.begin_session();
+  for (const rsp::Request& request : greeter.answered_)
+    (void)debugger_.answer(request);
+  target_.control().attach();
+  work();
+}
+
 void Server::on_bytes(std::span<const std::byte> bytes) {
   if (!link_ || debugger_.session().over) return;
   input_.erase(0, looked_at_);

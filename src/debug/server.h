@@ -15,6 +15,7 @@
 #include <string_view>
 
 #include "debug/debugger.h"
+#include "debug/greeter.h"
 #include "debug/options.h"
 #include "debug/target.h"
 #include "hypervisor/vm.h"
@@ -33,6 +34,8 @@ class Server {
   void start();
 
   void on_connected();
+  // A client that a greeter has served until now.
+  void take_over(Greeter greeter);
   void on_bytes(std::span<const std::byte> bytes);
   // However the client went. The guest runs on as if it had never been there.
   void on_disconnected();

@@ -1,8 +1,6 @@
 // qSupported QStartNoAckMode qAttached ! vAttach vRun R D k vKill.
-#include <fmt/core.h>
-
 #include "debug/debugger.h"
-#include "rsp/framing.h"
+#include "debug/greeter.h"
 
 namespace ringside::debug {
 
@@ -13,14 +11,7 @@ Debugger::Answer Debugger::serve(const rsp::QuerySupported& request) {
   session_.error_style =
       request.announces("error-message") ? rsp::ErrorStyle::Text : rsp::ErrorStyle::Number;
 
-  std::string reply = fmt::format("PacketSize={:x};swbreak+", rsp::kPacketSize);
-  if (target_.stoppoints().supported()) reply += ";hwbreak+";
-  reply +=
-      ";QStartNoAckMode+;vContSupported+;qXfer:features:read+;qXfer:threads:read+;"
-      "qXfer:memory-map:read+";
-  reply += ";ConditionalBreakpoints+;BreakpointCommands+;binary-upload+";
-  if (session_.multiprocess) reply += ";multiprocess+";
-  return reply;
+  return supported_features(request, target_.stoppoints().supported());
 }
 
 Debugger::Answer Debugger::serve(const rsp::StartNoAckMode&) {

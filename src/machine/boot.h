@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -25,6 +26,7 @@ struct BootRequest {
   std::string command_line;
   std::vector<BootModule> modules;  // the first is the initrd for Linux
   unsigned vcpus = 1;               // what the ACPI tables tell
+  std::function<void()> meanwhile = {};  // called now and then while a kernel is unpacked
   unsigned virtio_devices = 0;
 };
 

@@ -2,6 +2,7 @@
 // software CPU.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string_view>
 #include <vector>
@@ -17,7 +18,9 @@ std::string_view compression_name(Compression compression);
 // By content; nothing where it is none that can be unpacked here.
 std::optional<Compression> detect_compression(Bytes payload);
 // Bytes after the end of the stream are ignored (Linux appends the unpacked size). Unpacks to at
-// most `limit` bytes; an error is one of the file, in words.
-Result<std::vector<std::byte>> unpack(Bytes payload, Compression compression, std::size_t limit);
+// most `limit` bytes; an error is one of the file, in words. It may take seconds: `meanwhile` is
+// called after each MiB or so.
+Result<std::vector<std::byte>> unpack(Bytes payload, Compression compression, std::size_t limit,
+                                      const std::function<void()>& meanwhile = {});
 
 }  // namespace ringside::machine

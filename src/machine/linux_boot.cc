@@ -149,7 +149,8 @@ Result<BootResult> Loader::load_image() {
   if (!compression) {
     return load_32bit(code, format + ", packed in a way that only the guest can unpack");
   }
-  Result<std::vector<std::byte>> unpacked = unpack(*payload, *compression, kLargestKernel);
+  Result<std::vector<std::byte>> unpacked =
+      unpack(*payload, *compression, kLargestKernel, request_.meanwhile);
   if (!unpacked) return bad("cannot be unpacked: its {}", unpacked.error().text());
   Result<ElfImage> elf = parse_elf(*unpacked);
   if (!is_elf(*unpacked) || !elf) {

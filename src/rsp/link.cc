@@ -15,6 +15,19 @@ bool has_sequence_id(std::string_view payload) {
 
 }  // namespace
 
+// A client that has waited too long for the '+' of its first packets sends them again: GDB after
+// two seconds, in which a program that it has started may not have come to its main loop. Both lie
+// in one pipe then, and the client expects one answer. So a packet of the handshake that comes a
+// second time before the client can have seen anything of the first one's answer is not another
+// one.
+bool Link::is_repeated(std::string_view payload) {
+  if (payload == repeatable_) return true;
+  const bool handshake = payload.starts_with("qSupported") || payload == "vMustReplyEmpty" ||
+                         payload == "QStartNoAckMode";
+  repeatable_ = handshake ? payload : std::string_view();
+  return false;
+}
+
 std::optional<Event> Link::receive(std::string_view& input) {
   while (!full()) {
     const auto event = decoder_.next(input);
@@ -24,6 +37,10 @@ std::optional<Event> Link::receive(std::string_view& input) {
       case Event::Kind::Interrupt:
         return event;
       case Event::Kind::Packet:
+        if (!event->payload.empty() && is_repeated(event->payload)) {
+          if (!no_ack_) output_ += '+';
+          break;
+        }
         unacknowledged_.clear();
         if (!no_ack_)
           output_ += '+';
@@ -77,6 +94,7 @@ void Link::start_no_ack_mode() {
 
 void Link::wrote(std::size_t count) {
   written_ += count;
+  repeatable_.clear();
   if (written_ == output_.size()) {
     output_.clear();
     written_ = 0;

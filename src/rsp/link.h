@@ -54,12 +54,15 @@ class Link {
   // Below this a run length saves nothing that anybody could measure.
   static constexpr std::size_t kRunLengthsFrom = 256;
 
+  bool is_repeated(std::string_view payload);
+
   Decoder decoder_;
   const RunLengthOutput run_lengths_;
   const std::size_t full_;
   bool no_ack_ = false;
   std::string output_;
   std::size_t written_ = 0;
+  std::string repeatable_;      // see is_repeated()
   std::string unacknowledged_;  // the last frame sent, until + or the next packet
 };
 

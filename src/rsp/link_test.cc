@@ -53,6 +53,19 @@ TEST(Link, ResendsTheLastReplyWithoutItsAcknowledgement) {
   EXPECT_EQ(serve(link, "-"), frame("T05"));
 }
 
+// A handshake that a client sends again, having waited too long for the first answer.
+TEST(Link, AnswersARepeatedHandshakeOnce) {
+  Link link;
+  const std::string supported = frame("qSupported:swbreak+");
+  EXPECT_EQ(serve(link, supported + supported), "+$OK#9a+");
+  // Once something was written it is a question of its own.
+  EXPECT_EQ(serve(link, supported), "+$OK#9a");
+  EXPECT_EQ(serve(link, frame("vMustReplyEmpty") + frame("vMustReplyEmpty"), ""), "+$#00+");
+  // What counts is counted.
+  EXPECT_EQ(serve(link, frame("s") + frame("s")), "+$OK#9a+$OK#9a");
+  EXPECT_EQ(serve(link, supported + frame("qSupported")), "+$OK#9a+$OK#9a");
+}
+
 TEST(Link, HasNothingToResendAtFirst) {
   Link link;
   EXPECT_EQ(serve(link, "-+-"), "");

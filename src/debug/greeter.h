@@ -1,0 +1,39 @@
+// What a client hears that is there before the machine is: one that started the program itself,
+// through a pipe, and waits two seconds for an answer while a kernel is unpacked. Packets are
+// acknowledged; what needs no machine is answered, and the first that does waits for the server.
+//
+// Owned by whoever has the socket, until it is handed to Server::take_over(); one thread, no I/O.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "rsp/link.h"
+#include "rsp/request.h"
+
+namespace ringside::debug {
+
+class Greeter {
+ public:
+  void on_bytes(std::span<const std::byte> bytes);
+  std::string_view output() const { return link_.output(); }
+  void wrote(std::size_t count) { link_.wrote(count); }
+  bool wants_input() const { return !waiting_; }
+
+ private:
+  friend class Server;
+  void answer(const rsp::Request& request);
+
+  rsp::Link link_;
+  std::string input_;                   // what the link has not taken
+  std::vector<rsp::Request> answered_;  // for the session that begins later
+  std::optional<rsp::Request> waiting_;
+};
+
+// The reply to qSupported, the same before there is a machine and after.
+std::string supported_features(const rsp::QuerySupported& request, bool hardware_breakpoints);
+
+}  // namespace ringside::debug
