@@ -335,6 +335,16 @@ struct Explorer {
       n.control.interrupt();
     });
     if (phase == Phase::Stopped) {
+      // Its traces go, it stays, and nothing runs.
+      go(w, key, depth, "renew", 0, [](World& n) {
+        n.undoing = true;
+        for (Action& action : n.plan)
+          action = kRun;
+        for (World::Cpu& cpu : n.cpus)
+          cpu.owed.reset();
+        n.first.reset();
+        n.control.renew();
+      });
       resume(w, key, depth, "c", 0, kRun, kRun);
       for (std::uint32_t i = 0; i < vcpus; ++i) {
         if (!w.cpus[i].active) continue;
