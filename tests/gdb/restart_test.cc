@@ -1,5 +1,7 @@
 // Stock GDB's `target extended-remote`: run, kill, attach and detach, as an IDE's Restart button
 // sends them; and what GDB says when the machine ends.
+#include <tuple>
+
 #include "gdb/gdb_fixture.h"
 
 namespace ringside::testing {

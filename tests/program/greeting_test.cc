@@ -2,10 +2,12 @@
 // answered before the kernel is loaded, however long that takes.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 
 #include <filesystem>
 #include <fstream>
+#include <optional>
 
 #include "support/child_process.h"
 #include "support/guest_image.h"

@@ -6,6 +6,8 @@
 
 #include <cstdio>
 #include <fstream>
+#include <optional>
+#include <string>
 
 #include "protocol/protocol_test.h"
 
