@@ -557,6 +557,16 @@ TEST_F(LentBreakpoints, AHitByAddressAndTheInt3UnderItAreOne) {
   EXPECT_EQ(guest.byte(0x1000), opcode::kInt3);
 }
 
+// Where a condition is false the way past an int3 is much shorter.
+TEST_F(LentBreakpoints, GoToConditionsOnlyWhereThereIsNoOtherWay) {
+  map(0x4000, 0, 0);
+  EXPECT_EQ(bench.ask("Z0,1000,1;X3,220027"), "OK");
+  EXPECT_EQ(bench.ask("Z0,4000,1;X3,220027"), "OK");
+  bench.client.send("vCont;c");
+  EXPECT_EQ(engine.linear, (std::set<std::uint64_t>{0x4000}));
+  interrupt();
+}
+
 // On the vCPU's thread, where it does not count.
 TEST_F(LentBreakpoints, AnEngineThatAsksPassesBoth) {
   engine.filters = true;

@@ -68,7 +68,7 @@ std::string describe(const BreakpointTable::Wish& wish, hypervisor::Stoppoints* 
                        in_parentheses(engine->describe_breakpoint(wish.address)));
   }
   const bool could = engine != nullptr && engine->spare_breakpoints().has_value();
-  return could ? "followed at resumes only (no debug register is free), " : "";
+  return could ? "followed at resumes only (no debug register), " : "";
 }
 
 }  // namespace

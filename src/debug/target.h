@@ -90,6 +90,8 @@ class Target {
     Unreachable,  // there is no byte that could be executed
     Changing,     // the address leads elsewhere in other programs, or will
     Stable,       // the kernel's part of all address spaces
+    // An int3 can be hit, and where a condition is false the way past it is much shorter.
+    None,
   };
 
   // The linear address of the next instruction.

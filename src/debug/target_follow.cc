@@ -10,8 +10,9 @@
 namespace ringside::debug {
 namespace {
 
-Target::Need need_of(const AddressView& view) {
+Target::Need need_of(const AddressView& view, const AgentProgram& program) {
   if (view.sights.empty() || !view.executable) return Target::Need::Unreachable;
+  if (!program.conditions.empty() || !program.commands.empty()) return Target::Need::None;
   const bool one = view.everywhere && view.sights.size() == 1 && !view.user && view.paging;
   return one ? Target::Need::Stable : Target::Need::Changing;
 }
@@ -58,7 +59,7 @@ void Target::follow_addresses() {
       for (const Gpa where : breakpoints_.follow(address, view.sights))
         control_.inserted({StopCause::Breakpoint, where.value, hypervisor::WatchKind::Write});
     }
-    needs.emplace_back(need_of(view), address);
+    needs.emplace_back(need_of(view, wish.program), address);
   }
   const bool switched_on = !had_bytes && can_install && !breakpoints_.engine_installs();
   if ((had_bytes || switched_on) && !breakpoints_.has_bytes()) (void)set_breakpoint_exits(false);
@@ -68,7 +69,9 @@ void Target::follow_addresses() {
 void Target::share_spares(std::vector<std::pair<Need, Gva>> needs, std::size_t spare) {
   std::stable_sort(needs.begin(), needs.end(),
                    [](const auto& a, const auto& b) { return a.first < b.first; });
-  const auto rest = needs.begin() + static_cast<std::ptrdiff_t>(std::min(spare, needs.size()));
+  const auto wanted = std::count_if(needs.begin(), needs.end(),
+                                    [](const auto& need) { return need.first != Need::None; });
+  const auto rest = needs.begin() + std::min(static_cast<std::ptrdiff_t>(spare), wanted);
   for (auto need = rest; need != needs.end(); ++need)
     breakpoints_.drop_linear(need->second);
   for (auto need = needs.begin(); need != rest; ++need) {
