@@ -121,6 +121,8 @@ class KvmVcpu final : public hypervisor::Vcpu {
   bool can_run() const;
   void sleep();
   void take_init_and_start_up();
+  template <typename Write>
+  Result<void> keep_if_taken(Write write);
   Result<void> become(const x86::CpuState& state);
   // Bytes of an OUT that waits for its device.
   struct PortOutput {

@@ -43,6 +43,19 @@ Result<x86::RegisterValue> KvmVcpu::read_register(x86::Register r) {
   return registers_.read(r);
 }
 
+// KVM says at once whether the guest can go on with what `write` writes. What it refuses leaves
+// nothing behind.
+template <typename Write>
+Result<void> KvmVcpu::keep_if_taken(Write write) {
+  TRY(registers_.flush());
+  Result<void> done = write();
+  if (done) done = registers_.flush();
+  if (done) return {};
+  registers_.drop();
+  return fail(ErrorCode::BadRequest,
+              fmt::format("KVM does not take this: {}", done.error().text()));
+}
+
 Result<void> KvmVcpu::write_register(x86::Register r, const x86::RegisterValue& value) {
   const Unstarted out(system_, *this);
   if (!kernel_apic() && r == x86::Register::Cr8) {
@@ -55,7 +68,7 @@ Result<void> KvmVcpu::write_register(x86::Register r, const x86::RegisterValue& 
   {
     const Lock lock(lock_);
     if (r == x86::Register::Rip) unsent = TRY(note_move());
-    TRY(registers_.write(r, value));
+    TRY(keep_if_taken([&] { return registers_.write(r, value); }));
   }
   send(unsent);
   return {};
@@ -115,7 +128,7 @@ Result<void> KvmVcpu::set_state(const x86::CpuState& state) {
     const Lock lock(lock_);
     TRY(registers_.load(RegisterFile::kGeneral));
     if (state.rip != registers_.general().rip) unsent = TRY(note_move());
-    TRY(registers_.set_state(state));
+    TRY(keep_if_taken([&] { return registers_.set_state(state); }));
   }
   send(unsent);
   return {};

@@ -1,5 +1,7 @@
 #include "engine/soft/control.h"
 
+#include <fmt/format.h>
+
 #include "engine/soft/cpu.h"
 #include "engine/soft/cpuid.h"
 #include "engine/soft/fault.h"
@@ -22,6 +24,7 @@ constexpr std::uint64_t kCr4Writable =
 constexpr std::uint64_t kCr0Paging = cr0::PG | cr0::WP | cr0::PE;
 constexpr std::uint64_t kCr4Paging =
     cr4::PSE | cr4::PAE | cr4::PGE | cr4::PCIDE | cr4::SMEP | cr4::SMAP | cr4::LA57;
+constexpr std::uint64_t kEferWritable = efer::SCE | efer::LME | efer::NXE;
 constexpr std::uint64_t kPcidMask = 0xfff;
 
 [[noreturn]] void refuse() { raise(x86::Vector::GeneralProtection, 0); }
@@ -120,18 +123,28 @@ void write_cr8(Cpu& cpu, std::uint64_t value) {
   cpu.leave_soon();
 }
 
+std::optional<std::string> unknown_bits(const Cpu& cpu, const x86::CpuState& state) {
+  const auto unknown = [](const char* name, std::uint64_t now, std::uint64_t wanted,
+                          std::uint64_t known) -> std::optional<std::string> {
+    const std::uint64_t bits = wanted & ~now & ~known;
+    if (bits == 0) return std::nullopt;
+    return fmt::format("this processor's {} has no bits {:#x}", name, bits);
+  };
+  if (auto why = unknown("cr4", cpu.cr4, state.cr4, kCr4Writable)) return why;
+  return unknown("efer", cpu.efer, state.efer, kEferWritable | efer::LMA);
+}
+
 void reload_pdptes(Cpu& cpu) {
   if (pae_paging(cpu.cr0, cpu.cr4, cpu.efer)) cpu.pdpte = unchecked_pdptes(cpu, cpu.cr3);
 }
 
 bool write_efer(Cpu& cpu, std::uint64_t value) {
-  constexpr std::uint64_t kWritable = efer::SCE | efer::LME | efer::NXE;
-  if ((value & ~(kWritable | efer::LMA)) != 0) return false;
+  if ((value & ~(kEferWritable | efer::LMA)) != 0) return false;
   if ((value & efer::NXE) != 0 && (cpu.misc_enable & misc_enable::kExecuteDisableOff) != 0)
     return false;
-  const std::uint64_t changed = (value ^ cpu.efer) & kWritable;
+  const std::uint64_t changed = (value ^ cpu.efer) & kEferWritable;
   if ((changed & efer::LME) != 0 && (cpu.cr0 & cr0::PG) != 0) return false;
-  cpu.efer = (value & kWritable) | (cpu.efer & efer::LMA);
+  cpu.efer = (value & kEferWritable) | (cpu.efer & efer::LMA);
   if ((changed & efer::NXE) != 0) cpu.flush_tlb();
   cpu.leave_soon();
   return true;

@@ -3,6 +3,10 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <string>
+
+#include "x86/cpu_state.h"
 
 namespace ringside::soft {
 
@@ -13,6 +17,9 @@ void write_cr0(Cpu& cpu, std::uint64_t value);
 void write_cr3(Cpu& cpu, std::uint64_t value);
 void write_cr4(Cpu& cpu, std::uint64_t value);
 void write_cr8(Cpu& cpu, std::uint64_t value);
+// Why this processor cannot be given this state, in words: bits of CR4 or EFER that it has not and
+// that are not set already.
+std::optional<std::string> unknown_bits(const Cpu& cpu, const x86::CpuState& state);
 // After CR3 has come from elsewhere: what PAE paging keeps of the table that it names, unchecked.
 void reload_pdptes(Cpu& cpu);
 // False: #GP(0).

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "engine/soft/control.h"
 #include "engine/soft/msr.h"
 #include "engine/soft/system.h"
 
@@ -10,6 +11,7 @@ namespace ringside::soft {
 Result<x86::CpuState> SoftVcpu::state() { return cpu.state(); }
 
 Result<void> SoftVcpu::set_state(const x86::CpuState& state) {
+  if (const auto why = unknown_bits(cpu, state)) return fail(ErrorCode::BadRequest, *why);
   const bool moves = state.rip != cpu.rip();
   cpu.set_state(state);
   if (moves) note_move();
@@ -94,6 +96,7 @@ Result<x86::RegisterValue> SoftVcpu::read_register(x86::Register r) {
 Result<void> SoftVcpu::write_register(x86::Register r, const x86::RegisterValue& value) {
   x86::CpuState state = cpu.state();
   x86::set_register(state, r, value);
+  if (const auto why = unknown_bits(cpu, state)) return fail(ErrorCode::BadRequest, *why);
   cpu.set_state(state);
   if (r == x86::Register::Rip) note_move();
   return {};
