@@ -167,6 +167,7 @@ class Debugger {
   std::string stop_reply() const;
   void expedite(rsp::StopReply& reply, VcpuId vcpu) const;
   Result<x86::RegisterValue> show_register(VcpuId vcpu, x86::Register r) const;
+  Result<void> write_register(x86::Register r, const x86::RegisterValue& value);
   std::string monitor_reply(std::string_view text);
   ShadowedMemory memory();
   MemoryRange range(Gva address, std::uint64_t length, MemoryRange::Holes holes);

@@ -3,6 +3,7 @@
 
 #include "base/hex.h"
 #include "debug/debugger.h"
+#include "debug/register_writes.h"
 #include "x86/registers.h"
 
 namespace ringside::debug {
@@ -36,6 +37,14 @@ Result<x86::RegisterValue> Debugger::show_register(VcpuId vcpu, Register r) cons
   return target_.read_pc(vcpu, session_.pc_view());
 }
 
+Result<void> Debugger::write_register(Register r, const x86::RegisterValue& value) {
+  if (!has_consequences(r)) return current().write_register(r, value);
+  x86::CpuState state = TRY(current().state());
+  if (x86::get_register(state, r).bytes == value.bytes) return {};
+  TRY(apply_writes(target_.vm(), session_.current, state, {{r, value}}));
+  return current().set_state(state);
+}
+
 Debugger::Answer Debugger::serve(const rsp::ReadRegisters&) {
   Result<x86::CpuState> state = current().state();
   if (!state) return refuse(state);
@@ -63,12 +72,15 @@ Debugger::Answer Debugger::serve(const rsp::WriteRegisters& request) {
   const std::uint64_t rip = state->rip, shown = shown_pc(*state, session_.pc_view());
   const Gva before = linear_pc(*state);
   std::span<const std::byte> data(request.data);
+  std::vector<RegisterWrite> writes;
   for (std::size_t i = 0; i < count; ++i) {
     const auto r = static_cast<Register>(i);
     const std::size_t size = x86::info(r).size();
-    x86::set_register(*state, r, from_wire(data.first(size)));
+    writes.push_back({r, from_wire(data.first(size))});
     data = data.subspan(size);
   }
+  const Result<void> possible = apply_writes(target_.vm(), session_.current, *state, writes);
+  if (!possible) return refuse(possible);
   state->rip = state->rip == shown ? rip : rip_shown_as(*state, session_.pc_view(), state->rip);
   const Result<void> written = current().set_state(*state);
   if (!written) return refuse(written);
@@ -100,7 +112,7 @@ Debugger::Answer Debugger::serve(const rsp::WriteRegister& request) {
     value = x86::RegisterValue::from_u64(rip_shown_as(*state, session_.pc_view(), value.as_u64()));
   }
   const Result<Gva> before = target_.linear_pc(session_.current);
-  const Result<void> written = current().write_register(r, value);
+  const Result<void> written = write_register(r, value);
   if (!written) return refuse(written);
   // Other registers move it too: a code segment has a base. RIP's own value means "again".
   const Result<Gva> now = target_.linear_pc(session_.current);

@@ -57,7 +57,7 @@ struct RegisterValue {
 };
 
 // Where each register lives in a CpuState. A selector written through set_register changes the
-// selector only: the hidden part stays (as the seeds' and QEMU's stubs do).
+// selector only; x86/selector_load.h has what goes with it.
 RegisterValue get_register(const CpuState& state, Register r);
 void set_register(CpuState& state, Register r, const RegisterValue& value);
 

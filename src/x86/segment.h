@@ -60,5 +60,7 @@ inline constexpr std::uint16_t kAttributesCode64 = 0xa09b, kAttributesCode32 = 0
                                kAttributesData32 = 0xc093, kAttributesCode16 = 0x009b,
                                kAttributesData16 = 0x0093, kAttributesTss64Busy = 0x008b,
                                kAttributesLdt = 0x0082;
+// Of every segment in virtual-8086 mode (SDM 3B 20.2.1).
+inline constexpr std::uint16_t kAttributes8086 = 0x00f3;
 
 }  // namespace ringside::x86

@@ -1,5 +1,6 @@
 // From the reset vector through real and protected mode to 64-bit mode, in one connection.
 #include "protocol/protocol_test.h"
+#include "x86/registers.h"
 
 namespace ringside::testing {
 namespace {
@@ -62,6 +63,45 @@ TEST_F(Protocol, Modes_WithTheDescriptionRipIsLinear) {
   client.run_to(guest["spin"]);
   EXPECT_EQ(client.read_u64(guest["counts"] + 8), 1u);
   EXPECT_EQ(shown_rip(client), guest["spin"]);
+}
+
+// What the processor would load, in real mode and in long mode; the guest goes on with it.
+TEST_F(Protocol, Modes_AWrittenSelectorLoadsItsSegment) {
+  NEEDS(Feature::EveryInstruction);
+  using x86::Register;
+  GuestProcess guest("reset", kFirmware);
+  DebugClient client = guest.attach();
+  const auto write = [&](Register r, std::uint64_t value) {
+    return client.request("P" + hex_number(static_cast<std::size_t>(r)) + "=" +
+                          hex(little_endian(value, x86::info(r).size())));
+  };
+  const auto read = [&](Register r) {
+    return client.request("p" + hex_number(static_cast<std::size_t>(r)));
+  };
+  client.run_to(guest["low16_function"]);
+  EXPECT_EQ(write(Register::Ds, 0x100), "OK");
+  EXPECT_EQ(read(Register::DsBase), hex(little_endian(0x1000, 8)));
+  EXPECT_EQ(write(Register::Tr, 0x10), "E16");
+  client.step();
+  EXPECT_EQ(client.read_u64(guest["counts"] + 0x1000 + 8) & 0xffff, 1u);
+  EXPECT_EQ(client.read_u64(guest["counts"] + 8), 0u);
+  EXPECT_EQ(write(Register::Ds, 0), "OK");
+
+  client.run_to(guest["long64"]);
+  EXPECT_EQ(write(Register::Ds, 0x20), "E16");  // beyond the table
+  EXPECT_EQ(write(Register::Cs, 0x10), "E16");  // data
+  EXPECT_EQ(write(Register::Cs, 0x1b), "E16");  // at another privilege level
+  EXPECT_EQ(write(Register::Cr4, 0), "E16");
+  EXPECT_EQ(write(Register::Cr4, 0xffff'ffff), "E16");
+  EXPECT_EQ(write(Register::Ds, 0x18), "OK");
+  EXPECT_EQ(write(Register::Fs, 0), "OK");
+  EXPECT_EQ(write(Register::FsBase, 0x12345), "OK");
+  EXPECT_EQ(client.request("G" + client.request("g")), "OK");
+  EXPECT_EQ(read(Register::FsBase), hex(little_endian(0x12345, 8)));
+  EXPECT_EQ(read(Register::Cr4), hex(little_endian(0x20, 8)));
+  client.run_to(guest["spin"]);
+  EXPECT_EQ(client.read_u64(guest["counts"] + 24), 1u);
+  EXPECT_EQ(read(Register::Ds), hex(little_endian(0x18, 4)));
 }
 
 TEST_F(Protocol, Modes_RangesAreLinearToo) {

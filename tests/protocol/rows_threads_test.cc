@@ -168,5 +168,34 @@ TEST_F(Protocol, Row21_RegistersCanBeWritten) {
   EXPECT_EQ(client.registers()[kRbx], 0x2222222222222222u);
 }
 
+// In words or by number, on either engine; the guest goes on as before.
+TEST_F(Protocol, Row21_SelectorsAndControlRegistersAreChecked) {
+  using x86::Register;
+  GuestProcess guest("registers");
+  DebugClient client = guest.attach();
+  client.run_to(guest["spin"]);
+  const auto write = [&](Register r, std::uint64_t value) {
+    return client.request("P" + hex_number(static_cast<std::size_t>(r)) + "=" +
+                          hex(little_endian(value, x86::info(r).size())));
+  };
+  const auto read = [&](Register r) {
+    return client.request("p" + hex_number(static_cast<std::size_t>(r)));
+  };
+  const std::string cr4 = read(Register::Cr4), cs = read(Register::Cs);
+  EXPECT_EQ(write(Register::Es, 0xfff8), "E16");
+  EXPECT_EQ(write(Register::Cs, 0x10), "E16");
+  EXPECT_EQ(write(Register::Cr4, 0), "E16");
+  EXPECT_EQ(write(Register::Cr4, 0xffffffff), "E16");
+  EXPECT_EQ(write(Register::Cr0, 0), "E16");
+  client.request("qSupported:error-message+");
+  EXPECT_THAT(write(Register::Es, 0xfff8), HasSubstr("E.es 0xfff8: it lies beyond its table"));
+  EXPECT_EQ(read(Register::Cr4), cr4);
+  EXPECT_EQ(read(Register::Cs), cs);
+  EXPECT_EQ(write(Register::Es, 0), "OK");
+  EXPECT_EQ(write(Register::Es, 0x10), "OK");
+  client.step();
+  EXPECT_EQ(client.request("G" + client.request("g")), "OK");
+}
+
 }  // namespace
 }  // namespace ringside::testing
