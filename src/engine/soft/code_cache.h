@@ -1,5 +1,7 @@
 // Decoded instructions, kept per guest-physical address and code width in blocks that end at a
-// branch or at the page's end. A store to bytes that were decoded drops the page's blocks.
+// branch or at the page's end. An instruction that lies in two pages is in no block and kept by
+// itself. A store to bytes that were decoded drops what the page has of both. When the space is
+// full, all of it is dropped: it is large enough for what a guest's programs do at one time.
 #pragma once
 
 #include <cstdint>
@@ -12,20 +14,29 @@
 
 namespace ringside::soft {
 
-struct Block {
-  std::uint64_t key = ~std::uint64_t{0};  // see CodeCache::key
+// One line of the host's cache.
+struct alignas(64) Block {
+  static constexpr std::uint64_t kNoKey = ~std::uint64_t{0};
+
+  std::uint64_t key = kNoKey;  // see CodeCache::key
   Insn* first = nullptr;
-  std::uint32_t count = 0;
-  std::uint32_t bytes = 0;
   Block* next_in_page = nullptr;
+  Block* next_in_slot = nullptr;
+  // Blocks that ran after this one: guesses, to be used only when their key is the wanted one.
+  // Their tags are a part of it, so that a wrong guess need not be read from memory.
+  Block* successors[2] = {nullptr, nullptr};
+  std::uint64_t breakpoint_stamp = 0;  // of a checked block: see System::breakpoint_stamp
+  std::uint16_t successor_tags[2] = {0, 0};
+  std::uint16_t bytes = 0;
+  std::uint8_t count = 0;
   // A breakpoint of the debugger stands on the first instruction (on no other, by construction).
   bool stops_first = false;
-  // Of a checked block: the linear page for which its breakpoints were looked up, and when.
-  std::uint64_t linear_page = 0;
-  std::uint64_t breakpoint_changes = 0;
-  // Blocks that ran after this one: guesses, to be used only when their key is the wanted one.
-  Block* successors[2] = {nullptr, nullptr};
+
+  static constexpr std::uint16_t successor_tag(std::uint64_t key) {
+    return static_cast<std::uint16_t>(key >> 2);
+  }
 };
+static_assert(sizeof(Block) == 64);
 
 class CodeCache {
  public:
@@ -40,17 +51,23 @@ class CodeCache {
   // The valid block that starts there, or null.
   Block* find(std::uint64_t key) {
     Block* block = slots_[slot(key)];
-    return block != nullptr && block->key == key ? block : nullptr;
+    while (block != nullptr && block->key != key)
+      block = block->next_in_slot;
+    return block;
   }
   // The same, trying first what ran after `previous`.
   Block* find_after(Block* previous, std::uint64_t key) {
-    for (Block* guess : previous->successors) {
-      if (guess != nullptr && guess->key == key) return guess;
+    const std::uint16_t tag = Block::successor_tag(key);
+    for (unsigned i = 0; i < 2; ++i) {
+      Block* guess = previous->successors[i];
+      if (previous->successor_tags[i] == tag && guess != nullptr && guess->key == key) return guess;
     }
     Block* block = find(key);
     if (block != nullptr) {
       previous->successors[1] = previous->successors[0];
+      previous->successor_tags[1] = previous->successor_tags[0];
       previous->successors[0] = block;
+      previous->successor_tags[0] = tag;
     }
     return block;
   }
@@ -61,6 +78,47 @@ class CodeCache {
   Block* commit(std::uint64_t key, Insn* first, unsigned count, unsigned bytes,
                 bool& first_in_page);
   void drop(Block* block);
+
+  // An instruction that begins at a key's address and ends in another page.
+  struct Crossing {
+    std::uint64_t key = Block::kNoKey;
+    std::uint64_t second_page = 0;  // physical
+    std::uint64_t epoch = 0;        // valid while it is crossing_epoch_
+    Insn insn;
+  };
+  // What is known of the instruction at `key`, or null. Where its bytes go on depends on the
+  // translation at this moment: the caller compares second_page.
+  const Crossing* crossing(std::uint64_t key) const {
+    const Crossing& found = crossings_[slot(key) % kCrossings];
+    return found.key == key && found.epoch == crossing_epoch_ ? &found : nullptr;
+  }
+  // Keeps one. The pages that had no code before are given to `watch`.
+  template <typename Watch>
+  void keep_crossing(std::uint64_t key, Gpa second_page, const Insn& insn, Watch watch) {
+    const Gpa first = address_of(key);
+    const std::uint64_t in_first = kPageSize - first.value % kPageSize;
+    if (mark(first, in_first)) watch(Gpa{first.value & kPageMask});
+    if (mark(second_page, insn.length - in_first)) watch(second_page);
+    crossings_[slot(key) % kCrossings] = {key, second_page.value, crossing_epoch_, insn};
+    ++decoded_;
+  }
+
+  // Where the last run stopped inside of a block, so that it can go on there: a block for what is
+  // left would have to be decoded, and would be used once.
+  struct Place {
+    Block* block = nullptr;
+    std::uint64_t key = 0;    // of the block; another one lies there meanwhile if it differs
+    std::uint64_t epoch = 0;  // of the cache
+    std::uint64_t linear = 0;
+    std::uint16_t index = 0;   // of the instruction in the block
+    std::uint16_t offset = 0;  // of its first byte
+  };
+  bool is_valid(const Place& place) const {
+    return place.block != nullptr && place.epoch == epoch_ && place.key != Block::kNoKey &&
+           place.block->key == place.key;
+  }
+  std::uint64_t epoch() const { return epoch_; }      // how often everything was dropped
+  std::uint64_t decoded() const { return decoded_; }  // instructions, since the start
 
   bool has_code(Gpa page) const { return pages_.count(page.value >> 12) != 0; }
   // Drops every block of the pages that overlap the range, if decoded bytes are touched. True when
@@ -73,9 +131,16 @@ class CodeCache {
     Block* blocks = nullptr;
     std::uint64_t decoded = 0;  // a bit per 64 bytes
   };
-  static constexpr std::size_t kSlots = 1u << 16;
-  static constexpr std::size_t kPoolInsns = 1u << 19;  // 16 MiB
-  static std::size_t slot(std::uint64_t key) { return (key ^ (key >> 14)) % kSlots; }
+  // Python's test suite or a C compiler have some 150,000 blocks of 5 instructions.
+  static constexpr unsigned kSlotBits = 18;
+  static constexpr std::size_t kPoolInsns = 5u << 18;   // 40 MiB
+  static constexpr std::size_t kPoolBlocks = 1u << 18;  // 16 MiB
+  static constexpr std::size_t kCrossings = 1u << 12;
+  static std::size_t slot(std::uint64_t key) {
+    return key * 0x9e3779b97f4a7c15 >> (64 - kSlotBits);
+  }
+  // Notes that the bytes, which lie in one page, are decoded. True when the page had no code.
+  bool mark(Gpa address, std::uint64_t size);
 
   std::vector<Block*> slots_;
   std::unordered_map<std::uint64_t, Page> pages_;
@@ -83,6 +148,8 @@ class CodeCache {
   std::size_t insns_used_ = 0;
   std::vector<std::unique_ptr<Block[]>> block_chunks_;
   std::size_t blocks_used_ = 0;
+  std::vector<Crossing> crossings_;
+  std::uint64_t epoch_ = 0, crossing_epoch_ = 0, decoded_ = 0;
 };
 
 }  // namespace ringside::soft

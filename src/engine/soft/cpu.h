@@ -11,6 +11,7 @@
 
 #include "base/state_visitor.h"
 #include "base/types.h"
+#include "engine/soft/code_cache.h"
 #include "engine/soft/fault.h"
 #include "engine/soft/flags.h"
 #include "engine/soft/fpu.h"
@@ -80,6 +81,8 @@ class Cpu {
   bool nmi_blocked = false;    // until IRET
   bool retired = true;         // a handler clears it when its instruction has not completed (REP)
   bool one_iteration = false;  // REP: do a single iteration (stepping or TF)
+  // Where run() left a block half way. Not state: it saves decoding.
+  CodeCache::Place half_way;
   // #DB causes (DR6 bits) collected by the current instruction, delivered as a trap after it; those
   // of an SS load after the next one. The debugger may stop the vCPU in between.
   std::uint64_t pending_debug = 0;

@@ -34,7 +34,7 @@ unsigned fetch_bytes(Cpu& cpu, std::uint64_t linear, std::uint8_t (&bytes)[16]) 
     } else {
       std::uint64_t next = linear + count;
       if (!cpu.long_mode()) next &= 0xffffffff;
-      gpa = cpu.translate(next, AccessKind::Fetch, cpu.privilege());
+      gpa = cpu.fetch_gpa(next);
     }
     const auto in_page = static_cast<unsigned>(kPageSize - gpa.value % kPageSize);
     const unsigned part = std::min(15 - count, in_page);
@@ -49,12 +49,30 @@ unsigned fetch_bytes(Cpu& cpu, std::uint64_t linear, std::uint8_t (&bytes)[16]) 
   return count;
 }
 
-// An instruction that does not fit in its page: decoded afresh each time, because its bytes lie in
-// two physical pages. The second page is fetched (and may fault) only when its bytes are needed.
+// An instruction that does not fit in its page. The second page is fetched (and may fault) only
+// when its bytes are needed, and then each time that the instruction is executed, whether it is
+// decoded already or not: what the guest sees of its tables must not depend on that.
 Insn decode_across_pages(Cpu& cpu, std::uint64_t linear) {
+  System& system = cpu.system();
+  const Gpa gpa = cpu.fetch_gpa(linear);
+  const std::uint64_t key = CodeCache::key(gpa, cpu.code_width());
+  const auto second_page = [&] {
+    const std::uint64_t next = (linear & kPageMask) + kPageSize;
+    return cpu.fetch_gpa(cpu.long_mode() ? next : next & 0xffffffff);
+  };
+  if (const CodeCache::Crossing* known = system.code.crossing(key)) {
+    if (known->second_page == second_page().value) return known->insn;
+  }
   std::uint8_t bytes[16];
   const unsigned count = fetch_bytes(cpu, linear, bytes);
-  return decode({bytes, count}, cpu.code_width());
+  const Insn insn = decode({bytes, count}, cpu.code_width());
+  if (insn.length <= kPageSize - gpa.value % kPageSize) return insn;
+  const Gpa second = second_page();
+  if (system.ram.host({gpa.value & kPageMask}, kPageSize) != nullptr &&
+      system.ram.host(second, kPageSize) != nullptr) {
+    system.code.keep_crossing(key, second, insn, [&](Gpa page) { system.watch_code_page(page); });
+  }
+  return insn;
 }
 
 bool ends_block(const Insn& insn, std::uint64_t next_offset_in_page) {
@@ -93,8 +111,7 @@ Block* build_block(Cpu& cpu, Gpa gpa, std::uint64_t linear) {
   Block* block = system.code.commit(CodeCache::key(gpa, cpu.code_width(), checked), first, count,
                                     static_cast<unsigned>(offset - start), first_in_page);
   block->stops_first = stops_at(start);
-  block->linear_page = linear & kPageMask;
-  block->breakpoint_changes = system.breakpoint_changes;
+  block->breakpoint_stamp = system.breakpoint_stamp(linear);
   if (first_in_page) system.watch_code_page(page);
   return block;
 }
@@ -107,12 +124,13 @@ Block* find_block(Cpu& cpu, Gpa gpa, std::uint64_t linear, Block* previous) {
   const std::uint64_t key = CodeCache::key(gpa, cpu.code_width(), checked);
   Block* block = previous != nullptr ? code.find_after(previous, key) : code.find(key);
   if (checked && block != nullptr &&
-      (block->linear_page != (linear & kPageMask) ||
-       block->breakpoint_changes != cpu.system().breakpoint_changes)) [[unlikely]] {
+      block->breakpoint_stamp != cpu.system().breakpoint_stamp(linear)) [[unlikely]] {
     code.drop(block);
     block = nullptr;
   }
-  return block != nullptr ? block : build_block(cpu, gpa, linear);
+  if (block != nullptr) return block;
+  if (code.crossing(CodeCache::key(gpa, cpu.code_width())) != nullptr) return nullptr;
+  return build_block(cpu, gpa, linear);
 }
 
 // A breakpoint of the debugger stands at `linear`. False: it does not count, because the debugger
@@ -211,6 +229,32 @@ bool stops_before_next(Cpu& cpu) {
   return stands && stops_here(cpu, linear);
 }
 
+// Whether the instruction at `gpa`, which `linear` maps to, is where the last run left a block half
+// way. No breakpoint of the debugger stands there, or the block would have ended before it.
+bool goes_on_half_way(Cpu& cpu, Gpa gpa, std::uint64_t linear) {
+  const CodeCache::Place& place = cpu.half_way;
+  if (place.linear != linear || !cpu.system().code.is_valid(place)) return false;
+  const bool checked = cpu.fetch_page_is_checked();
+  const Gpa start{gpa.value - place.offset};
+  return place.key == CodeCache::key(start, cpu.code_width(), checked) &&
+         (!checked || place.block->breakpoint_stamp == cpu.system().breakpoint_stamp(linear)) &&
+         within_code_segment(cpu, place.block->bytes - std::uint64_t{place.offset});
+}
+
+// Instructions of one block until its end or until icount reaches limit; gives the next one. Only
+// the last one of a block can change the flow: so RIP and the count need not be read anew for each.
+const Insn* run_instructions(Cpu& cpu, const Insn* insn, const Insn* end) {
+  std::uint64_t rip = cpu.rip(), icount = cpu.icount;
+  do {
+    cpu.insn_rip = rip;
+    cpu.rip() = rip += insn->length;
+    insn->execute(cpu, *insn);
+    cpu.icount = ++icount;
+    ++insn;
+  } while (insn != end && icount < cpu.limit);
+  return insn;
+}
+
 // The fast loop: whole blocks until icount reaches limit.
 void run_blocks(Cpu& cpu) {
   Block* previous = nullptr;
@@ -220,25 +264,37 @@ void run_blocks(Cpu& cpu) {
     if (!cpu.knows_fetch(linear) && stops_before_fetch(cpu, linear)) [[unlikely]] {
       return;
     }
-    Block* block = find_block(cpu, cpu.fetch_gpa(linear), linear, previous);
+    const Gpa gpa = cpu.fetch_gpa(linear);
+    Block* block = nullptr;
+    unsigned index = 0, offset = 0;  // of the instruction in the block
+    if (previous == nullptr && goes_on_half_way(cpu, gpa, linear)) {
+      block = cpu.half_way.block;
+      index = cpu.half_way.index;
+      offset = cpu.half_way.offset;
+    } else {
+      block = find_block(cpu, gpa, linear, previous);
+      if (block == nullptr || !within_code_segment(cpu, block->bytes)) [[unlikely]] {
+        previous = block;
+        if (stops_before_next(cpu)) return;
+        execute_single(cpu);
+        continue;
+      }
+      if (block->stops_first && stops_here(cpu, linear)) [[unlikely]] {
+        return;
+      }
+    }
     previous = block;
-    if (block == nullptr || !within_code_segment(cpu, block->bytes)) [[unlikely]] {
-      if (stops_before_next(cpu)) return;
-      execute_single(cpu);
-      continue;
+    const Insn* const end = block->first + block->count;
+    const Insn* const insn = run_instructions(cpu, block->first + index, end);
+    if (insn != end) [[unlikely]] {
+      const std::uint64_t now_at = linear_pc(cpu);
+      cpu.half_way = {block,
+                      block->key,
+                      cpu.system().code.epoch(),
+                      now_at,
+                      static_cast<std::uint16_t>(insn - block->first),
+                      static_cast<std::uint16_t>(offset + (now_at - linear))};
     }
-    if (block->stops_first && stops_here(cpu, linear)) [[unlikely]] {
-      return;
-    }
-    const Insn* insn = block->first;
-    const Insn* const end = insn + block->count;
-    do {
-      cpu.insn_rip = cpu.rip();
-      cpu.rip() += insn->length;
-      insn->execute(cpu, *insn);
-      ++cpu.icount;
-      ++insn;
-    } while (insn != end && cpu.icount < cpu.limit);
     if (!cpu.retired) [[unlikely]] {
       settle_retirement(cpu);
     }

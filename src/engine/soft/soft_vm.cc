@@ -348,6 +348,7 @@ class SoftVm final : public SoftEngine, public hypervisor::Stoppoints {
   // thousands at each stop, so that this must not touch more than the page.
   void breakpoints_changed(Gva address) {
     ++system_.breakpoint_changes;
+    if (system_.breakpoint_changes % (1u << System::kChangeBits) == 0) system_.code.clear();
     for (Cpu* cpu : system_.cpus)
       cpu->breakpoints_changed(address.value & kPageMask);
   }

@@ -53,7 +53,14 @@ class System {
   // ---- The debugger's breakpoints and watchpoints without bytes in memory
   AddressSet breakpoints;                // linear addresses
   std::uint64_t breakpoint_changes = 0;  // of those: how often one came or went
-  AddressSet physical_breakpoints;       // guest-physical addresses
+  // What a block in a page with such breakpoints was decoded for: the page, whose number has 45
+  // bits (linear addresses have 57), and the changes until then. Before the count of these begins
+  // anew all blocks are dropped.
+  static constexpr unsigned kChangeBits = 19;
+  std::uint64_t breakpoint_stamp(std::uint64_t linear) const {
+    return linear >> 12 << kChangeBits | (breakpoint_changes & ((1u << kChangeBits) - 1));
+  }
+  AddressSet physical_breakpoints;  // guest-physical addresses
   hypervisor::StopFilter* filter = nullptr;
   struct Watch {
     std::uint64_t address, size;
