@@ -87,16 +87,23 @@ void write_cr0(Cpu& cpu, std::uint64_t value) {
 }
 
 void write_cr3(Cpu& cpu, std::uint64_t value) {
+  constexpr std::uint64_t kKeepTranslations = std::uint64_t{1} << 63;
+  const Tlb::Known known =
+      (value & kKeepTranslations) != 0 ? Tlb::Known::Kept : Tlb::Known::Dropped;
   if (cpu.long_mode()) {
-    // Bit 63 with PCIDs asks to keep translations (SDM 3A 4.10.4.1); dropping them is allowed.
-    if ((cpu.cr4 & cr4::PCIDE) != 0) value &= ~(std::uint64_t{1} << 63);
+    // Bit 63 with PCIDs asks to keep translations (SDM 3A 4.10.4.1).
+    if ((cpu.cr4 & cr4::PCIDE) != 0) value &= ~kKeepTranslations;
     if (value >> kPhysicalAddressBits != 0) refuse();
   } else {
     value &= 0xffffffff;
     if (pae_paging(cpu.cr0, cpu.cr4, cpu.efer)) cpu.pdpte = read_pdptes(cpu, value);
   }
   cpu.cr3 = value;
-  cpu.flush_tlb();
+  if ((cpu.cr4 & cr4::PCIDE) != 0) {
+    cpu.enter_address_space(known);
+  } else {
+    cpu.flush_tlb();
+  }
   cpu.leave_soon();
 }
 

@@ -314,8 +314,10 @@ class Cpu {
   }
 
   // ---- Translation
-  void flush_tlb();                           // MOV CR3 and everything that changes paging
-  void flush_tlb_page(std::uint64_t linear);  // INVLPG
+  void flush_tlb();                               // everything that changes paging
+  void enter_address_space(Tlb::Known known);     // MOV CR3 with PCIDs, after CR3 has changed
+  void flush_tlb_context(std::uint16_t context);  // of a PCID
+  void flush_tlb_page(std::uint64_t linear);      // INVLPG
   // The debugger has set or removed a watchpoint: pages gain or lose their fast path.
   void checks_changed();
   // It has set or removed a breakpoint by linear address on this page.
@@ -371,6 +373,7 @@ class Cpu {
   void write_within_page(std::uint64_t linear, const void* in, unsigned size, Privilege privilege);
   void set_core_state(const x86::CpuState& state);  // all but what the platform keeps
   Gpa fetch_gpa_slow(std::uint64_t linear);
+  void generation_begun(bool anew);
   // The same, by a walk only where none is known from before.
   Gpa translate_cached(std::uint64_t linear, AccessKind kind, Privilege privilege);
   void fill_tlb(std::uint64_t linear, Gpa gpa, AccessKind kind, Privilege privilege);

@@ -131,7 +131,10 @@ void Cpu::fill_tlb(std::uint64_t linear, Gpa gpa, AccessKind kind, Privilege pri
   entry.gpa_page = page.value;
   const auto* host_page = slot->host + (page.value - slot->base.value);
   entry.host_offset = reinterpret_cast<std::uint64_t>(host_page) - linear_page;
-  if (kind == AccessKind::Write && !slot->read_only && !system_.code.has_code(page)) {
+  // A read of a page that is known to be written as well gives both paths.
+  const bool writes =
+      kind == AccessKind::Write || tlb_.find(privilege, linear, AccessKind::Write).has_value();
+  if (writes && !slot->read_only && !system_.code.has_code(page)) {
     entry.write_tag = tag;
   }
 }
@@ -297,12 +300,44 @@ void Cpu::write_within_page(std::uint64_t linear, const void* in, unsigned size,
 std::uint8_t* Cpu::direct(std::uint64_t linear, AccessKind kind) {
   const std::uint64_t tag = (linear & kPageMask) | tlb_.generation();
   const TlbEntry& entry = tlb_.entry(privilege_, linear);
-  const bool hit = kind == AccessKind::Write ? entry.write_tag == tag : entry.read_tag == tag;
-  return hit ? host(entry, linear) : nullptr;
+  const auto hits = [&] {
+    return kind == AccessKind::Write ? entry.write_tag == tag : entry.read_tag == tag;
+  };
+  if (!hits()) {
+    // The other operand of a copy may have the same place.
+    const auto known = tlb_.find(privilege_, linear, kind);
+    if (!known) return nullptr;
+    fill_tlb(linear, *known, kind, privilege_);
+    if (!hits()) return nullptr;
+  }
+  return host(entry, linear);
 }
 
-void Cpu::flush_tlb() {
-  tlb_.flush();
+namespace {
+
+std::uint16_t present_context(const Cpu& cpu) {
+  return (cpu.cr4 & x86::cr4::PCIDE) != 0 ? cpu.cr3 & 0xfff : 0;
+}
+
+}  // namespace
+
+void Cpu::flush_tlb() { generation_begun(tlb_.flush(present_context(*this))); }
+
+void Cpu::enter_address_space(Tlb::Known known) {
+  generation_begun(tlb_.enter(present_context(*this), known));
+}
+
+void Cpu::flush_tlb_context(std::uint16_t context) {
+  generation_begun(tlb_.flush_context(context));
+}
+
+// Fetch entries carry the same generations; where these have begun anew, an old entry would be
+// taken for one of now.
+void Cpu::generation_begun(bool anew) {
+  if (anew) {
+    for (auto& bank : fetch_entries_)
+      bank.fill(FetchEntry{});
+  }
   forget_fetch_page();
 }
 

@@ -145,7 +145,7 @@ void invlpg(Cpu& cpu, const Insn& insn) {
   cpu.flush_tlb_page(linear);
 }
 
-// SDM 2A, INVPCID. Every PCID's translations go together here; that is allowed.
+// SDM 2A, INVPCID. Of a single page, every PCID's translation goes; that is allowed.
 void invpcid(Cpu& cpu, const Insn& insn) {
   if (cpu.virtual_8086()) raise(Vector::GeneralProtection, 0);
   require_ring0(cpu);
@@ -161,6 +161,8 @@ void invpcid(Cpu& cpu, const Insn& insn) {
   if (type == 0) {
     if (!canonical_to_load(linear)) raise(Vector::GeneralProtection, 0);
     cpu.flush_tlb_page(linear);
+  } else if (type == 1) {
+    cpu.flush_tlb_context(static_cast<std::uint16_t>(pcid));
   } else {
     cpu.flush_tlb();
   }
