@@ -11,7 +11,7 @@ namespace ringside::machine {
 namespace {
 
 std::string header(const RunIdentity& identity) {
-  return fmt::format("ringside-journal 3 vcpus {} memory {} content {:08x}", identity.vcpus,
+  return fmt::format("ringside-journal 4 vcpus {} memory {} content {:08x}", identity.vcpus,
                      identity.memory, identity.content_crc);
 }
 
@@ -114,7 +114,7 @@ Result<JournalReader> JournalReader::open(const std::string& path, const RunIden
   if (line.rfind("ringside-journal ", 0) != 0) {
     return fail(ErrorCode::BadRequest, fmt::format("{} is not a journal of ringside", path));
   }
-  if (line.rfind("ringside-journal 3 ", 0) != 0) {
+  if (line.rfind("ringside-journal 4 ", 0) != 0) {
     return fail(ErrorCode::BadRequest,
                 fmt::format("the journal {} is of another version of ringside", path));
   }

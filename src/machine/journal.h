@@ -2,7 +2,8 @@
 // which it did. A run with the same kernel, options and journal is the same run, instruction by
 // instruction. The main loop writes it (--record) or takes its inputs from it (--replay).
 //
-// A text file: a first line with the format's version and the identity of the run, a second one
+// A text file: a first line with the format's version and the identity of the run (another version
+// also where instructions take another time: docs/decisions/0029-virtual-time.md), a second one
 // with the seed of the guest's random numbers, then a line per input: instructions retired by all
 // vCPUs, virtual nanoseconds, kind, data in hexadecimal. The last line is the end: who ended the
 // run (the guest, or something outside it) and the hash of the state. A run that was killed has

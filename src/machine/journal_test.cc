@@ -82,7 +82,7 @@ TEST_F(JournalTest, RefusesAnotherVersionAndOneWithoutSeed) {
   EXPECT_THAT(refusal(first + "\n5 7 serial0 00\n"), HasSubstr("damaged at line 2"));
   EXPECT_THAT(refusal(first + "\nseed x\n"), HasSubstr("damaged at line 2"));
   EXPECT_THAT(refusal(first + "\nseed 1 2\n"), HasSubstr("damaged at line 2"));
-  EXPECT_THAT(refusal("ringside-journal 2 vcpus 2 memory 1048576 content 00000abc\n"),
+  EXPECT_THAT(refusal("ringside-journal 3 vcpus 2 memory 1048576 content 00000abc\n"),
               HasSubstr("another version"));
 }
 

@@ -210,7 +210,7 @@ TEST_F(Journal, WithoutSeedOrOfAnotherVersionIsRefused) {
   const std::string good = journal();
   rewrite("\nseed [^\n]*\n", "\n");
   EXPECT_THAT(replay().error, HasSubstr("damaged at line 2"));
-  std::ofstream(path_) << std::regex_replace(good, std::regex("journal 3"), "journal 2");
+  std::ofstream(path_) << std::regex_replace(good, std::regex("journal 4"), "journal 3");
   const Outcome old = replay();
   EXPECT_EQ(old.status, 4);
   EXPECT_THAT(old.error, HasSubstr("another version"));

@@ -81,6 +81,9 @@ class Cpu {
   bool nmi_blocked = false;    // until IRET
   bool retired = true;         // a handler clears it when its instruction has not completed (REP)
   bool one_iteration = false;  // REP: do a single iteration (stepping or TF)
+  // REP: lines of 64 bytes that it has come to since it retired last. They take time when it
+  // retires.
+  std::uint64_t string_lines = 0;
   // Where run() left a block half way. Not state: it saves decoding.
   CodeCache::Place half_way;
   // #DB causes (DR6 bits) collected by the current instruction, delivered as a trap after it; those

@@ -171,6 +171,7 @@ void Cpu::reset(ResetKind kind) {
   pending_debug = 0;
   injected.reset();
   retired = true;
+  string_lines = 0;
   one_iteration = false;
   activity = id_.value == 0 ? Activity::Running : Activity::WaitForSipi;
 }
@@ -191,7 +192,7 @@ void Cpu::visit_state(StateVisitor& visitor) {
   fpu.visit_state(visitor);
   visitor.fields(activity, pdpte, cpl_);
 
-  visitor.fields(icount, interrupt_shadow_until, debug_shadow_until);
+  visitor.fields(icount, interrupt_shadow_until, debug_shadow_until, string_lines);
   visitor.fields(interrupt_pin, nmi_pending, nmi_blocked, init_pending, pending_debug);
   visit(visitor, injected);
   if (injected) {

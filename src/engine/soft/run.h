@@ -8,9 +8,9 @@ namespace ringside::soft {
 
 class Cpu;
 
-// Runs until icount reaches `until`, or something asks the CPU to yield, or the CPU stops running (halted, waiting, dead), or it has a
-// pending_exit. Guest faults are delivered inside. At most one instruction runs beyond nothing: the
-// limit is exact.
+// Runs until icount reaches `until`, or something asks the CPU to yield, or the CPU stops running
+// (halted, waiting, dead), or it has a pending_exit. Guest faults are delivered inside. No
+// instruction runs beyond the limit; fewer run where some have taken the time of several.
 void run(Cpu& cpu, std::uint64_t until);
 
 // One step for a debugger's monitor trap: exactly one instruction, or the delivery of the event

@@ -388,13 +388,21 @@ class SoftVm final : public SoftEngine, public hypervisor::Stoppoints {
   void begin(Cpu& cpu) {
     system_.running = &cpu;
     system_.slice_start = cpu.icount;
+    system_.surcharge = 0;
   }
 
-  // Ends the turn's part that ran and gives the number of instructions.
+  // How many instructions there is time for before the next event of the machine.
+  std::uint64_t until_event() const {
+    const std::uint64_t left = system_.platform.next_event().ns - now().ns;
+    constexpr std::uint64_t kEach = System::kNanosecondsPerInstruction;
+    return left / kEach + (left % kEach != 0 ? 1 : 0);
+  }
+
+  // Ends the turn's part that ran and gives its time, as a number of instructions.
   std::uint64_t finish(SoftVcpu& vcpu) {
     Cpu& cpu = vcpu.cpu;
-    const std::uint64_t done = cpu.icount - system_.slice_start;
-    system_.time_base += done;
+    const std::uint64_t done = cpu.icount - system_.slice_start + system_.surcharge;
+    system_.time_base += done * System::kNanosecondsPerInstruction;
     system_.running = nullptr;
     turn_left_ = std::exchange(cpu.ends_turn, false) ? 0 : turn_left_ - std::min(turn_left_, done);
     if (cpu.init_pending) take_init(vcpu);
@@ -406,8 +414,7 @@ class SoftVm final : public SoftEngine, public hypervisor::Stoppoints {
   }
 
   std::uint64_t run_vcpu(SoftVcpu& vcpu, std::uint64_t budget) {
-    const std::uint64_t until_event = system_.platform.next_event().ns - now().ns;
-    const std::uint64_t count = std::min({budget, turn_left_, until_event});
+    const std::uint64_t count = std::min({budget, turn_left_, until_event()});
     begin(vcpu.cpu);
     run(vcpu.cpu, vcpu.cpu.icount + count);
     return std::max<std::uint64_t>(finish(vcpu), 1);
@@ -416,8 +423,7 @@ class SoftVm final : public SoftEngine, public hypervisor::Stoppoints {
   // One step, or as many as stay within the range of the vCPU.
   std::uint64_t step_vcpu(SoftVcpu& vcpu, std::uint64_t budget) {
     Cpu& cpu = vcpu.cpu;
-    const std::uint64_t until_event = system_.platform.next_event().ns - now().ns;
-    cpu.run_until = cpu.icount + std::min({budget, turn_left_, until_event});
+    cpu.run_until = cpu.icount + std::min({budget, turn_left_, until_event()});
     begin(cpu);
     bool stepped = false, goes_on = false;
     do {

@@ -3,11 +3,15 @@
 // Counting must not depend on how a REP is executed: in bulk, or an iteration at a time under a
 // debugger or TF. So a chunk ends where the count or the condition ends the instruction, or where
 // the next access of either operand starts in another 4 KiB page; an instruction retires only at
-// the end of a chunk. Between chunks RIP is back on the instruction and interrupts may come.
+// the end of a chunk. Between chunks RIP is back on the instruction and interrupts may come. A
+// chunk takes the time of one instruction and of one more for each line of 64 bytes that it goes
+// through, all of it when it retires, so that no event of the machine comes in its midst.
 #include <algorithm>
+#include <utility>
 
 #include "engine/soft/integer.h"
 #include "engine/soft/port_access.h"
+#include "engine/soft/system.h"
 
 namespace ringside::soft {
 namespace {
@@ -152,6 +156,24 @@ struct Outs {
   }
 };
 
+constexpr unsigned kLineShift = 6;
+
+// Notes the lines that an operand goes through on its way by so many bytes. However the way is cut
+// into steps, the sum is the same.
+void count_lines(Cpu& cpu, std::uint64_t linear, std::int64_t bytes) {
+  const std::uint64_t from = linear >> kLineShift;
+  const std::uint64_t to = (linear + static_cast<std::uint64_t>(bytes)) >> kLineShift;
+  cpu.string_lines += bytes < 0 ? from - to : to - from;
+}
+
+// The instruction retires: what it has gone through takes time. The run gets that much shorter.
+void take_time(Cpu& cpu) {
+  const std::uint64_t lines = std::exchange(cpu.string_lines, 0);
+  cpu.system().surcharge += lines;
+  cpu.limit -= std::min(cpu.limit, lines);
+  cpu.run_until -= std::min(cpu.run_until, lines);
+}
+
 // Moves an index register and says whether the next access starts in another page.
 template <typename Address>
 bool advance(Cpu& cpu, std::uint8_t reg, std::uint64_t linear, std::int64_t bytes) {
@@ -159,6 +181,15 @@ bool advance(Cpu& cpu, std::uint8_t reg, std::uint64_t linear, std::int64_t byte
   const auto next = static_cast<Address>(offset + static_cast<std::uint64_t>(bytes));
   cpu.set<Address>(reg, next);
   return ((linear + next - offset) ^ linear) >= kPageSize;
+}
+
+// Both of them, after so many bytes at the addresses given. Lines are those of one operand.
+template <typename Op, typename Address>
+void move_operands(Cpu& cpu, std::uint64_t source, std::uint64_t destination, std::int64_t bytes,
+                   bool& new_page) {
+  count_lines(cpu, Op::kDestination ? destination : source, bytes);
+  if constexpr (Op::kSource) new_page |= advance<Address>(cpu, kRsi, source, bytes);
+  if constexpr (Op::kDestination) new_page |= advance<Address>(cpu, kRdi, destination, bytes);
 }
 
 // One iteration. True when the next one would access another page.
@@ -176,8 +207,7 @@ bool step(Cpu& cpu, const Insn& insn) {
   const std::int64_t bytes =
       cpu.flags.df() ? -static_cast<std::int64_t>(sizeof(T)) : static_cast<std::int64_t>(sizeof(T));
   bool new_page = false;
-  if constexpr (Op::kSource) new_page |= advance<Address>(cpu, kRsi, source, bytes);
-  if constexpr (Op::kDestination) new_page |= advance<Address>(cpu, kRdi, destination, bytes);
+  move_operands<Op, Address>(cpu, source, destination, bytes, new_page);
   return new_page;
 }
 
@@ -226,15 +256,16 @@ std::uint64_t bulk(Cpu& cpu, const Insn& insn, std::uint64_t count, bool& new_pa
   const std::uint64_t done =
       Op::template many<T>(cpu, source_host, destination_host, count, while_equal);
   const auto bytes = static_cast<std::int64_t>(done * sizeof(T));
-  if constexpr (Op::kSource) new_page |= advance<Address>(cpu, kRsi, source, bytes);
-  if constexpr (Op::kDestination) new_page |= advance<Address>(cpu, kRdi, destination, bytes);
+  move_operands<Op, Address>(cpu, source, destination, bytes, new_page);
   return done;
 }
 
 template <typename Op, typename T, typename Address>
 void once(Cpu& cpu, const Insn& insn) {
   Op::prepare(cpu, sizeof(T));
+  const std::uint64_t lines = cpu.string_lines;
   step<Op, T, Address>(cpu, insn);
+  cpu.string_lines = lines;
 }
 
 template <typename Op, typename T, typename Address>
@@ -255,10 +286,12 @@ void repeat(Cpu& cpu, const Insn& insn) {
     }
     count = static_cast<Address>(count - done);
     cpu.set<Address>(kRcx, count);
-    if (count == 0) return;
+    bool complete = count == 0;
     if constexpr (Op::kCompares) {
-      if (cpu.flags.zf() != ((insn.prefixes & prefix::kRep) != 0)) return;
+      complete |= cpu.flags.zf() != ((insn.prefixes & prefix::kRep) != 0);
     }
+    if (complete || new_page) take_time(cpu);
+    if (complete) return;
     if (new_page || cpu.one_iteration || cpu.pending_debug != 0 || cpu.pending_exit.has_value() ||
         !cpu.watch_hits.empty() || !cpu.physical_watch_hits.empty()) {
       cpu.rip() = cpu.insn_rip;

@@ -1,4 +1,5 @@
-// REP: that bulk and stepped execution are the same, also in what they count; faults, interrupts
+// REP: that bulk and stepped execution are the same, also in what they count and how much time they
+// take; faults, interrupts
 // and ports in the middle.
 #include <gtest/gtest.h>
 
@@ -37,6 +38,13 @@ void prepare(TestCpu& cpu, const Setting& setting, unsigned seed) {
   cpu->flags.set_system(x86::rflags::DF, setting.down);
 }
 
+// So many instructions, whose time ends a run sooner.
+void run_for(TestCpu& cpu, std::uint64_t instructions) {
+  const std::uint64_t end = cpu->icount + instructions;
+  while (cpu->icount < end)
+    run(*cpu, end);
+}
+
 std::uint64_t insn_length(const std::string& hex) {
   return static_cast<std::uint64_t>(
              std::count_if(hex.begin(), hex.end(), [](char c) { return c != ' '; })) /
@@ -47,6 +55,7 @@ void expect_same(TestCpu& a, TestCpu& b, const std::string& what) {
   EXPECT_EQ(a->gpr, b->gpr) << what;
   EXPECT_EQ(a->flags.value(), b->flags.value()) << what;
   EXPECT_EQ(a->icount, b->icount) << what;
+  EXPECT_EQ(a.system().surcharge, b.system().surcharge) << what;
   EXPECT_EQ(std::memcmp(a.host(kArea), b.host(kArea), kAreaSize), 0) << what;
 }
 
@@ -90,9 +99,35 @@ TEST(RepeatedStrings, AChunkEndsWhereThePageDoes) {
   EXPECT_EQ(cpu->rip(), at::kCode);
   EXPECT_EQ(cpu->reg(Gpr::Rdi), kArea + 0x1000);
   EXPECT_EQ(cpu->reg(Gpr::Rcx), 0x1800u);
-  run(*cpu, before + 3);
+  run_for(cpu, 2);
   EXPECT_EQ(cpu->rip(), at::kCode + 2);
   EXPECT_EQ(cpu->icount, before + 3);
+}
+
+// An instruction's time for each 64 bytes. It has passed when the chunk retires, and ends the run.
+TEST(RepeatedStrings, TakeTimeInProportionToTheirBytes) {
+  for (const bool down : {false, true}) {
+    for (const char* code : {"f3 a4", "f3 48 ab", "f3 ae", "f3 48 a7"}) {
+      TestCpu cpu(Mode::Long64);
+      const std::uint64_t from = kArea + (down ? 0x1ff8 : 0x1000);
+      prepare(cpu, {code, from + 0x2000, from, 0x1000, 0, down}, 1);
+      std::memset(cpu.host(kArea), 0, kAreaSize);
+      if (std::string_view(code).find("48") != std::string_view::npos) cpu->reg(Gpr::Rcx) /= 8;
+      const std::uint64_t before = cpu->icount;
+      run(*cpu, before + 64);
+      EXPECT_EQ(cpu->icount, before + 1) << code;
+      EXPECT_NEAR(static_cast<double>(cpu.system().surcharge), 64, 1) << code;
+    }
+  }
+}
+
+TEST(RepeatedStrings, ATimeThatIsNotOverWaitsForTheRestOfTheChunk) {
+  TestCpu cpu(Mode::Long64);
+  prepare(cpu, {"f3 aa", 0, kArea, 0x200, 0x55, false}, 1);
+  cpu.step(0x1ff);
+  EXPECT_EQ(cpu.system().surcharge, 0u);
+  cpu.step();
+  EXPECT_EQ(cpu.system().surcharge, 8u);
 }
 
 TEST(RepeatedStrings, AStepIsOneIteration) {
@@ -113,7 +148,7 @@ TEST(RepeatedStrings, AFaultLeavesTheRegistersAtItsIteration) {
   cpu.small_pages();
   prepare(cpu, {"f3 a4", kArea, kArea + 0x2f80, 0x200, 0, false}, 1);
   cpu.unmap(kArea + 0x3000);
-  run(*cpu, cpu->icount + 2);  // a chunk, then the fault
+  run_for(cpu, 2);  // a chunk, then the fault
   EXPECT_EQ(cpu.arrived(), 14);
   EXPECT_EQ(cpu->cr2, kArea + 0x3000);
   EXPECT_EQ(cpu->reg(Gpr::Rdi), kArea + 0x3000);
@@ -164,7 +199,7 @@ TEST(RepeatedStrings, SixteenBitAddressesWrap) {
   cpu->reg(Gpr::Rdi) = 0xabcdfffe;
   cpu->reg(Gpr::Rcx) = 0x12340004;
   cpu->reg(Gpr::Rax) = 0x77;
-  run(*cpu, cpu->icount + 2);
+  run_for(cpu, 2);
   EXPECT_EQ(cpu->reg(Gpr::Rdi), 0xabcd0002u);
   EXPECT_EQ(cpu->reg(Gpr::Rcx), 0x12340000u);
   EXPECT_EQ(cpu.get<std::uint16_t>(kArea + 0xfffe), 0x7777);
@@ -189,7 +224,7 @@ TEST(RepeatedStrings, PortsAreReadOnlyWhenTheStoreCannotFault) {
   prepare(cpu, {"f3 6d", 0, kArea + 0xffc, 2, 0, false}, 1);
   cpu.rdx() = 0x80;
   cpu.unmap(kArea + 0x1000);
-  run(*cpu, cpu->icount + 2);
+  run_for(cpu, 2);
   EXPECT_EQ(cpu.arrived(), 14);
   EXPECT_EQ(cpu.platform.ports.size(), 1u);
   EXPECT_EQ(cpu->reg(Gpr::Rcx), 1u);

@@ -11,7 +11,8 @@ System::System(hypervisor::GuestRam& guest_ram, hypervisor::Platform& guest_plat
     : ram(guest_ram), platform(guest_platform) {}
 
 VirtualTime System::now() const {
-  return {time_base + (running != nullptr ? running->icount - slice_start : 0)};
+  if (running == nullptr) return {time_base};
+  return {time_base + (running->icount - slice_start + surcharge) * kNanosecondsPerInstruction};
 }
 
 bool System::read_entry(Gpa address, void* out, unsigned size) const {

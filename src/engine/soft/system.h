@@ -30,9 +30,12 @@ class System {
   bool a20 = true;
   std::uint64_t a20_mask() const { return a20 ? ~std::uint64_t{0} : ~(std::uint64_t{1} << 20); }
 
-  // ---- Time: one instruction is one nanosecond, of all CPUs together
+  // ---- Time: instructions of all CPUs together, and what long ones take beyond that
+  // docs/decisions/0029-virtual-time.md has the reasons for the figure.
+  static constexpr std::uint64_t kNanosecondsPerInstruction = 4;
   VirtualTime now() const;
   std::uint64_t time_base = 0;    // virtual time when the present slice began
+  std::uint64_t surcharge = 0;    // of long instructions in it, counted as instructions
   Cpu* running = nullptr;         // whose slice it is
   std::uint64_t slice_start = 0;  // its icount then
   bool held = false;              // the slice ended at an InsnHeld

@@ -34,6 +34,8 @@ class TestPlatform final : public hypervisor::Platform {
   bool output_full = false;
   std::optional<std::uint8_t> vector;  // what an acknowledge gives
   std::uint8_t priority = 0;
+  VirtualTime due = kNever;          // of an event, once
+  std::optional<VirtualTime> fired;  // when it was
   std::map<std::uint32_t, std::uint64_t> msrs{{x86::msr::kApicBase, 0xfee00900},
                                               {x86::msr::kTscDeadline, 0}};
 
@@ -70,8 +72,11 @@ class TestPlatform final : public hypervisor::Platform {
     found->second = value;
     return true;
   }
-  VirtualTime next_event() const override { return kNever; }
-  void run_events(VirtualTime) override {}
+  VirtualTime next_event() const override { return due; }
+  void run_events(VirtualTime now) override {
+    fired = now;
+    due = kNever;
+  }
 };
 
 // Where everything lies. Memory is 2 MiB unless a test asks for more, identity-mapped where there
