@@ -1,0 +1,2 @@
+# The language and its library: numbers, text, data formats, digests.
+exec python3.11 /work/library.py
