@@ -203,7 +203,7 @@ class Vm {
 // A Vm that the main loop drives. Resumed vCPUs of the software CPU execute inside run_slice.
 class Engine : public Vm {
  public:
-  // Runs for a bounded while (about 50 microseconds of work), until an event or the end. False when
+  // Runs for a bounded while (about 20 microseconds of work), until an event or the end. False when
   // there was nothing to run: every vCPU is out of the guest, halted or on its own thread, or one
   // of them waits for the host to take its output (Platform::takes_write) and the others for it.
   virtual bool run_slice() = 0;

@@ -22,7 +22,7 @@ namespace exit = hypervisor::exit;
 using hypervisor::VmEnd;
 
 constexpr std::uint64_t kTurn = 5000;    // instructions of one vCPU before the next one's turn
-constexpr std::uint64_t kSlice = 16384;  // of all vCPUs before the main loop looks at its sockets
+constexpr std::uint64_t kSlice = 6144;  // of all vCPUs before the main loop looks at its sockets
 
 class SoftVm final : public SoftEngine, public hypervisor::Stoppoints {
  public:
