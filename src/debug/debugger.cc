@@ -46,8 +46,10 @@ Debugger::When Debugger::when(const rsp::Request& request) const {
 }
 
 Debugger::Answer Debugger::answer(const rsp::Request& request) {
-  if (!session_.attached && !std::visit(ServedWithoutMachine{}, request))
+  if (!session_.attached && !std::visit(ServedWithoutMachine{}, request)) {
+    if (std::holds_alternative<rsp::Kill>(request)) return std::nullopt;  // k has no answer
     return refuse(ErrorCode::NotFound, "no process is attached; vAttach;1 or vRun");
+  }
   return std::visit([this](const auto& r) { return serve(r); }, request);
 }
 

@@ -93,6 +93,7 @@ TEST(ExtendedMode, KHasNoAnswer) {
   bench.ask("!");
   EXPECT_EQ(bench.ask("k"), "(nothing)");
   EXPECT_FALSE(bench.server.wants_close());
+  EXPECT_EQ(bench.ask("k"), "(nothing)") << "without a process as well";
   EXPECT_EQ(bench.ask("?"), "W00");
 }
 

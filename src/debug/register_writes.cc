@@ -148,6 +148,9 @@ bool is_same(const CpuState& state, const RegisterWrite& write) {
 bool has_consequences(Register r) {
   switch (r) {
     case Register::Eflags:
+    case Register::Rip:
+    case Register::Dr6:
+    case Register::Dr7:
     case Register::Cr0:
     case Register::Cr3:
     case Register::Cr4:

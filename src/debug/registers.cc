@@ -40,9 +40,10 @@ Result<x86::RegisterValue> Debugger::show_register(VcpuId vcpu, Register r) cons
 Result<void> Debugger::write_register(Register r, const x86::RegisterValue& value) {
   if (!has_consequences(r)) return current().write_register(r, value);
   x86::CpuState state = TRY(current().state());
-  if (x86::get_register(state, r).bytes == value.bytes) return {};
+  if (r != Register::Rip && x86::get_register(state, r).bytes == value.bytes) return {};
   TRY(apply_writes(target_.vm(), session_.current, state, {{r, value}}));
-  return current().set_state(state);
+  // RIP moves the vCPU also with its own value, which a state does not say.
+  return r == Register::Rip ? current().write_register(r, value) : current().set_state(state);
 }
 
 Debugger::Answer Debugger::serve(const rsp::ReadRegisters&) {

@@ -24,6 +24,10 @@ struct Rule {
 constexpr Rule kRules[] = {
     {[](const CpuState& s) { return s.cr0 >> 32 != 0; }, "cr0 has no bits above 31"},
     {[](const CpuState& s) { return s.cr4 >> 32 != 0; }, "cr4 has no bits above 31"},
+    {[](const CpuState& s) { return s.dr6 >> 32 != 0 || s.dr7 >> 32 != 0; },
+     "dr6 and dr7 have no bits above 31"},
+    {[](const CpuState& s) { return s.rip >> 32 != 0 && !(long_mode(s) && code(s).long_mode()); },
+     "rip has no bits above 31 outside of 64-bit code"},
     {[](const CpuState& s) { return has(s.cr0, cr0::PG) && !protected_mode(s); },
      "cr0.PG needs cr0.PE"},
     {[](const CpuState& s) { return has(s.cr0, cr0::NW) && !has(s.cr0, cr0::CD); },

@@ -145,5 +145,32 @@ TEST_F(Protocol, Modes_TheDescriptionStaysAsItIs) {
   EXPECT_EQ(client.request("g").size(), size);
 }
 
+// The guest watches the table entry of its own #DB, so that each delivery of one is the reason for
+// the next, and no instruction is ever over.
+TEST_F(Protocol, Modes_ARangeStepThroughExceptionsWithoutEndCanBeInterrupted) {
+  using x86::Register;
+  NEEDS(Feature::EveryInstruction);
+  GuestProcess guest("reset", kFirmware);
+  DebugClient client = guest.attach();
+  const auto write = [&](Register r, std::uint64_t value) {
+    EXPECT_EQ(client.request("P" + hex_number(static_cast<std::size_t>(r)) + "=" +
+                             hex(little_endian(value, x86::info(r).size()))),
+              "OK");
+  };
+  client.write(4, std::string("\x00\x06\x00\x00", 4));  // vector 1 is at 0:0600
+  client.write(0x600, "\x90\x90\x90\x90");
+  client.write(0x500, std::string("\xa0\x04\x00\x90", 4));  // mov 4, %al
+  write(Register::Cs, 0);
+  write(Register::Ss, 0);
+  write(Register::Rsp, 0x7000);
+  write(Register::Rip, 0x500);
+  write(Register::Dr0, 4);
+  write(Register::Dr7, 0xf0001);
+  client.request("vCont?");
+  client.send("vCont;r0,1000:1");
+  client.interrupt();
+  EXPECT_EQ(client.await_stop().signal, 2u);
+}
+
 }  // namespace
 }  // namespace ringside::testing

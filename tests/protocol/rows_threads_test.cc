@@ -187,6 +187,8 @@ TEST_F(Protocol, Row21_SelectorsAndControlRegistersAreChecked) {
   EXPECT_EQ(write(Register::Cr4, 0), "E16");
   EXPECT_EQ(write(Register::Cr4, 0xffffffff), "E16");
   EXPECT_EQ(write(Register::Cr0, 0), "E16");
+  EXPECT_EQ(write(Register::Dr6, ~std::uint64_t{0}), "E16");
+  EXPECT_EQ(write(Register::Dr7, 1ull << 40 | 0x400), "E16");
   client.request("qSupported:error-message+");
   EXPECT_THAT(write(Register::Es, 0xfff8), HasSubstr("E.es 0xfff8: it lies beyond its table"));
   EXPECT_EQ(read(Register::Cr4), cr4);

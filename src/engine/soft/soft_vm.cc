@@ -21,7 +21,7 @@ namespace {
 namespace exit = hypervisor::exit;
 using hypervisor::VmEnd;
 
-constexpr std::uint64_t kTurn = 5000;    // instructions of one vCPU before the next one's turn
+constexpr std::uint64_t kTurn = 5000;   // instructions of one vCPU before the next one's turn
 constexpr std::uint64_t kSlice = 6144;  // of all vCPUs before the main loop looks at its sockets
 
 class SoftVm final : public SoftEngine, public hypervisor::Stoppoints {
@@ -115,9 +115,8 @@ class SoftVm final : public SoftEngine, public hypervisor::Stoppoints {
     if (ended_) return false;
     if (resumed_ || !events_.empty()) return true;
     if (system_.held) return false;
-    return std::any_of(vcpus_.begin(), vcpus_.end(), [](const auto& vcpu) {
-      return vcpu->is_in_guest && can_wake(vcpu->cpu);
-    });
+    return std::any_of(vcpus_.begin(), vcpus_.end(),
+                       [](const auto& vcpu) { return vcpu->is_in_guest && can_wake(vcpu->cpu); });
   }
 
   std::optional<VirtualTime> idle_until() const override {
@@ -423,17 +422,21 @@ class SoftVm final : public SoftEngine, public hypervisor::Stoppoints {
   // One step, or as many as stay within the range of the vCPU.
   std::uint64_t step_vcpu(SoftVcpu& vcpu, std::uint64_t budget) {
     Cpu& cpu = vcpu.cpu;
-    cpu.run_until = cpu.icount + std::min({budget, turn_left_, until_event()});
+    const std::uint64_t most = std::min({budget, turn_left_, until_event()});
+    cpu.run_until = cpu.icount + most;
     begin(cpu);
     bool stepped = false, goes_on = false;
+    // A step that only delivers an exception retires nothing, and its handler may be the next.
+    std::uint64_t steps = 0;
     do {
+      ++steps;
       stepped = step(cpu);
       goes_on = stepped && vcpu.step_range && cpu.rip() >= vcpu.step_range->start &&
                 cpu.rip() < vcpu.step_range->end && cpu.activity == Activity::Running &&
                 !cpu.pending_exit;
-    } while (goes_on && !stops_at_breakpoint(cpu) && cpu.icount < cpu.run_until);
+    } while (goes_on && !stops_at_breakpoint(cpu) && cpu.icount < cpu.run_until && steps < most);
     if (stepped && !goes_on && !cpu.pending_exit) cpu.pending_exit = exit::MonitorTrap{};
-    return std::max<std::uint64_t>(finish(vcpu), 1);
+    return std::max(finish(vcpu), steps);
   }
 
   void take_init(SoftVcpu& vcpu) {
