@@ -408,15 +408,19 @@ Result<void> KvmVcpu::prepare() {
 }
 
 // A breakpoint in a debug register strikes before its instruction; to go on from there the
-// instruction is stepped without it.
+// instruction is stepped without it. Not where it has gone meanwhile, as with the client who set
+// it: a step takes long, and a vCPU that is called out again and again would never get through one.
 bool KvmVcpu::passes_breakpoint() {
   if (!left_at_breakpoint_) return false;
-  if (!registers_.load(RegisterFile::kGeneral | RegisterFile::kSystem) ||
-      registers_.linear_rip() != *left_at_breakpoint_) {
-    left_at_breakpoint_.reset();
-    return false;
+  bool there = false;
+  if (registers_.load(RegisterFile::kGeneral | RegisterFile::kSystem) &&
+      registers_.linear_rip() == *left_at_breakpoint_) {
+    there = int3_at_rip() != 0;
+    const std::lock_guard lock(system_.stoppoints_lock);
+    there |= system_.stoppoints.has_breakpoint(*left_at_breakpoint_);
   }
-  return !monitor_trap_;
+  if (!there) left_at_breakpoint_.reset();
+  return there && !monitor_trap_;
 }
 
 bool KvmVcpu::can_run() const {
