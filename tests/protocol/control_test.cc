@@ -159,5 +159,17 @@ TEST_F(Protocol, AWriteOfRipEndsHlt) {
 
 INSTANTIATE_TEST_SUITE_P(Breakpoints, Arrivals, ::testing::Values("Z0", "Z1"));
 
+// Watched, or refused in words; and the guest goes on from there.
+TEST_F(Protocol, AWatchpointOfAnyLengthIsAnswered) {
+  GuestProcess guest("counters");
+  DebugClient client = guest.attach();
+  for (const char* length : {"10000000", "10000001", "10000000000", "ffffffffffffffff"}) {
+    const std::string answer = client.request(std::string("Z2,0,") + length);
+    EXPECT_TRUE(answer == "OK" || answer == "E16") << length << ": " << answer;
+    client.request(std::string("z2,0,") + length);
+    client.step();
+  }
+}
+
 }  // namespace
 }  // namespace ringside::testing

@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <unordered_set>
 
 #include "base/log.h"
 
@@ -14,6 +15,8 @@ namespace exit = hypervisor::exit;
 
 // Each takes a slot of KVM, and each change of one costs the guest its translations.
 constexpr std::size_t kMostRuns = 256;
+// Of one range: its pages are looked at one by one, and again at each resume.
+constexpr std::uint64_t kMostBytes = 256u << 20;
 
 bool counts(WatchKind kind, bool reads, bool writes) {
   return (writes && kind != WatchKind::Read) || (reads && kind != WatchKind::Write);
@@ -48,6 +51,10 @@ void add_hit(const PageWatches::Watch& watch, bool by_device, PageWatches::Hits&
 Result<void> PageWatches::insert(const Watch& watch, const std::vector<Translate>& vcpus) {
   if (watch.size == 0 || watch.address + watch.size - 1 < watch.address)
     return fail(ErrorCode::BadRequest, "a watched range is at least one byte and does not wrap");
+  if (watch.size > kMostBytes) {
+    return fail(ErrorCode::BadRequest,
+                "on KVM a watched range has at most 256M; the software CPU (-e soft) watches any");
+  }
   Entry entry{watch, locate(watch, vcpus)};
   {
     const std::lock_guard lock(lock_);
@@ -99,12 +106,12 @@ Result<void> PageWatches::follow(const std::vector<Translate>& vcpus) {
 std::vector<PageWatches::Range> PageWatches::locate(const Watch& watch,
                                                     const std::vector<Translate>& vcpus) {
   std::vector<Range> memory;
+  std::unordered_set<std::uint64_t> known;
   for (std::uint64_t done = 0; done < watch.size;) {
     const std::uint64_t at = watch.address + done;
     const std::uint64_t part = std::min(watch.size - done, kPageSize - at % kPageSize);
     const auto add = [&](std::uint64_t physical) {
-      const auto same = [&](const Range& range) { return range.base == physical; };
-      if (std::none_of(memory.begin(), memory.end(), same)) memory.push_back({physical, part});
+      if (known.insert(physical).second) memory.push_back({physical, part});
     };
     if (watch.space == Space::Physical) {
       add(at);
