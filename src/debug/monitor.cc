@@ -37,7 +37,7 @@ std::string ending(std::string suggestion) { return suggestion.empty() ? ";" : s
 
 Result<void> want(std::size_t given, std::size_t least, std::size_t most) {
   if (given < least || given > most)
-    return fail(ErrorCode::BadRequest, "wrong number of arguments; see help COMMAND");
+    return fail(ErrorCode::BadRequest, "wrong number of arguments; help shows what it takes");
   return {};
 }
 
@@ -223,7 +223,9 @@ Result<std::uint64_t> Monitor::number(std::string_view word) {
 Result<std::uint64_t> Monitor::term(std::string_view word) {
   if (word.substr(0, 1) == "$") {
     const auto r = x86::register_by_name(word.substr(1));
-    if (!r || x86::info(*r).bits > 64) {
+    if (r && x86::info(*r).bits > 64)
+      return fail(ErrorCode::BadRequest, fmt::format("{} is wider than a number", word));
+    if (!r) {
       return fail(ErrorCode::BadRequest,
                   fmt::format("{} is not a register{}", word,
                               did_you_mean(word.substr(1), register_names())));
@@ -238,6 +240,7 @@ Result<std::uint64_t> Monitor::term(std::string_view word) {
     const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), value);
     if (error == std::errc() && end == word.data() + word.size()) return value;
   }
+  if (word.empty()) return fail(ErrorCode::BadRequest, "a number is missing beside + or -");
   return fail(ErrorCode::BadRequest, fmt::format("{} is not a number", word));
 }
 

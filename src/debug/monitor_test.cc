@@ -110,6 +110,8 @@ TEST_F(MonitorCommands, WalkAndTranslate) {
   EXPECT_TRUE(has(monitor("walk"), "wrong number of arguments"));
   EXPECT_TRUE(has(monitor("walk 0xzz"), "0xzz is not a number"));
   EXPECT_TRUE(has(monitor("walk $nope"), "$nope is not a register"));
+  EXPECT_TRUE(has(monitor("walk $xmm0"), "$xmm0 is wider than a number"));
+  EXPECT_TRUE(has(monitor("walk -1"), "a number is missing beside + or -"));
 }
 
 TEST_F(MonitorCommands, Physical) {
@@ -236,7 +238,7 @@ TEST_F(MonitorCommands, ExamineSaysWhatIsWrong) {
   EXPECT_TRUE(has(monitor("xp 0x3000 3"), "the count goes before the address"));
   EXPECT_TRUE(has(monitor("xp 0x99999999"), "xp: "));
   EXPECT_TRUE(has(monitor("x $nope"), "not a register"));
-  EXPECT_TRUE(has(monitor("x 0x3000 +"), "not a number"));
+  EXPECT_TRUE(has(monitor("x 0x3000 +"), "a number is missing"));
 }
 
 // A look: the device is not asked in the guest's way, and our breakpoints are not seen.
