@@ -85,7 +85,9 @@ class SoftVm final : public SoftEngine, public hypervisor::Stoppoints {
 
   bool run_slice() override {
     if (ended_) return false;
-    std::uint64_t budget = kSlice;
+    // Slices differ a little, as turns do: a debugger that stops a loop should not find it at the
+    // same place each time.
+    std::uint64_t budget = kSlice + (++slices_ * 0x9e3779b97f4a7c15 >> 58);
     if (stop_at_) {
       const std::uint64_t done = total_instructions().value;
       budget = stop_at_->value > done ? std::min(budget, stop_at_->value - done) : 0;
@@ -488,6 +490,7 @@ class SoftVm final : public SoftEngine, public hypervisor::Stoppoints {
   bool resumed_ = false;  // since the last slice
   std::uint32_t turn_ = 0;
   std::uint64_t turn_left_ = kTurn;
+  std::uint64_t slices_ = 0;  // not state
 };
 
 }  // namespace
