@@ -18,6 +18,7 @@
 
 #include "base/result.h"
 #include "base/types.h"
+#include "hypervisor/activity.h"
 #include "hypervisor/exit.h"
 #include "x86/cpu_state.h"
 #include "x86/exception.h"
@@ -33,15 +34,6 @@ enum class Capability : std::uint8_t {
   BreakpointExit,  // VM_CAP_BPT_EXIT: #BP becomes exit::Breakpoint
   MonitorTrap,     // VM_CAP_MTRAP_EXIT: exit::MonitorTrap after exactly one instruction
   MaskInterrupts,  // VM_CAP_MASK_HWINTR: no external interrupt is delivered
-};
-
-// What a vCPU does when it is let.
-enum class VcpuActivity : std::uint8_t {
-  Running,
-  Halted,             // in HLT
-  WaitingForStartUp,  // after INIT
-  WaitingForDevice,   // in an access that a device cannot answer yet
-  Dead,               // a triple fault, or an engine's error
 };
 
 class Vcpu {

@@ -88,23 +88,6 @@ bool KvmVcpu::active() const {
   return alive_;
 }
 
-hypervisor::VcpuActivity KvmVcpu::activity() const {
-  using hypervisor::VcpuActivity;
-  switch (activity_.load()) {
-    case Activity::Halted:
-      return VcpuActivity::Halted;
-    case Activity::WaitForSipi:
-      return VcpuActivity::WaitingForStartUp;
-    case Activity::Waiting:
-      return VcpuActivity::WaitingForDevice;
-    case Activity::Dead:
-      return VcpuActivity::Dead;
-    case Activity::Running:
-      break;
-  }
-  return VcpuActivity::Running;
-}
-
 void KvmVcpu::resume() {
   {
     const Lock lock(lock_);
@@ -154,7 +137,7 @@ Result<void> KvmVcpu::reset(const x86::CpuState& entry) {
       TRY(set_kernel_activity(boots ? KVM_MP_STATE_RUNNABLE : KVM_MP_STATE_UNINITIALIZED));
     registers_.drop();
     alive_ = boots;
-    activity_ = boots ? Activity::Running : Activity::WaitForSipi;
+    activity_ = boots ? Activity::Running : Activity::WaitingForStartUp;
   }
   wake_.notify_all();
   return {};
@@ -205,7 +188,7 @@ void KvmVcpu::start_up(std::uint8_t vector) {
   {
     const Lock lock(lock_);
     // Ignored by a processor that does not wait for it (SDM 3A 8.4.4).
-    if (!init_ && activity_ != Activity::WaitForSipi) return;
+    if (!init_ && activity_ != Activity::WaitingForStartUp) return;
     start_up_ = vector;
     if (place_ == Place::Out) take_init_and_start_up();
   }
@@ -215,7 +198,7 @@ void KvmVcpu::start_up(std::uint8_t vector) {
 KvmVcpu::Hope KvmVcpu::hope() const {
   const Lock lock(lock_);
   if (init_ || start_up_) return Hope::Some;
-  if (!alive_ || activity_ == Activity::WaitForSipi) return Hope::Absent;
+  if (!alive_ || activity_ == Activity::WaitingForStartUp) return Hope::Absent;
   if (place_ != Place::InGuest || activity_ != Activity::Halted) return Hope::Some;
   return interrupts_on_ || nmi_ ? Hope::Some : Hope::None;
 }
@@ -233,11 +216,11 @@ void KvmVcpu::take_init_and_start_up() {
     registers_.events() = {};
     registers_.changed(RegisterFile::kEvents);
     // The boot processor starts at the reset vector, the others wait (SDM 3A 8.4.2).
-    activity_ = id_.value == 0 ? Activity::Running : Activity::WaitForSipi;
+    activity_ = id_.value == 0 ? Activity::Running : Activity::WaitingForStartUp;
   }
   if (!start_up_) return;
   const std::uint8_t vector = *std::exchange(start_up_, std::nullopt);
-  if (activity_ != Activity::WaitForSipi) return;
+  if (activity_ != Activity::WaitingForStartUp) return;
   auto state = registers_.state();
   if (state) {
     x86::Segment& code = state->seg(x86::SegmentName::Cs);
@@ -300,7 +283,7 @@ std::optional<hypervisor::Exit> KvmVcpu::run() {
         return park();
       }
     }
-    if (kernel_apic() && activity_ == Activity::WaitForSipi && monitor_trap_) {
+    if (kernel_apic() && activity_ == Activity::WaitingForStartUp && monitor_trap_) {
       await_start_up();
       continue;
     }
@@ -312,7 +295,7 @@ std::optional<hypervisor::Exit> KvmVcpu::run() {
       sleep();
       continue;
     }
-    if (activity_ == Activity::Waiting) {
+    if (activity_ == Activity::WaitingForDevice) {
       retry_ = false;
       handle_port();
       if (!monitor_trap_ || !access_pending_) continue;
@@ -430,9 +413,9 @@ bool KvmVcpu::can_run() const {
     case Activity::Halted:
       if (kernel_apic()) return !mask_interrupts_;
       return !mask_interrupts_ && (nmi_ || (interrupts_on_ && (pin_ || held_interrupt_)));
-    case Activity::Waiting:
+    case Activity::WaitingForDevice:
       return retry_;
-    case Activity::WaitForSipi:
+    case Activity::WaitingForStartUp:
       return kernel_apic();  // which waits in KVM_RUN
     default:
       return false;

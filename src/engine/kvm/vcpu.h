@@ -31,13 +31,7 @@ namespace ringside::kvm {
 
 class Stepper;
 
-enum class Activity : std::uint8_t {
-  Running,
-  Halted,       // in HLT
-  WaitForSipi,  // after INIT
-  Waiting,      // a device cannot answer yet
-  Dead,         // a triple fault or an error of KVM
-};
+using Activity = hypervisor::VcpuActivity;
 
 class KvmVcpu final : public hypervisor::Vcpu {
  public:
@@ -52,7 +46,7 @@ class KvmVcpu final : public hypervisor::Vcpu {
   bool active() const override;
   bool in_guest() const override { return in_guest_; }
   bool halted() const override { return activity_.load() != Activity::Running; }
-  hypervisor::VcpuActivity activity() const override;
+  Activity activity() const override { return activity_; }
   Result<x86::RegisterValue> read_register(x86::Register r) override;
   Result<void> write_register(x86::Register r, const x86::RegisterValue& value) override;
   Result<x86::CpuState> state() override;
@@ -229,7 +223,7 @@ class KvmVcpu final : public hypervisor::Vcpu {
   bool init_ = false;                        // lock_
   bool suspend_ = false;                     // lock_
   bool quit_ = false;                        // lock_
-  std::atomic<Activity> activity_{Activity::WaitForSipi};
+  std::atomic<Activity> activity_{Activity::WaitingForStartUp};
   std::atomic<bool> interrupts_on_{false};  // RFLAGS.IF at the last HLT
   std::atomic<bool> attention_{false};      // a flag was set since the thread last looked
   std::atomic<bool> running_{false};        // in KVM_RUN, or about to

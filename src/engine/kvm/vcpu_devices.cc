@@ -42,7 +42,7 @@ void KvmVcpu::handle_port() {
                    : Access::Wait;
     }
     if (answer == Access::Wait) {
-      activity_ = Activity::Waiting;
+      activity_ = Activity::WaitingForDevice;
       return;
     }
   }

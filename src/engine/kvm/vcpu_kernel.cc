@@ -44,7 +44,7 @@ Result<void> KvmVcpu::take_messages() {
 
 // The thread, out of KVM_RUN: takes INIT and a start-up IPI that have come, if any.
 void KvmVcpu::note_activity() {
-  if (activity_ == Activity::Dead || activity_ == Activity::Waiting) return;
+  if (activity_ == Activity::Dead || activity_ == Activity::WaitingForDevice) return;
   (void)registers_.flush();
   const auto state = get_activity(file_.fd());
   if (!state) return;
@@ -55,7 +55,7 @@ void KvmVcpu::note_activity() {
       break;
     case KVM_MP_STATE_UNINITIALIZED:
     case KVM_MP_STATE_INIT_RECEIVED:
-      activity_ = Activity::WaitForSipi;
+      activity_ = Activity::WaitingForStartUp;
       left_at_breakpoint_.reset();
       break;
     default:

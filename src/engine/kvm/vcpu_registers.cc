@@ -83,7 +83,7 @@ Result<KvmVcpu::PortOutput> KvmVcpu::note_move() {
     if (kernel_apic()) TRY(set_kernel_activity(KVM_MP_STATE_RUNNABLE));
     activity_ = Activity::Running;
   }
-  if (activity_ != Activity::Waiting) return PortOutput{};
+  if (activity_ != Activity::WaitingForDevice) return PortOutput{};
   // KVM would complete the access later, and move RIP on. It completes it now, with what it finds,
   // and what it makes of the registers is undone.
   const x86::CpuState before = TRY(registers_.state());

@@ -415,7 +415,7 @@ std::optional<hypervisor::Exit> KvmVcpu::finish_access() {
 // on. What a string instruction has yet to access is begun and dropped, too.
 void KvmVcpu::drop_access() {
   constexpr int kMostPieces = 100'000;
-  if (!access_pending_ && activity_ != Activity::Waiting) return;
+  if (!access_pending_ && activity_ != Activity::WaitingForDevice) return;
   for (int i = 0; i < kMostPieces; ++i) {
     immediate_exit(file_.run()).store(1);
     if (::ioctl(file_.fd().get(), KVM_RUN, 0) != 0) break;

@@ -380,7 +380,7 @@ class Stepper {
     }
     exit_ = vcpu_.handle_exit();
     if (exit_ || vcpu_.activity_ == Activity::Dead) return Outcome::Exit;
-    if (vcpu_.activity_ == Activity::Waiting) return Outcome::Undone;
+    if (vcpu_.activity_ == Activity::WaitingForDevice) return Outcome::Undone;
     return std::nullopt;
   }
 

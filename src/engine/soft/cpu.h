@@ -18,6 +18,7 @@
 #include "engine/soft/insn.h"
 #include "engine/soft/msr.h"
 #include "engine/soft/tlb.h"
+#include "hypervisor/activity.h"
 #include "hypervisor/exit.h"
 #include "x86/bits.h"
 #include "x86/cpu_state.h"
@@ -28,13 +29,7 @@ namespace ringside::soft {
 
 class System;  // system.h: what all CPUs of a machine share
 
-enum class Activity : std::uint8_t {
-  Running,
-  Halted,       // HLT: wakes on an interrupt, NMI, INIT
-  WaitForSipi,  // after INIT; an application processor before its start
-  Waiting,      // a device answered Access::Wait
-  Shutdown,     // after a triple fault
-};
+using Activity = hypervisor::VcpuActivity;
 
 class Cpu {
  public:

@@ -173,7 +173,7 @@ void Cpu::reset(ResetKind kind) {
   retired = true;
   string_lines = 0;
   one_iteration = false;
-  activity = id_.value == 0 ? Activity::Running : Activity::WaitForSipi;
+  activity = id_.value == 0 ? Activity::Running : Activity::WaitingForStartUp;
 }
 
 void Cpu::visit_state(StateVisitor& visitor) {

@@ -41,7 +41,7 @@ bool makes_double_fault(FaultClass first, FaultClass second) {
 }
 
 void shut_down(Cpu& cpu, const x86::Exception& last) {
-  cpu.activity = Activity::Shutdown;
+  cpu.activity = Activity::Dead;
   cpu.leave_soon();
   if (!cpu.system().dead) return;
   cpu.system().dead(cpu, fmt::format("triple fault: vector {} while delivering a double fault, at "

@@ -323,7 +323,7 @@ TEST(TripleFault, EndsTheCpu) {
   TestCpu cpu(Mode::Long64);
   cpu->idtr.limit = 0;
   cpu.run("0f 0b");
-  EXPECT_EQ(cpu->activity, Activity::Shutdown);
+  EXPECT_EQ(cpu->activity, Activity::Dead);
   EXPECT_NE(cpu.death, "");
   EXPECT_EQ(cpu->rip(), at::kCode);
 }
@@ -528,7 +528,7 @@ TEST(DeliverReal, BeyondTheTable) {
   TestCpu none(Mode::Real);
   none->idtr.limit = 0;
   none.run("cd 20");
-  EXPECT_EQ(none->activity, Activity::Shutdown);
+  EXPECT_EQ(none->activity, Activity::Dead);
 }
 
 TEST(DeliverReal, ThereAndBack) {

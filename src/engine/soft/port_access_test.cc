@@ -30,7 +30,7 @@ TEST(Ports, ADeviceThatWaitsUndoesTheInstruction) {
   cpu.platform.ports_wait = true;
   const std::uint64_t before = cpu->icount;
   cpu.run("e4 60");
-  EXPECT_EQ(cpu->activity, Activity::Waiting);
+  EXPECT_EQ(cpu->activity, Activity::WaitingForDevice);
   EXPECT_EQ(cpu->rip(), at::kCode);
   EXPECT_EQ(cpu->icount, before);
 }

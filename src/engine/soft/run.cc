@@ -352,7 +352,7 @@ void guarded(Cpu& cpu, Action action) {
     take_fault(cpu, fault);
   } catch (const InsnWaits&) {
     undo(cpu, held_debug);
-    cpu.activity = Activity::Waiting;
+    cpu.activity = Activity::WaitingForDevice;
   } catch (const InsnHeld&) {
     undo(cpu, held_debug);
     cpu.breakpoint_passed = linear_pc(cpu);  // one here has had its say
@@ -362,7 +362,9 @@ void guarded(Cpu& cpu, Action action) {
 }
 
 // The instruction that was begun last was executed, or an event delivered instead.
-bool got_on(const Cpu& cpu) { return cpu.activity != Activity::Waiting && !cpu.system().held; }
+bool got_on(const Cpu& cpu) {
+  return cpu.activity != Activity::WaitingForDevice && !cpu.system().held;
+}
 
 // Injected events, NMI and interrupts that are due before the next instruction. True when one was
 // delivered.

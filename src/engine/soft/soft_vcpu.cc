@@ -22,7 +22,7 @@ Result<void> SoftVcpu::set_state(const x86::CpuState& state) {
 // triple fault, there is nothing to execute.
 void SoftVcpu::note_move() {
   left_at_breakpoint.reset();
-  if (cpu.activity == Activity::Halted || cpu.activity == Activity::Waiting)
+  if (cpu.activity == Activity::Halted || cpu.activity == Activity::WaitingForDevice)
     cpu.activity = Activity::Running;
 }
 
@@ -69,23 +69,6 @@ std::optional<std::uint64_t> SoftVcpu::read_plain(x86::Register r) const {
     default:
       return std::nullopt;
   }
-}
-
-hypervisor::VcpuActivity SoftVcpu::activity() const {
-  using hypervisor::VcpuActivity;
-  switch (cpu.activity) {
-    case Activity::Halted:
-      return VcpuActivity::Halted;
-    case Activity::WaitForSipi:
-      return VcpuActivity::WaitingForStartUp;
-    case Activity::Waiting:
-      return VcpuActivity::WaitingForDevice;
-    case Activity::Shutdown:
-      return VcpuActivity::Dead;
-    case Activity::Running:
-      break;
-  }
-  return VcpuActivity::Running;
 }
 
 Result<x86::RegisterValue> SoftVcpu::read_register(x86::Register r) {

@@ -26,7 +26,7 @@ class SoftVcpu final : public hypervisor::Vcpu {
   bool active() const override { return is_active; }
   bool in_guest() const override { return is_in_guest; }
   bool halted() const override { return cpu.activity != Activity::Running; }
-  hypervisor::VcpuActivity activity() const override;
+  Activity activity() const override { return cpu.activity; }
   Result<x86::RegisterValue> read_register(x86::Register r) override;
   Result<void> write_register(x86::Register r, const x86::RegisterValue& value) override;
   Result<x86::CpuState> state() override;

@@ -33,7 +33,7 @@ class SoftVm final : public SoftEngine, public hypervisor::Stoppoints {
       vcpus_.push_back(std::make_unique<SoftVcpu>(VcpuId{i}, system_));
       Cpu& cpu = vcpus_.back()->cpu;
       cpu.reset();
-      cpu.activity = i == 0 ? Activity::Running : Activity::WaitForSipi;
+      cpu.activity = i == 0 ? Activity::Running : Activity::WaitingForStartUp;
       system_.cpus.push_back(&cpu);
     }
     system_.entropy = options.seed;
@@ -62,7 +62,7 @@ class SoftVm final : public SoftEngine, public hypervisor::Stoppoints {
     vcpu.is_in_guest = true;
     resumed_ = true;
     vcpu.cpu.breakpoint_passed = std::exchange(vcpu.left_at_breakpoint, std::nullopt);
-    if (vcpu.cpu.activity == Activity::Shutdown) die(vcpu.cpu, "resumed after a triple fault");
+    if (vcpu.cpu.activity == Activity::Dead) die(vcpu.cpu, "resumed after a triple fault");
   }
 
   std::optional<hypervisor::VcpuEvent> take_event() override {
@@ -201,7 +201,7 @@ class SoftVm final : public SoftEngine, public hypervisor::Stoppoints {
   void start_up(VcpuId id, std::uint8_t vector) override {
     SoftVcpu& vcpu = *vcpus_[id.value];
     Cpu& cpu = vcpu.cpu;
-    if (cpu.activity != Activity::WaitForSipi) return;  // SDM 3A 8.4.4: ignored otherwise
+    if (cpu.activity != Activity::WaitingForStartUp) return;  // SDM 3A 8.4.4: ignored otherwise
     x86::Segment& code = cpu.seg(x86::SegmentName::Cs);
     code.selector = static_cast<std::uint16_t>(vector << 8);
     code.base = std::uint64_t{vector} << 12;
@@ -216,7 +216,7 @@ class SoftVm final : public SoftEngine, public hypervisor::Stoppoints {
   }
   void retry(VcpuId id) override {
     Cpu& cpu = vcpus_[id.value]->cpu;
-    if (cpu.activity == Activity::Waiting) cpu.activity = Activity::Running;
+    if (cpu.activity == Activity::WaitingForDevice) cpu.activity = Activity::Running;
   }
   void set_a20(bool enabled) override {
     if (system_.a20 == enabled) return;
@@ -446,11 +446,11 @@ class SoftVm final : public SoftEngine, public hypervisor::Stoppoints {
     cpu.init_pending = false;
     cpu.reset(Cpu::ResetKind::Init);
     // After INIT the boot processor starts at the reset vector, the others wait (SDM 3A 8.4.2).
-    cpu.activity = cpu.id().value == 0 ? Activity::Running : Activity::WaitForSipi;
+    cpu.activity = cpu.id().value == 0 ? Activity::Running : Activity::WaitingForStartUp;
   }
 
   void die(Cpu& cpu, std::string reason) {
-    cpu.activity = Activity::Shutdown;
+    cpu.activity = Activity::Dead;
     cpu.leave_soon();
     if (stop_instead_of_death_) {
       SoftVcpu& vcpu = *vcpus_[cpu.id().value];
@@ -469,7 +469,7 @@ class SoftVm final : public SoftEngine, public hypervisor::Stoppoints {
     if (stop_instead_of_death_) return;
     bool any = false;
     for (const auto& vcpu : vcpus_) {
-      if (!vcpu->is_active || vcpu->cpu.activity == Activity::WaitForSipi) continue;
+      if (!vcpu->is_active || vcpu->cpu.activity == Activity::WaitingForStartUp) continue;
       const Cpu& cpu = vcpu->cpu;
       if (!vcpu->is_in_guest || cpu.activity != Activity::Halted || cpu.flags.interrupts() ||
           cpu.nmi_pending) {

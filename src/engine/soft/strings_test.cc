@@ -236,7 +236,7 @@ TEST(RepeatedStrings, ADeviceThatIsNotReadyMakesThemWait) {
   prepare(cpu, {"f3 6e", kArea, 0, 2, 0, false}, 1);
   cpu.platform.ports_wait = true;
   cpu.step();
-  EXPECT_EQ(cpu->activity, Activity::Waiting);
+  EXPECT_EQ(cpu->activity, Activity::WaitingForDevice);
   EXPECT_EQ(cpu->rip(), at::kCode);
   EXPECT_EQ(cpu->reg(Gpr::Rsi), kArea);
   EXPECT_EQ(cpu->reg(Gpr::Rcx), 2u);
