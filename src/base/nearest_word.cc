@@ -5,18 +5,12 @@
 #include <string>
 #include <vector>
 
+#include "base/lower_case.h"
+
 namespace ringside {
 namespace {
 
 constexpr std::size_t kLongest = 64;  // a longer word is nobody's slip
-
-std::string lower_case(std::string_view word) {
-  std::string lower(word);
-  for (char& c : lower) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return lower;
-}
 
 // The "optimal string alignment" distance: row by row, cell [j] is the distance of the first i
 // characters of `a` from the first j of `b`.

@@ -7,6 +7,7 @@
 
 #include "base/hex.h"
 #include "debug/debugger.h"
+#include "debug/vcpu_words.h"
 #include "x86/bits.h"
 
 namespace ringside::debug {
@@ -32,9 +33,6 @@ std::size_t matches(std::span<const std::string_view> words, std::string_view na
   return same ? wanted.size() : 0;
 }
 
-// A suggestion as the end of one sentence, or the end of it without one.
-std::string ending(std::string suggestion) { return suggestion.empty() ? ";" : suggestion; }
-
 Result<void> want(std::size_t given, std::size_t least, std::size_t most) {
   if (given < least || given > most)
     return fail(ErrorCode::BadRequest, "wrong number of arguments; help shows what it takes");
@@ -45,13 +43,6 @@ Result<bool> on_or_off(std::string_view word) {
   if (word == "on") return true;
   if (word == "off") return false;
   return fail(ErrorCode::BadRequest, "say on or off");
-}
-
-std::string_view mode_of(const x86::CpuState& state) {
-  if ((state.cr0 & x86::cr0::PE) == 0) return "real";
-  if ((state.efer & x86::efer::LMA) != 0)
-    return state.seg(x86::SegmentName::Cs).long_mode() ? "64-bit" : "compatibility";
-  return (state.rflags & x86::rflags::VM) != 0 ? "virtual-8086" : "protected";
 }
 
 }  // namespace
@@ -160,21 +151,25 @@ std::string Monitor::run(std::string_view line) {
     return text ? *text : fmt::format("{}: {}\n", entry.name, text.error().text());
   }
   return fmt::format("There is no command \"{}\"{} help lists those that there are.\n", words[0],
-                     ending(did_you_mean(words[0], command_names())));
+                     did_you_mean_and(words[0], command_names()));
+}
+
+std::vector<std::string_view> Monitor::names() const {
+  std::vector<std::string_view> all;
+  for (const Entry& entry : table()) {
+    all.push_back(entry.name);
+    if (!entry.alias.empty()) all.push_back(entry.alias);
+  }
+  for (const MonitorCommand& command : options_.commands)
+    all.push_back(command.name);
+  return all;
 }
 
 std::vector<std::string_view> Monitor::command_names() const {
-  std::vector<std::string_view> names;
-  const auto add = [&](std::string_view name) {
-    if (!name.empty()) names.push_back(name.substr(0, name.find(' ')));
-  };
-  for (const Entry& entry : table()) {
-    add(entry.name);
-    add(entry.alias);
-  }
-  for (const MonitorCommand& command : options_.commands)
-    add(command.name);
-  return names;
+  std::vector<std::string_view> first_words = names();
+  for (std::string_view& name : first_words)
+    name = name.substr(0, name.find(' '));
+  return first_words;
 }
 
 Result<std::string> Monitor::help(Words words) {
@@ -256,7 +251,8 @@ Result<std::string> Monitor::vcpus(Words words) {
       continue;
     }
     const x86::CpuState state = TRY(vcpu.state());
-    text += fmt::format(", {}, rip {:#x}, cr3 {:#x}", mode_of(state), state.rip, state.cr3);
+    text +=
+        fmt::format(", {}, rip {:#x}, cr3 {:#x}", short_name(mode_of(state)), state.rip, state.cr3);
     if (const auto count = vcpu.instructions())
       text += fmt::format(", {} instructions", count->value);
     if (vcpu.halted()) text += " (halted)";

@@ -73,7 +73,9 @@ class Monitor {
   // between.
   Result<std::uint64_t> number(std::string_view word);
   Result<std::uint64_t> term(std::string_view word);
-  // The names of all commands and their other names, or of what `info` knows.
+  // The names of all commands and their other names; the first words of these, and what `info`
+  // knows.
+  std::vector<std::string_view> names() const;
   std::vector<std::string_view> command_names() const;
   std::vector<std::string_view> info_subjects() const;
   bool holds_running_guest() const;
@@ -99,6 +101,8 @@ std::span<const std::string_view> register_names();
 
 // "; did you mean X?", or empty where no candidate is near.
 std::string did_you_mean(std::string_view word, std::span<const std::string_view> candidates);
+// The same for a text that goes on: without a question it has a semicolon.
+std::string did_you_mean_and(std::string_view word, std::span<const std::string_view> candidates);
 
 // The registers of one vCPU in the layout of QEMU's `info registers`, which scripts read.
 std::string format_registers(const x86::CpuState& state, bool halted);

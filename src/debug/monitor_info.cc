@@ -5,6 +5,7 @@
 #include <array>
 #include <cstring>
 
+#include "base/lower_case.h"
 #include "base/nearest_word.h"
 #include "debug/monitor.h"
 #include "x86/msr_names.h"
@@ -17,14 +18,6 @@ constexpr std::string_view kInfo = "info ";
 
 bool is_number(std::string_view word) {
   return !word.empty() && word.find_first_not_of("0123456789") == std::string_view::npos;
-}
-
-std::string lower_case(std::string_view word) {
-  std::string text(word);
-  for (char& c : text) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return text;
 }
 
 // Of registers with hidden parts QEMU's line says more than a number would.
@@ -72,19 +65,18 @@ std::string did_you_mean(std::string_view word, std::span<const std::string_view
   return found ? fmt::format("; did you mean {}?", *found) : std::string();
 }
 
+std::string did_you_mean_and(std::string_view word, std::span<const std::string_view> candidates) {
+  const std::string question = did_you_mean(word, candidates);
+  return question.empty() ? ";" : question;
+}
+
 // ---- info
 
 std::vector<std::string_view> Monitor::info_subjects() const {
   std::vector<std::string_view> subjects;
-  const auto add = [&](std::string_view name) {
+  for (const std::string_view name : names()) {
     if (name.starts_with(kInfo)) subjects.push_back(name.substr(kInfo.size()));
-  };
-  for (const Entry& entry : table()) {
-    add(entry.name);
-    add(entry.alias);
   }
-  for (const MonitorCommand& command : options_.commands)
-    add(command.name);
   std::ranges::sort(subjects);
   return subjects;
 }
@@ -93,10 +85,9 @@ std::vector<std::string_view> Monitor::info_subjects() const {
 Result<std::string> Monitor::info(Words words) {
   const std::vector<std::string_view> subjects = info_subjects();
   if (!words.empty()) {
-    const std::string suggestion = did_you_mean(words[0], subjects);
     return fail(ErrorCode::NotFound,
                 fmt::format("nothing is known of \"{}\"{} info alone lists what is", words[0],
-                            suggestion.empty() ? ";" : suggestion));
+                            did_you_mean_and(words[0], subjects)));
   }
   std::string text;
   const auto line = [&](std::string_view name, std::string_view usage, std::string_view help) {

@@ -24,15 +24,39 @@ std::string_view words_of(VcpuActivity activity) {
   return "";
 }
 
+CpuMode mode_of(const x86::CpuState& state) {
+  if ((state.cr0 & x86::cr0::PE) == 0) return CpuMode::Real;
+  if ((state.efer & x86::efer::LMA) != 0) {
+    const bool code64 = state.seg(x86::SegmentName::Cs).long_mode();
+    return code64 ? CpuMode::Long64 : CpuMode::Compatibility;
+  }
+  return (state.rflags & x86::rflags::VM) != 0 ? CpuMode::Virtual8086 : CpuMode::Protected;
+}
+
+std::string_view short_name(CpuMode mode) {
+  switch (mode) {
+    case CpuMode::Real:
+      return "real";
+    case CpuMode::Virtual8086:
+      return "virtual-8086";
+    case CpuMode::Protected:
+      return "protected";
+    case CpuMode::Compatibility:
+      return "compatibility";
+    case CpuMode::Long64:
+      return "64-bit";
+  }
+  return "";
+}
+
 std::string words_of_mode(const x86::CpuState& state) {
-  if ((state.cr0 & x86::cr0::PE) == 0) return "real mode";
-  if ((state.rflags & x86::rflags::VM) != 0) return "virtual-8086, CPL 3";
-  const x86::Segment& code = state.seg(x86::SegmentName::Cs);
-  const bool long_mode = (state.efer & x86::efer::LMA) != 0;
+  const CpuMode mode = mode_of(state);
+  if (mode == CpuMode::Real) return "real mode";
+  if (mode == CpuMode::Virtual8086) return "virtual-8086, CPL 3";
   const unsigned cpl = state.seg(x86::SegmentName::Ss).dpl();
-  if (long_mode && code.long_mode()) return fmt::format("long mode, CPL {}", cpl);
-  return fmt::format("{} mode {}-bit, CPL {}", long_mode ? "compatibility" : "protected",
-                     code.big() ? 32 : 16, cpl);
+  if (mode == CpuMode::Long64) return fmt::format("long mode, CPL {}", cpl);
+  return fmt::format("{} mode {}-bit, CPL {}", short_name(mode),
+                     state.seg(x86::SegmentName::Cs).big() ? 32 : 16, cpl);
 }
 
 std::string describe(hypervisor::Vcpu& vcpu) {
