@@ -57,13 +57,6 @@ bool HitFilter::wants_stop(VcpuId vcpu, const hypervisor::Exit& exit) {
     return found.whose == Int3::Whose::Guests;
   }
   answers_[vcpu.value] = evaluate_exit(vcpu, exit);
-  // By its linear address, before the int3 that may be there as well: one arrival.
-  if (const auto* hit = std::get_if<exit::HardwareBreakpoint>(&exit)) {
-    covers_[vcpu.value].where.reset();
-    if (!breakpoints_.has_bytes()) return answers_[vcpu.value] != Answer::GoOn;
-    const Result<Gpa> where = hypervisor::translate(vm_, vcpu, hit->address);
-    if (where && breakpoints_.has_byte(*where, vcpu)) covers_[vcpu.value].where = *where;
-  }
   return answers_[vcpu.value] != Answer::GoOn;
 }
 
@@ -139,6 +132,9 @@ HitFilter::Answer HitFilter::evaluate_exit(VcpuId vcpu, const hypervisor::Exit& 
     if (breakpoints_.installations() > 0) {
       if (const Result<Gpa> where = hypervisor::translate(vm_, vcpu, hit->address)) byte = *where;
     }
+    // By its linear address, before the int3 that may be there as well: one arrival.
+    const bool covered = byte && breakpoints_.has_bytes() && breakpoints_.has_byte(*byte, vcpu);
+    covers_[vcpu.value].where = covered ? byte : std::nullopt;
     ask_breakpoints(vcpu, hit->address, byte, stop);
     if (!stoppoints_.empty())
       ask_stoppoints({StopCause::HardwareBreakpoint, hit->address.value, {}});
