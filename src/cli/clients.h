@@ -1,6 +1,6 @@
 // What speaks through an endpoint: the debug server, the bridge to a stub inside the guest, COM1.
-// Each is a handler for transport::SingleClient; owned by the program's wiring, main thread except where
-// noted.
+// Each is a handler for transport::SingleClient; owned by the program's wiring, main thread except
+// where noted.
 #pragma once
 
 #include <functional>

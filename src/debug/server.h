@@ -83,9 +83,9 @@ class Server {
   Debugger debugger_;
   std::optional<rsp::Link> link_;
   std::string input_;
-  std::size_t looked_at_ = 0;            // how much of input_ the link has taken
+  std::size_t looked_at_ = 0;  // how much of input_ the link has taken
   bool end_is_said_ = false;
-  std::optional<rsp::Request> waiting_;  // until every vCPU is out of the guest
+  std::optional<rsp::Request> waiting_;             // until every vCPU is out of the guest
   std::chrono::steady_clock::time_point sign_due_;  // of a scan
 };
 
