@@ -21,7 +21,7 @@ const std::string kFiles = RINGSIDE_LINUX_FILES "/programs/";
 constexpr const char* kRun =
     " /usr/bin/env -i PATH=/usr/bin:/bin HOME=/tmp LC_ALL=C TZ=UTC PYTHONUTF8=1 "
     "PYTHONHASHSEED=0 PYTHONDONTWRITEBYTECODE=1 "
-    "GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX2,-FMA,-FMA4,-AVX512F /bin/sh /work/";
+    "GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX2,-FMA,-FMA4,-AVX512F /bin/sh /programs/";
 
 // Why there is no disk with them; empty if there is.
 std::string no_programs() {

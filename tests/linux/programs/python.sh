@@ -1,2 +1,2 @@
 # The language and its library: numbers, text, data formats, digests.
-exec python3.11 /work/library.py
+exec python3.11 /programs/library.py
