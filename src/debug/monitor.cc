@@ -51,9 +51,9 @@ std::span<const Monitor::Entry> Monitor::table() {
   static const Entry entries[] = {
       {"help", "", "[COMMAND]", "Lists the commands, or says what one does.", &Monitor::help},
       {"registers", "info registers", "[-a|CPU|NAME...]",
-       "Shows a vCPU's registers with the hidden parts of its segments: those of the current vCPU, "
-       "of\n"
-       "vCPU number CPU, or of all (-a). With names only those registers, of the current vCPU.",
+       "Shows a vCPU's registers with the hidden parts of its segments.\n"
+       "Those of the current vCPU, of vCPU number CPU, or of all (-a). With names only those\n"
+       "registers, of the current vCPU.",
        &Monitor::registers},
       {"vcpus", "info cpus", "", "Lists the vCPUs: thread, mode, where they are and what they do.",
        &Monitor::vcpus},
@@ -67,8 +67,9 @@ std::span<const Monitor::Entry> Monitor::table() {
       {"gva2gpa", "", "ADDRESS", "Translates a linear address to a physical one.",
        &Monitor::gva2gpa},
       {"x", "", "[/FMT] ADDRESS",
-       "Shows memory at a linear address. FMT is a count, a format (x, d, u, o or c) and a size\n"
-       "(b 1, h 2, w 4, g 8 bytes), as in x /4xg $rsp + 8. Without it one word in hexadecimal.\n"
+       "Shows memory at a linear address.\n"
+       "FMT is a count, a format (x, d, u, o or c) and a size (b 1, h 2, w 4, g 8 bytes), as in\n"
+       "x /4xg $rsp + 8. Without it one word in hexadecimal.\n"
        "Looking at a device changes nothing in it.",
        &Monitor::examine},
       {"xp", "", "[/FMT] ADDRESS", "Shows memory at a physical address, as x does.",
@@ -94,8 +95,8 @@ std::span<const Monitor::Entry> Monitor::table() {
       {"unwatch-phys", "", "ADDRESS", "Takes out what watch-phys set there.",
        &Monitor::unwatch_physical},
       {"bind", "", "[ADDRESS [CR3|off]]",
-       "Lets breakpoints and watchpoints at a linear address count in one address space only:\n"
-       "that of CR3, or of the current vCPU. It stays until `off` or the end of the session,\n"
+       "Lets breakpoints and watchpoints at a linear address count in one address space only.\n"
+       "That of CR3, or of the current vCPU. It stays until `off` or the end of the session,\n"
        "whether there is a breakpoint now or not. Without arguments lists what is bound.",
        &Monitor::bind},
       {"forget", "", "",
