@@ -89,9 +89,10 @@ TEST_P(Conformance, WithInterruptsMaskedAStepStaysOnItsPath) {
   vm.resume();
   vm.run_until_said("r");
   vm.suspend_all();
-  vm.step_to(vm["sled"]);
   if (!vm.vcpu().set_capability(Capability::MaskInterrupts, true))
     GTEST_SKIP() << "this engine does not mask interrupts in a step";
+  // Where a step takes longer than the timer's period, the sled is come to by masked steps alone.
+  vm.step_to(vm["sled"]);
   const std::uint64_t ticks = vm.memory_u64(vm["ticks"]);
   for (int i = 0; i < 3000; ++i) {
     vm.step();
