@@ -5,7 +5,7 @@ include(CMakePackageConfigHelpers)
 find_package(fmt REQUIRED)
 find_package(tl-expected REQUIRED)
 
-set(folders base x86 rsp transport hypervisor debug library)
+set(folders base x86 rsp transport platform hypervisor debug library)
 list(TRANSFORM folders REPLACE "(.+)" "$<TARGET_OBJECTS:ringside_\\1>" OUTPUT_VARIABLE objects)
 add_library(ringside_archive STATIC ${objects})
 set_target_properties(ringside_archive PROPERTIES OUTPUT_NAME ringside EXPORT_NAME ringside
@@ -32,7 +32,7 @@ install(FILES ${CMAKE_BINARY_DIR}/ringside.pc DESTINATION ${CMAKE_INSTALL_LIBDIR
 
 # Only what DebugEndpoint's header reaches.
 install(DIRECTORY include/ringside DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
-foreach(folder base x86 hypervisor)
+foreach(folder base x86 platform hypervisor)
   install(DIRECTORY src/${folder} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/ringside
     FILES_MATCHING PATTERN "*.h" PATTERN "*.inc" PATTERN testing EXCLUDE)
 endforeach()

@@ -30,7 +30,7 @@ include(cmake/precompiled.cmake)
 # the program NAME_test, registered with ctest one case at a time.
 function(ringside_folder)
   cmake_parse_arguments(ARG "" "NAME;FOLDER" "USES;LIBRARIES;TEST_LIBRARIES" ${ARGN})
-  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${ARG_FOLDER}/*.cc)
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${ARG_FOLDER}/*.cc)
   set(tests ${sources})
   list(FILTER sources EXCLUDE REGEX "_test\\.cc$")
   list(FILTER tests INCLUDE REGEX "_test\\.cc$")

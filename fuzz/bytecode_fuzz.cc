@@ -5,7 +5,7 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "debug/bytecode.h"
+#include "debug/agent/bytecode.h"
 
 namespace {
 

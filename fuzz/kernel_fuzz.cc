@@ -8,8 +8,8 @@
 #include <cstdlib>
 #include <span>
 
-#include "hypervisor/guest_ram.h"
-#include "machine/boot.h"
+#include "platform/guest_ram.h"
+#include "machine/boot/boot.h"
 
 namespace {
 

@@ -11,7 +11,7 @@
 #include <string_view>
 
 #include "base/hex.h"
-#include "debug/server.h"
+#include "debug/server/server.h"
 #include "rsp/framing.h"
 
 namespace ringside::fuzz {

@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <string_view>
 
-#include "debug/server.h"
+#include "debug/server/server.h"
 #include "debug/testing/fake_stoppoints.h"
 #include "debug/testing/toy_guest.h"
 #include "script.h"

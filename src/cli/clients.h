@@ -9,7 +9,7 @@
 #include <string>
 
 #include "cli/timeline.h"
-#include "debug/server.h"
+#include "debug/server/server.h"
 #include "machine/machine.h"
 #include "transport/single_client.h"
 

@@ -6,7 +6,7 @@
 
 #include "cli/notice.h"
 #include "engine/kvm/kvm_vm.h"
-#include "engine/kvm/probe.h"
+#include "engine/kvm/host/probe.h"
 
 namespace ringside::cli {
 namespace {

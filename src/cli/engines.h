@@ -7,7 +7,7 @@
 #include "base/result.h"
 #include "cli/options.h"
 #include "engine/soft/soft_vm.h"
-#include "hypervisor/guest_ram.h"
+#include "platform/guest_ram.h"
 #include "hypervisor/vm.h"
 #include "x86/cpu_state.h"
 

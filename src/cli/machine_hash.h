@@ -11,7 +11,7 @@
 #include "base/state_hash.h"
 #include "debug/options.h"
 #include "engine/soft/soft_vm.h"
-#include "hypervisor/guest_ram.h"
+#include "platform/guest_ram.h"
 #include "machine/machine.h"
 
 namespace ringside::cli {

@@ -4,7 +4,7 @@
 
 #include <cstring>
 
-#include "hypervisor/untouched_pages.h"
+#include "platform/untouched_pages.h"
 #include "x86/cpu_state.h"
 
 namespace ringside::cli {

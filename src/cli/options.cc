@@ -9,7 +9,7 @@
 
 #include "base/types.h"
 #include "cli/foreign_options.h"
-#include "machine/platform_map.h"
+#include "machine/bus/platform_map.h"
 
 namespace ringside::cli {
 namespace {

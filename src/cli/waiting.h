@@ -10,7 +10,7 @@
 #include <optional>
 
 #include "cli/timeline.h"
-#include "debug/server.h"
+#include "debug/server/server.h"
 #include "hypervisor/vm.h"
 
 namespace ringside::cli {

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "hypervisor/guest_ram.h"
+#include "platform/guest_ram.h"
 #include "hypervisor/vm.h"
 
 namespace ringside::hypervisor {

@@ -1,6 +1,6 @@
 #include "ringside/debug_endpoint.h"
 
-#include "debug/server.h"
+#include "debug/server/server.h"
 #include "transport/poller.h"
 #include "transport/single_client.h"
 

@@ -2,7 +2,7 @@
 // stands at zero and nothing reaches a CPU.
 #pragma once
 
-#include "hypervisor/platform.h"
+#include "platform/platform.h"
 
 namespace ringside::machine {
 

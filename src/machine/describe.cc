@@ -6,9 +6,9 @@
 #include <array>
 #include <string>
 
-#include "machine/io_apic.h"
-#include "machine/local_apic.h"
-#include "machine/pic.h"
+#include "machine/interrupts/io_apic.h"
+#include "machine/interrupts/local_apic.h"
+#include "machine/interrupts/pic.h"
 
 namespace ringside::machine {
 namespace {

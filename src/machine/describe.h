@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "hypervisor/controllers.h"
-#include "machine/bus.h"
+#include "platform/controllers.h"
+#include "machine/bus/bus.h"
 
 namespace ringside::machine {
 

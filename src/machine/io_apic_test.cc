@@ -1,4 +1,4 @@
-#include "machine/io_apic.h"
+#include "machine/interrupts/io_apic.h"
 
 #include <gtest/gtest.h>
 

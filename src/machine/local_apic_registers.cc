@@ -1,5 +1,5 @@
 // The register file of the local APIC (SDM 3A tables 10-1 and 10-6).
-#include "machine/local_apic.h"
+#include "machine/interrupts/local_apic.h"
 #include "x86/apic_registers.h"
 
 namespace ringside::machine {

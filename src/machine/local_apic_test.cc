@@ -1,8 +1,8 @@
-#include "machine/local_apic.h"
+#include "machine/interrupts/local_apic.h"
 
 #include <gtest/gtest.h>
 
-#include "machine/apic_bus.h"
+#include "machine/interrupts/apic_bus.h"
 #include "machine/testing/fake_cpu_port.h"
 #include "machine/testing/state_bytes.h"
 

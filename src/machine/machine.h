@@ -12,10 +12,10 @@
 
 #include "base/state_visitor.h"
 #include "base/types.h"
-#include "hypervisor/guest_ram.h"
-#include "hypervisor/platform.h"
-#include "machine/block_backend.h"
-#include "machine/byte_sink.h"
+#include "platform/guest_ram.h"
+#include "platform/platform.h"
+#include "machine/storage/block_backend.h"
+#include "machine/bus/byte_sink.h"
 
 namespace ringside::machine {
 

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "conformance/conformance_test.h"
-#include "engine/soft/cpuid.h"
+#include "engine/soft/cpu/cpuid.h"
 
 namespace ringside::testing {
 namespace {

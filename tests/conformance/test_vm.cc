@@ -7,7 +7,7 @@
 #include <iterator>
 #include <stdexcept>
 
-#include "machine/boot.h"
+#include "machine/boot/boot.h"
 
 namespace ringside::testing {
 namespace exit = hypervisor::exit;

@@ -3,8 +3,8 @@
 #include <cstring>
 
 #include "differential/native_modes.h"
-#include "engine/soft/fault.h"
-#include "engine/soft/lower.h"
+#include "engine/soft/state/fault.h"
+#include "engine/soft/decode/lower.h"
 #include "x86/bits.h"
 
 namespace ringside::differential {

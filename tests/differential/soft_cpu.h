@@ -7,10 +7,10 @@
 #include <string>
 
 #include "differential/state.h"
-#include "engine/soft/cpu.h"
-#include "engine/soft/system.h"
-#include "hypervisor/guest_ram.h"
-#include "hypervisor/platform.h"
+#include "engine/soft/cpu/cpu.h"
+#include "engine/soft/cpu/system.h"
+#include "platform/guest_ram.h"
+#include "platform/platform.h"
 
 namespace ringside::differential {
 

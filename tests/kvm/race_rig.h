@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "conformance/test_vm.h"
-#include "debug/server.h"
+#include "debug/server/server.h"
 #include "debug/testing/client.h"
 
 namespace ringside::testing {

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include "engine/kvm/probe.h"
+#include "engine/kvm/host/probe.h"
 #include "support/guest_process.h"
 #include "support/host.h"
 

@@ -12,9 +12,9 @@
 #include <vector>
 
 #include "engine/soft/soft_vm.h"
-#include "hypervisor/guest_ram.h"
+#include "platform/guest_ram.h"
 #include "lockstep/qemu_trace.h"
-#include "machine/boot.h"
+#include "machine/boot/boot.h"
 #include "machine/machine.h"
 
 namespace ringside::testing {

@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-#include "debug/server.h"
+#include "debug/server/server.h"
 #include "rsp/framing.h"
 
 namespace ringside::debug::testing {

@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "debug/run_control.h"
+#include "debug/run/run_control.h"
 
 namespace ringside::debug {
 

@@ -7,11 +7,11 @@
 #include <utility>
 
 #include "base/log.h"
-#include "engine/kvm/halt_watch.h"
-#include "engine/kvm/kick.h"
-#include "engine/kvm/system.h"
-#include "engine/kvm/vcpu.h"
-#include "hypervisor/shared_copy.h"
+#include "engine/kvm/vcpu/halt_watch.h"
+#include "engine/kvm/host/kick.h"
+#include "engine/kvm/vcpu/system.h"
+#include "engine/kvm/vcpu/vcpu.h"
+#include "platform/shared_copy.h"
 
 namespace ringside::kvm {
 namespace {

@@ -9,9 +9,9 @@
 #include <memory>
 
 #include "base/result.h"
-#include "engine/kvm/probe.h"
-#include "hypervisor/guest_ram.h"
-#include "hypervisor/platform.h"
+#include "engine/kvm/host/probe.h"
+#include "platform/guest_ram.h"
+#include "platform/platform.h"
 #include "hypervisor/vm.h"
 
 namespace ringside::kvm {

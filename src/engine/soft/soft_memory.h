@@ -1,7 +1,7 @@
 // Guest-physical memory of the software engine for the debug server.
 #pragma once
 
-#include "engine/soft/system.h"
+#include "engine/soft/cpu/system.h"
 #include "hypervisor/vm.h"
 
 namespace ringside::soft {

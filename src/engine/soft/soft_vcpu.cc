@@ -2,9 +2,9 @@
 
 #include <fmt/format.h>
 
-#include "engine/soft/control.h"
-#include "engine/soft/msr.h"
-#include "engine/soft/system.h"
+#include "engine/soft/cpu/control.h"
+#include "engine/soft/cpu/msr.h"
+#include "engine/soft/cpu/system.h"
 
 namespace ringside::soft {
 

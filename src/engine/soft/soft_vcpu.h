@@ -1,7 +1,7 @@
 // One vCPU of the software engine as the debug server sees it. Owned by the engine.
 #pragma once
 
-#include "engine/soft/cpu.h"
+#include "engine/soft/cpu/cpu.h"
 #include "hypervisor/vm.h"
 
 namespace ringside::soft {

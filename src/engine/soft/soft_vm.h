@@ -5,8 +5,8 @@
 #include <optional>
 
 #include "base/state_visitor.h"
-#include "hypervisor/guest_ram.h"
-#include "hypervisor/platform.h"
+#include "platform/guest_ram.h"
+#include "platform/platform.h"
 #include "hypervisor/vm.h"
 
 namespace ringside::soft {

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "hypervisor/platform.h"
+#include "platform/platform.h"
 
 namespace ringside::machine::testing {
 

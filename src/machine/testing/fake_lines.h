@@ -3,7 +3,7 @@
 
 #include <array>
 
-#include "machine/interrupt_line.h"
+#include "machine/bus/interrupt_line.h"
 
 namespace ringside::machine::testing {
 

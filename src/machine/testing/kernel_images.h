@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include "machine/boot_image.h"
+#include "machine/boot/boot_image.h"
 
 namespace ringside::machine::testing {
 

@@ -4,7 +4,7 @@
 #include <cstring>
 #include <vector>
 
-#include "machine/block_backend.h"
+#include "machine/storage/block_backend.h"
 
 namespace ringside::machine::testing {
 

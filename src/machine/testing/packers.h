@@ -6,7 +6,7 @@
 #include <zlib.h>
 #include <zstd.h>
 
-#include "machine/kernel_payload.h"
+#include "machine/boot/kernel_payload.h"
 #include "machine/testing/kernel_images.h"
 
 namespace ringside::machine::testing {

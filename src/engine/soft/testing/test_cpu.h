@@ -14,10 +14,10 @@
 #include <string_view>
 #include <vector>
 
-#include "engine/soft/cpu.h"
-#include "engine/soft/run.h"
-#include "engine/soft/system.h"
-#include "hypervisor/guest_ram.h"
+#include "engine/soft/cpu/cpu.h"
+#include "engine/soft/run/run.h"
+#include "engine/soft/cpu/system.h"
+#include "platform/guest_ram.h"
 
 namespace ringside::soft::testing {
 

@@ -1,0 +1,57 @@
+// What is agreed and chosen in one client's session. A new client begins with a new one: nothing of
+// the last client's choices is left. Plain data, owned by the debugger.
+#pragma once
+
+#include <cstdint>
+
+#include "base/types.h"
+#include "debug/target/pc_view.h"
+#include "debug/memory/shadowed_memory.h"
+#include "rsp/reply.h"
+
+namespace ringside::debug {
+
+// The one process, where processes are spoken of.
+inline constexpr std::uint64_t kProcess = 1;
+
+// What a step leaves out, in QEMU's bits.
+namespace step_mask {
+inline constexpr std::uint64_t kEnable = 1, kNoInterrupts = 2, kNoTimers = 4,
+                               kAll = kEnable | kNoInterrupts | kNoTimers;
+}
+
+struct Session {
+  // The vCPU that g, p, m, s and so on mean. Hg and Hc choose the same one, as in the seeds.
+  VcpuId current{0};
+
+  // Agreed by qSupported.
+  bool swbreak = false;
+  bool hwbreak = false;
+  bool multiprocess = false;
+  rsp::ErrorStyle error_style = rsp::ErrorStyle::Number;
+
+  // The client has read target.xml, so its g is the whole table.
+  bool full_registers = false;
+  // The client wants RIP as a linear address, once it has read the description (monitor linear-pc).
+  bool linear_pc = true;
+  // The client resumes by vCont, so it wants to know whose a stop is.
+  bool vcont = false;
+  bool no_ack = false;
+  std::uint64_t steps = step_mask::kAll;
+  AddressKind addresses = AddressKind::Linear;
+  // The signal of the last stop report without a vCPU.
+  std::uint8_t signal = 5;
+  // The client may detach, kill, attach and run again within one connection.
+  bool extended = false;
+  // The client has the machine. Otherwise, in extended mode, that runs as if nobody were there.
+  bool attached = true;
+  // A vCPU has died, and has not been resumed since: the machine would end with it.
+  bool dead = false;
+  // D or k was served: nothing more is.
+  bool over = false;
+
+  PcView pc_view() const { return full_registers && linear_pc ? PcView::Linear : PcView::Offset; }
+  bool names_threads() const { return multiprocess || vcont; }
+};
+
+}  // namespace ringside::debug

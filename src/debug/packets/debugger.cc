@@ -1,0 +1,64 @@
+#include "debug/packets/debugger.h"
+
+namespace ringside::debug {
+namespace {
+
+// What an extended session that has let the machine go may ask.
+struct ServedWithoutMachine {
+  bool operator()(const rsp::Unknown&) const { return true; }
+  bool operator()(const rsp::Malformed&) const { return true; }
+  bool operator()(const rsp::QuerySupported&) const { return true; }
+  bool operator()(const rsp::StartNoAckMode&) const { return true; }
+  bool operator()(const rsp::ExtendedMode&) const { return true; }
+  bool operator()(const rsp::QueryResumeActions&) const { return true; }
+  bool operator()(const rsp::QueryStop&) const { return true; }
+  bool operator()(const rsp::FirstThreads&) const { return true; }
+  bool operator()(const rsp::MoreThreads&) const { return true; }
+  bool operator()(const rsp::Attach&) const { return true; }
+  bool operator()(const rsp::Run&) const { return true; }
+  bool operator()(const rsp::Restart&) const { return true; }
+  bool operator()(const rsp::ReadTransfer& r) const { return r.object == "features"; }
+  template <typename Request>
+  bool operator()(const Request&) const {
+    return false;
+  }
+};
+
+}  // namespace
+
+Debugger::Debugger(Target& target, const ServerOptions& options)
+    : target_(target), options_(options) {}
+
+void Debugger::begin_session() { session_ = {}; }
+
+void Debugger::end_session() {
+  session_.over = true;
+  scan_.reset();
+  target_.control().detach();
+}
+
+Debugger::When Debugger::when(const rsp::Request& request) const {
+  const When needed = std::visit([](const auto& r) { return when(r); }, request);
+  // What takes the machine is for extended sessions, and others are told at once that it is not
+  // for them. What needs the machine is refused to who has let it go.
+  if (needed == When::Attached) return session_.extended ? needed : When::Now;
+  return session_.attached ? needed : When::Now;
+}
+
+Debugger::Answer Debugger::answer(const rsp::Request& request) {
+  if (!session_.attached && !std::visit(ServedWithoutMachine{}, request)) {
+    if (std::holds_alternative<rsp::Kill>(request)) return std::nullopt;  // k has no answer
+    return refuse(ErrorCode::NotFound, "no process is attached; vAttach;1 or vRun");
+  }
+  return std::visit([this](const auto& r) { return serve(r); }, request);
+}
+
+Debugger::Answer Debugger::refuse(const Error& error) const {
+  return rsp::reply::error(error, session_.error_style);
+}
+
+Debugger::Answer Debugger::serve(const rsp::Malformed& request) {
+  return refuse(Error(ErrorCode::BadRequest, std::string(request.reason)));
+}
+
+}  // namespace ringside::debug

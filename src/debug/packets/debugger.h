@@ -1,0 +1,188 @@
+// The meaning of requests: each becomes an answer, by what it does to the target and the session.
+// One overload of serve() per request, in a file per family, named as the parsers in rsp/ are.
+//
+// Owned by the server; one thread. Knows neither bytes nor time: the server calls answer() when
+// when() is fulfilled.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/result.h"
+#include "debug/options.h"
+#include "debug/packets/scan.h"
+#include "debug/client/session.h"
+#include "debug/target/target.h"
+#include "debug/client/work.h"
+#include "rsp/framing.h"
+#include "rsp/reply.h"
+#include "rsp/request.h"
+
+namespace ringside::debug {
+
+class Debugger {
+ public:
+  // An answer, or none: the stop report that comes later is it.
+  using Answer = std::optional<std::string>;
+
+  Debugger(Target& target, const ServerOptions& options);
+
+  const Session& session() const { return session_; }
+  bool kill_requested() const { return kill_requested_; }
+  void begin_session();
+  // The vCPU that was current may be no thread any more.
+  void forget_current() { session_.current = {0}; }
+  // The one teardown: for the end of a connection, D, k and shutdown.
+  void end_session();
+
+  // What a request has to wait for. The client cannot see that it does.
+  enum class When {
+    Now,
+    Attached,  // the machine given to the client, and stopped
+    Stopped,   // a stop that is under way
+    Out,       // every vCPU out of the guest, for a moment if it runs
+  };
+  When when(const rsp::Request& request) const;
+  // The machine is the client's, as it is but for an extended session that has detached.
+  bool has_machine() const { return session_.attached && !session_.over; }
+  Answer answer(const rsp::Request& request);
+
+  // A request that takes long is under way: its answer comes from continue_scan(), a slice of work
+  // at a time, and nothing else is answered meanwhile.
+  bool scanning() const { return scan_ != nullptr; }
+  Answer continue_scan();
+  Answer give_up_scan();
+  SignOfLife sign_of_life() { return scan_->sign_of_life(); }
+
+  // What belongs on the client's console before the answer that was just given.
+  std::vector<std::string> take_before_answer() { return std::exchange(before_answer_, {}); }
+
+  // What to send for the stop that has come due: its report, and before it what is to be said on
+  // the debugger's console. The session's current vCPU follows it.
+  std::vector<std::string> report_stop();
+  // The same for the end of the machine.
+  std::vector<std::string> report_end(const hypervisor::VmEnd& end) const;
+  // What says that ringside ends with this status.
+  std::string exit_reply(int status) const;
+
+ private:
+  // Registers, memory and breakpoints of a vCPU exist only while it is out of the guest.
+  static When when(const rsp::ReadRegisters&) { return When::Out; }
+  static When when(const rsp::WriteRegisters&) { return When::Out; }
+  static When when(const rsp::ReadRegister&) { return When::Out; }
+  static When when(const rsp::WriteRegister&) { return When::Out; }
+  static When when(const rsp::ReadMemory&) { return When::Out; }
+  static When when(const rsp::WriteMemory&) { return When::Out; }
+  static When when(const rsp::SearchMemory&) { return When::Out; }
+  static When when(const rsp::ChecksumMemory&) { return When::Out; }
+  static When when(const rsp::DescribeMemory&) { return When::Out; }
+  static When when(const rsp::InsertBreakpoint&) { return When::Out; }
+  static When when(const rsp::RemoveBreakpoint&) { return When::Out; }
+  static When when(const rsp::Monitor&) { return When::Out; }
+  static When when(const rsp::QueryStop&) { return When::Stopped; }
+  static When when(const rsp::Attach&) { return When::Attached; }
+  static When when(const rsp::Run&) { return When::Attached; }
+  static When when(const rsp::Restart&) { return When::Attached; }
+  static When when(const rsp::Resume&) { return When::Stopped; }
+  static When when(const rsp::ResumeThreads&) { return When::Stopped; }
+  template <typename Request>
+  static When when(const Request&) {
+    return When::Now;
+  }
+
+  Answer serve(const rsp::Unknown&) { return rsp::reply::empty(); }
+  Answer serve(const rsp::Malformed&);
+
+  Answer serve(const rsp::ReadRegisters&);
+  Answer serve(const rsp::WriteRegisters&);
+  Answer serve(const rsp::ReadRegister&);
+  Answer serve(const rsp::WriteRegister&);
+
+  Answer serve(const rsp::ReadMemory&);
+  Answer serve(const rsp::WriteMemory&);
+  Answer serve(const rsp::SearchMemory&);
+  Answer serve(const rsp::ChecksumMemory&);
+  Answer serve(const rsp::DescribeMemory&);
+  Answer serve(const rsp::Monitor&);
+
+  Answer serve(const rsp::QueryStop&);
+  Answer serve(const rsp::Resume&);
+  Answer serve(const rsp::ResumeThreads&);
+  Answer serve(const rsp::QueryResumeActions&);
+  Answer serve(const rsp::Interrupt&);
+
+  Answer serve(const rsp::InsertBreakpoint&);
+  Answer serve(const rsp::RemoveBreakpoint&);
+
+  Answer serve(const rsp::SelectThread&);
+  Answer serve(const rsp::IsThreadAlive&);
+  Answer serve(const rsp::CurrentThread&);
+  Answer serve(const rsp::FirstThreads&);
+  Answer serve(const rsp::MoreThreads&);
+  Answer serve(const rsp::ThreadDescription&);
+
+  Answer serve(const rsp::QuerySupported&);
+  Answer serve(const rsp::StartNoAckMode&);
+  Answer serve(const rsp::QueryAttached&);
+  Answer serve(const rsp::ExtendedMode&);
+  Answer serve(const rsp::Attach&);
+  Answer serve(const rsp::Run&);
+  Answer serve(const rsp::Restart&);
+  Answer serve(const rsp::Detach&);
+  Answer serve(const rsp::Kill&);
+  Answer serve(const rsp::KillProcess&);
+
+  Answer serve(const rsp::ReadTransfer&);
+
+  Answer serve(const rsp::QueryPhysicalMode&);
+  Answer serve(const rsp::SetPhysicalMode&);
+  Answer serve(const rsp::QueryStepBits&);
+  Answer serve(const rsp::QueryStepMask&);
+  Answer serve(const rsp::SetStepMask&);
+
+  // A request that the parser knows and nothing here serves.
+  template <typename Request>
+  Answer serve(const Request&) {
+    return rsp::reply::empty();
+  }
+
+  Answer refuse(const Error& error) const;
+  Answer refuse(ErrorCode code, const char* text) const { return refuse(Error(code, text)); }
+  template <typename T>
+  Answer refuse(const Result<T>& result) const {
+    return refuse(result.error());
+  }
+  Result<void> restart();
+  void let_go();
+  void leave();
+  void kill();
+  Answer resume(ResumePlan plan);
+  bool has_died() const;
+  bool applies(const rsp::ThreadAction& action, VcpuId vcpu) const;
+  std::string thread_list() const;
+  std::string stop_reply() const;
+  void expedite(rsp::StopReply& reply, VcpuId vcpu) const;
+  Result<x86::RegisterValue> show_register(VcpuId vcpu, x86::Register r) const;
+  Result<void> write_register(x86::Register r, const x86::RegisterValue& value);
+  std::string monitor_reply(std::string_view text);
+  ShadowedMemory memory();
+  MemoryRange range(Gva address, std::uint64_t length, MemoryRange::Holes holes);
+  hypervisor::Vcpu& current() { return target_.vm().vcpu(session_.current); }
+
+  std::optional<std::uint64_t> process() const;
+  std::optional<VcpuId> find_thread(const rsp::ThreadId& id) const;
+
+  Target& target_;
+  const ServerOptions& options_;
+  Session session_;
+  std::unique_ptr<Work> scan_;
+  std::vector<std::string> before_answer_;
+  std::string threads_;  // the document that a client reads in pieces
+  bool kill_requested_ = false;
+};
+
+}  // namespace ringside::debug

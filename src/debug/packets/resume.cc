@@ -1,0 +1,217 @@
+// ? c C s S vCont vCont? vCtrlC, and the stop reports.
+#include <algorithm>
+
+#include "debug/packets/debugger.h"
+
+namespace ringside::debug {
+namespace {
+
+constexpr std::uint8_t kSigint = 2, kSigtrap = 5, kSigabrt = 6;
+constexpr Action kRun{Action::Kind::Run, {}, {}, false};
+
+// A signal means nothing to a whole machine; clients that pass one on do not insist.
+Action action_of(const rsp::ThreadAction& action) {
+  switch (action.kind) {
+    case rsp::ResumeKind::Continue:
+      return kRun;
+    case rsp::ResumeKind::Step:
+      return {Action::Kind::Step, {}, {}, false};
+    case rsp::ResumeKind::StepRange:
+      return {Action::Kind::StepRange, action.range_start, action.range_end, false};
+    case rsp::ResumeKind::Stop:
+      break;
+  }
+  return {};
+}
+
+// Causes that a stop reply has no field for.
+bool has_words(StopCause cause) {
+  return cause == StopCause::Dead || cause == StopCause::GuestPanic ||
+         cause == StopCause::PhysicalWatchpoint;
+}
+
+}  // namespace
+
+// W00 is how an extended session is told that it has no process.
+Debugger::Answer Debugger::serve(const rsp::QueryStop&) {
+  return session_.attached ? stop_reply() : "W00";
+}
+
+Debugger::Answer Debugger::serve(const rsp::Resume& request) {
+  if (request.address)
+    return refuse(ErrorCode::BadRequest, "resuming elsewhere is not possible; set rip instead");
+  ResumePlan plan;
+  if (request.kind == rsp::ResumeKind::Step) {
+    plan.actions.resize(target_.vm().vcpu_count());
+    plan.actions[session_.current.value].kind = Action::Kind::Step;
+  } else {
+    plan.others = kRun;
+  }
+  return resume(std::move(plan));
+}
+
+bool Debugger::applies(const rsp::ThreadAction& action, VcpuId vcpu) const {
+  if (!action.thread) return true;
+  const rsp::ThreadId& id = *action.thread;
+  if (id.process && id.process->is_number() && id.process->number() != kProcess) return false;
+  if (id.thread.is_number()) return id.thread.number() == vcpu.value + 1u;
+  return id.thread.is_all() || vcpu == session_.current;
+}
+
+Debugger::Answer Debugger::serve(const rsp::ResumeThreads& request) {
+  ResumePlan plan;
+  plan.actions.resize(target_.vm().vcpu_count());
+  bool somebody_goes = false;
+  for (std::uint32_t i = 0; i < plan.actions.size(); ++i) {
+    // The leftmost action that names the thread counts; a thread without one stays where it is.
+    const auto action =
+        std::find_if(request.actions.begin(), request.actions.end(),
+                     [&](const rsp::ThreadAction& a) { return applies(a, VcpuId{i}); });
+    if (action != request.actions.end()) plan.actions[i] = action_of(*action);
+    somebody_goes |= target_.is_active(i) && plan.actions[i].kind != Action::Kind::Hold;
+  }
+  // Nothing would ever stop, so nothing would ever be answered.
+  if (!somebody_goes) return refuse(ErrorCode::BadRequest, "no thread would run");
+  for (const rsp::ThreadAction& action : request.actions) {
+    const bool everybody = !action.thread || action.thread->thread.is_all();
+    if (everybody && action.kind == rsp::ResumeKind::Continue) plan.others = kRun;
+    if (everybody) break;
+  }
+  return resume(std::move(plan));
+}
+
+Debugger::Answer Debugger::serve(const rsp::QueryResumeActions&) {
+  session_.vcont = true;
+  return "vCont;c;C;s;S;t;r";
+}
+
+Debugger::Answer Debugger::serve(const rsp::Interrupt&) {
+  target_.control().interrupt();
+  return rsp::reply::ok();
+}
+
+Debugger::Answer Debugger::resume(ResumePlan plan) {
+  if (target_.control().phase() != RunControl::Phase::Stopped)
+    return refuse(ErrorCode::Busy, "the guest is running");
+  target_.show_pc(session_.pc_view());
+  plan.actions.resize(target_.vm().vcpu_count(), plan.others);
+  // A single step executes its instruction whatever is set there.
+  const auto goes_on = [](const Action& action) {
+    return action.kind == Action::Kind::Run || action.kind == Action::Kind::StepRange;
+  };
+  if (std::any_of(plan.actions.begin(), plan.actions.end(), goes_on)) target_.follow_addresses();
+  for (std::uint32_t i = 0; i < plan.actions.size(); ++i) {
+    Action& action = plan.actions[i];
+    if (action.kind == Action::Kind::Hold || !target_.is_active(i)) continue;
+    const bool steps = action.kind != Action::Kind::Run;
+    if (steps && !target_.can_step({i}))
+      return refuse(ErrorCode::NotSupported, "this host cannot step");
+    // A step executes the instruction under whatever is inserted. Who runs on from a breakpoint
+    // that was reported does not want to hear of it again; one that was not is reported now.
+    const bool over = steps || (target_.control().has_told({i}) && target_.can_step({i}));
+    action.pass_breakpoint = over && target_.on_breakpoint({i});
+  }
+  // A stop instead of a death is for clients that can say so: to a plain one the machine just ends,
+  // as with the seeds. Who lets a dead vCPU go on has seen it.
+  target_.vm().stop_instead_of_death(session_.names_threads() && !has_died());
+  session_.dead = false;
+  target_.control().resume(plan);
+  return std::nullopt;
+}
+
+bool Debugger::has_died() const {
+  const auto stopped = target_.control().stopped_vcpu();
+  const StopEvent* event = stopped ? target_.control().event_of(*stopped) : nullptr;
+  return event != nullptr && event->cause == StopCause::Dead;
+}
+
+std::vector<std::string> Debugger::report_stop() {
+  std::vector<std::string> packets;
+  if (const auto vcpu = target_.control().stopped_vcpu()) {
+    session_.current = *vcpu;
+    const StopEvent* event = target_.control().event_of(*vcpu);
+    if (event != nullptr && has_words(event->cause))
+      packets.push_back(rsp::reply::console_output(target_.words_of(*vcpu) + "\n"));
+  } else {
+    // The seeds know only signal 5. A client that speaks of threads gets what Ctrl-C is.
+    session_.signal = session_.names_threads() ? kSigint : kSigtrap;
+  }
+  packets.push_back(stop_reply());
+  return packets;
+}
+
+// W for an end of the guest's own making, X for one that it died of, which is the signal of the
+// stop that vCont's clients had before it.
+std::vector<std::string> Debugger::report_end(const hypervisor::VmEnd& end) const {
+  using Kind = hypervisor::VmEnd::Kind;
+  if (end.kind != Kind::TripleFault && end.kind != Kind::Error)
+    return {exit_reply(end.exit_status())};
+  std::vector<std::string> packets;
+  if (!end.reason.empty()) packets.push_back(rsp::reply::console_output(end.reason + "\n"));
+  packets.push_back(rsp::reply::killed(kSigabrt, process()));
+  return packets;
+}
+
+std::string Debugger::exit_reply(int status) const {
+  return rsp::reply::exited(static_cast<std::uint8_t>(status), process());
+}
+
+// What GDB asks for next: where the vCPU is, and its frame. For clients that know the description.
+void Debugger::expedite(rsp::StopReply& reply, VcpuId vcpu) const {
+  if (!session_.full_registers) return;
+  if (target_.vm().vcpu(vcpu).in_guest()) return;
+  for (const x86::Register r : {x86::Register::Rbp, x86::Register::Rsp, x86::Register::Rip}) {
+    const Result<x86::RegisterValue> value = show_register(vcpu, r);
+    if (!value) continue;
+    reply.register_value(static_cast<std::uint64_t>(r),
+                         std::as_bytes(std::span(value->bytes)).first(x86::info(r).size()));
+  }
+}
+
+std::string Debugger::stop_reply() const {
+  const auto vcpu = target_.control().stopped_vcpu();
+  if (!vcpu) {
+    if (!session_.names_threads()) return "S05";
+    rsp::StopReply reply(session_.signal);
+    reply.thread(process(), session_.current.value + 1u);
+    expedite(reply, session_.current);
+    return reply.str();
+  }
+  const StopEvent* event = target_.control().event_of(*vcpu);
+  const bool aborted = event != nullptr &&
+                       (event->cause == StopCause::Dead || event->cause == StopCause::GuestPanic);
+  rsp::StopReply reply(aborted ? kSigabrt : kSigtrap);
+  reply.thread(process(), vcpu->value + 1u);
+  expedite(reply, *vcpu);
+  if (event == nullptr) return reply.str();
+  switch (event->cause) {
+    case StopCause::Breakpoint:
+    case StopCause::LinearBreakpoint:
+      if (session_.swbreak) reply.swbreak();
+      break;
+    case StopCause::HardwareBreakpoint:
+      if (session_.hwbreak) reply.hwbreak();
+      break;
+    case StopCause::Watchpoint:
+      switch (event->watch) {
+        case hypervisor::WatchKind::Write:
+          reply.watch(Gva{event->address});
+          break;
+        case hypervisor::WatchKind::Read:
+          reply.read_watch(Gva{event->address});
+          break;
+        case hypervisor::WatchKind::Access:
+          reply.access_watch(Gva{event->address});
+          break;
+      }
+      break;
+    case StopCause::PhysicalWatchpoint:  // the client knows of none; the words are the reason
+    case StopCause::Step:
+    case StopCause::GuestPanic:
+    case StopCause::Dead:
+      break;
+  }
+  return reply.str();
+}
+
+}  // namespace ringside::debug

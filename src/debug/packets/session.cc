@@ -1,0 +1,128 @@
+// qSupported QStartNoAckMode qAttached ! vAttach vRun R D k vKill.
+#include "debug/packets/debugger.h"
+#include "debug/packets/greeter.h"
+
+namespace ringside::debug {
+
+Debugger::Answer Debugger::serve(const rsp::QuerySupported& request) {
+  session_.swbreak = request.announces("swbreak");
+  session_.hwbreak = request.announces("hwbreak");
+  session_.multiprocess = request.announces("multiprocess");
+  session_.error_style =
+      request.announces("error-message") ? rsp::ErrorStyle::Text : rsp::ErrorStyle::Number;
+
+  return supported_features(request, target_.stoppoints().supported());
+}
+
+Debugger::Answer Debugger::serve(const rsp::StartNoAckMode&) {
+  session_.no_ack = true;
+  return rsp::reply::ok();
+}
+
+Debugger::Answer Debugger::serve(const rsp::QueryAttached&) { return "1"; }
+
+Debugger::Answer Debugger::serve(const rsp::ExtendedMode&) {
+  session_.extended = true;
+  return rsp::reply::ok();
+}
+
+Debugger::Answer Debugger::serve(const rsp::Attach& request) {
+  if (!session_.extended) return rsp::reply::empty();
+  if (request.process != kProcess) {
+    if (!session_.attached) let_go();
+    return refuse(ErrorCode::NotFound, "the machine is process 1");
+  }
+  if (session_.attached) return refuse(ErrorCode::Busy, "process 1 is attached already");
+  session_.attached = true;
+  return stop_reply();
+}
+
+Debugger::Answer Debugger::serve(const rsp::Run&) {
+  if (!session_.extended || !options_.restart) return rsp::reply::empty();
+  const Result<void> done = restart();
+  return done ? stop_reply() : *refuse(done);
+}
+
+// What went wrong has no way to the client, which asks next why the guest has stopped.
+Debugger::Answer Debugger::serve(const rsp::Restart&) {
+  if (!session_.extended || !options_.restart) return rsp::reply::empty();
+  const Result<void> done = restart();
+  if (!done && options_.console) options_.console("R: " + std::string(done.error().text()) + "\n");
+  return std::nullopt;
+}
+
+// The guest is stopped before its first instruction then.
+Result<void> Debugger::restart() {
+  if (target_.control().phase() != RunControl::Phase::Stopped)
+    return fail(ErrorCode::Busy, "the guest is running");
+  const Result<void> done = options_.restart();
+  if (!done) {
+    if (!session_.attached) let_go();
+    return done;
+  }
+  target_.begin_again();
+  forget_current();
+  session_.attached = true;
+  session_.dead = false;
+  session_.signal = Session{}.signal;
+  return {};
+}
+
+Debugger::Answer Debugger::serve(const rsp::Detach&) {
+  leave();
+  return rsp::reply::ok();
+}
+
+Debugger::Answer Debugger::serve(const rsp::Kill&) {
+  kill();
+  // Whose connection goes on takes the next packet for the answer to its next request.
+  if (!session_.over) return std::nullopt;
+  return rsp::reply::empty();
+}
+
+Debugger::Answer Debugger::serve(const rsp::KillProcess&) {
+  kill();
+  return rsp::reply::ok();
+}
+
+void Debugger::kill() {
+  if (options_.on_kill == OnKill::Stop) {
+    kill_requested_ = true;
+    end_session();
+  } else {
+    leave();
+  }
+}
+
+void Debugger::leave() {
+  if (session_.extended) {
+    let_go();
+  } else {
+    end_session();
+  }
+}
+
+// The teardown of end_session(), with a client that stays. What was agreed with it holds; what it
+// chose for the machine is gone. A machine that has died is kept stopped for a restart.
+void Debugger::let_go() {
+  Session next;
+  next.swbreak = session_.swbreak;
+  next.hwbreak = session_.hwbreak;
+  next.multiprocess = session_.multiprocess;
+  next.error_style = session_.error_style;
+  next.full_registers = session_.full_registers;
+  next.vcont = session_.vcont;
+  next.no_ack = session_.no_ack;
+  next.extended = true;
+  next.attached = false;
+  next.dead = session_.dead || has_died();
+  session_ = next;
+  scan_.reset();
+  if (session_.dead) {
+    target_.control().renew();
+  } else {
+    target_.control().detach();
+  }
+}
+
+}  // namespace ringside::debug

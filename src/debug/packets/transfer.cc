@@ -1,0 +1,25 @@
+// qXfer.
+#include "debug/packets/debugger.h"
+#include "debug/memory/memory_map.h"
+#include "debug/packets/target_description.h"
+
+namespace ringside::debug {
+
+Debugger::Answer Debugger::serve(const rsp::ReadTransfer& request) {
+  if (request.object == "threads" || request.object == "memory-map") {
+    if (!request.annex.empty()) return refuse(ErrorCode::NotFound, "there is no such annex");
+    if (request.object == "threads") {
+      // What a vCPU does may change between two pieces.
+      if (request.offset == 0 || threads_.empty()) threads_ = thread_list();
+      return rsp::reply::transfer(threads_, request.offset, request.length);
+    }
+    return rsp::reply::transfer(memory_map(session_.addresses, target_.vm().memory().regions()),
+                                request.offset, request.length);
+  }
+  if (request.object != "features") return rsp::reply::empty();
+  if (request.annex != "target.xml") return refuse(ErrorCode::NotFound, "there is no such annex");
+  session_.full_registers = true;
+  return rsp::reply::transfer(target_description(), request.offset, request.length);
+}
+
+}  // namespace ringside::debug

@@ -1,0 +1,92 @@
+// The debug server of one virtual machine, without I/O: the owner of the sockets tells it of
+// clients and their bytes, writes what output() holds, and calls drain_events() when the Vm may
+// have events.
+//
+// Everything happens on the one thread that may use the Vm. One client at a time: who owns the
+// sockets closes further ones without telling the server.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "debug/packets/debugger.h"
+#include "debug/packets/greeter.h"
+#include "debug/options.h"
+#include "debug/target/target.h"
+#include "hypervisor/vm.h"
+#include "rsp/link.h"
+
+namespace ringside::debug {
+
+class Server {
+ public:
+  Server(hypervisor::Vm& vm, ServerOptions options);
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  // Once, before anything else: the guest runs from here on, or waits for a client's resume.
+  void start();
+
+  void on_connected();
+  // A client that a greeter has served until now.
+  void take_over(Greeter greeter);
+  void on_bytes(std::span<const std::byte> bytes);
+  // However the client went. The guest runs on as if it had never been there.
+  void on_disconnected();
+  bool connected() const { return link_.has_value(); }
+
+  // Everything is as at power-on, by a monitor command: what vCPUs had still to tell is void.
+  void machine_was_reset();
+
+  // Takes the Vm's events until there are none. Also without a client: vCPUs that start are let go.
+  void drain_events();
+  // Call drain_events() again soon, also if the Vm has no events: a client's request takes long, or
+  // there was more to do than one call does. Asked after everything else that was called.
+  bool has_work() const { return (link_ && debugger_.scanning()) || target_.has_work(); }
+
+  // The machine's owner ends it, with this status. A client that waits for a stop is told; its
+  // output() is still to be written.
+  void announce_end(int status);
+
+  // What to write to the client; valid until the next call of anything else.
+  std::string_view output() const;
+  void wrote(std::size_t count);
+  // Whether to read from the client: not while it takes nothing, or sends faster than it is served.
+  bool wants_input() const;
+  // Everything is written that will be: close the connection, then call on_disconnected().
+  bool wants_close() const;
+  // A client's k, where the options say that it stops the machine.
+  bool wants_vm_end() const { return debugger_.kill_requested(); }
+
+ private:
+  // Somebody reads what a guest that runs has to print.
+  bool has_client() const { return link_ && debugger_.has_machine(); }
+  void work();
+  void send_output(bool all);
+  void print_without_client();
+  std::optional<rsp::Event::Kind> take_input();
+  bool say_end();
+  bool serve_one();
+  bool serve_scan();
+  void answer(const rsp::Request& request);
+  void send_answer(const std::string& reply);
+  void send_sign_of_life();
+
+  Target target_;
+  ServerOptions options_;
+  Debugger debugger_;
+  std::optional<rsp::Link> link_;
+  std::string input_;
+  std::size_t looked_at_ = 0;  // how much of input_ the link has taken
+  bool end_is_said_ = false;
+  std::optional<rsp::Request> waiting_;             // until every vCPU is out of the guest
+  std::chrono::steady_clock::time_point sign_due_;  // of a scan
+};
+
+}  // namespace ringside::debug

@@ -1,0 +1,111 @@
+// Decides, where a breakpoint or watchpoint is hit, whether that is a stop: evaluates conditions,
+// runs commands, counts. An engine that asks (Stoppoints::set_filter) never leaves the guest for a
+// false condition; for others the target asks at the exit.
+//
+// Owned by the server's target. An engine may ask on a vCPU's thread, several at a time; that is
+// what the lock is for. Wishes and programs change only while every vCPU is out of the guest.
+#pragma once
+
+#include <cstdint>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "debug/points/address_spaces.h"
+#include "debug/points/breakpoint_table.h"
+#include "debug/target/pc_view.h"
+#include "debug/points/stoppoint_list.h"
+#include "hypervisor/vm.h"
+
+namespace ringside::debug {
+
+class HitFilter final : public hypervisor::StopFilter {
+ public:
+  HitFilter(hypervisor::Vm& vm, BreakpointTable& breakpoints, StoppointList& stoppoints,
+            const AddressSpaces& spaces)
+      : vm_(vm),
+        breakpoints_(breakpoints),
+        stoppoints_(stoppoints),
+        spaces_(spaces),
+        answers_(vm.vcpu_count()),
+        int3s_(vm.vcpu_count()),
+        covers_(vm.vcpu_count()) {}
+
+  enum class Answer : std::uint8_t {
+    GoOn,
+    Stop,
+    // Goes on, but the main loop has to run first: there is text to send, or a lot of work was
+    // done since it ran.
+    Breathe,
+  };
+
+  // For the engine: anything but GoOn leaves the guest, and answer_to() says why.
+  bool wants_stop(VcpuId vcpu, const hypervisor::Exit& exit) override;
+  bool has_news() override { return !has_room() || has_output(); }
+  void uncover(VcpuId vcpu) override;
+  void cover(VcpuId vcpu) override;
+  // For the target, at an exit: what the engine was told, or the answer now if it does not ask.
+  Answer answer_to(VcpuId vcpu, const hypervisor::Exit& exit);
+  // The same for an int3, which may be none of ours.
+  struct Int3 {
+    enum class Whose : std::uint8_t {
+      Ours,
+      Guests,
+      Nobodys,  // it has gone meanwhile
+    };
+    Whose whose = Whose::Guests;
+    Gva address;
+    Gpa where;
+    Answer answer = Answer::Stop;  // to one of ours
+  };
+  Int3 int3_of(VcpuId vcpu, const hypervisor::exit::Breakpoint& exit);
+
+  // The programs of all that such an event tells of.
+  std::vector<AgentProgram> programs_of(const StopEvent& event);
+  // Whether by these programs this vCPU's hit is a stop, now that it is out of the guest.
+  bool counts(VcpuId vcpu, std::span<const AgentProgram> programs);
+
+  // Before the engine gets its first breakpoint, and after its last one went.
+  void install();
+  void uninstall();
+
+  void show_pc(PcView view) { pc_view_ = view; }
+
+  // What commands have printed, and others have to say to the client while its guest runs.
+  std::string take_output();
+  void print(std::string_view text);
+  bool has_room() const;
+  // The main loop runs.
+  void breathe();
+
+ private:
+  void ask(VcpuId vcpu, Gva address, const AgentProgram& program, HitCounts& hits, bool& stop);
+  bool holds(VcpuId vcpu, const AgentProgram& program);
+  Answer evaluate_exit(VcpuId vcpu, const hypervisor::Exit& exit);
+  void ask_breakpoints(VcpuId vcpu, Gva address, std::optional<Gpa> where, bool& stop);
+  Answer conclude(bool stop) const;
+  Int3 judge(VcpuId vcpu, const hypervisor::exit::Breakpoint& exit);
+  bool has_output() const;
+
+  hypervisor::Vm& vm_;
+  BreakpointTable& breakpoints_;
+  StoppointList& stoppoints_;
+  const AddressSpaces& spaces_;
+  mutable std::mutex mutex_;
+  std::vector<Answer> answers_;             // by vCPU: what the engine was told last
+  std::vector<std::optional<Int3>> int3s_;  // likewise, of an int3; until the target asks
+  // By vCPU: the int3 of ours at its last hit, whatever told of that.
+  struct Cover {
+    std::optional<Gpa> where;
+    bool lifted = false;
+  };
+  std::vector<Cover> covers_;
+  PcView pc_view_ = PcView::Offset;
+  bool installed_ = false;  // the engine asks
+  std::string output_;
+  std::uint64_t work_ = 0;  // steps of bytecode since the main loop ran
+};
+
+}  // namespace ringside::debug

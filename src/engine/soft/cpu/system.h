@@ -1,0 +1,114 @@
+// What all software CPUs of one machine share: RAM, the platform, time, the code cache, breakpoints
+// of the debugger. Owned by SoftVm, single thread.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "base/types.h"
+#include "engine/soft/state/address_set.h"
+#include "engine/soft/state/code_cache.h"
+#include "hypervisor/exit.h"
+#include "platform/guest_ram.h"
+#include "platform/platform.h"
+#include "hypervisor/vm.h"
+#include "x86/exception.h"
+
+namespace ringside::soft {
+
+class Cpu;
+
+class System {
+ public:
+  System(hypervisor::GuestRam& ram, hypervisor::Platform& platform);
+
+  hypervisor::GuestRam& ram;
+  hypervisor::Platform& platform;
+  CodeCache code;
+  std::vector<Cpu*> cpus;
+  bool a20 = true;
+  std::uint64_t a20_mask() const { return a20 ? ~std::uint64_t{0} : ~(std::uint64_t{1} << 20); }
+
+  // ---- Time: instructions of all CPUs together, and what long ones take beyond that
+  // docs/decisions/0029-virtual-time.md has the reasons for the figure.
+  static constexpr std::uint64_t kNanosecondsPerInstruction = 4;
+  VirtualTime now() const;
+  std::uint64_t time_base = 0;    // virtual time when the present slice began
+  std::uint64_t surcharge = 0;    // of long instructions in it, counted as instructions
+  Cpu* running = nullptr;         // whose slice it is
+  std::uint64_t slice_start = 0;  // its icount then
+  bool held = false;              // the slice ended at an InsnHeld
+
+  std::uint64_t entropy = 0;  // where RDRAND's sequence is
+
+  // RAM and ROM as the processor itself reads and writes them, at an address that the guest has
+  // chosen: entries of page tables. Behind the A20 gate, and only where one slot has all the bytes:
+  // elsewhere nothing is read, nothing is written. A write does not reach ROM.
+  bool read_entry(Gpa address, void* out, unsigned size) const;
+  void write_entry(Gpa address, const void* in, unsigned size);
+
+  // RAM changed behind the CPUs' backs or by a store to a page with decoded code.
+  void ram_written(Gpa address, std::uint64_t size);
+  // A page now has decoded code: stores to it must be seen.
+  void watch_code_page(Gpa page);
+
+  // ---- The debugger's breakpoints and watchpoints without bytes in memory
+  AddressSet breakpoints;                // linear addresses
+  std::uint64_t breakpoint_changes = 0;  // of those: how often one came or went
+  // What a block in a page with such breakpoints was decoded for: the page, whose number has 45
+  // bits (linear addresses have 57), and the changes until then. Before the count of these begins
+  // anew all blocks are dropped.
+  static constexpr unsigned kChangeBits = 19;
+  std::uint64_t breakpoint_stamp(std::uint64_t linear) const {
+    return linear >> 12 << kChangeBits | (breakpoint_changes & ((1u << kChangeBits) - 1));
+  }
+  AddressSet physical_breakpoints;  // guest-physical addresses
+  hypervisor::StopFilter* filter = nullptr;
+  struct Watch {
+    std::uint64_t address, size;
+    hypervisor::WatchKind kind;
+    bool meets(std::uint64_t at, std::uint64_t length, bool is_write) const {
+      const bool wanted = kind == hypervisor::WatchKind::Access ||
+                          (kind == hypervisor::WatchKind::Write) == is_write;
+      return wanted && at <= address + (size - 1) && address <= at + (length - 1);
+    }
+  };
+  std::vector<Watch> watches;
+  std::vector<Watch> physical_watches;  // by guest-physical address
+  bool page_has_breakpoint(std::uint64_t linear_page) const {
+    return !breakpoints.in_page(linear_page).empty();
+  }
+  bool page_is_watched(std::uint64_t linear_page) const;
+  bool physical_page_is_watched(Gpa page) const;
+
+  // Asks the machine to end (a triple fault, an engine error).
+  std::function<void(hypervisor::VmEnd)> end;
+  // A vCPU is dead (triple fault): stop for the debugger or end the machine.
+  std::function<void(Cpu&, std::string reason)> dead;
+};
+
+// An access that a watchpoint by physical address is for: an exit once the instruction is complete.
+void note_physical_hit(Cpu& cpu, const System::Watch& watch, bool by_device);
+
+// Raises an exception or interrupt through the IDT in every mode, with double and triple faults
+// (SDM 3A chapter 6). deliver.cc.
+enum class EventType : std::uint8_t {
+  External,  // INTR
+  Nmi,
+  Fault,               // hardware exception: pushes RIP of the instruction
+  SoftwareInterrupt,   // INT n: gate DPL is checked
+  SoftwareException,   // INT3, INTO: gate DPL is checked
+  PrivilegedSoftware,  // INT1
+};
+struct Event {
+  EventType type = EventType::Fault;
+  std::uint8_t vector = 0;
+  std::optional<std::uint32_t> error_code;
+};
+// Delivers; RIP in the frame is cpu.rip(). A fault during delivery throws GuestFault.
+void deliver(Cpu& cpu, const Event& event);
+// Delivers an exception with the double-fault rules; a triple fault goes to System::dead.
+void deliver_exception(Cpu& cpu, x86::Exception exception, EventType type = EventType::Fault);
+
+}  // namespace ringside::soft

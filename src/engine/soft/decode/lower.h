@@ -1,0 +1,72 @@
+// From Zydis' decoded form to Insn. Each instruction family registers, per mnemonic, a function
+// that fills the handler and operands; what no family takes becomes #UD in the guest, logged once
+// with its bytes. Cold path only: it runs once per cached instruction.
+#pragma once
+
+#include <Zydis/Zydis.h>
+
+#include <cstdint>
+#include <initializer_list>
+#include <span>
+
+#include "engine/soft/state/insn.h"
+
+namespace ringside::soft {
+
+struct Decoded {
+  ZydisDecodedInstruction insn;
+  ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
+  Width code_width;  // of the code segment: 16, 32 or 64 bits
+
+  const ZydisDecodedOperand& op(unsigned i) const { return operands[i]; }
+  bool is_register(unsigned i) const { return operands[i].type == ZYDIS_OPERAND_TYPE_REGISTER; }
+  bool is_memory(unsigned i) const { return operands[i].type == ZYDIS_OPERAND_TYPE_MEMORY; }
+  bool is_immediate(unsigned i) const { return operands[i].type == ZYDIS_OPERAND_TYPE_IMMEDIATE; }
+  // The register of operand i as Insn::reg wants it (byte registers as offsets).
+  std::uint8_t reg(unsigned i) const;
+  Width width(unsigned i) const;  // of operand i; integer operands only
+  bool code64() const { return code_width == Width::Bits64; }
+};
+
+// Fills base, index, scale, displacement, segment and address_width from memory operand `i`.
+void lower_memory(const Decoded& decoded, unsigned i, Insn& insn);
+// Length, prefixes, operand and code width, and the first immediate, if any (sign-extended).
+void lower_common(const Decoded& decoded, Insn& insn);
+
+// Fills `insn` (lower_common is done already). False: this form is not implemented → #UD.
+using Lower = bool (*)(const Decoded& decoded, Insn& insn);
+
+class LowerTable {
+ public:
+  static const LowerTable& instance();
+  // Families share some mnemonics (MOV of segment and control registers, MOVSD, CMPSD): each takes
+  // its own forms and answers false for the others.
+  void add(ZydisMnemonic mnemonic, Lower lower);
+  void add(std::initializer_list<ZydisMnemonic> mnemonics, Lower lower) {
+    for (const ZydisMnemonic mnemonic : mnemonics)
+      add(mnemonic, lower);
+  }
+  // lower_common and the first family that takes the form. False: none does.
+  bool fill(const Decoded& decoded, Insn& insn) const;
+
+ private:
+  LowerTable();
+  static constexpr unsigned kFamilies = 4;  // that may share one mnemonic
+  Lower table_[ZYDIS_MNEMONIC_MAX_VALUE + 1][kFamilies] = {};
+};
+
+// The families. Each is defined in the file of its name (integer*.cc and so on).
+void register_integer(LowerTable& table);    // arithmetic, logic, moves, shifts, bit operations
+void register_branches(LowerTable& table);   // near jumps, calls, returns, loops, setcc is integer
+void register_strings(LowerTable& table);    // movs, stos, lods, scas, cmps, ins, outs with REP
+void register_transfers(LowerTable& table);  // far jumps, calls, returns, int, iret, syscall…
+void register_system(LowerTable& table);  // control registers, MSRs, descriptor tables, I/O, hlt…
+void register_sse(LowerTable& table);     // SSE to SSE4.2, MMX, FXSAVE/XSAVE
+void register_x87(LowerTable& table);
+
+// Decodes up to 15 bytes and lowers them. Never fails: undecodable or unimplemented bytes give an
+// instruction that raises #UD (or #GP for more than 15 bytes). `bytes` may be shorter than the
+// instruction (end of a page): then length is 0 and the caller must supply more.
+Insn decode(std::span<const std::uint8_t> bytes, Width code_width);
+
+}  // namespace ringside::soft

@@ -1,0 +1,272 @@
+// SSE4.1 integer instructions, blends, inserts and extracts, and PCMPGTQ of SSE4.2.
+#include "engine/soft/instructions/vector/vector.h"
+
+namespace ringside::soft {
+namespace {
+
+using u8 = std::uint8_t;
+using u16 = std::uint16_t;
+using u32 = std::uint32_t;
+using u64 = std::uint64_t;
+using i8 = std::int8_t;
+using i16 = std::int16_t;
+using i32 = std::int32_t;
+using i64 = std::int64_t;
+
+template <typename T, typename Function>
+struct Lanewise {
+  Xmm operator()(const Xmm& a, const Xmm& b) const { return map<T>(a, b, Function{}); }
+};
+template <typename T, typename Function>
+constexpr VectorForm lanewise(Function) {
+  return xmm_form(Lanewise<T, Function>{});
+}
+
+// ---- PMOVSX, PMOVZX: the low lanes, widened
+template <typename Narrow, typename Wide>
+struct Widen {
+  Xmm operator()(const Xmm&, const Xmm& b) const {
+    const auto x = lanes<Narrow>(b);
+    LanesOf<Wide, Xmm> result;
+    for (unsigned i = 0; i < result.size(); ++i)
+      result[i] = static_cast<Wide>(x[i]);
+    return vector_of<Xmm>(result);
+  }
+};
+template <typename Narrow, typename Wide>
+constexpr VectorForm widening() {
+  constexpr unsigned kBytes = 16 * sizeof(Narrow) / sizeof(Wide);
+  using Memory = std::conditional_t<kBytes == 8, u64, std::conditional_t<kBytes == 4, u32, u16>>;
+  return xmm_form<Widen<Narrow, Wide>, Memory>({});
+}
+
+// ---- Blends
+// By the immediate's bits.
+template <typename T>
+struct Blend {
+  Xmm operator()(const Xmm& a, const Xmm& b, u8 immediate) const {
+    auto result = lanes<T>(a);
+    const auto y = lanes<T>(b);
+    for (unsigned i = 0; i < result.size(); ++i)
+      if ((immediate >> i & 1) != 0) result[i] = y[i];
+    return vector_of<Xmm>(result);
+  }
+};
+// By the signs of XMM0's lanes.
+template <typename T>
+Xmm blend_by_signs(const Xmm& a, const Xmm& b, const Xmm& mask) {
+  auto result = lanes<T>(a);
+  const auto y = lanes<T>(b);
+  const auto m = lanes<std::make_signed_t<T>>(mask);
+  for (unsigned i = 0; i < result.size(); ++i)
+    if (m[i] < 0) result[i] = y[i];
+  return vector_of<Xmm>(result);
+}
+template <typename T>
+void blend_register(Cpu& cpu, const Insn& insn) {
+  check_sse(cpu);
+  Xmm& a = cpu.fpu.xmm[insn.reg];
+  a = blend_by_signs<T>(a, cpu.fpu.xmm[insn.rm], cpu.fpu.xmm[0]);
+}
+template <typename T>
+void blend_memory(Cpu& cpu, const Insn& insn) {
+  check_sse(cpu);
+  const Xmm b = load_operand<Xmm>(cpu, insn);
+  Xmm& a = cpu.fpu.xmm[insn.reg];
+  a = blend_by_signs<T>(a, b, cpu.fpu.xmm[0]);
+}
+template <typename T>
+constexpr VectorForm blend_form() {
+  VectorForm form;
+  form.xmm_register = blend_register<T>;
+  form.xmm_load = blend_memory<T>;
+  return form;
+}
+
+// ---- Lanes in and out
+// PEXTR and EXTRACTPS; a byte or dword clears the rest of a 64-bit register.
+template <typename T>
+T lane(const Xmm& value, u64 immediate) {
+  const auto x = lanes<T>(value);
+  return x[immediate % x.size()];
+}
+template <typename T>
+void extract_register(Cpu& cpu, const Insn& insn) {
+  check_sse(cpu);
+  cpu.set<u64>(insn.reg, lane<T>(cpu.fpu.xmm[insn.rm], insn.immediate));
+}
+template <typename T>
+void extract_memory(Cpu& cpu, const Insn& insn) {
+  check_sse(cpu);
+  store_operand(cpu, insn, lane<T>(cpu.fpu.xmm[insn.reg], insn.immediate));
+}
+template <typename T>
+constexpr VectorForm extract_form() {
+  VectorForm form;
+  form.xmm_register = extract_register<T>;
+  form.xmm_store = extract_memory<T>;
+  return form;
+}
+template <typename T>
+void insert(Cpu& cpu, const Insn& insn, T value) {
+  Xmm& destination = cpu.fpu.xmm[insn.reg];
+  auto x = lanes<T>(destination);
+  x[insn.immediate % x.size()] = value;
+  destination = vector_of<Xmm>(x);
+}
+template <typename T>
+void insert_register(Cpu& cpu, const Insn& insn) {
+  check_sse(cpu);
+  insert(cpu, insn, static_cast<T>(cpu.gpr[insn.rm]));
+}
+template <typename T>
+void insert_memory(Cpu& cpu, const Insn& insn) {
+  check_sse(cpu);
+  insert(cpu, insn, load_operand<T>(cpu, insn));
+}
+template <typename T>
+constexpr VectorForm insert_form() {
+  VectorForm form;
+  form.xmm_register = insert_register<T>;
+  form.xmm_load = insert_memory<T>;
+  return form;
+}
+// INSERTPS: bits 7..6 choose the source lane (registers only), 5..4 the destination, 3..0 zero
+// lanes.
+void insert_single(Cpu& cpu, const Insn& insn, u32 value) {
+  Xmm& destination = cpu.fpu.xmm[insn.reg];
+  auto x = lanes<u32>(destination);
+  x[insn.immediate >> 4 & 3] = value;
+  for (unsigned i = 0; i < 4; ++i)
+    if ((insn.immediate >> i & 1) != 0) x[i] = 0;
+  destination = vector_of<Xmm>(x);
+}
+void insertps_register(Cpu& cpu, const Insn& insn) {
+  check_sse(cpu);
+  insert_single(cpu, insn, lanes<u32>(cpu.fpu.xmm[insn.rm])[insn.immediate >> 6 & 3]);
+}
+void insertps_memory(Cpu& cpu, const Insn& insn) {
+  check_sse(cpu);
+  insert_single(cpu, insn, load_operand<u32>(cpu, insn));
+}
+
+// ---- PTEST
+void test(Cpu& cpu, const Xmm& a, const Xmm& b) {
+  const auto x = lanes<u64>(a);
+  const auto y = lanes<u64>(b);
+  using namespace x86::rflags;
+  const bool zero = ((x[0] & y[0]) | (x[1] & y[1])) == 0;
+  const bool carry = ((~x[0] & y[0]) | (~x[1] & y[1])) == 0;
+  cpu.flags.set_arithmetic((zero ? ZF : 0) | (carry ? CF : 0));
+}
+void ptest_register(Cpu& cpu, const Insn& insn) {
+  check_sse(cpu);
+  test(cpu, cpu.fpu.xmm[insn.reg], cpu.fpu.xmm[insn.rm]);
+}
+void ptest_memory(Cpu& cpu, const Insn& insn) {
+  check_sse(cpu);
+  test(cpu, cpu.fpu.xmm[insn.reg], load_operand<Xmm>(cpu, insn));
+}
+
+// ---- Sums and minima
+// Sums of absolute differences of a 4-byte block of b with 8 neighbouring blocks of a.
+struct MultipleSad {
+  Xmm operator()(const Xmm& a, const Xmm& b, u8 immediate) const {
+    const unsigned a_from = (immediate & 4) != 0 ? 4 : 0;
+    const unsigned b_from = (immediate & 3) * 4;
+    LanesOf<u16, Xmm> sums{};
+    for (unsigned i = 0; i < 8; ++i) {
+      for (unsigned j = 0; j < 4; ++j) {
+        const int difference = a.bytes[a_from + i + j] - b.bytes[b_from + j];
+        sums[i] = static_cast<u16>(sums[i] + (difference < 0 ? -difference : difference));
+      }
+    }
+    return vector_of<Xmm>(sums);
+  }
+};
+// The least word and its position.
+struct HorizontalMinimum {
+  Xmm operator()(const Xmm&, const Xmm& b) const {
+    const auto y = lanes<u16>(b);
+    u16 best = 0;
+    for (u16 i = 1; i < 8; ++i)
+      if (y[i] < y[best]) best = i;
+    return vector_of<Xmm>(LanesOf<u16, Xmm>{y[best], best});
+  }
+};
+struct PackUnsignedDwords {
+  Xmm operator()(const Xmm& a, const Xmm& b) const {
+    const auto x = lanes<i32>(a);
+    const auto y = lanes<i32>(b);
+    LanesOf<u16, Xmm> result;
+    for (unsigned i = 0; i < 4; ++i) {
+      result[i] = saturate<u16>(x[i]);
+      result[4 + i] = saturate<u16>(y[i]);
+    }
+    return vector_of<Xmm>(result);
+  }
+};
+
+constexpr VectorForm form_of(Handler with_register, Handler with_memory) {
+  VectorForm form;
+  form.xmm_register = with_register;
+  form.xmm_load = with_memory;
+  return form;
+}
+
+}  // namespace
+
+void register_sse41(LowerTable& table) {
+  const auto least = [](auto x, auto y) { return x < y ? x : y; };
+  const auto greatest = [](auto x, auto y) { return x > y ? x : y; };
+  add_forms(table, {
+                       {ZYDIS_MNEMONIC_PMINSB, lanewise<i8>(least)},
+                       {ZYDIS_MNEMONIC_PMINUW, lanewise<u16>(least)},
+                       {ZYDIS_MNEMONIC_PMINSD, lanewise<i32>(least)},
+                       {ZYDIS_MNEMONIC_PMINUD, lanewise<u32>(least)},
+                       {ZYDIS_MNEMONIC_PMAXSB, lanewise<i8>(greatest)},
+                       {ZYDIS_MNEMONIC_PMAXUW, lanewise<u16>(greatest)},
+                       {ZYDIS_MNEMONIC_PMAXSD, lanewise<i32>(greatest)},
+                       {ZYDIS_MNEMONIC_PMAXUD, lanewise<u32>(greatest)},
+                       {ZYDIS_MNEMONIC_PMULLD, lanewise<u32>([](u32 x, u32 y) { return x * y; })},
+                       {ZYDIS_MNEMONIC_PMULDQ, lanewise<i64>([](i64 x, i64 y) {
+                          return i64{static_cast<i32>(x)} * i64{static_cast<i32>(y)};
+                        })},
+                       {ZYDIS_MNEMONIC_PCMPEQQ,
+                        lanewise<u64>([](u64 x, u64 y) { return all_ones_if<u64>(x == y); })},
+                       {ZYDIS_MNEMONIC_PCMPGTQ,
+                        lanewise<i64>([](i64 x, i64 y) { return all_ones_if<i64>(x > y); })},
+                       {ZYDIS_MNEMONIC_PACKUSDW, xmm_form(PackUnsignedDwords{})},
+                       {ZYDIS_MNEMONIC_MPSADBW, xmm_form(MultipleSad{})},
+                       {ZYDIS_MNEMONIC_PHMINPOSUW, xmm_form(HorizontalMinimum{})},
+                       {ZYDIS_MNEMONIC_PMOVSXBW, widening<i8, i16>()},
+                       {ZYDIS_MNEMONIC_PMOVSXBD, widening<i8, i32>()},
+                       {ZYDIS_MNEMONIC_PMOVSXBQ, widening<i8, i64>()},
+                       {ZYDIS_MNEMONIC_PMOVSXWD, widening<i16, i32>()},
+                       {ZYDIS_MNEMONIC_PMOVSXWQ, widening<i16, i64>()},
+                       {ZYDIS_MNEMONIC_PMOVSXDQ, widening<i32, i64>()},
+                       {ZYDIS_MNEMONIC_PMOVZXBW, widening<u8, u16>()},
+                       {ZYDIS_MNEMONIC_PMOVZXBD, widening<u8, u32>()},
+                       {ZYDIS_MNEMONIC_PMOVZXBQ, widening<u8, u64>()},
+                       {ZYDIS_MNEMONIC_PMOVZXWD, widening<u16, u32>()},
+                       {ZYDIS_MNEMONIC_PMOVZXWQ, widening<u16, u64>()},
+                       {ZYDIS_MNEMONIC_PMOVZXDQ, widening<u32, u64>()},
+                       {ZYDIS_MNEMONIC_PBLENDW, xmm_form(Blend<u16>{})},
+                       {ZYDIS_MNEMONIC_BLENDPS, xmm_form(Blend<u32>{})},
+                       {ZYDIS_MNEMONIC_BLENDPD, xmm_form(Blend<u64>{})},
+                       {ZYDIS_MNEMONIC_PBLENDVB, blend_form<u8>()},
+                       {ZYDIS_MNEMONIC_BLENDVPS, blend_form<u32>()},
+                       {ZYDIS_MNEMONIC_BLENDVPD, blend_form<u64>()},
+                       {ZYDIS_MNEMONIC_PEXTRB, extract_form<u8>()},
+                       {ZYDIS_MNEMONIC_PEXTRD, extract_form<u32>()},
+                       {ZYDIS_MNEMONIC_PEXTRQ, extract_form<u64>()},
+                       {ZYDIS_MNEMONIC_EXTRACTPS, extract_form<u32>()},
+                       {ZYDIS_MNEMONIC_PINSRB, insert_form<u8>()},
+                       {ZYDIS_MNEMONIC_PINSRD, insert_form<u32>()},
+                       {ZYDIS_MNEMONIC_PINSRQ, insert_form<u64>()},
+                       {ZYDIS_MNEMONIC_INSERTPS, form_of(insertps_register, insertps_memory)},
+                       {ZYDIS_MNEMONIC_PTEST, form_of(ptest_register, ptest_memory)},
+                   });
+}
+
+}  // namespace ringside::soft

@@ -1,0 +1,196 @@
+// What all SSE and MMX families share: availability checks, operand access, and the table that maps
+// a mnemonic and the kind of its operands to a handler. The table is built once with LowerTable;
+// the rest runs on the engine's thread.
+#pragma once
+
+#include <Zydis/Zydis.h>
+
+#include <cstdint>
+#include <cstring>
+#include <initializer_list>
+#include <type_traits>
+
+#include "engine/soft/cpu/cpu.h"
+#include "engine/soft/state/fault.h"
+#include "engine/soft/state/insn.h"
+#include "engine/soft/instructions/vector/lanes.h"
+#include "engine/soft/decode/lower.h"
+
+namespace ringside::soft {
+
+// ---- Availability (SDM 3A 2.5, table 13-1)
+// CR0.EM or no CR4.OSFXSR: #UD; CR0.TS: #NM.
+[[noreturn]] void sse_unavailable(const Cpu& cpu);
+inline void check_sse(const Cpu& cpu) {
+  using namespace x86;
+  if (((cpu.cr0 & (cr0::EM | cr0::TS)) | (~cpu.cr4 & cr4::OSFXSR)) != 0) [[unlikely]]
+    sse_unavailable(cpu);
+}
+// CR0.EM: #UD; CR0.TS: #NM; a pending x87 exception: #MF.
+[[noreturn]] void mmx_unavailable(const Cpu& cpu);
+inline constexpr std::uint16_t kX87ErrorSummary = 0x80;
+inline void check_mmx(const Cpu& cpu) {
+  using namespace x86;
+  if ((cpu.cr0 & (cr0::EM | cr0::TS)) != 0 ||
+      ((cpu.fpu.status & kX87ErrorSummary) != 0 && (cpu.cr0 & cr0::NE) != 0)) [[unlikely]] {
+    mmx_unavailable(cpu);
+  }
+}
+
+// ---- Registers
+inline Mmx get_mmx(const Cpu& cpu, unsigned number) {
+  return std::bit_cast<Mmx>(cpu.fpu.physical[number].significand);
+}
+inline void set_mmx(Cpu& cpu, unsigned number, const Mmx& value) {
+  // The exponent of a written register becomes all ones (SDM 1 9.2.1).
+  cpu.fpu.physical[number] = {std::bit_cast<std::uint64_t>(value), 0xffff};
+}
+// Every MMX instruction except EMMS: TOP = 0, all registers valid (SDM 1 9.5.1).
+inline void enter_mmx(Cpu& cpu) {
+  cpu.fpu.set_top(0);
+  cpu.fpu.empty = 0;
+}
+
+template <typename T>
+Xmm widen(T value) {
+  static_assert(sizeof(T) <= 16 && std::is_trivially_copyable_v<T>);
+  Xmm result;
+  std::memcpy(result.bytes.data(), &value, sizeof(T));
+  return result;
+}
+template <typename T>
+T low(const Xmm& value) {
+  T result;
+  std::memcpy(&result, value.bytes.data(), sizeof(T));
+  return result;
+}
+template <typename T>
+void set_low(Xmm& value, T with) {
+  std::memcpy(value.bytes.data(), &with, sizeof(T));
+}
+
+// ---- Memory operands
+[[noreturn]] void misaligned();
+// 16-byte operands must be aligned, or #GP(0), except in the instructions that say otherwise.
+inline std::uint64_t aligned(std::uint64_t linear) {
+  if ((linear & 15) != 0) [[unlikely]]
+    misaligned();
+  return linear;
+}
+template <typename T>
+T load_unaligned(Cpu& cpu, const Insn& insn) {
+  return cpu.load<T>(cpu.linear(insn, sizeof(T), AccessKind::Read));
+}
+template <typename T>
+T load_operand(Cpu& cpu, const Insn& insn) {
+  std::uint64_t linear = cpu.linear(insn, sizeof(T), AccessKind::Read);
+  if constexpr (sizeof(T) == 16) linear = aligned(linear);
+  return cpu.load<T>(linear);
+}
+template <typename T>
+void store_operand(Cpu& cpu, const Insn& insn, const T& value) {
+  cpu.store<T>(cpu.linear(insn, sizeof(T), AccessKind::Write), value);
+}
+
+// ---- Lowering
+// The handlers of one mnemonic by operands. Insn::reg is the vector register that the ModRM.reg
+// column of the manual's operand list names first; Insn::rm the other one. Null: no such form.
+struct VectorForm {
+  Handler xmm_register = nullptr;   // destination and source are registers
+  Handler xmm_load = nullptr;       // the source is in memory
+  Handler xmm_store = nullptr;      // the destination is in memory
+  Handler xmm_immediate = nullptr;  // the source is an immediate (shifts)
+  Handler mmx_register = nullptr;   // the same, when an operand is an MMX register
+  Handler mmx_load = nullptr;
+  Handler mmx_store = nullptr;
+  Handler mmx_immediate = nullptr;
+};
+// One mnemonic has one form.
+void add_form(LowerTable& table, ZydisMnemonic mnemonic, const VectorForm& form);
+
+struct NamedForm {
+  ZydisMnemonic mnemonic;
+  VectorForm form;
+};
+inline void add_forms(LowerTable& table, std::initializer_list<NamedForm> forms) {
+  for (const NamedForm& named : forms)
+    add_form(table, named.mnemonic, named.form);
+}
+
+// ---- Handlers made of an operation on values
+// An operation is a stateless functor (a lambda without captures): V(V destination, V source) or,
+// with an immediate byte, V(V destination, V source, uint8_t). It cannot fault.
+template <typename Operation, typename V>
+V operate(const V& a, const V& b, const Insn& insn) {
+  if constexpr (std::is_invocable_v<Operation, V, V, std::uint8_t>) {
+    return Operation{}(a, b, static_cast<std::uint8_t>(insn.immediate));
+  } else {
+    return Operation{}(a, b);
+  }
+}
+template <typename Operation>
+void xmm_with_register(Cpu& cpu, const Insn& insn) {
+  check_sse(cpu);
+  Xmm& destination = cpu.fpu.xmm[insn.reg];
+  destination = operate<Operation, Xmm>(destination, cpu.fpu.xmm[insn.rm], insn);
+}
+// The memory operand is a T; narrower ones must not be aligned, and the rest of the source is zero.
+template <typename Operation, typename T>
+void xmm_with_memory(Cpu& cpu, const Insn& insn) {
+  check_sse(cpu);
+  const Xmm source = widen(load_operand<T>(cpu, insn));
+  Xmm& destination = cpu.fpu.xmm[insn.reg];
+  destination = operate<Operation, Xmm>(destination, source, insn);
+}
+template <typename Operation>
+void mmx_with_register(Cpu& cpu, const Insn& insn) {
+  check_mmx(cpu);
+  const Mmx result = operate<Operation, Mmx>(get_mmx(cpu, insn.reg), get_mmx(cpu, insn.rm), insn);
+  enter_mmx(cpu);
+  set_mmx(cpu, insn.reg, result);
+}
+template <typename Operation>
+void mmx_with_memory(Cpu& cpu, const Insn& insn) {
+  check_mmx(cpu);
+  const Mmx source = load_operand<Mmx>(cpu, insn);
+  const Mmx result = operate<Operation, Mmx>(get_mmx(cpu, insn.reg), source, insn);
+  enter_mmx(cpu);
+  set_mmx(cpu, insn.reg, result);
+}
+
+template <typename Operation, typename T = Xmm>
+constexpr VectorForm xmm_form(Operation) {
+  VectorForm form;
+  form.xmm_register = xmm_with_register<Operation>;
+  form.xmm_load = xmm_with_memory<Operation, T>;
+  return form;
+}
+// For operations that exist on XMM and MMX registers.
+template <typename Operation>
+constexpr VectorForm both_forms(Operation operation) {
+  VectorForm form = xmm_form(operation);
+  form.mmx_register = mmx_with_register<Operation>;
+  form.mmx_load = mmx_with_memory<Operation>;
+  return form;
+}
+template <typename Operation>
+constexpr VectorForm mmx_form(Operation) {
+  VectorForm form;
+  form.mmx_register = mmx_with_register<Operation>;
+  form.mmx_load = mmx_with_memory<Operation>;
+  return form;
+}
+
+// The parts of register_sse().
+void register_sse_moves(LowerTable& table);
+void register_sse_integer(LowerTable& table);
+void register_sse_shuffles(LowerTable& table);
+void register_sse_float(LowerTable& table);
+void register_sse_converts(LowerTable& table);
+void register_sse41(LowerTable& table);
+void register_sse41_float(LowerTable& table);
+void register_sse42_strings(LowerTable& table);
+void register_mmx(LowerTable& table);
+void register_fxsave(LowerTable& table);
+
+}  // namespace ringside::soft

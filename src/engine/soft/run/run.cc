@@ -1,0 +1,490 @@
+#include "engine/soft/run/run.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "engine/soft/cpu/cpu.h"
+#include "engine/soft/cpu/debug_registers.h"
+#include "engine/soft/decode/lower.h"
+#include "engine/soft/cpu/system.h"
+
+namespace ringside::soft {
+namespace {
+
+namespace exit = hypervisor::exit;
+
+std::uint64_t instruction_pointer(const Cpu& cpu) {
+  return cpu.rip() &
+         Cpu::kWidthMask[static_cast<unsigned>(cpu.code64() ? Width::Bits64 : Width::Bits32)];
+}
+
+std::uint64_t linear_pc(const Cpu& cpu) {
+  const std::uint64_t rip = instruction_pointer(cpu);
+  if (cpu.code64()) return rip;
+  return (cpu.seg(x86::SegmentName::Cs).base + rip) & 0xffffffff;
+}
+
+// Reads code bytes from `linear` on, at most 15; stops early at a fault on a later page.
+unsigned fetch_bytes(Cpu& cpu, std::uint64_t linear, std::uint8_t (&bytes)[16]) {
+  unsigned count = 0;
+  while (count < 15) {
+    Gpa gpa;
+    if (count == 0) {
+      gpa = cpu.fetch_gpa(linear);
+    } else {
+      std::uint64_t next = linear + count;
+      if (!cpu.long_mode()) next &= 0xffffffff;
+      gpa = cpu.fetch_gpa(next);
+    }
+    const auto in_page = static_cast<unsigned>(kPageSize - gpa.value % kPageSize);
+    const unsigned part = std::min(15 - count, in_page);
+    const std::uint8_t* host = cpu.system().ram.host(gpa, part);
+    if (host != nullptr) {
+      std::copy_n(host, part, bytes + count);
+    } else {
+      std::fill_n(bytes + count, part, std::uint8_t{0xff});
+    }
+    count += part;
+  }
+  return count;
+}
+
+// An instruction that does not fit in its page. The second page is fetched (and may fault) only
+// when its bytes are needed, and then each time that the instruction is executed, whether it is
+// decoded already or not: what the guest sees of its tables must not depend on that.
+Insn decode_across_pages(Cpu& cpu, std::uint64_t linear) {
+  System& system = cpu.system();
+  const Gpa gpa = cpu.fetch_gpa(linear);
+  const std::uint64_t key = CodeCache::key(gpa, cpu.code_width());
+  const auto second_page = [&] {
+    const std::uint64_t next = (linear & kPageMask) + kPageSize;
+    return cpu.fetch_gpa(cpu.long_mode() ? next : next & 0xffffffff);
+  };
+  if (const CodeCache::Crossing* known = system.code.crossing(key)) {
+    if (known->second_page == second_page().value) return known->insn;
+  }
+  std::uint8_t bytes[16];
+  const unsigned count = fetch_bytes(cpu, linear, bytes);
+  const Insn insn = decode({bytes, count}, cpu.code_width());
+  if (insn.length <= kPageSize - gpa.value % kPageSize) return insn;
+  const Gpa second = second_page();
+  if (system.ram.host({gpa.value & kPageMask}, kPageSize) != nullptr &&
+      system.ram.host(second, kPageSize) != nullptr) {
+    system.code.keep_crossing(key, second, insn, [&](Gpa page) { system.watch_code_page(page); });
+  }
+  return insn;
+}
+
+bool ends_block(const Insn& insn, std::uint64_t next_offset_in_page) {
+  return (insn.prefixes & prefix::kEndsBlock) != 0 || next_offset_in_page >= kPageSize;
+}
+
+// Decodes the block at `gpa`, which `linear` maps to. It ends before a breakpoint of the debugger,
+// so that one can only be at its start. Null when its first instruction crosses the page.
+Block* build_block(Cpu& cpu, Gpa gpa, std::uint64_t linear) {
+  System& system = cpu.system();
+  const Gpa page{gpa.value & kPageMask};
+  const std::uint8_t* host = system.ram.host(page, kPageSize);
+  if (host == nullptr) return nullptr;
+  const bool checked = cpu.fetch_page_is_checked();
+  const std::span<const std::uint16_t> physical = system.physical_breakpoints.in_page(page.value);
+  std::span<const std::uint16_t> by_address;
+  if (checked) by_address = system.breakpoints.in_page(linear);
+  const auto stops_at = [&](std::uint64_t offset) {
+    return std::binary_search(physical.begin(), physical.end(), offset) ||
+           std::binary_search(by_address.begin(), by_address.end(), offset);
+  };
+  Insn* const first = system.code.reserve();
+  unsigned count = 0;
+  std::uint64_t offset = gpa.value % kPageSize;
+  const std::uint64_t start = offset;
+  while (count < CodeCache::kMaxBlock) {
+    if (count > 0 && stops_at(offset)) break;
+    const std::uint64_t available = std::min<std::uint64_t>(15, kPageSize - offset);
+    first[count] = decode({host + offset, available}, cpu.code_width());
+    if (first[count].length == 0) break;  // continues on the next page
+    offset += first[count].length;
+    if (ends_block(first[count++], offset)) break;
+  }
+  if (count == 0) return nullptr;
+  bool first_in_page = false;
+  Block* block = system.code.commit(CodeCache::key(gpa, cpu.code_width(), checked), first, count,
+                                    static_cast<unsigned>(offset - start), first_in_page);
+  block->stops_first = stops_at(start);
+  block->breakpoint_stamp = system.breakpoint_stamp(linear);
+  if (first_in_page) system.watch_code_page(page);
+  return block;
+}
+
+// The block that starts at `gpa`, decoded if need be; null when its first instruction crosses the
+// page. `previous` ran before it, or is null.
+Block* find_block(Cpu& cpu, Gpa gpa, std::uint64_t linear, Block* previous) {
+  CodeCache& code = cpu.system().code;
+  const bool checked = cpu.fetch_page_is_checked();
+  const std::uint64_t key = CodeCache::key(gpa, cpu.code_width(), checked);
+  Block* block = previous != nullptr ? code.find_after(previous, key) : code.find(key);
+  if (checked && block != nullptr &&
+      block->breakpoint_stamp != cpu.system().breakpoint_stamp(linear)) [[unlikely]] {
+    code.drop(block);
+    block = nullptr;
+  }
+  if (block != nullptr) return block;
+  if (code.crossing(CodeCache::key(gpa, cpu.code_width())) != nullptr) return nullptr;
+  return build_block(cpu, gpa, linear);
+}
+
+// A breakpoint of the debugger stands at `linear`. False: it does not count, because the debugger
+// resumes from here or a condition is false.
+bool stops_here(Cpu& cpu, std::uint64_t linear) {
+  if (cpu.breakpoint_passed == linear) {
+    cpu.breakpoint_passed.reset();
+    return false;
+  }
+  hypervisor::StopFilter* filter = cpu.system().filter;
+  hypervisor::Exit hit = exit::HardwareBreakpoint{{linear}};
+  if (filter != nullptr && !filter->wants_stop(cpu.id(), hit)) return false;
+  cpu.pending_exit = std::move(hit);
+  return true;
+}
+
+// The same before a fetch that needs a walk. A breakpoint by linear address comes before whatever
+// that walk may find wrong (SDM 3A table 6-2: code breakpoints before faults from fetching). Where
+// the translation is known nothing can fault, and the block has the breakpoint.
+bool stops_before_fetch(Cpu& cpu, std::uint64_t linear) {
+  if (!cpu.system().breakpoints.contains(linear)) return false;
+  if (stops_here(cpu, linear)) return true;
+  cpu.breakpoint_passed = linear;  // it has had its say: the block must not ask again
+  return false;
+}
+
+// The instruction is complete: do its hits of watchpoints count? The first that does is the exit.
+void settle_watch_hits(Cpu& cpu) {
+  if (cpu.watch_hits.empty() && cpu.physical_watch_hits.empty()) [[likely]] {
+    return;
+  }
+  hypervisor::StopFilter* filter = cpu.system().filter;
+  const auto settle = [&](hypervisor::Exit hit) {
+    if (cpu.pending_exit) return;
+    if (filter == nullptr || filter->wants_stop(cpu.id(), hit)) cpu.pending_exit = std::move(hit);
+  };
+  for (const exit::Watchpoint& watch : cpu.watch_hits)
+    settle(watch);
+  for (const exit::PhysicalWatchpoint& watch : cpu.physical_watch_hits)
+    settle(watch);
+  cpu.watch_hits.clear();
+  cpu.physical_watch_hits.clear();
+}
+
+// In legacy modes: every byte of the block lies within the code segment.
+bool within_code_segment(const Cpu& cpu, std::uint64_t bytes) {
+  if (cpu.code64()) return true;
+  const std::uint64_t limit = cpu.seg(x86::SegmentName::Cs).limit;
+  return instruction_pointer(cpu) + bytes - 1 <= limit;
+}
+
+void execute(Cpu& cpu, const Insn& insn) {
+  cpu.insn_rip = cpu.rip();
+  cpu.rip() += insn.length;
+  insn.execute(cpu, insn);
+  ++cpu.icount;
+}
+
+// The instruction that has just run may have said that it is not complete.
+void settle_retirement(Cpu& cpu) {
+  if (cpu.retired) return;
+  cpu.retired = true;
+  --cpu.icount;
+}
+
+void execute_single(Cpu& cpu) {
+  const std::uint64_t linear = linear_pc(cpu);
+  cpu.insn_rip = cpu.rip();
+  check_instruction_breakpoint(cpu, linear);
+  const Block* block = find_block(cpu, cpu.fetch_gpa(linear), linear, nullptr);
+  const Insn insn = block != nullptr ? *block->first : decode_across_pages(cpu, linear);
+  if (!within_code_segment(cpu, insn.length)) raise(x86::Vector::GeneralProtection, 0);
+  execute(cpu, insn);
+  settle_retirement(cpu);
+}
+
+// Whether a breakpoint by physical address stands on the next instruction. Not if it cannot be
+// fetched, or if a breakpoint of the guest's own comes first: the attempt to execute it finds that,
+// and delivers it, as it would without a debugger.
+bool stands_on_byte(Cpu& cpu, std::uint64_t linear) {
+  const System& system = cpu.system();
+  if (system.physical_breakpoints.empty() || breaks_on_instruction(cpu, linear)) return false;
+  try {
+    return system.physical_breakpoints.contains(cpu.fetch_gpa(linear).value);
+  } catch (const GuestFault&) {
+    return false;
+  }
+}
+
+// Whether to stop before the next instruction. For the paths that do not go through run_blocks.
+bool stops_before_next(Cpu& cpu) {
+  const System& system = cpu.system();
+  if (system.breakpoints.empty() && system.physical_breakpoints.empty()) return false;
+  const std::uint64_t linear = linear_pc(cpu);
+  const bool stands = system.breakpoints.contains(linear) || stands_on_byte(cpu, linear);
+  return stands && stops_here(cpu, linear);
+}
+
+// Whether the instruction at `gpa`, which `linear` maps to, is where the last run left a block half
+// way. No breakpoint of the debugger stands there, or the block would have ended before it.
+bool goes_on_half_way(Cpu& cpu, Gpa gpa, std::uint64_t linear) {
+  const CodeCache::Place& place = cpu.half_way;
+  if (place.linear != linear || !cpu.system().code.is_valid(place)) return false;
+  const bool checked = cpu.fetch_page_is_checked();
+  const Gpa start{gpa.value - place.offset};
+  return place.key == CodeCache::key(start, cpu.code_width(), checked) &&
+         (!checked || place.block->breakpoint_stamp == cpu.system().breakpoint_stamp(linear)) &&
+         within_code_segment(cpu, place.block->bytes - std::uint64_t{place.offset});
+}
+
+// Instructions of one block until its end or until icount reaches limit; gives the next one. Only
+// the last one of a block can change the flow: so RIP and the count need not be read anew for each.
+const Insn* run_instructions(Cpu& cpu, const Insn* insn, const Insn* end) {
+  std::uint64_t rip = cpu.rip(), icount = cpu.icount;
+  do {
+    cpu.insn_rip = rip;
+    cpu.rip() = rip += insn->length;
+    insn->execute(cpu, *insn);
+    cpu.icount = ++icount;
+    ++insn;
+  } while (insn != end && icount < cpu.limit);
+  return insn;
+}
+
+// The fast loop: whole blocks until icount reaches limit.
+void run_blocks(Cpu& cpu) {
+  Block* previous = nullptr;
+  while (cpu.icount < cpu.limit) {
+    const std::uint64_t linear = linear_pc(cpu);
+    cpu.insn_rip = cpu.rip();
+    if (!cpu.knows_fetch(linear) && stops_before_fetch(cpu, linear)) [[unlikely]] {
+      return;
+    }
+    const Gpa gpa = cpu.fetch_gpa(linear);
+    Block* block = nullptr;
+    unsigned index = 0, offset = 0;  // of the instruction in the block
+    if (previous == nullptr && goes_on_half_way(cpu, gpa, linear)) {
+      block = cpu.half_way.block;
+      index = cpu.half_way.index;
+      offset = cpu.half_way.offset;
+    } else {
+      block = find_block(cpu, gpa, linear, previous);
+      if (block == nullptr || !within_code_segment(cpu, block->bytes)) [[unlikely]] {
+        previous = block;
+        if (stops_before_next(cpu)) return;
+        execute_single(cpu);
+        continue;
+      }
+      if (block->stops_first && stops_here(cpu, linear)) [[unlikely]] {
+        return;
+      }
+    }
+    previous = block;
+    const Insn* const end = block->first + block->count;
+    const Insn* const insn = run_instructions(cpu, block->first + index, end);
+    if (insn != end) [[unlikely]] {
+      const std::uint64_t now_at = linear_pc(cpu);
+      cpu.half_way = {block,
+                      block->key,
+                      cpu.system().code.epoch(),
+                      now_at,
+                      static_cast<std::uint16_t>(insn - block->first),
+                      static_cast<std::uint16_t>(offset + (now_at - linear))};
+    }
+    if (!cpu.retired) [[unlikely]] {
+      settle_retirement(cpu);
+    }
+  }
+}
+
+bool interrupt_shadow(const Cpu& cpu) { return cpu.icount < cpu.interrupt_shadow_until; }
+
+// Traps that are due at this boundary. What an SS load has brought waits for one instruction more
+// (SDM 3A 6.8.3); what the debugger injects comes first, because it belongs to the instruction that
+// has ended.
+bool debug_deliverable(const Cpu& cpu) {
+  return cpu.pending_debug != 0 && cpu.icount >= cpu.debug_shadow_until && !cpu.pending_exit &&
+         !cpu.injected;
+}
+
+bool interrupt_deliverable(const Cpu& cpu) {
+  return cpu.interrupt_pin && cpu.flags.interrupts() && !interrupt_shadow(cpu) &&
+         !cpu.mask_interrupts;
+}
+
+bool nmi_deliverable(const Cpu& cpu) {
+  return cpu.nmi_pending && !cpu.nmi_blocked && !interrupt_shadow(cpu) && !cpu.mask_interrupts;
+}
+
+// An exception of the instruction at insn_rip. It counts as an instruction so that a guest that
+// does nothing but fault still moves time.
+void take_fault(Cpu& cpu, const GuestFault& fault) {
+  cpu.rip() = cpu.insn_rip;
+  cpu.retired = true;
+  // Of accesses that will be made again; a trap that an SS load has held back is lost with a fault.
+  cpu.pending_debug = 0;
+  // Its handler may come back, which is another arrival.
+  if (cpu.breakpoint_passed == linear_pc(cpu)) cpu.breakpoint_passed.reset();
+  ++cpu.icount;
+  deliver_exception(cpu, fault.exception);
+}
+
+// The instruction at insn_rip is to be executed again. `held_debug` was pending before it.
+void undo(Cpu& cpu, std::uint64_t held_debug) {
+  cpu.rip() = cpu.insn_rip;
+  cpu.retired = true;
+  cpu.pending_debug = held_debug;
+  cpu.watch_hits.clear();
+  cpu.physical_watch_hits.clear();
+}
+
+// Runs `action` and delivers what it raises.
+template <typename Action>
+void guarded(Cpu& cpu, Action action) {
+  const std::uint64_t held_debug = cpu.pending_debug;
+  try {
+    action();
+  } catch (const GuestFault& fault) {
+    take_fault(cpu, fault);
+  } catch (const InsnWaits&) {
+    undo(cpu, held_debug);
+    cpu.activity = Activity::WaitingForDevice;
+  } catch (const InsnHeld&) {
+    undo(cpu, held_debug);
+    cpu.breakpoint_passed = linear_pc(cpu);  // one here has had its say
+    cpu.system().held = true;
+    cpu.yield_soon();
+  }
+}
+
+// The instruction that was begun last was executed, or an event delivered instead.
+bool got_on(const Cpu& cpu) {
+  return cpu.activity != Activity::WaitingForDevice && !cpu.system().held;
+}
+
+// Injected events, NMI and interrupts that are due before the next instruction. True when one was
+// delivered.
+bool deliver_due(Cpu& cpu, bool external_allowed) {
+  if (cpu.injected) {
+    const x86::Exception exception = *cpu.injected;
+    cpu.injected.reset();
+    const std::uint8_t length = cpu.entry_insn_length;
+    cpu.entry_insn_length = 1;
+    cpu.insn_rip = cpu.rip();
+    const bool software =
+        exception.vector == x86::Vector::Breakpoint || exception.vector == x86::Vector::Overflow;
+    if (software) {
+      cpu.rip() += length;
+    } else {
+      cpu.pending_debug = 0;
+    }
+    deliver_exception(cpu, exception, software ? EventType::SoftwareException : EventType::Fault);
+    ++cpu.icount;
+    return true;
+  }
+  if (!external_allowed) return false;
+  if (nmi_deliverable(cpu)) {
+    cpu.nmi_pending = false;
+    cpu.activity = Activity::Running;
+    cpu.insn_rip = cpu.rip();
+    cpu.nmi_blocked = true;
+    guarded(cpu, [&] { deliver(cpu, {EventType::Nmi, 2, std::nullopt}); });
+    return true;
+  }
+  if (interrupt_deliverable(cpu)) {
+    const auto vector = cpu.system().platform.acknowledge_interrupt(cpu.id());
+    if (!vector) return false;
+    cpu.activity = Activity::Running;
+    cpu.insn_rip = cpu.rip();
+    guarded(cpu, [&] { deliver(cpu, {EventType::External, *vector, std::nullopt}); });
+    return true;
+  }
+  return false;
+}
+
+// One instruction with everything that can happen round it.
+void run_one(Cpu& cpu) {
+  const bool trap_flag = cpu.flags.tf();
+  cpu.one_iteration = true;
+  cpu.event_delivered = false;
+  guarded(cpu, [&] { execute_single(cpu); });
+  cpu.one_iteration = false;
+  // MOV SS and POP SS hold the trap back for one instruction (SDM 3A 6.8.3).
+  const bool shadowed = cpu.icount < cpu.debug_shadow_until;
+  if (trap_flag && got_on(cpu) && !cpu.pending_exit && !shadowed && !cpu.event_delivered) {
+    cpu.pending_debug |= x86::dr6::BS;
+  }
+}
+
+void deliver_pending_debug(Cpu& cpu) {
+  record_debug_causes(cpu, std::exchange(cpu.pending_debug, 0));
+  cpu.insn_rip = cpu.rip();
+  cpu.activity = Activity::Running;
+  deliver_exception(cpu, {x86::Vector::Debug, std::nullopt, 0});
+  settle_watch_hits(cpu);
+}
+
+}  // namespace
+
+bool can_wake(const Cpu& cpu) {
+  switch (cpu.activity) {
+    case Activity::Running:
+      return true;
+    case Activity::Halted:
+      return interrupt_deliverable(cpu) || nmi_deliverable(cpu) || cpu.injected ||
+             debug_deliverable(cpu);
+    default:
+      return false;
+  }
+}
+
+void run(Cpu& cpu, std::uint64_t until) {
+  if (cpu.breakpoint_passed && cpu.breakpoint_passed != linear_pc(cpu))
+    cpu.breakpoint_passed.reset();
+  cpu.run_until = until;
+  while (cpu.icount < cpu.run_until && !cpu.pending_exit && can_wake(cpu)) {
+    // Traps on the previous instruction come before interrupts (SDM 3A table 6-2).
+    if (debug_deliverable(cpu)) deliver_pending_debug(cpu);
+    if (deliver_due(cpu, true)) {
+      settle_watch_hits(cpu);
+      continue;
+    }
+    if (cpu.activity != Activity::Running) return;
+    if (cpu.flags.tf() || breaks_on_execution(cpu)) {
+      cpu.limit = cpu.run_until;
+      if (!stops_before_next(cpu)) run_one(cpu);
+    } else {
+      cpu.limit = interrupt_shadow(cpu) ? std::min(cpu.run_until, cpu.icount + 1) : cpu.run_until;
+      guarded(cpu, [&] { run_blocks(cpu); });
+    }
+    settle_watch_hits(cpu);
+    if (debug_deliverable(cpu)) deliver_pending_debug(cpu);
+  }
+}
+
+bool step(Cpu& cpu) {
+  if (!can_wake(cpu)) return false;
+  cpu.breakpoint_passed.reset();
+  if (debug_deliverable(cpu)) {
+    deliver_pending_debug(cpu);
+    return true;
+  }
+  // An external event may be the step's instruction, unless interrupts are masked.
+  if (deliver_due(cpu, true)) {
+    settle_watch_hits(cpu);
+    return true;
+  }
+  cpu.limit = cpu.icount + 1;
+  run_one(cpu);
+  settle_watch_hits(cpu);
+  if (debug_deliverable(cpu)) deliver_pending_debug(cpu);
+  return got_on(cpu);
+}
+
+bool stops_at_breakpoint(Cpu& cpu) { return stops_before_next(cpu); }
+
+}  // namespace ringside::soft

@@ -1,0 +1,89 @@
+#include "engine/soft/state/tlb.h"
+
+namespace ringside::soft {
+
+Tlb::Context* Tlb::find_context(std::uint16_t number) {
+  for (Context& context : contexts_) {
+    if (context.known && context.number == number) return &context;
+  }
+  return nullptr;
+}
+
+// The present context, which `context` is from now on, has no translations any more.
+bool Tlb::begin_generation(std::uint16_t context) {
+  // 0xfff would let a tag look like kInvalid for the topmost page.
+  const bool anew = ++newest_ == 0xffe;
+  if (anew) {
+    newest_ = 0;
+    contexts_.fill(Context{});
+    for (auto& bank : entries_)
+      bank.fill(TlbEntry{});
+    for (auto& bank : translations_)
+      bank.fill(Set{});
+  }
+  generation_ = newest_;
+  context_ = context;
+  Context* slot = find_context(context);
+  if (slot == nullptr) slot = &contexts_[eldest_context_++ % contexts_.size()];
+  *slot = {context, true, generation_};
+  return anew;
+}
+
+bool Tlb::flush(std::uint16_t context) {
+  contexts_.fill(Context{});
+  return begin_generation(context);
+}
+
+bool Tlb::enter(std::uint16_t context, Known known) {
+  const Context* slot = find_context(context);
+  if (known == Known::Dropped || slot == nullptr) return begin_generation(context);
+  generation_ = slot->generation;
+  context_ = context;
+  return false;
+}
+
+bool Tlb::flush_context(std::uint16_t context) {
+  if (context == context_) return begin_generation(context);
+  if (Context* slot = find_context(context)) slot->known = false;
+  return false;
+}
+
+void Tlb::keep(Privilege privilege, std::uint64_t linear, AccessKind kind, Gpa gpa) {
+  const std::uint64_t page = gpa.value & kPageMask, tag = (linear & kPageMask) | generation_;
+  const auto bank = static_cast<unsigned>(privilege);
+  Set& places = translations_[bank][(linear >> 12) % kEntries];
+  const Translation found{tag, kind == AccessKind::Write ? page | kWritten : page};
+  if (places[1].tag == tag) {
+    places[1] = found;
+  } else {
+    if (places[0].tag != tag) places[1] = places[0];
+    places[0] = found;
+  }
+  TlbEntry& fast = entries_[bank][(linear >> 12) % kEntries];
+  if (fast.read_tag != tag || fast.gpa_page != page)
+    fast.read_tag = fast.write_tag = TlbEntry::kInvalid;
+}
+
+void Tlb::forget_fast_paths() {
+  for (auto& bank : entries_) {
+    for (TlbEntry& entry : bank)
+      entry.read_tag = entry.write_tag = TlbEntry::kInvalid;
+  }
+}
+
+void Tlb::flush_page(std::uint64_t linear) {
+  for (auto& bank : entries_)
+    bank[(linear >> 12) % kEntries] = TlbEntry{};
+  for (auto& bank : translations_)
+    bank[(linear >> 12) % kEntries] = Set{};
+}
+
+void Tlb::protect_page(Gpa page) {
+  for (auto& bank : entries_) {
+    for (TlbEntry& entry : bank) {
+      if (entry.gpa_page == page.value) entry.write_tag = TlbEntry::kInvalid;
+    }
+  }
+}
+
+}  // namespace ringside::soft

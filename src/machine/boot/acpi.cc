@@ -1,0 +1,189 @@
+#include "machine/boot/acpi.h"
+
+#include <cstring>
+#include <numeric>
+#include <string>
+#include <string_view>
+
+#include "machine/boot/aml.h"
+#include "machine/interrupts/io_apic.h"
+#include "machine/bus/platform_map.h"
+
+namespace ringside::machine {
+namespace {
+
+constexpr std::uint32_t kLocalApic = 0xfee00000;
+
+// Appends little-endian fields.
+class Bytes {
+ public:
+  Bytes& u8(std::uint64_t v) { return put(v, 1); }
+  Bytes& u16(std::uint64_t v) { return put(v, 2); }
+  Bytes& u32(std::uint64_t v) { return put(v, 4); }
+  Bytes& u64(std::uint64_t v) { return put(v, 8); }
+  Bytes& text(std::string_view v) {
+    data_ += v;
+    return *this;
+  }
+  Bytes& zeros(std::size_t n) {
+    data_.append(n, '\0');
+    return *this;
+  }
+  // Generic address structure of an I/O port (5.2.3.1); access size 1 to 4 is 1, 2, 4 or 8 bytes.
+  Bytes& port(std::uint16_t address, unsigned bits, unsigned access) {
+    return u8(1).u8(bits).u8(0).u8(access).u64(address);
+  }
+  const std::string& data() const { return data_; }
+
+ private:
+  Bytes& put(std::uint64_t v, unsigned size) {
+    for (unsigned i = 0; i < size; ++i)
+      data_ += static_cast<char>(v >> (8 * i));
+    return *this;
+  }
+  std::string data_;
+};
+
+std::uint8_t checksum(std::string_view bytes) {
+  unsigned sum = 0;
+  for (char c : bytes)
+    sum += static_cast<std::uint8_t>(c);
+  return static_cast<std::uint8_t>(-sum);
+}
+
+// A system description table: the common header (5.2.6) and `body`.
+std::string table(std::string_view signature, unsigned revision, const std::string& body) {
+  Bytes bytes;
+  bytes.text(signature).u32(36 + body.size()).u8(revision).u8(0);
+  bytes.text("RNGSDE").text("RINGSIDE").u32(1).text("RNGS").u32(1).text(body);
+  std::string data = bytes.data();
+  data[9] = static_cast<char>(checksum(data));
+  return data;
+}
+
+aml::Term serial_port(std::string_view name, unsigned uid, std::uint16_t base, unsigned line) {
+  return aml::device(
+      name,
+      aml::name("_HID", aml::eisa_id("PNP0501")) + aml::name("_UID", aml::integer(uid)) +
+          aml::name("_STA", aml::integer(0xf)) +
+          aml::name("_CRS", aml::resources(aml::io_ports(base, 8) + aml::isa_interrupt(line))));
+}
+
+aml::Term clock() {
+  const aml::Term ports = aml::io_ports(0x70, 2) + aml::isa_interrupt(8);
+  return aml::device("RTC_", aml::name("_HID", aml::eisa_id("PNP0B00")) +
+                                 aml::name("_CRS", aml::resources(ports)));
+}
+
+aml::Term virtio_device(unsigned index) {
+  const auto base = static_cast<std::uint32_t>(kVirtioBase.value + index * kVirtioStride);
+  const aml::Term place = aml::memory32(base, static_cast<std::uint32_t>(kVirtioSize)) +
+                          aml::level_interrupt(kVirtioFirstLine + index);
+  return aml::device("VIO" + std::to_string(index), aml::name("_HID", aml::text("LNRO0005")) +
+                                                        aml::name("_UID", aml::integer(index)) +
+                                                        aml::name("_CCA", aml::integer(1)) +
+                                                        aml::name("_CRS", aml::resources(place)));
+}
+
+std::string dsdt(const AcpiOptions& options) {
+  aml::Term bus = serial_port("COM1", 1, 0x3f8, 4) + serial_port("COM2", 2, 0x2f8, 3) + clock();
+  for (unsigned i = 0; i < options.virtio_devices; ++i)
+    bus += virtio_device(i);
+  const aml::Term off = aml::integer(kSleepTypeS5), zero = aml::integer(0);
+  return table(
+      "DSDT", 2,
+      aml::scope("\\_SB_", bus) + aml::name("\\_S5_", aml::package({off, off, zero, zero})));
+}
+
+std::string madt(const AcpiOptions& options) {
+  Bytes body;
+  body.u32(kLocalApic).u32(1);  // there are 8259s too
+  for (unsigned i = 0; i < options.vcpus; ++i)
+    body.u8(0).u8(8).u8(i).u8(i).u32(1);
+  body.u8(1).u8(12).u8(IoApic::kId).u8(0).u32(IoApic::kBase.value).u32(0);
+  body.u8(2).u8(10).u8(0).u8(0).u32(2).u16(0);                  // the timer is on pin 2
+  body.u8(2).u8(10).u8(0).u8(kSciLine).u32(kSciLine).u16(0xd);  // level, active high
+  body.u8(4).u8(6).u8(0xff).u16(0).u8(1);                       // NMI is LINT1 everywhere
+  return table("APIC", 3, body.data());
+}
+
+// Always in ACPI mode (no SMI command port), no GPEs, a power button and no sleep button.
+std::string fadt(std::uint64_t facs, std::uint64_t dsdt_address) {
+  constexpr std::uint32_t kWbinvd = 1 << 0, kProcessorC1 = 1 << 2, kNoSleepButton = 1 << 5,
+                          kNoClockWake = 1 << 6, kTimer32 = 1 << 8, kResetRegister = 1 << 10;
+  constexpr std::uint16_t kLegacyDevices = 1 << 0, kNoVga = 1 << 2;
+  Bytes body;
+  body.u32(facs).u32(dsdt_address).u8(0).u8(0).u16(kSciLine).u32(0).u32(0);
+  body.u32(kPm1Event).u32(0).u32(kPm1Control).u32(0).u32(0).u32(kPmTimer).u32(0).u32(0);
+  body.u8(4).u8(2).u8(0).u8(4).u8(0).u8(0).u8(0).u8(0);
+  body.u16(0xfff).u16(0xfff).u16(0).u16(0).u8(0).u8(0);  // no C2, no C3, no throttling
+  body.u8(0).u8(0).u8(0x32);                             // the clock's century
+  body.u16(kLegacyDevices | kNoVga).u8(0);
+  body.u32(kWbinvd | kProcessorC1 | kNoSleepButton | kNoClockWake | kTimer32 | kResetRegister);
+  body.port(kResetPort, 8, 1).u8(kResetValue).u16(0).u8(0);
+  body.u64(0).u64(dsdt_address);  // the FACS has its 32-bit address
+  body.port(kPm1Event, 32, 2).zeros(12).port(kPm1Control, 16, 2).zeros(12).zeros(12);
+  body.port(kPmTimer, 32, 3).zeros(12).zeros(12).zeros(12).zeros(12);
+  return table("FACP", 5, body.data());
+}
+
+std::string facs() { return Bytes().text("FACS").u32(64).zeros(24).u8(2).zeros(31).data(); }
+
+std::string rsdp(std::uint64_t rsdt, std::uint64_t xsdt) {
+  Bytes bytes;
+  bytes.text("RSD PTR ").u8(0).text("RNGSDE").u8(2).u32(rsdt).u32(36).u64(xsdt).zeros(4);
+  std::string data = bytes.data();
+  data[8] = static_cast<char>(checksum(std::string_view(data).substr(0, 20)));
+  data[32] = static_cast<char>(checksum(data));
+  return data;
+}
+
+// Lays blocks one after the other, 64-byte aligned (the FACS needs it).
+class Area {
+ public:
+  explicit Area(std::uint8_t* host) : host_(host) {}
+  std::uint64_t reserve(std::size_t size) {
+    const std::uint64_t at = next_;
+    next_ = (next_ + size + 63) & ~std::uint64_t{63};
+    return kAcpiStart.value + at;
+  }
+  std::uint64_t place(const std::string& block) {
+    const std::uint64_t address = reserve(block.size());
+    write(address, block);
+    return address;
+  }
+  void write(std::uint64_t address, const std::string& block) {
+    std::memcpy(host_ + (address - kAcpiStart.value), block.data(), block.size());
+  }
+
+ private:
+  std::uint8_t* host_;
+  std::uint64_t next_ = 0;
+};
+
+}  // namespace
+
+Result<Gpa> write_acpi_tables(hypervisor::GuestRam& ram, const AcpiOptions& options) {
+  std::uint8_t* host = ram.host(kAcpiStart, kAcpiSize);
+  if (host == nullptr) {
+    return fail(ErrorCode::BadAddress, "there is no memory at 0xe0000 for the ACPI tables");
+  }
+  // 64 processors and 8 devices take under 4 KiB, so that the 64 KiB cannot overflow.
+  if (options.vcpus > kMaxVcpus || options.virtio_devices > kMaxVirtioDevices) {
+    return fail(ErrorCode::BadRequest, "too many processors or devices for the ACPI tables");
+  }
+  Area area(host);
+  const std::uint64_t root = area.reserve(36);
+  const std::uint64_t facs_address = area.place(facs());
+  const std::uint64_t dsdt_address = area.place(dsdt(options));
+  const std::uint64_t fadt_address = area.place(fadt(facs_address, dsdt_address));
+  const std::uint64_t madt_address = area.place(madt(options));
+  const std::uint64_t rsdt =
+      area.place(table("RSDT", 1, Bytes().u32(fadt_address).u32(madt_address).data()));
+  const std::uint64_t xsdt =
+      area.place(table("XSDT", 1, Bytes().u64(fadt_address).u64(madt_address).data()));
+  area.write(root, rsdp(rsdt, xsdt));
+  return Gpa{root};
+}
+
+}  // namespace ringside::machine

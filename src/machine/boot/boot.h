@@ -1,0 +1,49 @@
+// Boot loaders: recognise a kernel by its content, put it into guest RAM and say how the boot
+// processor starts. Runs once, before the engine exists.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "platform/guest_ram.h"
+#include "x86/cpu_state.h"
+
+namespace ringside::machine {
+
+struct BootModule {
+  std::string name;      // for messages
+  std::string argument;  // multiboot: the text after the first blank
+  std::vector<std::byte> content;
+};
+
+struct BootRequest {
+  std::string kernel_name;  // for messages
+  std::span<const std::byte> kernel;
+  std::string command_line;
+  std::vector<BootModule> modules;  // the first is the initrd for Linux
+  unsigned vcpus = 1;               // what the ACPI tables tell
+  std::function<void()> meanwhile = {};  // called now and then while a kernel is unpacked
+  unsigned virtio_devices = 0;
+};
+
+struct BootResult {
+  std::string format;   // what was recognised, in words
+  x86::CpuState entry;  // of the boot processor
+  bool is_linux = false;
+};
+
+// BadRequest with a sentence that names the kernel, what was found and what is supported.
+Result<BootResult> boot(const BootRequest& request, hypervisor::GuestRam& ram);
+
+// Firmware: the image ends at 4 GiB, and the processor starts at the reset vector.
+Result<BootResult> boot_firmware(const std::string& name, std::span<const std::byte> image,
+                                 hypervisor::GuestRam& ram);
+
+// The part of it that is RAM, again: for a reset.
+void shadow_firmware(std::span<const std::byte> image, hypervisor::GuestRam& ram);
+
+}  // namespace ringside::machine

@@ -1,0 +1,131 @@
+#include "machine/boot/boot_memory.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+
+namespace ringside::machine {
+namespace {
+
+constexpr std::uint64_t kExtendedBios = 0x9fc00, kLegacyHole = 0xa0000, kBiosArea = 0xe0000,
+                        kOneMegabyte = 0x100000, kFourGigabytes = 1ull << 32;
+
+std::uint64_t page_up(std::uint64_t value) { return (value + kPageSize - 1) & kPageMask; }
+
+std::string megabytes(std::uint64_t bytes) {
+  if (bytes % (1u << 20) == 0) return fmt::format("{}M", bytes >> 20);
+  return fmt::format("{}K", (bytes + 1023) >> 10);
+}
+
+}  // namespace
+
+std::optional<std::uint64_t> find_bytes(Bytes image, Bytes wanted) {
+  const auto found = std::search(image.begin(), image.end(), wanted.begin(), wanted.end());
+  if (found == image.end()) return std::nullopt;
+  return static_cast<std::uint64_t>(found - image.begin());
+}
+
+std::vector<MemoryRange> memory_map(const hypervisor::GuestRam& ram) {
+  using Kind = MemoryRange::Kind;
+  std::vector<MemoryRange> map = {
+      {{0}, kExtendedBios, Kind::Usable},
+      {{kExtendedBios}, kLegacyHole - kExtendedBios, Kind::Reserved},
+      {{kBiosArea}, kOneMegabyte - kBiosArea, Kind::Reserved},
+  };
+  std::vector<MemoryRange> high;
+  for (const hypervisor::RamSlot& slot : ram.slots()) {
+    if (slot.read_only || slot.base.value + slot.size <= kOneMegabyte) continue;
+    const std::uint64_t begin = std::max(slot.base.value, kOneMegabyte);
+    high.push_back({{begin}, slot.base.value + slot.size - begin, Kind::Usable});
+  }
+  std::sort(high.begin(), high.end(),
+            [](const MemoryRange& a, const MemoryRange& b) { return a.base < b.base; });
+  map.insert(map.end(), high.begin(), high.end());
+  return map;
+}
+
+BootMemory::BootMemory(hypervisor::GuestRam& ram) : ram_(ram), map_(memory_map(ram)) {}
+
+void BootMemory::use(std::uint64_t begin, std::uint64_t end) {
+  used_.push_back({begin, end});
+  if (end <= kFourGigabytes) end_.value = std::max(end_.value, end);
+}
+
+const BootMemory::Used* BootMemory::overlap(std::uint64_t begin, std::uint64_t end) const {
+  for (const Used& used : used_) {
+    if (begin < used.end && used.begin < end) return &used;
+  }
+  return nullptr;
+}
+
+Error BootMemory::no_room(std::uint64_t size, std::string_view what) const {
+  return Error(ErrorCode::BadRequest,
+               fmt::format("no room for {} ({}) in the guest's {} of memory; give it more with -m",
+                           what, megabytes(size), megabytes(ram_.size())));
+}
+
+Result<void> BootMemory::reserve(Gpa base, std::uint64_t size, std::string_view what) {
+  if (size == 0) return {};
+  if (ram_.host(base, size) == nullptr) {
+    return fail(ErrorCode::BadRequest,
+                fmt::format("{} wants {} at {:#x}, which is not in the guest's {} of memory", what,
+                            megabytes(size), base.value, megabytes(ram_.size())));
+  }
+  use(base.value, base.value + size);
+  return {};
+}
+
+Result<void> BootMemory::load(Gpa base, Bytes content, std::uint64_t memory_size,
+                              std::string_view what) {
+  TRY(reserve(base, memory_size, what));
+  if (memory_size == 0) return {};
+  std::uint8_t* host = ram_.host(base, memory_size);
+  const std::size_t copied = std::min<std::uint64_t>(content.size(), memory_size);
+  if (copied != 0) std::memcpy(host, content.data(), copied);
+  std::memset(host + copied, 0, memory_size - copied);
+  return {};
+}
+
+Result<Gpa> BootMemory::place_low(std::uint64_t size, Gpa from, std::string_view what) {
+  size = page_up(size);
+  for (const MemoryRange& range : map_) {
+    if (range.kind != MemoryRange::Kind::Usable || range.base.value >= kFourGigabytes) continue;
+    const std::uint64_t range_end = range.base.value + range.size;
+    std::uint64_t begin = page_up(std::max(range.base.value, from.value));
+    while (begin < range_end && size <= range_end - begin) {
+      const Used* used = overlap(begin, begin + size);
+      if (used == nullptr) {
+        use(begin, begin + size);
+        std::memset(ram_.host({begin}, size), 0, size);
+        return Gpa{begin};
+      }
+      begin = page_up(used->end);
+    }
+  }
+  return fail(no_room(size, what));
+}
+
+Result<Gpa> BootMemory::place_high(std::uint64_t size, Gpa limit, std::string_view what) {
+  size = page_up(size);
+  for (auto range = map_.rbegin(); range != map_.rend(); ++range) {
+    if (range->kind != MemoryRange::Kind::Usable) continue;
+    std::uint64_t end = std::min(range->base.value + range->size, limit.value) & kPageMask;
+    while (end > range->base.value && size <= end - range->base.value) {
+      const Used* used = overlap(end - size, end);
+      if (used == nullptr) {
+        use(end - size, end);
+        return Gpa{end - size};
+      }
+      end = used->begin & kPageMask;
+    }
+  }
+  return fail(no_room(size, what));
+}
+
+void BootMemory::write(Gpa address, Bytes content) {
+  if (content.empty()) return;
+  std::memcpy(ram_.host(address, content.size()), content.data(), content.size());
+}
+
+}  // namespace ringside::machine

@@ -1,0 +1,59 @@
+// Where a boot loader puts things in guest RAM: loads at given addresses, finds room elsewhere, and
+// keeps what was placed apart. Lives for one boot().
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "platform/guest_ram.h"
+#include "machine/boot/boot_image.h"
+
+namespace ringside::machine {
+
+struct MemoryRange {
+  enum class Kind : std::uint32_t { Usable = 1, Reserved = 2 };  // the numbers of E820
+  Gpa base;
+  std::uint64_t size = 0;
+  Kind kind = Kind::Usable;
+};
+
+// What firmware would tell: conventional memory, the legacy hole, memory to 3 GiB and from 4 GiB.
+std::vector<MemoryRange> memory_map(const hypervisor::GuestRam& ram);
+
+class BootMemory {
+ public:
+  explicit BootMemory(hypervisor::GuestRam& ram);
+
+  const std::vector<MemoryRange>& map() const { return map_; }
+  // One past the highest byte used so far below 4 GiB.
+  Gpa end() const { return end_; }
+
+  // Content at a fixed address, zeros up to `memory_size`. Parts of one kernel may overlap.
+  Result<void> load(Gpa base, Bytes content, std::uint64_t memory_size, std::string_view what);
+  // Keeps a range free of what is placed later; its bytes stay as they are.
+  Result<void> reserve(Gpa base, std::uint64_t size, std::string_view what);
+  // The lowest free place of whole pages at `from` or above, zeroed; always below 4 GiB.
+  Result<Gpa> place_low(std::uint64_t size, Gpa from, std::string_view what);
+  // The highest free place that ends at or below `limit`.
+  Result<Gpa> place_high(std::uint64_t size, Gpa limit, std::string_view what);
+  // Fills part of a range that load or place returned.
+  void write(Gpa address, Bytes content);
+
+ private:
+  struct Used {
+    std::uint64_t begin, end;
+  };
+  void use(std::uint64_t begin, std::uint64_t end);
+  const Used* overlap(std::uint64_t begin, std::uint64_t end) const;
+  Error no_room(std::uint64_t size, std::string_view what) const;
+
+  hypervisor::GuestRam& ram_;
+  std::vector<MemoryRange> map_;
+  std::vector<Used> used_;
+  Gpa end_;
+};
+
+}  // namespace ringside::machine

@@ -1,0 +1,52 @@
+// QEMU's firmware configuration interface at 0x510, with DMA at 0x514, as SeaBIOS expects it:
+// memory map and CPU count. Owned by Machine.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <vector>
+
+#include "machine/bus/bus.h"
+#include "machine/bus/device.h"
+#include "machine/bus/guest_memory.h"
+
+namespace ringside::machine {
+
+class FirmwareConfig final : public Device, public WidePorts {
+ public:
+  static constexpr std::uint16_t kPort = 0x510, kPorts = 12;
+
+  FirmwareConfig(hypervisor::GuestRam& ram, hypervisor::CpuPort& cpus, unsigned vcpus);
+
+  void reset() override { state_ = State{}; }
+  void visit_state(StateVisitor& visitor) override { visitor.field(state_); }
+  Access read_port(const PortAccess& access, std::uint32_t& value) override;
+  std::uint32_t peek_port(const PortAccess& access) const override;
+  Access write_port(const PortAccess& access, std::uint32_t value) override;
+
+ private:
+  struct State {
+    std::uint64_t dma_address = 0;
+    std::uint32_t offset = 0;  // into the selected item
+    std::uint32_t key = 0;
+  };
+  static_assert(std::has_unique_object_representations_v<State>);
+
+  void add(std::uint16_t key, std::string content);
+  void add_file(std::string_view name, std::string content);
+  void finish_directory();
+  const std::string* item() const;
+  void select(std::uint16_t key);
+  const char* next_byte() const;  // null at the end
+  void run_dma();
+  bool transfer(Gpa address, std::uint32_t length);
+
+  GuestMemory memory_;
+  std::vector<std::pair<std::uint16_t, std::string>> items_;  // what never changes
+  std::vector<std::string> directory_;                        // entries of the file directory
+  State state_;
+};
+
+}  // namespace ringside::machine

@@ -1,0 +1,121 @@
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <string_view>
+
+#include "base/fd.h"
+#include "machine/storage/block_backend.h"
+
+namespace ringside::machine {
+namespace {
+
+constexpr std::uint64_t kSector = 512;
+
+class RawDisk final : public BlockBackend {
+ public:
+  RawDisk(Fd fd, std::uint64_t size, bool read_only)
+      : fd_(std::move(fd)), size_(size), read_only_(read_only) {}
+
+  std::uint64_t size() const override { return size_; }
+  bool read_only() const override { return read_only_; }
+
+  bool read(std::uint64_t offset, std::span<std::byte> out) override {
+    while (!out.empty()) {
+      const ssize_t n = ::pread(fd_.get(), out.data(), out.size(), static_cast<off_t>(offset));
+      if (n < 0 && errno == EINTR) continue;
+      if (n <= 0) return false;  // 0: the file has been cut
+      out = out.subspan(static_cast<std::size_t>(n));
+      offset += static_cast<std::uint64_t>(n);
+    }
+    return true;
+  }
+
+  bool write(std::uint64_t offset, std::span<const std::byte> data) override {
+    while (!data.empty()) {
+      const ssize_t n = ::pwrite(fd_.get(), data.data(), data.size(), static_cast<off_t>(offset));
+      if (n < 0 && errno == EINTR) continue;
+      if (n <= 0) return false;
+      data = data.subspan(static_cast<std::size_t>(n));
+      offset += static_cast<std::uint64_t>(n);
+    }
+    return true;
+  }
+
+  bool flush() override { return ::fdatasync(fd_.get()) == 0; }
+
+ private:
+  Fd fd_;
+  std::uint64_t size_;
+  bool read_only_;
+};
+
+// The size of a file, or of a block device.
+Result<std::uint64_t> disk_size(const Fd& fd, const std::string& path) {
+  struct stat status = {};
+  if (::fstat(fd.get(), &status) != 0) {
+    return fail(Error::from_errno(fmt::format("disk image {}", path), errno));
+  }
+  if (!S_ISREG(status.st_mode) && !S_ISBLK(status.st_mode)) {
+    return fail(ErrorCode::BadRequest, fmt::format("disk image {} is not a file", path));
+  }
+  const off_t end = ::lseek(fd.get(), 0, SEEK_END);
+  if (end < 0) return fail(Error::from_errno(fmt::format("disk image {}", path), errno));
+  return static_cast<std::uint64_t>(end);
+}
+
+// Image formats that are not raw: a guest that wrote to one as if it were would destroy it. Numbers
+// from the formats' specifications (docs/interop of QEMU, VirtualBox' VDICore.h, [MS-VHDX] 2.2).
+struct Format {
+  std::uint64_t offset;
+  std::string_view magic, name;
+};
+constexpr Format kFormats[] = {
+    {0, {"QFI\xfb", 4}, "qcow2"},
+    {0, {"QED\0", 4}, "QED"},
+    {0, "KDMV", "VMDK"},
+    {0, "COWD", "VMDK"},
+    {0, "# Disk DescriptorFile", "VMDK"},
+    {0x40, {"\x7f\x10\xda\xbe", 4}, "VDI"},
+    {0, "vhdxfile", "VHDX"},
+    {0, "conectix", "VHD"},
+};
+
+Result<void> refuse_other_formats(const Fd& fd, const std::string& path) {
+  std::array<char, kSector> head{};
+  if (::pread(fd.get(), head.data(), head.size(), 0) < 0)
+    return fail(Error::from_errno(fmt::format("disk image {}", path), errno));
+  const std::string_view bytes(head.data(), head.size());
+  for (const Format& format : kFormats) {
+    if (!bytes.substr(format.offset).starts_with(format.magic)) continue;
+    return fail(ErrorCode::BadRequest,
+                fmt::format("disk image {} is {}, not raw; 'qemu-img convert -O raw' makes a raw "
+                            "image of it",
+                            path, format.name));
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<std::shared_ptr<BlockBackend>> open_raw_disk(const std::string& path, bool read_only) {
+  Fd fd(::open(path.c_str(), (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC));
+  if (!fd) return fail(Error::from_errno(fmt::format("disk image {}", path), errno));
+  const std::uint64_t size = TRY(disk_size(fd, path));
+  TRY(refuse_other_formats(fd, path));
+  if (size == 0 || size % kSector != 0) {
+    return fail(ErrorCode::BadRequest,
+                fmt::format("disk image {}: {} bytes are not whole 512-byte sectors", path, size));
+  }
+  const int lock = read_only ? LOCK_SH : LOCK_EX;
+  if (::flock(fd.get(), lock | LOCK_NB) != 0) {
+    return fail(ErrorCode::Busy, fmt::format("disk image {} is in use by another machine", path));
+  }
+  return std::make_shared<RawDisk>(std::move(fd), size, read_only);
+}
+
+}  // namespace ringside::machine

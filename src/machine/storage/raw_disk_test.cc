@@ -1,0 +1,104 @@
+// That a flush is the host's own: this file stands between the disk and the C library's fdatasync.
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <vector>
+
+#include "machine/storage/block_backend.h"
+
+namespace {
+std::vector<int> g_synced;  // descriptors
+bool g_sync_fails = false;
+}  // namespace
+
+// What the disk calls, instead of the library's.
+extern "C" int fdatasync(int fd) {
+  g_synced.push_back(fd);
+  if (g_sync_fails) {
+    errno = EIO;
+    return -1;
+  }
+  return static_cast<int>(::syscall(SYS_fdatasync, fd));
+}
+
+namespace ringside::machine {
+namespace {
+
+class RawDiskFlush : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::ofstream(path_, std::ios::binary) << std::string(4096, '.');
+    g_synced.clear();
+  }
+  void TearDown() override {
+    g_sync_fails = false;
+    ::unlink(path_.c_str());
+  }
+  // Whether it is our image that the descriptor is of.
+  bool is_image(int fd) const {
+    struct stat open = {}, named = {};
+    return ::fstat(fd, &open) == 0 && ::stat(path_.c_str(), &named) == 0 &&
+           open.st_dev == named.st_dev && open.st_ino == named.st_ino;
+  }
+  const std::string path_ = testing::TempDir() + "raw_disk_test." + std::to_string(getpid());
+};
+
+TEST_F(RawDiskFlush, ReachesTheHostsDisk) {
+  const auto disk = open_raw_disk(path_, false);
+  ASSERT_TRUE(disk);
+  const std::byte data[512] = {std::byte{1}};
+  ASSERT_TRUE((*disk)->write(0, data));
+  EXPECT_TRUE(g_synced.empty());
+  EXPECT_TRUE((*disk)->flush());
+  ASSERT_EQ(g_synced.size(), 1u);
+  EXPECT_TRUE(is_image(g_synced[0]));
+}
+
+TEST_F(RawDiskFlush, ThatFailsFailsForTheGuestToo) {
+  const auto disk = open_raw_disk(path_, false);
+  ASSERT_TRUE(disk);
+  g_sync_fails = true;
+  EXPECT_FALSE((*disk)->flush());
+}
+
+// The first bytes of images as qemu-img makes them.
+TEST_F(RawDiskFlush, ImagesOfOtherFormatsAreRefusedAndStayAsTheyAre) {
+  struct Row {
+    std::size_t offset;
+    std::string magic, name;
+  };
+  const Row rows[] = {
+      {0, "QFI\xfb", "qcow2"}, {0, std::string("QED\0", 4), "QED"},
+      {0, "KDMV", "VMDK"},     {0, "COWD", "VMDK"},
+      {0, "vhdxfile", "VHDX"}, {0, "# Disk DescriptorFile\nversion=1\n", "VMDK"},
+      {0, "conectix", "VHD"},  {0x40, "\x7f\x10\xda\xbe", "VDI"},
+  };
+  for (const Row& row : rows) {
+    std::string content(4096, '.');
+    content.replace(row.offset, row.magic.size(), row.magic);
+    std::ofstream(path_, std::ios::binary) << content;
+    for (const bool read_only : {false, true}) {
+      const auto disk = open_raw_disk(path_, read_only);
+      ASSERT_FALSE(disk) << row.name;
+      EXPECT_EQ(disk.error().text(), "disk image " + path_ + " is " + row.name +
+                                         ", not raw; 'qemu-img convert -O raw' makes a raw image "
+                                         "of it");
+    }
+    std::ifstream stream(path_, std::ios::binary);
+    EXPECT_EQ(std::string(std::istreambuf_iterator<char>(stream), {}), content);
+  }
+  // Anywhere else such bytes are a guest's data.
+  std::ofstream(path_, std::ios::binary)
+      << std::string(512, '.') + "QFI\xfb" + std::string(508, '.');
+  EXPECT_TRUE(open_raw_disk(path_, false));
+}
+
+}  // namespace
+}  // namespace ringside::machine

@@ -1,0 +1,66 @@
+// A split virtqueue (virtio 1.2, 2.7), seen from the device. All of it lies in guest memory that
+// the guest may change or break at any time, so every step is checked and bounded.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <type_traits>
+#include <vector>
+
+#include "base/state_visitor.h"
+#include "machine/bus/guest_memory.h"
+
+namespace ringside::machine {
+
+struct VirtioSegment {
+  Gpa address;
+  std::uint32_t size = 0;
+};
+
+// One request: what the device may read, then what it may write.
+struct VirtioChain {
+  std::uint16_t head = 0;
+  std::vector<VirtioSegment> readable, writable;
+};
+
+class VirtioQueue {
+ public:
+  static constexpr std::uint16_t kMaxSize = 256;
+
+  enum class Next : std::uint8_t { Chain, Empty, Broken };
+
+  explicit VirtioQueue(GuestMemory memory) : memory_(memory) {}
+
+  struct State {
+    std::uint64_t descriptors = 0, available = 0, used = 0;  // guest-physical addresses
+    std::uint16_t size = kMaxSize;
+    std::uint16_t ready = 0;
+    std::uint16_t next_available = 0;
+    std::uint16_t next_used = 0;
+  };
+  static_assert(std::has_unique_object_representations_v<State>);
+  State state;
+
+  void reset() { state = State{}; }
+  void visit_state(StateVisitor& visitor) { visitor.field(state); }
+
+  Next pop(VirtioChain& chain);
+  // `written`: bytes that the device put into the chain. False: the used ring is not in memory.
+  bool push(const VirtioChain& chain, std::uint32_t written);
+  // Whether the guest wants to hear of used buffers.
+  bool wants_interrupt() const;
+
+ private:
+  struct Descriptor {
+    std::uint64_t address;
+    std::uint32_t size;
+    std::uint16_t flags;
+    std::uint16_t next;
+  };
+  bool follow(Gpa table, std::uint32_t count, std::uint16_t index, bool indirect,
+              VirtioChain& chain);
+
+  GuestMemory memory_;
+};
+
+}  // namespace ringside::machine
