@@ -5,8 +5,11 @@ include(CMakePackageConfigHelpers)
 find_package(fmt REQUIRED)
 find_package(tl-expected REQUIRED)
 
-set(folders base x86 rsp transport platform hypervisor debug library)
-list(TRANSFORM folders REPLACE "(.+)" "$<TARGET_OBJECTS:ringside_\\1>" OUTPUT_VARIABLE objects)
+set(objects)
+foreach(folder base x86 rsp transport hypervisor debug_agent debug_run debug_points debug_memory
+    debug_target debug_client debug_monitor debug_packets debug_server library)
+  list(APPEND objects $<TARGET_OBJECTS:ringside_${folder}>)
+endforeach()
 add_library(ringside_archive STATIC ${objects})
 set_target_properties(ringside_archive PROPERTIES OUTPUT_NAME ringside EXPORT_NAME ringside
   LINKER_LANGUAGE CXX)
@@ -32,7 +35,7 @@ install(FILES ${CMAKE_BINARY_DIR}/ringside.pc DESTINATION ${CMAKE_INSTALL_LIBDIR
 
 # Only what DebugEndpoint's header reaches.
 install(DIRECTORY include/ringside DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
-foreach(folder base x86 platform hypervisor)
+foreach(folder base x86 hypervisor)
   install(DIRECTORY src/${folder} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/ringside
     FILES_MATCHING PATTERN "*.h" PATTERN "*.inc" PATTERN testing EXCLUDE)
 endforeach()

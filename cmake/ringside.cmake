@@ -1,5 +1,5 @@
-# One place for flags and for the shape of a folder: a static library from its *.cc files and a test
-# program from its *_test.cc files.
+# One place for flags and for the shape of a folder: a static library from its *.cc files, and test
+# programs from *_test.cc files.
 
 add_library(ringside_flags INTERFACE)
 target_compile_options(ringside_flags INTERFACE
@@ -26,32 +26,53 @@ endif()
 target_include_directories(ringside_flags INTERFACE ${CMAKE_SOURCE_DIR}/src)
 include(cmake/precompiled.cmake)
 
-# ringside_folder(NAME folder USES other... LIBRARIES lib...): library ringside_NAME, and with tests
-# the program NAME_test, registered with ctest one case at a time.
-function(ringside_folder)
-  cmake_parse_arguments(ARG "" "NAME;FOLDER" "USES;LIBRARIES;TEST_LIBRARIES" ${ARGN})
-  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${ARG_FOLDER}/*.cc)
-  set(tests ${sources})
+# ringside_target(VARIABLE FOLDER): the library of src/FOLDER: ringside_ and the path, without engine/
+function(ringside_target VARIABLE FOLDER)
+  string(REGEX REPLACE "^engine/" "" name ${FOLDER})
+  string(REPLACE "/" "_" name ${name})
+  set(${VARIABLE} ringside_${name} PARENT_SCOPE)
+endfunction()
+
+# ringside_room(FOLDER USES folder... LIBRARIES lib...): the library of the sources in src/FOLDER, those
+# of its inner folders not among them
+function(ringside_room FOLDER)
+  cmake_parse_arguments(ARG "" "" "USES;LIBRARIES" ${ARGN})
+  ringside_target(target ${FOLDER})
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${FOLDER}/*.cc)
   list(FILTER sources EXCLUDE REGEX "_test\\.cc$")
-  list(FILTER tests INCLUDE REGEX "_test\\.cc$")
   if(sources)
-    add_library(ringside_${ARG_NAME} STATIC ${sources})
-    ringside_precompiled(ringside_${ARG_NAME} product)
+    add_library(${target} STATIC ${sources})
+    ringside_precompiled(${target} product)
     set(kind PUBLIC)
   else()
-    add_library(ringside_${ARG_NAME} INTERFACE)
+    add_library(${target} INTERFACE)
     set(kind INTERFACE)
   endif()
-  list(TRANSFORM ARG_USES PREPEND ringside_)
-  target_link_libraries(ringside_${ARG_NAME} ${kind} ringside_flags ${ARG_USES} ${ARG_LIBRARIES})
-  if(RINGSIDE_TESTS AND tests)
-    find_package(GTest REQUIRED)
-    include(GoogleTest)
-    add_executable(${ARG_NAME}_test ${tests})
-    ringside_test_program(${ARG_NAME}_test)
-    target_link_libraries(${ARG_NAME}_test PRIVATE ringside_${ARG_NAME} ${ARG_TEST_LIBRARIES}
-      GTest::gtest GTest::gmock GTest::gtest_main rapidcheck)
-    gtest_discover_tests(${ARG_NAME}_test TEST_PREFIX "${ARG_NAME}." DISCOVERY_TIMEOUT 60
-      PROPERTIES TIMEOUT 300)
+  target_link_libraries(${target} ${kind} ringside_flags ${ARG_LIBRARIES})
+  foreach(folder ${ARG_USES})
+    ringside_target(used ${folder})
+    target_link_libraries(${target} ${kind} ${used})
+  endforeach()
+endfunction()
+
+# ringside_tests(FOLDER TESTS folder...): the program NAME_test of all tests in src/FOLDER and below,
+# registered with ctest one case at a time
+function(ringside_tests FOLDER)
+  cmake_parse_arguments(ARG "" "" "TESTS" ${ARGN})
+  file(GLOB_RECURSE tests CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${FOLDER}/*_test.cc)
+  if(NOT RINGSIDE_TESTS OR NOT tests)
+    return()
   endif()
+  find_package(GTest REQUIRED)
+  include(GoogleTest)
+  get_filename_component(name ${FOLDER} NAME)
+  add_executable(${name}_test ${tests})
+  ringside_test_program(${name}_test)
+  foreach(folder ${ARG_TESTS})
+    ringside_target(used ${folder})
+    target_link_libraries(${name}_test PRIVATE ${used})
+  endforeach()
+  target_link_libraries(${name}_test PRIVATE GTest::gtest GTest::gmock GTest::gtest_main rapidcheck)
+  gtest_discover_tests(${name}_test TEST_PREFIX "${name}." DISCOVERY_TIMEOUT 60
+    PROPERTIES TIMEOUT 300)
 endfunction()

@@ -7,8 +7,8 @@
 #include "base/result.h"
 #include "cli/options.h"
 #include "engine/soft/soft_vm.h"
+#include "platform/engine.h"
 #include "platform/guest_ram.h"
-#include "hypervisor/vm.h"
 #include "x86/cpu_state.h"
 
 namespace ringside::cli {

@@ -12,9 +12,9 @@
 #include "base/result.h"
 #include "cli/options.h"
 #include "engine/soft/soft_vm.h"
-#include "hypervisor/vm.h"
 #include "machine/journal.h"
 #include "machine/machine.h"
+#include "platform/engine.h"
 
 namespace ringside::cli {
 

@@ -11,7 +11,7 @@
 
 #include "cli/timeline.h"
 #include "debug/server/server.h"
-#include "hypervisor/vm.h"
+#include "platform/engine.h"
 
 namespace ringside::cli {
 

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cstring>
 
-#include "platform/guest_ram.h"
 #include "hypervisor/vm.h"
 
 namespace ringside::hypervisor {
@@ -19,8 +18,7 @@ class EntryReader final : public x86::PhysicalReader {
   std::optional<std::uint64_t> read_entry(Gpa address, unsigned size) override {
     std::uint64_t value = 0;
     const std::span bytes = std::as_writable_bytes(std::span(&value, 1)).first(size);
-    if (!memory_.read_ram(address, bytes))
-      return std::nullopt;
+    if (!memory_.read_ram(address, bytes)) return std::nullopt;
     return value;
   }
 
@@ -64,16 +62,12 @@ std::uint64_t piece(std::uint64_t address, std::uint64_t size) {
 
 // The seeds' rule: the widest aligned access up to 4 bytes. Devices see what a driver would do.
 unsigned mmio_width(Gpa address, std::uint64_t remaining) {
-  if ((address.value & 1) != 0 || remaining == 1)
-    return 1;
-  if ((address.value & 2) != 0 || remaining < 4)
-    return 2;
+  if ((address.value & 1) != 0 || remaining == 1) return 1;
+  if ((address.value & 2) != 0 || remaining < 4) return 2;
   return 4;
 }
 
-bool is_memory(MemoryKind kind) {
-  return kind == MemoryKind::Ram || kind == MemoryKind::Rom;
-}
+bool is_memory(MemoryKind kind) { return kind == MemoryKind::Ram || kind == MemoryKind::Rom; }
 
 // Appends what can be read of [address, address + size) from its start on; perhaps not all at once.
 Result<void> read_piece(Vm& vm, VcpuId vcpu, Gpa address, std::uint64_t size,
@@ -88,8 +82,7 @@ Result<void> read_piece(Vm& vm, VcpuId vcpu, Gpa address, std::uint64_t size,
     const std::size_t before = out.size();
     out.resize(before + size);
     Result<void> done = memory.read_ram(address, std::span(out).subspan(before));
-    if (!done)
-      out.resize(before);
+    if (!done) out.resize(before);
     return done;
   }
   const unsigned width = mmio_width(address, size);
@@ -100,8 +93,7 @@ Result<void> read_piece(Vm& vm, VcpuId vcpu, Gpa address, std::uint64_t size,
 }
 
 Result<void> write_piece(Vm& vm, VcpuId vcpu, Gpa address, std::span<const std::byte> data) {
-  if (is_memory(vm.memory().kind(address)))
-    return vm.memory().write_ram(address, data);
+  if (is_memory(vm.memory().kind(address))) return vm.memory().write_ram(address, data);
   while (!data.empty()) {
     const unsigned width = mmio_width(address, data.size());
     std::uint32_t value = 0;
@@ -172,16 +164,6 @@ Result<void> write_range(Vm& vm, VcpuId vcpu, std::uint64_t address,
 
 }  // namespace
 
-std::vector<MemoryRegion> list_regions(const GuestRam& ram) {
-  std::vector<MemoryRegion> regions;
-  for (const RamSlot& slot : ram.slots()) {
-    regions.push_back({slot.base, slot.size, slot.read_only ? MemoryKind::Rom : MemoryKind::Ram});
-  }
-  std::sort(regions.begin(), regions.end(),
-            [](const MemoryRegion& a, const MemoryRegion& b) { return a.base < b.base; });
-  return regions;
-}
-
 Result<Gpa> translate(Vm& vm, VcpuId vcpu, Gva address) {
   return TRY(find_extent(vm, vcpu, address)).gpa;
 }
@@ -225,16 +207,14 @@ std::uint64_t distance_to_memory(Memory& memory, Gpa address) {
 
 Result<std::vector<std::byte>> read_virtual(Vm& vm, VcpuId vcpu, Gva address, std::uint64_t size) {
   const x86::PagingState state = TRY(paging_state(vm.vcpu(vcpu)));
-  return read_range(vm, vcpu, address.value, size, [&](std::uint64_t position) {
-    return extent_with(state, vm, Gva{position});
-  });
+  return read_range(vm, vcpu, address.value, size,
+                    [&](std::uint64_t position) { return extent_with(state, vm, Gva{position}); });
 }
 
 Result<void> write_virtual(Vm& vm, VcpuId vcpu, Gva address, std::span<const std::byte> data) {
   const x86::PagingState state = TRY(paging_state(vm.vcpu(vcpu)));
-  return write_range(vm, vcpu, address.value, data, [&](std::uint64_t position) {
-    return extent_with(state, vm, Gva{position});
-  });
+  return write_range(vm, vcpu, address.value, data,
+                     [&](std::uint64_t position) { return extent_with(state, vm, Gva{position}); });
 }
 
 Result<std::vector<std::byte>> read_physical(Vm& vm, VcpuId vcpu, Gpa address, std::uint64_t size) {

@@ -27,8 +27,6 @@
 
 namespace ringside::hypervisor {
 
-class GuestRam;
-
 // What can be switched on and off per vCPU, after the seeds' VM_CAP_*.
 enum class Capability : std::uint8_t {
   BreakpointExit,  // VM_CAP_BPT_EXIT: #BP becomes exit::Breakpoint
@@ -192,37 +190,11 @@ class Vm {
   virtual Stoppoints* stoppoints() { return nullptr; }
 };
 
-// A Vm that the main loop drives. Resumed vCPUs of the software CPU execute inside run_slice.
-class Engine : public Vm {
- public:
-  // Runs for a bounded while (about 20 microseconds of work), until an event or the end. False when
-  // there was nothing to run: every vCPU is out of the guest, halted or on its own thread, or one
-  // of them waits for the host to take its output (Platform::takes_write) and the others for it.
-  virtual bool run_slice() = 0;
-  // Whether the next slice has something to do: a vCPU can run, or one was let in since the last
-  // slice, or an event has not been taken. A resume, an input from outside or the end of a client
-  // may come after a slice, so who is about to sleep asks here, and not what the slice had to do.
-  // Never, for an engine whose vCPUs are on their own threads.
-  virtual bool wants_slice() const { return false; }
-  // When all vCPUs idle: the virtual time of the next device event (kNever: only outside input can
-  // wake the guest). The main loop paces it to wall time and calls advance_to.
-  virtual std::optional<VirtualTime> idle_until() const { return std::nullopt; }
-  virtual void advance_to(VirtualTime) {}
-  virtual VirtualTime now() const = 0;
-  // Puts all vCPUs, and interrupt controllers that are the engine's, into the state of power-on:
-  // the boot processor is in `entry`, the others are not active, no event is to come. Time goes on.
-  // Busy unless every vCPU is out of the guest. Devices and RAM are the caller's, and come before.
-  virtual Result<void> reset(const x86::CpuState& entry) = 0;
-};
-
 // Algorithms over the interface, the same for every engine.
 
 // A vCPU that could execute is in the guest of a Vm that runs on the caller's thread: until the
 // caller gives it time, nothing will happen that could end a wait.
 bool needs_callers_thread(Vm& vm);
-
-// Memory::regions() of an engine whose memory is this.
-std::vector<MemoryRegion> list_regions(const GuestRam& ram);
 
 // The translation of a linear address by the vCPU's present paging state, as a supervisor's read
 // without a fault: no accessed or dirty bit changes. BadAddress where not mapped.

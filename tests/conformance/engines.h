@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "hypervisor/vm.h"
 #include "machine/machine.h"
+#include "platform/engine.h"
 
 namespace ringside::testing {
 

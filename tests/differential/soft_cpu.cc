@@ -3,8 +3,9 @@
 #include <cstring>
 
 #include "differential/native_modes.h"
-#include "engine/soft/state/fault.h"
 #include "engine/soft/decode/lower.h"
+#include "engine/soft/instructions/instructions.h"
+#include "engine/soft/state/fault.h"
 #include "x86/bits.h"
 
 namespace ringside::differential {

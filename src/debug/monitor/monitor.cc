@@ -6,7 +6,6 @@
 #include <charconv>
 
 #include "base/hex.h"
-#include "debug/packets/debugger.h"
 #include "debug/target/vcpu_words.h"
 #include "x86/bits.h"
 
@@ -307,27 +306,6 @@ Result<std::string> Monitor::linear_pc(Words words) {
   if (words.size() == 1) session_.linear_pc = TRY(on_or_off(words[0]));
   return fmt::format("rip is shown {}\n",
                      session_.linear_pc ? "as a linear address" : "as the register is");
-}
-
-Debugger::Answer Debugger::serve(const rsp::Monitor& request) {
-  Monitor monitor(target_, session_, options_);
-  const std::string text = monitor.run(request.command);
-  kill_requested_ |= monitor.quit_requested();
-  if (std::unique_ptr<MonitorWork> work = monitor.take_work()) {
-    const auto reply = [this](std::string_view result) { return monitor_reply(result); };
-    scan_ = std::make_unique<MonitorTask>(std::move(work), reply);
-    return continue_scan();
-  }
-  return monitor_reply(text);
-}
-
-std::string Debugger::monitor_reply(std::string_view text) {
-  // What does not fit in the reply goes before it, to the client's console.
-  constexpr std::size_t kMost = rsp::kPacketSize / 2 - 1;
-  for (; text.size() > kMost; text.remove_prefix(kMost))
-    before_answer_.push_back(rsp::reply::console_output(text.substr(0, kMost)));
-  // An empty reply would mean that there are no monitor commands at all.
-  return text.empty() ? rsp::reply::ok() : rsp::reply::hex(text);
 }
 
 }  // namespace ringside::debug

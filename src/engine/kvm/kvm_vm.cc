@@ -7,10 +7,11 @@
 #include <utility>
 
 #include "base/log.h"
-#include "engine/kvm/vcpu/halt_watch.h"
 #include "engine/kvm/host/kick.h"
+#include "engine/kvm/vcpu/halt_watch.h"
 #include "engine/kvm/vcpu/system.h"
 #include "engine/kvm/vcpu/vcpu.h"
+#include "platform/ram_memory.h"
 #include "platform/shared_copy.h"
 
 namespace ringside::kvm {

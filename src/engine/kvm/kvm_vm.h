@@ -10,9 +10,9 @@
 
 #include "base/result.h"
 #include "engine/kvm/host/probe.h"
+#include "platform/engine.h"
 #include "platform/guest_ram.h"
 #include "platform/platform.h"
-#include "hypervisor/vm.h"
 
 namespace ringside::kvm {
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "engine/soft/cpu/system.h"
-#include "hypervisor/vm.h"
+#include "platform/ram_memory.h"
 
 namespace ringside::soft {
 

@@ -5,9 +5,9 @@
 #include <optional>
 
 #include "base/state_visitor.h"
+#include "platform/engine.h"
 #include "platform/guest_ram.h"
 #include "platform/platform.h"
-#include "hypervisor/vm.h"
 
 namespace ringside::soft {
 

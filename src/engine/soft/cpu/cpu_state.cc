@@ -3,7 +3,7 @@
 #include "engine/soft/cpu/cpu.h"
 #include "engine/soft/cpu/cpuid.h"
 #include "engine/soft/cpu/system.h"
-#include "engine/soft/instructions/x87/x87.h"
+#include "engine/soft/state/x87_words.h"
 
 namespace ringside::soft {
 namespace {

@@ -243,16 +243,6 @@ void lower_common(const Decoded& decoded, Insn& insn) {
   }
 }
 
-LowerTable::LowerTable() {
-  register_integer(*this);
-  register_branches(*this);
-  register_strings(*this);
-  register_sse(*this);
-  register_x87(*this);
-  register_transfers(*this);
-  register_system(*this);
-}
-
 void LowerTable::add(ZydisMnemonic mnemonic, Lower lower) {
   Lower* slot = table_[mnemonic];
   while (*slot != nullptr)
@@ -270,12 +260,7 @@ bool LowerTable::fill(const Decoded& decoded, Insn& insn) const {
   return false;
 }
 
-const LowerTable& LowerTable::instance() {
-  static const LowerTable table;
-  return table;
-}
-
-Insn decode(std::span<const std::uint8_t> bytes, Width code_width) {
+Insn decode(std::span<const std::uint8_t> bytes, Width code_width, const LowerTable& table) {
   const std::size_t size = std::min(bytes.size(), kMaxLength);
   Decoded decoded;
   decoded.code_width = code_width;
@@ -287,7 +272,7 @@ Insn decode(std::span<const std::uint8_t> bytes, Width code_width) {
   }
   if (!ZYAN_SUCCESS(status)) return faulting(undefined, bytes, size, code_width);
   Insn insn;
-  if (LowerTable::instance().fill(decoded, insn)) return insn;
+  if (table.fill(decoded, insn)) return insn;
   return faulting(undefined, bytes, decoded.insn.length, code_width);
 }
 

@@ -38,7 +38,6 @@ using Lower = bool (*)(const Decoded& decoded, Insn& insn);
 
 class LowerTable {
  public:
-  static const LowerTable& instance();
   // Families share some mnemonics (MOV of segment and control registers, MOVSD, CMPSD): each takes
   // its own forms and answers false for the others.
   void add(ZydisMnemonic mnemonic, Lower lower);
@@ -50,23 +49,13 @@ class LowerTable {
   bool fill(const Decoded& decoded, Insn& insn) const;
 
  private:
-  LowerTable();
   static constexpr unsigned kFamilies = 4;  // that may share one mnemonic
   Lower table_[ZYDIS_MNEMONIC_MAX_VALUE + 1][kFamilies] = {};
 };
 
-// The families. Each is defined in the file of its name (integer*.cc and so on).
-void register_integer(LowerTable& table);    // arithmetic, logic, moves, shifts, bit operations
-void register_branches(LowerTable& table);   // near jumps, calls, returns, loops, setcc is integer
-void register_strings(LowerTable& table);    // movs, stos, lods, scas, cmps, ins, outs with REP
-void register_transfers(LowerTable& table);  // far jumps, calls, returns, int, iret, syscall…
-void register_system(LowerTable& table);  // control registers, MSRs, descriptor tables, I/O, hlt…
-void register_sse(LowerTable& table);     // SSE to SSE4.2, MMX, FXSAVE/XSAVE
-void register_x87(LowerTable& table);
-
 // Decodes up to 15 bytes and lowers them. Never fails: undecodable or unimplemented bytes give an
 // instruction that raises #UD (or #GP for more than 15 bytes). `bytes` may be shorter than the
 // instruction (end of a page): then length is 0 and the caller must supply more.
-Insn decode(std::span<const std::uint8_t> bytes, Width code_width);
+Insn decode(std::span<const std::uint8_t> bytes, Width code_width, const LowerTable& table);
 
 }  // namespace ringside::soft

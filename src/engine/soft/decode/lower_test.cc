@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/log.h"
+#include "engine/soft/instructions/instructions.h"
 #include "engine/soft/testing/test_cpu.h"
 
 namespace ringside::soft {

@@ -5,8 +5,9 @@
 
 #include "engine/soft/cpu/cpu.h"
 #include "engine/soft/cpu/debug_registers.h"
-#include "engine/soft/decode/lower.h"
 #include "engine/soft/cpu/system.h"
+#include "engine/soft/decode/lower.h"
+#include "engine/soft/instructions/instructions.h"
 
 namespace ringside::soft {
 namespace {

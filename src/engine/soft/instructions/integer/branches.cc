@@ -1,7 +1,7 @@
 // Near JMP Jcc CALL RET LOOPcc JrCXZ. The target is checked before anything changes: in 64-bit mode
 // it must be canonical, elsewhere within CS (SDM 2A JMP, CALL; 3A 5.3).
-#include "engine/soft/state/fault.h"
 #include "engine/soft/instructions/integer/integer.h"
+#include "engine/soft/state/fault.h"
 
 namespace ringside::soft {
 namespace {

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "engine/soft/decode/lower.h"
+#include "engine/soft/instructions/instructions.h"
 #include "engine/soft/testing/test_cpu.h"
 
 namespace ringside::soft {

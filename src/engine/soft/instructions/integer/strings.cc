@@ -9,9 +9,9 @@
 #include <algorithm>
 #include <utility>
 
-#include "engine/soft/instructions/integer/integer.h"
 #include "engine/soft/cpu/port_access.h"
 #include "engine/soft/cpu/system.h"
+#include "engine/soft/instructions/integer/integer.h"
 
 namespace ringside::soft {
 namespace {

@@ -41,4 +41,7 @@ void register_interrupts(LowerTable& table);     // transfers_interrupt.cc
 void register_fast_calls(LowerTable& table);     // transfers_syscall.cc
 void register_segment_moves(LowerTable& table);  // transfers_segment.cc
 
+// What decode() is to know of far jumps, calls and returns, INT, IRET, SYSCALL and their like.
+void register_transfers(LowerTable& table);
+
 }  // namespace ringside::soft

@@ -109,13 +109,13 @@ void fxrstor(Cpu& cpu, const Insn& insn) {
 
 void ldmxcsr(Cpu& cpu, const Insn& insn) {
   check_sse(cpu);
-  const auto value = load_operand<std::uint32_t>(cpu, insn);
+  const auto value = load_vector<std::uint32_t>(cpu, insn);
   if ((value & ~kMxcsrMask) != 0) raise(x86::Vector::GeneralProtection, 0);
   cpu.fpu.mxcsr = value;
 }
 void stmxcsr(Cpu& cpu, const Insn& insn) {
   check_sse(cpu);
-  store_operand(cpu, insn, cpu.fpu.mxcsr);
+  store_vector(cpu, insn, cpu.fpu.mxcsr);
 }
 
 template <Handler kHandler>

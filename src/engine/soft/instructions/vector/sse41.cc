@@ -71,7 +71,7 @@ void blend_register(Cpu& cpu, const Insn& insn) {
 template <typename T>
 void blend_memory(Cpu& cpu, const Insn& insn) {
   check_sse(cpu);
-  const Xmm b = load_operand<Xmm>(cpu, insn);
+  const Xmm b = load_vector<Xmm>(cpu, insn);
   Xmm& a = cpu.fpu.xmm[insn.reg];
   a = blend_by_signs<T>(a, b, cpu.fpu.xmm[0]);
 }
@@ -98,7 +98,7 @@ void extract_register(Cpu& cpu, const Insn& insn) {
 template <typename T>
 void extract_memory(Cpu& cpu, const Insn& insn) {
   check_sse(cpu);
-  store_operand(cpu, insn, lane<T>(cpu.fpu.xmm[insn.reg], insn.immediate));
+  store_vector(cpu, insn, lane<T>(cpu.fpu.xmm[insn.reg], insn.immediate));
 }
 template <typename T>
 constexpr VectorForm extract_form() {
@@ -122,7 +122,7 @@ void insert_register(Cpu& cpu, const Insn& insn) {
 template <typename T>
 void insert_memory(Cpu& cpu, const Insn& insn) {
   check_sse(cpu);
-  insert(cpu, insn, load_operand<T>(cpu, insn));
+  insert(cpu, insn, load_vector<T>(cpu, insn));
 }
 template <typename T>
 constexpr VectorForm insert_form() {
@@ -147,7 +147,7 @@ void insertps_register(Cpu& cpu, const Insn& insn) {
 }
 void insertps_memory(Cpu& cpu, const Insn& insn) {
   check_sse(cpu);
-  insert_single(cpu, insn, load_operand<u32>(cpu, insn));
+  insert_single(cpu, insn, load_vector<u32>(cpu, insn));
 }
 
 // ---- PTEST
@@ -165,7 +165,7 @@ void ptest_register(Cpu& cpu, const Insn& insn) {
 }
 void ptest_memory(Cpu& cpu, const Insn& insn) {
   check_sse(cpu);
-  test(cpu, cpu.fpu.xmm[insn.reg], load_operand<Xmm>(cpu, insn));
+  test(cpu, cpu.fpu.xmm[insn.reg], load_vector<Xmm>(cpu, insn));
 }
 
 // ---- Sums and minima

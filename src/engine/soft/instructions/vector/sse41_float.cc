@@ -96,7 +96,7 @@ template <typename T, unsigned kCount>
 void round_memory(Cpu& cpu, const Insn& insn) {
   check_sse(cpu);
   using Memory = std::conditional_t<kCount == 1, T, Xmm>;
-  round_lanes<T>(cpu, insn, widen(load_operand<Memory>(cpu, insn)), kCount);
+  round_lanes<T>(cpu, insn, widen(load_vector<Memory>(cpu, insn)), kCount);
 }
 template <typename T, unsigned kCount>
 constexpr VectorForm round_form() {
@@ -146,7 +146,7 @@ void dot_register(Cpu& cpu, const Insn& insn) {
 template <typename T, typename Multiply, typename Add>
 void dot_memory(Cpu& cpu, const Insn& insn) {
   check_sse(cpu);
-  dot_product<T, Multiply, Add>(cpu, insn, load_operand<Xmm>(cpu, insn));
+  dot_product<T, Multiply, Add>(cpu, insn, load_vector<Xmm>(cpu, insn));
 }
 template <typename T, typename Multiply, typename Add>
 constexpr VectorForm dot_form() {

@@ -29,7 +29,7 @@ void with_register(Cpu& cpu, const Insn& insn) {
 template <typename Operation, typename T>
 void with_memory(Cpu& cpu, const Insn& insn) {
   check_sse(cpu);
-  const Xmm source = widen(load_operand<T>(cpu, insn));
+  const Xmm source = widen(load_vector<T>(cpu, insn));
   Xmm& destination = cpu.fpu.xmm[insn.reg];
   destination = compute_simd<Operation>(cpu, destination, source);
 }
@@ -75,7 +75,7 @@ void from_general(Cpu& cpu, const Insn& insn) {
 template <typename Operation>
 void from_integer_memory(Cpu& cpu, const Insn& insn) {
   check_sse(cpu);
-  from_integer<Operation>(cpu, insn, load_operand<typename Operation::T>(cpu, insn));
+  from_integer<Operation>(cpu, insn, load_vector<typename Operation::T>(cpu, insn));
 }
 
 // ---- To general registers
@@ -112,7 +112,7 @@ void to_general(Cpu& cpu, const Insn& insn) {
 template <typename Operation, typename T>
 void memory_to_general(Cpu& cpu, const Insn& insn) {
   check_sse(cpu);
-  to_integer<Operation>(cpu, insn, widen(load_operand<T>(cpu, insn)));
+  to_integer<Operation>(cpu, insn, widen(load_vector<T>(cpu, insn)));
 }
 
 // The width of the integer operand chooses between two operations.
@@ -168,7 +168,7 @@ void from_mmx(Cpu& cpu, const Insn& insn) {
 template <typename Operation>
 void from_pair_memory(Cpu& cpu, const Insn& insn) {
   check_sse(cpu);
-  const Mmx source = load_operand<Mmx>(cpu, insn);
+  const Mmx source = load_vector<Mmx>(cpu, insn);
   cpu.fpu.xmm[insn.reg] = from_pair<Operation>(cpu, insn, source);
 }
 template <typename Operation>
@@ -196,7 +196,7 @@ template <typename Operation, typename T>
 void to_mmx_from_memory(Cpu& cpu, const Insn& insn) {
   check_sse(cpu);
   check_mmx(cpu);
-  to_mmx<Operation, T>(cpu, insn, load_operand<T>(cpu, insn));
+  to_mmx<Operation, T>(cpu, insn, load_vector<T>(cpu, insn));
 }
 template <typename Operation, typename T>
 constexpr VectorForm to_mmx_form() {

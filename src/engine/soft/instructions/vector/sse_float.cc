@@ -86,7 +86,7 @@ void with_register(Cpu& cpu, const Insn& insn) {
 template <typename Operation, typename T>
 void with_memory(Cpu& cpu, const Insn& insn) {
   check_sse(cpu);
-  compute<Operation>(cpu, insn, widen(load_operand<T>(cpu, insn)));
+  compute<Operation>(cpu, insn, widen(load_vector<T>(cpu, insn)));
 }
 template <typename Operation, typename T = Xmm>
 constexpr VectorForm float_form() {
@@ -130,7 +130,7 @@ void compare_register(Cpu& cpu, const Insn& insn) {
 template <typename Operation, typename T>
 void compare_memory(Cpu& cpu, const Insn& insn) {
   check_sse(cpu);
-  compare<Operation>(cpu, insn, widen(load_operand<T>(cpu, insn)));
+  compare<Operation>(cpu, insn, widen(load_vector<T>(cpu, insn)));
 }
 template <typename Operation, typename T>
 constexpr VectorForm compare_form() {

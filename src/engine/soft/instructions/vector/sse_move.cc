@@ -16,7 +16,7 @@ void copy(Cpu& cpu, const Insn& insn) {
 template <Alignment kAlignment>
 void load_whole(Cpu& cpu, const Insn& insn) {
   check_sse(cpu);
-  cpu.fpu.xmm[insn.reg] = kAlignment == Alignment::Required ? load_operand<Xmm>(cpu, insn)
+  cpu.fpu.xmm[insn.reg] = kAlignment == Alignment::Required ? load_vector<Xmm>(cpu, insn)
                                                             : load_unaligned<Xmm>(cpu, insn);
 }
 template <Alignment kAlignment>
@@ -63,7 +63,7 @@ void load_low(Cpu& cpu, const Insn& insn) {
 template <typename T>
 void store_low(Cpu& cpu, const Insn& insn) {
   check_sse(cpu);
-  store_operand(cpu, insn, low<T>(cpu.fpu.xmm[insn.reg]));
+  store_vector(cpu, insn, low<T>(cpu.fpu.xmm[insn.reg]));
 }
 template <typename T>
 constexpr VectorForm scalar_moves() {
@@ -84,7 +84,7 @@ void load_half(Cpu& cpu, const Insn& insn) {
 template <unsigned kHalf>
 void store_half(Cpu& cpu, const Insn& insn) {
   check_sse(cpu);
-  store_operand(cpu, insn, lanes<std::uint64_t>(cpu.fpu.xmm[insn.reg])[kHalf]);
+  store_vector(cpu, insn, lanes<std::uint64_t>(cpu.fpu.xmm[insn.reg])[kHalf]);
 }
 // MOVHLPS (to 0 from 1) and MOVLHPS (to 1 from 0).
 template <unsigned kTo>
@@ -134,7 +134,7 @@ void mmx_load(Cpu& cpu, const Insn& insn) {
 template <typename T>
 void mmx_store(Cpu& cpu, const Insn& insn) {
   check_mmx(cpu);
-  store_operand(cpu, insn, static_cast<T>(cpu.fpu.physical[insn.reg].significand));
+  store_vector(cpu, insn, static_cast<T>(cpu.fpu.physical[insn.reg].significand));
   enter_mmx(cpu);
 }
 void mmx_copy(Cpu& cpu, const Insn& insn) {
@@ -193,7 +193,7 @@ bool lower_narrow_move(const Decoded& decoded, Insn& insn) {
 // MOVNTI is an integer store: no vector state is involved.
 template <typename T>
 void store_general(Cpu& cpu, const Insn& insn) {
-  store_operand(cpu, insn, cpu.get<T>(insn.reg));
+  store_vector(cpu, insn, cpu.get<T>(insn.reg));
 }
 bool lower_movnti(const Decoded& decoded, Insn& insn) {
   insn.reg = decoded.reg(1);

@@ -30,7 +30,7 @@ struct Unpack {
 template <typename Operation>
 void mmx_with_dword(Cpu& cpu, const Insn& insn) {
   check_mmx(cpu);
-  const auto source = std::bit_cast<Mmx>(u64{load_operand<u32>(cpu, insn)});
+  const auto source = std::bit_cast<Mmx>(u64{load_vector<u32>(cpu, insn)});
   const Mmx result = operate<Operation, Mmx>(get_mmx(cpu, insn.reg), source, insn);
   enter_mmx(cpu);
   set_mmx(cpu, insn.reg, result);
@@ -92,7 +92,7 @@ void pinsrw_register(Cpu& cpu, const Insn& insn) {
 }
 void pinsrw_memory(Cpu& cpu, const Insn& insn) {
   check_sse(cpu);
-  const u16 word = load_operand<u16>(cpu, insn);
+  const u16 word = load_vector<u16>(cpu, insn);
   Xmm& x = cpu.fpu.xmm[insn.reg];
   x = with_word(x, word, static_cast<u8>(insn.immediate));
 }
@@ -105,7 +105,7 @@ void mmx_pinsrw_register(Cpu& cpu, const Insn& insn) {
 }
 void mmx_pinsrw_memory(Cpu& cpu, const Insn& insn) {
   check_mmx(cpu);
-  const u16 word = load_operand<u16>(cpu, insn);
+  const u16 word = load_vector<u16>(cpu, insn);
   enter_mmx(cpu);
   set_mmx(cpu, insn.reg, with_word(get_mmx(cpu, insn.reg), word, static_cast<u8>(insn.immediate)));
 }
@@ -120,7 +120,7 @@ void mmx_pextrw_register(Cpu& cpu, const Insn& insn) {
 }
 void pextrw_memory(Cpu& cpu, const Insn& insn) {  // SSE4.1
   check_sse(cpu);
-  store_operand(cpu, insn, lanes<u16>(cpu.fpu.xmm[insn.reg])[insn.immediate % 8]);
+  store_vector(cpu, insn, lanes<u16>(cpu.fpu.xmm[insn.reg])[insn.immediate % 8]);
 }
 
 }  // namespace

@@ -82,13 +82,13 @@ T load_unaligned(Cpu& cpu, const Insn& insn) {
   return cpu.load<T>(cpu.linear(insn, sizeof(T), AccessKind::Read));
 }
 template <typename T>
-T load_operand(Cpu& cpu, const Insn& insn) {
+T load_vector(Cpu& cpu, const Insn& insn) {
   std::uint64_t linear = cpu.linear(insn, sizeof(T), AccessKind::Read);
   if constexpr (sizeof(T) == 16) linear = aligned(linear);
   return cpu.load<T>(linear);
 }
 template <typename T>
-void store_operand(Cpu& cpu, const Insn& insn, const T& value) {
+void store_vector(Cpu& cpu, const Insn& insn, const T& value) {
   cpu.store<T>(cpu.linear(insn, sizeof(T), AccessKind::Write), value);
 }
 
@@ -138,7 +138,7 @@ void xmm_with_register(Cpu& cpu, const Insn& insn) {
 template <typename Operation, typename T>
 void xmm_with_memory(Cpu& cpu, const Insn& insn) {
   check_sse(cpu);
-  const Xmm source = widen(load_operand<T>(cpu, insn));
+  const Xmm source = widen(load_vector<T>(cpu, insn));
   Xmm& destination = cpu.fpu.xmm[insn.reg];
   destination = operate<Operation, Xmm>(destination, source, insn);
 }
@@ -152,7 +152,7 @@ void mmx_with_register(Cpu& cpu, const Insn& insn) {
 template <typename Operation>
 void mmx_with_memory(Cpu& cpu, const Insn& insn) {
   check_mmx(cpu);
-  const Mmx source = load_operand<Mmx>(cpu, insn);
+  const Mmx source = load_vector<Mmx>(cpu, insn);
   const Mmx result = operate<Operation, Mmx>(get_mmx(cpu, insn.reg), source, insn);
   enter_mmx(cpu);
   set_mmx(cpu, insn.reg, result);
@@ -192,5 +192,8 @@ void register_sse41_float(LowerTable& table);
 void register_sse42_strings(LowerTable& table);
 void register_mmx(LowerTable& table);
 void register_fxsave(LowerTable& table);
+
+// What decode() is to know of this room: SSE to SSE4.2, MMX, FXSAVE.
+void register_sse(LowerTable& table);
 
 }  // namespace ringside::soft

@@ -14,8 +14,9 @@
 #include <string_view>
 
 #include "engine/soft/cpu/cpu.h"
-#include "engine/soft/decode/lower.h"
 #include "engine/soft/cpu/system.h"
+#include "engine/soft/decode/lower.h"
+#include "engine/soft/instructions/instructions.h"
 #include "engine/soft/testing/host_features.h"
 #include "engine/soft/testing/nan_lanes.h"
 

@@ -5,36 +5,20 @@
 #include <cstdint>
 
 #include "engine/soft/cpu/cpu.h"
+#include "engine/soft/decode/lower.h"
 #include "engine/soft/state/fault.h"
 #include "engine/soft/state/insn.h"
-#include "engine/soft/decode/lower.h"
+#include "engine/soft/state/x87_words.h"
 
 namespace ringside::soft {
 
 namespace x87 {
 
-inline constexpr std::uint16_t kInvalid = 1, kDenormal = 2, kZeroDivide = 4, kOverflow = 8,
-                               kUnderflow = 16, kPrecision = 32, kExceptions = 0x3f,
-                               kStackFault = 0x40, kErrorSummary = 0x80, kC0 = 0x100, kC1 = 0x200,
-                               kC2 = 0x400, kC3 = 0x4000, kBusy = 0x8000,
-                               kConditions = kC0 | kC1 | kC2 | kC3;
 // Found before the operation is done: unmasked, they leave operands and stack as they are
 // (SDM 1 8.6).
 inline constexpr std::uint16_t kBeforeComputation = kInvalid | kDenormal | kZeroDivide;
 inline constexpr std::uint16_t kOpcodeMask = 0x7ff;
 inline constexpr X87Value kIndefinite{0xc000000000000000, 0xffff};
-
-// What the control word becomes when `value` is loaded: bit 6 reads as one, bits 7 and 13..15 as
-// zero.
-constexpr std::uint16_t control_word(std::uint16_t value) {
-  return static_cast<std::uint16_t>((value & 0x1f3f) | 0x40);
-}
-// ES and B follow the unmasked exception flags (SDM 1 8.1.3.3).
-inline void update_summary(Fpu& fpu) {
-  const bool pending = (fpu.status & ~fpu.control & kExceptions) != 0;
-  fpu.status = static_cast<std::uint16_t>(pending ? fpu.status | kErrorSummary | kBusy
-                                                  : fpu.status & ~(kErrorSummary | kBusy));
-}
 
 // ---- Availability
 [[noreturn]] void unavailable(const Cpu& cpu);
@@ -110,10 +94,6 @@ inline void push_checked(Fpu& fpu, const X87Value& value) {
   push(fpu, value);
 }
 
-// The two-bit tag of FNSTENV (SDM 1 8.1.7), and all eight of them.
-std::uint16_t tag_word(const Fpu& fpu);
-void set_tag_word(Fpu& fpu, std::uint16_t tags);
-
 // ---- Lowering
 // Handlers by opcode D8..DF: with a memory operand by ModRM.reg, with registers by ModRM bits 0..5
 // (SDM 2D A.5). ST(i) is in Insn::rm.
@@ -141,4 +121,7 @@ void add_transcendentals(Table& table);
 void add_control(Table& table);
 
 }  // namespace x87
+// What decode() is to know of this room.
+void register_x87(LowerTable& table);
+
 }  // namespace ringside::soft
