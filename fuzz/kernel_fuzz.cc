@@ -8,8 +8,8 @@
 #include <cstdlib>
 #include <span>
 
-#include "platform/guest_ram.h"
 #include "machine/boot/boot.h"
+#include "platform/guest_ram.h"
 
 namespace {
 

@@ -18,9 +18,9 @@
 #include "cli/engines.h"
 #include "cli/monitor_commands.h"
 #include "debug/server/server.h"
-#include "platform/guest_ram.h"
 #include "machine/boot/boot.h"
 #include "machine/machine.h"
+#include "platform/guest_ram.h"
 #include "script.h"
 
 namespace {

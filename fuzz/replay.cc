@@ -1,5 +1,5 @@
-// Runs a fuzz target over the files of a corpus, without libFuzzer: what was found once is a test for
-// ever, with any compiler.
+// Runs a fuzz target over the files of a corpus, without libFuzzer: what was found once is a test
+// for ever, with any compiler.
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>

@@ -44,11 +44,11 @@ inline tl::unexpected<Error> fail(Error error) { return tl::unexpected<Error>(st
 }  // namespace ringside
 
 // TRY(expression): the value of a Result, or return its error from the enclosing function.
-#define TRY(expression)                                             \
-  __extension__({                                                   \
-    auto try_result_ = (expression);                                \
+#define TRY(expression)                                                                         \
+  __extension__({                                                                               \
+    auto try_result_ = (expression);                                                            \
     if (!try_result_) return tl::unexpected<::ringside::Error>(std::move(try_result_).error()); \
-    ringside::detail::take(std::move(try_result_));                 \
+    ringside::detail::take(std::move(try_result_));                                             \
   })
 
 namespace ringside::detail {

@@ -35,7 +35,8 @@ class StateVisitor {
     std::uint64_t count = items.size();
     field(count);
     if (loading()) items.resize(count);
-    for (auto& item : items) field(item);
+    for (auto& item : items)
+      field(item);
   }
 };
 

@@ -52,9 +52,13 @@ inline constexpr unsigned kMaxVcpus = 64;
 
 template <>
 struct std::hash<ringside::Gva> {
-  std::size_t operator()(ringside::Gva a) const noexcept { return std::hash<std::uint64_t>{}(a.value); }
+  std::size_t operator()(ringside::Gva a) const noexcept {
+    return std::hash<std::uint64_t>{}(a.value);
+  }
 };
 template <>
 struct std::hash<ringside::Gpa> {
-  std::size_t operator()(ringside::Gpa a) const noexcept { return std::hash<std::uint64_t>{}(a.value); }
+  std::size_t operator()(ringside::Gpa a) const noexcept {
+    return std::hash<std::uint64_t>{}(a.value);
+  }
 };

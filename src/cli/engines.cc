@@ -5,8 +5,8 @@
 #include <cstdlib>
 
 #include "cli/notice.h"
-#include "engine/kvm/kvm_vm.h"
 #include "engine/kvm/host/probe.h"
+#include "engine/kvm/kvm_vm.h"
 
 namespace ringside::cli {
 namespace {

@@ -11,8 +11,8 @@
 #include "base/state_hash.h"
 #include "debug/options.h"
 #include "engine/soft/soft_vm.h"
-#include "platform/guest_ram.h"
 #include "machine/machine.h"
+#include "platform/guest_ram.h"
 
 namespace ringside::cli {
 

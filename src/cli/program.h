@@ -18,10 +18,10 @@
 #include "cli/timeline.h"
 #include "cli/waiting.h"
 #include "debug/server/server.h"
-#include "platform/guest_ram.h"
-#include "machine/storage/block_backend.h"
 #include "machine/boot/boot.h"
 #include "machine/machine.h"
+#include "machine/storage/block_backend.h"
+#include "platform/guest_ram.h"
 #include "transport/poller.h"
 
 namespace ringside::cli {

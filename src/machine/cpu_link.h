@@ -12,44 +12,34 @@ class CpuLink final : public hypervisor::CpuPort {
 
   VirtualTime now() const override { return cpus_ ? cpus_->now() : VirtualTime{}; }
   void deadline_moved() override {
-    if (cpus_)
-      cpus_->deadline_moved();
+    if (cpus_) cpus_->deadline_moved();
   }
   void set_interrupt_pin(VcpuId vcpu, bool level) override {
-    if (cpus_)
-      cpus_->set_interrupt_pin(vcpu, level);
+    if (cpus_) cpus_->set_interrupt_pin(vcpu, level);
   }
   void non_maskable_interrupt(VcpuId vcpu) override {
-    if (cpus_)
-      cpus_->non_maskable_interrupt(vcpu);
+    if (cpus_) cpus_->non_maskable_interrupt(vcpu);
   }
   void init(VcpuId vcpu) override {
-    if (cpus_)
-      cpus_->init(vcpu);
+    if (cpus_) cpus_->init(vcpu);
   }
   void start_up(VcpuId vcpu, std::uint8_t vector) override {
-    if (cpus_)
-      cpus_->start_up(vcpu, vector);
+    if (cpus_) cpus_->start_up(vcpu, vector);
   }
   void retry(VcpuId vcpu) override {
-    if (cpus_)
-      cpus_->retry(vcpu);
+    if (cpus_) cpus_->retry(vcpu);
   }
   void set_a20(bool enabled) override {
-    if (cpus_)
-      cpus_->set_a20(enabled);
+    if (cpus_) cpus_->set_a20(enabled);
   }
   void ram_written(Gpa address, std::uint64_t size) override {
-    if (cpus_)
-      cpus_->ram_written(address, size);
+    if (cpus_) cpus_->ram_written(address, size);
   }
   void guest_panicked(VcpuId vcpu, const char* reason) override {
-    if (cpus_)
-      cpus_->guest_panicked(vcpu, reason);
+    if (cpus_) cpus_->guest_panicked(vcpu, reason);
   }
   void end(hypervisor::VmEnd end) override {
-    if (cpus_)
-      cpus_->end(std::move(end));
+    if (cpus_) cpus_->end(std::move(end));
   }
   bool interrupt_line(unsigned line, bool asserted) override {
     return cpus_ && cpus_->interrupt_line(line, asserted);

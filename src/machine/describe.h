@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "platform/controllers.h"
 #include "machine/bus/bus.h"
+#include "platform/controllers.h"
 
 namespace ringside::machine {
 

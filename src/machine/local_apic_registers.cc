@@ -24,8 +24,7 @@ std::optional<std::uint64_t> LocalApic::lvt_or_bits(unsigned number) const {
   if (number >= kTriggerMode && number < kTriggerMode + 8) {
     return state_.trigger_mode[number - kTriggerMode];
   }
-  if (number >= kRequest && number < kRequest + 8)
-    return state_.request[number - kRequest];
+  if (number >= kRequest && number < kRequest + 8) return state_.request[number - kRequest];
   if (number >= kLocalVectors && number < kLocalVectors + kLvtCount) {
     return state_.lvt[number - kLocalVectors];
   }
@@ -96,67 +95,54 @@ bool LocalApic::write_register(unsigned number, std::uint64_t value) {
   const auto low = static_cast<std::uint32_t>(value);
   if (number >= kLocalVectors && number < kLocalVectors + kLvtCount) {
     const unsigned entry = number - kLocalVectors;
-    if (refuses(kLvtWritable[entry] | kLvtReadOnly))
-      return false;
+    if (refuses(kLvtWritable[entry] | kLvtReadOnly)) return false;
     return write_lvt(static_cast<Lvt>(entry), low);
   }
   switch (number) {
     case kTaskPriority:
-      if (refuses(0xff))
-        return false;
+      if (refuses(0xff)) return false;
       set_task_priority(static_cast<std::uint8_t>(low));
       return true;
     case kEndOfInterrupt:
-      if (refuses(0))
-        return false;
+      if (refuses(0)) return false;
       end_of_interrupt();
       return true;
     case kLogicalDestination:
-      if (x2apic())
-        return false;
+      if (x2apic()) return false;
       state_.logical_destination = low & 0xff000000;
       return true;
     case kDestinationFormat:
-      if (x2apic())
-        return false;
+      if (x2apic()) return false;
       state_.destination_format = low | 0x0fffffff;
       return true;
     case kSpurious:
-      if (refuses(0x3ff))
-        return false;
+      if (refuses(0x3ff)) return false;
       write_spurious(low & 0x3ff);
       return true;
     case kErrorStatus:
-      if (refuses(0))
-        return false;
+      if (refuses(0)) return false;
       state_.error_status = state_.errors;
       state_.errors = 0;
       return true;
     case kCommandLow:
-      if (refuses(kCommandWritable))
-        return false;
-      if (!x2apic())
-        value = (state_.command & ~std::uint64_t{0xffffffff}) | low;
+      if (refuses(kCommandWritable)) return false;
+      if (!x2apic()) value = (state_.command & ~std::uint64_t{0xffffffff}) | low;
       write_command(value & kCommandWritable);
       return true;
     case kCommandHigh:
-      if (x2apic())
-        return false;
+      if (x2apic()) return false;
       state_.command = (state_.command & 0xffffffff) | std::uint64_t{low & 0xff000000} << 32;
       return true;
     case kInitialCount:
-      if (refuses(0xffffffff))
-        return false;
+      if (refuses(0xffffffff)) return false;
       timer_.set_initial_count(low);
       return true;
     case kDivide:
-      if (refuses(0xb))
-        return false;
+      if (refuses(0xb)) return false;
       timer_.set_divide(low);
       return true;
     case kSelfIpi: {
-      if (!x2apic() || refuses(0xff))
-        return false;
+      if (!x2apic() || refuses(0xff)) return false;
       ApicMessage message;
       message.vector = static_cast<std::uint8_t>(low);
       accept(message);
@@ -172,8 +158,7 @@ bool LocalApic::write_register(unsigned number, std::uint64_t value) {
 
 std::uint32_t LocalApic::read_mmio(unsigned number) {
   std::uint64_t value = 0;
-  if (!read_register(number, value))
-    report_error(kIllegalRegister);
+  if (!read_register(number, value)) report_error(kIllegalRegister);
   return static_cast<std::uint32_t>(value);
 }
 
@@ -184,8 +169,7 @@ std::uint32_t LocalApic::peek_mmio(unsigned number) const {
 }
 
 void LocalApic::write_mmio(unsigned number, std::uint32_t value) {
-  if (!write_register(number, value))
-    report_error(kIllegalRegister);
+  if (!write_register(number, value)) report_error(kIllegalRegister);
 }
 
 // Disabling by software masks every local vector (SDM 3A 10.4.7.2).
@@ -200,20 +184,17 @@ void LocalApic::write_spurious(std::uint32_t value) {
 
 bool LocalApic::write_lvt(Lvt entry, std::uint32_t value) {
   value &= kLvtWritable[entry];
-  if (!software_enabled())
-    value |= kLvtMasked;
+  if (!software_enabled()) value |= kLvtMasked;
   if (entry == kLvtTimer) {
     const unsigned mode = value >> 17 & 3;
-    if (mode == 3)
-      return !x2apic();  // reserved
+    if (mode == 3) return !x2apic();  // reserved
     timer_.set_mode(static_cast<ApicTimerMode>(mode));
   }
   const bool was_masked = (state_.lvt[entry] & kLvtMasked) != 0;
   state_.lvt[entry] = value;
   // A level that was there all along interrupts when LINT0 is unmasked.
   const bool level = (value & (1 << 15)) != 0;
-  if (entry == kLvtLint0 && was_masked && level && state_.lint0 != 0)
-    deliver_local(entry);
+  if (entry == kLvtLint0 && was_masked && level && state_.lint0 != 0) deliver_local(entry);
   update_pin();
   return true;
 }

@@ -51,8 +51,7 @@ struct LocalApicTest : ::testing::Test {
   std::vector<int> requested(unsigned vector) {
     std::vector<int> who;
     for (std::uint32_t i = 0; i < 4; ++i) {
-      if (read(i, kIrr + vector / 32) >> (vector % 32) & 1)
-        who.push_back(static_cast<int>(i));
+      if (read(i, kIrr + vector / 32) >> (vector % 32) & 1) who.push_back(static_cast<int>(i));
     }
     return who;
   }

@@ -7,8 +7,8 @@
 
 #include <set>
 
-#include "machine/machine.h"
 #include "machine/bus/platform_map.h"
+#include "machine/machine.h"
 #include "machine/testing/fake_cpu_port.h"
 #include "machine/testing/memory_disk.h"
 #include "machine/testing/state_bytes.h"

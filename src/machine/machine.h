@@ -12,10 +12,10 @@
 
 #include "base/state_visitor.h"
 #include "base/types.h"
+#include "machine/bus/byte_sink.h"
+#include "machine/storage/block_backend.h"
 #include "platform/guest_ram.h"
 #include "platform/platform.h"
-#include "machine/storage/block_backend.h"
-#include "machine/bus/byte_sink.h"
 
 namespace ringside::machine {
 

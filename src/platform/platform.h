@@ -9,16 +9,16 @@
 #include <optional>
 
 #include "base/types.h"
-#include "platform/controllers.h"
 #include "hypervisor/exit.h"
+#include "platform/controllers.h"
 
 namespace ringside::hypervisor {
 
 // What a device access can answer besides a value.
 enum class Access : std::uint8_t {
   Done,
-  // The device cannot answer yet (the guest-side debug port without a client). The engine undoes the
-  // instruction and does not run the vCPU until CpuPort::retry(vcpu).
+  // The device cannot answer yet (the guest-side debug port without a client). The engine undoes
+  // the instruction and does not run the vCPU until CpuPort::retry(vcpu).
   Wait,
 };
 
@@ -27,8 +27,10 @@ class Platform {
   virtual ~Platform() = default;
 
   // Port I/O; width is 1, 2 or 4. Nothing there: reads are all ones, writes vanish.
-  virtual Access port_read(VcpuId vcpu, std::uint16_t port, unsigned width, std::uint32_t& value) = 0;
-  virtual Access port_write(VcpuId vcpu, std::uint16_t port, unsigned width, std::uint32_t value) = 0;
+  virtual Access port_read(VcpuId vcpu, std::uint16_t port, unsigned width,
+                           std::uint32_t& value) = 0;
+  virtual Access port_write(VcpuId vcpu, std::uint16_t port, unsigned width,
+                            std::uint32_t value) = 0;
   // Asked before an OUT is executed. False: what it sends to the host cannot be taken yet, and it
   // is not to be executed before CpuPort::retry(vcpu). That this wait is the host's doing, an
   // engine may hide from the guest: no time need pass in it.
@@ -48,7 +50,7 @@ class Platform {
   // Interrupts, for engines without an interrupt controller of their own. The vector to deliver, or
   // nothing when the request went away meanwhile.
   virtual std::optional<std::uint8_t> acknowledge_interrupt(VcpuId vcpu) = 0;
-  virtual std::uint8_t task_priority(VcpuId vcpu) = 0;                   // CR8
+  virtual std::uint8_t task_priority(VcpuId vcpu) = 0;  // CR8
   virtual void set_task_priority(VcpuId vcpu, std::uint8_t priority) = 0;
   // IA32_APIC_BASE, IA32_TSC_DEADLINE and the x2APIC range. False: #GP(0).
   virtual bool apic_msr_read(VcpuId vcpu, std::uint32_t msr, std::uint64_t& value) = 0;

@@ -13,15 +13,13 @@ std::string_view Fields::take_rest() {
 }
 
 bool Fields::take(char c) {
-  if (rest_.empty() || rest_.front() != c)
-    return false;
+  if (rest_.empty() || rest_.front() != c) return false;
   rest_.remove_prefix(1);
   return true;
 }
 
 bool Fields::take(std::string_view text) {
-  if (rest_.substr(0, text.size()) != text)
-    return false;
+  if (rest_.substr(0, text.size()) != text) return false;
   rest_.remove_prefix(text.size());
   return true;
 }
@@ -38,31 +36,25 @@ std::optional<std::uint64_t> Fields::hex() {
   std::size_t used = 0;
   for (; used < rest_.size(); ++used) {
     const int digit = hex_digit(rest_[used]);
-    if (digit < 0)
-      break;
-    if (value >> 60 != 0)
-      return std::nullopt;
+    if (digit < 0) break;
+    if (value >> 60 != 0) return std::nullopt;
     value = value << 4 | static_cast<std::uint64_t>(digit);
   }
-  if (used == 0)
-    return std::nullopt;
+  if (used == 0) return std::nullopt;
   rest_.remove_prefix(used);
   return value;
 }
 
 std::optional<Gva> Fields::address() {
   const auto value = hex();
-  if (!value)
-    return std::nullopt;
+  if (!value) return std::nullopt;
   return Gva{*value};
 }
 
 std::optional<Id> Fields::id() {
-  if (take("-1"))
-    return Id::all();
+  if (take("-1")) return Id::all();
   const auto number = hex();
-  if (!number)
-    return std::nullopt;
+  if (!number) return std::nullopt;
   return *number == 0 ? Id::any() : Id::of(*number);
 }
 
@@ -70,29 +62,24 @@ std::optional<ThreadId> Fields::thread_id() {
   ThreadId result;
   if (!take('p')) {
     const auto thread = id();
-    if (!thread)
-      return std::nullopt;
+    if (!thread) return std::nullopt;
     result.thread = *thread;
     return result;
   }
   result.process = id();
-  if (!result.process)
-    return std::nullopt;
+  if (!result.process) return std::nullopt;
   if (!take('.')) {
     // "p<process>" alone means all its threads (GDB manual, "Packets", thread-id syntax).
     result.thread = Id::all();
     return result;
   }
   const auto thread = id();
-  if (!thread)
-    return std::nullopt;
+  if (!thread) return std::nullopt;
   result.thread = *thread;
   return result;
 }
 
-std::optional<Bytes> Fields::hex_bytes() {
-  return from_hex(take_rest());
-}
+std::optional<Bytes> Fields::hex_bytes() { return from_hex(take_rest()); }
 
 Bytes Fields::raw_bytes() {
   const std::string_view taken = take_rest();

@@ -60,27 +60,22 @@ std::optional<Event> Decoder::next(std::string_view& input) {
 
 void Decoder::take_body(std::string_view& input) {
   const std::string_view part = input.substr(0, input.find('#'));
-  if (part.size() > limit_ - std::min(limit_, body_.size()))
-    too_long_ = true;
+  if (part.size() > limit_ - std::min(limit_, body_.size())) too_long_ = true;
   if (!too_long_) {
     body_ += part;
     sum_ = static_cast<std::uint8_t>(sum_ + sum_of(part));
   }
   input.remove_prefix(part.size());
-  if (input.empty())
-    return;
+  if (input.empty()) return;
   input.remove_prefix(1);
   state_ = State::ChecksumHigh;
 }
 
 Event Decoder::finish(int low_digit) {
-  if (too_long_)
-    return {Event::Kind::TooLong, {}};
+  if (too_long_) return {Event::Kind::TooLong, {}};
   const bool right = high_digit_ >= 0 && low_digit >= 0 && sum_ == (high_digit_ << 4 | low_digit);
-  if (verify_ && !right)
-    return {Event::Kind::BadChecksum, {}};
-  if (!decode_body())
-    return {Event::Kind::BadChecksum, {}};
+  if (verify_ && !right) return {Event::Kind::BadChecksum, {}};
+  if (!decode_body()) return {Event::Kind::BadChecksum, {}};
   return {Event::Kind::Packet, body_};
 }
 
@@ -93,21 +88,17 @@ bool Decoder::decode_body() {
     return std::min(expand ? body_.find_first_of("}*", from) : body_.find('}', from), body_.size());
   };
   std::size_t special = next_special(0);
-  if (special == body_.size())
-    return true;
+  if (special == body_.size()) return true;
 
   expanded_.clear();
   char last = '\0';
   for (std::size_t from = 0;;) {
-    if (special > from)
-      last = body_[special - 1];
+    if (special > from) last = body_[special - 1];
     expanded_.append(body_, from, special - from);
-    if (special == body_.size())
-      break;
+    if (special == body_.size()) break;
     from = special + 2;
     if (from > body_.size()) {
-      if (body_[special] == '*')
-        return false;
+      if (body_[special] == '*') return false;
       expanded_ += '}';
       break;
     }
@@ -118,11 +109,9 @@ bool Decoder::decode_body() {
     } else {
       // The count character stands for itself less 29 (manual, "Overview", run-length encoding).
       const int repeats = static_cast<unsigned char>(second) - 29;
-      if (expanded_.empty() || repeats < 3 || repeats > 97)
-        return false;
+      if (expanded_.empty() || repeats < 3 || repeats > 97) return false;
       expanded_.append(static_cast<std::size_t>(repeats), last);
-      if (expanded_.size() > limit_)
-        return false;
+      if (expanded_.size() > limit_) return false;
     }
     special = next_special(from);
   }
@@ -146,9 +135,7 @@ constexpr std::array<std::uint8_t, 256> make_specials() {
 constexpr auto kSpecial = make_specials();
 
 // Whether four alike stand at `p`.
-bool begins_run(const char* p) {
-  return (p[0] == p[1]) & (p[0] == p[2]) & (p[0] == p[3]);
-}
+bool begins_run(const char* p) { return (p[0] == p[1]) & (p[0] == p[2]) & (p[0] == p[3]); }
 
 // Without a branch inside, so that the compiler makes vector code of it.
 bool needs_escape(const char* block) {

@@ -133,8 +133,7 @@ TEST(Frame, NeverWritesAForbiddenRepeatCount) {
     const std::string payload(length, '0');
     const std::string bytes = frame(payload, RunLengthOutput::On);
     for (std::size_t i = 1; i + 3 < bytes.size(); ++i) {
-      if (bytes[i] != '*')
-        continue;
+      if (bytes[i] != '*') continue;
       const char count = bytes[i + 1];
       EXPECT_GE(count, ' ');
       EXPECT_LE(count, '~');

@@ -31,8 +31,7 @@ bool Link::is_repeated(std::string_view payload) {
 std::optional<Event> Link::receive(std::string_view& input) {
   while (!full()) {
     const auto event = decoder_.next(input);
-    if (!event)
-      return std::nullopt;
+    if (!event) return std::nullopt;
     switch (event->kind) {
       case Event::Kind::Interrupt:
         return event;
@@ -42,17 +41,14 @@ std::optional<Event> Link::receive(std::string_view& input) {
           break;
         }
         unacknowledged_.clear();
-        if (!no_ack_)
-          output_ += '+';
-        if (!has_sequence_id(event->payload))
-          return event;
+        if (!no_ack_) output_ += '+';
+        if (!has_sequence_id(event->payload)) return event;
         send(reply::empty());
         break;
       case Event::Kind::TooLong:
         // Acknowledged, because sending it again would not make it shorter.
         unacknowledged_.clear();
-        if (!no_ack_)
-          output_ += '+';
+        if (!no_ack_) output_ += '+';
         send(reply::error(ErrorNumber::BadRequest));
         break;
       case Event::Kind::BadChecksum:

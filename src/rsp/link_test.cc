@@ -23,8 +23,7 @@ std::string written(Link& link) {
 // A server that answers every packet with `reply`; what it wrote.
 std::string serve(Link& link, std::string_view input, std::string_view reply = "OK") {
   while (auto event = link.receive(input)) {
-    if (event->kind == Event::Kind::Packet)
-      link.send(reply);
+    if (event->kind == Event::Kind::Packet) link.send(reply);
   }
   return written(link);
 }

@@ -51,13 +51,9 @@ ErrorNumber error_number(ErrorCode code) {
 
 namespace reply {
 
-std::string ok() {
-  return "OK";
-}
+std::string ok() { return "OK"; }
 
-std::string empty() {
-  return {};
-}
+std::string empty() { return {}; }
 
 std::string error(ErrorNumber number) {
   std::string text = "E";
@@ -66,8 +62,7 @@ std::string error(ErrorNumber number) {
 }
 
 std::string error(const Error& error, ErrorStyle style) {
-  if (style == ErrorStyle::Number)
-    return reply::error(error_number(error.code()));
+  if (style == ErrorStyle::Number) return reply::error(error_number(error.code()));
   std::string text = "E." + error.text();
   // GDB does not unescape this reply, so framing's escapes must find nothing to do.
   std::replace_if(
@@ -77,13 +72,9 @@ std::string error(const Error& error, ErrorStyle style) {
   return text;
 }
 
-std::string hex(std::span<const std::byte> data) {
-  return to_hex(data);
-}
+std::string hex(std::span<const std::byte> data) { return to_hex(data); }
 
-std::string hex(std::string_view text) {
-  return to_hex(text);
-}
+std::string hex(std::string_view text) { return to_hex(text); }
 
 std::string binary(std::span<const std::byte> data) {
   std::string text;
@@ -108,8 +99,7 @@ std::string killed(std::uint8_t signal, std::optional<std::uint64_t> process) {
 }
 
 std::string transfer(std::string_view document, std::uint64_t offset, std::uint64_t length) {
-  if (offset >= document.size())
-    return "l";
+  if (offset >= document.size()) return "l";
   const std::uint64_t left = document.size() - offset;
   std::string payload(1, length < left ? 'm' : 'l');
   payload += document.substr(offset, std::min(length, left));
@@ -118,9 +108,7 @@ std::string transfer(std::string_view document, std::uint64_t offset, std::uint6
 
 }  // namespace reply
 
-StopReply::StopReply(std::uint8_t signal) : text_("T") {
-  append_byte(text_, signal);
-}
+StopReply::StopReply(std::uint8_t signal) : text_("T") { append_byte(text_, signal); }
 
 StopReply& StopReply::thread(std::optional<std::uint64_t> process, std::uint64_t number) {
   text_ += "thread:";

@@ -64,8 +64,7 @@ TEST(Reply, TransferPiecesMakeTheDocument) {
     for (;;) {
       const std::string piece = reply::transfer(document, read.size(), size);
       read += piece.substr(1);
-      if (piece.front() == 'l')
-        break;
+      if (piece.front() == 'l') break;
     }
     RC_ASSERT(read == document);
   });

@@ -46,8 +46,7 @@ constexpr NamedPacket kNamedPackets[] = {
 Request parse_named(std::string_view payload) {
   const std::string_view name = name_of(payload);
   for (const NamedPacket& packet : kNamedPackets) {
-    if (packet.name == name)
-      return packet.parse(payload);
+    if (packet.name == name) return packet.parse(payload);
   }
   return Unknown{};
 }
@@ -55,8 +54,7 @@ Request parse_named(std::string_view payload) {
 }  // namespace
 
 Request parse(std::string_view payload) {
-  if (payload.empty())
-    return Unknown{};
+  if (payload.empty()) return Unknown{};
   switch (payload.front()) {
     case 'g':
     case 'G':

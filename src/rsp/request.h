@@ -167,9 +167,9 @@ struct ExtendedMode {};    // !: the connection outlives a D or k, for vAttach, 
 struct Attach {            // vAttach;pid
   std::uint64_t process = 0;
 };
-struct Run {};             // vRun;program;arguments, which a machine has of its own: has a reply
-struct Restart {};         // RXX, of which XX means nothing: has none
-struct Detach {            // D, D;pid
+struct Run {};      // vRun;program;arguments, which a machine has of its own: has a reply
+struct Restart {};  // RXX, of which XX means nothing: has none
+struct Detach {     // D, D;pid
   std::optional<std::uint64_t> process;
 };
 struct Kill {};       // k: has no reply

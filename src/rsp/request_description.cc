@@ -8,16 +8,13 @@ namespace ringside::rsp {
 namespace {
 
 std::string text_of(const Id& id) {
-  if (id.is_any())
-    return "any";
-  if (id.is_all())
-    return "all";
+  if (id.is_any()) return "any";
+  if (id.is_all()) return "all";
   return fmt::format("{:x}", id.number());
 }
 
 std::string text_of(const ThreadId& id) {
-  if (!id.process)
-    return text_of(id.thread);
+  if (!id.process) return text_of(id.thread);
   return fmt::format("p{}.{}", text_of(*id.process), text_of(id.thread));
 }
 
@@ -61,8 +58,7 @@ std::string text_of(const ThreadAction& action) {
     text += fmt::format(" {:x} {:x}", action.range_start.value, action.range_end.value);
   }
   text += signal_text(action.signal);
-  if (action.thread)
-    text += " thread " + text_of(*action.thread);
+  if (action.thread) text += " thread " + text_of(*action.thread);
   return text;
 }
 
@@ -134,8 +130,7 @@ struct Describe {
       text += " if " + to_hex(condition);
     for (const Bytes& command : r.commands)
       text += " do " + to_hex(command);
-    if (r.commands_persist)
-      text += " persistent";
+    if (r.commands_persist) text += " persistent";
     return text;
   }
   std::string operator()(const RemoveBreakpoint& r) const {
@@ -192,8 +187,6 @@ struct Describe {
 
 }  // namespace
 
-std::string describe(const Request& request) {
-  return std::visit(Describe{}, request);
-}
+std::string describe(const Request& request) { return std::visit(Describe{}, request); }
 
 }  // namespace ringside::rsp

@@ -7,8 +7,7 @@ namespace {
 
 std::optional<std::uint8_t> take_signal(Fields& fields) {
   const auto signal = fields.hex();
-  if (!signal || *signal > 0xff)
-    return std::nullopt;
+  if (!signal || *signal > 0xff) return std::nullopt;
   return static_cast<std::uint8_t>(*signal);
 }
 
@@ -18,18 +17,14 @@ Request parse_plain(Fields fields, ResumeKind kind, bool with_signal) {
   resume.kind = kind;
   if (with_signal) {
     resume.signal = take_signal(fields);
-    if (!resume.signal)
-      return Malformed{"C and S want a signal of two hex digits"};
-    if (fields.at_end())
-      return resume;
-    if (!fields.take(';'))
-      return Malformed{"C and S want signal;address"};
+    if (!resume.signal) return Malformed{"C and S want a signal of two hex digits"};
+    if (fields.at_end()) return resume;
+    if (!fields.take(';')) return Malformed{"C and S want signal;address"};
   } else if (fields.at_end()) {
     return resume;
   }
   resume.address = fields.address();
-  if (!resume.address || !fields.at_end())
-    return Malformed{"the address to resume at is wrong"};
+  if (!resume.address || !fields.at_end()) return Malformed{"the address to resume at is wrong"};
   return resume;
 }
 
@@ -44,21 +39,17 @@ std::optional<ThreadAction> take_action(Fields& fields) {
   } else if (fields.take('C')) {
     action.kind = ResumeKind::Continue;
     action.signal = take_signal(fields);
-    if (!action.signal)
-      return std::nullopt;
+    if (!action.signal) return std::nullopt;
   } else if (fields.take('S')) {
     action.kind = ResumeKind::Step;
     action.signal = take_signal(fields);
-    if (!action.signal)
-      return std::nullopt;
+    if (!action.signal) return std::nullopt;
   } else if (fields.take('r')) {
     action.kind = ResumeKind::StepRange;
     const auto start = fields.address();
-    if (!start || !fields.take(','))
-      return std::nullopt;
+    if (!start || !fields.take(',')) return std::nullopt;
     const auto end = fields.address();
-    if (!end)
-      return std::nullopt;
+    if (!end) return std::nullopt;
     action.range_start = *start;
     action.range_end = *end;
   } else {
@@ -66,8 +57,7 @@ std::optional<ThreadAction> take_action(Fields& fields) {
   }
   if (fields.take(':')) {
     action.thread = fields.thread_id();
-    if (!action.thread)
-      return std::nullopt;
+    if (!action.thread) return std::nullopt;
   }
   return action;
 }
@@ -78,8 +68,7 @@ Request parse_resume(std::string_view payload) {
   const Fields fields(payload.substr(1));
   switch (payload.front()) {
     case '?':
-      if (!fields.at_end())
-        return Malformed{"? takes no argument"};
+      if (!fields.at_end()) return Malformed{"? takes no argument"};
       return QueryStop{};
     case 'c':
       return parse_plain(fields, ResumeKind::Continue, false);
@@ -93,20 +82,15 @@ Request parse_resume(std::string_view payload) {
 }
 
 Request parse_resume_query(std::string_view payload) {
-  if (payload == "vCont?")
-    return QueryResumeActions{};
-  if (payload == "vCtrlC")
-    return Interrupt{};
+  if (payload == "vCont?") return QueryResumeActions{};
+  if (payload == "vCtrlC") return Interrupt{};
   Fields fields(payload);
-  if (!fields.take("vCont") || fields.at_end())
-    return Malformed{"the packet takes no argument"};
+  if (!fields.take("vCont") || fields.at_end()) return Malformed{"the packet takes no argument"};
   ResumeThreads resume;
   while (!fields.at_end()) {
-    if (!fields.take(';'))
-      return Malformed{"vCont actions are divided by ;"};
+    if (!fields.take(';')) return Malformed{"vCont actions are divided by ;"};
     const auto action = take_action(fields);
-    if (!action)
-      return Malformed{"vCont has an action that is not c, C, s, S, t or r"};
+    if (!action) return Malformed{"vCont has an action that is not c, C, s, S, t or r"};
     resume.actions.push_back(*action);
   }
   return resume;

@@ -9,8 +9,7 @@ namespace {
 // name+ name- name? name=value; nothing for what is none of these, which is then ignored.
 std::optional<Feature> parse_feature(std::string_view text) {
   const std::size_t equals = text.find('=');
-  if (equals == 0 || text.size() < 2)
-    return std::nullopt;
+  if (equals == 0 || text.size() < 2) return std::nullopt;
   Feature feature;
   if (equals != std::string_view::npos) {
     feature.name = text.substr(0, equals);
@@ -35,13 +34,11 @@ std::optional<Feature> parse_feature(std::string_view text) {
 }
 
 Request parse_supported(Fields fields) {
-  if (!fields.at_end() && !fields.take(':'))
-    return Malformed{"qSupported wants :feature;feature"};
+  if (!fields.at_end() && !fields.take(':')) return Malformed{"qSupported wants :feature;feature"};
   QuerySupported query;
   while (!fields.at_end()) {
     auto feature = parse_feature(fields.take_until(';'));
-    if (feature)
-      query.features.push_back(std::move(*feature));
+    if (feature) query.features.push_back(std::move(*feature));
   }
   return query;
 }
@@ -50,8 +47,7 @@ Request parse_supported(Fields fields) {
 
 const Feature* QuerySupported::find(std::string_view name) const {
   for (const Feature& feature : features) {
-    if (feature.name == name)
-      return &feature;
+    if (feature.name == name) return &feature;
   }
   return nullptr;
 }
@@ -73,29 +69,22 @@ Request parse_session(std::string_view payload) {
     return Restart{};
   }
   if (payload.front() == 'k') {
-    if (!fields.at_end())
-      return Malformed{"k takes no argument"};
+    if (!fields.at_end()) return Malformed{"k takes no argument"};
     return Kill{};
   }
-  if (fields.at_end())
-    return Detach{};
-  if (!fields.take(';'))
-    return Malformed{"D wants ;process"};
+  if (fields.at_end()) return Detach{};
+  if (!fields.take(';')) return Malformed{"D wants ;process"};
   const auto process = fields.hex();
-  if (!process || !fields.at_end())
-    return Malformed{"D wants ;process"};
+  if (!process || !fields.at_end()) return Malformed{"D wants ;process"};
   return Detach{*process};
 }
 
 Request parse_session_query(std::string_view payload) {
   Fields fields(payload);
-  if (fields.take("qSupported"))
-    return parse_supported(fields);
-  if (payload == "QStartNoAckMode")
-    return StartNoAckMode{};
+  if (fields.take("qSupported")) return parse_supported(fields);
+  if (payload == "QStartNoAckMode") return StartNoAckMode{};
   if (fields.take("qAttached")) {
-    if (fields.at_end())
-      return QueryAttached{};
+    if (fields.at_end()) return QueryAttached{};
     if (!fields.take(':') || !fields.hex() || !fields.at_end()) {
       return Malformed{"qAttached wants :process"};
     }
@@ -110,13 +99,10 @@ Request parse_session_query(std::string_view payload) {
     if (!process || !fields.at_end()) return Malformed{"vAttach wants ;process"};
     return Attach{*process};
   }
-  if (!fields.take("vKill"))
-    return Malformed{"the packet takes no argument"};
-  if (!fields.take(';'))
-    return Malformed{"vKill wants ;process"};
+  if (!fields.take("vKill")) return Malformed{"the packet takes no argument"};
+  if (!fields.take(';')) return Malformed{"vKill wants ;process"};
   const auto process = fields.hex();
-  if (!process || !fields.at_end())
-    return Malformed{"vKill wants ;process"};
+  if (!process || !fields.at_end()) return Malformed{"vKill wants ;process"};
   return KillProcess{*process};
 }
 

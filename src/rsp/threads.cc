@@ -30,8 +30,7 @@ Request parse_thread(std::string_view payload) {
   Fields fields(payload.substr(1));
   if (payload.front() == 'T') {
     const auto thread = fields.thread_id();
-    if (!thread || !fields.at_end())
-      return Malformed{"T wants a thread id"};
+    if (!thread || !fields.at_end()) return Malformed{"T wants a thread id"};
     return IsThreadAlive{*thread};
   }
   SelectThread select;
@@ -43,27 +42,20 @@ Request parse_thread(std::string_view payload) {
     return Malformed{"H wants g or c"};
   }
   const auto thread = fields.thread_id();
-  if (!thread || !fields.at_end())
-    return Malformed{"H wants a thread id"};
+  if (!thread || !fields.at_end()) return Malformed{"H wants a thread id"};
   select.thread = *thread;
   return select;
 }
 
 Request parse_thread_query(std::string_view payload) {
-  if (payload == "qC")
-    return CurrentThread{};
-  if (payload == "qfThreadInfo")
-    return FirstThreads{};
-  if (payload == "qsThreadInfo")
-    return MoreThreads{};
+  if (payload == "qC") return CurrentThread{};
+  if (payload == "qfThreadInfo") return FirstThreads{};
+  if (payload == "qsThreadInfo") return MoreThreads{};
   Fields fields(payload);
-  if (!fields.take("qThreadExtraInfo"))
-    return Malformed{"the query takes no argument"};
-  if (!fields.take(','))
-    return Malformed{"qThreadExtraInfo wants ,thread"};
+  if (!fields.take("qThreadExtraInfo")) return Malformed{"the query takes no argument"};
+  if (!fields.take(',')) return Malformed{"qThreadExtraInfo wants ,thread"};
   const auto thread = fields.thread_id();
-  if (!thread || !fields.at_end())
-    return Malformed{"qThreadExtraInfo wants a thread id"};
+  if (!thread || !fields.at_end()) return Malformed{"qThreadExtraInfo wants a thread id"};
   return ThreadDescription{*thread};
 }
 

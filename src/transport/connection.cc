@@ -58,45 +58,37 @@ Connection Connection::over_descriptors(Fd input, Fd output) {
 }
 
 Connection::~Connection() {
-  if (!input_ || !is_socket())
-    return;
+  if (!input_ || !is_socket()) return;
   // Closing a socket with unread input resets it, and a reset may overtake our last reply. So end
   // our side first and take what is there; a bounded amount, for a client that never stops.
   ::shutdown(input_.get(), SHUT_WR);
   char unread[4096];
   for (int i = 0; i < 64; ++i) {
-    if (::recv(input_.get(), unread, sizeof unread, MSG_DONTWAIT) <= 0)
-      break;
+    if (::recv(input_.get(), unread, sizeof unread, MSG_DONTWAIT) <= 0) break;
   }
 }
 
 std::size_t Connection::finish(ssize_t result, bool zero_is_end) {
-  if (result > 0)
-    return static_cast<std::size_t>(result);
-  if (result == 0 && !zero_is_end)
-    return 0;
+  if (result > 0) return static_cast<std::size_t>(result);
+  if (result == 0 && !zero_is_end) return 0;
   const bool later = result < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR);
-  if (!later)
-    gone_ = true;
+  if (!later) gone_ = true;
   return 0;
 }
 
 std::size_t Connection::read(std::span<char> buffer) {
-  if (gone_ || buffer.empty())
-    return 0;
+  if (gone_ || buffer.empty()) return 0;
   if (is_socket()) {
     return finish(::recv(input_.get(), buffer.data(), buffer.size(), MSG_DONTWAIT), true);
   }
   // Standard input and output share their open files with the shell and with stderr: making them
   // non-blocking would do so for all. Asking first does as well.
-  if (!ready(input_.get(), POLLIN))
-    return 0;
+  if (!ready(input_.get(), POLLIN)) return 0;
   return finish(::read(input_.get(), buffer.data(), buffer.size()), true);
 }
 
 std::size_t Connection::write(std::string_view bytes) {
-  if (gone_ || bytes.empty())
-    return 0;
+  if (gone_ || bytes.empty()) return 0;
   if (is_socket()) {
     return finish(::send(input_.get(), bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL),
                   false);
@@ -107,8 +99,7 @@ std::size_t Connection::write(std::string_view bytes) {
     const std::size_t size = std::min<std::size_t>(bytes.size() - written, PIPE_BUF);
     const std::size_t count =
         finish(write_quietly(output_.get(), bytes.data() + written, size), false);
-    if (count == 0)
-      break;
+    if (count == 0) break;
     written += count;
   }
   return written;

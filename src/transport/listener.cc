@@ -37,8 +37,7 @@ SocketAddress local_address(int socket) {
 }
 
 bool is_loopback(const SocketAddress& address) {
-  if (address.any.sa_family == AF_INET)
-    return (ntohl(address.v4.sin_addr.s_addr) >> 24) == 127;
+  if (address.any.sa_family == AF_INET) return (ntohl(address.v4.sin_addr.s_addr) >> 24) == 127;
   const in6_addr& v6 = address.v6.sin6_addr;
   return IN6_IS_ADDR_LOOPBACK(&v6) || (IN6_IS_ADDR_V4MAPPED(&v6) && v6.s6_addr[12] == 127);
 }
@@ -50,30 +49,25 @@ std::uint16_t port_of(const SocketAddress& address) {
 // A socket bound to `address` and listening, or the errno.
 tl::expected<Fd, int> listen_on(int family, const sockaddr* address, socklen_t size) {
   Fd socket(::socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!socket)
-    return tl::unexpected<int>(errno);
+  if (!socket) return tl::unexpected<int>(errno);
   if (family == AF_UNIX) {
     // On Linux the file is made with the socket's own mode, so there is no moment in which others
     // could open it, and no umask to change under other threads.
-    if (::fchmod(socket.get(), S_IRUSR | S_IWUSR) != 0)
-      return tl::unexpected<int>(errno);
+    if (::fchmod(socket.get(), S_IRUSR | S_IWUSR) != 0) return tl::unexpected<int>(errno);
   } else {
     // A restart need not wait until the last connection's TIME_WAIT is over.
     const int on = 1;
     ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   }
-  if (::bind(socket.get(), address, size) != 0)
-    return tl::unexpected<int>(errno);
-  if (::listen(socket.get(), kBacklog) != 0)
-    return tl::unexpected<int>(errno);
+  if (::bind(socket.get(), address, size) != 0) return tl::unexpected<int>(errno);
+  if (::listen(socket.get(), kBacklog) != 0) return tl::unexpected<int>(errno);
   return socket;
 }
 
 // A socket file that nobody listens on, left by a process that was killed.
 bool is_stale(const sockaddr_un& address) {
   struct stat status {};
-  if (::lstat(address.sun_path, &status) != 0 || !S_ISSOCK(status.st_mode))
-    return false;
+  if (::lstat(address.sun_path, &status) != 0 || !S_ISSOCK(status.st_mode)) return false;
   // A datagram socket cannot connect to a stream socket (EPROTOTYPE), so this never disturbs a
   // living listener with a client that is none; only where nobody is behind the file is it refused.
   const Fd probe(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
@@ -112,8 +106,7 @@ Result<> Listener::open_tcp(const TcpEndpoint& wanted) {
   for (const addrinfo* address = found; address != nullptr; address = address->ai_next) {
     auto socket = listen_on(address->ai_family, address->ai_addr, address->ai_addrlen);
     if (!socket) {
-      if (error == 0)
-        error = socket.error();
+      if (error == 0) error = socket.error();
       continue;
     }
     socket_ = std::move(*socket);
@@ -138,8 +131,7 @@ Result<> Listener::open_unix(const UnixEndpoint& wanted) {
     ::unlink(address.sun_path);
     socket = listen_on(AF_UNIX, any, sizeof address);
   }
-  if (!socket)
-    return fail(cannot_listen(endpoint_, socket.error()));
+  if (!socket) return fail(cannot_listen(endpoint_, socket.error()));
   socket_ = std::move(*socket);
   struct stat status {};
   if (::lstat(address.sun_path, &status) == 0) {
@@ -151,42 +143,35 @@ Result<> Listener::open_unix(const UnixEndpoint& wanted) {
 Result<> Listener::open_stdio() {
   // Copies, so that the originals stay open for whoever else has them.
   socket_ = Fd(::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3));
-  if (!socket_)
-    return fail(Error::from_errno("cannot use standard input", errno));
+  if (!socket_) return fail(Error::from_errno("cannot use standard input", errno));
   standard_output_ = Fd(::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3));
-  if (!standard_output_)
-    return fail(Error::from_errno("cannot use standard output", errno));
+  if (!standard_output_) return fail(Error::from_errno("cannot use standard output", errno));
   return {};
 }
 
 Listener::~Listener() {
   // A moved-from listener has no socket and thereby no claim on the file.
-  if (!socket_ || !file_)
-    return;
+  if (!socket_ || !file_) return;
   struct stat status {};
-  if (::lstat(file_->path.c_str(), &status) != 0)
-    return;
+  if (::lstat(file_->path.c_str(), &status) != 0) return;
   if (status.st_dev == file_->device && status.st_ino == file_->inode) {
     ::unlink(file_->path.c_str());
   }
 }
 
 std::optional<int> Listener::descriptor() const {
-  if (!socket_)
-    return std::nullopt;
+  if (!socket_) return std::nullopt;
   return socket_.get();
 }
 
 std::optional<Connection> Listener::accept() {
-  if (!socket_)
-    return std::nullopt;
+  if (!socket_) return std::nullopt;
   if (standard_output_) {
     return Connection::over_descriptors(std::move(socket_), std::move(standard_output_));
   }
   // A failure here is the client's (it went away again) or passes; the listener stays.
   Fd client(::accept4(socket_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-  if (!client)
-    return std::nullopt;
+  if (!client) return std::nullopt;
   return Connection::over_socket(std::move(client));
 }
 

@@ -22,8 +22,7 @@ short events_of(Interest interest) {
 
 Result<Poller> Poller::create() {
   Fd wakeup(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  if (!wakeup)
-    return fail(Error::from_errno("cannot create an eventfd", errno));
+  if (!wakeup) return fail(Error::from_errno("cannot create an eventfd", errno));
   return Poller(std::move(wakeup));
 }
 
@@ -33,16 +32,14 @@ void Poller::add(int fd, Interest interest, Callback callback) {
 
 void Poller::set_interest(int fd, Interest interest) {
   for (const auto& entry : entries_) {
-    if (entry->fd == fd)
-      entry->interest = interest;
+    if (entry->fd == fd) entry->interest = interest;
   }
 }
 
 void Poller::remove(int fd) {
   const auto found = std::find_if(entries_.begin(), entries_.end(),
                                   [fd](const auto& entry) { return entry->fd == fd; });
-  if (found == entries_.end())
-    return;
+  if (found == entries_.end()) return;
   (*found)->removed = true;
   entries_.erase(found);
 }
@@ -54,8 +51,7 @@ Result<> Poller::wait(std::optional<std::chrono::nanoseconds> timeout) {
   for (const auto& entry : entries_) {
     // Left out altogether: poll reports a hang-up to those who ask for nothing, too, and would
     // return at once again and again.
-    if (entry->interest == Interest::None)
-      continue;
+    if (entry->interest == Interest::None) continue;
     polled_.push_back({entry->fd, events_of(entry->interest), 0});
     round_.push_back(entry);
   }
@@ -66,10 +62,8 @@ Result<> Poller::wait(std::optional<std::chrono::nanoseconds> timeout) {
     limit.tv_nsec = static_cast<long>((left % std::chrono::seconds(1)).count());
   }
   const int count = ::ppoll(polled_.data(), polled_.size(), timeout ? &limit : nullptr, nullptr);
-  if (count < 0 && errno != EINTR)
-    return fail(Error::from_errno("cannot poll", errno));
-  if (count > 0)
-    dispatch();
+  if (count < 0 && errno != EINTR) return fail(Error::from_errno("cannot poll", errno));
+  if (count > 0) dispatch();
   round_.clear();
   return {};
 }
@@ -82,15 +76,13 @@ void Poller::dispatch() {
   for (std::size_t i = 0; i < round_.size(); ++i) {
     const short events = polled_[i + 1].revents;
     Entry& entry = *round_[i];
-    if (events == 0 || entry.removed)
-      continue;
+    if (events == 0 || entry.removed) continue;
     const bool ended = (events & (POLLHUP | POLLERR | POLLNVAL)) != 0;
     // What an earlier callback of this round no longer wants is not told.
     const Ready ready{
         ((events & POLLIN) != 0 || ended) && includes(entry.interest, Interest::Read),
         ((events & POLLOUT) != 0 || ended) && includes(entry.interest, Interest::Write)};
-    if (ready.readable || ready.writable)
-      entry.callback(ready);
+    if (ready.readable || ready.writable) entry.callback(ready);
   }
 }
 

@@ -23,8 +23,7 @@ class Pollers : public testing::Test {
 
   static Pipe make_pipe() {
     int ends[2];
-    if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0)
-      throw std::runtime_error("no pipe");
+    if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) throw std::runtime_error("no pipe");
     return {Fd(ends[0]), Fd(ends[1])};
   }
 

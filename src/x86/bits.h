@@ -17,9 +17,9 @@ inline constexpr unsigned kIoplShift = 12;
 }  // namespace rflags
 
 namespace cr0 {
-inline constexpr std::uint64_t PE = 1u << 0, MP = 1u << 1, EM = 1u << 2, TS = 1u << 3,
-                               ET = 1u << 4, NE = 1u << 5, WP = 1u << 16, AM = 1u << 18,
-                               NW = 1u << 29, CD = 1u << 30, PG = 1u << 31;
+inline constexpr std::uint64_t PE = 1u << 0, MP = 1u << 1, EM = 1u << 2, TS = 1u << 3, ET = 1u << 4,
+                               NE = 1u << 5, WP = 1u << 16, AM = 1u << 18, NW = 1u << 29,
+                               CD = 1u << 30, PG = 1u << 31;
 }
 namespace cr4 {
 inline constexpr std::uint64_t VME = 1u << 0, PVI = 1u << 1, TSD = 1u << 2, DE = 1u << 3,
@@ -40,7 +40,7 @@ inline constexpr std::uint64_t kBreakpoints = 0xf;  // B0 to B3
 constexpr std::uint64_t with_causes(std::uint64_t before, std::uint64_t causes) {
   return (before & ~kBreakpoints) | causes;
 }
-}
+}  // namespace dr6
 namespace dr7 {
 inline constexpr std::uint64_t GD = 1u << 13, kReset = 0x400;
 }

@@ -11,7 +11,22 @@
 namespace ringside::x86 {
 
 enum class Gpr : std::uint8_t {
-  Rax, Rcx, Rdx, Rbx, Rsp, Rbp, Rsi, Rdi, R8, R9, R10, R11, R12, R13, R14, R15
+  Rax,
+  Rcx,
+  Rdx,
+  Rbx,
+  Rsp,
+  Rbp,
+  Rsi,
+  Rdi,
+  R8,
+  R9,
+  R10,
+  R11,
+  R12,
+  R13,
+  R14,
+  R15
 };
 
 // An 80-bit x87 register, bytes as FSTP m80 stores them; the last 6 bytes are padding and zero.
@@ -20,14 +35,14 @@ using VectorRegister = std::array<std::uint8_t, 32>;
 
 struct FpuState {
   std::uint16_t control = 0x37f;
-  std::uint16_t status = 0;           // TOP in bits 11..13
-  std::uint16_t tag = 0xffff;         // the full 2-bit tags, by physical register
+  std::uint16_t status = 0;    // TOP in bits 11..13
+  std::uint16_t tag = 0xffff;  // the full 2-bit tags, by physical register
   std::uint16_t opcode = 0;
   std::uint64_t instruction_pointer = 0;
   std::uint64_t data_pointer = 0;
   std::uint16_t instruction_selector = 0;
   std::uint16_t data_selector = 0;
-  std::array<X87Register, 8> st{};    // by stack position: st[0] is ST(0)
+  std::array<X87Register, 8> st{};  // by stack position: st[0] is ST(0)
   std::uint32_t mxcsr = 0x1f80;
   std::array<VectorRegister, 16> vector{};  // low 16 bytes XMM
 };
@@ -37,7 +52,7 @@ struct CpuState {
   std::array<std::uint64_t, 16> gpr{};  // indexed by Gpr
   std::uint64_t rip = 0xfff0;
   std::uint64_t rflags = rflags::Fixed;
-  std::array<Segment, 6> segment{};     // indexed by SegmentName
+  std::array<Segment, 6> segment{};  // indexed by SegmentName
   Segment ldtr;
   Segment tr;
   TableRegister gdtr;
@@ -64,11 +79,11 @@ struct CpuState {
   const Segment& seg(SegmentName name) const { return segment[static_cast<std::size_t>(name)]; }
 };
 
-// The state at power-on: real mode, CS:IP = F000:FFF0 with base 0xFFFF0000. RDX is for whoever knows
-// the processor's signature.
+// The state at power-on: real mode, CS:IP = F000:FFF0 with base 0xFFFF0000. RDX is for whoever
+// knows the processor's signature.
 CpuState reset_state();
-// What INIT makes of a state: power-on's, with the signature (EAX of CPUID leaf 1) in RDX, but CR0.CD
-// and NW, XCR0, the MSRs other than EFER, and the whole FPU stay (SDM 3A table 9-1).
+// What INIT makes of a state: power-on's, with the signature (EAX of CPUID leaf 1) in RDX, but
+// CR0.CD and NW, XCR0, the MSRs other than EFER, and the whole FPU stay (SDM 3A table 9-1).
 CpuState init_state(const CpuState& before, std::uint32_t signature);
 
 }  // namespace ringside::x86

@@ -72,10 +72,8 @@ class Walker {
 };
 
 bool Walker::maps_page(unsigned shift, std::uint64_t value) const {
-  if (shift == kPageShift)
-    return true;
-  if ((value & entry::kPageSizeBit) == 0)
-    return false;
+  if (shift == kPageShift) return true;
+  if ((value & entry::kPageSizeBit) == 0) return false;
   switch (mode_) {
     case PagingMode::Bits32:
       return (state_.cr4 & cr4::PSE) != 0;  // without PSE the bit is ignored (SDM 3A 4.3)
@@ -87,8 +85,7 @@ bool Walker::maps_page(unsigned shift, std::uint64_t value) const {
 }
 
 std::uint64_t Walker::reserved_in_large_page(unsigned shift) const {
-  if (mode_ != PagingMode::Bits32)
-    return bits(shift - 1, 13);
+  if (mode_ != PagingMode::Bits32) return bits(shift - 1, 13);
   // PSE-36: bits 20..13 are address bits 39..32, as far as the CPU has them (SDM 3A table 4-4).
   const unsigned width = state_.physical_address_bits < 40 ? state_.physical_address_bits : 40;
   return bits(21, width - 19);
@@ -100,18 +97,15 @@ bool Walker::has_reserved_bit(unsigned shift, std::uint64_t value) const {
     // SDM 3A tables 4-8 to 4-11 for PAE, where everything up to bit 62 is reserved, and 4-14 to
     // 4-20 for the long modes, where bits 62..52 belong to software.
     const unsigned top = long_mode() ? 51 : 62;
-    if (state_.physical_address_bits <= top)
-      reserved |= bits(top, state_.physical_address_bits);
+    if (state_.physical_address_bits <= top) reserved |= bits(top, state_.physical_address_bits);
     if (is_pae_pdpte(shift)) {
       reserved |= bits(2, 1) | bits(8, 5) | entry::kNoExecute;
     } else if ((state_.efer & efer::NXE) == 0) {
       reserved |= entry::kNoExecute;
     }
-    if (shift > kPdptShift)
-      reserved |= entry::kPageSizeBit;
+    if (shift > kPdptShift) reserved |= entry::kPageSizeBit;
   }
-  if (shift != kPageShift && maps_page(shift, value))
-    reserved |= reserved_in_large_page(shift);
+  if (shift != kPageShift && maps_page(shift, value)) reserved |= reserved_in_large_page(shift);
   return (value & reserved) != 0;
 }
 
@@ -124,12 +118,10 @@ std::uint64_t Walker::page_base(unsigned shift, std::uint64_t value) const {
 }
 
 void Walker::add_permissions(unsigned shift, std::uint64_t value) {
-  if (is_pae_pdpte(shift))
-    return;  // it has none (SDM 3A table 4-8)
+  if (is_pae_pdpte(shift)) return;  // it has none (SDM 3A table 4-8)
   result_.writable = result_.writable && (value & entry::kWritable) != 0;
   result_.user = result_.user && (value & entry::kUser) != 0;
-  if (shape_.entry_size == 8 && (value & entry::kNoExecute) != 0)
-    result_.no_execute = true;
+  if (shape_.entry_size == 8 && (value & entry::kNoExecute) != 0) result_.no_execute = true;
 }
 
 PageWalk Walker::walk() {
@@ -137,8 +129,7 @@ PageWalk Walker::walk() {
   result_.writable = result_.user = true;
   const auto ended = [this](PageWalk::Outcome outcome) {
     result_.outcome = outcome;
-    if (outcome != PageWalk::Outcome::Mapped)
-      result_.writable = result_.user = false;
+    if (outcome != PageWalk::Outcome::Mapped) result_.writable = result_.user = false;
     return result_;
   };
 
@@ -159,20 +150,16 @@ PageWalk Walker::walk() {
     const std::optional<std::uint64_t> read = memory_.read_entry(where, shape_.entry_size);
     const std::uint64_t value = read.value_or(0);
     result_.entries[result_.levels++] = {where, value};
-    if (!read)
-      return ended(PageWalk::Outcome::Unreadable);
-    if ((value & entry::kPresent) == 0)
-      return ended(PageWalk::Outcome::NotPresent);
-    if (has_reserved_bit(shift, value))
-      return ended(PageWalk::Outcome::ReservedBit);
+    if (!read) return ended(PageWalk::Outcome::Unreadable);
+    if ((value & entry::kPresent) == 0) return ended(PageWalk::Outcome::NotPresent);
+    if (has_reserved_bit(shift, value)) return ended(PageWalk::Outcome::ReservedBit);
     add_permissions(shift, value);
 
     if (maps_page(shift, value)) {
       result_.page_size = std::uint64_t{1} << shift;
       result_.gpa = {page_base(shift, value) | (address_.value & (result_.page_size - 1))};
       result_.global = (value & entry::kGlobal) != 0 && (state_.cr4 & cr4::PGE) != 0;
-      if (long_mode())
-        result_.protection_key = static_cast<unsigned>(value >> 59) & 15;
+      if (long_mode()) result_.protection_key = static_cast<unsigned>(value >> 59) & 15;
       return ended(PageWalk::Outcome::Mapped);
     }
     table = shape_.entry_size == 4 ? value & bits(31, 12) : value & bits(51, 12);
@@ -183,12 +170,9 @@ PageWalk Walker::walk() {
 
 PagingMode paging_mode(const PagingState& state) {
   // SDM 3A 4.1.1. LA57 has no meaning outside long mode: PAE paging with it set is PAE paging.
-  if ((state.cr0 & cr0::PG) == 0)
-    return PagingMode::None;
-  if ((state.cr4 & cr4::PAE) == 0)
-    return PagingMode::Bits32;
-  if ((state.efer & efer::LME) == 0)
-    return PagingMode::Pae;
+  if ((state.cr0 & cr0::PG) == 0) return PagingMode::None;
+  if ((state.cr4 & cr4::PAE) == 0) return PagingMode::Bits32;
+  if ((state.efer & efer::LME) == 0) return PagingMode::Pae;
   return (state.cr4 & cr4::LA57) != 0 ? PagingMode::Level5 : PagingMode::Level4;
 }
 

@@ -22,7 +22,7 @@ struct PagingState {
 PagingMode paging_mode(const PagingState& state);
 
 struct PageEntry {
-  Gpa address;             // where the entry lies
+  Gpa address;  // where the entry lies
   std::uint64_t value = 0;
 };
 

@@ -18,8 +18,7 @@ constexpr std::uint64_t kPresent = 1, kWritable = 2, kUser = 4, kLarge = 0x80, k
 class Tables final : public PhysicalReader {
  public:
   std::optional<std::uint64_t> read_entry(Gpa address, unsigned size) override {
-    if (address.value >= limit)
-      return std::nullopt;
+    if (address.value >= limit) return std::nullopt;
     EXPECT_EQ(address.value % size, 0u);
     EXPECT_EQ(size, entry_size);
     const auto found = entries.find(address.value);
@@ -35,14 +34,12 @@ PagingState state_for(PagingMode mode) {
   state.cr0 = mode == PagingMode::None ? cr0::PE : cr0::PE | cr0::PG | cr0::WP;
   state.cr3 = 0x1000;
   state.cr4 = cr4::PSE | cr4::PGE;
-  if (mode != PagingMode::None && mode != PagingMode::Bits32)
-    state.cr4 |= cr4::PAE;
+  if (mode != PagingMode::None && mode != PagingMode::Bits32) state.cr4 |= cr4::PAE;
   state.efer = efer::NXE;
   if (mode == PagingMode::Level4 || mode == PagingMode::Level5) {
     state.efer |= efer::LME | efer::LMA;
   }
-  if (mode == PagingMode::Level5)
-    state.cr4 |= cr4::LA57;
+  if (mode == PagingMode::Level5) state.cr4 |= cr4::LA57;
   return state;
 }
 
@@ -399,8 +396,7 @@ TEST(PageWalk, Table) {
   for (const Case& c : kCases) {
     SCOPED_TRACE(c.name);
     PagingState state = state_for(c.mode);
-    if (c.adjust != nullptr)
-      c.adjust(state);
+    if (c.adjust != nullptr) c.adjust(state);
     ASSERT_EQ(paging_mode(state), c.mode);
     Tables tables;
     tables.entries.insert(c.entries.begin(), c.entries.end());
@@ -521,8 +517,7 @@ class Builder {
       std::uint64_t& slot =
           tables_.entries[table + ((page.base >> shift) & index_mask) * tables_.entry_size];
       if (page.size == 1ull << shift) {
-        if (slot != 0)
-          return;
+        if (slot != 0) return;
         std::uint64_t value = kPresent | (page.writable ? kWritable : 0) | (page.user ? kUser : 0) |
                               (page.no_execute ? kNx : 0) | (shift == 12 ? 0 : kLarge);
         if (mode_ == PagingMode::Bits32) {
@@ -534,8 +529,7 @@ class Builder {
         pages_.push_back(page);
         return;
       }
-      if ((slot & kLarge) != 0)
-        return;
+      if ((slot & kLarge) != 0) return;
       if (slot == 0) {
         next_ += 0x1000;
         slot = next_ | (mode_ == PagingMode::Pae && shift == 30 ? kPresent : RWU);
@@ -555,16 +549,12 @@ RC_GTEST_PROP(PageWalk, FindsWhatTheBuilderPlaced, ()) {
   const auto mode = *rc::gen::element(PagingMode::Bits32, PagingMode::Pae, PagingMode::Level4,
                                       PagingMode::Level5);
   std::vector<std::uint64_t> sizes{0x1000};
-  if (mode == PagingMode::Bits32)
-    sizes.push_back(0x400000);
-  if (mode != PagingMode::Bits32)
-    sizes.push_back(0x200000);
-  if (mode == PagingMode::Level4 || mode == PagingMode::Level5)
-    sizes.push_back(0x40000000);
+  if (mode == PagingMode::Bits32) sizes.push_back(0x400000);
+  if (mode != PagingMode::Bits32) sizes.push_back(0x200000);
+  if (mode == PagingMode::Level4 || mode == PagingMode::Level5) sizes.push_back(0x40000000);
   const unsigned width = mode == PagingMode::Level5 ? 57 : mode == PagingMode::Level4 ? 48 : 32;
   const auto canonical = [width](std::uint64_t address) {
-    if (width == 32)
-      return address & 0xffffffff;
+    if (width == 32) return address & 0xffffffff;
     return static_cast<std::uint64_t>(static_cast<std::int64_t>(address << (64 - width)) >>
                                       (64 - width));
   };

@@ -26,52 +26,143 @@ bool with_field(State& s, Register r, Visit visit) {
     return true;
   }
   switch (r) {
-    case Register::Rip: visit(s.rip); return true;
-    case Register::Eflags: visit(s.rflags); return true;
-    case Register::Fctrl: visit(s.fpu.control); return true;
-    case Register::Fstat: visit(s.fpu.status); return true;
-    case Register::Ftag: visit(s.fpu.tag); return true;
-    case Register::Fiseg: visit(s.fpu.instruction_selector); return true;
-    case Register::Fioff: visit(s.fpu.instruction_pointer); return true;
-    case Register::Foseg: visit(s.fpu.data_selector); return true;
-    case Register::Fooff: visit(s.fpu.data_pointer); return true;
-    case Register::Fop: visit(s.fpu.opcode); return true;
-    case Register::Mxcsr: visit(s.fpu.mxcsr); return true;
-    case Register::FsBase: visit(s.seg(SegmentName::Fs).base); return true;
-    case Register::GsBase: visit(s.seg(SegmentName::Gs).base); return true;
-    case Register::KernelGsBase: visit(s.kernel_gs_base); return true;
-    case Register::Cr0: visit(s.cr0); return true;
-    case Register::Cr2: visit(s.cr2); return true;
-    case Register::Cr3: visit(s.cr3); return true;
-    case Register::Cr4: visit(s.cr4); return true;
-    case Register::Cr8: visit(s.cr8); return true;
-    case Register::Efer: visit(s.efer); return true;
-    case Register::Xcr0: visit(s.xcr0); return true;
-    case Register::Dr6: visit(s.dr6); return true;
-    case Register::Dr7: visit(s.dr7); return true;
-    case Register::GdtrBase: visit(s.gdtr.base); return true;
-    case Register::GdtrLimit: visit(s.gdtr.limit); return true;
-    case Register::IdtrBase: visit(s.idtr.base); return true;
-    case Register::IdtrLimit: visit(s.idtr.limit); return true;
-    case Register::Ldtr: visit(s.ldtr.selector); return true;
-    case Register::LdtrBase: visit(s.ldtr.base); return true;
-    case Register::Tr: visit(s.tr.selector); return true;
-    case Register::TrBase: visit(s.tr.base); return true;
-    case Register::CsBase: visit(s.seg(SegmentName::Cs).base); return true;
-    case Register::SsBase: visit(s.seg(SegmentName::Ss).base); return true;
-    case Register::DsBase: visit(s.seg(SegmentName::Ds).base); return true;
-    case Register::EsBase: visit(s.seg(SegmentName::Es).base); return true;
-    case Register::ApicBase: visit(s.apic_base); return true;
-    case Register::Star: visit(s.star); return true;
-    case Register::Lstar: visit(s.lstar); return true;
-    case Register::Cstar: visit(s.cstar); return true;
-    case Register::Sfmask: visit(s.sfmask); return true;
-    case Register::SysenterCs: visit(s.sysenter_cs); return true;
-    case Register::SysenterEsp: visit(s.sysenter_esp); return true;
-    case Register::SysenterEip: visit(s.sysenter_eip); return true;
-    case Register::TscAux: visit(s.tsc_aux); return true;
-    case Register::Pat: visit(s.pat); return true;
-    default: return false;
+    case Register::Rip:
+      visit(s.rip);
+      return true;
+    case Register::Eflags:
+      visit(s.rflags);
+      return true;
+    case Register::Fctrl:
+      visit(s.fpu.control);
+      return true;
+    case Register::Fstat:
+      visit(s.fpu.status);
+      return true;
+    case Register::Ftag:
+      visit(s.fpu.tag);
+      return true;
+    case Register::Fiseg:
+      visit(s.fpu.instruction_selector);
+      return true;
+    case Register::Fioff:
+      visit(s.fpu.instruction_pointer);
+      return true;
+    case Register::Foseg:
+      visit(s.fpu.data_selector);
+      return true;
+    case Register::Fooff:
+      visit(s.fpu.data_pointer);
+      return true;
+    case Register::Fop:
+      visit(s.fpu.opcode);
+      return true;
+    case Register::Mxcsr:
+      visit(s.fpu.mxcsr);
+      return true;
+    case Register::FsBase:
+      visit(s.seg(SegmentName::Fs).base);
+      return true;
+    case Register::GsBase:
+      visit(s.seg(SegmentName::Gs).base);
+      return true;
+    case Register::KernelGsBase:
+      visit(s.kernel_gs_base);
+      return true;
+    case Register::Cr0:
+      visit(s.cr0);
+      return true;
+    case Register::Cr2:
+      visit(s.cr2);
+      return true;
+    case Register::Cr3:
+      visit(s.cr3);
+      return true;
+    case Register::Cr4:
+      visit(s.cr4);
+      return true;
+    case Register::Cr8:
+      visit(s.cr8);
+      return true;
+    case Register::Efer:
+      visit(s.efer);
+      return true;
+    case Register::Xcr0:
+      visit(s.xcr0);
+      return true;
+    case Register::Dr6:
+      visit(s.dr6);
+      return true;
+    case Register::Dr7:
+      visit(s.dr7);
+      return true;
+    case Register::GdtrBase:
+      visit(s.gdtr.base);
+      return true;
+    case Register::GdtrLimit:
+      visit(s.gdtr.limit);
+      return true;
+    case Register::IdtrBase:
+      visit(s.idtr.base);
+      return true;
+    case Register::IdtrLimit:
+      visit(s.idtr.limit);
+      return true;
+    case Register::Ldtr:
+      visit(s.ldtr.selector);
+      return true;
+    case Register::LdtrBase:
+      visit(s.ldtr.base);
+      return true;
+    case Register::Tr:
+      visit(s.tr.selector);
+      return true;
+    case Register::TrBase:
+      visit(s.tr.base);
+      return true;
+    case Register::CsBase:
+      visit(s.seg(SegmentName::Cs).base);
+      return true;
+    case Register::SsBase:
+      visit(s.seg(SegmentName::Ss).base);
+      return true;
+    case Register::DsBase:
+      visit(s.seg(SegmentName::Ds).base);
+      return true;
+    case Register::EsBase:
+      visit(s.seg(SegmentName::Es).base);
+      return true;
+    case Register::ApicBase:
+      visit(s.apic_base);
+      return true;
+    case Register::Star:
+      visit(s.star);
+      return true;
+    case Register::Lstar:
+      visit(s.lstar);
+      return true;
+    case Register::Cstar:
+      visit(s.cstar);
+      return true;
+    case Register::Sfmask:
+      visit(s.sfmask);
+      return true;
+    case Register::SysenterCs:
+      visit(s.sysenter_cs);
+      return true;
+    case Register::SysenterEsp:
+      visit(s.sysenter_esp);
+      return true;
+    case Register::SysenterEip:
+      visit(s.sysenter_eip);
+      return true;
+    case Register::TscAux:
+      visit(s.tsc_aux);
+      return true;
+    case Register::Pat:
+      visit(s.pat);
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -90,7 +181,8 @@ std::optional<Register> register_by_name(std::string_view name) {
 
 RegisterValue get_register(const CpuState& state, Register r) {
   RegisterValue value;
-  if (with_field(state, r, [&](auto field) { value = RegisterValue::from_u64(field); })) return value;
+  if (with_field(state, r, [&](auto field) { value = RegisterValue::from_u64(field); }))
+    return value;
   if (r >= Register::St0 && r <= Register::St7) {
     value.bytes = state.fpu.st[offset_from(r, Register::St0)];
   } else if (r >= Register::Xmm0 && r <= Register::Xmm15) {

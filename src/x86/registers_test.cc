@@ -7,7 +7,8 @@ namespace {
 
 TEST(Registers, TheFirst24AreTheSeedsPacketOf164Bytes) {
   std::size_t bytes = 0;
-  for (std::size_t i = 0; i < kSeedRegisterCount; ++i) bytes += kRegisters[i].size();
+  for (std::size_t i = 0; i < kSeedRegisterCount; ++i)
+    bytes += kRegisters[i].size();
   EXPECT_EQ(bytes, 164u);
   EXPECT_EQ(info(Register::Gs).name, "gs");
 }
@@ -23,7 +24,8 @@ TEST(Registers, EveryRegisterReadsBackWhatWasWritten) {
                                       r == Register::IdtrLimit
                                   ? 2
                                   : kRegisters[i].size();
-    for (std::size_t b = 0; b < width; ++b) value.bytes[b] = static_cast<std::uint8_t>(0x11 * (b + 1));
+    for (std::size_t b = 0; b < width; ++b)
+      value.bytes[b] = static_cast<std::uint8_t>(0x11 * (b + 1));
     set_register(state, r, value);
     EXPECT_EQ(get_register(state, r).bytes, value.bytes) << kRegisters[i].name;
   }

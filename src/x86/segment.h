@@ -51,7 +51,8 @@ constexpr Segment segment_from_descriptor(std::uint16_t selector, std::uint64_t 
   segment.selector = selector;
   segment.base = ((descriptor >> 16) & 0xffffff) | ((descriptor >> 56) << 24);
   segment.attributes = static_cast<std::uint16_t>((descriptor >> 40) & 0xf0ff);
-  const auto limit = static_cast<std::uint32_t>((descriptor & 0xffff) | ((descriptor >> 32) & 0xf0000));
+  const auto limit =
+      static_cast<std::uint32_t>((descriptor & 0xffff) | ((descriptor >> 32) & 0xf0000));
   segment.limit = segment.granular() ? (limit << 12 | 0xfff) : limit;
   return segment;
 }

@@ -1,6 +1,6 @@
-/* The first program of a Linux guest, without a C library. As /init it works a little (children that
-   share a pipe and end, floating point, memory), reads a line if its first argument is "type", and
-   switches the machine off. As /marker it ends ringside at once, through --debug-exit. */
+/* The first program of a Linux guest, without a C library. As /init it works a little (children
+   that share a pipe and end, floating point, memory), reads a line if its first argument is "type",
+   and switches the machine off. As /marker it ends ringside at once, through --debug-exit. */
 typedef long word;
 
 static word call(word number, word a, word b, word c, word d) {
@@ -13,22 +13,33 @@ static word call(word number, word a, word b, word c, word d) {
   return result;
 }
 
-enum { kRead = 0, kWrite = 1, kPipe = 22, kFork = 57, kExit = 60, kWait = 61, kReboot = 169, kIopl = 172 };
+enum {
+  kRead = 0,
+  kWrite = 1,
+  kPipe = 22,
+  kFork = 57,
+  kExit = 60,
+  kWait = 61,
+  kReboot = 169,
+  kIopl = 172
+};
 
 #ifdef MARKER
-void start(word *stack) {
+void start(word* stack) {
   (void)stack;
   call(kIopl, 3, 0, 0, 0);
   __asm__ volatile("outb %%al, %%dx" ::"a"(0x15), "d"(0xf4));
-  for (;;) call(kExit, 1, 0, 0, 0);
+  for (;;)
+    call(kExit, 1, 0, 0, 0);
 }
 #else
 
 static char memory[1 << 20];
 
-static void say(const char *text) {
+static void say(const char* text) {
   word length = 0;
-  while (text[length]) ++length;
+  while (text[length])
+    ++length;
   call(kWrite, 1, (word)text, length, 0);
 }
 
@@ -43,8 +54,8 @@ static void work(int writer, int child) {
   call(kExit, 0, 0, 0, 0);
 }
 
-void start(word *stack) {
-  const char *argument = stack[0] > 1 ? (const char *)stack[2] : "";
+void start(word* stack) {
+  const char* argument = stack[0] > 1 ? (const char*)stack[2] : "";
   int ends[2];
   call(kPipe, (word)ends, 0, 0, 0);
   for (int child = 0; child < 20; ++child)

@@ -14,11 +14,9 @@ struct worker workers[4] = {
 static int workers_ready;
 
 __attribute__((noinline)) int is_prime(uint64_t number) {
-  if (number < 2)
-    return 0;
+  if (number < 2) return 0;
   for (uint64_t divisor = 2; divisor * divisor <= number; ++divisor) {
-    if (number % divisor == 0)
-      return 0;
+    if (number % divisor == 0) return 0;
   }
   return 1;
 }

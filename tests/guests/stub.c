@@ -21,9 +21,7 @@ static uint8_t receive(void) {
   return (uint8_t)value;
 }
 
-static unsigned digit(uint8_t c) {
-  return c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10;
-}
+static unsigned digit(uint8_t c) { return c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10; }
 
 static void add_byte(uint8_t value) {
   reply[reply_size++] = "0123456789abcdef"[value >> 4];
@@ -63,15 +61,13 @@ static void receive_packet(char* text, size_t room) {
     size_t size = 0;
     while ((c = receive()) != '#') {
       sum = (uint8_t)(sum + c);
-      if (size + 1 < room)
-        text[size++] = (char)c;
+      if (size + 1 < room) text[size++] = (char)c;
     }
     text[size] = 0;
     const unsigned high = digit(receive()), low = digit(receive());
     const int good = sum == high * 16 + low;
     out32(kPort, good ? '+' : '-');
-    if (good)
-      return;
+    if (good) return;
   }
 }
 
@@ -94,11 +90,9 @@ static void add_registers(const struct frame* f) {
 
 static void add_memory(const char* text) {
   const uint64_t address = number(&text);
-  if (*text == ',')
-    ++text;
+  if (*text == ',') ++text;
   uint64_t size = number(&text);
-  if (size > 256)
-    size = 256;
+  if (size > 256) size = 256;
   for (uint64_t i = 0; i < size; ++i)
     add_byte(((const volatile uint8_t*)address)[i]);
 }
@@ -147,8 +141,7 @@ void on_exception(struct frame* frame) {
 volatile uint64_t work;
 
 void vcpu_main(unsigned vcpu) {
-  if (vcpu != 0)
-    return;
+  if (vcpu != 0) return;
   if (in16(kPort) != kSignature) {
     print("no debug port\n");
     return;

@@ -1,8 +1,9 @@
-/* For the kernel inside Bochs: a hundred NMIs a second, from the 8254's channel 0 through the I/O APIC.
-   They are there because Bochs 2.7 forgets external interrupts while a guest runs that was entered with
-   its interrupts off: such a guest would keep the processor for ever, and the host's timer could not stop
-   it. An NMI does leave the guest, and then the interrupts that wait are taken. The kernel says that it does
-   not know these NMIs, which is why it has no console there. Needs root, iomem=relaxed and hpet=disable. */
+/* For the kernel inside Bochs: a hundred NMIs a second, from the 8254's channel 0 through the I/O
+   APIC. They are there because Bochs 2.7 forgets external interrupts while a guest runs that was
+   entered with its interrupts off: such a guest would keep the processor for ever, and the host's
+   timer could not stop it. An NMI does leave the guest, and then the interrupts that wait are
+   taken. The kernel says that it does not know these NMIs, which is why it has no console there.
+   Needs root, iomem=relaxed and hpet=disable. */
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -17,7 +18,7 @@ int main(void) {
     perror("/dev/mem");
     return 1;
   }
-  volatile uint32_t *io_apic = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, memory, IO_APIC);
+  volatile uint32_t* io_apic = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, memory, IO_APIC);
   if (io_apic == MAP_FAILED || iopl(3) != 0) {
     perror("the I/O APIC");
     return 1;

@@ -12,10 +12,10 @@
 #include <vector>
 
 #include "engine/soft/soft_vm.h"
-#include "platform/guest_ram.h"
 #include "lockstep/qemu_trace.h"
 #include "machine/boot/boot.h"
 #include "machine/machine.h"
+#include "platform/guest_ram.h"
 
 namespace ringside::testing {
 

@@ -5,8 +5,8 @@
 #include <cstdint>
 
 #include "base/types.h"
-#include "debug/target/pc_view.h"
 #include "debug/memory/shadowed_memory.h"
+#include "debug/target/pc_view.h"
 #include "rsp/reply.h"
 
 namespace ringside::debug {

@@ -14,8 +14,8 @@
 #include <vector>
 
 #include "base/result.h"
-#include "debug/points/breakpoint_table.h"
 #include "debug/memory/shadowed_memory.h"
+#include "debug/points/breakpoint_table.h"
 #include "hypervisor/vm.h"
 
 namespace ringside::debug {

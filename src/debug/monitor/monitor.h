@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "base/result.h"
-#include "debug/options.h"
 #include "debug/client/session.h"
+#include "debug/options.h"
 #include "debug/target/target.h"
 
 namespace ringside::debug {

@@ -13,11 +13,11 @@
 #include <vector>
 
 #include "base/result.h"
+#include "debug/client/session.h"
+#include "debug/client/work.h"
 #include "debug/options.h"
 #include "debug/packets/scan.h"
-#include "debug/client/session.h"
 #include "debug/target/target.h"
-#include "debug/client/work.h"
 #include "rsp/framing.h"
 #include "rsp/reply.h"
 #include "rsp/request.h"

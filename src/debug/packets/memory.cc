@@ -3,8 +3,8 @@
 
 #include <algorithm>
 
-#include "debug/packets/debugger.h"
 #include "debug/memory/memory_regions.h"
+#include "debug/packets/debugger.h"
 #include "rsp/framing.h"
 
 namespace ringside::debug {

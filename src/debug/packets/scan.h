@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "base/result.h"
+#include "debug/client/work.h"
 #include "debug/memory/memory_range.h"
 #include "debug/memory/pattern.h"
-#include "debug/client/work.h"
 
 namespace ringside::debug {
 

@@ -1,6 +1,6 @@
 // qXfer.
-#include "debug/packets/debugger.h"
 #include "debug/memory/memory_map.h"
+#include "debug/packets/debugger.h"
 #include "debug/packets/target_description.h"
 
 namespace ringside::debug {

@@ -22,8 +22,8 @@
 #include "base/result.h"
 #include "base/types.h"
 #include "debug/agent/agent_program.h"
-#include "debug/points/linear_breakpoints.h"
 #include "debug/options.h"
+#include "debug/points/linear_breakpoints.h"
 #include "hypervisor/vm.h"
 
 namespace ringside::debug {

@@ -2,8 +2,8 @@
 #include <fmt/core.h>
 
 #include "base/hex.h"
-#include "debug/server/server.h"
 #include "debug/packets/target_description.h"
+#include "debug/server/server.h"
 #include "debug/testing/fixture.h"
 #include "x86/registers.h"
 

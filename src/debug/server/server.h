@@ -14,9 +14,9 @@
 #include <string>
 #include <string_view>
 
+#include "debug/options.h"
 #include "debug/packets/debugger.h"
 #include "debug/packets/greeter.h"
-#include "debug/options.h"
 #include "debug/target/target.h"
 #include "hypervisor/vm.h"
 #include "rsp/link.h"

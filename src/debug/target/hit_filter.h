@@ -15,8 +15,8 @@
 
 #include "debug/points/address_spaces.h"
 #include "debug/points/breakpoint_table.h"
-#include "debug/target/pc_view.h"
 #include "debug/points/stoppoint_list.h"
+#include "debug/target/pc_view.h"
 #include "hypervisor/vm.h"
 
 namespace ringside::debug {

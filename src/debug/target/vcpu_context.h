@@ -3,8 +3,8 @@
 // A short-lived view, made where a breakpoint is hit, on that thread.
 #pragma once
 
-#include "debug/points/breakpoint_table.h"
 #include "debug/agent/bytecode.h"
+#include "debug/points/breakpoint_table.h"
 #include "debug/target/pc_view.h"
 #include "hypervisor/vm.h"
 

@@ -10,10 +10,10 @@
 #include <utility>
 
 #include "base/log.h"
+#include "engine/soft/cpu/system.h"
 #include "engine/soft/run/run.h"
 #include "engine/soft/soft_memory.h"
 #include "engine/soft/soft_vcpu.h"
-#include "engine/soft/cpu/system.h"
 
 namespace ringside::soft {
 namespace {

@@ -44,13 +44,11 @@ class FakeVcpu final : public Vcpu {
   }
   Result<std::uint64_t> read_msr(std::uint32_t number) override {
     const auto found = msrs.find(number);
-    if (found == msrs.end())
-      return fail(ErrorCode::NotFound, "no such MSR");
+    if (found == msrs.end()) return fail(ErrorCode::NotFound, "no such MSR");
     return found->second;
   }
   Result<void> write_msr(std::uint32_t number, std::uint64_t value) override {
-    if (msrs.count(number) == 0)
-      return fail(ErrorCode::NotFound, "no such MSR");
+    if (msrs.count(number) == 0) return fail(ErrorCode::NotFound, "no such MSR");
     msrs[number] = value;
     return {};
   }
@@ -68,14 +66,12 @@ class FakeVcpu final : public Vcpu {
   bool has(Capability capability) const { return enabled[static_cast<std::size_t>(capability)]; }
 
   Result<void> inject_exception(const x86::Exception& exception) override {
-    if (injected)
-      return fail(ErrorCode::Busy, "an exception is queued already");
+    if (injected) return fail(ErrorCode::Busy, "an exception is queued already");
     injected = exception;
     return {};
   }
   Result<void> set_entry_insn_length(std::uint8_t length) override {
-    if (length < 1 || length > 15)
-      return fail(ErrorCode::BadRequest, "1 to 15");
+    if (length < 1 || length > 15) return fail(ErrorCode::BadRequest, "1 to 15");
     entry_length = length;
     return {};
   }
@@ -139,8 +135,7 @@ class FakeMemory final : public Memory {
 
   MemoryKind kind(Gpa address) override {
     const auto page = pages_.find(address.value & kPageMask);
-    if (page != pages_.end())
-      return page->second.kind;
+    if (page != pages_.end()) return page->second.kind;
     return device(address, 1) == nullptr ? MemoryKind::Nothing : MemoryKind::Mmio;
   }
   std::vector<MemoryRegion> regions() override {
@@ -156,15 +151,13 @@ class FakeMemory final : public Memory {
     return regions;
   }
   Result<void> read_ram(Gpa address, std::span<std::byte> out) override {
-    if (!within_page(address, out.size()))
-      return fail(ErrorCode::BadAddress, "no RAM there");
+    if (!within_page(address, out.size())) return fail(ErrorCode::BadAddress, "no RAM there");
     ++ram_accesses;
     std::memcpy(out.data(), host(address), out.size());
     return {};
   }
   Result<void> write_ram(Gpa address, std::span<const std::byte> data) override {
-    if (!within_page(address, data.size()))
-      return fail(ErrorCode::BadAddress, "no RAM there");
+    if (!within_page(address, data.size())) return fail(ErrorCode::BadAddress, "no RAM there");
     ++ram_accesses;
     std::memcpy(host(address), data.data(), data.size());
     return {};
@@ -177,8 +170,7 @@ class FakeMemory final : public Memory {
   bool views = true;
   Result<std::uint32_t> read_mmio(VcpuId vcpu, Gpa address, unsigned width) override {
     std::byte* bytes = device(address, width);
-    if (bytes == nullptr)
-      return fail(ErrorCode::BadAddress, "no device there");
+    if (bytes == nullptr) return fail(ErrorCode::BadAddress, "no device there");
     std::uint32_t value = 0;
     std::memcpy(&value, bytes, width);
     mmio_log.push_back({vcpu, address, width, false, value});
@@ -186,8 +178,7 @@ class FakeMemory final : public Memory {
   }
   Result<void> write_mmio(VcpuId vcpu, Gpa address, unsigned width, std::uint32_t value) override {
     std::byte* bytes = device(address, width);
-    if (bytes == nullptr)
-      return fail(ErrorCode::BadAddress, "no device there");
+    if (bytes == nullptr) return fail(ErrorCode::BadAddress, "no device there");
     std::memcpy(bytes, &value, width);
     mmio_log.push_back({vcpu, address, width, true, value});
     return {};
@@ -236,21 +227,18 @@ class FakeVm : public Vm {
 
   void suspend(VcpuId id) override {
     FakeVcpu& cpu = vcpu(id);
-    if (!cpu.active_ || !cpu.in_guest_)
-      return;
+    if (!cpu.active_ || !cpu.in_guest_) return;
     cpu.in_guest_ = false;
     events_.push_back({id, exit::Parked{}});
   }
   void resume(VcpuId id) override {
     FakeVcpu& cpu = vcpu(id);
-    if (!cpu.active_ || cpu.in_guest_)
-      return;
+    if (!cpu.active_ || cpu.in_guest_) return;
     cpu.in_guest_ = true;
     ++cpu.resumes;
   }
   std::optional<VcpuEvent> take_event() override {
-    if (events_.empty())
-      return std::nullopt;
+    if (events_.empty()) return std::nullopt;
     VcpuEvent event = std::move(events_.front());
     events_.pop_front();
     return event;
@@ -262,8 +250,7 @@ class FakeVm : public Vm {
   // The guest's side, for the test. A vCPU that is out of the guest cannot make an event.
   bool happen(VcpuId id, Exit what) {
     FakeVcpu& cpu = vcpu(id);
-    if (!cpu.in_guest_)
-      return false;
+    if (!cpu.in_guest_) return false;
     cpu.in_guest_ = false;
     events_.push_back({id, std::move(what)});
     return true;

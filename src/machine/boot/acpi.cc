@@ -6,8 +6,8 @@
 #include <string_view>
 
 #include "machine/boot/aml.h"
-#include "machine/interrupts/io_apic.h"
 #include "machine/bus/platform_map.h"
+#include "machine/interrupts/io_apic.h"
 
 namespace ringside::machine {
 namespace {

@@ -24,8 +24,8 @@ struct BootRequest {
   std::string kernel_name;  // for messages
   std::span<const std::byte> kernel;
   std::string command_line;
-  std::vector<BootModule> modules;  // the first is the initrd for Linux
-  unsigned vcpus = 1;               // what the ACPI tables tell
+  std::vector<BootModule> modules;       // the first is the initrd for Linux
+  unsigned vcpus = 1;                    // what the ACPI tables tell
   std::function<void()> meanwhile = {};  // called now and then while a kernel is unpacked
   unsigned virtio_devices = 0;
 };

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "base/result.h"
-#include "platform/guest_ram.h"
 #include "machine/boot/boot_image.h"
+#include "platform/guest_ram.h"
 
 namespace ringside::machine {
 

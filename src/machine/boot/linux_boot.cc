@@ -14,8 +14,8 @@ namespace {
 
 // Offsets in boot_params. The setup header has the same ones in a bzImage.
 namespace field {
-constexpr std::uint64_t kAcpiRsdp = 0x070, kE820Entries = 0x1e8, kSetupHeader = 0x1f1, kBootFlag = 0x1fe,
-                        kHeaderEnd = 0x201, kMagic = 0x202, kVersion = 0x206,
+constexpr std::uint64_t kAcpiRsdp = 0x070, kE820Entries = 0x1e8, kSetupHeader = 0x1f1,
+                        kBootFlag = 0x1fe, kHeaderEnd = 0x201, kMagic = 0x202, kVersion = 0x206,
                         kKernelVersion = 0x20e, kLoaderType = 0x210, kLoadFlags = 0x211,
                         kCode32Start = 0x214, kRamdiskImage = 0x218, kRamdiskSize = 0x21c,
                         kCommandLine = 0x228, kInitrdMax = 0x22c, kKernelAlignment = 0x230,

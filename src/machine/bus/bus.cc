@@ -4,9 +4,7 @@
 
 namespace ringside::machine {
 
-PortBus::PortBus() : owners_(1) {
-  at_.fill(0);
-}
+PortBus::PortBus() : owners_(1) { at_.fill(0); }
 
 void PortBus::claim(std::uint16_t first, unsigned count, BytePorts& device, DeviceLabel label) {
   claim(first, count, Owner{&device, nullptr}, std::move(label));
@@ -25,16 +23,13 @@ void PortBus::claim(std::uint16_t first, unsigned count, Owner owner, DeviceLabe
 
 Access PortBus::read(const PortAccess& access, std::uint32_t& value) const {
   const Owner& owner = owners_[at_[access.port]];
-  if (owner.wide != nullptr)
-    return owner.wide->read_port(access, value);
+  if (owner.wide != nullptr) return owner.wide->read_port(access, value);
   value = static_cast<std::uint32_t>(all_ones(access.width));
-  if (owner.bytes == nullptr)
-    return Access::Done;
+  if (owner.bytes == nullptr) return Access::Done;
   for (unsigned i = 0; i < access.width; ++i) {
     const auto port = static_cast<std::uint16_t>(access.port + i);
     BytePorts* device = owners_[at_[port]].bytes;
-    if (device == nullptr)
-      continue;
+    if (device == nullptr) continue;
     value &= ~(std::uint32_t{0xff} << (8 * i));
     value |= std::uint32_t{device->read_port(port)} << (8 * i);
   }
@@ -61,15 +56,12 @@ std::uint32_t PortBus::peek(const PortAccess& access) const {
 
 Access PortBus::write(const PortAccess& access, std::uint32_t value) const {
   const Owner& owner = owners_[at_[access.port]];
-  if (owner.wide != nullptr)
-    return owner.wide->write_port(access, value);
-  if (owner.bytes == nullptr)
-    return Access::Done;
+  if (owner.wide != nullptr) return owner.wide->write_port(access, value);
+  if (owner.bytes == nullptr) return Access::Done;
   for (unsigned i = 0; i < access.width; ++i) {
     const auto port = static_cast<std::uint16_t>(access.port + i);
     BytePorts* device = owners_[at_[port]].bytes;
-    if (device != nullptr)
-      device->write_port(port, static_cast<std::uint8_t>(value >> (8 * i)));
+    if (device != nullptr) device->write_port(port, static_cast<std::uint8_t>(value >> (8 * i)));
   }
   return Access::Done;
 }
@@ -90,8 +82,7 @@ void MmioBus::claim(Gpa base, std::uint64_t size, MmioDevice& device, DeviceLabe
 
 const MmioBus::Range* MmioBus::find(Gpa address) const {
   for (const Range& range : ranges_) {
-    if (address.value - range.base.value < range.size)
-      return &range;
+    if (address.value - range.base.value < range.size) return &range;
   }
   return nullptr;
 }

@@ -29,9 +29,7 @@ void Pit::visit_state(StateVisitor& visitor) {
   visitor.field(speaker_);
 }
 
-std::uint64_t Pit::tick() const {
-  return ns_to_ticks(cpus_.now().ns, kPitHz);
-}
+std::uint64_t Pit::tick() const { return ns_to_ticks(cpus_.now().ns, kPitHz); }
 
 void Pit::schedule() {
   const auto rise = channels_[0].next_rise(tick());
@@ -64,8 +62,7 @@ void Pit::write_port(std::uint16_t port, std::uint8_t value) {
     channels_[port - kPort].write(value, tick());
     if (port == kPort) {
       // In mode 0 the output is low until the count is over.
-      if (channels_[0].mode() == 0)
-        interrupt_.set(false);
+      if (channels_[0].mode() == 0) interrupt_.set(false);
       schedule();
     }
   }
@@ -75,12 +72,9 @@ void Pit::write_control(std::uint8_t word) {
   const unsigned select = word >> 6;
   if (select == 3) {  // read-back
     for (unsigned i = 0; i < 3; ++i) {
-      if (!(word & 2u << i))
-        continue;
-      if (!(word & 0x20))
-        channels_[i].latch_count(tick());
-      if (!(word & 0x10))
-        channels_[i].latch_status(tick());
+      if (!(word & 2u << i)) continue;
+      if (!(word & 0x20)) channels_[i].latch_count(tick());
+      if (!(word & 0x10)) channels_[i].latch_status(tick());
     }
     return;
   }
@@ -90,8 +84,7 @@ void Pit::write_control(std::uint8_t word) {
   }
   channels_[select].control(word, tick());
   if (select == 0) {
-    if (channels_[0].mode() == 0)
-      interrupt_.set(false);
+    if (channels_[0].mode() == 0) interrupt_.set(false);
     schedule();
   }
 }

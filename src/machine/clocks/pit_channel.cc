@@ -38,20 +38,17 @@ void PitChannel::write(std::uint8_t value, std::uint64_t tick) {
         state_.write_low = value;
         state_.write_high_next = 1;
         // In mode 0 the first byte stops the counting.
-        if (state_.mode == 0)
-          state_.loaded = state_.running = 0;
+        if (state_.mode == 0) state_.loaded = state_.running = 0;
       }
   }
 }
 
 void PitChannel::load(std::uint16_t written, std::uint64_t tick) {
   std::uint32_t count = state_.bcd ? from_bcd(written) : written;
-  if (count == 0)
-    count = state_.bcd ? 10000 : 65536;
+  if (count == 0) count = state_.bcd ? 10000 : 65536;
   state_.count = count;
   state_.loaded = 1;
-  if (!triggered_by_gate())
-    start(tick);
+  if (!triggered_by_gate()) start(tick);
 }
 
 // The count reaches the counter with the next clock pulse.
@@ -65,25 +62,21 @@ void PitChannel::set_gate(bool gate, std::uint64_t tick) {
   const bool rising = gate && !state_.gate;
   const bool falling = !gate && state_.gate;
   state_.gate = gate;
-  if (!state_.loaded)
-    return;
+  if (!state_.loaded) return;
   if (triggered_by_gate()) {
-    if (rising)
-      start(tick);
+    if (rising) start(tick);
   } else if (falling) {
     state_.elapsed = elapsed(tick);
     state_.running = 0;
   } else if (rising) {
-    if (state_.mode == 2 || state_.mode == 3)
-      state_.elapsed = 0;  // reloads
+    if (state_.mode == 2 || state_.mode == 3) state_.elapsed = 0;  // reloads
     state_.start = tick + 1 - state_.elapsed;
     state_.running = 1;
   }
 }
 
 std::uint64_t PitChannel::elapsed(std::uint64_t tick) const {
-  if (!state_.running)
-    return state_.elapsed;
+  if (!state_.running) return state_.elapsed;
   // `start` may lie one tick ahead, and below zero after a pause early on.
   const auto difference = static_cast<std::int64_t>(tick - state_.start);
   return difference < 0 ? 0 : static_cast<std::uint64_t>(difference);
@@ -107,8 +100,7 @@ std::uint16_t PitChannel::current(std::uint64_t tick) const {
 }
 
 bool PitChannel::output(std::uint64_t tick) const {
-  if (!state_.loaded)
-    return state_.mode != 0;
+  if (!state_.loaded) return state_.mode != 0;
   const std::uint64_t gone = elapsed(tick);
   switch (state_.mode) {
     case 0:
@@ -125,8 +117,7 @@ bool PitChannel::output(std::uint64_t tick) const {
 }
 
 std::optional<std::uint64_t> PitChannel::next_rise(std::uint64_t tick) const {
-  if (!state_.loaded || !state_.running)
-    return std::nullopt;
+  if (!state_.loaded || !state_.running) return std::nullopt;
   std::uint64_t rise = 0;
   switch (state_.mode) {
     case 2:
@@ -141,21 +132,18 @@ std::optional<std::uint64_t> PitChannel::next_rise(std::uint64_t tick) const {
       rise = state_.start + state_.count + 1;
       break;
   }
-  if (rise <= tick)
-    return std::nullopt;
+  if (rise <= tick) return std::nullopt;
   return rise;
 }
 
 void PitChannel::latch_count(std::uint64_t tick) {
-  if (state_.count_latched)
-    return;  // the first latch stands until it is read
+  if (state_.count_latched) return;  // the first latch stands until it is read
   state_.latched = current(tick);
   state_.count_latched = state_.access == 3 ? 2 : 1;
 }
 
 void PitChannel::latch_status(std::uint64_t tick) {
-  if (state_.status_latched)
-    return;
+  if (state_.status_latched) return;
   state_.status = static_cast<std::uint8_t>((output(tick) ? 0x80 : 0) | (state_.loaded ? 0 : 0x40) |
                                             state_.access << 4 | state_.mode << 1 | state_.bcd);
   state_.status_latched = 1;

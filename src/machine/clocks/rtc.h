@@ -8,8 +8,8 @@
 
 #include "machine/bus/bus.h"
 #include "machine/bus/device.h"
-#include "machine/clocks/event_queue.h"
 #include "machine/bus/interrupt_line.h"
+#include "machine/clocks/event_queue.h"
 
 namespace ringside::machine {
 

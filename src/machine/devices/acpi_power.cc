@@ -1,7 +1,7 @@
 #include "machine/devices/acpi_power.h"
 
-#include "machine/clocks/clock_math.h"
 #include "machine/bus/platform_map.h"
+#include "machine/clocks/clock_math.h"
 
 namespace ringside::machine {
 namespace {

@@ -24,8 +24,7 @@ Access PanicPort::write_port(const PortAccess& access, std::uint32_t value) {
 
 void DebugConsole::write_port(std::uint16_t, std::uint8_t value) {
   const auto byte = static_cast<std::byte>(value);
-  if (sink_)
-    sink_({&byte, 1});
+  if (sink_) sink_({&byte, 1});
 }
 
 }  // namespace ringside::machine

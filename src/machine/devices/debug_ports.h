@@ -1,5 +1,5 @@
-// Ports that exist only in virtual machines: the debug exit (0xf4), the panic port (0x505) and the firmware's debug console
-// (0x402 as SeaBIOS has it, 0xe9 as Bochs has it). They keep no state.
+// Ports that exist only in virtual machines: the debug exit (0xf4), the panic port (0x505) and the
+// firmware's debug console (0x402 as SeaBIOS has it, 0xe9 as Bochs has it). They keep no state.
 #pragma once
 
 #include "machine/bus/bus.h"
@@ -23,8 +23,8 @@ class DebugExit final : public WidePorts {
   hypervisor::CpuPort& cpus_;
 };
 
-// Where a guest says that it has panicked: bit 0 written to port 0x505, QEMU's pvpanic on the ISA bus
-// (QEMU's docs/specs/pvpanic.rst). Reading it tells which events there are.
+// Where a guest says that it has panicked: bit 0 written to port 0x505, QEMU's pvpanic on the ISA
+// bus (QEMU's docs/specs/pvpanic.rst). Reading it tells which events there are.
 class PanicPort final : public WidePorts {
  public:
   static constexpr std::uint16_t kPort = 0x505, kPorts = 1;

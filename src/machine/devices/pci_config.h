@@ -1,5 +1,5 @@
-// PCI configuration mechanism 1 with nothing on the bus but a host bridge: enough for systems to see
-// that there is a PCI bus and that it is empty. Owned by Machine.
+// PCI configuration mechanism 1 with nothing on the bus but a host bridge: enough for systems to
+// see that there is a PCI bus and that it is empty. Owned by Machine.
 #pragma once
 
 #include <cstdint>

@@ -29,17 +29,14 @@ void SerialPort::reset() {
   interrupt_.set(false);
 }
 
-void SerialPort::visit_state(StateVisitor& visitor) {
-  visitor.field(state_);
-}
+void SerialPort::visit_state(StateVisitor& visitor) { visitor.field(state_); }
 
 std::size_t SerialPort::room() const {
   return loopback() || state_.count >= capacity() ? 0 : capacity() - state_.count;
 }
 
 void SerialPort::receive(std::span<const std::byte> bytes) {
-  if (loopback())
-    return;  // the line is cut off
+  if (loopback()) return;  // the line is cut off
   for (std::byte byte : bytes)
     push(static_cast<std::uint8_t>(byte));
   update();
@@ -49,8 +46,7 @@ void SerialPort::push(std::uint8_t byte) {
   if (state_.count >= capacity()) {
     state_.line_errors |= kOverrun;
     // Without FIFOs the new character replaces the unread one; with them it is lost.
-    if (!fifo_enabled())
-      state_.fifo[0] = byte;
+    if (!fifo_enabled()) state_.fifo[0] = byte;
     return;
   }
   state_.fifo[state_.count++] = byte;
@@ -74,8 +70,7 @@ std::uint8_t SerialPort::line_status() const {
 
 // The modem at the other end is always ready; in loopback our own outputs come back.
 std::uint8_t SerialPort::modem_lines() const {
-  if (!loopback())
-    return kCts | kDsr | kCarrier;
+  if (!loopback()) return kCts | kDsr | kCarrier;
   const std::uint8_t control = state_.modem_control;
   return static_cast<std::uint8_t>((control & kRts ? kCts : 0) | (control & kDtr ? kDsr : 0) |
                                    (control & kOut1 ? kRing : 0) |
@@ -84,15 +79,12 @@ std::uint8_t SerialPort::modem_lines() const {
 
 std::uint8_t SerialPort::pending_interrupt() const {
   const std::uint8_t enabled = state_.interrupt_enable;
-  if ((enabled & kEnableLine) && state_.line_errors != 0)
-    return kLineStatus;
+  if ((enabled & kEnableLine) && state_.line_errors != 0) return kLineStatus;
   if ((enabled & kEnableReceived) && state_.count > 0) {
     return state_.count >= trigger_level() ? kReceived : kTimeout;
   }
-  if ((enabled & kEnableTransmit) && state_.transmit_interrupt)
-    return kTransmit;
-  if ((enabled & kEnableModem) && state_.modem_deltas != 0)
-    return kModem;
+  if ((enabled & kEnableTransmit) && state_.transmit_interrupt) return kTransmit;
+  if ((enabled & kEnableModem) && state_.modem_deltas != 0) return kModem;
   return kNone;
 }
 
@@ -101,8 +93,7 @@ std::uint8_t SerialPort::pending_interrupt() const {
 void SerialPort::update() {
   const bool gate = (state_.modem_control & kOut2) && !loopback();
   const bool asserted = gate && pending_interrupt() != kNone;
-  if (asserted == (state_.was_asserted != 0))
-    return;
+  if (asserted == (state_.was_asserted != 0)) return;
   state_.was_asserted = asserted;
   interrupt_.set(asserted);
 }
@@ -110,16 +101,14 @@ void SerialPort::update() {
 std::uint8_t SerialPort::read_port(std::uint16_t port) {
   const bool was_hungry = hungry();
   const std::uint8_t value = read_register(port - base_);
-  if (taken_ && !was_hungry && hungry())
-    taken_();
+  if (taken_ && !was_hungry && hungry()) taken_();
   return value;
 }
 
 void SerialPort::write_port(std::uint16_t port, std::uint8_t value) {
   const bool was_hungry = hungry();
   write_register(port - base_, value);
-  if (taken_ && !was_hungry && hungry())
-    taken_();
+  if (taken_ && !was_hungry && hungry()) taken_();
 }
 
 std::uint8_t SerialPort::peek_register(unsigned number) const {
@@ -226,16 +215,13 @@ void SerialPort::transmit(std::uint8_t byte) {
 void SerialPort::write_interrupt_enable(std::uint8_t value) {
   const bool was_enabled = (state_.interrupt_enable & kEnableTransmit) != 0;
   state_.interrupt_enable = value & 0xf;
-  if ((value & kEnableTransmit) && !was_enabled)
-    state_.transmit_interrupt = 1;
+  if ((value & kEnableTransmit) && !was_enabled) state_.transmit_interrupt = 1;
 }
 
 void SerialPort::write_fifo_control(std::uint8_t value) {
   const bool switched = ((value ^ state_.fifo_control) & 1) != 0;
-  if (switched || (value & 2))
-    state_.count = 0;
-  if (switched || (value & 4))
-    state_.transmit_interrupt = 1;
+  if (switched || (value & 2)) state_.count = 0;
+  if (switched || (value & 4)) state_.transmit_interrupt = 1;
   // The other bits count only together with the enable bit; the two reset bits clear themselves.
   state_.fifo_control = (value & 1) ? (value & 0xc9) : 0;
 }
@@ -245,9 +231,8 @@ void SerialPort::write_modem_control(std::uint8_t value) {
   state_.modem_control = value & 0x1f;
   const std::uint8_t now = modem_lines();
   const std::uint8_t changed = before ^ now;
-  state_.modem_deltas |= (changed >> 4) & 0xb;  // CTS, DSR, carrier
-  if ((changed & kRing) && !(now & kRing))
-    state_.modem_deltas |= 4;  // ring: trailing edge only
+  state_.modem_deltas |= (changed >> 4) & 0xb;                        // CTS, DSR, carrier
+  if ((changed & kRing) && !(now & kRing)) state_.modem_deltas |= 4;  // ring: trailing edge only
 }
 
 }  // namespace ringside::machine

@@ -18,8 +18,8 @@ class SerialPort final : public Device, public BytePorts {
  public:
   static constexpr std::uint16_t kPorts = 8;
 
-  // `base`: port of register 0, a multiple of 8. An empty sink drops what is sent. `taken` is called
-  // when no received byte is left and more can come.
+  // `base`: port of register 0, a multiple of 8. An empty sink drops what is sent. `taken` is
+  // called when no received byte is left and more can come.
   SerialPort(std::uint16_t base, InterruptLine interrupt, ByteSink sink,
              std::function<void()> taken = nullptr);
 

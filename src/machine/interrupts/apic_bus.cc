@@ -28,8 +28,7 @@ void ApicBus::send(const ApicMessage& message, const LocalApic& sender, bool exc
 }
 
 void ApicBus::broadcast_eoi(std::uint8_t vector) {
-  if (eoi_listener_ != nullptr)
-    eoi_listener_->end_of_interrupt(vector);
+  if (eoi_listener_ != nullptr) eoi_listener_->end_of_interrupt(vector);
 }
 
 std::uint8_t ApicBus::acknowledge_external() {
@@ -41,10 +40,8 @@ std::uint8_t ApicBus::acknowledge_external() {
 LocalApic* ApicBus::lowest_priority(const ApicMessage& message, const LocalApic* excluded) {
   LocalApic* best = nullptr;
   for (auto& apic : apics_) {
-    if (apic.get() == excluded || !apic->accepts_fixed())
-      continue;
-    if (!apic->matches(message.destination, message.destination_mode))
-      continue;
+    if (apic.get() == excluded || !apic->accepts_fixed()) continue;
+    if (!apic->matches(message.destination, message.destination_mode)) continue;
     if (best == nullptr || apic->processor_priority() < best->processor_priority()) {
       best = apic.get();
     }
@@ -59,10 +56,8 @@ bool ApicBus::deliver(const ApicMessage& message, const LocalApic* excluded) {
   }
   bool taken = false;
   for (auto& apic : apics_) {
-    if (apic.get() == excluded)
-      continue;
-    if (!apic->matches(message.destination, message.destination_mode))
-      continue;
+    if (apic.get() == excluded) continue;
+    if (!apic->matches(message.destination, message.destination_mode)) continue;
     taken |= apic->accept(message);
   }
   return taken;

@@ -31,21 +31,18 @@ void ApicTimer::stop() {
 void ApicTimer::set_mode(ApicTimerMode mode) {
   const bool crosses =
       (mode == ApicTimerMode::TscDeadline) != (this->mode() == ApicTimerMode::TscDeadline);
-  if (crosses)
-    stop();
+  if (crosses) stop();
   state_.mode = static_cast<std::uint32_t>(mode);
 }
 
 void ApicTimer::set_divide(std::uint32_t configuration) {
   const std::uint32_t count = current_count();
   state_.divide = configuration & 0xb;
-  if (count != 0)
-    count_from(cpus_.now().ns, count);
+  if (count != 0) count_from(cpus_.now().ns, count);
 }
 
 void ApicTimer::set_initial_count(std::uint32_t count) {
-  if (mode() == ApicTimerMode::TscDeadline)
-    return;
+  if (mode() == ApicTimerMode::TscDeadline) return;
   state_.initial_count = count;
   if (count == 0) {
     stop();
@@ -55,16 +52,14 @@ void ApicTimer::set_initial_count(std::uint32_t count) {
 }
 
 std::uint32_t ApicTimer::current_count() const {
-  if (state_.start_count == 0)
-    return 0;
+  if (state_.start_count == 0) return 0;
   const std::uint64_t elapsed = (cpus_.now().ns - state_.start) >> shift();
   return elapsed >= state_.start_count ? 0
                                        : state_.start_count - static_cast<std::uint32_t>(elapsed);
 }
 
 void ApicTimer::set_deadline(std::uint64_t tsc) {
-  if (mode() != ApicTimerMode::TscDeadline)
-    return;
+  if (mode() != ApicTimerMode::TscDeadline) return;
   state_.deadline = tsc;
   if (tsc == 0) {
     timer_.cancel();
@@ -76,8 +71,7 @@ void ApicTimer::set_deadline(std::uint64_t tsc) {
 void ApicTimer::expire(VirtualTime due) {
   state_.deadline = 0;
   state_.start_count = 0;
-  if (mode() != ApicTimerMode::Periodic || state_.initial_count == 0)
-    return;
+  if (mode() != ApicTimerMode::Periodic || state_.initial_count == 0) return;
   // Whole periods that have passed meanwhile were one interrupt: the IRR has one bit per vector.
   const std::uint64_t period = std::uint64_t{state_.initial_count} << shift();
   const std::uint64_t now = cpus_.now().ns;

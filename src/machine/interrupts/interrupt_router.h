@@ -4,10 +4,10 @@
 // Machine.
 #pragma once
 
-#include "platform/platform.h"
 #include "machine/bus/interrupt_line.h"
 #include "machine/interrupts/io_apic.h"
 #include "machine/interrupts/pic.h"
+#include "platform/platform.h"
 
 namespace ringside::machine {
 

@@ -23,8 +23,7 @@ void IoApic::reset() {
 }
 
 void IoApic::set_pin(unsigned pin, bool asserted) {
-  if (pin >= kPins)
-    return;
+  if (pin >= kPins) return;
   const std::uint32_t bit = 1u << pin;
   const bool rising = asserted && (state_.pins & bit) == 0;
   state_.pins = asserted ? state_.pins | bit : state_.pins & ~bit;
@@ -39,8 +38,7 @@ void IoApic::set_pin(unsigned pin, bool asserted) {
 void IoApic::service_level(unsigned pin) {
   const std::uint64_t entry = state_.entry[pin];
   const bool asserted = (state_.pins >> pin & 1) != 0;
-  if (asserted && (entry & (kMasked | kRemoteIrr)) == 0)
-    deliver(pin);
+  if (asserted && (entry & (kMasked | kRemoteIrr)) == 0) deliver(pin);
 }
 
 void IoApic::deliver(unsigned pin) {
@@ -55,35 +53,28 @@ void IoApic::deliver(unsigned pin) {
   if (message.destination == 0xff && message.destination_mode == DestinationMode::Physical) {
     message.destination = kBroadcast;
   }
-  if (apics_.deliver(message) && level)
-    entry |= kRemoteIrr;
+  if (apics_.deliver(message) && level) entry |= kRemoteIrr;
 }
 
 void IoApic::end_of_interrupt(std::uint8_t vector) {
   for (unsigned pin = 0; pin < kPins; ++pin) {
     std::uint64_t& entry = state_.entry[pin];
-    if ((entry & kLevel) == 0 || static_cast<std::uint8_t>(entry) != vector)
-      continue;
+    if ((entry & kLevel) == 0 || static_cast<std::uint8_t>(entry) != vector) continue;
     entry &= ~kRemoteIrr;
     service_level(pin);
   }
 }
 
 std::uint32_t IoApic::read_register(std::uint32_t number) const {
-  if (number == 0 || number == 2)
-    return state_.id << 24;
-  if (number == 1)
-    return kVersion;
-  if (number < kEntries || number >= kEntries + 2 * kPins)
-    return 0xffffffff;
+  if (number == 0 || number == 2) return state_.id << 24;
+  if (number == 1) return kVersion;
+  if (number < kEntries || number >= kEntries + 2 * kPins) return 0xffffffff;
   return static_cast<std::uint32_t>(state_.entry[(number - kEntries) / 2] >> (number & 1 ? 32 : 0));
 }
 
 void IoApic::write_register(std::uint32_t number, std::uint32_t value) {
-  if (number == 0)
-    state_.id = value >> 24 & 0xf;
-  if (number < kEntries || number >= kEntries + 2 * kPins)
-    return;
+  if (number == 0) state_.id = value >> 24 & 0xf;
+  if (number < kEntries || number >= kEntries + 2 * kPins) return;
   const unsigned pin = (number - kEntries) / 2;
   std::uint64_t& entry = state_.entry[pin];
   const unsigned shift = number & 1 ? 32 : 0;

@@ -6,9 +6,9 @@
 #include <cstdint>
 #include <type_traits>
 
-#include "machine/interrupts/apic_bus.h"
 #include "machine/bus/bus.h"
 #include "machine/bus/device.h"
+#include "machine/interrupts/apic_bus.h"
 
 namespace ringside::machine {
 

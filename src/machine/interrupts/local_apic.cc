@@ -15,15 +15,12 @@ constexpr std::uint32_t kSendIllegalVector = 1 << 5, kReceiveIllegalVector = 1 <
 int highest(const std::array<std::uint32_t, 8>& bits) {
   for (int word = 7; word >= 0; --word) {
     const std::uint32_t value = bits[static_cast<std::size_t>(word)];
-    if (value != 0)
-      return word * 32 + 31 - std::countl_zero(value);
+    if (value != 0) return word * 32 + 31 - std::countl_zero(value);
   }
   return -1;
 }
 
-void set_bit(std::array<std::uint32_t, 8>& bits, unsigned n) {
-  bits[n / 32] |= 1u << (n % 32);
-}
+void set_bit(std::array<std::uint32_t, 8>& bits, unsigned n) { bits[n / 32] |= 1u << (n % 32); }
 void clear_bit(std::array<std::uint32_t, 8>& bits, unsigned n) {
   bits[n / 32] &= ~(1u << (n % 32));
 }
@@ -64,59 +61,46 @@ void LocalApic::reset() {
 void LocalApic::visit_state(StateVisitor& visitor) {
   visitor.field(state_);
   timer_.visit_state(visitor);
-  if (visitor.loading())
-    cpus_.set_interrupt_pin(vcpu_, state_.pin != 0);
+  if (visitor.loading()) cpus_.set_interrupt_pin(vcpu_, state_.pin != 0);
 }
 
 bool LocalApic::set_base(std::uint64_t value) {
   constexpr std::uint64_t kReserved = ~((std::uint64_t{1} << 52) - 1) | 0x2ff;
   const bool enable = (value & kBaseEnable) != 0, extended = (value & kBaseX2apic) != 0;
-  if ((value & kReserved) != 0 || (extended && !enable))
-    return false;
+  if ((value & kReserved) != 0 || (extended && !enable)) return false;
   // SDM 3A figure 10-27: x2APIC mode is left only by disabling, and entered only from xAPIC mode.
-  if (enable && extended && !enabled())
-    return false;
-  if (enable && !extended && x2apic())
-    return false;
+  if (enable && extended && !enabled()) return false;
+  if (enable && !extended && x2apic()) return false;
   const bool disabling = enabled() && !enable;
   const bool entering_x2apic = extended && !x2apic();
   state_.base = (value & ~kBaseBoot) | (boot_processor() ? kBaseBoot : 0);
-  if (disabling)
-    clear_registers();
-  if (entering_x2apic)
-    state_.command = 0;
+  if (disabling) clear_registers();
+  if (entering_x2apic) state_.command = 0;
   update_pin();
   return true;
 }
 
 std::uint32_t LocalApic::logical_id() const {
-  if (!x2apic())
-    return state_.logical_destination;
+  if (!x2apic()) return state_.logical_destination;
   return (vcpu_.value >> 4) << 16 | 1u << (vcpu_.value & 0xf);  // SDM 3A 10.12.10.2
 }
 
 bool LocalApic::matches(std::uint32_t destination, DestinationMode mode) const {
-  if (destination == kBroadcast)
-    return true;
-  if (mode == DestinationMode::Physical)
-    return destination == vcpu_.value;
+  if (destination == kBroadcast) return true;
+  if (mode == DestinationMode::Physical) return destination == vcpu_.value;
   const std::uint32_t id = logical_id();
-  if (x2apic())
-    return destination >> 16 == id >> 16 && (destination & id & 0xffff) != 0;
+  if (x2apic()) return destination >> 16 == id >> 16 && (destination & id & 0xffff) != 0;
   const std::uint32_t mda = destination & 0xff, own = id >> 24;
-  if (state_.destination_format >> 28 == 0xf)
-    return (mda & own) != 0;  // flat
+  if (state_.destination_format >> 28 == 0xf) return (mda & own) != 0;  // flat
   return mda == 0xff || ((mda >> 4 == own >> 4 || mda >> 4 == 0xf) && (mda & own & 0xf) != 0);
 }
 
 bool LocalApic::accept(const ApicMessage& message) {
-  if (!enabled())
-    return false;
+  if (!enabled()) return false;
   switch (message.delivery_mode) {
     case DeliveryMode::Fixed:
     case DeliveryMode::LowestPriority:
-      if (!software_enabled())
-        return false;
+      if (!software_enabled()) return false;
       if (message.vector < 16) {
         report_error(kReceiveIllegalVector);
         return false;
@@ -152,15 +136,13 @@ void LocalApic::request_vector(std::uint8_t vector, TriggerMode trigger) {
 void LocalApic::report_error(std::uint32_t bit) {
   const bool news = (state_.errors & bit) == 0;
   state_.errors |= bit;
-  if (news)
-    deliver_local(kLvtError);
+  if (news) deliver_local(kLvtError);
 }
 
 // An interrupt of the local vector table (SDM 3A 10.5.1).
 void LocalApic::deliver_local(Lvt entry) {
   const std::uint32_t lvt = state_.lvt[entry];
-  if ((lvt & kLvtMasked) != 0 || !enabled())
-    return;
+  if ((lvt & kLvtMasked) != 0 || !enabled()) return;
   // The timer and error entries have no delivery mode; theirs is fixed.
   const bool has_mode = entry != kLvtTimer && entry != kLvtError;
   const auto mode = static_cast<DeliveryMode>(has_mode ? lvt >> 8 & 7 : 0);
@@ -184,8 +166,7 @@ void LocalApic::run_event(unsigned, VirtualTime due) {
 void LocalApic::set_lint0(bool asserted) {
   const bool rising = asserted && state_.lint0 == 0;
   state_.lint0 = asserted;
-  if (rising)
-    deliver_local(kLvtLint0);  // ExtINT is a level and stays in update_pin
+  if (rising) deliver_local(kLvtLint0);  // ExtINT is a level and stays in update_pin
   update_pin();
 }
 
@@ -193,8 +174,7 @@ void LocalApic::set_lint0(bool asserted) {
 std::uint8_t LocalApic::processor_priority() const {
   const int service = highest(state_.in_service);
   const unsigned service_class = service < 0 ? 0 : static_cast<unsigned>(service) & 0xf0;
-  if (state_.task_priority >> 4 >= service_class >> 4)
-    return state_.task_priority;
+  if (state_.task_priority >> 4 >= service_class >> 4) return state_.task_priority;
   return static_cast<std::uint8_t>(service_class);
 }
 
@@ -204,26 +184,22 @@ void LocalApic::set_task_priority(std::uint8_t priority) {
 }
 
 bool LocalApic::fixed_ready() const {
-  if (!accepts_fixed())
-    return false;
+  if (!accepts_fixed()) return false;
   const int request = highest(state_.request);
   return request >= 0 && request >> 4 > processor_priority() >> 4;
 }
 
 // With the APIC disabled in IA32_APIC_BASE, LINT0 is the processor's INTR pin (SDM 3A 10.4.3).
 bool LocalApic::external_ready() const {
-  if (state_.lint0 == 0)
-    return false;
-  if (!enabled())
-    return boot_processor();
+  if (state_.lint0 == 0) return false;
+  if (!enabled()) return boot_processor();
   const std::uint32_t lvt = state_.lvt[kLvtLint0];
   return (lvt & kLvtMasked) == 0 && static_cast<DeliveryMode>(lvt >> 8 & 7) == DeliveryMode::ExtInt;
 }
 
 void LocalApic::update_pin() {
   const bool level = external_ready() || fixed_ready();
-  if (level == (state_.pin != 0))
-    return;
+  if (level == (state_.pin != 0)) return;
   state_.pin = level;
   cpus_.set_interrupt_pin(vcpu_, level);
 }
@@ -234,8 +210,7 @@ std::optional<std::uint8_t> LocalApic::acknowledge() {
     update_pin();
     return vector;
   }
-  if (!fixed_ready())
-    return std::nullopt;
+  if (!fixed_ready()) return std::nullopt;
   const auto vector = static_cast<std::uint8_t>(highest(state_.request));
   clear_bit(state_.request, vector);
   set_bit(state_.in_service, vector);
@@ -245,12 +220,10 @@ std::optional<std::uint8_t> LocalApic::acknowledge() {
 
 void LocalApic::end_of_interrupt() {
   const int vector = highest(state_.in_service);
-  if (vector < 0)
-    return;
+  if (vector < 0) return;
   const auto ended = static_cast<std::uint8_t>(vector);
   clear_bit(state_.in_service, ended);
-  if (test_bit(state_.trigger_mode, ended))
-    fabric_.broadcast_eoi(ended);
+  if (test_bit(state_.trigger_mode, ended)) fabric_.broadcast_eoi(ended);
   // A level on LINT0 in fixed mode interrupts again until it goes away.
   const std::uint32_t lint0 = state_.lvt[kLvtLint0];
   if (state_.lint0 != 0 && (lint0 & kLvtLevel) != 0 && (lint0 & 0xff) == ended) {
@@ -268,8 +241,7 @@ void LocalApic::write_command(std::uint64_t value) {
   const bool asserted = (value >> 14 & 1) != 0, level = (value >> 15 & 1) != 0;
   const unsigned shorthand = value >> 18 & 3;
   // INIT level de-assert only synchronises arbitration on very old processors (SDM 3A 10.6.1).
-  if (message.delivery_mode == DeliveryMode::Init && level && !asserted)
-    return;
+  if (message.delivery_mode == DeliveryMode::Init && level && !asserted) return;
   const bool has_vector = message.delivery_mode == DeliveryMode::Fixed ||
                           message.delivery_mode == DeliveryMode::LowestPriority;
   if (has_vector && message.vector < 16) {
@@ -277,8 +249,7 @@ void LocalApic::write_command(std::uint64_t value) {
     return;
   }
   if (shorthand == 1) {
-    if (has_vector || message.delivery_mode == DeliveryMode::Nmi)
-      accept(message);
+    if (has_vector || message.delivery_mode == DeliveryMode::Nmi) accept(message);
     return;
   }
   if (shorthand != 0) {
@@ -290,8 +261,7 @@ void LocalApic::write_command(std::uint64_t value) {
     message.destination = static_cast<std::uint32_t>(value >> 56);
     const bool everybody =
         message.destination == 0xff && message.destination_mode == DestinationMode::Physical;
-    if (everybody)
-      message.destination = kBroadcast;
+    if (everybody) message.destination = kBroadcast;
   }
   fabric_.send(message, *this, shorthand == 3);
 }

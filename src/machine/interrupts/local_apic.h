@@ -10,10 +10,10 @@
 #include <optional>
 #include <type_traits>
 
-#include "machine/interrupts/apic_message.h"
-#include "machine/interrupts/apic_timer.h"
 #include "machine/bus/device.h"
 #include "machine/clocks/event_queue.h"
+#include "machine/interrupts/apic_message.h"
+#include "machine/interrupts/apic_timer.h"
 
 namespace ringside::machine {
 

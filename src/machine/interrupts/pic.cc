@@ -7,9 +7,7 @@ constexpr unsigned kCascade = 2;
 // Lines that the chipset allows to be level-triggered: not 0, 1, 2, 8 and 13.
 constexpr std::uint8_t kMasterLevelAllowed = 0xf8, kSlaveLevelAllowed = 0xde;
 
-constexpr std::uint8_t bit(unsigned line) {
-  return static_cast<std::uint8_t>(1u << line);
-}
+constexpr std::uint8_t bit(unsigned line) { return static_cast<std::uint8_t>(1u << line); }
 
 }  // namespace
 
@@ -27,15 +25,13 @@ void Pic8259::set_line(unsigned line, bool asserted) {
     state_.lines &= static_cast<std::uint8_t>(~bit(line));
   }
   // A level is looked at in pending(); an edge is latched until it is acknowledged.
-  if (asserted && !was_asserted)
-    state_.request |= bit(line);
+  if (asserted && !was_asserted) state_.request |= bit(line);
 }
 
 int Pic8259::highest(std::uint8_t lines) const {
   for (unsigned i = 0; i < 8; ++i) {
     const unsigned line = (state_.first + i) & 7;
-    if (lines & bit(line))
-      return static_cast<int>(line);
+    if (lines & bit(line)) return static_cast<int>(line);
   }
   return -1;
 }
@@ -44,18 +40,14 @@ int Pic8259::pending() const {
   const std::uint8_t edges = state_.request & static_cast<std::uint8_t>(~state_.level_triggered);
   const std::uint8_t levels = state_.lines & state_.level_triggered;
   const int request = highest((edges | levels) & static_cast<std::uint8_t>(~state_.mask));
-  if (request < 0)
-    return -1;
+  if (request < 0) return -1;
   std::uint8_t service = state_.service;
   // In special mask mode a masked line in service holds nothing back.
-  if (state_.special_mask)
-    service &= static_cast<std::uint8_t>(~state_.mask);
+  if (state_.special_mask) service &= static_cast<std::uint8_t>(~state_.mask);
   // In special fully nested mode the cascade may interrupt itself.
-  if (state_.fully_nested_special)
-    service &= static_cast<std::uint8_t>(~bit(kCascade));
+  if (state_.fully_nested_special) service &= static_cast<std::uint8_t>(~bit(kCascade));
   const int serviced = highest(service);
-  if (serviced < 0)
-    return request;
+  if (serviced < 0) return request;
   const unsigned request_rank = (static_cast<unsigned>(request) - state_.first) & 7;
   const unsigned service_rank = (static_cast<unsigned>(serviced) - state_.first) & 7;
   return request_rank < service_rank ? request : -1;
@@ -63,13 +55,11 @@ int Pic8259::pending() const {
 
 int Pic8259::acknowledge() {
   const int request = pending();
-  if (request < 0)
-    return -1;
+  if (request < 0) return -1;
   const auto line = static_cast<unsigned>(request);
   state_.request &= static_cast<std::uint8_t>(~bit(line));
   if (state_.automatic_eoi) {
-    if (state_.rotate_on_automatic_eoi)
-      state_.first = static_cast<std::uint8_t>((line + 1) & 7);
+    if (state_.rotate_on_automatic_eoi) state_.first = static_cast<std::uint8_t>((line + 1) & 7);
   } else {
     state_.service |= bit(line);
   }
@@ -90,10 +80,8 @@ std::uint8_t Pic8259::peek(unsigned a0) const {
     const int line = pending();
     return line < 0 ? 0 : static_cast<std::uint8_t>(0x80 | line);
   }
-  if (a0 == 1)
-    return state_.mask;
-  if (state_.read_service)
-    return state_.service;
+  if (a0 == 1) return state_.mask;
+  if (state_.read_service) return state_.service;
   const std::uint8_t levels = state_.lines & state_.level_triggered;
   return static_cast<std::uint8_t>((state_.request & ~state_.level_triggered) | levels);
 }
@@ -103,12 +91,9 @@ void Pic8259::write(unsigned a0, std::uint8_t value) {
     if (value & 0x10) {
       start_initialisation(value);
     } else if (value & 0x08) {  // OCW3
-      if (value & 0x04)
-        state_.poll = 1;
-      if (value & 0x02)
-        state_.read_service = value & 1;
-      if (value & 0x40)
-        state_.special_mask = value >> 5 & 1;
+      if (value & 0x04) state_.poll = 1;
+      if (value & 0x02) state_.read_service = value & 1;
+      if (value & 0x40) state_.special_mask = value >> 5 & 1;
     } else {
       write_command(value);
     }
@@ -149,8 +134,7 @@ void Pic8259::write_initialisation(std::uint8_t value) {
 
 void Pic8259::end_of_interrupt(unsigned line, bool rotate) {
   state_.service &= static_cast<std::uint8_t>(~bit(line));
-  if (rotate)
-    state_.first = static_cast<std::uint8_t>((line + 1) & 7);
+  if (rotate) state_.first = static_cast<std::uint8_t>((line + 1) & 7);
 }
 
 void Pic8259::write_command(std::uint8_t value) {  // OCW2
@@ -164,11 +148,9 @@ void Pic8259::write_command(std::uint8_t value) {  // OCW2
     case 1:
     case 5: {
       std::uint8_t service = state_.service;
-      if (state_.special_mask)
-        service &= static_cast<std::uint8_t>(~state_.mask);
+      if (state_.special_mask) service &= static_cast<std::uint8_t>(~state_.mask);
       const int highest_line = highest(service);
-      if (highest_line >= 0)
-        end_of_interrupt(static_cast<unsigned>(highest_line), command == 5);
+      if (highest_line >= 0) end_of_interrupt(static_cast<unsigned>(highest_line), command == 5);
       break;
     }
     case 3:

@@ -7,10 +7,10 @@
 #include <cstdint>
 #include <type_traits>
 
-#include "machine/interrupts/apic_bus.h"
 #include "machine/bus/bus.h"
 #include "machine/bus/device.h"
 #include "machine/bus/interrupt_line.h"
+#include "machine/interrupts/apic_bus.h"
 
 namespace ringside::machine {
 

@@ -125,7 +125,8 @@ inline Image make_bzimage(const Image& payload, std::uint16_t version = 0x20f) {
   put<std::uint32_t>(image, 0x24c, static_cast<std::uint32_t>(payload.size()));
   put<std::uint64_t>(image, 0x258, 0x1000000);
   put<std::uint32_t>(image, 0x260, 0x8000);
-  for (const std::byte b : payload) image.push_back(b);
+  for (const std::byte b : payload)
+    image.push_back(b);
   return image;
 }
 

@@ -7,10 +7,10 @@
 
 #include <vector>
 
-#include "engine/kvm/watch/debug_registers.h"
 #include "engine/kvm/code/gates.h"
 #include "engine/kvm/code/guest_view.h"
 #include "engine/kvm/vcpu/system.h"
+#include "engine/kvm/watch/debug_registers.h"
 
 namespace ringside::kvm {
 

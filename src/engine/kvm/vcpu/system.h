@@ -8,16 +8,16 @@
 #include <vector>
 
 #include "base/fd.h"
-#include "engine/kvm/watch/debug_registers.h"
 #include "engine/kvm/host/event_queue.h"
 #include "engine/kvm/host/guest_clock.h"
 #include "engine/kvm/host/kernel_controllers.h"
 #include "engine/kvm/host/memory_slots.h"
-#include "engine/kvm/watch/page_watch.h"
 #include "engine/kvm/host/probe.h"
+#include "engine/kvm/watch/debug_registers.h"
+#include "engine/kvm/watch/page_watch.h"
+#include "hypervisor/vm.h"
 #include "platform/guest_ram.h"
 #include "platform/platform.h"
-#include "hypervisor/vm.h"
 
 namespace ringside::kvm {
 

@@ -18,14 +18,14 @@
 #include <thread>
 #include <vector>
 
-#include "engine/kvm/host/api.h"
-#include "engine/kvm/host/cpuid.h"
 #include "engine/kvm/code/gates.h"
 #include "engine/kvm/code/instruction.h"
+#include "engine/kvm/host/api.h"
+#include "engine/kvm/host/cpuid.h"
 #include "engine/kvm/host/power_on.h"
 #include "engine/kvm/host/registers.h"
-#include "engine/kvm/vcpu/system.h"
 #include "engine/kvm/host/tsc_offset.h"
+#include "engine/kvm/vcpu/system.h"
 
 namespace ringside::kvm {
 

@@ -4,8 +4,8 @@
 
 #include "engine/soft/cpu/cpu.h"
 #include "engine/soft/cpu/cpuid.h"
-#include "engine/soft/state/fault.h"
 #include "engine/soft/cpu/system.h"
+#include "engine/soft/state/fault.h"
 
 namespace ringside::soft {
 namespace {

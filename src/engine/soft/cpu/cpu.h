@@ -11,12 +11,12 @@
 
 #include "base/state_visitor.h"
 #include "base/types.h"
+#include "engine/soft/cpu/msr.h"
 #include "engine/soft/state/code_cache.h"
 #include "engine/soft/state/fault.h"
 #include "engine/soft/state/flags.h"
 #include "engine/soft/state/fpu.h"
 #include "engine/soft/state/insn.h"
-#include "engine/soft/cpu/msr.h"
 #include "engine/soft/state/tlb.h"
 #include "hypervisor/activity.h"
 #include "hypervisor/exit.h"

@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 
 #include "engine/soft/cpu/cpu.h"
-#include "engine/soft/state/fault.h"
 #include "engine/soft/cpu/new_stack.h"
+#include "engine/soft/state/fault.h"
 
 namespace ringside::soft {
 namespace {

@@ -2,10 +2,10 @@
 // interrupt and trap gates, and task gates (SDM 3A 6.12, 3B 20.3).
 #include "engine/soft/cpu/cpu.h"
 #include "engine/soft/cpu/deliver.h"
-#include "engine/soft/state/fault.h"
 #include "engine/soft/cpu/new_stack.h"
 #include "engine/soft/cpu/segments.h"
 #include "engine/soft/cpu/tasks.h"
+#include "engine/soft/state/fault.h"
 
 namespace ringside::soft {
 namespace {

@@ -1,9 +1,9 @@
 // Interrupts and exceptions in IA-32e mode, from 64-bit and compatibility code (SDM 3A 6.14).
 #include "engine/soft/cpu/cpu.h"
 #include "engine/soft/cpu/deliver.h"
-#include "engine/soft/state/fault.h"
 #include "engine/soft/cpu/new_stack.h"
 #include "engine/soft/cpu/segments.h"
+#include "engine/soft/state/fault.h"
 
 namespace ringside::soft {
 namespace {

@@ -6,8 +6,8 @@
 #include <cstdint>
 
 #include "engine/soft/cpu/cpu.h"
-#include "engine/soft/state/fault.h"
 #include "engine/soft/cpu/segments.h"
+#include "engine/soft/state/fault.h"
 
 namespace ringside::soft {
 

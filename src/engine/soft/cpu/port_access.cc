@@ -2,8 +2,8 @@
 
 #include "engine/soft/cpu/cpu.h"
 #include "engine/soft/cpu/debug_registers.h"
-#include "engine/soft/state/fault.h"
 #include "engine/soft/cpu/system.h"
+#include "engine/soft/state/fault.h"
 
 namespace ringside::soft {
 namespace {

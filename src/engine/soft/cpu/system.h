@@ -10,9 +10,9 @@
 #include "engine/soft/state/address_set.h"
 #include "engine/soft/state/code_cache.h"
 #include "hypervisor/exit.h"
+#include "hypervisor/vm.h"
 #include "platform/guest_ram.h"
 #include "platform/platform.h"
-#include "hypervisor/vm.h"
 #include "x86/exception.h"
 
 namespace ringside::soft {

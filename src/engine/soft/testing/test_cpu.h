@@ -15,8 +15,8 @@
 #include <vector>
 
 #include "engine/soft/cpu/cpu.h"
-#include "engine/soft/run/run.h"
 #include "engine/soft/cpu/system.h"
+#include "engine/soft/run/run.h"
 #include "platform/guest_ram.h"
 
 namespace ringside::soft::testing {

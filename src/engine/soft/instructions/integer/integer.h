@@ -130,8 +130,8 @@ void register_multiply(LowerTable& table);    // integer_multiply.cc
 void register_decimal(LowerTable& table);     // integer_decimal.cc
 void register_misc(LowerTable& table);        // integer_misc.cc: flags, nops, bound, xlat
 
-// What decode() is to know of this room: near jumps, calls, returns and loops; movs, stos, lods, scas,
-// cmps, ins, outs with REP; and all else.
+// What decode() is to know of this room: near jumps, calls, returns and loops; movs, stos, lods,
+// scas, cmps, ins, outs with REP; and all else.
 void register_integer(LowerTable& table);
 void register_branches(LowerTable& table);
 void register_strings(LowerTable& table);

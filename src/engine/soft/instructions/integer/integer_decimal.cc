@@ -1,6 +1,6 @@
 // AAA AAS AAM AAD DAA DAS (SDM 2A), absent in 64-bit mode.
-#include "engine/soft/state/fault.h"
 #include "engine/soft/instructions/integer/integer.h"
+#include "engine/soft/state/fault.h"
 
 namespace ringside::soft {
 namespace {

@@ -1,6 +1,6 @@
 // XCHG XADD CMPXCHG CMPXCHG8B CMPXCHG16B. LOCK needs nothing: CPUs take turns between instructions.
-#include "engine/soft/state/fault.h"
 #include "engine/soft/instructions/integer/integer.h"
+#include "engine/soft/state/fault.h"
 
 namespace ringside::soft {
 namespace {

@@ -1,8 +1,8 @@
 // Flag instructions, XLAT, BOUND, SALC, the undefined opcodes, and what does nothing here: NOPs,
 // prefetches and fences (CPUs take turns, so memory is always in order).
-#include "engine/soft/state/fault.h"
-#include "engine/soft/instructions/integer/integer.h"
 #include "engine/soft/cpu/system.h"
+#include "engine/soft/instructions/integer/integer.h"
+#include "engine/soft/state/fault.h"
 
 namespace ringside::soft {
 namespace {

@@ -1,7 +1,7 @@
 // MUL IMUL DIV IDIV. Division leaves the flags alone (undefined in the manual) and raises #DE
 // before it changes anything.
-#include "engine/soft/state/fault.h"
 #include "engine/soft/instructions/integer/integer.h"
+#include "engine/soft/state/fault.h"
 
 namespace ringside::soft {
 namespace {

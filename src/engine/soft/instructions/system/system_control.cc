@@ -2,8 +2,8 @@
 #include "engine/soft/cpu/control.h"
 #include "engine/soft/cpu/cpuid.h"
 #include "engine/soft/cpu/debug_registers.h"
-#include "engine/soft/instructions/integer/integer.h"
 #include "engine/soft/cpu/system.h"
+#include "engine/soft/instructions/integer/integer.h"
 #include "engine/soft/instructions/system/system_family.h"
 
 namespace ringside::soft {

@@ -4,8 +4,8 @@
 #include <cstdint>
 
 #include "engine/soft/cpu/cpu.h"
-#include "engine/soft/state/fault.h"
 #include "engine/soft/decode/lower.h"
+#include "engine/soft/state/fault.h"
 
 namespace ringside::soft {
 
@@ -27,7 +27,8 @@ void register_tables(LowerTable& table);       // system_tables.cc: descriptor t
 void register_flags(LowerTable& table);        // system_flags.cc: PUSHF POPF CLI STI CLAC STAC
 void register_misc_system(LowerTable& table);  // system_misc.cc: I/O, MSRs, time, CPUID, FS and GS
 
-// What decode() is to know of control registers, MSRs, descriptor tables, ports, HLT and their like.
+// What decode() is to know of control registers, MSRs, descriptor tables, ports, HLT and their
+// like.
 void register_system(LowerTable& table);
 
 }  // namespace ringside::soft

@@ -1,10 +1,10 @@
 // Port I/O, MSRs, time, CPUID, FS and GS bases.
 #include "engine/soft/cpu/control.h"
 #include "engine/soft/cpu/cpuid.h"
-#include "engine/soft/instructions/integer/integer.h"
 #include "engine/soft/cpu/msr.h"
 #include "engine/soft/cpu/port_access.h"
 #include "engine/soft/cpu/system.h"
+#include "engine/soft/instructions/integer/integer.h"
 #include "engine/soft/instructions/system/system_family.h"
 
 namespace ringside::soft {

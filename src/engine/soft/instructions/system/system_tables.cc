@@ -1,8 +1,8 @@
 // Descriptor-table registers, LDTR and TR, and the instructions that ask about selectors (SDM
 // 2A/2B; 3A 5.10 for LAR, LSL, VERR, VERW, ARPL).
 #include "engine/soft/cpu/cpuid.h"
-#include "engine/soft/instructions/integer/integer.h"
 #include "engine/soft/cpu/segments.h"
+#include "engine/soft/instructions/integer/integer.h"
 #include "engine/soft/instructions/system/system_family.h"
 
 namespace ringside::soft {

@@ -4,9 +4,9 @@
 
 #include <cstdint>
 
-#include "engine/soft/state/insn.h"
-#include "engine/soft/decode/lower.h"
 #include "engine/soft/cpu/segments.h"
+#include "engine/soft/decode/lower.h"
+#include "engine/soft/state/insn.h"
 
 namespace ringside::soft {
 

@@ -1,9 +1,9 @@
 // Far JMP, CALL and RET in every mode, with call gates (SDM 2A CALL, JMP; 2B RET; 3A 5.8).
 #include "engine/soft/cpu/cpu.h"
-#include "engine/soft/state/fault.h"
 #include "engine/soft/cpu/new_stack.h"
 #include "engine/soft/cpu/tasks.h"
 #include "engine/soft/instructions/system/transfers.h"
+#include "engine/soft/state/fault.h"
 
 namespace ringside::soft {
 namespace {

@@ -1,9 +1,9 @@
 // MOV, PUSH and POP of segment registers, LDS LES LSS LFS LGS (SDM 2A/2B, 3A 6.8.3 for the shadow).
 #include "engine/soft/cpu/cpu.h"
-#include "engine/soft/state/fault.h"
-#include "engine/soft/instructions/integer/integer.h"
 #include "engine/soft/cpu/segments.h"
+#include "engine/soft/instructions/integer/integer.h"
 #include "engine/soft/instructions/system/transfers.h"
+#include "engine/soft/state/fault.h"
 
 namespace ringside::soft {
 namespace {

@@ -1,10 +1,10 @@
 // SYSCALL, SYSRET, SYSENTER, SYSEXIT: fixed flat segments, no descriptor is read (SDM
 // 3A 5.8.7, 5.8.8).
 #include "engine/soft/cpu/cpu.h"
-#include "engine/soft/state/fault.h"
-#include "engine/soft/instructions/integer/integer.h"
 #include "engine/soft/cpu/segments.h"
+#include "engine/soft/instructions/integer/integer.h"
 #include "engine/soft/instructions/system/transfers.h"
+#include "engine/soft/state/fault.h"
 
 namespace ringside::soft {
 namespace {

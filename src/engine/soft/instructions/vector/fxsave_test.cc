@@ -2,8 +2,8 @@
 
 #include <cstring>
 
-#include "engine/soft/testing/test_cpu.h"
 #include "engine/soft/instructions/vector/vector_oracle_test.h"
+#include "engine/soft/testing/test_cpu.h"
 
 namespace ringside::soft {
 namespace {

@@ -11,10 +11,10 @@
 #include <type_traits>
 
 #include "engine/soft/cpu/cpu.h"
+#include "engine/soft/decode/lower.h"
+#include "engine/soft/instructions/vector/lanes.h"
 #include "engine/soft/state/fault.h"
 #include "engine/soft/state/insn.h"
-#include "engine/soft/instructions/vector/lanes.h"
-#include "engine/soft/decode/lower.h"
 
 namespace ringside::soft {
 
