@@ -16,8 +16,7 @@ set_target_properties(ringside_archive PROPERTIES OUTPUT_NAME ringside EXPORT_NA
 target_compile_features(ringside_archive INTERFACE cxx_std_20)
 target_link_libraries(ringside_archive INTERFACE fmt::fmt tl::expected)
 target_include_directories(ringside_archive INTERFACE
-  $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>
-  $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/ringside>)
+  $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
 
 set(package ${CMAKE_INSTALL_LIBDIR}/cmake/ringside)
 install(TARGETS ringside_archive EXPORT ringsideTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
@@ -33,10 +32,4 @@ install(FILES ${CMAKE_BINARY_DIR}/ringsideConfig.cmake ${CMAKE_BINARY_DIR}/rings
   DESTINATION ${package})
 install(FILES ${CMAKE_BINARY_DIR}/ringside.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 
-# Only what DebugEndpoint's header reaches.
 install(DIRECTORY include/ringside DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
-foreach(folder base x86 hypervisor)
-  install(DIRECTORY src/${folder} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/ringside
-    FILES_MATCHING PATTERN "*.h" PATTERN "*.inc" PATTERN testing EXCLUDE)
-endforeach()
-install(FILES src/debug/options.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/ringside/debug)

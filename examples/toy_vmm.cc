@@ -30,30 +30,16 @@ class ToyCpu final : public hypervisor::Vcpu {
     cpu.rip = kStart;
   }
 
-  VcpuId id() const override { return VcpuId{0}; }
-  bool active() const override { return true; }
   bool in_guest() const override { return running; }
   bool halted() const override { return is_halted; }
-  Result<x86::RegisterValue> read_register(x86::Register r) override {
-    return x86::get_register(cpu, r);
-  }
-  Result<void> write_register(x86::Register r, const x86::RegisterValue& value) override {
-    x86::set_register(cpu, r, value);
-    if (r == x86::Register::Rip) is_halted = false;  // it is to execute there
-    return {};
-  }
   Result<x86::CpuState> state() override { return cpu; }
   Result<void> set_state(const x86::CpuState& state) override {
-    if (state.rip != cpu.rip) is_halted = false;
+    if (state.rip != cpu.rip) is_halted = false;  // it is to execute there
     cpu = state;
     return {};
   }
-  Result<std::uint64_t> read_msr(std::uint32_t) override {
-    return fail(ErrorCode::NotFound, "the toy has no MSRs");
-  }
-  Result<void> write_msr(std::uint32_t, std::uint64_t) override {
-    return fail(ErrorCode::NotFound, "the toy has no MSRs");
-  }
+
+  // Software breakpoints and steps.
   bool offers(Capability) const override { return true; }
   Result<void> set_capability(Capability capability, bool on) override {
     enabled[static_cast<std::size_t>(capability)] = on;
@@ -63,28 +49,18 @@ class ToyCpu final : public hypervisor::Vcpu {
   // The guest's own int3 comes back this way. A real CPU goes to the guest's handler; the toy has
   // none and goes on behind it.
   Result<void> inject_exception(const x86::Exception&) override {
-    cpu.rip += insn_length;
-    insn_length = 1;
+    ++cpu.rip;
     return {};
   }
-  Result<void> set_entry_insn_length(std::uint8_t length) override {
-    insn_length = length;
-    return {};
-  }
-  Result<std::uint8_t> entry_insn_length() override { return insn_length; }
 
   x86::CpuState cpu;
   bool running = false;
   bool is_halted = false;
   bool enabled[3] = {};
-  std::uint8_t insn_length = 1;
 };
 
 class ToyRam final : public hypervisor::Memory {
  public:
-  hypervisor::MemoryKind kind(Gpa address) override {
-    return address.value < kRamSize ? hypervisor::MemoryKind::Ram : hypervisor::MemoryKind::Nothing;
-  }
   Result<void> read_ram(Gpa address, std::span<std::byte> out) override {
     if (address.value + out.size() > kRamSize) return fail(ErrorCode::BadAddress, "behind the RAM");
     std::memcpy(out.data(), &bytes[address.value], out.size());
@@ -96,13 +72,6 @@ class ToyRam final : public hypervisor::Memory {
     std::memcpy(&bytes[address.value], data.data(), data.size());
     return {};
   }
-  Result<std::uint32_t> read_mmio(VcpuId, Gpa, unsigned) override {
-    return fail(ErrorCode::BadAddress, "no devices");
-  }
-  Result<void> write_mmio(VcpuId, Gpa, unsigned, std::uint32_t) override {
-    return fail(ErrorCode::BadAddress, "no devices");
-  }
-
   std::uint8_t bytes[kRamSize] = {};
 };
 
@@ -124,7 +93,6 @@ class ToyVm final : public hypervisor::Vm {
     return event;
   }
   const std::optional<hypervisor::VmEnd>& ended() const override { return ended_; }
-  void stop_instead_of_death(bool) override {}
 
   // Some instructions, if the vCPU is in the guest.
   void run() {

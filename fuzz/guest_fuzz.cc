@@ -16,9 +16,10 @@
 #include "base/state_hash.h"
 #include "engine/soft/soft_vm.h"
 #include "engine/soft/testing/test_cpu.h"
+#include "hypervisor/guest_memory.h"
 #include "machine/machine.h"
 #include "machine/testing/memory_disk.h"
-#include "x86/registers.h"
+#include "ringside/x86/registers.h"
 
 namespace {
 

@@ -24,7 +24,7 @@ struct Scene {
     engine.physical_supported = (kind & 0x08) != 0;
     engine.filters = (kind & 0x10) != 0;
     if (!engine.physical_supported && engine.filters) engine.to_lend = 2;
-    if ((kind & 0x20) != 0) guest.vm.offer(&engine);
+    if ((kind & 0x20) != 0) engine.give_to(guest.vm);
     for (unsigned i = 1; i < vcpus; ++i)
       guest.vm.make_active({i});
     namespace opcode = debug::testing::opcode;

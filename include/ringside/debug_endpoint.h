@@ -1,5 +1,5 @@
 // libringside: a debug server for somebody else's virtual machine. The embedder implements
-// hypervisor::Vm (hypervisor/vm.h says what each call must do) and gives the endpoint its turns;
+// hypervisor::Vm (ringside/vm.h says what each call must do) and gives the endpoint its turns;
 // examples/toy_vmm.cc is a whole VMM that does. Version 0: the interface may still change.
 //
 // Owned by the embedder; everything on the one thread that may use the Vm, except wake().
@@ -11,9 +11,9 @@
 #include <string>
 #include <string_view>
 
-#include "base/result.h"
-#include "debug/options.h"
-#include "hypervisor/vm.h"
+#include "ringside/options.h"
+#include "ringside/result.h"
+#include "ringside/vm.h"
 
 namespace ringside {
 

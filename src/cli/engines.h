@@ -9,7 +9,7 @@
 #include "engine/soft/soft_vm.h"
 #include "platform/engine.h"
 #include "platform/guest_ram.h"
-#include "x86/cpu_state.h"
+#include "ringside/x86/cpu_state.h"
 
 namespace ringside::cli {
 

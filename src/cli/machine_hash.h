@@ -9,10 +9,10 @@
 #include <string>
 
 #include "base/state_hash.h"
-#include "debug/options.h"
 #include "engine/soft/soft_vm.h"
 #include "machine/machine.h"
 #include "platform/guest_ram.h"
+#include "ringside/options.h"
 
 namespace ringside::cli {
 

@@ -5,7 +5,7 @@
 #include <cstring>
 
 #include "platform/untouched_pages.h"
-#include "x86/cpu_state.h"
+#include "ringside/x86/cpu_state.h"
 
 namespace ringside::cli {
 namespace {

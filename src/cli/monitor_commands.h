@@ -6,8 +6,8 @@
 #include <string>
 
 #include "base/result.h"
-#include "debug/options.h"
 #include "machine/machine.h"
+#include "ringside/options.h"
 
 namespace ringside::cli {
 

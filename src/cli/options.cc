@@ -7,9 +7,9 @@
 #include <filesystem>
 #include <system_error>
 
-#include "base/types.h"
 #include "cli/foreign_options.h"
 #include "machine/bus/platform_map.h"
+#include "ringside/types.h"
 
 namespace ringside::cli {
 namespace {

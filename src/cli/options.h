@@ -10,7 +10,7 @@
 
 #include "base/log.h"
 #include "base/result.h"
-#include "debug/options.h"
+#include "ringside/options.h"
 #include "transport/endpoint.h"
 
 namespace ringside::cli {

@@ -15,7 +15,6 @@ class SleepingEngine final : public soft::SoftEngine {
  public:
   class NoVcpu final : public hypervisor::Vcpu {
    public:
-    VcpuId id() const override { return {0}; }
     bool active() const override { return true; }
     bool in_guest() const override { return true; }
     bool halted() const override { return true; }

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "cli/notice.h"
+#include "hypervisor/guest_memory.h"
 
 namespace ringside::cli {
 namespace {

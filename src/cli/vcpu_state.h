@@ -1,7 +1,7 @@
 // What one vCPU looks like, for people, on stderr: said when the guest dies with nobody attached.
 #pragma once
 
-#include "hypervisor/vm.h"
+#include "ringside/vm.h"
 
 namespace ringside::cli {
 

@@ -4,7 +4,8 @@
 #include <algorithm>
 #include <cstring>
 
-#include "hypervisor/vm.h"
+#include "hypervisor/guest_memory.h"
+#include "ringside/vm.h"
 
 namespace ringside::hypervisor {
 namespace {
@@ -86,7 +87,9 @@ Result<void> read_piece(Vm& vm, VcpuId vcpu, Gpa address, std::uint64_t size,
     return done;
   }
   const unsigned width = mmio_width(address, size);
-  const std::uint32_t value = TRY(memory.read_mmio(vcpu, address, width));
+  Mmio* const devices = memory.mmio();
+  if (devices == nullptr) return fail(ErrorCode::BadAddress, "no memory there");
+  const std::uint32_t value = TRY(devices->read_mmio(vcpu, address, width));
   const auto* bytes = reinterpret_cast<const std::byte*>(&value);
   out.insert(out.end(), bytes, bytes + width);
   return {};
@@ -94,11 +97,13 @@ Result<void> read_piece(Vm& vm, VcpuId vcpu, Gpa address, std::uint64_t size,
 
 Result<void> write_piece(Vm& vm, VcpuId vcpu, Gpa address, std::span<const std::byte> data) {
   if (is_memory(vm.memory().kind(address))) return vm.memory().write_ram(address, data);
+  Mmio* const devices = vm.memory().mmio();
+  if (devices == nullptr) return fail(ErrorCode::BadAddress, "no memory there");
   while (!data.empty()) {
     const unsigned width = mmio_width(address, data.size());
     std::uint32_t value = 0;
     std::memcpy(&value, data.data(), width);
-    TRY(vm.memory().write_mmio(vcpu, address, width, value));
+    TRY(devices->write_mmio(vcpu, address, width, value));
     address = address + width;
     data = data.subspan(width);
   }

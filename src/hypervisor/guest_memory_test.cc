@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include "hypervisor/guest_memory.h"
 #include "hypervisor/testing/fake_vm.h"
 
 namespace ringside::hypervisor {

@@ -1,6 +1,7 @@
 #include "ringside/debug_endpoint.h"
 
 #include "debug/server/server.h"
+#include "hypervisor/callers_thread.h"
 #include "transport/poller.h"
 #include "transport/single_client.h"
 

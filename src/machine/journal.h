@@ -18,8 +18,8 @@
 #include <vector>
 
 #include "base/result.h"
-#include "base/types.h"
 #include "machine/machine.h"
+#include "ringside/types.h"
 
 namespace ringside::machine {
 

@@ -11,11 +11,11 @@
 #include <vector>
 
 #include "base/state_visitor.h"
-#include "base/types.h"
 #include "machine/bus/byte_sink.h"
 #include "machine/storage/block_backend.h"
 #include "platform/guest_ram.h"
 #include "platform/platform.h"
+#include "ringside/types.h"
 
 namespace ringside::machine {
 

@@ -3,7 +3,7 @@
 
 #include <optional>
 
-#include "hypervisor/vm.h"
+#include "ringside/vm.h"
 
 namespace ringside::hypervisor {
 

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "base/result.h"
-#include "base/types.h"
 #include "platform/untouched_pages.h"
+#include "ringside/types.h"
 
 namespace ringside::hypervisor {
 

@@ -8,9 +8,9 @@
 #include <cstdint>
 #include <optional>
 
-#include "base/types.h"
-#include "hypervisor/exit.h"
 #include "platform/controllers.h"
+#include "ringside/exit.h"
+#include "ringside/types.h"
 
 namespace ringside::hypervisor {
 

@@ -3,8 +3,8 @@
 
 #include <vector>
 
-#include "hypervisor/vm.h"
 #include "platform/guest_ram.h"
+#include "ringside/vm.h"
 
 namespace ringside::hypervisor {
 

@@ -7,7 +7,7 @@
 #include <array>
 #include <cstdint>
 
-#include "base/types.h"
+#include "ringside/types.h"
 
 namespace ringside::hypervisor {
 

@@ -9,7 +9,7 @@
 #include <string_view>
 
 #include "base/result.h"
-#include "base/types.h"
+#include "ringside/types.h"
 #include "rsp/thread_id.h"
 
 namespace ringside::rsp {

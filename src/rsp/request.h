@@ -13,7 +13,7 @@
 #include <variant>
 #include <vector>
 
-#include "base/types.h"
+#include "ringside/types.h"
 #include "rsp/thread_id.h"
 
 namespace ringside::rsp {

@@ -1,4 +1,4 @@
-#include "x86/cpu_state.h"
+#include "ringside/x86/cpu_state.h"
 
 #include <gtest/gtest.h>
 

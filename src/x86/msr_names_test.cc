@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "x86/bits.h"
+#include "ringside/x86/bits.h"
 
 namespace ringside::x86 {
 namespace {

@@ -1,6 +1,6 @@
 #include "x86/paging.h"
 
-#include "x86/bits.h"
+#include "ringside/x86/bits.h"
 
 namespace ringside::x86 {
 namespace {

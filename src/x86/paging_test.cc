@@ -6,7 +6,7 @@
 #include <map>
 #include <unordered_map>
 
-#include "x86/bits.h"
+#include "ringside/x86/bits.h"
 
 namespace ringside::x86 {
 namespace {

@@ -1,4 +1,5 @@
-#include "x86/registers.h"
+#include "ringside/x86/registers.h"
+#include "x86/register_table.h"
 
 namespace ringside::x86 {
 namespace {

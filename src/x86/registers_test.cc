@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
-#include "x86/registers.h"
+#include "ringside/x86/registers.h"
+#include "x86/register_table.h"
 
 namespace ringside::x86 {
 namespace {

@@ -8,9 +8,9 @@
 #include <cstdint>
 
 #include "base/result.h"
-#include "base/types.h"
-#include "x86/cpu_state.h"
-#include "x86/segment.h"
+#include "ringside/types.h"
+#include "ringside/x86/cpu_state.h"
+#include "ringside/x86/segment.h"
 
 namespace ringside::x86 {
 

@@ -2,6 +2,7 @@
 #include <atomic>
 
 #include "conformance/conformance_test.h"
+#include "hypervisor/guest_memory.h"
 
 namespace ringside::testing {
 namespace {
@@ -83,17 +84,17 @@ TEST_P(Conformance, CodeWrittenFromOutsideIsExecuted) {
 TEST_P(Conformance, AHardwareBreakpointStopsBeforeItsInstructionEachTime) {
   NEEDS(Feature::HardwareBreakpoints);
   TestVm vm(GetParam(), "counters");
-  hypervisor::Stoppoints* stoppoints = vm.engine().stoppoints();
-  ASSERT_NE(stoppoints, nullptr);
+  hypervisor::Vm* const engine = &vm.engine();
+  ASSERT_NE(engine->breakpoints(), nullptr);
   const Gva tick{vm["tick"]}, counter{vm["counters"]};
-  ASSERT_TRUE(stoppoints->insert_breakpoint(tick));
+  ASSERT_TRUE(engine->breakpoints()->insert_breakpoint(tick));
   for (std::uint64_t round = 0; round < 3; ++round) {
     vm.resume();
     EXPECT_EQ(vm.expect<exit::HardwareBreakpoint>().address, tick);
     EXPECT_EQ(vm.rip(), tick.value);
     EXPECT_EQ(vm.memory_u64(counter.value), round);
   }
-  ASSERT_TRUE(stoppoints->remove_breakpoint(tick));
+  ASSERT_TRUE(engine->breakpoints()->remove_breakpoint(tick));
   vm.resume();
   EXPECT_TRUE(vm.runs_quietly(20));
 }
@@ -112,25 +113,26 @@ class CountingFilter final : public hypervisor::StopFilter {
 TEST_P(Conformance, AFilteredHitDoesNotLeaveTheGuest) {
   NEEDS(Feature::HardwareBreakpoints, Feature::Watchpoints);
   TestVm vm(GetParam(), "counters");
-  hypervisor::Stoppoints* stoppoints = vm.engine().stoppoints();
+  hypervisor::Vm* const engine = &vm.engine();
   CountingFilter filter(7);
-  if (stoppoints == nullptr || !stoppoints->set_filter(&filter))
+  if (engine->breakpoints() == nullptr || engine->filtered_stops() == nullptr)
     GTEST_SKIP() << "this engine takes no filter of stops";
+  engine->filtered_stops()->set_filter(&filter);
   const Gva tick{vm["tick"]}, counter{vm["counters"]};
-  ASSERT_TRUE(stoppoints->insert_breakpoint(tick));
+  ASSERT_TRUE(engine->breakpoints()->insert_breakpoint(tick));
   vm.resume();
   EXPECT_EQ(vm.expect<exit::HardwareBreakpoint>().address, tick);
   EXPECT_EQ(vm.memory_u64(counter.value), 7u);
   EXPECT_EQ(filter.asked, 8);
-  ASSERT_TRUE(stoppoints->remove_breakpoint(tick));
+  ASSERT_TRUE(engine->breakpoints()->remove_breakpoint(tick));
   filter.asked = 0;
-  ASSERT_TRUE(stoppoints->insert_watchpoint(counter, 8, hypervisor::WatchKind::Write));
+  ASSERT_TRUE(engine->watchpoints()->insert_watchpoint(counter, 8, hypervisor::WatchKind::Write));
   vm.resume();
   EXPECT_EQ(vm.expect<exit::Watchpoint>().address, counter);
   EXPECT_EQ(vm.memory_u64(counter.value), 15u);
   EXPECT_EQ(filter.asked, 8);
-  ASSERT_TRUE(stoppoints->remove_watchpoint(counter, 8, hypervisor::WatchKind::Write));
-  stoppoints->set_filter(nullptr);
+  ASSERT_TRUE(engine->watchpoints()->remove_watchpoint(counter, 8, hypervisor::WatchKind::Write));
+  engine->filtered_stops()->set_filter(nullptr);
 }
 
 // What the debug server is to an engine that has it keep the int3s.
@@ -161,8 +163,8 @@ class Int3Filter final : public hypervisor::StopFilter {
 TEST_P(Conformance, AnInt3ThatDoesNotCountIsPassedWithoutLeavingTheGuest) {
   NEEDS(Feature::Breakpoints, Feature::Steps);
   TestVm vm(GetParam(), "counters", 2);
-  hypervisor::Stoppoints* stoppoints = vm.engine().stoppoints();
-  if (stoppoints == nullptr || stoppoints->has_physical_breakpoints())
+  hypervisor::Vm* const engine = &vm.engine();
+  if (engine->breakpoints() == nullptr || engine->physical_breakpoints() != nullptr)
     GTEST_SKIP() << "this engine needs no int3";
   vm.resume();
   vm.run_until_said("01");
@@ -170,7 +172,8 @@ TEST_P(Conformance, AnInt3ThatDoesNotCountIsPassedWithoutLeavingTheGuest) {
   const std::uint64_t before = vm.memory_u64(vm["counters"]) + vm.memory_u64(vm["counters"] + 8);
   constexpr int kUnwanted = 500;
   Int3Filter filter(vm.engine().memory(), {vm["tick"]}, kUnwanted);
-  if (!stoppoints->set_filter(&filter)) GTEST_SKIP() << "this engine takes no filter of stops";
+  if (engine->filtered_stops() == nullptr) GTEST_SKIP() << "this engine takes no filter of stops";
+  engine->filtered_stops()->set_filter(&filter);
   for (const std::uint32_t number : {0u, 1u}) {
     enable(vm, Capability::BreakpointExit, number);
     vm.resume(number);
@@ -184,18 +187,19 @@ TEST_P(Conformance, AnInt3ThatDoesNotCountIsPassedWithoutLeavingTheGuest) {
       vm.memory_u64(vm["counters"]) + vm.memory_u64(vm["counters"] + 8) - before;
   EXPECT_EQ(ticks, static_cast<unsigned>(kUnwanted));
   EXPECT_EQ(filter.asked, kUnwanted + 2);
-  stoppoints->set_filter(nullptr);
+  engine->filtered_stops()->set_filter(nullptr);
 }
 
 // Called out of the guest between the answer and the instruction, a vCPU is not asked again.
 TEST_P(Conformance, AnInt3ThatDoesNotCountIsAskedForOnceHoweverOftenTheVcpuIsCalledOut) {
   NEEDS(Feature::Breakpoints, Feature::Steps);
   TestVm vm(GetParam(), "counters");
-  hypervisor::Stoppoints* stoppoints = vm.engine().stoppoints();
-  if (stoppoints == nullptr || stoppoints->has_physical_breakpoints())
+  hypervisor::Vm* const engine = &vm.engine();
+  if (engine->breakpoints() == nullptr || engine->physical_breakpoints() != nullptr)
     GTEST_SKIP() << "this engine needs no int3";
   Int3Filter filter(vm.engine().memory(), {vm["tick"]}, 1'000'000'000);
-  if (!stoppoints->set_filter(&filter)) GTEST_SKIP() << "this engine takes no filter of stops";
+  if (engine->filtered_stops() == nullptr) GTEST_SKIP() << "this engine takes no filter of stops";
+  engine->filtered_stops()->set_filter(&filter);
   enable(vm, Capability::BreakpointExit);
   for (int i = 0; i < 200; ++i) {
     vm.resume();
@@ -208,23 +212,23 @@ TEST_P(Conformance, AnInt3ThatDoesNotCountIsAskedForOnceHoweverOftenTheVcpuIsCal
   const std::uint64_t ticks = vm.memory_u64(vm["counters"]);
   EXPECT_GE(asked, ticks);
   EXPECT_LE(asked, ticks + 1);
-  stoppoints->set_filter(nullptr);
+  engine->filtered_stops()->set_filter(nullptr);
 }
 
 TEST_P(Conformance, AWriteOfRipMakesABreakpointHitAgain) {
   NEEDS(Feature::HardwareBreakpoints);
   TestVm vm(GetParam(), "counters");
-  hypervisor::Stoppoints* stoppoints = vm.engine().stoppoints();
-  if (stoppoints == nullptr) GTEST_SKIP() << "this engine has no stoppoints";
+  hypervisor::Vm* const engine = &vm.engine();
+  if (engine->breakpoints() == nullptr) GTEST_SKIP() << "this engine has no breakpoints";
   const Gva tick{vm["tick"]};
-  ASSERT_TRUE(stoppoints->insert_breakpoint(tick));
+  ASSERT_TRUE(engine->breakpoints()->insert_breakpoint(tick));
   for (int i = 0; i < 3; ++i) {
     vm.resume();
     EXPECT_EQ(vm.expect<exit::HardwareBreakpoint>().address, tick);
     EXPECT_EQ(vm.memory_u64(vm["counters"]), 0u);
     vm.write(Register::Rip, tick.value);
   }
-  ASSERT_TRUE(stoppoints->remove_breakpoint(tick));
+  ASSERT_TRUE(engine->breakpoints()->remove_breakpoint(tick));
 }
 
 }  // namespace

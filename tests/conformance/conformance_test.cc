@@ -6,6 +6,7 @@
 
 #include "conformance/conformance_test.h"
 #include "engine/soft/cpu/cpuid.h"
+#include "x86/register_table.h"
 
 namespace ringside::testing {
 namespace {
@@ -111,7 +112,7 @@ TEST_P(Conformance, AHaltedVcpuParksAndStaysHalted) {
   }
   EXPECT_EQ(vm.memory_u64(vm["wakes"]), 0u);
   // An interrupt from the local APIC to itself wakes it.
-  ASSERT_TRUE(vm.engine().memory().write_mmio({0}, {0xfee00300}, 4, 0x40041));
+  ASSERT_TRUE(vm.engine().memory().mmio()->write_mmio({0}, {0xfee00300}, 4, 0x40041));
   vm.resume();
   EXPECT_TRUE(vm.runs_until([&] { return vm.physical_u64(vm["wakes"]) == 1; }));
   vm.suspend_all();
@@ -188,9 +189,9 @@ TEST_P(Conformance, DevicesAnswerForTheVcpuThatAsks) {
   EXPECT_EQ(memory.kind({0xfee00000}), hypervisor::MemoryKind::Mmio);
   EXPECT_EQ(memory.kind({0x100000}), hypervisor::MemoryKind::Ram);
   EXPECT_EQ(memory.kind({0x80000000}), hypervisor::MemoryKind::Nothing);
-  EXPECT_EQ(memory.read_mmio({0}, {0xfee00020}, 4).value(), 0u);
-  EXPECT_EQ(memory.read_mmio({1}, {0xfee00020}, 4).value(), 1u << 24);
-  EXPECT_FALSE(memory.read_mmio({0}, {0x80000000}, 4));
+  EXPECT_EQ(memory.mmio()->read_mmio({0}, {0xfee00020}, 4).value(), 0u);
+  EXPECT_EQ(memory.mmio()->read_mmio({1}, {0xfee00020}, 4).value(), 1u << 24);
+  EXPECT_FALSE(memory.mmio()->read_mmio({0}, {0x80000000}, 4));
 }
 
 // ---- determinism
@@ -201,7 +202,7 @@ std::vector<std::uint64_t> at_interrupt(TestVm& vm, int interrupts, unsigned med
   vm.resume();
   vm.run_until_said("r");
   const Gva handler{vm["handler"]};
-  EXPECT_TRUE(vm.engine().stoppoints()->insert_breakpoint(handler));
+  EXPECT_TRUE(vm.engine().breakpoints()->insert_breakpoint(handler));
   std::uint32_t random = meddling;
   for (int i = 0; i < interrupts;) {
     random = random * 1664525 + 1013904223;
@@ -222,7 +223,7 @@ std::vector<std::uint64_t> at_interrupt(TestVm& vm, int interrupts, unsigned med
 
 TEST_P(Conformance, TwoRunsAreTheSameAlsoUnderADebugger) {
   TestVm first(GetParam(), "interrupts");
-  if (!first.vcpu().instructions() || first.engine().stoppoints() == nullptr)
+  if (!first.vcpu().instructions() || first.engine().breakpoints() == nullptr)
     GTEST_SKIP() << "only the software CPU is deterministic";
   const auto expected = at_interrupt(first, 300, 0);
   for (const unsigned meddling : {0u, 1u, 2u, 3u}) {

@@ -1,4 +1,4 @@
-// What the debug server relies on in an engine (hypervisor/vm.h), one test per promise, on every
+// What the debug server relies on in an engine (ringside/vm.h), one test per promise, on every
 // engine. The fixture of them all; its files differ by subject.
 #pragma once
 

@@ -11,8 +11,8 @@ using x86::Register;
 constexpr std::uint64_t kCommandLow = 0xfee00300, kCommandHigh = 0xfee00310;
 
 void send_to_second(TestVm& vm, std::uint32_t command) {
-  ASSERT_TRUE(vm.engine().memory().write_mmio({0}, {kCommandHigh}, 4, 1u << 24));
-  ASSERT_TRUE(vm.engine().memory().write_mmio({0}, {kCommandLow}, 4, command));
+  ASSERT_TRUE(vm.engine().memory().mmio()->write_mmio({0}, {kCommandHigh}, 4, 1u << 24));
+  ASSERT_TRUE(vm.engine().memory().mmio()->write_mmio({0}, {kCommandLow}, 4, command));
 }
 
 // Brings vCPUs out as they stand until one is in HLT, or waits.
@@ -71,7 +71,7 @@ TEST_P(Conformance, AWriteOfRipEndsHlt) {
   EXPECT_TRUE(vm.runs_quietly(1));
   await_halted(vm);
   const std::uint64_t wakes = vm.memory_u64(vm["wakes"]);
-  ASSERT_TRUE(vm.engine().memory().write_mmio({0}, {kCommandLow}, 4, 0x40041));
+  ASSERT_TRUE(vm.engine().memory().mmio()->write_mmio({0}, {kCommandLow}, 4, 0x40041));
   vm.resume();
   EXPECT_TRUE(vm.runs_until([&] { return vm.physical_u64(vm["wakes"]) == wakes + 1; }));
 }

@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "conformance/conformance_test.h"
+#include "hypervisor/guest_memory.h"
 
 namespace ringside::testing {
 namespace {
@@ -81,9 +82,9 @@ TEST_P(RangeSteps, EndOutsideAndCountOnce) {
 TEST_P(RangeSteps, StopAtBreakpointsOfTheEngine) {
   NEEDS(Feature::Steps, Feature::HardwareBreakpoints);
   begin(1);
-  hypervisor::Stoppoints* stoppoints = vm_->engine().stoppoints();
+  hypervisor::Vm* const engine = &vm_->engine();
   const Gva tick_end{at("tick_end")};
-  ASSERT_TRUE(stoppoints->insert_breakpoint(tick_end));
+  ASSERT_TRUE(engine->breakpoints()->insert_breakpoint(tick_end));
   for (std::uint64_t i = 1; i < 4; ++i) {
     go();
     EXPECT_EQ(vm_->expect<exit::HardwareBreakpoint>().address, tick_end);
@@ -95,11 +96,11 @@ TEST_P(RangeSteps, StopAtBreakpointsOfTheEngine) {
     bool wants_stop(VcpuId, const hypervisor::Exit&) override { return ++asked == 10; }
     std::atomic<unsigned> asked{0};
   } tenth;
-  ASSERT_TRUE(stoppoints->set_filter(&tenth));
+  engine->filtered_stops()->set_filter(&tenth);
   go();
   vm_->expect<exit::HardwareBreakpoint>();
   EXPECT_EQ(ticks_more(), 13u);
-  stoppoints->set_filter(nullptr);
+  engine->filtered_stops()->set_filter(nullptr);
 }
 
 TEST_P(RangeSteps, StopAtAnInt3) {
@@ -118,7 +119,7 @@ TEST_P(RangeSteps, StopAtWatchpoints) {
   NEEDS(Feature::Steps, Feature::Watchpoints);
   begin(1);
   const Gva counter{at("counters")};
-  ASSERT_TRUE(vm_->engine().stoppoints()->insert_watchpoint(counter, 8, WatchKind::Write));
+  ASSERT_TRUE(vm_->engine().watchpoints()->insert_watchpoint(counter, 8, WatchKind::Write));
   for (std::uint64_t i = 1; i < 4; ++i) {
     go();
     EXPECT_EQ(vm_->expect<exit::Watchpoint>().address, counter);
@@ -133,13 +134,13 @@ TEST_P(RangeSteps, EndInHlt) {
   vm_->resume();
   vm_->run_until_said("0");
   vm_->suspend_all();
-  hypervisor::Stoppoints* stoppoints = vm_->engine().stoppoints();
-  ASSERT_TRUE(stoppoints->insert_breakpoint({at("after_hlt")}));
+  hypervisor::Vm* const engine = &vm_->engine();
+  ASSERT_TRUE(engine->breakpoints()->insert_breakpoint({at("after_hlt")}));
   // An interrupt from the local APIC to itself wakes it.
-  ASSERT_TRUE(vm_->engine().memory().write_mmio({0}, Gpa{0xfee00300}, 4, 0x44041));
+  ASSERT_TRUE(vm_->engine().memory().mmio()->write_mmio({0}, Gpa{0xfee00300}, 4, 0x44041));
   vm_->resume();
   vm_->expect<exit::HardwareBreakpoint>();
-  ASSERT_TRUE(stoppoints->remove_breakpoint({at("after_hlt")}));
+  ASSERT_TRUE(engine->breakpoints()->remove_breakpoint({at("after_hlt")}));
   enable(*vm_, Capability::MonitorTrap);
   enable(*vm_, Capability::MaskInterrupts);
   ASSERT_TRUE(vm_->vcpu().step_within({at("at_hlt")}, {at("handler")}));

@@ -1,6 +1,6 @@
 // The monitor trap: exactly one instruction.
 #include "conformance/conformance_test.h"
-#include "x86/bits.h"
+#include "ringside/x86/bits.h"
 
 namespace ringside::testing {
 namespace {
@@ -71,7 +71,7 @@ TEST_P(Conformance, AStepInHltWaitsForAnInterruptAndEndsInItsHandler) {
   EXPECT_TRUE(vm.vcpu().halted());
   EXPECT_EQ(vm.rip(), vm["after_hlt"]);
   vm.resume();
-  ASSERT_TRUE(vm.engine().memory().write_mmio({0}, {0xfee00300}, 4, 0x40041));
+  ASSERT_TRUE(vm.engine().memory().mmio()->write_mmio({0}, {0xfee00300}, 4, 0x40041));
   vm.expect<exit::MonitorTrap>();
   EXPECT_EQ(vm.rip(), vm["handler"]);
   EXPECT_FALSE(vm.vcpu().halted());

@@ -7,6 +7,7 @@
 #include <iterator>
 #include <stdexcept>
 
+#include "hypervisor/guest_memory.h"
 #include "machine/boot/boot.h"
 
 namespace ringside::testing {

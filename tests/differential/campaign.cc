@@ -12,7 +12,7 @@
 #include "differential/soft_cpu.h"
 #include "engine/soft/testing/host_features.h"
 #include "engine/soft/testing/nan_lanes.h"
-#include "x86/bits.h"
+#include "ringside/x86/bits.h"
 
 namespace ringside::differential {
 namespace {

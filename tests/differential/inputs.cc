@@ -2,8 +2,8 @@
 
 #include <cstring>
 
-#include "base/types.h"
-#include "x86/bits.h"
+#include "ringside/types.h"
+#include "ringside/x86/bits.h"
 
 namespace ringside::differential {
 namespace {

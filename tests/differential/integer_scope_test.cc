@@ -3,7 +3,7 @@
 
 #include "differential/matches_the_host.h"
 #include "differential/scopes.h"
-#include "x86/bits.h"
+#include "ringside/x86/bits.h"
 
 namespace ringside::differential {
 namespace {

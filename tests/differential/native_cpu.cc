@@ -7,10 +7,10 @@
 #include <cstring>
 #include <stdexcept>
 
-#include "base/types.h"
 #include "differential/native_entry.h"
 #include "differential/native_modes.h"
-#include "x86/bits.h"
+#include "ringside/types.h"
+#include "ringside/x86/bits.h"
 
 namespace ringside::differential {
 namespace {

@@ -6,7 +6,7 @@
 #include "engine/soft/decode/lower.h"
 #include "engine/soft/instructions/instructions.h"
 #include "engine/soft/state/fault.h"
-#include "x86/bits.h"
+#include "ringside/x86/bits.h"
 
 namespace ringside::differential {
 namespace {

@@ -7,7 +7,7 @@
 #include <optional>
 #include <vector>
 
-#include "x86/cpu_state.h"
+#include "ringside/x86/cpu_state.h"
 
 namespace ringside::differential {
 

@@ -7,7 +7,7 @@
 #include <optional>
 #include <string_view>
 
-#include "x86/cpu_state.h"
+#include "ringside/x86/cpu_state.h"
 
 namespace ringside::testing {
 

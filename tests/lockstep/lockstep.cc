@@ -1,4 +1,5 @@
 #include "lockstep/lockstep.h"
+#include "hypervisor/guest_memory.h"
 
 #include <Zydis/Zydis.h>
 #include <fmt/format.h>

@@ -1,6 +1,7 @@
 // From the reset vector through real and protected mode to 64-bit mode, in one connection.
 #include "protocol/protocol_test.h"
-#include "x86/registers.h"
+#include "ringside/x86/registers.h"
+#include "x86/register_table.h"
 
 namespace ringside::testing {
 namespace {

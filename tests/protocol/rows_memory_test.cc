@@ -1,6 +1,6 @@
 // Rows 22 to 31: memory as the current vCPU sees it, and devices.
 #include "protocol/protocol_test.h"
-#include "x86/registers.h"
+#include "ringside/x86/registers.h"
 
 namespace ringside::testing {
 namespace {

@@ -2,7 +2,8 @@
 #include <gmock/gmock.h>
 
 #include "protocol/protocol_test.h"
-#include "x86/registers.h"
+#include "ringside/x86/registers.h"
+#include "x86/register_table.h"
 
 namespace ringside::testing {
 namespace {

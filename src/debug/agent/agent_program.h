@@ -5,8 +5,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "base/types.h"
 #include "debug/agent/bytecode.h"
+#include "ringside/types.h"
 
 namespace ringside::debug {
 

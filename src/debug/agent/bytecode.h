@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "base/types.h"
+#include "ringside/types.h"
 
 namespace ringside::debug {
 

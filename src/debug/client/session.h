@@ -4,9 +4,9 @@
 
 #include <cstdint>
 
-#include "base/types.h"
 #include "debug/memory/shadowed_memory.h"
 #include "debug/target/pc_view.h"
+#include "ringside/types.h"
 #include "rsp/reply.h"
 
 namespace ringside::debug {

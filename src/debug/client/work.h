@@ -10,7 +10,7 @@
 #include <string>
 
 #include "base/result.h"
-#include "debug/options.h"
+#include "ringside/options.h"
 
 namespace ringside::debug {
 

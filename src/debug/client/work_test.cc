@@ -4,7 +4,7 @@
 #include "base/hex.h"
 #include "debug/server/server.h"
 #include "debug/testing/fixture.h"
-#include "x86/bits.h"
+#include "ringside/x86/bits.h"
 
 namespace ringside::debug {
 namespace {

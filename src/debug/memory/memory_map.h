@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "debug/memory/shadowed_memory.h"
-#include "hypervisor/vm.h"
+#include "ringside/vm.h"
 
 namespace ringside::debug {
 

@@ -1,4 +1,5 @@
 #include "debug/memory/memory_range.h"
+#include "hypervisor/guest_memory.h"
 
 #include <algorithm>
 

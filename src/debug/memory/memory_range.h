@@ -16,7 +16,8 @@
 #include "base/result.h"
 #include "debug/memory/shadowed_memory.h"
 #include "debug/points/breakpoint_table.h"
-#include "hypervisor/vm.h"
+#include "hypervisor/guest_memory.h"
+#include "ringside/vm.h"
 
 namespace ringside::debug {
 

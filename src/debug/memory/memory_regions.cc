@@ -1,4 +1,5 @@
 #include "debug/memory/memory_regions.h"
+#include "hypervisor/guest_memory.h"
 
 namespace ringside::debug {
 namespace {

@@ -5,8 +5,9 @@
 #include <cstdint>
 #include <vector>
 
-#include "base/types.h"
-#include "hypervisor/vm.h"
+#include "hypervisor/guest_memory.h"
+#include "ringside/types.h"
+#include "ringside/vm.h"
 
 namespace ringside::debug {
 

@@ -1,4 +1,5 @@
 #include "debug/memory/shadowed_memory.h"
+#include "hypervisor/guest_memory.h"
 
 #include <algorithm>
 

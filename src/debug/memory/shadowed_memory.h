@@ -11,9 +11,10 @@
 #include <vector>
 
 #include "base/result.h"
-#include "base/types.h"
 #include "debug/points/breakpoint_table.h"
-#include "hypervisor/vm.h"
+#include "hypervisor/guest_memory.h"
+#include "ringside/types.h"
+#include "ringside/vm.h"
 
 namespace ringside::debug {
 

@@ -7,7 +7,9 @@
 
 #include "base/hex.h"
 #include "debug/target/vcpu_words.h"
-#include "x86/bits.h"
+#include "hypervisor/guest_memory.h"
+#include "ringside/x86/bits.h"
+#include "x86/register_table.h"
 
 namespace ringside::debug {
 namespace {

@@ -12,8 +12,8 @@
 
 #include "base/result.h"
 #include "debug/client/session.h"
-#include "debug/options.h"
 #include "debug/target/target.h"
+#include "ringside/options.h"
 
 namespace ringside::debug {
 

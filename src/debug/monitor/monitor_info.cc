@@ -8,8 +8,9 @@
 #include "base/lower_case.h"
 #include "base/nearest_word.h"
 #include "debug/monitor/monitor.h"
+#include "ringside/x86/registers.h"
 #include "x86/msr_names.h"
-#include "x86/registers.h"
+#include "x86/register_table.h"
 
 namespace ringside::debug {
 namespace {

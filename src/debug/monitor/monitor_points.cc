@@ -34,18 +34,27 @@ Result<hypervisor::WatchKind> kind_of(std::string_view word) {
   return fail(ErrorCode::BadRequest, "the kind is r, w or a");
 }
 
-std::string describe(const StoppointList::Entry& entry, hypervisor::Stoppoints& engine) {
+// How the engine realises it, where it says so.
+std::string describe_breakpoint(hypervisor::Vm& vm, Gva address) {
+  hypervisor::Breakpoints* const engine = vm.breakpoints();
+  return engine == nullptr ? std::string() : engine->describe_breakpoint(address);
+}
+std::string describe_watchpoint(hypervisor::Vm& vm, const Stoppoint& stoppoint) {
+  hypervisor::Watchpoints* const engine = vm.watchpoints();
+  if (engine == nullptr) return {};
+  return engine->describe_watchpoint(stoppoint.address, stoppoint.size, stoppoint.kind);
+}
+
+std::string describe(const StoppointList::Entry& entry, hypervisor::Vm& vm) {
   const Stoppoint& stoppoint = entry.stoppoint;
   const Gva address = stoppoint.address;
   const std::string hits = counts(entry.program, entry.hits);
   if (stoppoint.cause == StopCause::HardwareBreakpoint) {
     return fmt::format("{:#018x} hardware breakpoint{}, {}\n", address.value,
-                       in_parentheses(engine.describe_breakpoint(address)), hits);
+                       in_parentheses(describe_breakpoint(vm, address)), hits);
   }
   const bool physical = stoppoint.cause == StopCause::PhysicalWatchpoint;
-  const std::string mechanism =
-      physical ? "vCPUs and devices"
-               : engine.describe_watchpoint(address, stoppoint.size, stoppoint.kind);
+  const std::string mechanism = physical ? "vCPUs and devices" : describe_watchpoint(vm, stoppoint);
   return fmt::format("{:#018x} {}{} watchpoint of {} bytes{}, {}\n", address.value,
                      physical ? "physical " : "", name_of(stoppoint.kind), stoppoint.size,
                      in_parentheses(mechanism), hits);
@@ -62,13 +71,12 @@ std::string describe(const BreakpointTable& table, const BreakpointTable::Wish& 
 }
 
 // How the linear address itself is looked out for.
-std::string describe(const BreakpointTable::Wish& wish, hypervisor::Stoppoints* engine) {
+std::string describe(const BreakpointTable::Wish& wish, hypervisor::Vm& vm) {
   if (wish.by_address != BreakpointTable::ByAddress::No) {
     return fmt::format("at the linear address{}, ",
-                       in_parentheses(engine->describe_breakpoint(wish.address)));
+                       in_parentheses(describe_breakpoint(vm, wish.address)));
   }
-  const bool could = engine != nullptr && engine->spare_breakpoints().has_value();
-  return could ? "followed at resumes only (no debug register), " : "";
+  return vm.spare_breakpoints() != nullptr ? "followed at resumes only (no debug register), " : "";
 }
 
 }  // namespace
@@ -82,14 +90,14 @@ Result<std::string> Monitor::breakpoints(Words words) {
     for (const BreakpointTable::Place& place : wish.places)
       where += describe(table, wish, place);
     if (wish.pending()) where += "pending, ";
-    where += describe(wish, target_.vm().stoppoints());
+    where += describe(wish, target_.vm());
     if (const auto space = target_.spaces().space_of(address))
       where += fmt::format("only where cr3 is {:#x}, ", *space);
     if (wish.program.persists) where += "persistent, ";
     text += fmt::format("{:#018x} {}{}\n", address.value, where, counts(wish.program, wish.hits));
   }
   for (const StoppointList::Entry& entry : target_.stoppoints().all())
-    text += describe(entry, *target_.vm().stoppoints());
+    text += describe(entry, target_.vm());
   return text.empty() ? "No breakpoints are inserted now.\n" : text;
 }
 
@@ -98,7 +106,7 @@ Result<std::string> Monitor::watch_physical(Words words) {
     std::string text;
     for (const StoppointList::Entry& entry : target_.stoppoints().all()) {
       if (entry.stoppoint.cause == StopCause::PhysicalWatchpoint)
-        text += describe(entry, *target_.vm().stoppoints());
+        text += describe(entry, target_.vm());
     }
     return text.empty() ? "No physical memory is watched.\n" : text;
   }

@@ -3,8 +3,8 @@
 #include <cstring>
 
 #include "debug/monitor/monitor.h"
-#include "x86/bits.h"
-#include "x86/registers.h"
+#include "ringside/x86/bits.h"
+#include "ringside/x86/registers.h"
 
 namespace ringside::debug {
 namespace {

@@ -5,6 +5,7 @@
 
 #include "debug/memory/memory_regions.h"
 #include "debug/packets/debugger.h"
+#include "hypervisor/guest_memory.h"
 #include "rsp/framing.h"
 
 namespace ringside::debug {

@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <cstring>
 
+#include "hypervisor/guest_memory.h"
 #include "x86/entry_rules.h"
+#include "x86/register_table.h"
 #include "x86/selector_load.h"
 
 namespace ringside::debug {

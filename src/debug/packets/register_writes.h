@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "hypervisor/vm.h"
+#include "ringside/vm.h"
 
 namespace ringside::debug {
 

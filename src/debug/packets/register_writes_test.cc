@@ -6,6 +6,7 @@
 #include "base/hex.h"
 #include "debug/server/server.h"
 #include "debug/testing/fixture.h"
+#include "x86/register_table.h"
 
 namespace ringside::debug {
 namespace {

@@ -4,7 +4,8 @@
 #include "base/hex.h"
 #include "debug/packets/debugger.h"
 #include "debug/packets/register_writes.h"
-#include "x86/registers.h"
+#include "ringside/x86/registers.h"
+#include "x86/register_table.h"
 
 namespace ringside::debug {
 namespace {

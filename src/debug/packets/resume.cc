@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "debug/packets/debugger.h"
+#include "x86/register_table.h"
 
 namespace ringside::debug {
 namespace {

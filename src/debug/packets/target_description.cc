@@ -6,7 +6,8 @@
 #include <set>
 #include <string>
 
-#include "x86/registers.h"
+#include "ringside/x86/registers.h"
+#include "x86/register_table.h"
 
 namespace ringside::debug {
 namespace {

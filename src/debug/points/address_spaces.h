@@ -9,8 +9,8 @@
 #include <map>
 #include <optional>
 
-#include "base/types.h"
-#include "hypervisor/vm.h"
+#include "ringside/types.h"
+#include "ringside/vm.h"
 
 namespace ringside::debug {
 

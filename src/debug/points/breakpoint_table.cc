@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "hypervisor/guest_memory.h"
 
 namespace ringside::debug {
 namespace {
@@ -22,9 +23,7 @@ bool BreakpointTable::Wish::is_at(Gpa where) const {
 }
 
 bool BreakpointTable::engine_installs() const {
-  const hypervisor::Stoppoints* engine = vm_.stoppoints();
-  return mechanism_ == BreakpointMechanism::BestOffered && engine != nullptr &&
-         engine->has_physical_breakpoints();
+  return mechanism_ == BreakpointMechanism::BestOffered && vm_.physical_breakpoints() != nullptr;
 }
 
 Result<BreakpointTable::Wish*> BreakpointTable::wish(Gva address, const AgentProgram& program) {
@@ -112,7 +111,7 @@ Result<void> BreakpointTable::install(Gpa where) {
     return fail(ErrorCode::BadAddress, "a breakpoint needs memory");
   Installation installation;
   if (engine_installs()) {
-    TRY(vm_.stoppoints()->insert_physical_breakpoint(where));
+    TRY(vm_.physical_breakpoints()->insert_physical_breakpoint(where));
     installation.by_engine = true;
   } else {
     TRY(memory_.read_ram(where, std::span(&installation.hidden, 1)));
@@ -181,7 +180,7 @@ bool BreakpointTable::release(Gpa where, const Wish* wish) {
     return false;
   }
   if (installation.by_engine) {
-    const Result<void> done = vm_.stoppoints()->remove_physical_breakpoint(where);
+    const Result<void> done = vm_.physical_breakpoints()->remove_physical_breakpoint(where);
     if (!done) log::warning("a breakpoint stays behind: {}", done.error().text());
   } else {
     lift(where);

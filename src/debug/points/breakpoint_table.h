@@ -20,11 +20,11 @@
 #include <vector>
 
 #include "base/result.h"
-#include "base/types.h"
 #include "debug/agent/agent_program.h"
-#include "debug/options.h"
 #include "debug/points/linear_breakpoints.h"
-#include "hypervisor/vm.h"
+#include "ringside/options.h"
+#include "ringside/types.h"
+#include "ringside/vm.h"
 
 namespace ringside::debug {
 

@@ -7,8 +7,8 @@
 #include <map>
 
 #include "base/result.h"
-#include "base/types.h"
-#include "hypervisor/vm.h"
+#include "ringside/types.h"
+#include "ringside/vm.h"
 
 namespace ringside::debug {
 
@@ -16,9 +16,8 @@ class LinearBreakpoints {
  public:
   explicit LinearBreakpoints(hypervisor::Vm& vm) : vm_(vm) {}
 
-  bool supported() const { return vm_.stoppoints() != nullptr; }
   Result<void> add(Gva address);
-  // One that the engine lends (Stoppoints::spare_breakpoints).
+  // One that the engine lends (hypervisor::SpareBreakpoints).
   Result<void> add_spare(Gva address);
   Result<void> drop(Gva address);
 

@@ -24,16 +24,18 @@ std::vector<StoppointList::Entry>::iterator StoppointList::find(const Stoppoint&
 }
 
 Result<void> StoppointList::apply(const Stoppoint& stoppoint, bool insert) {
-  hypervisor::Stoppoints* engine = vm_.stoppoints();
-  if (engine == nullptr)
-    return fail(ErrorCode::NotSupported, "this engine has no hardware breakpoints");
   if (stoppoint.cause == StopCause::HardwareBreakpoint)
     return insert ? linear_.add(stoppoint.address) : linear_.drop(stoppoint.address);
   if (stoppoint.cause == StopCause::PhysicalWatchpoint) {
+    hypervisor::PhysicalWatchpoints* const engine = vm_.physical_watchpoints();
+    if (engine == nullptr)
+      return fail(ErrorCode::NotSupported, "this engine does not watch physical memory");
     const Gpa where{stoppoint.address.value};
     return insert ? engine->insert_physical_watchpoint(where, stoppoint.size, stoppoint.kind)
                   : engine->remove_physical_watchpoint(where, stoppoint.size, stoppoint.kind);
   }
+  hypervisor::Watchpoints* const engine = vm_.watchpoints();
+  if (engine == nullptr) return fail(ErrorCode::NotSupported, "this engine has no watchpoints");
   return insert ? engine->insert_watchpoint(stoppoint.address, stoppoint.size, stoppoint.kind)
                 : engine->remove_watchpoint(stoppoint.address, stoppoint.size, stoppoint.kind);
 }

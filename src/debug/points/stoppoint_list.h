@@ -10,11 +10,11 @@
 #include <vector>
 
 #include "base/result.h"
-#include "base/types.h"
 #include "debug/agent/agent_program.h"
 #include "debug/points/linear_breakpoints.h"
 #include "debug/run/run_control.h"
-#include "hypervisor/vm.h"
+#include "ringside/types.h"
+#include "ringside/vm.h"
 
 namespace ringside::debug {
 
@@ -39,7 +39,8 @@ class StoppointList {
     HitCounts hits;
   };
 
-  bool supported() const { return vm_.stoppoints() != nullptr; }
+  // Whether the engine has any of it.
+  bool supported() const { return vm_.breakpoints() != nullptr || vm_.watchpoints() != nullptr; }
   bool empty() const { return list_.empty(); }
   std::span<Entry> all() { return list_; }
   // Whether an event with this key is still asked for.

@@ -17,8 +17,8 @@
 #include <optional>
 #include <vector>
 
-#include "base/types.h"
-#include "hypervisor/exit.h"
+#include "ringside/exit.h"
+#include "ringside/types.h"
 
 namespace ringside::debug {
 

@@ -1,5 +1,5 @@
 // Explores every interleaving of what vCPUs and a client can do against a small model of the engine
-// (the contract in hypervisor/vm.h), and checks the promises of run control in every state.
+// (the contract in ringside/vm.h), and checks the promises of run control in every state.
 #include "debug/run/run_control.h"
 
 #include <gtest/gtest.h>

@@ -86,7 +86,7 @@ TEST(LinearBreakpoints, TakeThePlaceOfInt3ThatIsNotIntercepted) {
   };
   Bench bench;
   FewStoppoints engine;
-  bench.guest.vm.offer(&engine);
+  engine.give_to(bench.guest.vm);
   bench.guest.vm.vcpu({0}).supported[static_cast<int>(Capability::BreakpointExit)] = false;
   bench.attach();
   bench.ask("qSupported:swbreak+;error-message+");
@@ -396,7 +396,7 @@ TEST(SimultaneousBreakpoints, Defect14_StepOfAVcpuWithAnUnreportedBreakpointRepo
 TEST(HardwareBreakpoints, Row65_OfferedByTheEngineTheyAreServed) {
   Bench bench;
   FakeStoppoints engine;
-  bench.guest.vm.offer(&engine);
+  engine.give_to(bench.guest.vm);
   bench.attach();
   EXPECT_NE(bench.ask("qSupported:hwbreak+").find(";hwbreak+;"), std::string::npos);
   EXPECT_EQ(bench.ask("Z1,64,1"), "OK");

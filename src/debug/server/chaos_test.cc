@@ -95,7 +95,7 @@ class Chaos {
     bench_.guest.vm.sleep({2});
     if (seed % 2 == 1) {
       engine_.to_lend = 2;
-      bench_.guest.vm.offer(&engine_);
+      engine_.give_to(bench_.guest.vm);
     }
     bench_.server.start();
   }

@@ -213,7 +213,7 @@ class EngineBreakpoints : public Conditions {
  protected:
   EngineBreakpoints() {
     engine.physical_supported = true;
-    guest.vm.offer(&engine);
+    engine.give_to(guest.vm);
   }
   void modern() { bench.ask("qSupported:multiprocess+;swbreak+;hwbreak+"); }
   void hit(std::uint64_t address) {
@@ -246,6 +246,7 @@ TEST_F(EngineBreakpoints, NoByteOfOursIsInMemory) {
 
 TEST_F(EngineBreakpoints, TheFilterIsAskedOnce) {
   engine.filters = true;
+  engine.give_to(guest.vm);
   EXPECT_EQ(bench.ask(std::string("Z0,1000,1;") + kRaxIs3), "OK");
   ASSERT_NE(engine.filter, nullptr);
   bench.client.send("c");
@@ -260,6 +261,7 @@ TEST_F(EngineBreakpoints, TheFilterIsAskedOnce) {
 
 TEST_F(EngineBreakpoints, WatchpointsHaveConditionsToo) {
   engine.filters = true;
+  engine.give_to(guest.vm);
   EXPECT_EQ(bench.ask(std::string("Z2,2000,8;") + kRaxIs3), "OK");
   bench.client.send("c");
   const hypervisor::Exit watch = exit::Watchpoint{Gva{0x2000}, hypervisor::WatchKind::Write};

@@ -144,7 +144,7 @@ class LentBreakpoints : public PagedBreakpoints {
  protected:
   LentBreakpoints() {
     engine.to_lend = 2;
-    guest.vm.offer(&engine);
+    engine.give_to(guest.vm);
     bench.ask("vCont?");
     guest.write(0x3000, {opcode::kJump, 0xfe});
     guest.vm.vcpu({1}).cpu.rip = 0x3000;
@@ -211,6 +211,7 @@ TEST_F(LentBreakpoints, GoToConditionsOnlyWhereThereIsNoOtherWay) {
 // On the vCPU's thread, where it does not count.
 TEST_F(LentBreakpoints, AnEngineThatAsksPassesBoth) {
   engine.filters = true;
+  engine.give_to(guest.vm);
   guest.write(0x1000, {opcode::kIncRax});
   EXPECT_EQ(bench.ask("Z0,1000,1;X3,220027"), "OK");
   bench.client.send("vCont;c");

@@ -19,7 +19,7 @@ class Points : public ::testing::Test {
  protected:
   Points() {
     engine.physical_supported = engine.filters = true;
-    bench.guest.vm.offer(&engine);
+    engine.give_to(bench.guest.vm);
     bench.attach();
     bench.ask("vCont?");
   }

@@ -5,7 +5,8 @@
 #include "debug/packets/target_description.h"
 #include "debug/server/server.h"
 #include "debug/testing/fixture.h"
-#include "x86/registers.h"
+#include "ringside/x86/registers.h"
+#include "x86/register_table.h"
 
 namespace ringside::debug {
 namespace {

@@ -47,7 +47,7 @@ TEST(Rounds, GoOnForAVcpuThatHasWaitedForRoom) {
   FakeStoppoints engine;
   engine.filters = engine.physical_supported = true;
   Bench bench(1, options);
-  bench.guest.vm.offer(&engine);
+  engine.give_to(bench.guest.vm);
   bench.attach();
   const std::string text = std::string(200, '.') + '\0';
   const std::string print = "22002200340100c9" + rsp::reply::hex(text) + "27";

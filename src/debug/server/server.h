@@ -14,11 +14,11 @@
 #include <string>
 #include <string_view>
 
-#include "debug/options.h"
 #include "debug/packets/debugger.h"
 #include "debug/packets/greeter.h"
 #include "debug/target/target.h"
-#include "hypervisor/vm.h"
+#include "ringside/options.h"
+#include "ringside/vm.h"
 #include "rsp/link.h"
 
 namespace ringside::debug {

@@ -3,7 +3,8 @@
 #include <algorithm>
 
 #include "debug/points/address_spaces.h"
-#include "x86/bits.h"
+#include "hypervisor/guest_memory.h"
+#include "ringside/x86/bits.h"
 
 namespace ringside::debug {
 

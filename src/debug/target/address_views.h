@@ -10,7 +10,8 @@
 #include <vector>
 
 #include "debug/points/breakpoint_table.h"
-#include "hypervisor/vm.h"
+#include "hypervisor/guest_memory.h"
+#include "ringside/vm.h"
 
 namespace ringside::debug {
 

@@ -5,6 +5,7 @@
 
 #include "debug/memory/shadowed_memory.h"
 #include "debug/target/vcpu_context.h"
+#include "hypervisor/guest_memory.h"
 
 namespace ringside::debug {
 namespace {
@@ -33,12 +34,14 @@ class PrintingContext final : public VcpuContext {
 }  // namespace
 
 void HitFilter::install() {
-  hypervisor::Stoppoints* engine = vm_.stoppoints();
-  if (!installed_ && engine != nullptr) installed_ = engine->set_filter(this);
+  hypervisor::FilteredStops* const engine = vm_.filtered_stops();
+  if (installed_ || engine == nullptr) return;
+  engine->set_filter(this);
+  installed_ = true;
 }
 
 void HitFilter::uninstall() {
-  if (std::exchange(installed_, false)) vm_.stoppoints()->set_filter(nullptr);
+  if (std::exchange(installed_, false)) vm_.filtered_stops()->set_filter(nullptr);
   output_.clear();
   work_ = 0;
   int3s_.assign(int3s_.size(), std::nullopt);

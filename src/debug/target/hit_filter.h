@@ -17,7 +17,7 @@
 #include "debug/points/breakpoint_table.h"
 #include "debug/points/stoppoint_list.h"
 #include "debug/target/pc_view.h"
-#include "hypervisor/vm.h"
+#include "ringside/vm.h"
 
 namespace ringside::debug {
 

@@ -7,9 +7,9 @@
 
 #include <cstdint>
 
-#include "base/types.h"
-#include "x86/bits.h"
-#include "x86/cpu_state.h"
+#include "ringside/types.h"
+#include "ringside/x86/bits.h"
+#include "ringside/x86/cpu_state.h"
 
 namespace ringside::debug {
 

@@ -6,7 +6,8 @@
 #include <utility>
 
 #include "base/log.h"
-#include "x86/bits.h"
+#include "hypervisor/guest_memory.h"
+#include "ringside/x86/bits.h"
 
 namespace ringside::debug {
 
@@ -377,7 +378,7 @@ Result<void> Target::insert_breakpoint(VcpuId via, Gva address, const AgentProgr
     const Result<void> on = set_breakpoint_exits(true);
     if (!on) {
       (void)set_breakpoint_exits(false);
-      if (on.error().code() != ErrorCode::NotSupported || !linear_.supported()) return on;
+      if (on.error().code() != ErrorCode::NotSupported || vm_.breakpoints() == nullptr) return on;
       TRY(place_linear(via, address, program, unmapped));
       inserted(address);
       return {};

@@ -12,15 +12,15 @@
 #include <vector>
 
 #include "base/result.h"
-#include "base/types.h"
-#include "debug/options.h"
 #include "debug/points/address_spaces.h"
 #include "debug/points/breakpoint_table.h"
 #include "debug/points/stoppoint_list.h"
 #include "debug/run/run_control.h"
 #include "debug/target/hit_filter.h"
 #include "debug/target/pc_view.h"
-#include "hypervisor/vm.h"
+#include "ringside/options.h"
+#include "ringside/types.h"
+#include "ringside/vm.h"
 
 namespace ringside::debug {
 

@@ -5,7 +5,8 @@
 
 #include "debug/target/address_views.h"
 #include "debug/target/target.h"
-#include "x86/bits.h"
+#include "hypervisor/guest_memory.h"
+#include "ringside/x86/bits.h"
 
 namespace ringside::debug {
 namespace {
@@ -39,9 +40,10 @@ Result<BreakpointTable::Sight> Target::sight_of(VcpuId via, Gva address) {
 void Target::follow_addresses() {
   if (breakpoints_.empty()) return;
   using ByAddress = BreakpointTable::ByAddress;
-  hypervisor::Stoppoints* engine = vm_.stoppoints();
+  hypervisor::SpareBreakpoints* const engine = vm_.spare_breakpoints();
   std::optional<unsigned> spare;
-  if (engine != nullptr && !breakpoints_.engine_installs()) spare = engine->spare_breakpoints();
+  if (engine != nullptr && !breakpoints_.engine_installs())
+    spare = engine->count_spare_breakpoints();
   std::optional<AddressViews> views;
   // Whether places can be added: int3s have to be intercepted. Known once there is one to add.
   std::optional<bool> can_install;

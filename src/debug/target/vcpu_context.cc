@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "debug/memory/shadowed_memory.h"
+#include "hypervisor/guest_memory.h"
+#include "x86/register_table.h"
 
 namespace ringside::debug {
 namespace {

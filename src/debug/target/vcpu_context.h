@@ -6,7 +6,7 @@
 #include "debug/agent/bytecode.h"
 #include "debug/points/breakpoint_table.h"
 #include "debug/target/pc_view.h"
-#include "hypervisor/vm.h"
+#include "ringside/vm.h"
 
 namespace ringside::debug {
 

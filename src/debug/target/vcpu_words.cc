@@ -2,7 +2,7 @@
 
 #include <fmt/core.h>
 
-#include "x86/bits.h"
+#include "ringside/x86/bits.h"
 
 namespace ringside::debug {
 

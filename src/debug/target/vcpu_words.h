@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "hypervisor/vm.h"
+#include "ringside/vm.h"
 
 namespace ringside::debug {
 

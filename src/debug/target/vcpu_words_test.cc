@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "hypervisor/testing/fake_vm.h"
-#include "x86/bits.h"
+#include "ringside/x86/bits.h"
 
 namespace ringside::debug {
 namespace {

@@ -7,21 +7,33 @@
 #include <string>
 #include <vector>
 
-#include "hypervisor/vm.h"
+#include "hypervisor/testing/fake_vm.h"
+#include "ringside/vm.h"
 
 namespace ringside::debug::testing {
 
-class FakeStoppoints : public hypervisor::Stoppoints {
+class FakeStoppoints : public hypervisor::Breakpoints,
+                       public hypervisor::PhysicalBreakpoints,
+                       public hypervisor::SpareBreakpoints,
+                       public hypervisor::Watchpoints,
+                       public hypervisor::PhysicalWatchpoints,
+                       public hypervisor::FilteredStops {
  public:
   bool physical_supported = false;
   bool filters = false;
   std::optional<unsigned> to_lend;
 
-  bool set_filter(hypervisor::StopFilter* new_filter) override {
-    if (filters) filter = new_filter;
-    return filters;
+  // From here on `vm` has what was set above.
+  void give_to(hypervisor::testing::FakeVm& vm) {
+    vm.offer = {this,
+                physical_supported ? this : nullptr,
+                to_lend ? this : nullptr,
+                this,
+                this,
+                filters ? this : nullptr};
   }
-  bool has_physical_breakpoints() const override { return physical_supported; }
+
+  void set_filter(hypervisor::StopFilter* new_filter) override { filter = new_filter; }
   Result<void> insert_physical_breakpoint(Gpa address) override {
     physical.insert(address.value);
     return {};
@@ -38,7 +50,8 @@ class FakeStoppoints : public hypervisor::Stoppoints {
     linear.erase(address.value);
     return log("-b", address, 0);
   }
-  std::optional<unsigned> spare_breakpoints() override { return to_lend; }
+  unsigned count_spare_breakpoints() override { return *to_lend; }
+  Result<void> insert_spare_breakpoint(Gva address) override { return insert_breakpoint(address); }
   Result<void> insert_watchpoint(Gva address, std::uint64_t size, hypervisor::WatchKind) override {
     return log("+w", address, size);
   }

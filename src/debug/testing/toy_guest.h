@@ -1,6 +1,6 @@
 // A guest for the debug server's unit tests: it executes a handful of real x86 instructions from a
 // FakeVm's memory, one when the test says so, and honours traps, breakpoint exits, injected
-// exceptions and interrupt masks as hypervisor/vm.h demands. Flat protected mode, no paging unless
+// exceptions and interrupt masks as ringside/vm.h demands. Flat protected mode, no paging unless
 // the test sets it up. Owned by the test; one thread.
 #pragma once
 
@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "hypervisor/testing/fake_vm.h"
-#include "x86/bits.h"
+#include "ringside/x86/bits.h"
 
 namespace ringside::debug::testing {
 

@@ -11,6 +11,7 @@
 #include "engine/kvm/vcpu/halt_watch.h"
 #include "engine/kvm/vcpu/system.h"
 #include "engine/kvm/vcpu/vcpu.h"
+#include "hypervisor/guest_memory.h"
 #include "platform/ram_memory.h"
 #include "platform/shared_copy.h"
 
@@ -28,7 +29,7 @@ tl::unexpected<Error> nothing_there(Gpa address) {
               fmt::format("nothing at physical address {:#x}", address.value));
 }
 
-class KvmMemory final : public hypervisor::Memory {
+class KvmMemory final : public hypervisor::Memory, public hypervisor::Mmio {
  public:
   explicit KvmMemory(System& system) : system_(system) {}
 
@@ -57,6 +58,7 @@ class KvmMemory final : public hypervisor::Memory {
   std::span<const std::byte> view(Gpa address, std::uint64_t size) override {
     return system_.ram.view(address, size);
   }
+  hypervisor::Mmio* mmio() override { return this; }
   Result<std::uint32_t> read_mmio(VcpuId vcpu, Gpa address, unsigned width) override {
     const auto cut = [width](std::uint32_t all) {
       return width < 4 ? all & ((1u << 8 * width) - 1) : all;
@@ -163,7 +165,12 @@ class TimerThread {
   std::thread thread_;
 };
 
-class KvmVm final : public KvmEngine, public hypervisor::Stoppoints {
+class KvmVm final : public KvmEngine,
+                    public hypervisor::Breakpoints,
+                    public hypervisor::SpareBreakpoints,
+                    public hypervisor::Watchpoints,
+                    public hypervisor::PhysicalWatchpoints,
+                    public hypervisor::FilteredStops {
  public:
   KvmVm(hypervisor::GuestRam& ram, hypervisor::Platform& platform, const Facts& facts)
       : system_(ram, platform, facts), memory_(system_), timer_(system_), halt_watch_(system_) {
@@ -222,9 +229,20 @@ class KvmVm final : public KvmEngine, public hypervisor::Stoppoints {
     system_.stop_instead_of_death = on;
     if (!on) check_halted_for_good();
   }
-  hypervisor::Stoppoints* stoppoints() override {
-    const Facts& facts = system_.facts;
-    return facts.execute_slot || facts.write_watch || facts.page_watch ? this : nullptr;
+  hypervisor::Breakpoints* breakpoints() override {
+    return system_.facts.execute_slot ? this : nullptr;
+  }
+  hypervisor::SpareBreakpoints* spare_breakpoints() override {
+    return system_.facts.execute_slot ? this : nullptr;
+  }
+  hypervisor::Watchpoints* watchpoints() override {
+    return system_.facts.write_watch || system_.facts.page_watch ? this : nullptr;
+  }
+  hypervisor::PhysicalWatchpoints* physical_watchpoints() override {
+    return system_.facts.page_watch ? this : nullptr;
+  }
+  hypervisor::FilteredStops* filtered_stops() override {
+    return breakpoints() != nullptr || watchpoints() != nullptr ? this : nullptr;
   }
 
   // ---- Engine
@@ -245,15 +263,9 @@ class KvmVm final : public KvmEngine, public hypervisor::Stoppoints {
     return {};
   }
 
-  // ---- Stoppoints
-  bool set_filter(hypervisor::StopFilter* filter) override {
-    system_.filter = filter;
-    return true;
-  }
+  // ---- Breakpoints and watchpoints
+  void set_filter(hypervisor::StopFilter* filter) override { system_.filter = filter; }
   Result<void> insert_breakpoint(Gva address) override {
-    if (!system_.facts.execute_slot) {
-      return fail(ErrorCode::NotSupported, "this host's KVM has no hardware breakpoints");
-    }
     return change_stoppoints([&](kvm::Stoppoints& all) { return all.insert_breakpoint(address); });
   }
   Result<void> remove_breakpoint(Gva address) override {
@@ -286,16 +298,13 @@ class KvmVm final : public KvmEngine, public hypervisor::Stoppoints {
   }
   Result<void> insert_physical_watchpoint(Gpa address, std::uint64_t size,
                                           hypervisor::WatchKind kind) override {
-    if (!system_.facts.page_watch)
-      return fail(ErrorCode::NotSupported, "this host's KVM cannot watch pages");
     return system_.pages.insert({PageWatches::Space::Physical, address.value, size, kind}, {});
   }
   Result<void> remove_physical_watchpoint(Gpa address, std::uint64_t size,
                                           hypervisor::WatchKind kind) override {
     return system_.pages.remove({PageWatches::Space::Physical, address.value, size, kind});
   }
-  std::optional<unsigned> spare_breakpoints() override {
-    if (!system_.facts.execute_slot) return 0;
+  unsigned count_spare_breakpoints() override {
     const std::lock_guard lock(system_.stoppoints_lock);
     return system_.stoppoints.slots(kvm::Stoppoints::Which::All).free();
   }

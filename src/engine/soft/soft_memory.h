@@ -6,7 +6,7 @@
 
 namespace ringside::soft {
 
-class SoftMemory final : public hypervisor::Memory {
+class SoftMemory final : public hypervisor::Memory, public hypervisor::Mmio {
  public:
   explicit SoftMemory(System& system) : system_(system) {}
   hypervisor::MemoryKind kind(Gpa address) override;
@@ -18,6 +18,7 @@ class SoftMemory final : public hypervisor::Memory {
   std::span<const std::byte> view(Gpa address, std::uint64_t size) override {
     return system_.ram.view(address, size);
   }
+  hypervisor::Mmio* mmio() override { return this; }
   Result<std::uint32_t> read_mmio(VcpuId vcpu, Gpa address, unsigned width) override;
   Result<void> write_mmio(VcpuId vcpu, Gpa address, unsigned width, std::uint32_t value) override;
 

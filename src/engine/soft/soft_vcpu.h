@@ -2,7 +2,7 @@
 #pragma once
 
 #include "engine/soft/cpu/cpu.h"
-#include "hypervisor/vm.h"
+#include "ringside/vm.h"
 
 namespace ringside::soft {
 
@@ -22,7 +22,6 @@ class SoftVcpu final : public hypervisor::Vcpu {
   // when it is resumed.
   std::optional<std::uint64_t> left_at_breakpoint;
 
-  VcpuId id() const override { return cpu.id(); }
   bool active() const override { return is_active; }
   bool in_guest() const override { return is_in_guest; }
   bool halted() const override { return cpu.activity != Activity::Running; }

@@ -24,7 +24,12 @@ using hypervisor::VmEnd;
 constexpr std::uint64_t kTurn = 5000;   // instructions of one vCPU before the next one's turn
 constexpr std::uint64_t kSlice = 6144;  // of all vCPUs before the main loop looks at its sockets
 
-class SoftVm final : public SoftEngine, public hypervisor::Stoppoints {
+class SoftVm final : public SoftEngine,
+                     public hypervisor::Breakpoints,
+                     public hypervisor::PhysicalBreakpoints,
+                     public hypervisor::Watchpoints,
+                     public hypervisor::PhysicalWatchpoints,
+                     public hypervisor::FilteredStops {
  public:
   SoftVm(hypervisor::GuestRam& ram, hypervisor::Platform& platform, const x86::CpuState& entry,
          const Options& options)
@@ -47,7 +52,11 @@ class SoftVm final : public SoftEngine, public hypervisor::Stoppoints {
   unsigned vcpu_count() const override { return static_cast<unsigned>(vcpus_.size()); }
   hypervisor::Vcpu& vcpu(VcpuId id) override { return *vcpus_[id.value]; }
   hypervisor::Memory& memory() override { return memory_; }
-  hypervisor::Stoppoints* stoppoints() override { return this; }
+  hypervisor::Breakpoints* breakpoints() override { return this; }
+  hypervisor::PhysicalBreakpoints* physical_breakpoints() override { return this; }
+  hypervisor::Watchpoints* watchpoints() override { return this; }
+  hypervisor::PhysicalWatchpoints* physical_watchpoints() override { return this; }
+  hypervisor::FilteredStops* filtered_stops() override { return this; }
   const std::optional<VmEnd>& ended() const override { return ended_; }
   void stop_instead_of_death(bool on) override { stop_instead_of_death_ = on; }
 
@@ -247,12 +256,8 @@ class SoftVm final : public SoftEngine, public hypervisor::Stoppoints {
     interrupt_running();
   }
 
-  // ---- Stoppoints
-  bool set_filter(hypervisor::StopFilter* filter) override {
-    system_.filter = filter;
-    return true;
-  }
-  bool has_physical_breakpoints() const override { return true; }
+  // ---- Breakpoints and watchpoints
+  void set_filter(hypervisor::StopFilter* filter) override { system_.filter = filter; }
   Result<void> insert_physical_breakpoint(Gpa address) override {
     system_.physical_breakpoints.insert(address.value);
     system_.ram_written(address, 1);

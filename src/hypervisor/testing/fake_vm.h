@@ -1,6 +1,6 @@
 // A virtual machine for tests: registers are a CpuState, memory is sparse pages, devices log their
 // accesses, and the test itself decides what happens in the guest (happen()). It keeps the rules of
-// hypervisor/vm.h: one event per resume, Parked after suspend unless an event was on its way. Owned
+// ringside/vm.h: one event per resume, Parked after suspend unless an event was on its way. Owned
 // by the test; one thread.
 #pragma once
 
@@ -14,7 +14,7 @@
 #include <utility>
 #include <vector>
 
-#include "hypervisor/vm.h"
+#include "ringside/vm.h"
 
 namespace ringside::hypervisor::testing {
 
@@ -22,7 +22,7 @@ class FakeVcpu final : public Vcpu {
  public:
   explicit FakeVcpu(VcpuId id) : id_(id), active_(id.value == 0) {}
 
-  VcpuId id() const override { return id_; }
+  VcpuId id() const { return id_; }
   bool active() const override { return active_; }
   bool in_guest() const override { return in_guest_; }
   bool halted() const override { return halted_; }
@@ -106,7 +106,7 @@ struct MmioAccess {
   }
 };
 
-class FakeMemory final : public Memory {
+class FakeMemory final : public Memory, public Mmio {
  public:
   // RAM that is zero until written; whole pages.
   void add_ram(Gpa base, std::uint64_t size, MemoryKind kind = MemoryKind::Ram) {
@@ -168,6 +168,7 @@ class FakeMemory final : public Memory {
     return {host(address), std::min(size, in_page)};
   }
   bool views = true;
+  Mmio* mmio() override { return this; }
   Result<std::uint32_t> read_mmio(VcpuId vcpu, Gpa address, unsigned width) override {
     std::byte* bytes = device(address, width);
     if (bytes == nullptr) return fail(ErrorCode::BadAddress, "no device there");
@@ -245,7 +246,22 @@ class FakeVm : public Vm {
   }
   const std::optional<VmEnd>& ended() const override { return ended_; }
   void stop_instead_of_death(bool on) override { stops_instead_of_death_ = on; }
-  Stoppoints* stoppoints() override { return stoppoints_; }
+  Breakpoints* breakpoints() override { return offer.breakpoints; }
+  PhysicalBreakpoints* physical_breakpoints() override { return offer.physical_breakpoints; }
+  SpareBreakpoints* spare_breakpoints() override { return offer.spare_breakpoints; }
+  Watchpoints* watchpoints() override { return offer.watchpoints; }
+  PhysicalWatchpoints* physical_watchpoints() override { return offer.physical_watchpoints; }
+  FilteredStops* filtered_stops() override { return offer.filtered_stops; }
+
+  // What it can do; the test says.
+  struct Abilities {
+    Breakpoints* breakpoints = nullptr;
+    PhysicalBreakpoints* physical_breakpoints = nullptr;
+    SpareBreakpoints* spare_breakpoints = nullptr;
+    Watchpoints* watchpoints = nullptr;
+    PhysicalWatchpoints* physical_watchpoints = nullptr;
+    FilteredStops* filtered_stops = nullptr;
+  } offer;
 
   // The guest's side, for the test. A vCPU that is out of the guest cannot make an event.
   bool happen(VcpuId id, Exit what) {
@@ -267,7 +283,6 @@ class FakeVm : public Vm {
   void set_halted(VcpuId id, bool halted) { vcpu(id).halted_ = halted; }
   void end(VmEnd how) { ended_ = std::move(how); }
   bool stops_instead_of_death() const { return stops_instead_of_death_; }
-  void offer(Stoppoints* stoppoints) { stoppoints_ = stoppoints; }
 
  private:
   std::vector<std::unique_ptr<FakeVcpu>> vcpus_;
@@ -275,7 +290,6 @@ class FakeVm : public Vm {
   std::deque<VcpuEvent> events_;
   std::optional<VmEnd> ended_;
   bool stops_instead_of_death_ = false;
-  Stoppoints* stoppoints_ = nullptr;
 };
 
 }  // namespace ringside::hypervisor::testing

@@ -4,8 +4,8 @@
 #pragma once
 
 #include "base/result.h"
-#include "base/types.h"
 #include "platform/guest_ram.h"
+#include "ringside/types.h"
 
 namespace ringside::machine {
 

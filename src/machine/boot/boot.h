@@ -10,7 +10,7 @@
 
 #include "base/result.h"
 #include "platform/guest_ram.h"
-#include "x86/cpu_state.h"
+#include "ringside/x86/cpu_state.h"
 
 namespace ringside::machine {
 

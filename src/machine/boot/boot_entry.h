@@ -4,7 +4,7 @@
 
 #include "base/result.h"
 #include "machine/boot/boot_memory.h"
-#include "x86/cpu_state.h"
+#include "ringside/x86/cpu_state.h"
 
 namespace ringside::machine {
 

@@ -13,8 +13,8 @@
 #include <string>
 #include <vector>
 
-#include "base/types.h"
 #include "platform/platform.h"
+#include "ringside/types.h"
 
 namespace ringside::machine {
 

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "base/types.h"
+#include "ringside/types.h"
 
 namespace ringside::machine {
 

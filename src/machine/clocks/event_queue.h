@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "base/state_visitor.h"
-#include "base/types.h"
 #include "platform/platform.h"
+#include "ringside/types.h"
 
 namespace ringside::machine {
 

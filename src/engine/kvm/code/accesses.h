@@ -10,8 +10,8 @@
 #include <span>
 #include <vector>
 
-#include "base/types.h"
 #include "engine/kvm/code/instruction.h"
+#include "ringside/types.h"
 
 namespace ringside::kvm {
 

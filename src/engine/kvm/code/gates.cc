@@ -1,8 +1,8 @@
 #include "engine/kvm/code/gates.h"
 
-#include "x86/bits.h"
-#include "x86/exception.h"
-#include "x86/segment.h"
+#include "ringside/x86/bits.h"
+#include "ringside/x86/exception.h"
+#include "ringside/x86/segment.h"
 
 namespace ringside::kvm {
 namespace {

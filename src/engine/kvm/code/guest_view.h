@@ -9,8 +9,8 @@
 #include <span>
 #include <type_traits>
 
-#include "base/types.h"
 #include "platform/guest_ram.h"
+#include "ringside/types.h"
 #include "x86/paging.h"
 
 namespace ringside::kvm {

@@ -3,7 +3,7 @@
 
 #include <linux/kvm.h>
 
-#include "x86/cpu_state.h"
+#include "ringside/x86/cpu_state.h"
 
 namespace ringside::kvm {
 

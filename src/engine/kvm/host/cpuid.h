@@ -6,8 +6,8 @@
 
 #include <vector>
 
-#include "base/types.h"
 #include "engine/kvm/host/probe.h"
+#include "ringside/types.h"
 
 namespace ringside::kvm {
 

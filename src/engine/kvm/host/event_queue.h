@@ -7,7 +7,7 @@
 #include <optional>
 
 #include "base/fd.h"
-#include "hypervisor/exit.h"
+#include "ringside/exit.h"
 
 namespace ringside::kvm {
 

@@ -8,7 +8,7 @@
 #include <mutex>
 #include <optional>
 
-#include "base/types.h"
+#include "ringside/types.h"
 
 namespace ringside::kvm {
 

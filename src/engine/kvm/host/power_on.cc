@@ -1,6 +1,6 @@
 #include "engine/kvm/host/power_on.h"
 
-#include "x86/bits.h"
+#include "ringside/x86/bits.h"
 
 namespace ringside::kvm {
 namespace {

@@ -8,10 +8,10 @@
 #include <cstring>
 #include <optional>
 
-#include "base/types.h"
 #include "engine/kvm/host/api.h"
 #include "engine/kvm/host/local_apic_page.h"
 #include "engine/kvm/host/tsc_offset.h"
+#include "ringside/types.h"
 
 namespace ringside::kvm {
 namespace {

@@ -1,4 +1,5 @@
 #include "engine/kvm/host/registers.h"
+#include "x86/register_table.h"
 
 #include <algorithm>
 #include <cstring>

@@ -5,10 +5,10 @@
 
 #include <optional>
 
-#include "base/types.h"
 #include "engine/kvm/host/api.h"
 #include "engine/kvm/host/convert.h"
-#include "x86/registers.h"
+#include "ringside/types.h"
+#include "ringside/x86/registers.h"
 
 namespace ringside::kvm {
 

@@ -15,9 +15,9 @@
 #include "engine/kvm/host/probe.h"
 #include "engine/kvm/watch/debug_registers.h"
 #include "engine/kvm/watch/page_watch.h"
-#include "hypervisor/vm.h"
 #include "platform/guest_ram.h"
 #include "platform/platform.h"
+#include "ringside/vm.h"
 
 namespace ringside::kvm {
 

@@ -42,7 +42,7 @@ class KvmVcpu final : public hypervisor::Vcpu {
   static KvmVcpu* of_this_thread();
 
   // ---- Main thread
-  VcpuId id() const override { return id_; }
+  VcpuId id() const { return id_; }
   bool active() const override;
   bool in_guest() const override { return in_guest_; }
   bool halted() const override { return activity_.load() != Activity::Running; }

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "base/result.h"
-#include "base/types.h"
-#include "hypervisor/exit.h"
+#include "ringside/exit.h"
+#include "ringside/types.h"
 
 namespace ringside::kvm {
 

@@ -16,8 +16,8 @@
 
 #include "engine/kvm/code/accesses.h"
 #include "engine/kvm/host/memory_slots.h"
-#include "hypervisor/exit.h"
 #include "platform/guest_ram.h"
+#include "ringside/exit.h"
 
 namespace ringside::kvm {
 

@@ -6,7 +6,7 @@
 #include <optional>
 #include <string>
 
-#include "x86/cpu_state.h"
+#include "ringside/x86/cpu_state.h"
 
 namespace ringside::soft {
 

@@ -10,7 +10,6 @@
 #include <vector>
 
 #include "base/state_visitor.h"
-#include "base/types.h"
 #include "engine/soft/cpu/msr.h"
 #include "engine/soft/state/code_cache.h"
 #include "engine/soft/state/fault.h"
@@ -18,12 +17,13 @@
 #include "engine/soft/state/fpu.h"
 #include "engine/soft/state/insn.h"
 #include "engine/soft/state/tlb.h"
-#include "hypervisor/activity.h"
-#include "hypervisor/exit.h"
-#include "x86/bits.h"
-#include "x86/cpu_state.h"
-#include "x86/exception.h"
-#include "x86/segment.h"
+#include "ringside/exit.h"
+#include "ringside/types.h"
+#include "ringside/vcpu.h"
+#include "ringside/x86/bits.h"
+#include "ringside/x86/cpu_state.h"
+#include "ringside/x86/exception.h"
+#include "ringside/x86/segment.h"
 
 namespace ringside::soft {
 

@@ -11,7 +11,7 @@ namespace {
 namespace msr = x86::msr;
 using x86::SegmentName;
 
-// SDM 4 table 2-2; those that x86/bits.h does not name because nothing outside uses them.
+// SDM 4 table 2-2; those that ringside/x86/bits.h does not name because nothing outside uses them.
 constexpr std::uint32_t kPlatformId = 0x17, kDebugControl = 0x1d9, kMtrrPhysicalFirst = 0x200;
 constexpr std::uint32_t kFixedMtrrs[] = {0x250, 0x258, 0x259, 0x268, 0x269, 0x26a,
                                          0x26b, 0x26c, 0x26d, 0x26e, 0x26f};

@@ -9,8 +9,8 @@
 
 #include "engine/soft/cpu/cpu.h"
 #include "engine/soft/state/fault.h"
-#include "x86/exception.h"
-#include "x86/segment.h"
+#include "ringside/x86/exception.h"
+#include "ringside/x86/segment.h"
 
 namespace ringside::soft {
 

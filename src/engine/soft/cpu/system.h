@@ -6,14 +6,14 @@
 #include <functional>
 #include <vector>
 
-#include "base/types.h"
 #include "engine/soft/state/address_set.h"
 #include "engine/soft/state/code_cache.h"
-#include "hypervisor/exit.h"
-#include "hypervisor/vm.h"
 #include "platform/guest_ram.h"
 #include "platform/platform.h"
-#include "x86/exception.h"
+#include "ringside/exit.h"
+#include "ringside/types.h"
+#include "ringside/vm.h"
+#include "ringside/x86/exception.h"
 
 namespace ringside::soft {
 

@@ -12,7 +12,7 @@
 namespace ringside::soft {
 namespace {
 
-using hypervisor::Stoppoints;
+using hypervisor::Vm;
 using hypervisor::WatchKind;
 
 constexpr std::uint64_t kCode = 0x7000, kDirectory = 0x1000, kTable = 0x2000, kData = 0x10000,
@@ -49,7 +49,7 @@ class Translations : public ::testing::Test {
     bool operator==(const Outcome&) const = default;
   };
   // `meddle` is done once after so many instructions.
-  Outcome run(std::uint64_t after, const std::function<void(Stoppoints&)>& meddle) {
+  Outcome run(std::uint64_t after, const std::function<void(Vm&)>& meddle) {
     std::memset(ram_.host({0}, 0x80000), 0, 0x80000);
     put32(kDirectory, kTable | 7);
     for (std::uint32_t page = 0; page < 1024; ++page)
@@ -71,7 +71,7 @@ class Translations : public ::testing::Test {
     const auto engine = create(ram_, platform_, entry, {});
     engine->resume({0});
     run_to(*engine, after);
-    meddle(*engine->stoppoints());
+    meddle(*engine);
     run_to(*engine, kInstructions);
     EXPECT_FALSE(engine->take_event());
     const x86::CpuState end = *engine->vcpu({0}).state();
@@ -93,35 +93,36 @@ class Translations : public ::testing::Test {
 };
 
 TEST_F(Translations, OutliveADebuggersStoppoints) {
-  const Outcome alone = run(0, [](Stoppoints&) {});
+  const Outcome alone = run(0, [](Vm&) {});
   EXPECT_EQ(alone.eax, 0x01du);
   EXPECT_EQ(alone.ebx, 0x01du);  // the old mapping
   EXPECT_EQ(alone.edx, 2u);      // of the code too
   EXPECT_EQ(alone.ecx, 0x2e3u);  // the write has looked at the tables
 
   const Gva data{kData + 0x800}, code{kFunction + 0x800};  // on the pages, but never met
-  const auto watch = [&](Stoppoints& stops) {
-    EXPECT_TRUE(stops.insert_watchpoint(data, 4, WatchKind::Access));
+  const auto watch = [&](Vm& vm) {
+    EXPECT_TRUE(vm.watchpoints()->insert_watchpoint(data, 4, WatchKind::Access));
   };
-  const std::vector<std::function<void(Stoppoints&)>> meddling = {
+  const std::vector<std::function<void(Vm&)>> meddling = {
       watch,
-      [&](Stoppoints& stops) {
-        watch(stops);
-        EXPECT_TRUE(stops.remove_watchpoint(data, 4, WatchKind::Access));
+      [&](Vm& vm) {
+        watch(vm);
+        EXPECT_TRUE(vm.watchpoints()->remove_watchpoint(data, 4, WatchKind::Access));
       },
-      [&](Stoppoints& stops) {
-        EXPECT_TRUE(stops.insert_watchpoint({kCode + 0x800}, 4, WatchKind::Write));
+      [&](Vm& vm) {
+        EXPECT_TRUE(vm.watchpoints()->insert_watchpoint({kCode + 0x800}, 4, WatchKind::Write));
       },
-      [&](Stoppoints& stops) {
-        EXPECT_TRUE(stops.insert_physical_watchpoint({kData + 0x800}, 4, WatchKind::Access));
+      [&](Vm& vm) {
+        EXPECT_TRUE(vm.physical_watchpoints()->insert_physical_watchpoint({kData + 0x800}, 4,
+                                                                          WatchKind::Access));
       },
-      [&](Stoppoints& stops) { EXPECT_TRUE(stops.insert_breakpoint(code)); },
-      [&](Stoppoints& stops) {
-        EXPECT_TRUE(stops.insert_breakpoint(code));
-        EXPECT_TRUE(stops.remove_breakpoint(code));
+      [&](Vm& vm) { EXPECT_TRUE(vm.breakpoints()->insert_breakpoint(code)); },
+      [&](Vm& vm) {
+        EXPECT_TRUE(vm.breakpoints()->insert_breakpoint(code));
+        EXPECT_TRUE(vm.breakpoints()->remove_breakpoint(code));
       },
-      [&](Stoppoints& stops) {
-        EXPECT_TRUE(stops.insert_physical_breakpoint({kFunction + 0x800}));
+      [&](Vm& vm) {
+        EXPECT_TRUE(vm.physical_breakpoints()->insert_physical_breakpoint({kFunction + 0x800}));
       },
   };
   for (std::size_t kind = 0; kind < meddling.size(); ++kind) {

@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "engine/soft/cpu/cpu.h"
 #include "engine/soft/state/fault.h"
-#include "x86/segment.h"
+#include "ringside/x86/segment.h"
 
 namespace ringside::soft {
 namespace {

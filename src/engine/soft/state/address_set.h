@@ -8,7 +8,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "base/types.h"
+#include "ringside/types.h"
 
 namespace ringside::soft {
 

@@ -9,8 +9,8 @@
 #include <unordered_map>
 #include <vector>
 
-#include "base/types.h"
 #include "engine/soft/state/insn.h"
+#include "ringside/types.h"
 
 namespace ringside::soft {
 

@@ -2,7 +2,7 @@
 // caught in the run loop, which delivers the exception. Nothing above the engine ever sees it.
 #pragma once
 
-#include "x86/exception.h"
+#include "ringside/x86/exception.h"
 
 namespace ringside::soft {
 

@@ -8,7 +8,7 @@
 #include <type_traits>
 
 #include "base/state_visitor.h"
-#include "x86/bits.h"
+#include "ringside/x86/bits.h"
 
 namespace ringside::soft {
 

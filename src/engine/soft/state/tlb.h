@@ -15,7 +15,7 @@
 #include <cstdint>
 #include <optional>
 
-#include "base/types.h"
+#include "ringside/types.h"
 
 namespace ringside::soft {
 

@@ -5,8 +5,8 @@
 #include <array>
 #include <cstdint>
 
-#include "x86/bits.h"
-#include "x86/segment.h"
+#include "ringside/x86/bits.h"
+#include "ringside/x86/segment.h"
 
 namespace ringside::x86 {
 

@@ -6,7 +6,7 @@
 #include <string>
 #include <variant>
 
-#include "base/types.h"
+#include "ringside/types.h"
 
 namespace ringside::hypervisor {
 

@@ -1,4 +1,5 @@
-#include "hypervisor/vm.h"
+#include "hypervisor/callers_thread.h"
+#include "ringside/vm.h"
 
 namespace ringside::hypervisor {
 
