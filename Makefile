@@ -53,7 +53,7 @@ install: release
 	cmake --install build --prefix $(PREFIX)
 
 format:
-	git ls-files '*.cc' '*.h' '*.c' | xargs clang-format-14 -i
+	sh scripts/format
 tidy:  # from sources as they are: clang cannot read g++'s precompiled headers
 	cmake --preset tidy >/dev/null
 	git ls-files 'src/*.cc' | xargs -P$(JOBS) -n4 clang-tidy-14 -quiet -p build-tidy --extra-arg=-Wno-unknown-warning-option
