@@ -12,7 +12,7 @@ build = sh scripts/build $(1)
 run_tests = sh scripts/run-tests $(1) -j$(JOBS)
 
 .PHONY: all release dev demo demo-linux test test-guests test-kvm bench fuzz asan tsan install format \
-  tidy clean
+  tidy tidy-changed clean
 all release:
 	$(call build,release)
 dev:
@@ -57,6 +57,9 @@ format:
 tidy:  # from sources as they are: clang cannot read g++'s precompiled headers
 	cmake --preset tidy >/dev/null
 	git ls-files 'src/*.cc' | xargs -P$(JOBS) -n4 clang-tidy-14 -quiet -p build-tidy --extra-arg=-Wno-unknown-warning-option
+# What has changed since BASE, or since the branch left origin/main. Fails on a finding.
+tidy-changed:
+	sh scripts/tidy-changed $(BASE)
 
 clean:
 	rm -rf build build-asan build-ubsan build-tsan build-fuzz build-tidy
