@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 
 #include "debug/testing/client.h"
 #include "debug/testing/toy_guest.h"
@@ -10,7 +11,7 @@ namespace ringside::debug::testing {
 
 struct Bench {
   explicit Bench(unsigned vcpus = 1, ServerOptions options = {})
-      : guest(vcpus), server(guest.vm, options), client(server) {
+      : guest(vcpus), server(guest.vm, std::move(options)), client(server) {
     for (unsigned i = 1; i < vcpus; ++i)
       guest.vm.make_active({i});
   }
