@@ -125,7 +125,7 @@ inline constexpr RegisterInfo kRegisters[] = {
 // clang-format on
 inline constexpr std::size_t kRegisterCount = sizeof kRegisters / sizeof kRegisters[0];
 // The `g` packet of a client that has not read the description: rax..gs, 164 bytes.
-inline constexpr std::size_t kSeedRegisterCount = 24;
+inline constexpr std::size_t kModelRegisterCount = 24;
 
 // Each row is where its number says.
 constexpr bool rows_are_in_order() {

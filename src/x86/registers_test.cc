@@ -6,9 +6,9 @@
 namespace ringside::x86 {
 namespace {
 
-TEST(Registers, TheFirst24AreTheSeedsPacketOf164Bytes) {
+TEST(Registers, TheFirst24AreTheModelsPacketOf164Bytes) {
   std::size_t bytes = 0;
-  for (std::size_t i = 0; i < kSeedRegisterCount; ++i)
+  for (std::size_t i = 0; i < kModelRegisterCount; ++i)
     bytes += kRegisters[i].size();
   EXPECT_EQ(bytes, 164u);
   EXPECT_EQ(info(Register::Gs).name, "gs");

@@ -1,4 +1,4 @@
-// The fifteen defects of the model that must not be repeated (docs/testing.md has the list).
+// The fifteen defects of the model that must not be repeated (docs/model.md has the list).
 #include <sys/socket.h>
 
 #include <fstream>

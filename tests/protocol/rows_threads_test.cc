@@ -108,7 +108,7 @@ TEST_F(Protocol, Row18_ThreadSelection) {
     EXPECT_EQ(client.request(wrong), "E16") << wrong;
 }
 
-TEST_F(Protocol, Row19_GeneralRegistersInTheSeedsOrder) {
+TEST_F(Protocol, Row19_GeneralRegistersInTheModelsOrder) {
   GuestProcess guest("registers");
   DebugClient client = guest.attach();
   client.run_to(guest["spin"]);
@@ -132,7 +132,7 @@ TEST_F(Protocol, Row20_SingleRegistersByTheirNumber) {
   client.run_to(guest["spin"]);
   const std::string all = client.request("g");
   std::size_t at = 0;
-  for (std::size_t number = 0; number < x86::kSeedRegisterCount; ++number) {
+  for (std::size_t number = 0; number < x86::kModelRegisterCount; ++number) {
     const std::size_t digits = 2 * x86::kRegisters[number].size();
     EXPECT_EQ(client.request("p" + hex_number(number)), all.substr(at, digits)) << number;
     at += digits;

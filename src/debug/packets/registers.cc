@@ -28,7 +28,7 @@ constexpr std::size_t packet_size(std::size_t count) {
     size += x86::kRegisters[i].size();
   return size;
 }
-static_assert(packet_size(x86::kSeedRegisterCount) == 164);
+static_assert(packet_size(x86::kModelRegisterCount) == 164);
 
 }  // namespace
 
@@ -51,7 +51,8 @@ Debugger::Answer Debugger::serve(const rsp::ReadRegisters&) {
   Result<x86::CpuState> state = current().state();
   if (!state) return refuse(state);
   state->rip = shown_pc(*state, session_.pc_view());
-  const std::size_t count = session_.full_registers ? x86::kRegisterCount : x86::kSeedRegisterCount;
+  const std::size_t count =
+      session_.full_registers ? x86::kRegisterCount : x86::kModelRegisterCount;
   std::string reply;
   for (std::size_t i = 0; i < count; ++i) {
     const auto r = static_cast<Register>(i);
@@ -62,8 +63,8 @@ Debugger::Answer Debugger::serve(const rsp::ReadRegisters&) {
 
 Debugger::Answer Debugger::serve(const rsp::WriteRegisters& request) {
   std::size_t count = 0;
-  if (request.data.size() == packet_size(x86::kSeedRegisterCount)) {
-    count = x86::kSeedRegisterCount;
+  if (request.data.size() == packet_size(x86::kModelRegisterCount)) {
+    count = x86::kModelRegisterCount;
   } else if (request.data.size() == packet_size(x86::kRegisterCount)) {
     count = x86::kRegisterCount;
   } else {

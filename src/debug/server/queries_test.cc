@@ -84,7 +84,7 @@ TEST_F(Queries, Row18_SelectThread) {
   EXPECT_EQ(bench.ask("Hg7"), "E16");
 }
 
-TEST_F(Queries, Row19_TheSeedsRegistersInTheirOrder) {
+TEST_F(Queries, Row19_TheModelsRegistersInTheirOrder) {
   x86::CpuState& cpu = guest.vm.vcpu({0}).cpu;
   const x86::Gpr order[] = {x86::Gpr::Rax, x86::Gpr::Rbx, x86::Gpr::Rcx, x86::Gpr::Rdx,
                             x86::Gpr::Rsi, x86::Gpr::Rdi, x86::Gpr::Rbp, x86::Gpr::Rsp};
