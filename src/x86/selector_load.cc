@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "x86/linear_address.h"
+
 namespace ringside::x86 {
 namespace {
 
@@ -12,8 +14,6 @@ constexpr unsigned kWidestLinearAddress = 57;
 
 constexpr bool is_null(std::uint16_t selector) { return (selector & ~3u) == 0; }
 constexpr unsigned rpl_of(std::uint16_t selector) { return selector & 3u; }
-
-bool long_mode(const CpuState& state) { return (state.efer & efer::LMA) != 0; }
 
 tl::unexpected<Error> refuse(std::string why) {
   return fail(ErrorCode::BadRequest, std::move(why));
@@ -46,7 +46,7 @@ Result<std::uint64_t> read_entry(const CpuState& state, std::uint16_t selector, 
   if (first + 7 > limit)
     return refuse(fmt::format("it lies beyond its table, whose limit is {:#x}", limit));
   std::uint64_t address = base + first;
-  if (!long_mode(state)) address &= 0xffffffff;
+  if (!in_long_mode(state)) address &= 0xffffffff;
   Result<std::uint64_t> entry = tables.read_descriptor(Gva{address});
   if (!entry)
     return fail(entry.error().code(),
@@ -79,7 +79,7 @@ Result<void> check_code(const CpuState& state, const Segment& code) {
   } else {
     TRY(check_level(code.dpl(), level));
   }
-  if (long_mode(state) && code.long_mode() && code.big())
+  if (in_long_mode(state) && code.long_mode() && code.big())
     return refuse("its descriptor has both L and D set");
   return check_present(code);
 }
@@ -110,7 +110,7 @@ Result<Segment> read_system_segment(const CpuState& state, std::uint16_t selecto
   if ((selector & kTableIndicator) != 0) return refuse("it must lie in the global table");
   Segment segment = TRY(read_segment(state, selector, tables));
   if (segment.is_code_or_data()) return refuse("its descriptor is no system segment");
-  if (!long_mode(state)) return segment;
+  if (!in_long_mode(state)) return segment;
   const std::uint64_t high = TRY(read_entry(state, selector, 8, tables));
   segment.base |= high << 32;
   const auto shifted = static_cast<std::int64_t>(segment.base << (64 - kWidestLinearAddress));
@@ -138,7 +138,7 @@ Result<void> load_selector(CpuState& state, SegmentName name, std::uint16_t sele
     return {};
   }
   if (is_null(selector)) {
-    const bool code64 = long_mode(state) && state.seg(SegmentName::Cs).long_mode();
+    const bool code64 = in_64_bit_mode(state);
     if (name == SegmentName::Cs) return refuse("a null selector is no code segment");
     // Only 64-bit code below ring 3 may do without a stack segment (SDM 3A 5.4.1.1).
     if (name == SegmentName::Ss && (!code64 || cpl == 3 || rpl_of(selector) != cpl))
@@ -183,7 +183,7 @@ Result<void> load_task(CpuState& state, std::uint16_t selector, DescriptorReader
   Segment loaded = TRY(read_system_segment(state, selector, tables));
   const unsigned available = loaded.type() & ~unsigned{kBusy};
   const bool narrow = available == system_type::kTss16;
-  if (available != system_type::kTss && (!narrow || long_mode(state)))
+  if (available != system_type::kTss && (!narrow || in_long_mode(state)))
     return refuse("its descriptor is no task-state segment");
   TRY(check_present(loaded));
   loaded.attributes |= kBusy;

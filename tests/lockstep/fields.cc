@@ -5,6 +5,8 @@
 #include <unordered_map>
 #include <vector>
 
+#include "x86/linear_address.h"
+
 namespace ringside::testing {
 namespace {
 
@@ -104,7 +106,7 @@ Fields fields_of(const x86::CpuState& state) {
     std::memcpy(&rows[row::kXmm + i][1], state.fpu.vector[i].data(), 8);
     std::memcpy(&rows[row::kXmm + i][0], state.fpu.vector[i].data() + 8, 8);
   }
-  fields.wide = (state.efer & x86::efer::LMA) != 0 && state.seg(x86::SegmentName::Cs).long_mode();
+  fields.wide = x86::in_64_bit_mode(state);
   return fields;
 }
 

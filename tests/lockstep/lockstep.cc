@@ -11,6 +11,8 @@
 #include <fstream>
 #include <stdexcept>
 
+#include "x86/linear_address.h"
+
 namespace ringside::testing {
 namespace {
 
@@ -53,7 +55,7 @@ class Code {
 
 // From real mode at kStart to `entry`, whose tables lie in memory already.
 std::string way_to(const x86::CpuState& entry) {
-  const bool wide = (entry.efer & x86::efer::LMA) != 0;
+  const bool wide = x86::in_long_mode(entry);
   constexpr std::uint64_t kPointer = kStart + 0x200, kFlat = kStart + 0x100;
   Code code;
   code.hex("fa660f0116").u16(kPointer);           // cli; lgdtl [pointer]
@@ -101,7 +103,7 @@ void write_pages(const std::string& path, const hypervisor::GuestRam& ram, std::
 ZydisDecoder decoder_for(const x86::CpuState& state) {
   const x86::Segment& cs = state.seg(x86::SegmentName::Cs);
   ZydisDecoder decoder;
-  if ((state.efer & x86::efer::LMA) != 0 && cs.long_mode()) {
+  if (x86::in_64_bit_mode(state)) {
     ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
   } else if (cs.big()) {
     ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LEGACY_32, ZYDIS_STACK_WIDTH_32);
@@ -109,11 +111,6 @@ ZydisDecoder decoder_for(const x86::CpuState& state) {
     ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LEGACY_16, ZYDIS_STACK_WIDTH_16);
   }
   return decoder;
-}
-
-std::uint64_t linear_rip(const x86::CpuState& state) {
-  const x86::Segment& cs = state.seg(x86::SegmentName::Cs);
-  return cs.long_mode() ? state.rip : (cs.base + state.rip) & 0xffffffff;
 }
 
 }  // namespace
@@ -201,7 +198,7 @@ Lockstep::Last Lockstep::look_at(const x86::CpuState& state) {
   Last last;
   last.own = {static_cast<std::size_t>(Gpr::Rdx)};  // after a reset, the signature of the processor
   last.rip = state.rip;
-  const auto bytes = hypervisor::read_virtual(*engine_, {0}, {linear_rip(state)}, 15);
+  const auto bytes = hypervisor::read_virtual(*engine_, {0}, x86::linear_pc(state), 15);
   if (!bytes) return last;
   ZydisDecoder decoder = decoder_for(state);
   ZydisDecodedInstruction insn;

@@ -5,6 +5,7 @@
 #include "debug/monitor/monitor.h"
 #include "ringside/x86/bits.h"
 #include "ringside/x86/registers.h"
+#include "x86/linear_address.h"
 
 namespace ringside::debug {
 namespace {
@@ -113,9 +114,8 @@ std::string format_registers(const x86::CpuState& state, bool halted) {
   static constexpr std::pair<std::string_view, SegmentName> kSegments[] = {
       {"ES", SegmentName::Es}, {"CS", SegmentName::Cs}, {"SS", SegmentName::Ss},
       {"DS", SegmentName::Ds}, {"FS", SegmentName::Fs}, {"GS", SegmentName::Gs}};
-  const bool long_mode = (state.efer & x86::efer::LMA) != 0;
-  const Layout layout{long_mode && state.seg(SegmentName::Cs).long_mode(), long_mode,
-                      (state.cr0 & x86::cr0::PE) != 0};
+  const bool long_mode = x86::in_long_mode(state);
+  const Layout layout{x86::in_64_bit_mode(state), long_mode, (state.cr0 & x86::cr0::PE) != 0};
   const unsigned wide = long_mode ? 16 : 8;
 
   std::string text = general_registers(state, layout);

@@ -73,7 +73,7 @@ Debugger::Answer Debugger::serve(const rsp::WriteRegisters& request) {
   Result<x86::CpuState> state = current().state();
   if (!state) return refuse(state);
   const std::uint64_t rip = state->rip, shown = shown_pc(*state, session_.pc_view());
-  const Gva before = linear_pc(*state);
+  const Gva before = x86::linear_pc(*state);
   std::span<const std::byte> data(request.data);
   std::vector<RegisterWrite> writes;
   for (std::size_t i = 0; i < count; ++i) {

@@ -92,7 +92,7 @@ HitFilter::Int3 HitFilter::judge(VcpuId vcpu, const exit::Breakpoint& exit) {
   Int3 result;
   std::optional<Gva> pc = exit.rip;
   if (!pc) {
-    if (const Result<x86::CpuState> state = vm_.vcpu(vcpu).state()) pc = linear_pc(*state);
+    if (const Result<x86::CpuState> state = vm_.vcpu(vcpu).state()) pc = x86::linear_pc(*state);
   }
   if (!pc) return result;
   // Any prefixes come before the opcode; a byte of ours is the opcode.

@@ -266,7 +266,7 @@ void Target::give_to_guest(VcpuId id, std::uint8_t insn_length) {
     expect(injected, "giving the guest its int3", id);
 }
 
-Result<Gva> Target::linear_pc(VcpuId id) { return debug::linear_pc(TRY(vm_.vcpu(id).state())); }
+Result<Gva> Target::linear_pc(VcpuId id) { return x86::linear_pc(TRY(vm_.vcpu(id).state())); }
 
 Result<x86::RegisterValue> Target::read_pc(VcpuId id, PcView view) {
   if (view == PcView::Offset) return vm_.vcpu(id).read_register(x86::Register::Rip);

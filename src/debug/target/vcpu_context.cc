@@ -20,7 +20,7 @@ Result<std::uint64_t> VcpuContext::read_register(unsigned number) {
     return fail(ErrorCode::BadRequest, "there is no register of this number");
   const auto r = static_cast<x86::Register>(number);
   if (r == x86::Register::Rip && pc_view_ == PcView::Linear)
-    return linear_pc(TRY(vm_.vcpu(vcpu_).state())).value;
+    return x86::linear_pc(TRY(vm_.vcpu(vcpu_).state())).value;
   return TRY(vm_.vcpu(vcpu_).read_register(r)).as_u64();
 }
 

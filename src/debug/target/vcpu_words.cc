@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include "ringside/x86/bits.h"
+#include "x86/linear_address.h"
 
 namespace ringside::debug {
 
@@ -26,10 +27,8 @@ std::string_view words_of(VcpuActivity activity) {
 
 CpuMode mode_of(const x86::CpuState& state) {
   if ((state.cr0 & x86::cr0::PE) == 0) return CpuMode::Real;
-  if ((state.efer & x86::efer::LMA) != 0) {
-    const bool code64 = state.seg(x86::SegmentName::Cs).long_mode();
-    return code64 ? CpuMode::Long64 : CpuMode::Compatibility;
-  }
+  if (x86::in_64_bit_mode(state)) return CpuMode::Long64;
+  if (x86::in_long_mode(state)) return CpuMode::Compatibility;
   return (state.rflags & x86::rflags::VM) != 0 ? CpuMode::Virtual8086 : CpuMode::Protected;
 }
 

@@ -3,6 +3,7 @@
 #include "ringside/x86/bits.h"
 #include "ringside/x86/exception.h"
 #include "ringside/x86/segment.h"
+#include "x86/linear_address.h"
 
 namespace ringside::kvm {
 namespace {
@@ -68,7 +69,7 @@ std::optional<EntryPoint> handler_of(RegisterFile& registers, const GuestView& m
   }
   const auto base = segment_base(system, memory, static_cast<std::uint16_t>(*low >> 16));
   if (!base) return std::nullopt;
-  result.address = {(*base + offset) & 0xffffffff};
+  result.address = {x86::segmented_address(*base, offset)};
   return result;
 }
 

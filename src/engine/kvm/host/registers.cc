@@ -26,9 +26,9 @@ RegisterFile::RegisterFile(VcpuFile& file) : file_(file) {
 }
 
 Gva RegisterFile::linear_rip() const {
+  // x86::linear_pc, of KVM's struct.
   const std::uint64_t rip = registers_.general.rip;
-  if (code64()) return {rip};
-  return {(registers_.system.cs.base + rip) & 0xffffffff};
+  return {code64() ? rip : x86::segmented_address(registers_.system.cs.base, rip)};
 }
 
 void RegisterFile::take_synchronised() {

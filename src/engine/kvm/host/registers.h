@@ -9,6 +9,7 @@
 #include "engine/kvm/host/convert.h"
 #include "ringside/types.h"
 #include "ringside/x86/registers.h"
+#include "x86/linear_address.h"
 
 namespace ringside::kvm {
 
@@ -60,7 +61,7 @@ class RegisterFile {
   }
 
   // In long mode's 64-bit submode; the mode decides what RIP and addresses mean.
-  bool long_mode() const { return (registers_.system.efer & x86::efer::LMA) != 0; }
+  bool long_mode() const { return x86::in_long_mode(registers_.system.efer); }
   bool code64() const { return long_mode() && registers_.system.cs.l != 0; }
   bool code32() const { return !code64() && registers_.system.cs.db != 0; }
   // The linear address of the next instruction. General and System must be loaded.

@@ -24,6 +24,7 @@
 #include "ringside/x86/cpu_state.h"
 #include "ringside/x86/exception.h"
 #include "ringside/x86/segment.h"
+#include "x86/linear_address.h"
 
 namespace ringside::soft {
 
@@ -157,7 +158,7 @@ class Cpu {
   bool virtual_8086() const { return flags.vm(); }
   // Real mode or virtual-8086: selectors are paragraphs.
   bool real_addressing() const { return !protected_mode() || virtual_8086(); }
-  bool long_mode() const { return (efer & x86::efer::LMA) != 0; }
+  bool long_mode() const { return x86::in_long_mode(efer); }
   bool code64() const { return code_width_ == Width::Bits64; }
   Width code_width() const { return code_width_; }
   // Width of the stack pointer: 64-bit mode, or SS.B.

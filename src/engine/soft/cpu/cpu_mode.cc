@@ -14,7 +14,7 @@ void Cpu::update_mode() {
     cpl_ = 3;
   }
   const x86::Segment& cs = seg(SegmentName::Cs);
-  if (long_mode() && cs.long_mode()) {
+  if (x86::in_64_bit_mode(efer, cs)) {
     code_width_ = stack_width_ = Width::Bits64;
   } else {
     code_width_ = cs.big() ? Width::Bits32 : Width::Bits16;
@@ -69,7 +69,7 @@ std::uint64_t Cpu::segmented_slow(std::uint8_t use, std::uint64_t offset, unsign
     }
   }
   if (!within_limit(s, offset, size)) raise(fault, 0);
-  return (s.base + offset) & 0xffffffff;
+  return x86::segmented_address(s.base, offset);
 }
 
 }  // namespace ringside::soft

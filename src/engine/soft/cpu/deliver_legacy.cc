@@ -26,7 +26,7 @@ LegacyGate read_gate(Cpu& cpu, const Event& event) {
   const std::uint64_t at = event.vector * 8u;
   if (at + 7 > cpu.idtr.limit) raise(Vector::GeneralProtection, idt_error(event));
   Descriptor gate;
-  gate.low = cpu.load_system<std::uint64_t>((cpu.idtr.base + at) & 0xffffffff);
+  gate.low = cpu.load_system<std::uint64_t>(x86::segmented_address(cpu.idtr.base, at));
   gate.segment = x86::segment_from_descriptor(0, gate.low);
   const unsigned type = gate.segment.is_code_or_data() ? 0 : gate.segment.type();
   const bool wide = type == kInterruptGate || type == kTrapGate;

@@ -58,7 +58,7 @@ class NewStack {
       }
     } else {
       if (!within_limit(ss_, top, sizeof(T))) raise(x86::Vector::StackFault, error_);
-      linear = (ss_.base + top) & 0xffffffff;
+      linear = x86::segmented_address(ss_.base, top);
     }
     cpu_.store_as<T>(linear, value, privilege_);
     pointer_ = top;

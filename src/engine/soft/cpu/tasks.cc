@@ -33,10 +33,10 @@ struct TaskState {
 TaskState read_task(Cpu& cpu, std::uint64_t base, bool wide) {
   TaskState task;
   const auto word = [&](unsigned offset) {
-    return cpu.load_system<std::uint16_t>((base + offset) & 0xffffffff);
+    return cpu.load_system<std::uint16_t>(x86::segmented_address(base, offset));
   };
   const auto dword = [&](unsigned offset) {
-    return cpu.load_system<std::uint32_t>((base + offset) & 0xffffffff);
+    return cpu.load_system<std::uint32_t>(x86::segmented_address(base, offset));
   };
   if (wide) {
     task.cr3 = dword(0x1c);
@@ -65,18 +65,19 @@ void save_task(Cpu& cpu, std::uint32_t eflags) {
   const auto eip = static_cast<std::uint32_t>(cpu.rip());
   if (is_tss32(cpu.tr)) {
     const auto put = [&](unsigned offset, std::uint32_t value) {
-      cpu.store_system<std::uint32_t>((base + offset) & 0xffffffff, value);
+      cpu.store_system<std::uint32_t>(x86::segmented_address(base, offset), value);
     };
     put(0x20, eip);
     put(0x24, eflags);
     for (unsigned i = 0; i < 8; ++i)
       put(0x28 + 4 * i, static_cast<std::uint32_t>(cpu.gpr[i]));
     for (unsigned i = 0; i < 6; ++i) {
-      cpu.store_system<std::uint16_t>((base + 0x48 + 4 * i) & 0xffffffff, cpu.segment[i].selector);
+      cpu.store_system<std::uint16_t>(x86::segmented_address(base, 0x48 + 4 * i),
+                                      cpu.segment[i].selector);
     }
   } else {
     const auto put = [&](unsigned offset, std::uint64_t value) {
-      cpu.store_system<std::uint16_t>((base + offset) & 0xffffffff,
+      cpu.store_system<std::uint16_t>(x86::segmented_address(base, offset),
                                       static_cast<std::uint16_t>(value));
     };
     put(0x0e, eip);

@@ -8,6 +8,7 @@
 #include "engine/soft/cpu/system.h"
 #include "engine/soft/decode/lower.h"
 #include "engine/soft/instructions/instructions.h"
+#include "x86/linear_address.h"
 
 namespace ringside::soft {
 namespace {
@@ -19,10 +20,11 @@ std::uint64_t instruction_pointer(const Cpu& cpu) {
          Cpu::kWidthMask[static_cast<unsigned>(cpu.code64() ? Width::Bits64 : Width::Bits32)];
 }
 
+// As x86::linear_pc, by what the CPU has derived from its mode: the fast loop asks for every block.
 std::uint64_t linear_pc(const Cpu& cpu) {
   const std::uint64_t rip = instruction_pointer(cpu);
   if (cpu.code64()) return rip;
-  return (cpu.seg(x86::SegmentName::Cs).base + rip) & 0xffffffff;
+  return x86::segmented_address(cpu.seg(x86::SegmentName::Cs).base, rip);
 }
 
 // Reads code bytes from `linear` on, at most 15; stops early at a fault on a later page.

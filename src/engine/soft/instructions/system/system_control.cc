@@ -139,7 +139,7 @@ void invlpg(Cpu& cpu, const Insn& insn) {
       linear += cpu.segment[insn.segment - 4u].base;
       break;
     default:
-      linear = (linear + cpu.segment[insn.segment].base) & 0xffffffff;
+      linear = x86::segmented_address(cpu.segment[insn.segment].base, linear);
       break;
   }
   cpu.flush_tlb_page(linear);
