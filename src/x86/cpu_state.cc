@@ -2,8 +2,9 @@
 
 namespace ringside::x86 {
 
-CpuState reset_state() {
+CpuState reset_state(std::uint32_t signature) {
   CpuState state;
+  state.reg(Gpr::Rdx) = signature;
   for (Segment& segment : state.segment)
     segment.attributes = kAttributesData16;
   state.seg(SegmentName::Cs) = {0xf000, kAttributesCode16, 0xffff, 0xffff0000};
@@ -15,9 +16,8 @@ CpuState reset_state() {
 CpuState init_state(const CpuState& before, std::uint32_t signature) {
   constexpr std::uint64_t kCaching = cr0::CD | cr0::NW;
   CpuState state = before;
-  const CpuState fresh = reset_state();
+  const CpuState fresh = reset_state(signature);
   state.gpr = fresh.gpr;
-  state.reg(Gpr::Rdx) = signature;
   state.rip = fresh.rip;
   state.rflags = fresh.rflags;
   state.segment = fresh.segment;
@@ -35,6 +35,12 @@ CpuState init_state(const CpuState& before, std::uint32_t signature) {
   state.dr6 = fresh.dr6;
   state.dr7 = fresh.dr7;
   return state;
+}
+
+Segment start_up_segment(Segment before, std::uint8_t vector) {
+  before.selector = static_cast<std::uint16_t>(vector << 8);
+  before.base = std::uint64_t{vector} << 12;
+  return before;
 }
 
 }  // namespace ringside::x86

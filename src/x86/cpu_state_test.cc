@@ -51,5 +51,19 @@ TEST(CpuState, InitKeepsTheFpuTheMsrsAndTheCaches) {
   EXPECT_EQ(init_state(before, 0).cr0, cr0::ET | cr0::CD | cr0::NW);
 }
 
+TEST(CpuState, The_signature_is_in_rdx_after_reset) {
+  EXPECT_EQ(reset_state(0x106ca).reg(Gpr::Rdx), 0x106cau);
+  EXPECT_EQ(reset_state().reg(Gpr::Rdx), 0u);
+}
+
+TEST(CpuState, A_start_up_ipi_names_a_page_below_1_mib) {
+  const Segment before = reset_state().seg(SegmentName::Cs);
+  const Segment after = start_up_segment(before, 0x9f);
+  EXPECT_EQ(after.selector, 0x9f00);
+  EXPECT_EQ(after.base, 0x9f000u);
+  EXPECT_EQ(after.limit, before.limit);
+  EXPECT_EQ(after.attributes, before.attributes);
+}
+
 }  // namespace
 }  // namespace ringside::x86

@@ -33,8 +33,12 @@ enum class Gpr : std::uint8_t {
 using X87Register = std::array<std::uint8_t, 16>;
 using VectorRegister = std::array<std::uint8_t, 32>;
 
+// What FINIT writes to the control word (SDM 1 8.1.5), and MXCSR after RESET (SDM 1 10.2.3).
+inline constexpr std::uint16_t kFpuControlInit = 0x37f;
+inline constexpr std::uint32_t kMxcsrReset = 0x1f80;
+
 struct FpuState {
-  std::uint16_t control = 0x37f;
+  std::uint16_t control = kFpuControlInit;
   std::uint16_t status = 0;    // TOP in bits 11..13
   std::uint16_t tag = 0xffff;  // the full 2-bit tags, by physical register
   std::uint16_t opcode = 0;
@@ -43,7 +47,7 @@ struct FpuState {
   std::uint16_t instruction_selector = 0;
   std::uint16_t data_selector = 0;
   std::array<X87Register, 8> st{};  // by stack position: st[0] is ST(0)
-  std::uint32_t mxcsr = 0x1f80;
+  std::uint32_t mxcsr = kMxcsrReset;
   std::array<VectorRegister, 16> vector{};  // low 16 bytes XMM
 };
 
@@ -79,11 +83,14 @@ struct CpuState {
   const Segment& seg(SegmentName name) const { return segment[static_cast<std::size_t>(name)]; }
 };
 
-// The state at power-on: real mode, CS:IP = F000:FFF0 with base 0xFFFF0000. RDX is for whoever
-// knows the processor's signature.
-CpuState reset_state();
-// What INIT makes of a state: power-on's, with the signature (EAX of CPUID leaf 1) in RDX, but
-// CR0.CD and NW, XCR0, the MSRs other than EFER, and the whole FPU stay (SDM 3A table 9-1).
+// The state at power-on: real mode, CS:IP = F000:FFF0 with base 0xFFFF0000, and in RDX the
+// processor's signature (EAX of CPUID leaf 1).
+CpuState reset_state(std::uint32_t signature = 0);
+// What INIT makes of a state: power-on's, but CR0.CD and NW, XCR0, the MSRs other than EFER, and
+// the whole FPU stay (SDM 3A table 9-1).
 CpuState init_state(const CpuState& before, std::uint32_t signature);
+// CS as a start-up IPI leaves it, with `before` in it until then: the processor goes on at
+// VV00:0000 (SDM 3A 8.4.3), with RIP 0.
+Segment start_up_segment(Segment before, std::uint8_t vector);
 
 }  // namespace ringside::x86

@@ -212,8 +212,7 @@ class SoftVm final : public SoftEngine,
     Cpu& cpu = vcpu.cpu;
     if (cpu.activity != Activity::WaitingForStartUp) return;  // SDM 3A 8.4.4: ignored otherwise
     x86::Segment& code = cpu.seg(x86::SegmentName::Cs);
-    code.selector = static_cast<std::uint16_t>(vector << 8);
-    code.base = std::uint64_t{vector} << 12;
+    code = x86::start_up_segment(code, vector);
     cpu.rip() = 0;
     cpu.activity = Activity::Running;
     cpu.update_mode();

@@ -39,7 +39,8 @@ class Cpu {
 
   Cpu(VcpuId id, System& system);
 
-  // ---- Architectural state
+  // ---- Architectural state. Its values at power-on and after INIT are reset()'s, from
+  // x86/cpu_state.h.
   // gpr[0..15] by x86::Gpr; gpr[kNoRegister] is always 0; gpr[kRip] is RIP.
   std::array<std::uint64_t, 18> gpr{};
   Flags flags;
@@ -47,14 +48,14 @@ class Cpu {
   std::array<x86::Segment, 6> segment{};
   x86::Segment ldtr, tr;
   x86::TableRegister gdtr, idtr;
-  std::uint64_t cr0 = 0, cr2 = 0, cr3 = 0, cr4 = 0, efer = 0, xcr0 = 1;
+  std::uint64_t cr0 = 0, cr2 = 0, cr3 = 0, cr4 = 0, efer = 0, xcr0 = 0;
   std::array<std::uint64_t, 4> dr{};
-  std::uint64_t dr6 = x86::dr6::kReset, dr7 = x86::dr7::kReset;
+  std::uint64_t dr6 = 0, dr7 = 0;
   std::uint64_t star = 0, lstar = 0, cstar = 0, sfmask = 0, kernel_gs_base = 0, tsc_aux = 0;
   std::uint64_t sysenter_cs = 0, sysenter_esp = 0, sysenter_eip = 0, pat = 0;
   std::uint64_t tsc_offset = 0;  // TSC = virtual nanoseconds + tsc_offset; IA32_TSC_ADJUST
   Mtrrs mtrrs;
-  std::uint64_t misc_enable = misc_enable::kReset;
+  std::uint64_t misc_enable = 0;
   std::uint32_t pkru = 0;
   Fpu fpu;
   Activity activity = Activity::Running;

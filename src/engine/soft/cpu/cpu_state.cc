@@ -156,10 +156,8 @@ void Cpu::set_core_state(const x86::CpuState& s) {
 
 void Cpu::reset(ResetKind kind) {
   const bool power_on = kind == ResetKind::PowerOn;
-  x86::CpuState fresh =
-      power_on ? x86::reset_state() : x86::init_state(state(), kProcessorSignature);
-  fresh.reg(x86::Gpr::Rdx) = kProcessorSignature;
-  set_core_state(fresh);
+  set_core_state(power_on ? x86::reset_state(kProcessorSignature)
+                          : x86::init_state(state(), kProcessorSignature));
   if (power_on) {
     tsc_offset = 0;
     pkru = 0;

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "base/state_visitor.h"
+#include "ringside/x86/cpu_state.h"
 
 namespace ringside::soft {
 
@@ -20,7 +21,7 @@ struct X87Value {
 };
 
 struct Fpu {
-  std::uint16_t control = 0x37f;
+  std::uint16_t control = x86::kFpuControlInit;
   std::uint16_t status = 0;  // TOP is kept in bits 11..13
   // One bit per physical register: 1 = empty (the abridged tag inverted).
   std::uint8_t empty = 0xff;
@@ -28,7 +29,7 @@ struct Fpu {
   std::uint64_t instruction_pointer = 0, data_pointer = 0;
   std::uint16_t instruction_selector = 0, data_selector = 0;
   std::array<X87Value, 8> physical{};  // by physical register, not by stack position
-  std::uint32_t mxcsr = 0x1f80;
+  std::uint32_t mxcsr = x86::kMxcsrReset;
   std::array<Xmm, 16> xmm{};
 
   unsigned top() const { return (status >> 11) & 7; }

@@ -31,7 +31,7 @@ void fnclex(Cpu& cpu, const Insn&) {
       static_cast<std::uint16_t>(~(kExceptions | kStackFault | kErrorSummary | kBusy));
 }
 void initialize(Fpu& fpu) {
-  fpu.control = 0x37f;
+  fpu.control = x86::kFpuControlInit;
   fpu.status = 0;
   fpu.empty = 0xff;
   fpu.opcode = 0;
