@@ -126,9 +126,7 @@ Result<void> KvmVcpu::reset(const x86::CpuState& entry) {
     watch_hits_.clear();
     window_ = Window::Unknown;
     TRY(power_on_.restore_fpu(file_.fd()));
-    x86::CpuState waiting = x86::reset_state();
-    waiting.reg(x86::Gpr::Rdx) = identity_.signature;
-    TRY(become(boots ? entry : waiting));
+    TRY(become(boots ? entry : x86::reset_state(identity_.signature)));
     registers_.events() = {};
     registers_.changed_nmi();
     TRY(registers_.flush());
@@ -224,8 +222,7 @@ void KvmVcpu::take_init_and_start_up() {
   auto state = registers_.state();
   if (state) {
     x86::Segment& code = state->seg(x86::SegmentName::Cs);
-    code.selector = static_cast<std::uint16_t>(vector << 8);
-    code.base = std::uint64_t{vector} << 12;
+    code = x86::start_up_segment(code, vector);
     state->rip = 0;
     (void)become(*state);
   }
