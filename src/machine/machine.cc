@@ -27,11 +27,12 @@
 #include "machine/interrupts/pic.h"
 #include "machine/storage/virtio_block.h"
 #include "machine/virtio/virtio_mmio.h"
+#include "x86/msr.h"
 
 namespace ringside::machine {
 namespace {
 
-constexpr std::uint32_t kMsrApicBase = 0x1b, kMsrTscDeadline = 0x6e0, kMsrX2apic = 0x800;
+namespace msr = x86::msr;
 
 // From the page of a local APIC, whose registers are 32 bits wide, one in each 16 bytes; `get` is
 // asked for the one that the address lies in, by number.
@@ -391,31 +392,31 @@ void Machine::set_task_priority(VcpuId vcpu, std::uint8_t priority) {
   parts_->apics.apic(vcpu).set_task_priority(static_cast<std::uint8_t>(priority << 4));
 }
 
-bool Machine::apic_msr_read(VcpuId vcpu, std::uint32_t msr, std::uint64_t& value) {
+bool Machine::apic_msr_read(VcpuId vcpu, std::uint32_t number, std::uint64_t& value) {
   Lock lock(parts_->lock);
   LocalApic& apic = parts_->apics.apic(vcpu);
-  if (msr == kMsrApicBase) {
+  if (number == msr::kApicBase) {
     value = apic.base();
     return true;
   }
-  if (msr == kMsrTscDeadline) {
+  if (number == msr::kTscDeadline) {
     value = apic.tsc_deadline();
     return true;
   }
-  if (msr < kMsrX2apic || msr >= kMsrX2apic + 0x100 || !apic.x2apic()) return false;
-  return apic.read_register(msr - kMsrX2apic, value);
+  if (!msr::is_x2apic(number) || !apic.x2apic()) return false;
+  return apic.read_register(number - msr::kX2ApicFirst, value);
 }
 
-bool Machine::apic_msr_write(VcpuId vcpu, std::uint32_t msr, std::uint64_t value) {
+bool Machine::apic_msr_write(VcpuId vcpu, std::uint32_t number, std::uint64_t value) {
   Lock lock(parts_->lock);
   LocalApic& apic = parts_->apics.apic(vcpu);
-  if (msr == kMsrApicBase) return apic.set_base(value);
-  if (msr == kMsrTscDeadline) {
+  if (number == msr::kApicBase) return apic.set_base(value);
+  if (number == msr::kTscDeadline) {
     apic.set_tsc_deadline(value);
     return true;
   }
-  if (msr < kMsrX2apic || msr >= kMsrX2apic + 0x100 || !apic.x2apic()) return false;
-  return apic.write_register(msr - kMsrX2apic, value);
+  if (!msr::is_x2apic(number) || !apic.x2apic()) return false;
+  return apic.write_register(number - msr::kX2ApicFirst, value);
 }
 
 VirtualTime Machine::next_event() const {

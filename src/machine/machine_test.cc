@@ -4,6 +4,8 @@
 
 #include "machine/testing/fake_cpu_port.h"
 #include "machine/testing/memory_disk.h"
+#include "x86/apic_registers.h"
+#include "x86/msr.h"
 
 namespace ringside::machine {
 namespace {
@@ -127,11 +129,11 @@ TEST_F(MachineTest, ApicIsReachedByMmioMsrAndCr8) {
   EXPECT_EQ(machine.task_priority(other), 5);
   machine.mmio_read(other, {0xfee00080}, 4, value);
   EXPECT_EQ(value, 0x50u);
-  EXPECT_FALSE(machine.apic_msr_read(other, 0x802, value));
-  ASSERT_TRUE(machine.apic_msr_read(other, 0x1b, value));
+  EXPECT_FALSE(machine.apic_msr_read(other, x86::msr::kX2ApicFirst + x86::apic::kId, value));
+  ASSERT_TRUE(machine.apic_msr_read(other, x86::msr::kApicBase, value));
   EXPECT_EQ(value, 0xfee00800u);
-  EXPECT_TRUE(machine.apic_msr_write(other, 0x1b, 0xfee00c00));
-  ASSERT_TRUE(machine.apic_msr_read(other, 0x802, value));
+  EXPECT_TRUE(machine.apic_msr_write(other, x86::msr::kApicBase, 0xfee00c00));
+  ASSERT_TRUE(machine.apic_msr_read(other, x86::msr::kX2ApicFirst + x86::apic::kId, value));
   EXPECT_EQ(value, 1u);
   EXPECT_FALSE(machine.apic_msr_read(other, 0x900, value));
   EXPECT_FALSE(machine.mmio_read(other, {0xfee00020}, 4, value));  // gone in x2APIC mode
@@ -153,7 +155,7 @@ TEST_F(MachineTest, TheMapHasMemoryDevicesAndPorts) {
         "  00000000fee00000-00000000fee00fff (i/o): local APIC of vCPU 0, 1\n",
         "address-space: I/O\n  0020-0021 (i/o): 8259 pair\n", "  03f8-03ff (i/o): COM1 (16550A)\n"})
     EXPECT_NE(map.find(line), std::string::npos) << line << map;
-  machine.apic_msr_write({1}, 0x1b, 0xfe000800);
+  machine.apic_msr_write({1}, x86::msr::kApicBase, 0xfe000800);
   EXPECT_NE(machine.describe_memory_map().find("00000000fe000fff (i/o): local APIC of vCPU 1\n"),
             std::string::npos);
 }

@@ -8,6 +8,7 @@
 #include "machine/testing/fake_cpu_port.h"
 #include "machine/testing/memory_disk.h"
 #include "machine/testing/state_bytes.h"
+#include "x86/msr.h"
 
 namespace ringside::machine {
 namespace {
@@ -109,8 +110,8 @@ class RandomGuest {
     }
   }
   std::uint32_t msr() {
-    static constexpr std::uint32_t kOthers[] = {0x1b, 0x6e0};
-    return below(2) ? kOthers[below(2)] : 0x800 + below(0x100);
+    static constexpr std::uint32_t kOthers[] = {x86::msr::kApicBase, x86::msr::kTscDeadline};
+    return below(2) ? kOthers[below(2)] : x86::msr::kX2ApicFirst + below(0x100);
   }
   void input() {
     switch (below(3)) {

@@ -19,6 +19,7 @@ enum Register : unsigned {
   kTriggerMode = 0x18,  // 8
   kRequest = 0x20,      // 8
   kErrorStatus = 0x28,
+  kLvtCmci = 0x2f,
   kCommandLow = 0x30,
   kCommandHigh = 0x31,
   kLocalVectors = 0x32,  // 6

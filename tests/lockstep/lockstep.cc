@@ -12,6 +12,7 @@
 #include <stdexcept>
 
 #include "x86/linear_address.h"
+#include "x86/msr.h"
 
 namespace ringside::testing {
 namespace {

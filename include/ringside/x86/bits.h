@@ -1,5 +1,5 @@
 // Architectural bit names. Numbers from the Intel SDM: volume 3A chapter 2 (control registers),
-// volume 1 section 3.4.3 (EFLAGS), volume 4 (MSRs).
+// volume 1 section 3.4.3 (EFLAGS).
 #pragma once
 
 #include <cstdint>
@@ -43,18 +43,6 @@ constexpr std::uint64_t with_causes(std::uint64_t before, std::uint64_t causes) 
 }  // namespace dr6
 namespace dr7 {
 inline constexpr std::uint64_t GD = 1u << 13, kReset = 0x400;
-}
-
-namespace msr {
-inline constexpr std::uint32_t kTsc = 0x10, kApicBase = 0x1b, kTscAdjust = 0x3b, kBiosSignId = 0x8b,
-                               kMtrrCap = 0xfe, kSysenterCs = 0x174, kSysenterEsp = 0x175,
-                               kSysenterEip = 0x176, kMcgCap = 0x179, kMcgStatus = 0x17a,
-                               kMiscEnable = 0x1a0, kPat = 0x277, kMtrrDefType = 0x2ff,
-                               kTscDeadline = 0x6e0, kX2ApicFirst = 0x800, kX2ApicLast = 0x8ff,
-                               kXss = 0xda0, kEfer = 0xc0000080, kStar = 0xc0000081,
-                               kLstar = 0xc0000082, kCstar = 0xc0000083, kSfmask = 0xc0000084,
-                               kFsBase = 0xc0000100, kGsBase = 0xc0000101,
-                               kKernelGsBase = 0xc0000102, kTscAux = 0xc0000103;
 }
 
 }  // namespace ringside::x86

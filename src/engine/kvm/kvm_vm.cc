@@ -14,6 +14,7 @@
 #include "hypervisor/guest_memory.h"
 #include "platform/ram_memory.h"
 #include "platform/shared_copy.h"
+#include "x86/msr.h"
 
 namespace ringside::kvm {
 namespace {

@@ -1,6 +1,7 @@
 #include "engine/kvm/host/power_on.h"
 
 #include "ringside/x86/bits.h"
+#include "x86/msr.h"
 
 namespace ringside::kvm {
 namespace {

@@ -4,6 +4,7 @@
 #include "engine/soft/cpu/cpuid.h"
 #include "engine/soft/cpu/system.h"
 #include "engine/soft/state/x87_words.h"
+#include "x86/msr.h"
 
 namespace ringside::soft {
 namespace {

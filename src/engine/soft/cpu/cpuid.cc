@@ -6,6 +6,7 @@
 
 #include "engine/soft/cpu/cpu.h"
 #include "engine/soft/cpu/system.h"
+#include "x86/msr.h"
 
 namespace ringside::soft {
 namespace {

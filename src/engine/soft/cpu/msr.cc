@@ -4,17 +4,13 @@
 #include "engine/soft/cpu/cpu.h"
 #include "engine/soft/cpu/cpuid.h"
 #include "engine/soft/cpu/system.h"
+#include "x86/msr.h"
 
 namespace ringside::soft {
 namespace {
 
 namespace msr = x86::msr;
 using x86::SegmentName;
-
-// SDM 4 table 2-2; those that ringside/x86/bits.h does not name because nothing outside uses them.
-constexpr std::uint32_t kPlatformId = 0x17, kDebugControl = 0x1d9, kMtrrPhysicalFirst = 0x200;
-constexpr std::uint32_t kFixedMtrrs[] = {0x250, 0x258, 0x259, 0x268, 0x269, 0x26a,
-                                         0x26b, 0x26c, 0x26d, 0x26e, 0x26f};
 
 // IA32_MTRRCAP: write-combining, fixed ranges, eight variable ranges.
 constexpr std::uint64_t kMtrrCapValue = 1u << 10 | 1u << 8 | Mtrrs::kVariable;
@@ -36,13 +32,13 @@ bool every_byte(std::uint64_t value, Predicate predicate) {
 }
 
 std::uint64_t* fixed_mtrr(Cpu& cpu, std::uint32_t number) {
-  for (std::size_t i = 0; i < std::size(kFixedMtrrs); ++i) {
-    if (kFixedMtrrs[i] == number) return &cpu.mtrrs.fixed[i];
+  for (std::size_t i = 0; i < std::size(msr::kMtrrFixed); ++i) {
+    if (msr::kMtrrFixed[i] == number) return &cpu.mtrrs.fixed[i];
   }
   return nullptr;
 }
 std::uint64_t* variable_mtrr(Cpu& cpu, std::uint32_t number) {
-  const std::uint32_t index = number - kMtrrPhysicalFirst;
+  const std::uint32_t index = number - msr::kMtrrPhysicalFirst;
   return index < cpu.mtrrs.variable.size() ? &cpu.mtrrs.variable[index] : nullptr;
 }
 
@@ -61,9 +57,7 @@ bool write_canonical(std::uint64_t& at, std::uint64_t value) {
   return true;
 }
 
-bool is_apic(std::uint32_t number) {
-  return number == msr::kApicBase || (number >= msr::kX2ApicFirst && number <= msr::kX2ApicLast);
-}
+bool is_apic(std::uint32_t number) { return number == msr::kApicBase || msr::is_x2apic(number); }
 
 // The platform's deadline is in virtual time; the guest's TSC may be offset from that. Zero means
 // disarmed and stays zero (SDM 3A 10.5.4.1).
@@ -135,11 +129,11 @@ std::optional<std::uint64_t> read_msr(Cpu& cpu, std::uint32_t number) {
     case msr::kMiscEnable:
       return cpu.misc_enable;
     // No microcode, no machine-check banks, no branch records.
-    case kPlatformId:
+    case msr::kPlatformId:
     case msr::kBiosSignId:
     case msr::kMcgCap:
     case msr::kMcgStatus:
-    case kDebugControl:
+    case msr::kDebugControl:
       return 0;
     default:
       return std::nullopt;
@@ -218,7 +212,7 @@ bool write_msr(Cpu& cpu, std::uint32_t number, std::uint64_t value) {
       return true;
     case msr::kMcgStatus:
       return value == 0;
-    case kDebugControl:
+    case msr::kDebugControl:
       return (value & ~kDebugControlBits) == 0;
     default:
       return false;

@@ -18,6 +18,7 @@
 #include "engine/soft/cpu/system.h"
 #include "engine/soft/run/run.h"
 #include "platform/guest_ram.h"
+#include "x86/msr.h"
 
 namespace ringside::soft::testing {
 
