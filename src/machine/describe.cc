@@ -17,32 +17,44 @@ using hypervisor::IoApicImage;
 using hypervisor::LocalApicImage;
 using hypervisor::PicImage;
 using hypervisor::PicPairImage;
+namespace apic = x86::apic;
 
 constexpr std::string_view kDeliveryModes[] = {"Fixed", "LowPri", "SMI",  "...",
                                                "NMI",   "INIT",   "SIPI", "ExtINT"};
 
-std::string_view delivery(std::uint64_t value) { return kDeliveryModes[value >> 8 & 7]; }
-bool has_vector(std::uint64_t value) { return (value >> 8 & 7) <= 1 || (value >> 8 & 7) == 7; }
+std::string_view delivery(std::uint64_t value) {
+  return kDeliveryModes[static_cast<unsigned>(apic::delivery_mode_of(value))];
+}
+bool has_vector(std::uint64_t value) {
+  const DeliveryMode mode = apic::delivery_mode_of(value);
+  return mode == DeliveryMode::Fixed || mode == DeliveryMode::LowestPriority ||
+         mode == DeliveryMode::ExtInt;
+}
+bool is_logical(std::uint64_t value) {
+  return apic::destination_mode_of(value) == DestinationMode::Logical;
+}
+std::string_view trigger(std::uint64_t value) {
+  return apic::trigger_mode_of(value) == TriggerMode::Level ? "level" : "edge";
+}
 
 // Of a local vector or a redirection entry, whose low bits are laid out alike (SDM 3A 11.5.1).
 std::string pin_of(std::uint64_t value) {
-  return fmt::format("{} {:<5} {:<6}", (value >> 13 & 1) != 0 ? "active-lo" : "active-hi",
-                     (value >> 15 & 1) != 0 ? "level" : "edge",
-                     (value >> 16 & 1) != 0 ? "masked" : "");
+  return fmt::format("{} {:<5} {:<6}", (value & apic::kActiveLow) != 0 ? "active-lo" : "active-hi",
+                     trigger(value), (value & apic::kMasked) != 0 ? "masked" : "");
 }
 
 std::string local_vector(std::uint32_t value, std::string_view timer_mode) {
-  std::string text =
-      fmt::format("0x{:08x} {} {:<7} {:<12} {:<6}", value, pin_of(value),
-                  (value >> 12 & 1) != 0 ? "pending" : "", timer_mode, delivery(value));
-  if (has_vector(value)) text += fmt::format(" (vec {})", value & 0xff);
+  std::string text = fmt::format("0x{:08x} {} {:<7} {:<12} {:<6}", value, pin_of(value),
+                                 (value & apic::kDeliveryPending) != 0 ? "pending" : "", timer_mode,
+                                 delivery(value));
+  if (has_vector(value)) text += fmt::format(" (vec {})", apic::vector_of(value));
   return text;
 }
 
 // Of an interrupt command without a shorthand.
 std::string destination(std::uint64_t command, bool x2apic) {
   const std::uint64_t id = x2apic ? command >> 32 : command >> 56;
-  if ((command >> 11 & 1) != 0) return fmt::format(" mask 0x{:x} (APIC IDs)", id);
+  if (is_logical(command)) return fmt::format(" mask 0x{:x} (APIC IDs)", id);
   return fmt::format(" cpu {} ({})", id, x2apic ? "X2APIC ID" : "APIC ID");
 }
 
@@ -65,13 +77,7 @@ std::string numbers_in(const std::array<std::uint32_t, N>& bits) {
 
 std::string_view timer_mode(std::uint32_t lvt) {
   static constexpr std::string_view kModes[] = {"one-shot", "periodic", "tsc-deadline", "?"};
-  return kModes[lvt >> 17 & 3];
-}
-
-// SDM 3A 11.5.4.
-unsigned divisor(std::uint32_t divide) {
-  const unsigned code = (divide & 3) | (divide >> 1 & 4);
-  return code == 7 ? 1 : 2u << code;
+  return kModes[apic::timer_mode_bits(lvt)];
 }
 
 std::string describe(const PicImage& pic) {
@@ -130,60 +136,60 @@ PicImage Pic8259::image() const {
 
 // ---- In words
 
-std::string describe(const LocalApicImage& apic) {
-  constexpr std::uint64_t kX2apic = 1 << 10, kEnabled = 1 << 11;
-  const bool x2apic = (apic.base & kX2apic) != 0;
-  std::string text = fmt::format("dumping local APIC state for CPU {:<2}\n\n", apic.vcpu.value);
-  static constexpr std::pair<std::string_view, LocalApicImage::Lvt> kVectors[] = {
-      {"LVT0", LocalApicImage::kLint0},        {"LVT1", LocalApicImage::kLint1},
-      {"LVTPC", LocalApicImage::kPerformance}, {"LVTERR", LocalApicImage::kError},
-      {"LVTTHMR", LocalApicImage::kThermal},   {"LVTT", LocalApicImage::kTimer}};
+std::string describe(const LocalApicImage& image) {
+  const bool x2apic = (image.base & apic::kBaseX2apic) != 0;
+  std::string text = fmt::format("dumping local APIC state for CPU {:<2}\n\n", image.vcpu.value);
+  static constexpr std::pair<std::string_view, apic::LocalVector> kVectors[] = {
+      {"LVT0", apic::kLvtLint0},   {"LVT1", apic::kLvtLint1},      {"LVTPC", apic::kLvtPerformance},
+      {"LVTERR", apic::kLvtError}, {"LVTTHMR", apic::kLvtThermal}, {"LVTT", apic::kLvtTimer}};
   for (const auto& [name, entry] : kVectors) {
-    const std::uint32_t vector = apic.lvt[entry];
-    text += fmt::format(
-        "{}\t {}\n", name,
-        local_vector(vector, entry == LocalApicImage::kTimer ? timer_mode(vector) : ""));
+    const std::uint32_t vector = image.lvt[entry];
+    text += fmt::format("{}\t {}\n", name,
+                        local_vector(vector, entry == apic::kLvtTimer ? timer_mode(vector) : ""));
   }
   text += fmt::format("Timer\t DCR=0x{:x} (divide by {}) initial_count = {} current_count = {}\n",
-                      apic.divide, divisor(apic.divide), apic.initial_count, apic.current_count);
-  text += fmt::format("SPIV\t 0x{:08x} APIC {}, focus={}, spurious vec {}\n", apic.spurious,
-                      (apic.spurious & 0x100) != 0 ? "enabled" : "disabled",
-                      (apic.spurious & 0x200) != 0 ? "on" : "off", apic.spurious & 0xff);
+                      image.divide, 1u << apic::divide_shift(image.divide), image.initial_count,
+                      image.current_count);
+  text += fmt::format("SPIV\t 0x{:08x} APIC {}, focus={}, spurious vec {}\n", image.spurious,
+                      (image.spurious & apic::kSoftwareEnable) != 0 ? "enabled" : "disabled",
+                      (image.spurious & apic::kFocusCheckingOff) != 0 ? "on" : "off",
+                      apic::vector_of(image.spurious));
   static constexpr std::string_view kShorthands[] = {"no-shorthand", "self", "all-self", "all"};
-  text += fmt::format("ICR\t 0x{:08x} {} {} {} {}\n", apic.command & 0xffffffff,
-                      (apic.command >> 11 & 1) != 0 ? "logical" : "physical",
-                      (apic.command >> 15 & 1) != 0 ? "level" : "edge",
-                      (apic.command >> 14 & 1) != 0 ? "assert" : "de-assert",
-                      kShorthands[apic.command >> 18 & 3]);
-  text += fmt::format("ICR2\t 0x{:08x}", apic.command >> 32);
-  if ((apic.command >> 18 & 3) == 0) text += destination(apic.command, x2apic);
-  text += fmt::format("\nESR\t 0x{:08x}\n", apic.error_status);
-  text +=
-      fmt::format("ISR\t {}\nIRR\t {}\n\n", numbers_in(apic.in_service), numbers_in(apic.request));
+  text += fmt::format("ICR\t 0x{:08x} {} {} {} {}\n", image.command & 0xffffffff,
+                      is_logical(image.command) ? "logical" : "physical", trigger(image.command),
+                      (image.command & apic::kCommandAssert) != 0 ? "assert" : "de-assert",
+                      kShorthands[static_cast<unsigned>(apic::shorthand_of(image.command))]);
+  text += fmt::format("ICR2\t 0x{:08x}", image.command >> 32);
+  if (apic::shorthand_of(image.command) == apic::Shorthand::None)
+    text += destination(image.command, x2apic);
+  text += fmt::format("\nESR\t 0x{:08x}\n", image.error_status);
+  text += fmt::format("ISR\t {}\nIRR\t {}\n\n", numbers_in(image.in_service),
+                      numbers_in(image.request));
   text += fmt::format("APR 0x00 TPR 0x{:02x} DFR 0x{:02x} LDR 0x{:02x} PPR 0x{:02x}\n",
-                      apic.task_priority, apic.destination_format >> 28,
-                      x2apic ? apic.logical_id : apic.logical_id >> 24, apic.processor_priority);
-  return text + fmt::format("APICBASE 0x{:x} {}\n", apic.base,
-                            (apic.base & kEnabled) == 0 ? "disabled"
-                            : x2apic                    ? "x2APIC"
-                                                        : "xAPIC");
+                      image.task_priority, image.destination_format >> 28,
+                      x2apic ? image.logical_id : image.logical_id >> 24, image.processor_priority);
+  return text + fmt::format("APICBASE 0x{:x} {}\n", image.base,
+                            (image.base & apic::kBaseEnable) == 0 ? "disabled"
+                            : x2apic                              ? "x2APIC"
+                                                                  : "xAPIC");
 }
 
-std::string describe(const IoApicImage& apic) {
-  std::string text = fmt::format("ioapic0: ver=0x{:02x} id=0x{:02x} sel=0x{:02x}\n", apic.version,
-                                 apic.id, apic.select);
+std::string describe(const IoApicImage& image) {
+  std::string text = fmt::format("ioapic0: ver=0x{:02x} id=0x{:02x} sel=0x{:02x}\n", image.version,
+                                 image.id, image.select);
   static constexpr std::string_view kModes[] = {"fixed", "lowest", "SMI", "...",
                                                 "NMI",   "INIT",   "...", "extINT"};
   std::uint32_t remote = 0;
   for (unsigned pin = 0; pin < IoApicImage::kPins; ++pin) {
-    const std::uint64_t entry = apic.entry[pin];
-    remote |= static_cast<std::uint32_t>(entry >> 14 & 1) << pin;
+    const std::uint64_t entry = image.entry[pin];
+    remote |= std::uint32_t{(entry & apic::kRemoteIrr) != 0} << pin;
     text += fmt::format("  pin {:<2} 0x{:016x} dest={:x} vec={:<3} {} {:<6} {}\n", pin, entry,
-                        entry >> 56, entry & 0xff, pin_of(entry), kModes[entry >> 8 & 7],
-                        (entry >> 11 & 1) != 0 ? "logical" : "physical");
+                        entry >> 56, apic::vector_of(entry), pin_of(entry),
+                        kModes[static_cast<unsigned>(apic::delivery_mode_of(entry))],
+                        is_logical(entry) ? "logical" : "physical");
   }
   return text +
-         fmt::format("  IRR      {}\n  Remote IRR {}\n", pins_in(apic.pins), pins_in(remote));
+         fmt::format("  IRR      {}\n  Remote IRR {}\n", pins_in(image.pins), pins_in(remote));
 }
 
 std::string describe(const PicPairImage& pics) {

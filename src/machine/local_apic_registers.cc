@@ -8,12 +8,10 @@ namespace {
 using namespace x86::apic;
 
 constexpr std::uint32_t kVersionValue = 0x00050014;  // integrated APIC, six local vectors
-constexpr std::uint32_t kLvtMasked = 1 << 16;
-constexpr std::uint32_t kIllegalRegister = 1 << 7;
 // Writable bits by local vector: timer, thermal, performance, LINT0, LINT1, error.
 constexpr std::uint32_t kLvtWritable[] = {0x700ff, 0x107ff, 0x107ff, 0x1a7ff, 0x1a7ff, 0x100ff};
 // Delivery status and remote IRR: read-only, but no fault when written.
-constexpr std::uint32_t kLvtReadOnly = 0x5000;
+constexpr std::uint32_t kLvtReadOnly = kRemoteIrr | kDeliveryPending;
 constexpr std::uint64_t kCommandWritable = 0xffffffff000ccfff;
 
 }  // namespace
@@ -96,7 +94,7 @@ bool LocalApic::write_register(unsigned number, std::uint64_t value) {
   if (number >= kLocalVectors && number < kLocalVectors + kLvtCount) {
     const unsigned entry = number - kLocalVectors;
     if (refuses(kLvtWritable[entry] | kLvtReadOnly)) return false;
-    return write_lvt(static_cast<Lvt>(entry), low);
+    return write_lvt(static_cast<LocalVector>(entry), low);
   }
   switch (number) {
     case kTaskPriority:
@@ -177,23 +175,23 @@ void LocalApic::write_spurious(std::uint32_t value) {
   state_.spurious = value;
   if (!software_enabled()) {
     for (std::uint32_t& lvt : state_.lvt)
-      lvt |= kLvtMasked;
+      lvt |= kMasked;
   }
   update_pin();
 }
 
-bool LocalApic::write_lvt(Lvt entry, std::uint32_t value) {
+bool LocalApic::write_lvt(LocalVector entry, std::uint32_t value) {
   value &= kLvtWritable[entry];
-  if (!software_enabled()) value |= kLvtMasked;
+  if (!software_enabled()) value |= kMasked;
   if (entry == kLvtTimer) {
-    const unsigned mode = value >> 17 & 3;
+    const unsigned mode = timer_mode_bits(value);
     if (mode == 3) return !x2apic();  // reserved
-    timer_.set_mode(static_cast<ApicTimerMode>(mode));
+    timer_.set_mode(static_cast<TimerMode>(mode));
   }
-  const bool was_masked = (state_.lvt[entry] & kLvtMasked) != 0;
+  const bool was_masked = (state_.lvt[entry] & kMasked) != 0;
   state_.lvt[entry] = value;
   // A level that was there all along interrupts when LINT0 is unmasked.
-  const bool level = (value & (1 << 15)) != 0;
+  const bool level = (value & kLevelTriggered) != 0;
   if (entry == kLvtLint0 && was_masked && level && state_.lint0 != 0) deliver_local(entry);
   update_pin();
   return true;

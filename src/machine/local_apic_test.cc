@@ -9,10 +9,15 @@
 namespace ringside::machine {
 namespace {
 
-constexpr unsigned kId = 0x02, kTpr = 0x08, kPpr = 0x0a, kEoi = 0x0b, kLdr = 0x0d, kDfr = 0x0e,
-                   kSvr = 0x0f, kIsr = 0x10, kIrr = 0x20, kEsr = 0x28, kIcr = 0x30, kIcrHigh = 0x31,
-                   kTimerLvt = 0x32, kLint0 = 0x35, kErrorLvt = 0x37, kInitial = 0x38,
-                   kCurrent = 0x39, kDivide = 0x3e, kSelf = 0x3f;
+using namespace x86::apic;
+
+// By the manual's short names.
+constexpr unsigned kTpr = kTaskPriority, kPpr = kProcessorPriority, kEoi = kEndOfInterrupt,
+                   kLdr = kLogicalDestination, kDfr = kDestinationFormat, kSvr = kSpurious,
+                   kIsr = kInService, kIrr = kRequest, kEsr = kErrorStatus, kIcr = kCommandLow,
+                   kIcrHigh = kCommandHigh, kTimerLvt = kLocalVectors + kLvtTimer,
+                   kLint0 = kLocalVectors + kLvtLint0, kErrorLvt = kLocalVectors + kLvtError,
+                   kInitial = kInitialCount, kCurrent = kCurrentCount, kSelf = kSelfIpi;
 constexpr std::uint64_t kXapic = 0xfee00800, kX2apic = 0xfee00c00;
 
 struct Eois final : EoiListener {

@@ -199,7 +199,7 @@ std::string Machine::describe_memory_map() const {
     std::string& who = apics[apic.base() & kPageMask];
     who += (who.empty() ? "local APIC of vCPU " : ", ") + std::to_string(i);
   }
-  if (engines) apics[0xfee00000] = "local APICs, the engine's";
+  if (engines) apics[x86::apic::kDefaultBase] = "local APICs, the engine's";
   for (const auto& [base, who] : apics)
     memory.push_back({base, kPageSize, "i/o", who});
   std::vector<MapEntry> ports;

@@ -6,25 +6,25 @@
 #include <cstdint>
 
 #include "ringside/types.h"
+#include "x86/apic_registers.h"
 
 namespace ringside::hypervisor {
 
 struct LocalApicImage {
-  enum Lvt : unsigned { kTimer, kThermal, kPerformance, kLint0, kLint1, kError, kLvtCount };
   using Bits = std::array<std::uint32_t, 8>;
 
   VcpuId vcpu;
   std::uint64_t base = 0;     // IA32_APIC_BASE
   std::uint64_t command = 0;  // ICR
   Bits in_service{}, request{};
-  std::array<std::uint32_t, kLvtCount> lvt{};
+  std::array<std::uint32_t, x86::apic::kLvtCount> lvt{};  // by x86::apic::LocalVector
   std::uint32_t logical_id = 0, destination_format = 0, spurious = 0, error_status = 0;
   std::uint32_t divide = 0, initial_count = 0, current_count = 0;
   std::uint8_t task_priority = 0, processor_priority = 0;
 };
 
 struct IoApicImage {
-  static constexpr unsigned kPins = 24;
+  static constexpr unsigned kPins = x86::io_apic::kPins;
   std::array<std::uint64_t, kPins> entry{};
   std::uint32_t pins = 0;  // asserted
   std::uint32_t select = 0;

@@ -7,6 +7,7 @@
 
 #include "ringside/x86/bits.h"
 #include "ringside/x86/segment.h"
+#include "x86/apic_registers.h"
 
 namespace ringside::x86 {
 
@@ -71,7 +72,7 @@ struct CpuState {
   std::array<std::uint64_t, 4> dr{};
   std::uint64_t dr6 = dr6::kReset;
   std::uint64_t dr7 = dr7::kReset;
-  std::uint64_t apic_base = 0xfee00800;
+  std::uint64_t apic_base = apic::kDefaultBase | apic::kBaseEnable;
   std::uint64_t star = 0, lstar = 0, cstar = 0, sfmask = 0, kernel_gs_base = 0, tsc_aux = 0;
   std::uint64_t sysenter_cs = 0, sysenter_esp = 0, sysenter_eip = 0;
   std::uint64_t pat = 0x0007040600070406;

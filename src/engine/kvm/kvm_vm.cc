@@ -66,10 +66,11 @@ class KvmMemory final : public hypervisor::Memory, public hypervisor::Mmio {
     };
     if (is_local_apic(address)) {
       const EverybodyOut out(system_);
-      return cut(TRY(system_.vcpus[vcpu.value]->read_apic(address.value - kLocalApic)));
+      return cut(
+          TRY(system_.vcpus[vcpu.value]->read_apic(address.value - x86::apic::kDefaultBase)));
     }
     if (is_io_apic(address))
-      return cut(TRY(system_.controllers->read_io_apic(address.value % kPage)));
+      return cut(TRY(system_.controllers->read_io_apic(address.value - x86::io_apic::kBase)));
     std::uint64_t value = 0;
     const hypervisor::Platform& platform = system_.platform;
     if (!platform.mmio_peek(vcpu, address, width, value)) return nothing_there(address);
@@ -78,22 +79,20 @@ class KvmMemory final : public hypervisor::Memory, public hypervisor::Mmio {
   Result<void> write_mmio(VcpuId vcpu, Gpa address, unsigned width, std::uint32_t value) override {
     if (is_local_apic(address)) {
       const EverybodyOut out(system_);
-      return system_.vcpus[vcpu.value]->write_apic(address.value - kLocalApic, value);
+      return system_.vcpus[vcpu.value]->write_apic(address.value - x86::apic::kDefaultBase, value);
     }
     if (is_io_apic(address))
-      return system_.controllers->write_io_apic(address.value % kPage, value);
+      return system_.controllers->write_io_apic(address.value - x86::io_apic::kBase, value);
     if (!system_.platform.mmio_write(vcpu, address, width, value)) return nothing_there(address);
     return {};
   }
 
  private:
-  static constexpr std::uint64_t kPage = 0x1000, kLocalApic = 0xfee00000;
   bool is_local_apic(Gpa address) const {
-    return system_.controllers && address.value - kLocalApic < kPage;
+    return system_.controllers && address.value - x86::apic::kDefaultBase < x86::apic::kPageBytes;
   }
   bool is_io_apic(Gpa address) const {
-    return system_.controllers &&
-           address.value - KernelControllers::kIoApicBase.value < KernelControllers::kIoApicSize;
+    return system_.controllers && address.value - x86::io_apic::kBase < x86::io_apic::kSize;
   }
 
   System& system_;

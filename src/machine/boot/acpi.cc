@@ -12,7 +12,7 @@
 namespace ringside::machine {
 namespace {
 
-constexpr std::uint32_t kLocalApic = 0xfee00000;
+constexpr std::uint32_t kLocalApic = x86::apic::kDefaultBase;
 
 // Appends little-endian fields.
 class Bytes {

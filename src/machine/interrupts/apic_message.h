@@ -3,19 +3,13 @@
 
 #include <cstdint>
 
+#include "x86/apic_registers.h"
+
 namespace ringside::machine {
 
-enum class DeliveryMode : std::uint8_t {
-  Fixed = 0,
-  LowestPriority = 1,
-  Smi = 2,
-  Nmi = 4,
-  Init = 5,
-  StartUp = 6,
-  ExtInt = 7,
-};
-enum class DestinationMode : std::uint8_t { Physical = 0, Logical = 1 };
-enum class TriggerMode : std::uint8_t { Edge = 0, Level = 1 };
+using x86::apic::DeliveryMode;
+using x86::apic::DestinationMode;
+using x86::apic::TriggerMode;
 
 inline constexpr std::uint32_t kBroadcast = 0xffffffff;
 

@@ -2,18 +2,14 @@
 
 namespace ringside::machine {
 
+using x86::apic::TimerMode;
+
 ApicTimer::ApicTimer(EventQueue& events, hypervisor::CpuPort& cpus, EventSink& expired)
     : cpus_(cpus), timer_(events, expired) {}
 
 void ApicTimer::reset() {
   timer_.cancel();
   state_ = State{};
-}
-
-// SDM 3A figure 10-10: bits 3, 1 and 0; 000 is 2, 110 is 128, 111 is 1.
-unsigned ApicTimer::shift() const {
-  const unsigned code = (state_.divide & 3) | ((state_.divide & 8) >> 1);
-  return (code + 1) & 7;
 }
 
 void ApicTimer::count_from(std::uint64_t start_ns, std::uint32_t count) {
@@ -28,9 +24,8 @@ void ApicTimer::stop() {
   state_.deadline = 0;
 }
 
-void ApicTimer::set_mode(ApicTimerMode mode) {
-  const bool crosses =
-      (mode == ApicTimerMode::TscDeadline) != (this->mode() == ApicTimerMode::TscDeadline);
+void ApicTimer::set_mode(TimerMode mode) {
+  const bool crosses = (mode == TimerMode::TscDeadline) != (this->mode() == TimerMode::TscDeadline);
   if (crosses) stop();
   state_.mode = static_cast<std::uint32_t>(mode);
 }
@@ -42,7 +37,7 @@ void ApicTimer::set_divide(std::uint32_t configuration) {
 }
 
 void ApicTimer::set_initial_count(std::uint32_t count) {
-  if (mode() == ApicTimerMode::TscDeadline) return;
+  if (mode() == TimerMode::TscDeadline) return;
   state_.initial_count = count;
   if (count == 0) {
     stop();
@@ -59,7 +54,7 @@ std::uint32_t ApicTimer::current_count() const {
 }
 
 void ApicTimer::set_deadline(std::uint64_t tsc) {
-  if (mode() != ApicTimerMode::TscDeadline) return;
+  if (mode() != TimerMode::TscDeadline) return;
   state_.deadline = tsc;
   if (tsc == 0) {
     timer_.cancel();
@@ -71,7 +66,7 @@ void ApicTimer::set_deadline(std::uint64_t tsc) {
 void ApicTimer::expire(VirtualTime due) {
   state_.deadline = 0;
   state_.start_count = 0;
-  if (mode() != ApicTimerMode::Periodic || state_.initial_count == 0) return;
+  if (mode() != TimerMode::Periodic || state_.initial_count == 0) return;
   // Whole periods that have passed meanwhile were one interrupt: the IRR has one bit per vector.
   const std::uint64_t period = std::uint64_t{state_.initial_count} << shift();
   const std::uint64_t now = cpus_.now().ns;

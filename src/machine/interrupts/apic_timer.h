@@ -7,10 +7,9 @@
 #include <cstdint>
 
 #include "machine/clocks/event_queue.h"
+#include "x86/apic_registers.h"
 
 namespace ringside::machine {
-
-enum class ApicTimerMode : std::uint8_t { OneShot = 0, Periodic = 1, TscDeadline = 2 };
 
 class ApicTimer {
  public:
@@ -21,7 +20,7 @@ class ApicTimer {
   void visit_state(StateVisitor& visitor) { visitor.field(state_); }
 
   // Changing to or from TSC-deadline mode disarms.
-  void set_mode(ApicTimerMode mode);
+  void set_mode(x86::apic::TimerMode mode);
   void set_divide(std::uint32_t configuration);
   std::uint32_t divide() const { return state_.divide; }
   void set_initial_count(std::uint32_t count);
@@ -40,11 +39,11 @@ class ApicTimer {
     std::uint32_t start_count = 0;  // 0: stopped
     std::uint32_t initial_count = 0;
     std::uint32_t divide = 0;
-    std::uint32_t mode = 0;  // ApicTimerMode
+    std::uint32_t mode = 0;  // x86::apic::TimerMode
   };
 
-  ApicTimerMode mode() const { return static_cast<ApicTimerMode>(state_.mode); }
-  unsigned shift() const;
+  x86::apic::TimerMode mode() const { return static_cast<x86::apic::TimerMode>(state_.mode); }
+  unsigned shift() const { return x86::apic::divide_shift(state_.divide); }
   void count_from(std::uint64_t start_ns, std::uint32_t count);
   void stop();
 

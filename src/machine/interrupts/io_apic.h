@@ -14,9 +14,9 @@ namespace ringside::machine {
 
 class IoApic final : public Device, public MmioDevice, public EoiListener {
  public:
-  static constexpr Gpa kBase{0xfec00000};
-  static constexpr std::uint64_t kSize = 0x1000;
-  static constexpr unsigned kPins = 24;
+  static constexpr Gpa kBase{x86::io_apic::kBase};
+  static constexpr std::uint64_t kSize = x86::io_apic::kSize;
+  static constexpr unsigned kPins = x86::io_apic::kPins;
   static constexpr std::uint8_t kId = 0;
 
   explicit IoApic(ApicBus& apics) : apics_(apics) { reset(); }

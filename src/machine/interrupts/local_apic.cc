@@ -5,11 +5,7 @@
 namespace ringside::machine {
 namespace {
 
-constexpr std::uint64_t kDefaultBase = 0xfee00000;
-constexpr std::uint32_t kLvtMasked = 1 << 16, kLvtLevel = 1 << 15;
-
-// Error status bits (SDM 3A 10.5.3).
-constexpr std::uint32_t kSendIllegalVector = 1 << 5, kReceiveIllegalVector = 1 << 6;
+using namespace x86::apic;
 
 // The number of the highest set bit, or -1.
 int highest(const std::array<std::uint32_t, 8>& bits) {
@@ -43,7 +39,7 @@ void LocalApic::clear_registers() {
   cleared.base = state_.base;
   cleared.lint0 = state_.lint0;
   cleared.pin = state_.pin;
-  cleared.lvt.fill(kLvtMasked);
+  cleared.lvt.fill(kMasked);
   state_ = cleared;
 }
 
@@ -53,7 +49,7 @@ void LocalApic::reset() {
   // Virtual wire mode, as firmware leaves it (MP specification 3.6.2.2): a guest that knows only
   // the 8259 works without ever touching the APIC.
   if (boot_processor()) {
-    state_.lvt[kLvtLint0] = static_cast<std::uint32_t>(DeliveryMode::ExtInt) << 8;
+    state_.lvt[kLvtLint0] = static_cast<std::uint32_t>(DeliveryMode::ExtInt) << kDeliveryModeShift;
   }
   update_pin();
 }
@@ -140,16 +136,16 @@ void LocalApic::report_error(std::uint32_t bit) {
 }
 
 // An interrupt of the local vector table (SDM 3A 10.5.1).
-void LocalApic::deliver_local(Lvt entry) {
+void LocalApic::deliver_local(LocalVector entry) {
   const std::uint32_t lvt = state_.lvt[entry];
-  if ((lvt & kLvtMasked) != 0 || !enabled()) return;
+  if ((lvt & kMasked) != 0 || !enabled()) return;
   // The timer and error entries have no delivery mode; theirs is fixed.
   const bool has_mode = entry != kLvtTimer && entry != kLvtError;
-  const auto mode = static_cast<DeliveryMode>(has_mode ? lvt >> 8 & 7 : 0);
+  const DeliveryMode mode = has_mode ? delivery_mode_of(lvt) : DeliveryMode::Fixed;
   if (mode == DeliveryMode::Nmi) {
     cpus_.non_maskable_interrupt(vcpu_);
   } else if (mode == DeliveryMode::Fixed) {
-    const auto vector = static_cast<std::uint8_t>(lvt);
+    const std::uint8_t vector = vector_of(lvt);
     if (vector >= 16) {
       request_vector(vector, TriggerMode::Edge);
     } else if (entry != kLvtError) {
@@ -194,7 +190,7 @@ bool LocalApic::external_ready() const {
   if (state_.lint0 == 0) return false;
   if (!enabled()) return boot_processor();
   const std::uint32_t lvt = state_.lvt[kLvtLint0];
-  return (lvt & kLvtMasked) == 0 && static_cast<DeliveryMode>(lvt >> 8 & 7) == DeliveryMode::ExtInt;
+  return (lvt & kMasked) == 0 && delivery_mode_of(lvt) == DeliveryMode::ExtInt;
 }
 
 void LocalApic::update_pin() {
@@ -226,33 +222,31 @@ void LocalApic::end_of_interrupt() {
   if (test_bit(state_.trigger_mode, ended)) fabric_.broadcast_eoi(ended);
   // A level on LINT0 in fixed mode interrupts again until it goes away.
   const std::uint32_t lint0 = state_.lvt[kLvtLint0];
-  if (state_.lint0 != 0 && (lint0 & kLvtLevel) != 0 && (lint0 & 0xff) == ended) {
+  if (state_.lint0 != 0 && (lint0 & kLevelTriggered) != 0 && vector_of(lint0) == ended) {
     deliver_local(kLvtLint0);
   }
   update_pin();
 }
 
 void LocalApic::write_command(std::uint64_t value) {
-  state_.command = value & ~(std::uint64_t{1} << 12);  // delivery status: idle
+  state_.command = value & ~std::uint64_t{kDeliveryPending};
   ApicMessage message;
-  message.delivery_mode = static_cast<DeliveryMode>(value >> 8 & 7);
-  message.destination_mode = static_cast<DestinationMode>(value >> 11 & 1);
-  message.vector = static_cast<std::uint8_t>(value);
-  const bool asserted = (value >> 14 & 1) != 0, level = (value >> 15 & 1) != 0;
-  const unsigned shorthand = value >> 18 & 3;
-  // INIT level de-assert only synchronises arbitration on very old processors (SDM 3A 10.6.1).
-  if (message.delivery_mode == DeliveryMode::Init && level && !asserted) return;
+  message.delivery_mode = delivery_mode_of(value);
+  message.destination_mode = destination_mode_of(value);
+  message.vector = vector_of(value);
+  const Shorthand shorthand = shorthand_of(value);
+  if (is_init_deassert(value)) return;
   const bool has_vector = message.delivery_mode == DeliveryMode::Fixed ||
                           message.delivery_mode == DeliveryMode::LowestPriority;
   if (has_vector && message.vector < 16) {
     report_error(kSendIllegalVector);
     return;
   }
-  if (shorthand == 1) {
+  if (shorthand == Shorthand::Self) {
     if (has_vector || message.delivery_mode == DeliveryMode::Nmi) accept(message);
     return;
   }
-  if (shorthand != 0) {
+  if (shorthand != Shorthand::None) {
     message.destination = kBroadcast;
     message.destination_mode = DestinationMode::Physical;
   } else if (x2apic()) {
@@ -263,7 +257,7 @@ void LocalApic::write_command(std::uint64_t value) {
         message.destination == 0xff && message.destination_mode == DestinationMode::Physical;
     if (everybody) message.destination = kBroadcast;
   }
-  fabric_.send(message, *this, shorthand == 3);
+  fabric_.send(message, *this, shorthand == Shorthand::Others);
 }
 
 }  // namespace ringside::machine

@@ -49,8 +49,8 @@ class LocalApic final : public Device, private EventSink {
 
   std::uint64_t base() const { return state_.base; }
   bool set_base(std::uint64_t value);  // IA32_APIC_BASE; false: #GP(0)
-  bool enabled() const { return (state_.base & kBaseEnable) != 0; }
-  bool x2apic() const { return (state_.base & kBaseX2apic) != 0; }
+  bool enabled() const { return (state_.base & x86::apic::kBaseEnable) != 0; }
+  bool x2apic() const { return (state_.base & x86::apic::kBaseX2apic) != 0; }
   std::uint64_t tsc_deadline() const { return timer_.deadline(); }
   void set_tsc_deadline(std::uint64_t tsc) { timer_.set_deadline(tsc); }
 
@@ -72,16 +72,13 @@ class LocalApic final : public Device, private EventSink {
   hypervisor::LocalApicImage image() const;
 
  private:
-  static constexpr std::uint64_t kBaseBoot = 1 << 8, kBaseX2apic = 1 << 10, kBaseEnable = 1 << 11;
-  enum Lvt : unsigned { kLvtTimer, kLvtThermal, kLvtPerformance, kLvtLint0, kLvtLint1, kLvtError };
-  static constexpr unsigned kLvtCount = 6;
   using Bits = std::array<std::uint32_t, 8>;
 
   struct State {
     std::uint64_t base = 0;
     std::uint64_t command = 0;  // ICR
     Bits in_service{}, trigger_mode{}, request{};
-    std::array<std::uint32_t, kLvtCount> lvt{};
+    std::array<std::uint32_t, x86::apic::kLvtCount> lvt{};
     std::uint32_t logical_destination = 0;  // LDR in xAPIC mode
     std::uint32_t destination_format = 0xffffffff;
     std::uint32_t spurious = 0xff;
@@ -97,17 +94,17 @@ class LocalApic final : public Device, private EventSink {
 
   void run_event(unsigned code, VirtualTime due) override;
 
-  bool software_enabled() const { return (state_.spurious & 0x100) != 0; }
+  bool software_enabled() const { return (state_.spurious & x86::apic::kSoftwareEnable) != 0; }
   bool boot_processor() const { return vcpu_.value == 0; }
   std::uint32_t logical_id() const;
   void clear_registers();
 
   std::optional<std::uint64_t> lvt_or_bits(unsigned number) const;
   void write_spurious(std::uint32_t value);
-  bool write_lvt(Lvt entry, std::uint32_t value);
+  bool write_lvt(x86::apic::LocalVector entry, std::uint32_t value);
   void write_command(std::uint64_t value);
   void end_of_interrupt();
-  void deliver_local(Lvt entry);
+  void deliver_local(x86::apic::LocalVector entry);
   void request_vector(std::uint8_t vector, TriggerMode trigger);
   void report_error(std::uint32_t bit);
   bool external_ready() const;

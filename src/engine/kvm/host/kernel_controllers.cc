@@ -10,9 +10,8 @@ namespace ringside::kvm {
 namespace {
 
 constexpr unsigned kIsaLines = 16, kCascade = 2, kTimerLine = 0, kTimerPin = 2;
-constexpr std::uint64_t kSelect = 0x00, kWindow = 0x10;
-constexpr std::uint32_t kEntries = 0x10;
-constexpr std::uint64_t kReadOnly = 1 << 14 | 1 << 12;  // of an entry: remote IRR, delivery status
+
+using namespace x86::io_apic;
 
 // Where each line goes: those of the ISA bus to an 8259 and to the I/O APIC, the timer's to the
 // latter's pin 2, as the MADT tells the guest; the others to the I/O APIC only.
@@ -26,7 +25,7 @@ std::vector<kvm_irq_routing_entry> routes() {
     entry.u.irqchip.pin = pin;
     result.push_back(entry);
   };
-  for (unsigned line = 0; line < hypervisor::IoApicImage::kPins; ++line) {
+  for (unsigned line = 0; line < kPins; ++line) {
     if (line == kCascade) continue;
     if (line < kIsaLines)
       add(line, line < 8 ? KVM_IRQCHIP_PIC_MASTER : KVM_IRQCHIP_PIC_SLAVE, line % 8);
@@ -81,7 +80,7 @@ Result<void> KernelControllers::reset() {
   const auto lock = hold_lines();
   kvm_pit_state2 timer = timer_;
   TRY(control(vm_, KVM_SET_PIT2, &timer, "to write the timer"));
-  for (unsigned line = 1; line < hypervisor::IoApicImage::kPins; ++line) {
+  for (unsigned line = 1; line < kPins; ++line) {
     if (line != kCascade) TRY(put_line(line, false));
   }
   for (kvm_irqchip chip : chips_)
@@ -103,11 +102,13 @@ void KernelControllers::set_line(unsigned line, bool asserted) {
   if (const auto done = put_line(line, asserted); !done) log::error("kvm: {}", done.error().text());
 }
 
-// As a message-signalled interrupt (SDM 3A 11.11): it reaches the same inputs.
+// As a message-signalled interrupt: it reaches the same inputs.
 void KernelControllers::send(const ApicMessage& message) {
   kvm_msi request{};
-  request.address_lo = 0xfee00000 | message.destination << 12 | (message.logical ? 1u << 2 : 0);
-  request.data = message.vector | static_cast<std::uint32_t>(message.mode) << 8 | 1u << 14;
+  request.address_lo = x86::apic::message_address(
+      message.destination,
+      message.logical ? x86::apic::DestinationMode::Logical : x86::apic::DestinationMode::Physical);
+  request.data = x86::apic::message_data(message.vector, message.mode);
   if (const auto done = control(vm_, KVM_SIGNAL_MSI, &request, "an interrupt message"); !done)
     log::error("kvm: {}", done.error().text());
 }
@@ -127,7 +128,7 @@ Result<void> KernelControllers::set(kvm_irqchip& chip) {
 Result<hypervisor::IoApicImage> KernelControllers::io_apic() {
   const kvm_irqchip state = TRY(get(KVM_IRQCHIP_IOAPIC));
   hypervisor::IoApicImage image;
-  for (unsigned pin = 0; pin < hypervisor::IoApicImage::kPins; ++pin)
+  for (unsigned pin = 0; pin < kPins; ++pin)
     image.entry[pin] = state.chip.ioapic.redirtbl[pin].bits;
   image.pins = state.chip.ioapic.irr;
   image.select = state.chip.ioapic.ioregsel;
@@ -146,10 +147,10 @@ Result<std::uint32_t> KernelControllers::read_io_apic(std::uint64_t offset) {
   const hypervisor::IoApicImage image = TRY(io_apic());
   if (offset == kSelect) return image.select;
   if (offset != kWindow) return 0u;
-  if (image.select == 0 || image.select == 2) return std::uint32_t{image.id} << 24;
-  if (image.select == 1) return image.version | (hypervisor::IoApicImage::kPins - 1) << 16;
+  if (image.select == kId || image.select == kArbitration) return std::uint32_t{image.id} << 24;
+  if (image.select == kVersion) return image.version | (kPins - 1) << 16;
   const std::uint32_t number = image.select - kEntries;
-  if (number >= 2 * hypervisor::IoApicImage::kPins) return ~0u;
+  if (number >= 2 * kPins) return ~0u;
   return static_cast<std::uint32_t>(image.entry[number / 2] >> (number % 2 != 0 ? 32 : 0));
 }
 
@@ -162,14 +163,14 @@ Result<void> KernelControllers::write_io_apic(std::uint64_t offset, std::uint32_
     return set(state);
   }
   if (offset != kWindow) return {};
-  if (apic.ioregsel == 0) apic.id = value >> 24 & 0xf;
+  if (apic.ioregsel == kId) apic.id = value >> 24 & 0xf;
   const std::uint32_t number = apic.ioregsel - kEntries;
-  if (number < 2 * hypervisor::IoApicImage::kPins) {
+  if (number < 2 * kPins) {
     std::uint64_t entry = apic.redirtbl[number / 2].bits;
     const std::uint64_t before = entry;
     const unsigned shift = number % 2 != 0 ? 32 : 0;
     entry = (entry & ~(std::uint64_t{0xffffffff} << shift)) | std::uint64_t{value} << shift;
-    apic.redirtbl[number / 2].bits = (entry & ~kReadOnly) | (before & kReadOnly);
+    apic.redirtbl[number / 2].bits = (entry & ~kReadOnlyBits) | (before & kReadOnlyBits);
   }
   return set(state);
 }

@@ -18,9 +18,6 @@ namespace ringside::kvm {
 
 class KernelControllers {
  public:
-  static constexpr Gpa kIoApicBase{0xfec00000};
-  static constexpr std::uint64_t kIoApicSize = 0x1000;
-
   explicit KernelControllers(const Fd& vm) : vm_(vm) {}
   // Before the first vCPU is created.
   Result<void> create();

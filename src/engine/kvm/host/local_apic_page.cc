@@ -64,15 +64,14 @@ std::optional<ApicMessage> LocalApicPage::write(unsigned number, std::uint32_t v
       put(number, 0);
       break;
     case kCommandLow: {
-      put(number, value & ~(1u << 12));  // delivery status: idle
+      put(number, value & ~kDeliveryPending);
       ApicMessage message;
-      message.shorthand = static_cast<ApicMessage::Shorthand>(value >> 18 & 3);
+      message.shorthand = shorthand_of(value);
       message.destination = reg(kCommandHigh) >> 24;
-      message.logical = (value >> 11 & 1) != 0;
-      message.vector = static_cast<std::uint8_t>(value);
-      message.mode = value >> 8 & 7;
-      // INIT level de-assert does nothing (SDM 3A 11.6.1).
-      if (message.mode == 5 && (value >> 14 & 3) == 2) return std::nullopt;
+      message.logical = destination_mode_of(value) == DestinationMode::Logical;
+      message.vector = vector_of(value);
+      message.mode = delivery_mode_of(value);
+      if (is_init_deassert(value)) return std::nullopt;
       return message;
     }
     case kLogicalDestination:
@@ -85,7 +84,7 @@ std::optional<ApicMessage> LocalApicPage::write(unsigned number, std::uint32_t v
       if (number == kInitialCount) put(kCurrentCount, value);
       break;
     default:
-      if (number - kLocalVectors < hypervisor::LocalApicImage::kLvtCount) put(number, value);
+      if (number - kLocalVectors < kLvtCount) put(number, value);
       break;
   }
   return std::nullopt;
@@ -100,7 +99,7 @@ hypervisor::LocalApicImage LocalApicPage::image(VcpuId vcpu, std::uint64_t base)
     image.in_service[i] = reg(kInService + i);
     image.request[i] = reg(kRequest + i);
   }
-  for (unsigned i = 0; i < hypervisor::LocalApicImage::kLvtCount; ++i)
+  for (unsigned i = 0; i < kLvtCount; ++i)
     image.lvt[i] = reg(kLocalVectors + i);
   image.logical_id = reg(kLogicalDestination);
   image.destination_format = reg(kDestinationFormat);

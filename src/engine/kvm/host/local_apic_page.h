@@ -1,4 +1,4 @@
-// One vCPU's local APIC as KVM keeps it: the page of registers of SDM 3A table 11-1. A copy;
+// One vCPU's local APIC as KVM keeps it: the page of registers of SDM 3A table 10-1. A copy;
 // whoever reads it, changes it and writes it back sees to it that no interrupt comes between.
 #pragma once
 
@@ -16,12 +16,12 @@ namespace ringside::kvm {
 
 // What a write to the command register asks for.
 struct ApicMessage {
-  enum class Shorthand : std::uint8_t { None, Self, All, Others };
+  using Shorthand = x86::apic::Shorthand;
   Shorthand shorthand = Shorthand::None;
   std::uint32_t destination = 0;
   bool logical = false;
   std::uint8_t vector = 0;
-  std::uint8_t mode = 0;  // delivery mode, SDM 3A 11.6.1
+  x86::apic::DeliveryMode mode = x86::apic::DeliveryMode::Fixed;
 };
 
 class LocalApicPage {

@@ -30,7 +30,7 @@ TEST(LocalApicPage, AWriteOfTheCommandRegisterIsAMessage) {
   ASSERT_TRUE(sent);
   EXPECT_EQ(sent->shorthand, Shorthand::None);
   EXPECT_EQ(sent->destination, 5u);
-  EXPECT_EQ(sent->mode, 6u);
+  EXPECT_EQ(sent->mode, x86::apic::DeliveryMode::StartUp);
   EXPECT_EQ(sent->vector, 8u);
   EXPECT_FALSE(sent->logical);
   EXPECT_EQ(page.write(0x30, 0x40041)->shorthand, Shorthand::Self);
@@ -54,7 +54,7 @@ TEST(LocalApicPage, ReadOnlyRegistersStay) {
     EXPECT_EQ(page.reg(number), 0u) << number;
   }
   EXPECT_FALSE(page.write(0x32, 0x20031));
-  EXPECT_EQ(page.image({0}, 0).lvt[hypervisor::LocalApicImage::kTimer], 0x20031u);
+  EXPECT_EQ(page.image({0}, 0).lvt[x86::apic::kLvtTimer], 0x20031u);
 }
 
 }  // namespace

@@ -248,9 +248,12 @@ Result<void> probe_two_processors(const Fd& kvm, Facts& facts) {
   const LocalApicPage apic = TRY(LocalApicPage::get(other.fd()));
   TRY(apic.set(other.fd()));
   kvm_mp_state state{};
-  for (const std::uint32_t command : {0x4500u, 0x4608u}) {  // INIT, start-up (SDM 3A 11.6.1)
+  using namespace x86::apic;
+  constexpr std::uint32_t kStart[] = {message_data(0, DeliveryMode::Init),
+                                      message_data(8, DeliveryMode::StartUp)};
+  for (const std::uint32_t command : kStart) {
     kvm_msi message{};
-    message.address_lo = 0xfee00000 | 1u << 12;
+    message.address_lo = message_address(1, DestinationMode::Physical);
     message.data = command;
     TRY(control(vm, KVM_SIGNAL_MSI, &message, "an interrupt message"));
     TRY(control(other.fd(), KVM_GET_MP_STATE, &state, "a vCPU's state"));
