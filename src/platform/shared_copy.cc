@@ -20,6 +20,9 @@ void by_words(const std::uint8_t* shared, std::size_t size, Move move) {
     width = width_at(shared + done, size - done);
     switch (width) {
       case 8:
+        // The next one is aligned too.
+        for (; size - done >= 2 * width; done += width)
+          move.template operator()<std::uint64_t>(done);
         move.template operator()<std::uint64_t>(done);
         break;
       case 4:

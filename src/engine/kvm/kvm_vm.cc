@@ -13,7 +13,6 @@
 #include "engine/kvm/vcpu/vcpu.h"
 #include "hypervisor/guest_memory.h"
 #include "platform/ram_memory.h"
-#include "platform/shared_copy.h"
 #include "x86/msr.h"
 
 namespace ringside::kvm {
@@ -25,41 +24,11 @@ using hypervisor::VmEnd;
 // where no slot lies.
 constexpr std::uint64_t kIdentityMap = 0xfeffc000, kTss = 0xfeffd000;
 
-tl::unexpected<Error> nothing_there(Gpa address) {
-  return fail(ErrorCode::BadAddress,
-              fmt::format("nothing at physical address {:#x}", address.value));
-}
-
-class KvmMemory final : public hypervisor::Memory, public hypervisor::Mmio {
+// Beside the machine's devices there may be KVM's own interrupt controllers.
+class KvmMemory final : public hypervisor::RamMemory {
  public:
-  explicit KvmMemory(System& system) : system_(system) {}
+  explicit KvmMemory(System& system) : RamMemory(system.ram, system.platform), system_(system) {}
 
-  hypervisor::MemoryKind kind(Gpa address) override {
-    if (const hypervisor::RamSlot* slot = system_.ram.find(address, 1)) {
-      return slot->read_only ? hypervisor::MemoryKind::Rom : hypervisor::MemoryKind::Ram;
-    }
-    return system_.platform.is_mmio(address) ? hypervisor::MemoryKind::Mmio
-                                             : hypervisor::MemoryKind::Nothing;
-  }
-  std::vector<hypervisor::MemoryRegion> regions() override {
-    return hypervisor::list_regions(system_.ram);
-  }
-  Result<void> read_ram(Gpa address, std::span<std::byte> out) override {
-    const std::uint8_t* host = system_.ram.host(address, out.size());
-    if (host == nullptr) return nothing_there(address);
-    hypervisor::copy_from_shared(out, host);
-    return {};
-  }
-  Result<void> write_ram(Gpa address, std::span<const std::byte> data) override {
-    std::uint8_t* host = system_.ram.host(address, data.size());
-    if (host == nullptr) return nothing_there(address);
-    hypervisor::copy_to_shared(host, data);
-    return {};
-  }
-  std::span<const std::byte> view(Gpa address, std::uint64_t size) override {
-    return system_.ram.view(address, size);
-  }
-  hypervisor::Mmio* mmio() override { return this; }
   Result<std::uint32_t> read_mmio(VcpuId vcpu, Gpa address, unsigned width) override {
     const auto cut = [width](std::uint32_t all) {
       return width < 4 ? all & ((1u << 8 * width) - 1) : all;
@@ -71,10 +40,7 @@ class KvmMemory final : public hypervisor::Memory, public hypervisor::Mmio {
     }
     if (is_io_apic(address))
       return cut(TRY(system_.controllers->read_io_apic(address.value - x86::io_apic::kBase)));
-    std::uint64_t value = 0;
-    const hypervisor::Platform& platform = system_.platform;
-    if (!platform.mmio_peek(vcpu, address, width, value)) return nothing_there(address);
-    return static_cast<std::uint32_t>(value);
+    return RamMemory::read_mmio(vcpu, address, width);
   }
   Result<void> write_mmio(VcpuId vcpu, Gpa address, unsigned width, std::uint32_t value) override {
     if (is_local_apic(address)) {
@@ -83,8 +49,7 @@ class KvmMemory final : public hypervisor::Memory, public hypervisor::Mmio {
     }
     if (is_io_apic(address))
       return system_.controllers->write_io_apic(address.value - x86::io_apic::kBase, value);
-    if (!system_.platform.mmio_write(vcpu, address, width, value)) return nothing_there(address);
-    return {};
+    return RamMemory::write_mmio(vcpu, address, width, value);
   }
 
  private:

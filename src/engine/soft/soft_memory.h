@@ -1,4 +1,5 @@
-// Guest-physical memory of the software engine for the debug server.
+// Guest-physical memory of the software engine for the debug server: what was written may be
+// decoded code.
 #pragma once
 
 #include "engine/soft/cpu/system.h"
@@ -6,23 +7,13 @@
 
 namespace ringside::soft {
 
-class SoftMemory final : public hypervisor::Memory, public hypervisor::Mmio {
+class SoftMemory final : public hypervisor::RamMemory {
  public:
-  explicit SoftMemory(System& system) : system_(system) {}
-  hypervisor::MemoryKind kind(Gpa address) override;
-  std::vector<hypervisor::MemoryRegion> regions() override {
-    return hypervisor::list_regions(system_.ram);
-  }
-  Result<void> read_ram(Gpa address, std::span<std::byte> out) override;
-  Result<void> write_ram(Gpa address, std::span<const std::byte> data) override;
-  std::span<const std::byte> view(Gpa address, std::uint64_t size) override {
-    return system_.ram.view(address, size);
-  }
-  hypervisor::Mmio* mmio() override { return this; }
-  Result<std::uint32_t> read_mmio(VcpuId vcpu, Gpa address, unsigned width) override;
-  Result<void> write_mmio(VcpuId vcpu, Gpa address, unsigned width, std::uint32_t value) override;
+  explicit SoftMemory(System& system) : RamMemory(system.ram, system.platform), system_(system) {}
 
  private:
+  void ram_written(Gpa address, std::uint64_t size) override { system_.ram_written(address, size); }
+
   System& system_;
 };
 
