@@ -14,6 +14,7 @@
 #include "engine/soft/run/run.h"
 #include "engine/soft/soft_memory.h"
 #include "engine/soft/soft_vcpu.h"
+#include "platform/halted_for_good.h"
 
 namespace ringside::soft {
 namespace {
@@ -468,20 +469,15 @@ class SoftVm final : public SoftEngine,
     end({VmEnd::Kind::TripleFault, 0, std::move(reason), cpu.id()});
   }
 
-  // Every started vCPU sleeps with interrupts off: nothing can wake the guest again.
   void check_halted_for_good() {
     if (stop_instead_of_death_) return;
-    bool any = false;
-    for (const auto& vcpu : vcpus_) {
-      if (!vcpu->is_active || vcpu->cpu.activity == Activity::WaitingForStartUp) continue;
-      const Cpu& cpu = vcpu->cpu;
-      if (!vcpu->is_in_guest || cpu.activity != Activity::Halted || cpu.flags.interrupts() ||
-          cpu.nmi_pending) {
-        return;
-      }
-      any = true;
-    }
-    if (any) end({VmEnd::Kind::Halt, 0, "every vCPU is halted with interrupts off"});
+    const auto hope = [](const SoftVcpu& vcpu) {
+      if (!vcpu.is_active) return hypervisor::Hope::Absent;
+      const Cpu& cpu = vcpu.cpu;
+      const bool wakeable = cpu.flags.interrupts() || cpu.nmi_pending;
+      return hypervisor::hope_of(cpu.activity, vcpu.is_in_guest, wakeable);
+    };
+    if (hypervisor::halted_for_good(vcpus_, hope)) end(hypervisor::end_by_halt());
   }
 
   System system_;
