@@ -12,6 +12,7 @@
 #include "engine/kvm/vcpu/system.h"
 #include "engine/kvm/vcpu/vcpu.h"
 #include "hypervisor/guest_memory.h"
+#include "platform/halted_for_good.h"
 #include "platform/ram_memory.h"
 #include "x86/msr.h"
 
@@ -449,13 +450,8 @@ class KvmVm final : public KvmEngine,
   // Where HLT does not end KVM_RUN, HaltWatch finds out.
   void check_halted_for_good() {
     if (system_.controllers || system_.stop_instead_of_death) return;
-    bool any = false;
-    for (const auto& vcpu : vcpus_) {
-      const KvmVcpu::Hope hope = vcpu->hope();
-      if (hope == KvmVcpu::Hope::Some) return;
-      any |= hope == KvmVcpu::Hope::None;
-    }
-    if (any) end({VmEnd::Kind::Halt, 0, "every vCPU is halted with interrupts off"});
+    const auto hope = [](const KvmVcpu& vcpu) { return vcpu.hope(); };
+    if (hypervisor::halted_for_good(vcpus_, hope)) end(hypervisor::end_by_halt());
   }
 
   System system_;

@@ -40,9 +40,7 @@ void HaltWatch::run() {
       interval = kOften;
       continue;
     }
-    if (halted_for_good()) {
-      system_.end({hypervisor::VmEnd::Kind::Halt, 0, "every vCPU is halted with interrupts off"});
-    }
+    if (halted_for_good()) system_.end(hypervisor::end_by_halt());
     interval = std::min(2 * interval, kSeldom);
   }
 }
@@ -60,13 +58,8 @@ bool HaltWatch::all_idle() {
 
 bool HaltWatch::halted_for_good() {
   const EverybodyOut out(system_);
-  bool any = false;
-  for (const KvmVcpu* vcpu : system_.vcpus) {
-    const KvmVcpu::Hope hope = vcpu->kernel_hope();
-    if (hope == KvmVcpu::Hope::Some) return false;
-    any |= hope == KvmVcpu::Hope::None;
-  }
-  return any;
+  return hypervisor::halted_for_good(system_.vcpus,
+                                     [](const KvmVcpu& vcpu) { return vcpu.kernel_hope(); });
 }
 
 }  // namespace ringside::kvm

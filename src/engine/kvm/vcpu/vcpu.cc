@@ -196,9 +196,8 @@ void KvmVcpu::start_up(std::uint8_t vector) {
 KvmVcpu::Hope KvmVcpu::hope() const {
   const Lock lock(lock_);
   if (init_ || start_up_) return Hope::Some;
-  if (!alive_ || activity_ == Activity::WaitingForStartUp) return Hope::Absent;
-  if (place_ != Place::InGuest || activity_ != Activity::Halted) return Hope::Some;
-  return interrupts_on_ || nmi_ ? Hope::Some : Hope::None;
+  if (!alive_) return Hope::Absent;
+  return hypervisor::hope_of(activity_, place_ == Place::InGuest, interrupts_on_ || nmi_);
 }
 
 // lock_ is held. Whoever calls may touch the registers.

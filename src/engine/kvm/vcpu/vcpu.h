@@ -26,6 +26,7 @@
 #include "engine/kvm/host/registers.h"
 #include "engine/kvm/host/tsc_offset.h"
 #include "engine/kvm/vcpu/system.h"
+#include "platform/halted_for_good.h"
 
 namespace ringside::kvm {
 
@@ -84,8 +85,7 @@ class KvmVcpu final : public hypervisor::Vcpu {
   void note_hits(const PageWatches::Hits& hits);
   // Likewise: the access under way says that the guest cannot go on.
   void panic(const char* reason) { panic_ = reason; }
-  // In the guest, or absent, and nothing inside the machine can make it run again.
-  enum class Hope { None, Absent, Some };
+  using Hope = hypervisor::Hope;
   Hope hope() const;
 
   // ---- With a local APIC in the kernel: any thread, while there is EverybodyOut
