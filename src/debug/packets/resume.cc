@@ -8,7 +8,7 @@ namespace ringside::debug {
 namespace {
 
 constexpr std::uint8_t kSigint = 2, kSigtrap = 5, kSigabrt = 6;
-constexpr Action kRun{Action::Kind::Run, {}, {}, false};
+constexpr Action kRun{Action::Kind::Run, {}, false};
 
 // A signal means nothing to a whole machine; clients that pass one on do not insist.
 Action action_of(const rsp::ThreadAction& action) {
@@ -16,9 +16,9 @@ Action action_of(const rsp::ThreadAction& action) {
     case rsp::ResumeKind::Continue:
       return kRun;
     case rsp::ResumeKind::Step:
-      return {Action::Kind::Step, {}, {}, false};
+      return {Action::Kind::Step, {}, false};
     case rsp::ResumeKind::StepRange:
-      return {Action::Kind::StepRange, action.range_start, action.range_end, false};
+      return {Action::Kind::StepRange, {action.range_start, action.range_end}, false};
     case rsp::ResumeKind::Stop:
       break;
   }

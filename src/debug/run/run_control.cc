@@ -29,10 +29,10 @@ void RunControl::emit(Kind kind, std::uint32_t index) {
   commands_.push_back({kind, VcpuId{index}});
 }
 
-const Action* RunControl::stepped_range(VcpuId id) const {
+const hypervisor::StepRange* RunControl::stepped_range(VcpuId id) const {
   const Vcpu& vcpu = vcpus_[id.value];
   const bool range = vcpu.trap && !vcpu.lifted && vcpu.action.kind == Action::Kind::StepRange;
-  return range ? &vcpu.action : nullptr;
+  return range ? &vcpu.action.range : nullptr;
 }
 
 bool RunControl::may_run(std::uint32_t index) const {
@@ -231,9 +231,8 @@ void RunControl::trapped(VcpuId id, Gva pc) {
   vcpu.told = false;
   vcpu.action.pass_breakpoint = false;
   const bool passed = passing_ == id.value;
-  const bool goes_on =
-      action.kind == Action::Kind::Run ||
-      (action.kind == Action::Kind::StepRange && action.start <= pc && pc < action.end);
+  const bool goes_on = action.kind == Action::Kind::Run ||
+                       (action.kind == Action::Kind::StepRange && action.range.contains(pc));
   if (!goes_on) {
     exited(id, {StopCause::Step, 0, {}});
     return;
@@ -328,10 +327,10 @@ void RunControl::undo() {
   passing_.reset();
   for (std::uint32_t i = 0; i < vcpus_.size(); ++i) {
     if (std::exchange(vcpus_[i].trap, false)) emit(Kind::TrapOff, i);
-    vcpus_[i].action = {Action::Kind::Run, {}, {}, false};
+    vcpus_[i].action = {Action::Kind::Run, {}, false};
     vcpus_[i].told = false;
   }
-  others_ = {Action::Kind::Run, {}, {}, false};
+  others_ = {Action::Kind::Run, {}, false};
   emit(Kind::Undo, 0);
   if (attached_) {
     phase_ = Phase::Stopped;  // the next client came before the last one's traces were gone

@@ -17,6 +17,7 @@
 #include <optional>
 #include <vector>
 
+#include "hypervisor/step_range.h"
 #include "ringside/exit.h"
 #include "ringside/types.h"
 
@@ -47,8 +48,8 @@ struct StopEvent {
 struct Action {
   enum class Kind : std::uint8_t { Hold, Run, Step, StepRange };
   Kind kind = Kind::Hold;
-  // StepRange goes on while the instruction pointer is in [start, end).
-  Gva start, end;
+  // Of StepRange: it goes on while the instruction pointer is in it.
+  hypervisor::StepRange range;
   // The vCPU stands on an installed breakpoint and has to execute the instruction under it: it is
   // stepped with the breakpoint lifted, while every other vCPU is out of the guest.
   bool pass_breakpoint = false;
@@ -145,7 +146,7 @@ class RunControl {
   bool has_told(VcpuId id) const { return vcpus_[id.value].told; }
   // The range that this vCPU, about to enter the guest, is to be stepped through; null if it is to
   // execute one instruction or to run.
-  const Action* stepped_range(VcpuId id) const;
+  const hypervisor::StepRange* stepped_range(VcpuId id) const;
   // The commands since the last call, in the order in which they must be executed.
   std::vector<Command> take_commands();
 

@@ -19,13 +19,13 @@ using Kind = Command::Kind;
 using Phase = RunControl::Phase;
 
 constexpr StopEvent kStep{StopCause::Step, 0, {}};
-constexpr Action kHold{Action::Kind::Hold, {}, {}, false};
-constexpr Action kRun{Action::Kind::Run, {}, {}, false};
-constexpr Action kStepOne{Action::Kind::Step, {}, {}, false};
-constexpr Action kStepOver{Action::Kind::Step, {}, {}, true};
-constexpr Action kRunOver{Action::Kind::Run, {}, {}, true};
-constexpr Action kRange{Action::Kind::StepRange, {0x10}, {0x20}, false};
-constexpr Action kRangeOver{Action::Kind::StepRange, {0x10}, {0x20}, true};
+constexpr Action kHold{Action::Kind::Hold, {}, false};
+constexpr Action kRun{Action::Kind::Run, {}, false};
+constexpr Action kStepOne{Action::Kind::Step, {}, false};
+constexpr Action kStepOver{Action::Kind::Step, {}, true};
+constexpr Action kRunOver{Action::Kind::Run, {}, true};
+constexpr Action kRange{Action::Kind::StepRange, {{0x10}, {0x20}}, false};
+constexpr Action kRangeOver{Action::Kind::StepRange, {{0x10}, {0x20}}, true};
 
 // The engine and the client as the promises see them, beside the RunControl under test.
 struct World {

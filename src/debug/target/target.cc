@@ -275,7 +275,7 @@ Result<x86::RegisterValue> Target::read_pc(VcpuId id, PcView view) {
 
 // An engine steps within RIPs; where they are no linear addresses it traps after every instruction.
 void Target::step_range(VcpuId id) {
-  const Action* range = control_.stepped_range(id);
+  const hypervisor::StepRange* range = control_.stepped_range(id);
   if (range == nullptr) return;
   if (pc_view_ == PcView::Linear) {
     const Result<x86::CpuState> state = vm_.vcpu(id).state();

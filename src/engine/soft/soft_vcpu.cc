@@ -112,7 +112,7 @@ Result<void> SoftVcpu::set_capability(hypervisor::Capability capability, bool on
 }
 
 bool SoftVcpu::step_within(Gva start, Gva end) {
-  step_range = Range{start.value, end.value};
+  step_range = {start, end};
   return true;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "engine/soft/cpu/cpu.h"
+#include "hypervisor/step_range.h"
 #include "ringside/vm.h"
 
 namespace ringside::soft {
@@ -14,10 +15,7 @@ class SoftVcpu final : public hypervisor::Vcpu {
   bool is_active = false;
   bool is_in_guest = false;
   // A monitor trap comes only outside of it.
-  struct Range {
-    std::uint64_t start, end;
-  };
-  std::optional<Range> step_range;
+  std::optional<hypervisor::StepRange> step_range;
   // It is out of the guest because of a breakpoint at this linear address, which does not stop it
   // when it is resumed.
   std::optional<std::uint64_t> left_at_breakpoint;

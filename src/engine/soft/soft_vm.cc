@@ -438,9 +438,8 @@ class SoftVm final : public SoftEngine,
     do {
       ++steps;
       stepped = step(cpu);
-      goes_on = stepped && vcpu.step_range && cpu.rip() >= vcpu.step_range->start &&
-                cpu.rip() < vcpu.step_range->end && cpu.activity == Activity::Running &&
-                !cpu.pending_exit;
+      goes_on = stepped && vcpu.step_range && vcpu.step_range->contains({cpu.rip()}) &&
+                cpu.activity == Activity::Running && !cpu.pending_exit;
     } while (goes_on && !stops_at_breakpoint(cpu) && cpu.icount < cpu.run_until && steps < most);
     if (stepped && !goes_on && !cpu.pending_exit) cpu.pending_exit = exit::MonitorTrap{};
     return std::max(finish(vcpu), steps);
