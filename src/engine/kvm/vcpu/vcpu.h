@@ -26,6 +26,7 @@
 #include "engine/kvm/host/registers.h"
 #include "engine/kvm/host/tsc_offset.h"
 #include "engine/kvm/vcpu/system.h"
+#include "hypervisor/step_range.h"
 #include "platform/halted_for_good.h"
 
 namespace ringside::kvm {
@@ -240,11 +241,8 @@ class KvmVcpu final : public hypervisor::Vcpu {
   bool breakpoint_exit_ = false;
   bool monitor_trap_ = false;
   bool mask_interrupts_ = false;
-  struct Range {
-    std::uint64_t start, end;
-  };
-  std::optional<Range> step_range_;       // a step ends only outside of it
-  std::optional<x86::Exception> queued_;  // for the next resume
+  std::optional<hypervisor::StepRange> step_range_;  // a step ends only outside of it
+  std::optional<x86::Exception> queued_;             // for the next resume
   std::uint8_t entry_length_ = 1;
   // The instruction length that KVM will add for a software exception: that of the last int3 exit.
   std::uint8_t int3_length_ = 1;

@@ -15,7 +15,7 @@ constexpr std::chrono::milliseconds kTurn{1};
 
 bool KvmVcpu::step_within(Gva start, Gva end) {
   const Lock lock(lock_);
-  step_range_ = Range{start.value, end.value};
+  step_range_ = {start, end};
   return true;
 }
 
@@ -23,8 +23,7 @@ bool KvmVcpu::step_within(Gva start, Gva end) {
 bool KvmVcpu::goes_on_stepping() {
   if (!monitor_trap_ || !step_range_ || activity_ != Activity::Running) return false;
   if (!registers_.load(RegisterFile::kGeneral)) return false;
-  const std::uint64_t rip = registers_.general().rip;
-  return rip >= step_range_->start && rip < step_range_->end;
+  return step_range_->contains({registers_.general().rip});
 }
 
 // Steps are made without the debugger's breakpoints in the debug registers.
