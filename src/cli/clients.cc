@@ -4,7 +4,7 @@
 
 namespace ringside::cli {
 
-void DebugClient::begin(debug::Server& server, Timeline& timeline) {
+void DebugClient::begin(debug::Server& server, time::Timeline& timeline) {
   server_ = &server;
   timeline_ = &timeline;
   if (greeter_) server_->take_over(*std::exchange(greeter_, std::nullopt));
@@ -16,7 +16,7 @@ void DebugClient::on_connected() {
     greeter_.emplace();
     return;
   }
-  timeline_->end_wait(Timeline::Clock::now());
+  timeline_->end_wait(time::Timeline::Clock::now());
   server_->on_connected();
 }
 void DebugClient::on_bytes(std::span<const std::byte> bytes) {
@@ -24,14 +24,14 @@ void DebugClient::on_bytes(std::span<const std::byte> bytes) {
     greeter_->on_bytes(bytes);
     return;
   }
-  last_heard_ = Timeline::Clock::now();
+  last_heard_ = time::Timeline::Clock::now();
   timeline_->end_wait(last_heard_);
   server_->on_bytes(bytes);
 }
 void DebugClient::on_disconnected() {
   greeter_.reset();
   if (server_ == nullptr) return;
-  timeline_->end_wait(Timeline::Clock::now());
+  timeline_->end_wait(time::Timeline::Clock::now());
   server_->on_disconnected();
 }
 std::string_view DebugClient::output() const {

@@ -8,9 +8,9 @@
 #include <optional>
 #include <string>
 
-#include "cli/timeline.h"
 #include "debug/server/server.h"
 #include "machine/machine.h"
+#include "time/timeline.h"
 #include "transport/single_client.h"
 
 namespace ringside::cli {
@@ -18,7 +18,7 @@ namespace ringside::cli {
 class DebugClient final : public transport::ClientHandler {
  public:
   // The machine is there: whoever has been greeted until now is the server's.
-  void begin(debug::Server& server, Timeline& timeline);
+  void begin(debug::Server& server, time::Timeline& timeline);
 
   void on_connected() override;
   void on_bytes(std::span<const std::byte> bytes) override;
@@ -30,14 +30,14 @@ class DebugClient final : public transport::ClientHandler {
 
   // The client has spoken so recently that its next packet is probably on its way: looking for it a
   // little longer is much cheaper than being put to sleep and woken.
-  bool is_talking() const { return Timeline::Clock::now() - last_heard_ < kTalking; }
+  bool is_talking() const { return time::Timeline::Clock::now() - last_heard_ < kTalking; }
 
  private:
   static constexpr std::chrono::microseconds kTalking{50};
   debug::Server* server_ = nullptr;  // null while the machine is being made
-  Timeline* timeline_ = nullptr;
+  time::Timeline* timeline_ = nullptr;
   std::optional<debug::Greeter> greeter_;  // a client of that time
-  Timeline::Clock::time_point last_heard_{};
+  time::Timeline::Clock::time_point last_heard_{};
 };
 
 // Bytes from a device to whoever is connected. send() may be called on the thread that runs a vCPU.

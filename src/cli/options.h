@@ -11,12 +11,13 @@
 #include "base/log.h"
 #include "base/result.h"
 #include "ringside/options.h"
+#include "time/pace.h"
 #include "transport/endpoint.h"
 
 namespace ringside::cli {
 
 enum class EngineChoice { Auto, Soft, Kvm };
-enum class Pace { On, Off };
+using time::Pace;
 
 struct NoStream {};
 struct StdioStream {};

@@ -10,11 +10,12 @@
 
 #include "base/log.h"
 #include "cli/files.h"
-#include "cli/machine_hash.h"
+#include "cli/hash_command.h"
 #include "cli/monitor_commands.h"
 #include "cli/notice.h"
 #include "cli/run.h"
 #include "cli/vcpu_state.h"
+#include "time/machine_hash.h"
 
 namespace ringside::cli {
 namespace {
@@ -169,7 +170,7 @@ Result<void> Program::build() {
   TRY(serve_greeter());  // before KVM is probed
   engine_ = TRY(start_engine(options_, ram_, *machine_, boot_.entry, journal.seed));
   machine_->connect(*engine_.cpus);
-  timeline_ = std::make_unique<Timeline>(*engine_.engine, *machine_, options_.pace);
+  timeline_ = std::make_unique<time::Timeline>(*engine_.engine, *machine_, options_.pace);
   if (journal.writer) timeline_->record(*engine_.soft, std::move(*journal.writer));
   if (journal.reader) timeline_->replay(*engine_.soft, std::move(*journal.reader));
   debug::ServerOptions server;
@@ -233,12 +234,12 @@ Result<Program::Journal> Program::open_journal() {
   if (!options_.record.empty() && !options_.replay.empty()) {
     return fail(ErrorCode::BadRequest, "--record and --replay exclude each other");
   }
-  const machine::RunIdentity identity{options_.cpus, options_.memory, content_crc_};
+  const time::RunIdentity identity{options_.cpus, options_.memory, content_crc_};
   if (!options_.record.empty()) {
     journal.seed = TRY(host_entropy());
-    journal.writer = TRY(machine::JournalWriter::create(options_.record, identity, journal.seed));
+    journal.writer = TRY(time::JournalWriter::create(options_.record, identity, journal.seed));
   } else {
-    journal.reader = TRY(machine::JournalReader::open(options_.replay, identity));
+    journal.reader = TRY(time::JournalReader::open(options_.replay, identity));
     journal.seed = journal.reader->seed();
   }
   return journal;
@@ -328,15 +329,15 @@ Result<int> Program::run_to_end() {
     const Slice slice = run_slice();
     if (failure_) return fail(*failure_);
     if (engine_.engine->ended())
-      return finish(report_end(*engine_.engine->ended()), machine::JournalEnd::By::Guest);
+      return finish(report_end(*engine_.engine->ended()), time::JournalEnd::By::Guest);
     if (const auto status = ended_from_outside())
-      return finish(*status, machine::JournalEnd::By::Outside);
+      return finish(*status, time::JournalEnd::By::Outside);
     if (gdb_handler_ && gdb_handler_->is_talking()) {
       TRY(poller_.wait(std::chrono::nanoseconds(0)));
     } else {
-      TRY(poller_.wait(
-          time_to_wait(slice, *engine_.engine, *server_, *timeline_, Timeline::Clock::now())));
-      timeline_->end_wait(Timeline::Clock::now());
+      TRY(poller_.wait(time_to_wait(slice, *engine_.engine, *server_, *timeline_,
+                                    time::Timeline::Clock::now())));
+      timeline_->end_wait(time::Timeline::Clock::now());
     }
   }
 }
@@ -362,16 +363,17 @@ std::optional<int> Program::ended_from_outside() {
   return std::nullopt;
 }
 
-Result<int> Program::finish(int status, machine::JournalEnd::By by) {
+Result<int> Program::finish(int status, time::JournalEnd::By by) {
   // The debugger's last packet. An engine with threads may have ended after its events were taken.
-  if (by == machine::JournalEnd::By::Outside) server_->announce_end(status);
+  if (by == time::JournalEnd::By::Outside) server_->announce_end(status);
   server_->drain_events();
   if (gdb_) gdb_->update();
   if (engine_.soft == nullptr) return status;
   if (!timeline_->has_journal() && !log::enabled(log::Level::Debug)) return status;
-  const std::uint64_t hash = hash_machine(*engine_.soft, *machine_, ram_);
+  const std::uint64_t hash = time::hash_machine(*engine_.soft, *machine_, ram_);
   notice("state: {} instructions, hash {:016x}", engine_.soft->total_instructions().value, hash);
-  TRY(timeline_->finish(by, hash));
+  if (TRY(timeline_->finish(by, hash)) == time::Timeline::Ending::NothingToCompare)
+    notice("replay: the recording has no end to compare with");
   return status;
 }
 

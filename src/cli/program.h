@@ -15,13 +15,13 @@
 #include "cli/host_output.h"
 #include "cli/options.h"
 #include "cli/signals.h"
-#include "cli/timeline.h"
 #include "cli/waiting.h"
 #include "debug/server/server.h"
 #include "machine/boot/boot.h"
 #include "machine/machine.h"
 #include "machine/storage/block_backend.h"
 #include "platform/guest_ram.h"
+#include "time/timeline.h"
 #include "transport/poller.h"
 
 namespace ringside::cli {
@@ -52,8 +52,8 @@ class Program {
   machine::ByteSink sink_into(const std::shared_ptr<HostOutput>& output);
   struct Journal {
     std::uint64_t seed = 0;  // of the guest's random numbers
-    std::optional<machine::JournalWriter> writer;
-    std::optional<machine::JournalReader> reader;
+    std::optional<time::JournalWriter> writer;
+    std::optional<time::JournalReader> reader;
   };
   Result<Journal> open_journal();
   Result<std::unique_ptr<transport::SingleClient>> listen(const transport::Endpoint& endpoint,
@@ -67,7 +67,7 @@ class Program {
   int report_end(const hypervisor::VmEnd& end) const;
   // Nothing while the machine goes on; else the exit status.
   std::optional<int> ended_from_outside();
-  Result<int> finish(int status, machine::JournalEnd::By by);
+  Result<int> finish(int status, time::JournalEnd::By by);
   void add_monitor_commands(debug::ServerOptions& server);
 
   const Options& options_;
@@ -85,7 +85,7 @@ class Program {
 
   std::unique_ptr<machine::Machine> machine_;
   StartedEngine engine_;
-  std::unique_ptr<Timeline> timeline_;
+  std::unique_ptr<time::Timeline> timeline_;
   std::unique_ptr<debug::Server> server_;
 
   std::unique_ptr<DebugClient> gdb_handler_;

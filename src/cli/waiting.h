@@ -9,9 +9,9 @@
 #include <chrono>
 #include <optional>
 
-#include "cli/timeline.h"
 #include "debug/server/server.h"
 #include "platform/engine.h"
+#include "time/timeline.h"
 
 namespace ringside::cli {
 
@@ -22,8 +22,8 @@ enum class Slice { Ran, Idle };
 inline std::optional<std::chrono::nanoseconds> time_to_wait(Slice slice,
                                                             const hypervisor::Engine& engine,
                                                             const debug::Server& server,
-                                                            Timeline& timeline,
-                                                            Timeline::Clock::time_point now) {
+                                                            time::Timeline& timeline,
+                                                            time::Timeline::Clock::time_point now) {
   if (slice == Slice::Ran || engine.wants_slice() || server.has_work())
     return std::chrono::nanoseconds(0);
   return timeline.begin_wait(now);

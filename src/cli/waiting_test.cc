@@ -7,6 +7,7 @@
 
 #include <random>
 
+#include "engine/soft/soft_vm.h"
 #include "machine/machine.h"
 #include "rsp/framing.h"
 
@@ -65,7 +66,7 @@ class World {
     entry.rip = kStart;
     engine_ = soft::create(ram_, *machine_, entry, soft::Options{1, 0});
     machine_->connect(*engine_);
-    timeline_ = std::make_unique<Timeline>(*engine_, *machine_, Pace::On);
+    timeline_ = std::make_unique<time::Timeline>(*engine_, *machine_, time::Pace::On);
     debug::ServerOptions server;
     server.wait = pick(2) == 0;
     server_ = std::make_unique<debug::Server>(*engine_, server);
@@ -81,7 +82,7 @@ class World {
     const Slice slice = run_slice();
     settle(true);
     if (over()) return;
-    const auto now = Timeline::Clock::now();
+    const auto now = time::Timeline::Clock::now();
     const auto wait = time_to_wait(slice, *engine_, *server_, *timeline_, now);
     timeline_->end_wait(now);
     if (wait == std::chrono::nanoseconds(0)) return;
@@ -136,7 +137,7 @@ class World {
   hypervisor::GuestRam ram_ = hypervisor::GuestRam::create(1u << 20).value();
   std::unique_ptr<machine::Machine> machine_;
   std::unique_ptr<soft::SoftEngine> engine_;
-  std::unique_ptr<Timeline> timeline_;
+  std::unique_ptr<time::Timeline> timeline_;
   std::unique_ptr<debug::Server> server_;
   std::size_t printed_ = 0;
 };

@@ -3,6 +3,7 @@
 
 #include <optional>
 
+#include "platform/recordable.h"
 #include "ringside/vm.h"
 
 namespace ringside::hypervisor {
@@ -28,6 +29,9 @@ class Engine : public Vm {
   // the boot processor is in `entry`, the others are not active, no event is to come. Time goes on.
   // Busy unless every vCPU is out of the guest. Devices and RAM are the caller's, and come before.
   virtual Result<void> reset(const x86::CpuState& entry) = 0;
+
+  // Null where no run is like another.
+  virtual Recordable* recordable() { return nullptr; }
 };
 
 }  // namespace ringside::hypervisor

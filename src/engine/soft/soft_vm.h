@@ -8,6 +8,7 @@
 #include "platform/engine.h"
 #include "platform/guest_ram.h"
 #include "platform/platform.h"
+#include "platform/recordable.h"
 
 namespace ringside::soft {
 
@@ -17,17 +18,12 @@ struct Options {
 };
 
 // An Engine that is also the CpuPort for the machine's devices.
-class SoftEngine : public hypervisor::Engine, public hypervisor::CpuPort {
+class SoftEngine : public hypervisor::Engine,
+                   public hypervisor::CpuPort,
+                   public hypervisor::Recordable {
  public:
   // Visits CPUs, engine and RAM (not the machine). For snapshots and the determinism hash.
   virtual void visit_state(StateVisitor& visitor) = 0;
-  // The same without RAM, for who saves or hashes RAM in another way.
-  virtual void visit_processors(StateVisitor& visitor) = 0;
-  // Retired by all vCPUs together.
-  virtual InsnCount total_instructions() const = 0;
-  // run_slice stops exactly when this many instructions are retired (a replayed input is due, or a
-  // test wants the state there). Nothing: no such limit.
-  virtual void stop_at(std::optional<InsnCount> total) = 0;
   VirtualTime now() const override = 0;
 };
 

@@ -1,4 +1,4 @@
-#include "machine/journal.h"
+#include "time/journal.h"
 
 #include <fmt/format.h>
 
@@ -7,8 +7,10 @@
 
 #include "base/hex.h"
 
-namespace ringside::machine {
+namespace ringside::time {
 namespace {
+
+using machine::GuestGdbConnection, machine::GuestGdbInput, machine::SerialInput;
 
 std::string header(const RunIdentity& identity) {
   return fmt::format("ringside-journal 4 vcpus {} memory {} content {:08x}", identity.vcpus,
@@ -41,15 +43,14 @@ std::optional<Input> input_of(const Words& words) {
 }
 
 struct Line {
-  InsnCount count;
-  VirtualTime time;
+  Position at;
   Words words;
 };
 
 std::optional<Line> split(const std::string& text) {
   std::istringstream stream(text);
   Line line;
-  if (!(stream >> line.count.value >> line.time.ns >> line.words.kind >> line.words.data)) {
+  if (!(stream >> line.at.count.value >> line.at.time.ns >> line.words.kind >> line.words.data)) {
     return std::nullopt;
   }
   std::string rest;
@@ -65,8 +66,7 @@ std::optional<JournalEnd> end_of(const Line& line) {
   if (!guest && line.words.kind != kEndByOutside) return std::nullopt;
   const auto hash = parse_hex(line.words.data);
   if (!hash) return std::nullopt;
-  return JournalEnd{line.count, line.time, guest ? JournalEnd::By::Guest : JournalEnd::By::Outside,
-                    *hash};
+  return JournalEnd{line.at, guest ? JournalEnd::By::Guest : JournalEnd::By::Outside, *hash};
 }
 
 }  // namespace
@@ -86,12 +86,12 @@ Result<JournalWriter> JournalWriter::create(const std::string& path, const RunId
 
 Result<void> JournalWriter::append(const JournalEntry& entry) {
   const Words words = words_of(entry.input);
-  return write(fmt::format("{} {} {} {}", entry.count.value, entry.time.ns, words.kind,
+  return write(fmt::format("{} {} {} {}", entry.at.count.value, entry.at.time.ns, words.kind,
                            words.data.empty() ? "-" : words.data));
 }
 
 Result<void> JournalWriter::finish(const JournalEnd& end) {
-  return write(fmt::format("{} {} {} {:016x}", end.count.value, end.time.ns,
+  return write(fmt::format("{} {} {} {:016x}", end.at.count.value, end.at.time.ns,
                            end.by == JournalEnd::By::Guest ? kEndByGuest : kEndByOutside,
                            end.hash));
 }
@@ -153,13 +153,14 @@ bool JournalReader::take_seed(const std::string& text) {
 // False: it is damaged, or out of order.
 bool JournalReader::take_line(const std::string& text) {
   const auto line = split(text);
-  if (!line || end_ || (!entries_.empty() && line->count < entries_.back().count)) return false;
+  if (!line || end_ || (!entries_.empty() && line->at.count < entries_.back().at.count))
+    return false;
   end_ = end_of(*line);
   if (end_) return true;
   auto input = input_of(line->words);
   if (!input) return false;
-  entries_.push_back({line->count, line->time, std::move(*input)});
+  entries_.push_back({line->at, std::move(*input)});
   return true;
 }
 
-}  // namespace ringside::machine
+}  // namespace ringside::time

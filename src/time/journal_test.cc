@@ -1,4 +1,4 @@
-#include "machine/journal.h"
+#include "time/journal.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -6,9 +6,10 @@
 
 #include <cstdio>
 
-namespace ringside::machine {
+namespace ringside::time {
 namespace {
 
+using machine::GuestGdbConnection, machine::GuestGdbInput, machine::SerialInput;
 using ::testing::HasSubstr;
 
 class JournalTest : public testing::Test {
@@ -23,17 +24,17 @@ class JournalTest : public testing::Test {
 TEST_F(JournalTest, ReadsBackWhatWasWritten) {
   auto writer = JournalWriter::create(path_, identity_, 0xabcdef0123456789);
   ASSERT_TRUE(writer);
-  ASSERT_TRUE(writer->append({{5}, {7}, SerialInput{0, {std::byte{'a'}, std::byte{0}}}}));
-  ASSERT_TRUE(writer->append({{5}, {8}, GuestGdbConnection{true}}));
-  ASSERT_TRUE(writer->append({{9}, {9}, GuestGdbInput{{std::byte{0xff}}}}));
-  ASSERT_TRUE(writer->finish({{11}, {12}, JournalEnd::By::Outside, 0xfedcba9876543210}));
+  ASSERT_TRUE(writer->append({{{5}, {7}}, SerialInput{0, {std::byte{'a'}, std::byte{0}}}}));
+  ASSERT_TRUE(writer->append({{{5}, {8}}, GuestGdbConnection{true}}));
+  ASSERT_TRUE(writer->append({{{9}, {9}}, GuestGdbInput{{std::byte{0xff}}}}));
+  ASSERT_TRUE(writer->finish({{{11}, {12}}, JournalEnd::By::Outside, 0xfedcba9876543210}));
   auto reader = JournalReader::open(path_, identity_);
   ASSERT_TRUE(reader) << reader.error().text();
   EXPECT_EQ(reader->seed(), 0xabcdef0123456789u);
   const JournalEntry* entry = reader->next();
   ASSERT_NE(entry, nullptr);
-  EXPECT_EQ(entry->count.value, 5u);
-  EXPECT_EQ(entry->time.ns, 7u);
+  EXPECT_EQ(entry->at.count.value, 5u);
+  EXPECT_EQ(entry->at.time.ns, 7u);
   EXPECT_EQ(std::get<SerialInput>(entry->input).bytes.size(), 2u);
   reader->advance();
   EXPECT_TRUE(std::get<GuestGdbConnection>(reader->next()->input).connected);
@@ -42,8 +43,8 @@ TEST_F(JournalTest, ReadsBackWhatWasWritten) {
   reader->advance();
   EXPECT_EQ(reader->next(), nullptr);
   ASSERT_TRUE(reader->end());
-  EXPECT_EQ(reader->end()->count.value, 11u);
-  EXPECT_EQ(reader->end()->time.ns, 12u);
+  EXPECT_EQ(reader->end()->at.count.value, 11u);
+  EXPECT_EQ(reader->end()->at.time.ns, 12u);
   EXPECT_EQ(reader->end()->by, JournalEnd::By::Outside);
   EXPECT_EQ(reader->end()->hash, 0xfedcba9876543210u);
 }
@@ -98,4 +99,4 @@ TEST_F(JournalTest, NamesTheDamagedLine) {
 }
 
 }  // namespace
-}  // namespace ringside::machine
+}  // namespace ringside::time

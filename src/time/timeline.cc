@@ -1,13 +1,11 @@
-#include "cli/timeline.h"
+#include "time/timeline.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <utility>
 
-#include "cli/notice.h"
-
-namespace ringside::cli {
+namespace ringside::time {
 
 using std::chrono::nanoseconds;
 
@@ -26,24 +24,26 @@ tl::unexpected<Error> off_the_path() {
 
 }  // namespace
 
-void Timeline::record(soft::SoftEngine& engine, machine::JournalWriter journal) {
-  soft_ = &engine;
+void Timeline::record(hypervisor::Recordable& engine, JournalWriter journal) {
+  recordable_ = &engine;
   writer_.emplace(std::move(journal));
 }
 
-void Timeline::replay(soft::SoftEngine& engine, machine::JournalReader journal) {
-  soft_ = &engine;
+void Timeline::replay(hypervisor::Recordable& engine, JournalReader journal) {
+  recordable_ = &engine;
   reader_.emplace(std::move(journal));
 }
 
-void Timeline::apply(const machine::Input& input) {
+Position Timeline::position() const { return {recordable_->total_instructions(), engine_.now()}; }
+
+void Timeline::apply(const Input& input) {
   std::visit([this](const auto& what) { machine_.input(what); }, input);
 }
 
-Result<void> Timeline::input(const machine::Input& input) {
+Result<void> Timeline::input(const Input& input) {
   if (reader_) return {};
   end_wait(Clock::now());
-  if (writer_) TRY(writer_->append({soft_->total_instructions(), engine_.now(), input}));
+  if (writer_) TRY(writer_->append({position(), input}));
   apply(input);
   return {};
 }
@@ -51,8 +51,8 @@ Result<void> Timeline::input(const machine::Input& input) {
 Result<void> Timeline::prepare_slice() {
   if (!reader_) return {};
   if (stranded_) return off_the_path();
-  while (const machine::JournalEntry* entry = reader_->next()) {
-    if (TRY(approach(entry->count, entry->time)) == Moment::Ahead) return {};
+  while (const JournalEntry* entry = reader_->next()) {
+    if (TRY(approach(entry->at)) == Moment::Ahead) return {};
     apply(entry->input);
     reader_->advance();
   }
@@ -61,52 +61,52 @@ Result<void> Timeline::prepare_slice() {
 
 // Lets the run come to a moment of the journal: no instruction beyond its count, and at this count
 // as much idle time as there was. Whether it is there.
-Result<Timeline::Moment> Timeline::approach(InsnCount count, VirtualTime time) {
-  const InsnCount total = soft_->total_instructions();
-  if (total > count) return off_the_path();
-  soft_->stop_at(count);
-  if (total < count) return Moment::Ahead;
-  if (engine_.now() < time) {
+Result<Timeline::Moment> Timeline::approach(Position at) {
+  const InsnCount total = recordable_->total_instructions();
+  if (total > at.count) return off_the_path();
+  recordable_->stop_at(at.count);
+  if (total < at.count) return Moment::Ahead;
+  if (engine_.now() < at.time) {
     // It came while the guest slept; device events that wake the guest come before it.
     const std::optional<VirtualTime> idle = engine_.idle_until();
-    if (idle) engine_.advance_to(std::min(*idle, time));
+    if (idle) engine_.advance_to(std::min(*idle, at.time));
     if (!idle && anyone_in_guest(engine_)) return off_the_path();
   }
-  return engine_.now() < time ? Moment::Ahead : Moment::Now;
+  return engine_.now() < at.time ? Moment::Ahead : Moment::Now;
 }
 
 Result<void> Timeline::approach_end() {
-  const std::optional<machine::JournalEnd>& end = reader_->end();
-  if (end && end->by == machine::JournalEnd::By::Outside) {
-    over_ = TRY(approach(end->count, end->time)) == Moment::Now;
+  const std::optional<JournalEnd>& end = reader_->end();
+  if (end && end->by == JournalEnd::By::Outside) {
+    over_ = TRY(approach(end->at)) == Moment::Now;
     return {};
   }
-  soft_->stop_at(std::nullopt);
+  recordable_->stop_at(std::nullopt);
   // The guest ends the run itself, unless it is another run.
-  if (end && soft_->total_instructions() > end->count) return off_the_path();
+  if (end && recordable_->total_instructions() > end->at.count) return off_the_path();
   return {};
 }
 
 bool Timeline::something_due() const {
   if (!reader_) return false;
   return reader_->next() != nullptr ||
-         (reader_->end() && reader_->end()->by == machine::JournalEnd::By::Outside);
+         (reader_->end() && reader_->end()->by == JournalEnd::By::Outside);
 }
 
-Result<void> Timeline::finish(machine::JournalEnd::By by, std::uint64_t hash) {
-  if (!has_journal()) return {};
-  const machine::JournalEnd end{soft_->total_instructions(), engine_.now(), by, hash};
-  if (writer_) return writer_->finish(end);
-  const std::optional<machine::JournalEnd>& recorded = reader_->end();
-  if (!recorded) {
-    notice("replay: the recording has no end to compare with");
-    return {};
+Result<Timeline::Ending> Timeline::finish(JournalEnd::By by, std::uint64_t hash) {
+  if (!has_journal()) return Ending::AsItShould;
+  const JournalEnd end{position(), by, hash};
+  if (writer_) {
+    TRY(writer_->finish(end));
+    return Ending::AsItShould;
   }
-  if (recorded->count == end.count && recorded->hash == end.hash) return {};
+  const std::optional<JournalEnd>& recorded = reader_->end();
+  if (!recorded) return Ending::NothingToCompare;
+  if (recorded->at.count == end.at.count && recorded->hash == end.hash) return Ending::AsItShould;
   return fail(ErrorCode::BadRequest,
               fmt::format("the replay differs from the recording: it ended after {} instructions "
                           "with hash {:016x}, the recording after {} with {:016x}",
-                          end.count.value, end.hash, recorded->count.value, recorded->hash));
+                          end.at.count.value, end.hash, recorded->at.count.value, recorded->hash));
 }
 
 std::optional<nanoseconds> Timeline::begin_wait(Clock::time_point now) {
@@ -137,4 +137,4 @@ void Timeline::end_wait(Clock::time_point now) {
   engine_.advance_to({std::min(wait->until.ns, wait->from.ns + waited)});
 }
 
-}  // namespace ringside::cli
+}  // namespace ringside::time

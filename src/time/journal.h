@@ -14,20 +14,18 @@
 #include <fstream>
 #include <optional>
 #include <string>
-#include <variant>
 #include <vector>
 
 #include "base/result.h"
 #include "machine/machine.h"
 #include "ringside/types.h"
+#include "time/inputs.h"
+#include "time/position.h"
 
-namespace ringside::machine {
-
-using Input = std::variant<SerialInput, GuestGdbInput, GuestGdbConnection>;
+namespace ringside::time {
 
 struct JournalEntry {
-  InsnCount count;
-  VirtualTime time;
+  Position at;
   Input input;
 };
 
@@ -40,8 +38,7 @@ struct RunIdentity {
 };
 
 struct JournalEnd {
-  InsnCount count;
-  VirtualTime time;
+  Position at;
   enum class By : std::uint8_t { Guest, Outside } by = By::Guest;
   std::uint64_t hash = 0;  // of CPUs, devices and memory
 };
@@ -86,4 +83,4 @@ class JournalReader {
   std::optional<JournalEnd> end_;
 };
 
-}  // namespace ringside::machine
+}  // namespace ringside::time

@@ -1,24 +1,25 @@
 // The hash of everything that a snapshot of the machine would save (docs/decisions/0015), a slice
-// at a time, because memory can be large. The software CPU only.
+// at a time, because memory can be large.
 //
 // Made and used on the main thread while every vCPU is out of the guest; the first slice takes CPUs
 // and devices, so that input which comes between slices does not count.
 #pragma once
 
 #include <cstdint>
-#include <string>
 
 #include "base/state_hash.h"
 #include "engine/soft/soft_vm.h"
 #include "machine/machine.h"
 #include "platform/guest_ram.h"
+#include "platform/recordable.h"
 #include "ringside/options.h"
 
-namespace ringside::cli {
+namespace ringside::time {
 
 class MachineHash {
  public:
-  MachineHash(soft::SoftEngine& engine, machine::Machine& machine, const hypervisor::GuestRam& ram);
+  MachineHash(hypervisor::Recordable& engine, machine::Machine& machine,
+              const hypervisor::GuestRam& ram);
 
   // About a millisecond's work. True once everything is in.
   bool advance();
@@ -38,11 +39,7 @@ class MachineHash {
 };
 
 // All of it at once.
-std::uint64_t hash_machine(soft::SoftEngine& engine, machine::Machine& machine,
+std::uint64_t hash_machine(hypervisor::Recordable& engine, machine::Machine& machine,
                            const hypervisor::GuestRam& ram);
 
-// The monitor command `hash`. Everything outlives the server.
-debug::MonitorCommand hash_command(soft::SoftEngine& engine, machine::Machine& machine,
-                                   const hypervisor::GuestRam& ram);
-
-}  // namespace ringside::cli
+}  // namespace ringside::time

@@ -7,16 +7,16 @@
 
 #include <chrono>
 #include <optional>
-#include <string>
 
 #include "base/result.h"
-#include "cli/options.h"
-#include "engine/soft/soft_vm.h"
-#include "machine/journal.h"
 #include "machine/machine.h"
 #include "platform/engine.h"
+#include "platform/recordable.h"
+#include "time/inputs.h"
+#include "time/journal.h"
+#include "time/pace.h"
 
-namespace ringside::cli {
+namespace ringside::time {
 
 class Timeline {
  public:
@@ -25,20 +25,22 @@ class Timeline {
   Timeline(hypervisor::Engine& engine, machine::Machine& machine, Pace pace)
       : engine_(engine), machine_(machine), pace_(pace) {}
 
-  void record(soft::SoftEngine& engine, machine::JournalWriter journal);
-  void replay(soft::SoftEngine& engine, machine::JournalReader journal);
+  // At most one of the two, before the first slice. `engine` is an ability of the engine's.
+  void record(hypervisor::Recordable& engine, JournalWriter journal);
+  void replay(hypervisor::Recordable& engine, JournalReader journal);
   // Outside input has no effect: it all comes from the journal.
   bool replaying() const { return reader_.has_value(); }
 
   // Applies an input now, and writes it to the journal.
-  Result<void> input(const machine::Input& input);
+  Result<void> input(const Input& input);
   // Before each slice: applies what the journal says is due.
   Result<void> prepare_slice();
   // A replay is where something outside the guest ended the recorded run.
   bool recording_is_over() const { return over_; }
   // The run has ended in a state with this hash: written to the journal, or compared with it. An
   // error says how a replay differs.
-  Result<void> finish(machine::JournalEnd::By by, std::uint64_t hash);
+  enum class Ending { AsItShould, NothingToCompare };
+  Result<Ending> finish(JournalEnd::By by, std::uint64_t hash);
   bool has_journal() const { return writer_ || reader_; }
 
   // After a slice with nothing to run: how long to wait for something from outside; nothing: for
@@ -53,20 +55,21 @@ class Timeline {
     VirtualTime from, until;
   };
   enum class Moment { Ahead, Now };
-  Result<Moment> approach(InsnCount count, VirtualTime time);
+  Position position() const;
+  Result<Moment> approach(Position at);
   Result<void> approach_end();
   bool something_due() const;
-  void apply(const machine::Input& input);
+  void apply(const Input& input);
 
   hypervisor::Engine& engine_;
   machine::Machine& machine_;
   Pace pace_;
   std::optional<Wait> wait_;
-  soft::SoftEngine* soft_ = nullptr;
-  std::optional<machine::JournalWriter> writer_;
-  std::optional<machine::JournalReader> reader_;
+  hypervisor::Recordable* recordable_ = nullptr;  // null without a journal
+  std::optional<JournalWriter> writer_;
+  std::optional<JournalReader> reader_;
   bool over_ = false;
   bool stranded_ = false;  // a replay sleeps for ever, and the journal says nothing of it
 };
 
-}  // namespace ringside::cli
+}  // namespace ringside::time

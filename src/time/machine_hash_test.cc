@@ -1,13 +1,14 @@
-#include "cli/machine_hash.h"
+#include "time/machine_hash.h"
 
 #include <gtest/gtest.h>
 
 #include <cstring>
 
+#include "engine/soft/soft_vm.h"
 #include "platform/untouched_pages.h"
 #include "ringside/x86/cpu_state.h"
 
-namespace ringside::cli {
+namespace ringside::time {
 namespace {
 
 constexpr std::uint64_t kMemory = 64u << 20;
@@ -89,4 +90,4 @@ TEST(MachineHash, DevicesAndProcessorsCount) {
 }
 
 }  // namespace
-}  // namespace ringside::cli
+}  // namespace ringside::time

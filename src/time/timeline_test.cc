@@ -1,17 +1,19 @@
-#include "cli/timeline.h"
+#include "time/timeline.h"
 
 #include <gtest/gtest.h>
 #include <unistd.h>
 
 #include "machine/machine.h"
 
-namespace ringside::cli {
+namespace ringside::time {
 namespace {
 
 using std::chrono::nanoseconds;
 
 // Nobody runs; the test says when the guest would wake.
-class SleepingEngine final : public soft::SoftEngine {
+class SleepingEngine final : public hypervisor::Engine,
+                             public hypervisor::CpuPort,
+                             public hypervisor::Recordable {
  public:
   class NoVcpu final : public hypervisor::Vcpu {
    public:
@@ -45,11 +47,11 @@ class SleepingEngine final : public soft::SoftEngine {
   bool run_slice() override { return false; }
   std::optional<VirtualTime> idle_until() const override { return until; }
   void advance_to(VirtualTime time) override { time_ = std::max(time_, time); }
-  void visit_state(StateVisitor&) override {}
   void visit_processors(StateVisitor&) override {}
   InsnCount total_instructions() const override { return count; }
   void stop_at(std::optional<InsnCount> total) override { limit = total; }
   Result<void> reset(const x86::CpuState&) override { return {}; }
+  Recordable* recordable() override { return this; }
   VirtualTime now() const override { return time_; }
   void deadline_moved() override {}
   void set_interrupt_pin(VcpuId, bool) override {}
@@ -134,11 +136,11 @@ TEST_F(TimelineTest, UnpacedTimeRunsAhead) {
 
 TEST_F(TimelineTest, AReplayAppliesEachInputAtItsInstructionAndTime) {
   const std::string path = ::testing::TempDir() + "ringside-journal-" + std::to_string(::getpid());
-  const machine::RunIdentity identity{1, 1u << 20, 7};
+  const RunIdentity identity{1, 1u << 20, 7};
   const std::vector<std::byte> key{std::byte{'k'}};
   {
     Timeline line = timeline(Pace::On);
-    line.record(engine, machine::JournalWriter::create(path, identity, 0).value());
+    line.record(engine, JournalWriter::create(path, identity, 0).value());
     engine.count = {100};
     engine.until = VirtualTime{5000};
     engine.advance_to({1000});
@@ -149,7 +151,7 @@ TEST_F(TimelineTest, AReplayAppliesEachInputAtItsInstructionAndTime) {
   machine_again.connect(again);
   const std::size_t room = machine_again.serial_room(0);
   Timeline line(again, machine_again, Pace::On);
-  line.replay(again, machine::JournalReader::open(path, identity).value());
+  line.replay(again, JournalReader::open(path, identity).value());
   ::unlink(path.c_str());
 
   ASSERT_TRUE(line.prepare_slice());
@@ -171,19 +173,19 @@ TEST_F(TimelineTest, AReplayAppliesEachInputAtItsInstructionAndTime) {
 
 TEST_F(TimelineTest, AReplayThatLeftThePathSaysSo) {
   const std::string path = ::testing::TempDir() + "ringside-lost-" + std::to_string(::getpid());
-  const machine::RunIdentity identity{1, 1u << 20, 7};
+  const RunIdentity identity{1, 1u << 20, 7};
   {
     Timeline line = timeline(Pace::On);
-    line.record(engine, machine::JournalWriter::create(path, identity, 0).value());
+    line.record(engine, JournalWriter::create(path, identity, 0).value());
     engine.count = {100};
     ASSERT_TRUE(line.input(machine::GuestGdbConnection{true}));
   }
   Timeline line = timeline(Pace::On);
-  line.replay(engine, machine::JournalReader::open(path, identity).value());
+  line.replay(engine, JournalReader::open(path, identity).value());
   ::unlink(path.c_str());
   engine.count = {101};
   EXPECT_FALSE(line.prepare_slice());
 }
 
 }  // namespace
-}  // namespace ringside::cli
+}  // namespace ringside::time

@@ -1,13 +1,11 @@
-#include "cli/machine_hash.h"
-
-#include <fmt/format.h>
+#include "time/machine_hash.h"
 
 #include <algorithm>
 #include <array>
 #include <cstring>
 #include <vector>
 
-namespace ringside::cli {
+namespace ringside::time {
 namespace {
 
 // RAM counts by the figures of its blocks. That of a block depends on its content alone, not on
@@ -22,26 +20,9 @@ std::uint64_t figure_of(std::span<const std::byte> bytes) {
   return hasher.value();
 }
 
-class HashWork final : public debug::MonitorWork {
- public:
-  HashWork(soft::SoftEngine& engine, machine::Machine& machine, const hypervisor::GuestRam& ram)
-      : instructions_(engine.total_instructions()), hash_(engine, machine, ram) {}
-  std::optional<std::string> advance() override {
-    if (!hash_.advance()) return std::nullopt;
-    return fmt::format("{} instructions, hash {:016x}\n", instructions_.value, hash_.value());
-  }
-  std::string progress() const override {
-    return fmt::format("hash: {} of {} MiB", hash_.done() >> 20, hash_.total() >> 20);
-  }
-
- private:
-  InsnCount instructions_;
-  MachineHash hash_;
-};
-
 }  // namespace
 
-MachineHash::MachineHash(soft::SoftEngine& engine, machine::Machine& machine,
+MachineHash::MachineHash(hypervisor::Recordable& engine, machine::Machine& machine,
                          const hypervisor::GuestRam& ram)
     : ram_(ram) {
   engine.visit_processors(hasher_);
@@ -81,7 +62,7 @@ void MachineHash::add_block(const hypervisor::RamSlot& slot, std::uint64_t offse
   hasher_.field(figure);
 }
 
-std::uint64_t hash_machine(soft::SoftEngine& engine, machine::Machine& machine,
+std::uint64_t hash_machine(hypervisor::Recordable& engine, machine::Machine& machine,
                            const hypervisor::GuestRam& ram) {
   MachineHash hash(engine, machine, ram);
   while (!hash.advance()) {
@@ -89,15 +70,4 @@ std::uint64_t hash_machine(soft::SoftEngine& engine, machine::Machine& machine,
   return hash.value();
 }
 
-debug::MonitorCommand hash_command(soft::SoftEngine& engine, machine::Machine& machine,
-                                   const hypervisor::GuestRam& ram) {
-  debug::MonitorCommand command;
-  command.name = "hash";
-  command.help = "Shows how many instructions were run, and a hash of CPUs, devices and memory.";
-  command.begin = [&engine, &machine, &ram](std::string_view) {
-    return std::make_unique<HashWork>(engine, machine, ram);
-  };
-  return command;
-}
-
-}  // namespace ringside::cli
+}  // namespace ringside::time
