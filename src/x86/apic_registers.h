@@ -49,8 +49,11 @@ enum LocalVector : unsigned {
   kLvtLint0,
   kLvtLint1,
   kLvtError,
-  kLvtCount
 };
+inline constexpr unsigned kLvtCount = 6;
+constexpr unsigned register_of(LocalVector vector) {
+  return static_cast<unsigned>(kLocalVectors) + static_cast<unsigned>(vector);
+}
 
 // What a local vector, an interrupt command (SDM 3A 10.6.1) and a redirection entry of the I/O APIC
 // (82093AA 3.2.4) have in common: the vector in bits 0 to 7 and

@@ -14,9 +14,9 @@ TEST(ApicRegisters, Lie_where_the_manual_has_them) {
   EXPECT_EQ((kInService + 7) * 16, 0x170u);
   EXPECT_EQ((kRequest + 7) * 16, 0x270u);
   EXPECT_EQ(kCommandLow * 16, 0x300u);
-  EXPECT_EQ((kLocalVectors + kLvtTimer) * 16, 0x320u);
-  EXPECT_EQ((kLocalVectors + kLvtLint0) * 16, 0x350u);
-  EXPECT_EQ((kLocalVectors + kLvtError) * 16, 0x370u);
+  EXPECT_EQ(register_of(kLvtTimer) * 16, 0x320u);
+  EXPECT_EQ(register_of(kLvtLint0) * 16, 0x350u);
+  EXPECT_EQ(register_of(kLvtError) * 16, 0x370u);
   EXPECT_EQ(kDivide * 16, 0x3e0u);
 }
 

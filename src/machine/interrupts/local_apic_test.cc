@@ -15,8 +15,8 @@ using namespace x86::apic;
 constexpr unsigned kTpr = kTaskPriority, kPpr = kProcessorPriority, kEoi = kEndOfInterrupt,
                    kLdr = kLogicalDestination, kDfr = kDestinationFormat, kSvr = kSpurious,
                    kIsr = kInService, kIrr = kRequest, kEsr = kErrorStatus, kIcr = kCommandLow,
-                   kIcrHigh = kCommandHigh, kTimerLvt = kLocalVectors + kLvtTimer,
-                   kLint0 = kLocalVectors + kLvtLint0, kErrorLvt = kLocalVectors + kLvtError,
+                   kIcrHigh = kCommandHigh, kTimerLvt = register_of(kLvtTimer),
+                   kLint0 = register_of(kLvtLint0), kErrorLvt = register_of(kLvtError),
                    kInitial = kInitialCount, kCurrent = kCurrentCount, kSelf = kSelfIpi;
 constexpr std::uint64_t kXapic = 0xfee00800, kX2apic = 0xfee00c00;
 
