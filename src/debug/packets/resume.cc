@@ -92,26 +92,9 @@ Debugger::Answer Debugger::serve(const rsp::Interrupt&) {
 }
 
 Debugger::Answer Debugger::resume(ResumePlan plan) {
-  if (target_.control().phase() != RunControl::Phase::Stopped)
-    return refuse(ErrorCode::Busy, "the guest is running");
+  const Result<void> prepared = target_.prepare_resume(plan);
+  if (!prepared) return refuse(prepared);
   target_.show_pc(session_.pc_view());
-  plan.actions.resize(target_.vm().vcpu_count(), plan.others);
-  // A single step executes its instruction whatever is set there.
-  const auto goes_on = [](const Action& action) {
-    return action.kind == Action::Kind::Run || action.kind == Action::Kind::StepRange;
-  };
-  if (std::any_of(plan.actions.begin(), plan.actions.end(), goes_on)) target_.follow_addresses();
-  for (std::uint32_t i = 0; i < plan.actions.size(); ++i) {
-    Action& action = plan.actions[i];
-    if (action.kind == Action::Kind::Hold || !target_.is_active(i)) continue;
-    const bool steps = action.kind != Action::Kind::Run;
-    if (steps && !target_.can_step({i}))
-      return refuse(ErrorCode::NotSupported, "this host cannot step");
-    // A step executes the instruction under whatever is inserted. Who runs on from a breakpoint
-    // that was reported does not want to hear of it again; one that was not is reported now.
-    const bool over = steps || (target_.control().has_told({i}) && target_.can_step({i}));
-    action.pass_breakpoint = over && target_.on_breakpoint({i});
-  }
   // A stop instead of a death is for clients that can say so: to a plain one the machine just ends,
   // as with the seeds. Who lets a dead vCPU go on has seen it.
   target_.vm().stop_instead_of_death(session_.names_threads() && !has_died());

@@ -50,8 +50,7 @@ void RunControl::launch(std::uint32_t index) {
   vcpu.stale = false;
   const bool passes = passing_ == index;
   if (!passes) vcpu.told = false;
-  const bool trap = passes || vcpu.action.kind == Action::Kind::Step ||
-                    vcpu.action.kind == Action::Kind::StepRange;
+  const bool trap = passes || vcpu.action.steps();
   // Switched only here, while the vCPU is certainly out of the guest; a trap left on over a stop
   // saves a client that steps and steps two switches each time.
   if (trap != vcpu.trap) emit(trap ? Kind::TrapOn : Kind::TrapOff, index);

@@ -53,6 +53,7 @@ struct Action {
   // The vCPU stands on an installed breakpoint and has to execute the instruction under it: it is
   // stepped with the breakpoint lifted, while every other vCPU is out of the guest.
   bool pass_breakpoint = false;
+  bool steps() const { return kind == Kind::Step || kind == Kind::StepRange; }
   friend bool operator==(const Action&, const Action&) = default;
 };
 
@@ -144,6 +145,13 @@ class RunControl {
   // The breakpoint that this vCPU stands on, if any, has been told to the client or did not count:
   // its next instruction is what is under it.
   bool has_told(VcpuId id) const { return vcpus_[id.value].told; }
+  // Whether this vCPU, resumed to do `action`, executes the instruction under a breakpoint that it
+  // stands on (Action::pass_breakpoint) or hits it. A step executes the instruction under whatever
+  // is inserted. Who runs on from a breakpoint that was told does not want to hear of it again; one
+  // that was not is told now.
+  bool passes_breakpoint(VcpuId id, const Action& action) const {
+    return action.steps() || has_told(id);
+  }
   // The range that this vCPU, about to enter the guest, is to be stepped through; null if it is to
   // execute one instruction or to run.
   const hypervisor::StepRange* stepped_range(VcpuId id) const;

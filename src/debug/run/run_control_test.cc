@@ -22,10 +22,7 @@ constexpr StopEvent kStep{StopCause::Step, 0, {}};
 constexpr Action kHold{Action::Kind::Hold, {}, false};
 constexpr Action kRun{Action::Kind::Run, {}, false};
 constexpr Action kStepOne{Action::Kind::Step, {}, false};
-constexpr Action kStepOver{Action::Kind::Step, {}, true};
-constexpr Action kRunOver{Action::Kind::Run, {}, true};
 constexpr Action kRange{Action::Kind::StepRange, {{0x10}, {0x20}}, false};
-constexpr Action kRangeOver{Action::Kind::StepRange, {{0x10}, {0x20}}, true};
 
 // The engine and the client as the promises see them, beside the RunControl under test.
 struct World {
@@ -37,6 +34,8 @@ struct World {
     bool lifted = false;
     std::optional<StopEvent> owed;  // happened, and not yet reported nor rightly discarded
     bool doubted = false;           // by a new condition of its breakpoint
+    // Whoever is to know of the breakpoint that it stands on does: the client, or its condition.
+    bool known = false;
   };
 
   World(unsigned count, StopCause cause)
@@ -120,6 +119,7 @@ struct World {
         if (!client && cpu.trap) fail("a trap outlived its client");
         cpu.in_guest = true;
         cpu.suspended = false;
+        if (!cpu.lifted) cpu.known = false;
         break;
       case Kind::TrapOn:
       case Kind::TrapOff:
@@ -147,6 +147,7 @@ struct World {
         for (Cpu& c : cpus) {
           if (c.trap || c.lifted) fail("undo left a trap or a lifted breakpoint");
           c.owed.reset();
+          c.known = false;
         }
         installed = false;
         undoing = false;
@@ -168,6 +169,7 @@ struct World {
       if (event == nullptr || owed != *event) fail("report of an event that is not owed");
       if (gone(cpus[vcpu->value])) fail("report of a removed breakpoint");
       if (owed == breakpoint && !control.has_told(*vcpu)) fail("one arrival would be told twice");
+      cpus[vcpu->value].known = owed == breakpoint;
       owed.reset();
       if (first && !removed_first && *first != vcpu->value && cpus[*first].owed &&
           !gone(cpus[*first])) {
@@ -182,7 +184,7 @@ struct World {
   void happened(std::uint32_t index, const StopEvent& event) {
     if (!client || undoing) return;
     cpus[index].owed = event;
-    cpus[index].doubted = false;
+    cpus[index].doubted = cpus[index].known = false;
     if (!first) first = index;
   }
 
@@ -225,6 +227,7 @@ struct World {
 
   void note_started(std::uint32_t index) {
     cpus[index].active = true;
+    cpus[index].known = false;
     plan[index] = client ? plan_others : kRun;
   }
 };
@@ -290,11 +293,22 @@ struct Explorer {
     }
   }
 
+  // Whether vCPU `index` stands on the breakpoint.
+  enum class Standing { Elsewhere, OnBreakpoint };
+
   void resume(const World& w, const std::string& key, unsigned depth, const char* name,
-              std::uint32_t index, const Action& one, const Action& rest) {
+              std::uint32_t index, const Action& one, const Action& rest,
+              Standing standing = Standing::Elsewhere) {
     go(w, key, depth, name, index, [&](World& n) {
       n.plan.assign(vcpus, rest);
       n.plan[index] = one;
+      if (standing == Standing::OnBreakpoint) {
+        const bool passes = n.control.passes_breakpoint({index}, one);
+        if (one.kind == Action::Kind::Run && passes != n.cpus[index].known)
+          n.fail(passes ? "who runs on misses a breakpoint" : "one arrival would be told again");
+        if (one.kind != Action::Kind::Run && !passes) n.fail("a step would hit a breakpoint");
+        n.plan[index].pass_breakpoint = passes;
+      }
       n.plan_others = rest;
       n.plan_others.pass_breakpoint = false;
       n.report_expected = true;
@@ -352,9 +366,9 @@ struct Explorer {
         resume(w, key, depth, "vCont;s:i;c", i, kStepOne, kRun);
         resume(w, key, depth, "vCont;r:i;c", i, kRange, kRun);
         if (!w.installed) continue;
-        resume(w, key, depth, "s over", i, kStepOver, kHold);
-        resume(w, key, depth, "vCont;r over;c", i, kRangeOver, kRun);
-        resume(w, key, depth, "c over", i, kRunOver, kRun);
+        resume(w, key, depth, "s over", i, kStepOne, kHold, Standing::OnBreakpoint);
+        resume(w, key, depth, "vCont;r over;c", i, kRange, kRun, Standing::OnBreakpoint);
+        resume(w, key, depth, "c over", i, kRun, kRun, Standing::OnBreakpoint);
       }
     } else {
       World copy = w;
@@ -383,6 +397,7 @@ struct Explorer {
         for (std::uint32_t i = 0; i < vcpus; ++i) {
           n.cpus[i].active = i == 0;
           n.cpus[i].owed.reset();
+          n.cpus[i].known = false;
           n.control.reset({i}, i == 0);
         }
         n.first.reset();
@@ -403,6 +418,7 @@ struct Explorer {
             n.cpus[i].owed.reset();
             n.forget_first(i);
           }
+          n.cpus[i].known = false;
           n.control.moved({i});
         });
       }
@@ -438,13 +454,18 @@ struct Explorer {
       });
       // Four vCPUs would take a minute with it, and show nothing that three do not.
       if (vcpus < 4) {
-        go(w, key, depth, "false condition", i, [&](World& n) { out(n), n.control.skipped({i}); });
+        go(w, key, depth, "false condition", i, [&](World& n) {
+          out(n);
+          n.cpus[i].known = n.client && !n.undoing;
+          n.control.skipped({i});
+        });
       }
     }
     if (!cpu.trap) return;
     for (const Gva pc : {Gva{0x18}, Gva{0x80}}) {
       go(w, key, depth, pc.value == 0x18 ? "trap inside" : "trap outside", i, [&](World& n) {
         out(n);
+        n.cpus[i].known = false;
         const Action::Kind kind = n.plan[i].kind;
         const bool tells =
             kind == Action::Kind::Step || (kind == Action::Kind::StepRange && pc.value >= 0x20);

@@ -294,6 +294,26 @@ bool Target::on_breakpoint(VcpuId id) {
 
 // --- What run control decides
 
+Result<void> Target::prepare_resume(ResumePlan& plan) {
+  if (control_.phase() != RunControl::Phase::Stopped)
+    return fail(ErrorCode::Busy, "the guest is running");
+  plan.actions.resize(vm_.vcpu_count(), plan.others);
+  // A single step executes its instruction whatever is set there.
+  const auto goes_on = [](const Action& action) {
+    return action.kind == Action::Kind::Run || action.kind == Action::Kind::StepRange;
+  };
+  if (std::any_of(plan.actions.begin(), plan.actions.end(), goes_on)) follow_addresses();
+  for (std::uint32_t i = 0; i < plan.actions.size(); ++i) {
+    Action& action = plan.actions[i];
+    if (action.kind == Action::Kind::Hold || !is_active(i)) continue;
+    if (action.steps() && !can_step({i}))
+      return fail(ErrorCode::NotSupported, "this host cannot step");
+    action.pass_breakpoint =
+        control_.passes_breakpoint({i}, action) && can_step({i}) && on_breakpoint({i});
+  }
+  return {};
+}
+
 void Target::execute(const Command& command) {
   const VcpuId id = command.vcpu;
   switch (command.kind) {

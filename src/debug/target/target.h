@@ -65,6 +65,11 @@ class Target {
   // Whether steps keep interrupts out, as they do unless a client asks otherwise.
   void mask_interrupts_in_steps(bool mask) { mask_in_steps_ = mask; }
 
+  // Before run control is told to resume by this plan, which says what the client wants: finds out
+  // who has to step over a breakpoint first, and has the breakpoints where they are wanted now.
+  // Busy while the guest runs; NotSupported where a vCPU cannot do what it is to do.
+  Result<void> prepare_resume(ResumePlan& plan);
+
   // What becomes of a breakpoint at an address that leads to no memory now.
   enum class Unmapped : std::uint8_t {
     Refuse,  // BadAddress
@@ -78,10 +83,6 @@ class Target {
   // After its address was bound to another space: a software breakpoint there goes where it leads
   // now.
   Result<void> place_again(VcpuId via, Gva address);
-  // Looks where the addresses of breakpoints lead by now, for engines that do not look out for the
-  // addresses themselves, and gives what breakpoints by linear address the engine can spare to
-  // those that need it most. Before a resume.
-  void follow_addresses();
   Result<void> insert_stoppoint(const Stoppoint& stoppoint, const AgentProgram& program);
   Result<void> remove_stoppoint(const Stoppoint& stoppoint);
 
@@ -96,8 +97,6 @@ class Target {
 
   // The linear address of the next instruction.
   Result<Gva> linear_pc(VcpuId id);
-  // Whether the next instruction is hidden under an int3 of ours.
-  bool on_breakpoint(VcpuId id);
   // What there is to say of a vCPU's last stop beyond its cause: why it is dead, who wrote.
   const std::string& words_of(VcpuId id) const { return vcpus_[id.value].words; }
 
@@ -112,6 +111,12 @@ class Target {
   };
 
   void execute(const Command& command);
+  // Looks where the addresses of breakpoints lead by now, for engines that do not look out for the
+  // addresses themselves, and gives what breakpoints by linear address the engine can spare to
+  // those that need it most.
+  void follow_addresses();
+  // Whether the next instruction is hidden under an int3 of ours.
+  bool on_breakpoint(VcpuId id);
   void prepare_step(VcpuId id);
   void step_range(VcpuId id);
   void handle(const hypervisor::VcpuEvent& event);
