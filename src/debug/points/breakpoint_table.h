@@ -5,6 +5,8 @@
 //   a breakpoint of the engine at the linear address, before anything is fetched from it;
 //   an Installation at a guest-physical address, which is a breakpoint of the engine where that has
 //     them, else an int3 in guest memory with the byte it hides.
+// The wishes are the master: nowhere else is it kept that the client wants a software breakpoint.
+// The installations and what LinearBreakpoints counts for this table are derived from them.
 // Wishes that reach the same byte share one installation, and removing a wish removes exactly what
 // was installed for it, wherever the address leads by then. docs/decisions/0006 has the reasons.
 //

@@ -1,6 +1,10 @@
 // The engine's breakpoints by linear address, shared by everybody here who wants one: the engine
 // has at most one at an address, and it goes when the last who asked for it lets go.
 //
+// Derived: for each address the number of those that want it, which are the wishes of
+// BreakpointTable and the entries of StoppointList. Who they are and why, only those two know. The
+// engine's own set has these addresses and no others.
+//
 // Owned by the server's target; used on its thread.
 #pragma once
 

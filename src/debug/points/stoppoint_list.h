@@ -1,5 +1,7 @@
 // Hardware breakpoints and watchpoints that the client has set: what was asked for, and the way to
 // an engine that can realise it. Inserting and removing is idempotent, as for software breakpoints.
+// The entries are the master for these; what the engine has is derived from them, of hardware
+// breakpoints by way of LinearBreakpoints.
 //
 // Owned by the server's target; used on its thread.
 #pragma once

@@ -2,6 +2,10 @@
 // runs commands, counts. An engine that asks (Stoppoints::set_filter) never leaves the guest for a
 // false condition; for others the target asks at the exit.
 //
+// It keeps no breakpoint: whether an address has one it looks up in the table and in the list at
+// each hit. The place of a vCPU's last hit (Cover) only leads from the question to uncover() and
+// cover(); whether the byte there is lifted in between, the table's installation says.
+//
 // Owned by the server's target. An engine may ask on a vCPU's thread, several at a time; that is
 // what the lock is for. Wishes and programs change only while every vCPU is out of the guest.
 #pragma once

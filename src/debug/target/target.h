@@ -149,8 +149,11 @@ class Target {
   StoppointList stoppoints_;
   AddressSpaces spaces_;
   HitFilter filter_;
-  std::set<Gva> noted_;  // pending breakpoints that the client was told of
+  // Addresses of pending breakpoints that the client was told of. No breakpoints themselves: a note
+  // outlives its wish, which clients take out and put back at every stop.
+  std::set<Gva> noted_;
   std::vector<VcpuState> vcpus_;
+  // Between run control's Lift and Restore: which of the table's installations it was.
   std::optional<Gpa> lifted_;
   bool mask_in_steps_ = true;
   bool events_left_ = false;  // the last settle() left some

@@ -43,7 +43,8 @@ class DebugSlots {
   std::array<DebugSlot, kSlotCount> slots_;
 };
 
-// The debugger's stoppoints, the same on all vCPUs.
+// The debugger's stoppoints, the same on all vCPUs, as the debug server, their master, has inserted
+// them. The slots of each vCPU are made from these before it enters the guest.
 class Stoppoints {
  public:
   Result<void> insert_breakpoint(Gva address);

@@ -53,7 +53,8 @@ class System {
   // A page now has decoded code: stores to it must be seen.
   void watch_code_page(Gpa page);
 
-  // ---- The debugger's breakpoints and watchpoints without bytes in memory
+  // ---- The debugger's breakpoints and watchpoints without bytes in memory: what is looked up
+  // while the guest runs. The debug server is their master, and inserts and removes each one.
   AddressSet breakpoints;                // linear addresses
   std::uint64_t breakpoint_changes = 0;  // of those: how often one came or went
   // What a block in a page with such breakpoints was decoded for: the page, whose number has 45
