@@ -70,9 +70,9 @@ class SoftCpu::Bus final : public hypervisor::Platform {
 SoftCpu::SoftCpu()
     : ram_(make_ram()),
       bus_(std::make_unique<Bus>()),
-      system_(std::make_unique<soft::System>(ram_, *bus_)),
-      cpu_(std::make_unique<soft::Cpu>(VcpuId{0}, *system_)) {
-  system_->cpus.push_back(cpu_.get());
+      board_(std::make_unique<soft::Board>(ram_, *bus_)),
+      cpu_(std::make_unique<soft::Cpu>(VcpuId{0}, *board_)) {
+  board_->cpus.push_back(cpu_.get());
   const auto put = [&](std::uint64_t table, std::uint64_t index, std::uint64_t entry) {
     std::memcpy(ram_.host({kTables + table * kPageSize + index * 8}, 8), &entry, 8);
   };

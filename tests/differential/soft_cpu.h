@@ -7,8 +7,8 @@
 #include <string>
 
 #include "differential/state.h"
+#include "engine/soft/cpu/board.h"
 #include "engine/soft/cpu/cpu.h"
-#include "engine/soft/cpu/system.h"
 #include "platform/guest_ram.h"
 #include "platform/platform.h"
 
@@ -33,7 +33,7 @@ class SoftCpu {
 
   hypervisor::GuestRam ram_;
   std::unique_ptr<Bus> bus_;
-  std::unique_ptr<soft::System> system_;
+  std::unique_ptr<soft::Board> board_;
   std::unique_ptr<soft::Cpu> cpu_;
   x86::CpuState base_;
   Mode mode_ = Mode::Code64;

@@ -2,19 +2,19 @@
 // decoded code.
 #pragma once
 
-#include "engine/soft/cpu/system.h"
+#include "engine/soft/cpu/board.h"
 #include "platform/ram_memory.h"
 
 namespace ringside::soft {
 
 class SoftMemory final : public hypervisor::RamMemory {
  public:
-  explicit SoftMemory(System& system) : RamMemory(system.ram, system.platform), system_(system) {}
+  explicit SoftMemory(Board& board) : RamMemory(board.ram, board.platform), board_(board) {}
 
  private:
-  void ram_written(Gpa address, std::uint64_t size) override { system_.ram_written(address, size); }
+  void ram_written(Gpa address, std::uint64_t size) override { board_.ram_written(address, size); }
 
-  System& system_;
+  Board& board_;
 };
 
 }  // namespace ringside::soft

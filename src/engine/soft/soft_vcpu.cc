@@ -2,9 +2,9 @@
 
 #include <fmt/format.h>
 
+#include "engine/soft/cpu/board.h"
 #include "engine/soft/cpu/control.h"
 #include "engine/soft/cpu/msr.h"
-#include "engine/soft/cpu/system.h"
 
 namespace ringside::soft {
 

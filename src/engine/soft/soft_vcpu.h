@@ -9,7 +9,7 @@ namespace ringside::soft {
 
 class SoftVcpu final : public hypervisor::Vcpu {
  public:
-  SoftVcpu(VcpuId id, System& system) : cpu(id, system) {}
+  SoftVcpu(VcpuId id, Board& board) : cpu(id, board) {}
 
   Cpu cpu;
   bool is_active = false;

@@ -10,7 +10,7 @@
 #include <utility>
 
 #include "base/log.h"
-#include "engine/soft/cpu/system.h"
+#include "engine/soft/cpu/board.h"
 #include "engine/soft/run/run.h"
 #include "engine/soft/soft_memory.h"
 #include "engine/soft/soft_vcpu.h"
@@ -34,19 +34,19 @@ class SoftVm final : public SoftEngine,
  public:
   SoftVm(hypervisor::GuestRam& ram, hypervisor::Platform& platform, const x86::CpuState& entry,
          const Options& options)
-      : system_(ram, platform), memory_(system_) {
+      : board_(ram, platform), memory_(board_) {
     for (std::uint32_t i = 0; i < options.vcpus; ++i) {
-      vcpus_.push_back(std::make_unique<SoftVcpu>(VcpuId{i}, system_));
+      vcpus_.push_back(std::make_unique<SoftVcpu>(VcpuId{i}, board_));
       Cpu& cpu = vcpus_.back()->cpu;
       cpu.reset();
       cpu.activity = i == 0 ? Activity::Running : Activity::WaitingForStartUp;
-      system_.cpus.push_back(&cpu);
+      board_.cpus.push_back(&cpu);
     }
-    system_.entropy = options.seed;
+    board_.entropy = options.seed;
     vcpus_[0]->is_active = true;
     vcpus_[0]->cpu.set_state(entry);
-    system_.dead = [this](Cpu& cpu, std::string reason) { die(cpu, std::move(reason)); };
-    system_.end = [this](VmEnd end) { this->end(std::move(end)); };
+    board_.dead = [this](Cpu& cpu, std::string reason) { die(cpu, std::move(reason)); };
+    board_.end = [this](VmEnd end) { this->end(std::move(end)); };
   }
 
   // ---- Vm
@@ -83,7 +83,7 @@ class SoftVm final : public SoftEngine,
   }
 
   // ---- Engine
-  VirtualTime now() const override { return system_.now(); }
+  VirtualTime now() const override { return board_.now(); }
   Recordable* recordable() override { return this; }
   InsnCount total_instructions() const override {
     std::uint64_t total = 0;
@@ -104,10 +104,10 @@ class SoftVm final : public SoftEngine,
       budget = stop_at_->value > done ? std::min(budget, stop_at_->value - done) : 0;
     }
     bool ran = false;
-    system_.held = false;
+    board_.held = false;
     resumed_ = false;
-    while (budget > 0 && !ended_ && events_.empty() && !system_.held) {
-      if (system_.platform.next_event() <= now()) system_.platform.run_events(now());
+    while (budget > 0 && !ended_ && events_.empty() && !board_.held) {
+      if (board_.platform.next_event() <= now()) board_.platform.run_events(now());
       SoftVcpu* vcpu = next_runnable();
       if (vcpu == nullptr) break;
       const InsnCount before{vcpu->cpu.icount};
@@ -116,10 +116,10 @@ class SoftVm final : public SoftEngine,
       } else {
         budget -= std::min(budget, run_vcpu(*vcpu, budget));
       }
-      ran |= !system_.held || vcpu->cpu.icount != before.value;
+      ran |= !board_.held || vcpu->cpu.icount != before.value;
       if (vcpu->cpu.monitor_trap && !vcpu->step_range) break;
     }
-    if (!ran && budget > 0 && !system_.held) check_halted_for_good();
+    if (!ran && budget > 0 && !board_.held) check_halted_for_good();
     return ran;
   }
 
@@ -127,7 +127,7 @@ class SoftVm final : public SoftEngine,
   bool wants_slice() const override {
     if (ended_) return false;
     if (resumed_ || !events_.empty()) return true;
-    if (system_.held) return false;
+    if (board_.held) return false;
     return std::any_of(vcpus_.begin(), vcpus_.end(),
                        [](const auto& vcpu) { return vcpu->is_in_guest && can_wake(vcpu->cpu); });
   }
@@ -141,7 +141,7 @@ class SoftVm final : public SoftEngine,
       if (can_wake(vcpu->cpu)) return std::nullopt;
     }
     if (!any_in_guest) return std::nullopt;
-    return system_.platform.next_event();
+    return board_.platform.next_event();
   }
 
   Result<void> reset(const x86::CpuState& entry) override {
@@ -149,8 +149,8 @@ class SoftVm final : public SoftEngine,
       if (vcpu->is_in_guest) return fail(ErrorCode::Busy, "a vCPU is in the guest");
     }
     events_.clear();
-    for (const hypervisor::RamSlot& slot : system_.ram.slots())
-      system_.ram_written(slot.base, slot.size);
+    for (const hypervisor::RamSlot& slot : board_.ram.slots())
+      board_.ram_written(slot.base, slot.size);
     for (const auto& vcpu : vcpus_) {
       vcpu->cpu.reset();
       vcpu->cpu.pending_exit.reset();
@@ -164,13 +164,13 @@ class SoftVm final : public SoftEngine,
   }
 
   void advance_to(VirtualTime time) override {
-    if (time.ns <= system_.time_base) return;
-    system_.time_base = time.ns;
-    if (system_.platform.next_event() <= time) system_.platform.run_events(time);
+    if (time.ns <= board_.time_base) return;
+    board_.time_base = time.ns;
+    if (board_.platform.next_event() <= time) board_.platform.run_events(time);
   }
 
   void visit_processors(StateVisitor& visitor) override {
-    visitor.fields(system_.time_base, turn_, turn_left_, system_.a20, system_.entropy);
+    visitor.fields(board_.time_base, turn_, turn_left_, board_.a20, board_.entropy);
     for (const auto& vcpu : vcpus_) {
       visitor.field(vcpu->is_active);
       vcpu->cpu.visit_state(visitor);
@@ -178,12 +178,12 @@ class SoftVm final : public SoftEngine,
   }
   void visit_state(StateVisitor& visitor) override {
     visit_processors(visitor);
-    for (const hypervisor::RamSlot& slot : system_.ram.slots()) {
+    for (const hypervisor::RamSlot& slot : board_.ram.slots()) {
       visitor.bytes(std::as_writable_bytes(std::span(slot.host, slot.size)));
     }
     if (visitor.loading()) {
-      system_.code.clear();
-      for (Cpu* cpu : system_.cpus)
+      board_.code.clear();
+      for (Cpu* cpu : board_.cpus)
         cpu->flush_tlb();
     }
   }
@@ -202,7 +202,7 @@ class SoftVm final : public SoftEngine,
   }
   void init(VcpuId id) override {
     Cpu& cpu = vcpus_[id.value]->cpu;
-    if (&cpu == system_.running) {
+    if (&cpu == board_.running) {
       cpu.init_pending = true;
       cpu.leave_soon();
     } else {
@@ -229,17 +229,17 @@ class SoftVm final : public SoftEngine,
     if (cpu.activity == Activity::WaitingForDevice) cpu.activity = Activity::Running;
   }
   void set_a20(bool enabled) override {
-    if (system_.a20 == enabled) return;
-    system_.a20 = enabled;
-    for (Cpu* cpu : system_.cpus) {
+    if (board_.a20 == enabled) return;
+    board_.a20 = enabled;
+    for (Cpu* cpu : board_.cpus) {
       cpu->flush_tlb();
       cpu->leave_soon();
     }
   }
   // By a device, or a loader before the first instruction.
   void ram_written(Gpa address, std::uint64_t size) override {
-    system_.ram_written(address, size);
-    for (const System::Watch& watch : system_.physical_watches) {
+    board_.ram_written(address, size);
+    for (const Board::Watch& watch : board_.physical_watches) {
       if (watch.meets(address.value, size, true)) device_hit(watch);
     }
   }
@@ -258,42 +258,42 @@ class SoftVm final : public SoftEngine,
   }
 
   // ---- Breakpoints and watchpoints
-  void set_filter(hypervisor::StopFilter* filter) override { system_.filter = filter; }
+  void set_filter(hypervisor::StopFilter* filter) override { board_.filter = filter; }
   Result<void> insert_physical_breakpoint(Gpa address) override {
-    system_.physical_breakpoints.insert(address.value);
-    system_.ram_written(address, 1);
+    board_.physical_breakpoints.insert(address.value);
+    board_.ram_written(address, 1);
     return {};
   }
   Result<void> remove_physical_breakpoint(Gpa address) override {
-    system_.physical_breakpoints.erase(address.value);
-    system_.ram_written(address, 1);
+    board_.physical_breakpoints.erase(address.value);
+    board_.ram_written(address, 1);
     return {};
   }
   Result<void> insert_breakpoint(Gva address) override {
-    system_.breakpoints.insert(address.value);
+    board_.breakpoints.insert(address.value);
     breakpoints_changed(address);
     return {};
   }
   Result<void> remove_breakpoint(Gva address) override {
-    system_.breakpoints.erase(address.value);
+    board_.breakpoints.erase(address.value);
     breakpoints_changed(address);
     return {};
   }
   Result<void> insert_watchpoint(Gva address, std::uint64_t size,
                                  hypervisor::WatchKind kind) override {
-    return insert_watch(system_.watches, address.value, size, kind);
+    return insert_watch(board_.watches, address.value, size, kind);
   }
   Result<void> remove_watchpoint(Gva address, std::uint64_t size,
                                  hypervisor::WatchKind kind) override {
-    return remove_watch(system_.watches, address.value, size, kind);
+    return remove_watch(board_.watches, address.value, size, kind);
   }
   Result<void> insert_physical_watchpoint(Gpa address, std::uint64_t size,
                                           hypervisor::WatchKind kind) override {
-    return insert_watch(system_.physical_watches, address.value, size, kind);
+    return insert_watch(board_.physical_watches, address.value, size, kind);
   }
   Result<void> remove_physical_watchpoint(Gpa address, std::uint64_t size,
                                           hypervisor::WatchKind kind) override {
-    return remove_watch(system_.physical_watches, address.value, size, kind);
+    return remove_watch(board_.physical_watches, address.value, size, kind);
   }
   std::string describe_breakpoint(Gva) override { return kSeesAll; }
   std::string describe_watchpoint(Gva, std::uint64_t, hypervisor::WatchKind) override {
@@ -303,7 +303,7 @@ class SoftVm final : public SoftEngine,
  private:
   static constexpr const char* kSeesAll = "seen by the software CPU, on every vCPU";
 
-  Result<void> insert_watch(std::vector<System::Watch>& watches, std::uint64_t address,
+  Result<void> insert_watch(std::vector<Board::Watch>& watches, std::uint64_t address,
                             std::uint64_t size, hypervisor::WatchKind kind) {
     if (size == 0 || address + size - 1 < address) {
       return fail(ErrorCode::BadRequest, "a watched range is at least one byte and does not wrap");
@@ -312,12 +312,11 @@ class SoftVm final : public SoftEngine,
     checks_changed();
     return {};
   }
-  Result<void> remove_watch(std::vector<System::Watch>& watches, std::uint64_t address,
+  Result<void> remove_watch(std::vector<Board::Watch>& watches, std::uint64_t address,
                             std::uint64_t size, hypervisor::WatchKind kind) {
-    const auto found =
-        std::find_if(watches.begin(), watches.end(), [&](const System::Watch& watch) {
-          return watch.address == address && watch.size == size && watch.kind == kind;
-        });
+    const auto found = std::find_if(watches.begin(), watches.end(), [&](const Board::Watch& watch) {
+      return watch.address == address && watch.size == size && watch.kind == kind;
+    });
     if (found == watches.end()) return fail(ErrorCode::NotFound, "no such watchpoint");
     watches.erase(found);
     checks_changed();
@@ -326,9 +325,9 @@ class SoftVm final : public SoftEngine,
 
   // A device's write is told of when the instruction that it happened in is complete, or at once if
   // there was none.
-  void device_hit(const System::Watch& watch) {
-    if (system_.running != nullptr) {
-      note_physical_hit(*system_.running, watch, true);
+  void device_hit(const Board::Watch& watch) {
+    if (board_.running != nullptr) {
+      note_physical_hit(*board_.running, watch, true);
       return;
     }
     const auto somebody = std::find_if(vcpus_.begin(), vcpus_.end(),
@@ -336,27 +335,27 @@ class SoftVm final : public SoftEngine,
     if (somebody == vcpus_.end()) return;
     SoftVcpu& vcpu = **somebody;
     hypervisor::Exit hit = exit::PhysicalWatchpoint{Gpa{watch.address}, watch.kind, true};
-    if (system_.filter == nullptr || system_.filter->wants_stop(vcpu.cpu.id(), hit))
+    if (board_.filter == nullptr || board_.filter->wants_stop(vcpu.cpu.id(), hit))
       leave(vcpu, std::move(hit));
   }
 
   void interrupt_running() {
-    if (system_.running != nullptr) system_.running->yield_soon();
+    if (board_.running != nullptr) board_.running->yield_soon();
   }
 
   // What is watched has changed: fast paths carry the mark. What the guest sees of its translations
   // stays as it is.
   void checks_changed() {
-    for (Cpu* cpu : system_.cpus)
+    for (Cpu* cpu : board_.cpus)
       cpu->checks_changed();
   }
   // Likewise for a breakpoint by linear address. Blocks end at breakpoints: those of pages that
   // have some are decoded again when they are next executed, and no others. A client changes
   // thousands at each stop, so that this must not touch more than the page.
   void breakpoints_changed(Gva address) {
-    ++system_.breakpoint_changes;
-    if (system_.breakpoint_changes % (1u << System::kChangeBits) == 0) system_.code.clear();
-    for (Cpu* cpu : system_.cpus)
+    ++board_.breakpoint_changes;
+    if (board_.breakpoint_changes % (1u << Board::kChangeBits) == 0) board_.code.clear();
+    for (Cpu* cpu : board_.cpus)
       cpu->breakpoints_changed(address.value & kPageMask);
   }
 
@@ -386,31 +385,31 @@ class SoftVm final : public SoftEngine,
       turn_ = static_cast<std::uint32_t>(next);
       // Turns differ a little, by a mix of the time: with a fixed length a loop that divides it
       // would show itself to the others at the same place for ever, with its lock held.
-      turn_left_ = kTurn + (system_.time_base * 0x9e3779b97f4a7c15 >> 58);
+      turn_left_ = kTurn + (board_.time_base * 0x9e3779b97f4a7c15 >> 58);
       return vcpus_[next].get();
     }
     return nullptr;
   }
 
   void begin(Cpu& cpu) {
-    system_.running = &cpu;
-    system_.slice_start = cpu.icount;
-    system_.surcharge = 0;
+    board_.running = &cpu;
+    board_.slice_start = cpu.icount;
+    board_.surcharge = 0;
   }
 
   // How many instructions there is time for before the next event of the machine.
   std::uint64_t until_event() const {
-    const std::uint64_t left = system_.platform.next_event().ns - now().ns;
-    constexpr std::uint64_t kEach = System::kNanosecondsPerInstruction;
+    const std::uint64_t left = board_.platform.next_event().ns - now().ns;
+    constexpr std::uint64_t kEach = Board::kNanosecondsPerInstruction;
     return left / kEach + (left % kEach != 0 ? 1 : 0);
   }
 
   // Ends the turn's part that ran and gives its time, as a number of instructions.
   std::uint64_t finish(SoftVcpu& vcpu) {
     Cpu& cpu = vcpu.cpu;
-    const std::uint64_t done = cpu.icount - system_.slice_start + system_.surcharge;
-    system_.time_base += done * System::kNanosecondsPerInstruction;
-    system_.running = nullptr;
+    const std::uint64_t done = cpu.icount - board_.slice_start + board_.surcharge;
+    board_.time_base += done * Board::kNanosecondsPerInstruction;
+    board_.running = nullptr;
     turn_left_ = std::exchange(cpu.ends_turn, false) ? 0 : turn_left_ - std::min(turn_left_, done);
     if (cpu.init_pending) take_init(vcpu);
     if (cpu.pending_exit) {
@@ -459,7 +458,7 @@ class SoftVm final : public SoftEngine,
     cpu.leave_soon();
     if (stop_instead_of_death_) {
       SoftVcpu& vcpu = *vcpus_[cpu.id().value];
-      if (&cpu == system_.running) {
+      if (&cpu == board_.running) {
         cpu.pending_exit = exit::Dead{std::move(reason)};
       } else {
         leave(vcpu, exit::Dead{std::move(reason)});
@@ -480,7 +479,7 @@ class SoftVm final : public SoftEngine,
     if (hypervisor::halted_for_good(vcpus_, hope)) end(hypervisor::end_by_halt());
   }
 
-  System system_;
+  Board board_;
   SoftMemory memory_;
   std::vector<std::unique_ptr<SoftVcpu>> vcpus_;
   std::deque<hypervisor::VcpuEvent> events_;

@@ -2,9 +2,9 @@
 
 #include <fmt/format.h>
 
+#include "engine/soft/cpu/board.h"
 #include "engine/soft/cpu/cpu.h"
 #include "engine/soft/cpu/cpuid.h"
-#include "engine/soft/cpu/system.h"
 #include "engine/soft/state/fault.h"
 
 namespace ringside::soft {
@@ -38,7 +38,7 @@ using Pdptes = std::array<std::uint64_t, 4>;
 // Where there is no memory they read as not present.
 Pdptes unchecked_pdptes(Cpu& cpu, std::uint64_t cr3_value) {
   Pdptes pdptes{};
-  cpu.system().read_entry({cr3_value & 0xffffffe0}, pdptes.data(), sizeof pdptes);
+  cpu.board().read_entry({cr3_value & 0xffffffe0}, pdptes.data(), sizeof pdptes);
   return pdptes;
 }
 
@@ -126,7 +126,7 @@ void write_cr4(Cpu& cpu, std::uint64_t value) {
 
 void write_cr8(Cpu& cpu, std::uint64_t value) {
   if (value > 15) refuse();
-  cpu.system().platform.set_task_priority(cpu.id(), static_cast<std::uint8_t>(value));
+  cpu.board().platform.set_task_priority(cpu.id(), static_cast<std::uint8_t>(value));
   cpu.leave_soon();
 }
 
@@ -157,6 +157,6 @@ bool write_efer(Cpu& cpu, std::uint64_t value) {
   return true;
 }
 
-std::uint64_t time_stamp(Cpu& cpu) { return cpu.system().now().ns + cpu.tsc_offset; }
+std::uint64_t time_stamp(Cpu& cpu) { return cpu.board().now().ns + cpu.tsc_offset; }
 
 }  // namespace ringside::soft

@@ -28,7 +28,7 @@
 
 namespace ringside::soft {
 
-class System;  // system.h: what all CPUs of a machine share
+class Board;  // board.h: what all CPUs of a machine share
 
 using Activity = hypervisor::VcpuActivity;
 
@@ -37,7 +37,7 @@ class Cpu {
   static constexpr unsigned kNoRegister = 16;  // a register that is always zero
   static constexpr unsigned kRip = 17;
 
-  Cpu(VcpuId id, System& system);
+  Cpu(VcpuId id, Board& board);
 
   // ---- Architectural state. Its values at power-on and after INIT are reset()'s, from
   // x86/cpu_state.h.
@@ -103,8 +103,8 @@ class Cpu {
   std::vector<hypervisor::exit::PhysicalWatchpoint> physical_watch_hits;
 
   VcpuId id() const { return id_; }
-  System& system() { return system_; }
-  const System& system() const { return system_; }
+  Board& board() { return board_; }
+  const Board& board() const { return board_; }
 
   // Leaves the fast loop before the next instruction, to look at interrupts, traps and exits. Every
   // handler that changes IF, TF, the task priority, the activity or such calls it.
@@ -379,7 +379,7 @@ class Cpu {
   void fill_tlb(std::uint64_t linear, Gpa gpa, AccessKind kind, Privilege privilege);
 
   VcpuId id_;
-  System& system_;
+  Board& board_;
   // Derived by update_mode().
   std::uint8_t cpl_ = 0;
   Width code_width_ = Width::Bits16;

@@ -1,10 +1,10 @@
 // The whole state of a CPU as a value, as a snapshot, and at reset.
+#include "engine/soft/cpu/board.h"
 #include "engine/soft/cpu/control.h"
 #include "engine/soft/cpu/cpu.h"
 #include "engine/soft/cpu/cpuid.h"
-#include "engine/soft/cpu/system.h"
 #include "engine/soft/state/x87_words.h"
-#include "x86/msr.h"
+#include "x86/msr_numbers.h"
 
 namespace ringside::soft {
 namespace {
@@ -70,7 +70,7 @@ void visit(StateVisitor& visitor, std::optional<T>& value) {
 
 }  // namespace
 
-Cpu::Cpu(VcpuId id, System& system) : id_(id), system_(system) { reset(); }
+Cpu::Cpu(VcpuId id, Board& board) : id_(id), board_(board) { reset(); }
 
 x86::CpuState Cpu::state() const {
   x86::CpuState s;
@@ -86,13 +86,13 @@ x86::CpuState Cpu::state() const {
   s.cr2 = cr2;
   s.cr3 = cr3;
   s.cr4 = cr4;
-  s.cr8 = system_.platform.task_priority(id_);
+  s.cr8 = board_.platform.task_priority(id_);
   s.efer = efer;
   s.xcr0 = xcr0;
   s.dr = dr;
   s.dr6 = dr6;
   s.dr7 = dr7;
-  system_.platform.apic_msr_read(id_, x86::msr::kApicBase, s.apic_base);
+  board_.platform.apic_msr_read(id_, x86::msr::kApicBase, s.apic_base);
   s.star = star;
   s.lstar = lstar;
   s.cstar = cstar;
@@ -110,7 +110,7 @@ x86::CpuState Cpu::state() const {
 void Cpu::set_state(const x86::CpuState& s) {
   set_core_state(s);
   reload_pdptes(*this);
-  hypervisor::Platform& platform = system_.platform;
+  hypervisor::Platform& platform = board_.platform;
   platform.set_task_priority(id_, static_cast<std::uint8_t>(s.cr8 & 15));
   std::uint64_t apic_base = 0;
   if (platform.apic_msr_read(id_, x86::msr::kApicBase, apic_base)) {

@@ -4,9 +4,9 @@
 #include <cstring>
 #include <string_view>
 
+#include "engine/soft/cpu/board.h"
 #include "engine/soft/cpu/cpu.h"
-#include "engine/soft/cpu/system.h"
-#include "x86/msr.h"
+#include "x86/msr_numbers.h"
 
 namespace ringside::soft {
 namespace {
@@ -50,7 +50,7 @@ std::uint32_t word(std::string_view text, unsigned index) {
 }
 
 std::uint32_t vcpus(Cpu& cpu) {
-  return std::max<std::uint32_t>(1, static_cast<std::uint32_t>(cpu.system().cpus.size()));
+  return std::max<std::uint32_t>(1, static_cast<std::uint32_t>(cpu.board().cpus.size()));
 }
 // Bits of the APIC id that number the cores of the one package.
 std::uint32_t core_bits(Cpu& cpu) {
@@ -72,7 +72,7 @@ CpuidLeaf features(Cpu& cpu) {
                kCmov | kPat | kPse36 | kClfsh | kMmx | kFxsr | kSse | kSse2;
     // Bit 9 follows IA32_APIC_BASE.EN (SDM 3A 10.4.3).
     std::uint64_t apic_base = 0;
-    cpu.system().platform.apic_msr_read(cpu.id(), x86::msr::kApicBase, apic_base);
+    cpu.board().platform.apic_msr_read(cpu.id(), x86::msr::kApicBase, apic_base);
     if ((apic_base & 1u << 11) != 0) leaf.edx |= kApic;
     if (vcpus(cpu) > 1) leaf.edx |= kHtt;
   }

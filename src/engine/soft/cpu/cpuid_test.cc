@@ -211,7 +211,7 @@ TEST(Rdrand, IsASequenceOfTheSeedAlone) {
     std::uint64_t first = 0;
     for (const bool again : {false, true}) {
       TestCpu cpu(Mode::Long64);
-      cpu.system().entropy = seed;
+      cpu.board().entropy = seed;
       cpu->flags.set_arithmetic(x86::rflags::ZF | x86::rflags::OF);
       cpu.run("48 0f c7 f0 48 0f c7 f1 66 0f c7 f2", 3);
       EXPECT_EQ(cpu->flags.arithmetic(), x86::rflags::CF);
@@ -241,8 +241,8 @@ TEST(Cpuid, TheTopologyHoldsAllVcpus) {
   TestCpu cpu(Mode::Long64);
   std::vector<std::unique_ptr<Cpu>> others;
   for (std::uint32_t i = 1; i < 5; ++i) {
-    others.push_back(std::make_unique<Cpu>(VcpuId{i}, cpu.system()));
-    cpu.system().cpus.push_back(others.back().get());
+    others.push_back(std::make_unique<Cpu>(VcpuId{i}, cpu.board()));
+    cpu.board().cpus.push_back(others.back().get());
   }
   const CpuidLeaf cores = cpuid(*others[2], 0xb, 1);
   EXPECT_EQ(cores.eax, 3u);  // 5 ids need 3 bits

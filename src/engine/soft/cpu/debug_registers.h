@@ -1,5 +1,5 @@
 // The guest's own breakpoints in DR0 to DR7 (SDM 3B 17.2). What the debugger of this machine sets
-// is elsewhere (System::breakpoints, System::watches): the guest never sees that.
+// is elsewhere (Board::breakpoints, Board::watches): the guest never sees that.
 #pragma once
 
 #include <cstdint>

@@ -219,7 +219,7 @@ TEST(DebugRegisters, PopSsHoldsAWatchpointBackToo) {
 TEST(DebugRegisters, ADebuggersStopInBetweenMovesNoTrap) {
   TestCpu cpu(Mode::Long64);
   arm(cpu, at::kData, 1, 0);
-  cpu.system().watches.push_back({at::kData, 1, hypervisor::WatchKind::Write});
+  cpu.board().watches.push_back({at::kData, 1, hypervisor::WatchKind::Write});
   cpu.rax() = at::kData;
   cpu.code("88 08 90");  // mov [rax], cl; nop
   run(*cpu, cpu->icount + 1);

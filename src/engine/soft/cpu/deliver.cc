@@ -43,10 +43,10 @@ bool makes_double_fault(FaultClass first, FaultClass second) {
 void shut_down(Cpu& cpu, const x86::Exception& last) {
   cpu.activity = Activity::Dead;
   cpu.leave_soon();
-  if (!cpu.system().dead) return;
-  cpu.system().dead(cpu, fmt::format("triple fault: vector {} while delivering a double fault, at "
-                                     "RIP {:#x}",
-                                     static_cast<unsigned>(last.vector), cpu.rip()));
+  if (!cpu.board().dead) return;
+  cpu.board().dead(cpu, fmt::format("triple fault: vector {} while delivering a double fault, at "
+                                    "RIP {:#x}",
+                                    static_cast<unsigned>(last.vector), cpu.rip()));
 }
 
 }  // namespace

@@ -1,8 +1,8 @@
-// Delivery of exceptions and interrupts, one function per kind of mode; system.h has the entrance.
+// Delivery of exceptions and interrupts, one function per kind of mode; board.h has the entrance.
 // Each changes registers only after its last access that can fault.
 #pragma once
 
-#include "engine/soft/cpu/system.h"
+#include "engine/soft/cpu/board.h"
 
 namespace ringside::soft {
 

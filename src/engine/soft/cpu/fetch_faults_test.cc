@@ -78,7 +78,7 @@ TEST(FetchFaults, ABreakpointByLinearAddressComesBefore) {
         cpu->dr[0] = kTarget;
         cpu->dr7 = x86::dr7::kReset | 1;
       }
-      cpu.system().breakpoints.insert(kTarget);
+      cpu.board().breakpoints.insert(kTarget);
       cpu->breakpoints_changed(kTarget & kPageMask);
       run(*cpu, cpu->icount + 5);
       ASSERT_TRUE(cpu->pending_exit);
@@ -101,9 +101,9 @@ TEST(FetchFaults, ABreakpointThatDoesNotCountIsAskedForOnce) {
     TestCpu cpu(Mode::Long64);
     begin(cpu, {"", [&](TestCpu& c) { set_entry(c, mapped ? kTarget | 7 : 0); }, 14});
     CountingFilter filter(false);
-    cpu.system().filter = &filter;
-    cpu.system().breakpoints.insert(kTarget);
-    cpu.system().physical_breakpoints.insert(kTarget);
+    cpu.board().filter = &filter;
+    cpu.board().breakpoints.insert(kTarget);
+    cpu.board().physical_breakpoints.insert(kTarget);
     run(*cpu, cpu->icount + 1);
     EXPECT_EQ(filter.asked, 1);
     EXPECT_EQ(cpu.arrived(), mapped ? -1 : 14);
@@ -120,8 +120,8 @@ TEST(FetchFaults, OneExitForBothKinds) {
   begin(cpu, {"", [](TestCpu& c) { set_entry(c, kTarget | 7); }, 14});
   cpu.code("90 90 eb fc", kTarget);
   for (const std::uint64_t address : {kTarget, kTarget + 1}) {
-    cpu.system().breakpoints.insert(address);
-    cpu.system().physical_breakpoints.insert(address);
+    cpu.board().breakpoints.insert(address);
+    cpu.board().physical_breakpoints.insert(address);
   }
   for (std::uint64_t i = 0; i < 6; ++i) {
     run(*cpu, cpu->icount + 10);
@@ -143,9 +143,9 @@ TEST(FetchFaults, TheGuestsOwnBreakpointComesBeforeWhateverTheDebuggerHasElsewhe
       begin(cpu, reason);
       cpu->dr[0] = kTarget;
       cpu->dr7 = x86::dr7::kReset | 1;
-      if (elsewhere == 1) cpu.system().breakpoints.insert(kTarget + 0x100);
-      if (elsewhere == 2) cpu.system().physical_breakpoints.insert(kTarget + 0x100);
-      if (elsewhere == 3) cpu.system().physical_breakpoints.insert(kTarget);
+      if (elsewhere == 1) cpu.board().breakpoints.insert(kTarget + 0x100);
+      if (elsewhere == 2) cpu.board().physical_breakpoints.insert(kTarget + 0x100);
+      if (elsewhere == 3) cpu.board().physical_breakpoints.insert(kTarget);
       cpu.code("0f 0b", TestCpu::handler(1));  // ud2
       cpu->rip() = kTarget;
       run(*cpu, cpu->icount + 1);
@@ -170,7 +170,7 @@ TEST(FetchFaults, AFaultTakesAsLongWithBreakpointsElsewhere) {
     begin(cpu, kReasons[0]);
     cpu->dr[0] = kTarget + 8;
     cpu->dr7 = x86::dr7::kReset | 1;
-    if (debugged) cpu.system().physical_breakpoints.insert(kTarget + 0x100);
+    if (debugged) cpu.board().physical_breakpoints.insert(kTarget + 0x100);
     run(*cpu, cpu->icount + 1);
     EXPECT_EQ(cpu->icount, 1u);
     EXPECT_EQ(cpu.arrived(), 14);
@@ -182,7 +182,7 @@ TEST(FetchFaults, NonCanonical) {
   for (const bool debugged : {false, true}) {
     TestCpu cpu(Mode::Long64);
     cpu->rip() = 0x8000'0000'0000;
-    if (debugged) cpu.system().breakpoints.insert(0x8000'0000'0000);
+    if (debugged) cpu.board().breakpoints.insert(0x8000'0000'0000);
     run(*cpu, cpu->icount + 1);
     EXPECT_EQ(cpu->pending_exit.has_value(), debugged);
     EXPECT_EQ(cpu.arrived(), debugged ? -1 : 13);
@@ -198,8 +198,8 @@ TEST(FetchFaults, ABreakpointInCodeThatWasExecutedBefore) {
   run(*cpu, cpu->icount + 20);
   ASSERT_FALSE(cpu->pending_exit);
   for (const std::uint64_t address : {kTarget + 2, kTarget + 1}) {
-    cpu.system().breakpoints.insert(address);
-    ++cpu.system().breakpoint_changes;
+    cpu.board().breakpoints.insert(address);
+    ++cpu.board().breakpoint_changes;
     cpu->breakpoints_changed(kTarget);
     run(*cpu, cpu->icount + 20);
     ASSERT_TRUE(cpu->pending_exit);

@@ -4,10 +4,10 @@
 #include <bit>
 #include <utility>
 
+#include "engine/soft/cpu/board.h"
 #include "engine/soft/cpu/cpu.h"
 #include "engine/soft/cpu/cpuid.h"
 #include "engine/soft/cpu/debug_registers.h"
-#include "engine/soft/cpu/system.h"
 #include "x86/paging.h"
 
 namespace ringside::soft {
@@ -26,7 +26,7 @@ class RamReader final : public x86::PhysicalReader {
     // that counts: a page directory may lie where they came from, and memory there may be another.
     if (std::exchange(top_is_loaded_, false)) return cpu_.pdpte[address.value / 8 % 4];
     std::uint64_t value = 0;
-    if (!cpu_.system().read_entry(address, &value, size)) return std::nullopt;
+    if (!cpu_.board().read_entry(address, &value, size)) return std::nullopt;
     return value;
   }
 
@@ -35,11 +35,10 @@ class RamReader final : public x86::PhysicalReader {
   bool top_is_loaded_;
 };
 
-void set_entry_bits(System& system, const x86::PageEntry& entry, unsigned size,
-                    std::uint64_t bits) {
+void set_entry_bits(Board& board, const x86::PageEntry& entry, unsigned size, std::uint64_t bits) {
   if ((entry.value & bits) == bits) return;
   const std::uint64_t value = entry.value | bits;
-  system.write_entry(entry.address, &value, size);
+  board.write_entry(entry.address, &value, size);
 }
 
 constexpr std::uint64_t kAccessed = 1u << 5, kDirty = 1u << 6;
@@ -53,7 +52,7 @@ bool is_misaligned(std::uint64_t linear, unsigned size) {
 
 Gpa Cpu::translate(std::uint64_t linear, AccessKind kind, Privilege privilege) {
   using namespace x86::page_fault;
-  if ((cr0 & x86::cr0::PG) == 0) return {linear & 0xffffffff & system_.a20_mask()};
+  if ((cr0 & x86::cr0::PG) == 0) return {linear & 0xffffffff & board_.a20_mask()};
   if (!canonical(linear)) raise(Vector::GeneralProtection, 0);
 
   const bool user = is_user(privilege);
@@ -103,10 +102,10 @@ Gpa Cpu::translate(std::uint64_t linear, AccessKind kind, Privilege privilege) {
   // PAE's four top entries have no accessed bit.
   for (unsigned i = mode == x86::PagingMode::Pae ? 1 : 0; i < walk.levels; ++i) {
     const bool leaf = i + 1 == walk.levels;
-    set_entry_bits(system_, walk.entries[i], walk.entry_size,
+    set_entry_bits(board_, walk.entries[i], walk.entry_size,
                    leaf && write ? kAccessed | kDirty : kAccessed);
   }
-  return {walk.gpa.value & system_.a20_mask()};
+  return {walk.gpa.value & board_.a20_mask()};
 }
 
 Gpa Cpu::translate_cached(std::uint64_t linear, AccessKind kind, Privilege privilege) {
@@ -119,9 +118,9 @@ Gpa Cpu::translate_cached(std::uint64_t linear, AccessKind kind, Privilege privi
 void Cpu::fill_tlb(std::uint64_t linear, Gpa gpa, AccessKind kind, Privilege privilege) {
   const std::uint64_t linear_page = linear & kPageMask;
   const Gpa page{gpa.value & kPageMask};
-  const hypervisor::RamSlot* slot = system_.ram.find(page, kPageSize);
-  if (slot == nullptr || system_.page_is_watched(linear_page)) return;
-  if (system_.physical_page_is_watched(page)) return;
+  const hypervisor::RamSlot* slot = board_.ram.find(page, kPageSize);
+  if (slot == nullptr || board_.page_is_watched(linear_page)) return;
+  if (board_.physical_page_is_watched(page)) return;
   if (breaks_on_data_in(*this, linear_page)) return;
   if (privilege == Privilege::UserAligned) return;
   const std::uint64_t tag = linear_page | tlb_.generation();
@@ -134,7 +133,7 @@ void Cpu::fill_tlb(std::uint64_t linear, Gpa gpa, AccessKind kind, Privilege pri
   // A read of a page that is known to be written as well gives both paths.
   const bool writes =
       kind == AccessKind::Write || tlb_.find(privilege, linear, AccessKind::Write).has_value();
-  if (writes && !slot->read_only && !system_.code.has_code(page)) {
+  if (writes && !slot->read_only && !board_.code.has_code(page)) {
     entry.write_tag = tag;
   }
 }
@@ -218,7 +217,7 @@ unsigned device_width(std::uint64_t address, unsigned size) {
 }
 
 void check_watches(Cpu& cpu, std::uint64_t linear, unsigned size, AccessKind kind) {
-  for (const System::Watch& watch : cpu.system().watches) {
+  for (const Board::Watch& watch : cpu.board().watches) {
     if (!watch.meets(linear, size, kind == AccessKind::Write)) continue;
     const auto same = [&](const hypervisor::exit::Watchpoint& hit) {
       return hit.address.value == watch.address && hit.kind == watch.kind;
@@ -230,7 +229,7 @@ void check_watches(Cpu& cpu, std::uint64_t linear, unsigned size, AccessKind kin
 }
 
 void check_physical_watches(Cpu& cpu, Gpa gpa, unsigned size, AccessKind kind) {
-  for (const System::Watch& watch : cpu.system().physical_watches) {
+  for (const Board::Watch& watch : cpu.board().physical_watches) {
     if (watch.meets(gpa.value, size, kind == AccessKind::Write))
       note_physical_hit(cpu, watch, false);
   }
@@ -238,7 +237,7 @@ void check_physical_watches(Cpu& cpu, Gpa gpa, unsigned size, AccessKind kind) {
 
 }  // namespace
 
-void note_physical_hit(Cpu& cpu, const System::Watch& watch, bool by_device) {
+void note_physical_hit(Cpu& cpu, const Board::Watch& watch, bool by_device) {
   auto& hits = cpu.physical_watch_hits;
   const auto same = [&](const hypervisor::exit::PhysicalWatchpoint& hit) {
     return hit.address.value == watch.address && hit.kind == watch.kind;
@@ -250,10 +249,10 @@ void note_physical_hit(Cpu& cpu, const System::Watch& watch, bool by_device) {
 
 void Cpu::read_within_page(std::uint64_t linear, void* out, unsigned size, Privilege privilege) {
   const Gpa gpa = translate_cached(linear, AccessKind::Read, privilege);
-  if (!system_.watches.empty()) check_watches(*this, linear, size, AccessKind::Read);
-  if (!system_.physical_watches.empty()) check_physical_watches(*this, gpa, size, AccessKind::Read);
+  if (!board_.watches.empty()) check_watches(*this, linear, size, AccessKind::Read);
+  if (!board_.physical_watches.empty()) check_physical_watches(*this, gpa, size, AccessKind::Read);
   note_breakpoints(*this, breakpoints_met(*this, linear, size, AccessKind::Read));
-  if (const std::uint8_t* host = system_.ram.host(gpa, size)) {
+  if (const std::uint8_t* host = board_.ram.host(gpa, size)) {
     std::memcpy(out, host, size);
     fill_tlb(linear, gpa, AccessKind::Read, privilege);
     return;
@@ -262,7 +261,7 @@ void Cpu::read_within_page(std::uint64_t linear, void* out, unsigned size, Privi
   for (std::uint64_t at = gpa.value; size > 0;) {
     const unsigned width = device_width(at, size);
     std::uint64_t value = ~std::uint64_t{0};
-    if (!system_.platform.mmio_read(id_, {at}, width, value)) value = ~std::uint64_t{0};
+    if (!board_.platform.mmio_read(id_, {at}, width, value)) value = ~std::uint64_t{0};
     std::memcpy(to, &value, width);
     to += width;
     at += width;
@@ -273,15 +272,14 @@ void Cpu::read_within_page(std::uint64_t linear, void* out, unsigned size, Privi
 void Cpu::write_within_page(std::uint64_t linear, const void* in, unsigned size,
                             Privilege privilege) {
   const Gpa gpa = translate_cached(linear, AccessKind::Write, privilege);
-  if (!system_.watches.empty()) check_watches(*this, linear, size, AccessKind::Write);
-  if (!system_.physical_watches.empty())
-    check_physical_watches(*this, gpa, size, AccessKind::Write);
+  if (!board_.watches.empty()) check_watches(*this, linear, size, AccessKind::Write);
+  if (!board_.physical_watches.empty()) check_physical_watches(*this, gpa, size, AccessKind::Write);
   note_breakpoints(*this, breakpoints_met(*this, linear, size, AccessKind::Write));
-  const hypervisor::RamSlot* slot = system_.ram.find(gpa, size);
+  const hypervisor::RamSlot* slot = board_.ram.find(gpa, size);
   if (slot != nullptr) {
     if (slot->read_only) return;
     std::memcpy(slot->host + (gpa.value - slot->base.value), in, size);
-    system_.ram_written(gpa, size);
+    board_.ram_written(gpa, size);
     fill_tlb(linear, gpa, AccessKind::Write, privilege);
     return;
   }
@@ -290,7 +288,7 @@ void Cpu::write_within_page(std::uint64_t linear, const void* in, unsigned size,
     const unsigned width = device_width(at, size);
     std::uint64_t value = 0;
     std::memcpy(&value, from, width);
-    system_.platform.mmio_write(id_, {at}, width, value);
+    board_.platform.mmio_write(id_, {at}, width, value);
     from += width;
     at += width;
     size -= width;
@@ -350,7 +348,7 @@ void Cpu::breakpoints_changed(std::uint64_t linear_page) {
   for (auto& bank : fetch_entries_) {
     FetchEntry& entry = bank[(linear_page >> 12) % kFetchEntries];
     if ((entry.tag & kPageMask) == linear_page)
-      entry.checked = system_.page_has_breakpoint(linear_page);
+      entry.checked = board_.page_has_breakpoint(linear_page);
   }
   if (fetch_page_ == linear_page) forget_fetch_page();
 }
@@ -374,7 +372,7 @@ Gpa Cpu::fetch_gpa_slow(std::uint64_t linear) {
     const Gpa gpa = translate(page, AccessKind::Fetch, privilege_);
     entry.tag = tag;
     entry.gpa_page = gpa.value;
-    entry.checked = system_.page_has_breakpoint(page);
+    entry.checked = board_.page_has_breakpoint(page);
   }
   fetch_page_ = page;
   fetch_gpa_page_ = entry.gpa_page;

@@ -1,10 +1,10 @@
 #include "engine/soft/cpu/msr.h"
 
+#include "engine/soft/cpu/board.h"
 #include "engine/soft/cpu/control.h"
 #include "engine/soft/cpu/cpu.h"
 #include "engine/soft/cpu/cpuid.h"
-#include "engine/soft/cpu/system.h"
-#include "x86/msr.h"
+#include "x86/msr_numbers.h"
 
 namespace ringside::soft {
 namespace {
@@ -63,14 +63,14 @@ bool is_apic(std::uint32_t number) { return number == msr::kApicBase || msr::is_
 // disarmed and stays zero (SDM 3A 10.5.4.1).
 std::optional<std::uint64_t> read_deadline(Cpu& cpu) {
   std::uint64_t value = 0;
-  if (!cpu.system().platform.apic_msr_read(cpu.id(), msr::kTscDeadline, value)) return std::nullopt;
+  if (!cpu.board().platform.apic_msr_read(cpu.id(), msr::kTscDeadline, value)) return std::nullopt;
   return value == 0 ? 0 : value + cpu.tsc_offset;
 }
 bool write_deadline(Cpu& cpu, std::uint64_t value) {
   // A deadline before the origin of time has passed already, as has the first nanosecond.
   const auto due = static_cast<std::int64_t>(value - cpu.tsc_offset);
   const std::uint64_t at = value == 0 ? 0 : due <= 0 ? 1 : static_cast<std::uint64_t>(due);
-  return cpu.system().platform.apic_msr_write(cpu.id(), msr::kTscDeadline, at);
+  return cpu.board().platform.apic_msr_write(cpu.id(), msr::kTscDeadline, at);
 }
 
 void set_tsc_offset(Cpu& cpu, std::uint64_t offset) {
@@ -84,7 +84,7 @@ void set_tsc_offset(Cpu& cpu, std::uint64_t offset) {
 std::optional<std::uint64_t> read_msr(Cpu& cpu, std::uint32_t number) {
   std::uint64_t value = 0;
   if (is_apic(number)) {
-    if (!cpu.system().platform.apic_msr_read(cpu.id(), number, value)) return std::nullopt;
+    if (!cpu.board().platform.apic_msr_read(cpu.id(), number, value)) return std::nullopt;
     return value;
   }
   if (const std::uint64_t* mtrr = variable_mtrr(cpu, number)) return *mtrr;
@@ -144,7 +144,7 @@ bool write_msr(Cpu& cpu, std::uint32_t number, std::uint64_t value) {
   // How wide a physical address is, is the processor's affair, not the APIC's.
   if (number == msr::kApicBase && value >> kPhysicalAddressBits != 0) return false;
   if (is_apic(number)) {
-    return cpu.system().platform.apic_msr_write(cpu.id(), number, value);
+    return cpu.board().platform.apic_msr_write(cpu.id(), number, value);
   }
   if (std::uint64_t* mtrr = variable_mtrr(cpu, number)) {
     return write_variable_mtrr(*mtrr, number, value);
@@ -156,7 +156,7 @@ bool write_msr(Cpu& cpu, std::uint32_t number, std::uint64_t value) {
   }
   switch (number) {
     case msr::kTsc:
-      set_tsc_offset(cpu, value - cpu.system().now().ns);
+      set_tsc_offset(cpu, value - cpu.board().now().ns);
       return true;
     case msr::kTscAdjust:
       set_tsc_offset(cpu, value);

@@ -39,7 +39,7 @@ TEST(Msr, BasesMustBeCanonical) {
 
 TEST(Msr, TheTscFollowsItsAdjustment) {
   TestCpu cpu(Mode::Long64);
-  cpu.system().time_base = 1000;
+  cpu.board().time_base = 1000;
   EXPECT_EQ(read_msr(*cpu, msr::kTsc), 1000u);
   EXPECT_TRUE(write_msr(*cpu, msr::kTscDeadline, 5000));
   EXPECT_TRUE(write_msr(*cpu, msr::kTsc, 3000));

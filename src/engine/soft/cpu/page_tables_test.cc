@@ -47,7 +47,7 @@ class PageTables : public ::testing::Test {
     reload_pdptes(*t_);
   }
   void set_a20(bool on) {
-    t_.system().a20 = on;
+    t_.board().a20 = on;
     t_->flush_tlb();
   }
   std::uint64_t put(std::uint64_t address, std::uint64_t value) {
@@ -157,7 +157,7 @@ TEST_F(PageTables, NothingButRamIsTouchedWhateverTheGuestDoes) {
       const std::uint64_t linear = below(4) << 30 | below(8) << 21 | below(8) << 12 | below(4096);
       const std::optional<std::uint64_t> found = translate(linear, kind);
       (found ? mapped : faulted)++;
-      EXPECT_EQ(found.value_or(0) & ~t_.system().a20_mask(), 0u);
+      EXPECT_EQ(found.value_or(0) & ~t_.board().a20_mask(), 0u);
     }
     for (std::size_t i = 0; i < rom.size(); ++i)
       ASSERT_EQ(t_.get<std::uint64_t>(kRom + 8 * i), rom[i]) << "round " << round;

@@ -1,8 +1,8 @@
 #include "engine/soft/cpu/port_access.h"
 
+#include "engine/soft/cpu/board.h"
 #include "engine/soft/cpu/cpu.h"
 #include "engine/soft/cpu/debug_registers.h"
-#include "engine/soft/cpu/system.h"
 #include "engine/soft/state/fault.h"
 
 namespace ringside::soft {
@@ -33,12 +33,12 @@ void check_port_access(Cpu& cpu, std::uint16_t port, unsigned width) {
 }
 
 void check_output(Cpu& cpu, std::uint16_t port, unsigned width) {
-  if (!cpu.system().platform.takes_write(cpu.id(), port, width)) throw InsnHeld{};
+  if (!cpu.board().platform.takes_write(cpu.id(), port, width)) throw InsnHeld{};
 }
 
 std::uint32_t port_in(Cpu& cpu, std::uint16_t port, unsigned width) {
   std::uint32_t value = ~std::uint32_t{0};
-  if (cpu.system().platform.port_read(cpu.id(), port, width, value) == hypervisor::Access::Wait) {
+  if (cpu.board().platform.port_read(cpu.id(), port, width, value) == hypervisor::Access::Wait) {
     throw InsnWaits{};
   }
   note_breakpoints(cpu, port_breakpoints_met(cpu, port, width));
@@ -46,7 +46,7 @@ std::uint32_t port_in(Cpu& cpu, std::uint16_t port, unsigned width) {
 }
 
 void port_out(Cpu& cpu, std::uint16_t port, unsigned width, std::uint32_t value) {
-  if (cpu.system().platform.port_write(cpu.id(), port, width, value) == hypervisor::Access::Wait) {
+  if (cpu.board().platform.port_write(cpu.id(), port, width, value) == hypervisor::Access::Wait) {
     throw InsnWaits{};
   }
   note_breakpoints(cpu, port_breakpoints_met(cpu, port, width));

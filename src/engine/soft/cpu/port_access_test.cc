@@ -40,14 +40,14 @@ TEST(Ports, AFullOutputHoldsTheInstructionAsIfNothingHadBeen) {
   cpu.platform.output_full = true;
   const std::uint64_t before = cpu->icount;
   cpu.run("e4 60 e6 80 90", 3);  // in al, 0x60; out 0x80, al; nop
-  EXPECT_TRUE(cpu->system().held);
+  EXPECT_TRUE(cpu->board().held);
   EXPECT_EQ(cpu->activity, Activity::Running);
   EXPECT_EQ(cpu->rip(), at::kCode + 2);
   EXPECT_EQ(cpu->icount, before + 1);
-  cpu->system().held = false;
+  cpu->board().held = false;
   EXPECT_FALSE(step(*cpu));
   EXPECT_EQ(cpu->rip(), at::kCode + 2);
-  cpu.platform.output_full = cpu->system().held = false;
+  cpu.platform.output_full = cpu->board().held = false;
   EXPECT_TRUE(step(*cpu));
   EXPECT_EQ(cpu->icount, before + 2);
   ASSERT_EQ(cpu.platform.ports.size(), 2u);

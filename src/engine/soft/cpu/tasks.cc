@@ -2,9 +2,9 @@
 
 #include <array>
 
+#include "engine/soft/cpu/board.h"
 #include "engine/soft/cpu/control.h"
 #include "engine/soft/cpu/new_stack.h"
-#include "engine/soft/cpu/system.h"
 
 namespace ringside::soft {
 namespace {

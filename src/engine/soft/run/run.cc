@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/soft/cpu/board.h"
 #include "engine/soft/cpu/cpu.h"
 #include "engine/soft/cpu/debug_registers.h"
-#include "engine/soft/cpu/system.h"
 #include "engine/soft/decode/lower.h"
 #include "engine/soft/instructions/instructions.h"
 #include "x86/linear_address.h"
@@ -41,7 +41,7 @@ unsigned fetch_bytes(Cpu& cpu, std::uint64_t linear, std::uint8_t (&bytes)[16]) 
     }
     const auto in_page = static_cast<unsigned>(kPageSize - gpa.value % kPageSize);
     const unsigned part = std::min(15 - count, in_page);
-    const std::uint8_t* host = cpu.system().ram.host(gpa, part);
+    const std::uint8_t* host = cpu.board().ram.host(gpa, part);
     if (host != nullptr) {
       std::copy_n(host, part, bytes + count);
     } else {
@@ -56,14 +56,14 @@ unsigned fetch_bytes(Cpu& cpu, std::uint64_t linear, std::uint8_t (&bytes)[16]) 
 // when its bytes are needed, and then each time that the instruction is executed, whether it is
 // decoded already or not: what the guest sees of its tables must not depend on that.
 Insn decode_across_pages(Cpu& cpu, std::uint64_t linear) {
-  System& system = cpu.system();
+  Board& board = cpu.board();
   const Gpa gpa = cpu.fetch_gpa(linear);
   const std::uint64_t key = CodeCache::key(gpa, cpu.code_width());
   const auto second_page = [&] {
     const std::uint64_t next = (linear & kPageMask) + kPageSize;
     return cpu.fetch_gpa(cpu.long_mode() ? next : next & 0xffffffff);
   };
-  if (const CodeCache::Crossing* known = system.code.crossing(key)) {
+  if (const CodeCache::Crossing* known = board.code.crossing(key)) {
     if (known->second_page == second_page().value) return known->insn;
   }
   std::uint8_t bytes[16];
@@ -71,9 +71,9 @@ Insn decode_across_pages(Cpu& cpu, std::uint64_t linear) {
   const Insn insn = decode({bytes, count}, cpu.code_width());
   if (insn.length <= kPageSize - gpa.value % kPageSize) return insn;
   const Gpa second = second_page();
-  if (system.ram.host({gpa.value & kPageMask}, kPageSize) != nullptr &&
-      system.ram.host(second, kPageSize) != nullptr) {
-    system.code.keep_crossing(key, second, insn, [&](Gpa page) { system.watch_code_page(page); });
+  if (board.ram.host({gpa.value & kPageMask}, kPageSize) != nullptr &&
+      board.ram.host(second, kPageSize) != nullptr) {
+    board.code.keep_crossing(key, second, insn, [&](Gpa page) { board.watch_code_page(page); });
   }
   return insn;
 }
@@ -85,19 +85,19 @@ bool ends_block(const Insn& insn, std::uint64_t next_offset_in_page) {
 // Decodes the block at `gpa`, which `linear` maps to. It ends before a breakpoint of the debugger,
 // so that one can only be at its start. Null when its first instruction crosses the page.
 Block* build_block(Cpu& cpu, Gpa gpa, std::uint64_t linear) {
-  System& system = cpu.system();
+  Board& board = cpu.board();
   const Gpa page{gpa.value & kPageMask};
-  const std::uint8_t* host = system.ram.host(page, kPageSize);
+  const std::uint8_t* host = board.ram.host(page, kPageSize);
   if (host == nullptr) return nullptr;
   const bool checked = cpu.fetch_page_is_checked();
-  const std::span<const std::uint16_t> physical = system.physical_breakpoints.in_page(page.value);
+  const std::span<const std::uint16_t> physical = board.physical_breakpoints.in_page(page.value);
   std::span<const std::uint16_t> by_address;
-  if (checked) by_address = system.breakpoints.in_page(linear);
+  if (checked) by_address = board.breakpoints.in_page(linear);
   const auto stops_at = [&](std::uint64_t offset) {
     return std::binary_search(physical.begin(), physical.end(), offset) ||
            std::binary_search(by_address.begin(), by_address.end(), offset);
   };
-  Insn* const first = system.code.reserve();
+  Insn* const first = board.code.reserve();
   unsigned count = 0;
   std::uint64_t offset = gpa.value % kPageSize;
   const std::uint64_t start = offset;
@@ -111,23 +111,23 @@ Block* build_block(Cpu& cpu, Gpa gpa, std::uint64_t linear) {
   }
   if (count == 0) return nullptr;
   bool first_in_page = false;
-  Block* block = system.code.commit(CodeCache::key(gpa, cpu.code_width(), checked), first, count,
-                                    static_cast<unsigned>(offset - start), first_in_page);
+  Block* block = board.code.commit(CodeCache::key(gpa, cpu.code_width(), checked), first, count,
+                                   static_cast<unsigned>(offset - start), first_in_page);
   block->stops_first = stops_at(start);
-  block->breakpoint_stamp = system.breakpoint_stamp(linear);
-  if (first_in_page) system.watch_code_page(page);
+  block->breakpoint_stamp = board.breakpoint_stamp(linear);
+  if (first_in_page) board.watch_code_page(page);
   return block;
 }
 
 // The block that starts at `gpa`, decoded if need be; null when its first instruction crosses the
 // page. `previous` ran before it, or is null.
 Block* find_block(Cpu& cpu, Gpa gpa, std::uint64_t linear, Block* previous) {
-  CodeCache& code = cpu.system().code;
+  CodeCache& code = cpu.board().code;
   const bool checked = cpu.fetch_page_is_checked();
   const std::uint64_t key = CodeCache::key(gpa, cpu.code_width(), checked);
   Block* block = previous != nullptr ? code.find_after(previous, key) : code.find(key);
   if (checked && block != nullptr &&
-      block->breakpoint_stamp != cpu.system().breakpoint_stamp(linear)) [[unlikely]] {
+      block->breakpoint_stamp != cpu.board().breakpoint_stamp(linear)) [[unlikely]] {
     code.drop(block);
     block = nullptr;
   }
@@ -143,7 +143,7 @@ bool stops_here(Cpu& cpu, std::uint64_t linear) {
     cpu.breakpoint_passed.reset();
     return false;
   }
-  hypervisor::StopFilter* filter = cpu.system().filter;
+  hypervisor::StopFilter* filter = cpu.board().filter;
   hypervisor::Exit hit = exit::HardwareBreakpoint{{linear}};
   if (filter != nullptr && !filter->wants_stop(cpu.id(), hit)) return false;
   cpu.pending_exit = std::move(hit);
@@ -154,7 +154,7 @@ bool stops_here(Cpu& cpu, std::uint64_t linear) {
 // that walk may find wrong (SDM 3A table 6-2: code breakpoints before faults from fetching). Where
 // the translation is known nothing can fault, and the block has the breakpoint.
 bool stops_before_fetch(Cpu& cpu, std::uint64_t linear) {
-  if (!cpu.system().breakpoints.contains(linear)) return false;
+  if (!cpu.board().breakpoints.contains(linear)) return false;
   if (stops_here(cpu, linear)) return true;
   cpu.breakpoint_passed = linear;  // it has had its say: the block must not ask again
   return false;
@@ -165,7 +165,7 @@ void settle_watch_hits(Cpu& cpu) {
   if (cpu.watch_hits.empty() && cpu.physical_watch_hits.empty()) [[likely]] {
     return;
   }
-  hypervisor::StopFilter* filter = cpu.system().filter;
+  hypervisor::StopFilter* filter = cpu.board().filter;
   const auto settle = [&](hypervisor::Exit hit) {
     if (cpu.pending_exit) return;
     if (filter == nullptr || filter->wants_stop(cpu.id(), hit)) cpu.pending_exit = std::move(hit);
@@ -214,10 +214,10 @@ void execute_single(Cpu& cpu) {
 // fetched, or if a breakpoint of the guest's own comes first: the attempt to execute it finds that,
 // and delivers it, as it would without a debugger.
 bool stands_on_byte(Cpu& cpu, std::uint64_t linear) {
-  const System& system = cpu.system();
-  if (system.physical_breakpoints.empty() || breaks_on_instruction(cpu, linear)) return false;
+  const Board& board = cpu.board();
+  if (board.physical_breakpoints.empty() || breaks_on_instruction(cpu, linear)) return false;
   try {
-    return system.physical_breakpoints.contains(cpu.fetch_gpa(linear).value);
+    return board.physical_breakpoints.contains(cpu.fetch_gpa(linear).value);
   } catch (const GuestFault&) {
     return false;
   }
@@ -225,10 +225,10 @@ bool stands_on_byte(Cpu& cpu, std::uint64_t linear) {
 
 // Whether to stop before the next instruction. For the paths that do not go through run_blocks.
 bool stops_before_next(Cpu& cpu) {
-  const System& system = cpu.system();
-  if (system.breakpoints.empty() && system.physical_breakpoints.empty()) return false;
+  const Board& board = cpu.board();
+  if (board.breakpoints.empty() && board.physical_breakpoints.empty()) return false;
   const std::uint64_t linear = linear_pc(cpu);
-  const bool stands = system.breakpoints.contains(linear) || stands_on_byte(cpu, linear);
+  const bool stands = board.breakpoints.contains(linear) || stands_on_byte(cpu, linear);
   return stands && stops_here(cpu, linear);
 }
 
@@ -236,11 +236,11 @@ bool stops_before_next(Cpu& cpu) {
 // way. No breakpoint of the debugger stands there, or the block would have ended before it.
 bool goes_on_half_way(Cpu& cpu, Gpa gpa, std::uint64_t linear) {
   const CodeCache::Place& place = cpu.half_way;
-  if (place.linear != linear || !cpu.system().code.is_valid(place)) return false;
+  if (place.linear != linear || !cpu.board().code.is_valid(place)) return false;
   const bool checked = cpu.fetch_page_is_checked();
   const Gpa start{gpa.value - place.offset};
   return place.key == CodeCache::key(start, cpu.code_width(), checked) &&
-         (!checked || place.block->breakpoint_stamp == cpu.system().breakpoint_stamp(linear)) &&
+         (!checked || place.block->breakpoint_stamp == cpu.board().breakpoint_stamp(linear)) &&
          within_code_segment(cpu, place.block->bytes - std::uint64_t{place.offset});
 }
 
@@ -293,7 +293,7 @@ void run_blocks(Cpu& cpu) {
       const std::uint64_t now_at = linear_pc(cpu);
       cpu.half_way = {block,
                       block->key,
-                      cpu.system().code.epoch(),
+                      cpu.board().code.epoch(),
                       now_at,
                       static_cast<std::uint16_t>(insn - block->first),
                       static_cast<std::uint16_t>(offset + (now_at - linear))};
@@ -359,14 +359,14 @@ void guarded(Cpu& cpu, Action action) {
   } catch (const InsnHeld&) {
     undo(cpu, held_debug);
     cpu.breakpoint_passed = linear_pc(cpu);  // one here has had its say
-    cpu.system().held = true;
+    cpu.board().held = true;
     cpu.yield_soon();
   }
 }
 
 // The instruction that was begun last was executed, or an event delivered instead.
 bool got_on(const Cpu& cpu) {
-  return cpu.activity != Activity::WaitingForDevice && !cpu.system().held;
+  return cpu.activity != Activity::WaitingForDevice && !cpu.board().held;
 }
 
 // Injected events, NMI and interrupts that are due before the next instruction. True when one was
@@ -399,7 +399,7 @@ bool deliver_due(Cpu& cpu, bool external_allowed) {
     return true;
   }
   if (interrupt_deliverable(cpu)) {
-    const auto vector = cpu.system().platform.acknowledge_interrupt(cpu.id());
+    const auto vector = cpu.board().platform.acknowledge_interrupt(cpu.id());
     if (!vector) return false;
     cpu.activity = Activity::Running;
     cpu.insn_rip = cpu.rip();

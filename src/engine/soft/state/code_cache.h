@@ -25,7 +25,7 @@ struct alignas(64) Block {
   // Blocks that ran after this one: guesses, to be used only when their key is the wanted one.
   // Their tags are a part of it, so that a wrong guess need not be read from memory.
   Block* successors[2] = {nullptr, nullptr};
-  std::uint64_t breakpoint_stamp = 0;  // of a checked block: see System::breakpoint_stamp
+  std::uint64_t breakpoint_stamp = 0;  // of a checked block: see Board::breakpoint_stamp
   std::uint16_t successor_tags[2] = {0, 0};
   std::uint16_t bytes = 0;
   std::uint8_t count = 0;

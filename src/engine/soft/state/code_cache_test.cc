@@ -68,7 +68,7 @@ TEST(DecodedCode, IsNotDecodedAgainWhereARunStopped) {
     run(*cpu, cpu->icount + 7);
   EXPECT_EQ(cpu->icount, 7000u);
   EXPECT_EQ(cpu->rip(), at::kCode + 7000 % 31);
-  EXPECT_EQ(cpu.system().code.decoded(), 31u);
+  EXPECT_EQ(cpu.board().code.decoded(), 31u);
 }
 
 TEST(DecodedCode, ThatHasChangedIsDecodedWhereARunStopped) {
@@ -98,11 +98,11 @@ class AcrossPages : public ::testing::Test {
 TEST_F(AcrossPages, AnInstructionIsDecodedOnce) {
   run(*cpu, cpu->icount + 2000);
   EXPECT_EQ(cpu.rax(), 0x1122334455667788u);
-  const CodeCache::Crossing* known = cpu.system().code.crossing(key_at(kStart));
+  const CodeCache::Crossing* known = cpu.board().code.crossing(key_at(kStart));
   ASSERT_NE(known, nullptr);
   EXPECT_EQ(known->second_page, kSecond);
   EXPECT_EQ(known->insn.length, 10);
-  EXPECT_LE(cpu.system().code.decoded(), 3u);
+  EXPECT_LE(cpu.board().code.decoded(), 3u);
 }
 
 TEST_F(AcrossPages, BothOfItsPartsMayChange) {

@@ -1,7 +1,7 @@
 // One software CPU with a little memory and no machine, for tests of instructions and events:
 // tables are laid out for the mode that the test asks for, code is given as hex bytes, and each
 // vector has a handler address of its own, so that a test sees where an event arrived. A real
-// System and Cpu; only the platform is a fake. Header only, used by the *_test.cc files of this
+// Board and Cpu; only the platform is a fake. Header only, used by the *_test.cc files of this
 // folder.
 #pragma once
 
@@ -14,11 +14,11 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/soft/cpu/board.h"
 #include "engine/soft/cpu/cpu.h"
-#include "engine/soft/cpu/system.h"
 #include "engine/soft/run/run.h"
 #include "platform/guest_ram.h"
-#include "x86/msr.h"
+#include "x86/msr_numbers.h"
 
 namespace ringside::soft::testing {
 
@@ -103,10 +103,10 @@ class TestCpu {
 
   explicit TestCpu(Mode mode, std::uint64_t memory = 2u << 20)
       : ram_(hypervisor::GuestRam::create(memory).value()),
-        system_(std::make_unique<System>(ram_, platform)) {
-    cpu_ = std::make_unique<Cpu>(VcpuId{0}, *system_);
-    system_->cpus.push_back(cpu_.get());
-    system_->dead = [this](Cpu&, std::string reason) { death = std::move(reason); };
+        board_(std::make_unique<Board>(ram_, platform)) {
+    cpu_ = std::make_unique<Cpu>(VcpuId{0}, *board_);
+    board_->cpus.push_back(cpu_.get());
+    board_->dead = [this](Cpu&, std::string reason) { death = std::move(reason); };
     switch (mode) {
       case Mode::Real:
         enter_real();
@@ -120,12 +120,12 @@ class TestCpu {
     }
   }
 
-  TestCpu(const TestCpu&) = delete;  // the system refers to the platform
+  TestCpu(const TestCpu&) = delete;  // the board refers to the platform
   TestCpu& operator=(const TestCpu&) = delete;
 
   Cpu* operator->() { return cpu_.get(); }
   Cpu& operator*() { return *cpu_; }
-  System& system() { return *system_; }
+  Board& board() { return *board_; }
   hypervisor::GuestRam& ram() { return ram_; }
 
   TestPlatform platform;
@@ -135,7 +135,7 @@ class TestCpu {
   template <typename T>
   void put(std::uint64_t address, T value) {
     std::memcpy(host(address), &value, sizeof value);
-    system_->ram_written({address}, sizeof value);
+    board_->ram_written({address}, sizeof value);
   }
   template <typename T>
   T get(std::uint64_t address) {
@@ -343,7 +343,7 @@ class TestCpu {
   }
 
   hypervisor::GuestRam ram_;
-  std::unique_ptr<System> system_;
+  std::unique_ptr<Board> board_;
   std::unique_ptr<Cpu> cpu_;
 };
 

@@ -1,6 +1,6 @@
 // Flag instructions, XLAT, BOUND, SALC, the undefined opcodes, and what does nothing here: NOPs,
 // prefetches and fences (CPUs take turns, so memory is always in order).
-#include "engine/soft/cpu/system.h"
+#include "engine/soft/cpu/board.h"
 #include "engine/soft/instructions/integer/integer.h"
 #include "engine/soft/state/fault.h"
 
@@ -14,7 +14,7 @@ constexpr std::uint64_t kAhFlags = SF | ZF | AF | PF | CF;
 
 // A vCPU that spins waits for another one, which runs sooner if this one gives up its turn.
 void pause(Cpu& cpu, const Insn&) {
-  if (cpu.system().cpus.size() == 1) return;
+  if (cpu.board().cpus.size() == 1) return;
   cpu.ends_turn = true;
   cpu.yield_soon();
 }

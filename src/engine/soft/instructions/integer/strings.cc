@@ -9,8 +9,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/soft/cpu/board.h"
 #include "engine/soft/cpu/port_access.h"
-#include "engine/soft/cpu/system.h"
 #include "engine/soft/instructions/integer/integer.h"
 
 namespace ringside::soft {
@@ -169,7 +169,7 @@ void count_lines(Cpu& cpu, std::uint64_t linear, std::int64_t bytes) {
 // The instruction retires: what it has gone through takes time. The run gets that much shorter.
 void take_time(Cpu& cpu) {
   const std::uint64_t lines = std::exchange(cpu.string_lines, 0);
-  cpu.system().surcharge += lines;
+  cpu.board().surcharge += lines;
   cpu.limit -= std::min(cpu.limit, lines);
   cpu.run_until -= std::min(cpu.run_until, lines);
 }

@@ -55,7 +55,7 @@ void expect_same(TestCpu& a, TestCpu& b, const std::string& what) {
   EXPECT_EQ(a->gpr, b->gpr) << what;
   EXPECT_EQ(a->flags.value(), b->flags.value()) << what;
   EXPECT_EQ(a->icount, b->icount) << what;
-  EXPECT_EQ(a.system().surcharge, b.system().surcharge) << what;
+  EXPECT_EQ(a.board().surcharge, b.board().surcharge) << what;
   EXPECT_EQ(std::memcmp(a.host(kArea), b.host(kArea), kAreaSize), 0) << what;
 }
 
@@ -116,7 +116,7 @@ TEST(RepeatedStrings, TakeTimeInProportionToTheirBytes) {
       const std::uint64_t before = cpu->icount;
       run(*cpu, before + 64);
       EXPECT_EQ(cpu->icount, before + 1) << code;
-      EXPECT_NEAR(static_cast<double>(cpu.system().surcharge), 64, 1) << code;
+      EXPECT_NEAR(static_cast<double>(cpu.board().surcharge), 64, 1) << code;
     }
   }
 }
@@ -125,9 +125,9 @@ TEST(RepeatedStrings, ATimeThatIsNotOverWaitsForTheRestOfTheChunk) {
   TestCpu cpu(Mode::Long64);
   prepare(cpu, {"f3 aa", 0, kArea, 0x200, 0x55, false}, 1);
   cpu.step(0x1ff);
-  EXPECT_EQ(cpu.system().surcharge, 0u);
+  EXPECT_EQ(cpu.board().surcharge, 0u);
   cpu.step();
-  EXPECT_EQ(cpu.system().surcharge, 8u);
+  EXPECT_EQ(cpu.board().surcharge, 8u);
 }
 
 TEST(RepeatedStrings, AStepIsOneIteration) {

@@ -1,8 +1,8 @@
 // Control and debug registers, TLB and caches, HLT (SDM 3A chapter 2, 3B 17.2).
+#include "engine/soft/cpu/board.h"
 #include "engine/soft/cpu/control.h"
 #include "engine/soft/cpu/cpuid.h"
 #include "engine/soft/cpu/debug_registers.h"
-#include "engine/soft/cpu/system.h"
 #include "engine/soft/instructions/integer/integer.h"
 #include "engine/soft/instructions/system/system_family.h"
 
@@ -34,7 +34,7 @@ void mov_from_cr(Cpu& cpu, const Insn& insn) {
       value = cpu.cr4;
       break;
     default:
-      value = cpu.system().platform.task_priority(cpu.id());
+      value = cpu.board().platform.task_priority(cpu.id());
       break;
   }
   cpu.gpr[insn.rm] = value & register_mask(cpu);

@@ -1,9 +1,9 @@
 // Port I/O, MSRs, time, CPUID, FS and GS bases.
+#include "engine/soft/cpu/board.h"
 #include "engine/soft/cpu/control.h"
 #include "engine/soft/cpu/cpuid.h"
 #include "engine/soft/cpu/msr.h"
 #include "engine/soft/cpu/port_access.h"
-#include "engine/soft/cpu/system.h"
 #include "engine/soft/instructions/integer/integer.h"
 #include "engine/soft/instructions/system/system_family.h"
 
@@ -102,8 +102,8 @@ void rdpid(Cpu& cpu, const Insn& insn) { cpu.gpr[insn.rm] = cpu.tsc_aux; }
 
 // The next of a sequence that depends on the seed alone: a Weyl sequence through a mix of
 // multiplications. Nothing here comes from outside the machine.
-std::uint64_t next_random(System& system) {
-  std::uint64_t value = system.entropy += 0x9e3779b97f4a7c15;
+std::uint64_t next_random(Board& board) {
+  std::uint64_t value = board.entropy += 0x9e3779b97f4a7c15;
   value = (value ^ value >> 30) * 0xbf58476d1ce4e5b9;
   value = (value ^ value >> 27) * 0x94d049bb133111eb;
   return value ^ value >> 31;
@@ -112,7 +112,7 @@ std::uint64_t next_random(System& system) {
 // CF says that the value is valid, as it always is; the other flags are cleared (SDM 2B, RDRAND).
 template <typename T>
 void rdrand(Cpu& cpu, const Insn& insn) {
-  cpu.set<T>(insn.rm, static_cast<T>(next_random(cpu.system())));
+  cpu.set<T>(insn.rm, static_cast<T>(next_random(cpu.board())));
   cpu.flags.set_arithmetic(x86::rflags::CF);
 }
 bool lower_rdrand(const Decoded& decoded, Insn& insn) {

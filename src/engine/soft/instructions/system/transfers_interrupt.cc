@@ -1,7 +1,7 @@
 // INT n, INT3, INTO, INT1 and IRET (SDM 2A INT n, IRET).
+#include "engine/soft/cpu/board.h"
 #include "engine/soft/cpu/cpu.h"
 #include "engine/soft/cpu/debug_registers.h"
-#include "engine/soft/cpu/system.h"
 #include "engine/soft/cpu/tasks.h"
 #include "engine/soft/instructions/integer/integer.h"
 #include "engine/soft/instructions/system/transfers.h"

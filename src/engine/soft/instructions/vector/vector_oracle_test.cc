@@ -13,8 +13,8 @@
 #include <stdexcept>
 #include <string_view>
 
+#include "engine/soft/cpu/board.h"
 #include "engine/soft/cpu/cpu.h"
-#include "engine/soft/cpu/system.h"
 #include "engine/soft/decode/lower.h"
 #include "engine/soft/instructions/instructions.h"
 #include "engine/soft/testing/host_features.h"
@@ -196,10 +196,10 @@ class SoftHost {
  public:
   SoftHost()
       : ram_(std::move(*hypervisor::GuestRam::create(std::uint64_t{512} << 20))),
-        system_(ram_, platform_),
-        cpu_(std::make_unique<Cpu>(VcpuId{0}, system_)) {
-    system_.cpus.push_back(cpu_.get());
-    system_.running = cpu_.get();
+        board_(ram_, platform_),
+        cpu_(std::make_unique<Cpu>(VcpuId{0}, board_)) {
+    board_.cpus.push_back(cpu_.get());
+    board_.running = cpu_.get();
     // 64-bit code without paging: no real CPU can be there, but instructions cannot tell.
     cpu_->cr0 = x86::cr0::PE | x86::cr0::ET | x86::cr0::NE;
     cpu_->cr4 = x86::cr4::PAE | x86::cr4::OSFXSR | x86::cr4::OSXMMEXCPT;
@@ -290,7 +290,7 @@ class SoftHost {
 
   hypervisor::GuestRam ram_;
   NoPlatform platform_;
-  System system_;
+  Board board_;
   std::unique_ptr<Cpu> cpu_;
 };
 

@@ -1,5 +1,5 @@
-// What all software CPUs of one machine share: RAM, the platform, time, the code cache, breakpoints
-// of the debugger. Owned by SoftVm, single thread.
+// The board that the software CPUs of one machine stand on, which is all that they share: RAM, the
+// platform, time, the code cache, breakpoints of the debugger. Owned by SoftVm, single thread.
 #pragma once
 
 #include <cstdint>
@@ -19,9 +19,9 @@ namespace ringside::soft {
 
 class Cpu;
 
-class System {
+class Board {
  public:
-  System(hypervisor::GuestRam& ram, hypervisor::Platform& platform);
+  Board(hypervisor::GuestRam& ram, hypervisor::Platform& platform);
 
   hypervisor::GuestRam& ram;
   hypervisor::Platform& platform;
@@ -90,7 +90,7 @@ class System {
 };
 
 // An access that a watchpoint by physical address is for: an exit once the instruction is complete.
-void note_physical_hit(Cpu& cpu, const System::Watch& watch, bool by_device);
+void note_physical_hit(Cpu& cpu, const Board::Watch& watch, bool by_device);
 
 // Raises an exception or interrupt through the IDT in every mode, with double and triple faults
 // (SDM 3A chapter 6). deliver.cc.
@@ -109,7 +109,7 @@ struct Event {
 };
 // Delivers; RIP in the frame is cpu.rip(). A fault during delivery throws GuestFault.
 void deliver(Cpu& cpu, const Event& event);
-// Delivers an exception with the double-fault rules; a triple fault goes to System::dead.
+// Delivers an exception with the double-fault rules; a triple fault goes to Board::dead.
 void deliver_exception(Cpu& cpu, x86::Exception exception, EventType type = EventType::Fault);
 
 }  // namespace ringside::soft

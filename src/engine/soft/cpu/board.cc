@@ -1,4 +1,4 @@
-#include "engine/soft/cpu/system.h"
+#include "engine/soft/cpu/board.h"
 
 #include <algorithm>
 #include <cstring>
@@ -7,22 +7,22 @@
 
 namespace ringside::soft {
 
-System::System(hypervisor::GuestRam& guest_ram, hypervisor::Platform& guest_platform)
+Board::Board(hypervisor::GuestRam& guest_ram, hypervisor::Platform& guest_platform)
     : ram(guest_ram), platform(guest_platform) {}
 
-VirtualTime System::now() const {
+VirtualTime Board::now() const {
   if (running == nullptr) return {time_base};
   return {time_base + (running->icount - slice_start + surcharge) * kNanosecondsPerInstruction};
 }
 
-bool System::read_entry(Gpa address, void* out, unsigned size) const {
+bool Board::read_entry(Gpa address, void* out, unsigned size) const {
   const std::uint8_t* host = ram.host({address.value & a20_mask()}, size);
   if (host == nullptr) return false;
   std::memcpy(out, host, size);
   return true;
 }
 
-void System::write_entry(Gpa address, const void* in, unsigned size) {
+void Board::write_entry(Gpa address, const void* in, unsigned size) {
   const Gpa behind_gate{address.value & a20_mask()};
   const hypervisor::RamSlot* slot = ram.find(behind_gate, size);
   if (slot == nullptr || slot->read_only) return;
@@ -30,31 +30,31 @@ void System::write_entry(Gpa address, const void* in, unsigned size) {
   ram_written(behind_gate, size);
 }
 
-void System::ram_written(Gpa address, std::uint64_t size) {
+void Board::ram_written(Gpa address, std::uint64_t size) {
   // The running CPU may be inside a block that has just become stale.
   if (code.written(address, size) && running != nullptr) running->leave_soon();
 }
 
-void System::watch_code_page(Gpa page) {
+void Board::watch_code_page(Gpa page) {
   for (Cpu* cpu : cpus)
     cpu->tlb().protect_page(page);
 }
 
 namespace {
 
-bool any_in_page(const std::vector<System::Watch>& watches, std::uint64_t page) {
-  return std::any_of(watches.begin(), watches.end(), [&](const System::Watch& watch) {
+bool any_in_page(const std::vector<Board::Watch>& watches, std::uint64_t page) {
+  return std::any_of(watches.begin(), watches.end(), [&](const Board::Watch& watch) {
     return watch.address <= page + (kPageSize - 1) && page <= watch.address + (watch.size - 1);
   });
 }
 
 }  // namespace
 
-bool System::page_is_watched(std::uint64_t linear_page) const {
+bool Board::page_is_watched(std::uint64_t linear_page) const {
   return any_in_page(watches, linear_page);
 }
 
-bool System::physical_page_is_watched(Gpa page) const {
+bool Board::physical_page_is_watched(Gpa page) const {
   return any_in_page(physical_watches, page.value);
 }
 
