@@ -2,14 +2,14 @@
 
 #include <optional>
 
-#include "engine/kvm/code/decode.h"
+#include "engine/kvm/code/disassembly.h"
 
 namespace ringside::kvm {
 namespace {
 
 class AddressReader {
  public:
-  AddressReader(const Decoded& decoded, CodeSize size, const kvm_regs& general,
+  AddressReader(const Disassembly& decoded, CodeSize size, const kvm_regs& general,
                 const kvm_sregs& system)
       : insn_(decoded.insn),
         operands_(decoded.operands),
@@ -136,7 +136,7 @@ class AddressReader {
 std::vector<MemoryAccess> accesses(std::span<const std::uint8_t> code, CodeSize size,
                                    const kvm_regs& general, const kvm_sregs& system) {
   std::vector<MemoryAccess> result;
-  Decoded decoded;
+  Disassembly decoded;
   if (!decode(code, size, decoded)) return result;
   const AddressReader reader(decoded, size, general, system);
   const bool is_hint = decoded.insn.meta.category == ZYDIS_CATEGORY_PREFETCH ||

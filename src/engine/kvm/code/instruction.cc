@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <array>
 
-#include "engine/kvm/code/decode.h"
+#include "engine/kvm/code/disassembly.h"
 
 namespace ringside::kvm {
 namespace {
@@ -159,14 +159,14 @@ bool may_fault(const ZydisDecodedInstruction& insn, const ZydisDecodedOperand* o
 
 }  // namespace
 
-bool decode(std::span<const std::uint8_t> code, CodeSize size, Decoded& result) {
+bool decode(std::span<const std::uint8_t> code, CodeSize size, Disassembly& result) {
   return ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder(size), code.data(),
                                              std::min<std::size_t>(code.size(), 15), &result.insn,
                                              result.operands));
 }
 
 Instruction examine(std::span<const std::uint8_t> code, CodeSize size) {
-  Decoded decoded;
+  Disassembly decoded;
   Instruction result;
   if (!decode(code, size, decoded)) return result;
   const auto& [insn, operands] = decoded;

@@ -103,7 +103,7 @@ void KernelControllers::set_line(unsigned line, bool asserted) {
 }
 
 // As a message-signalled interrupt: it reaches the same inputs.
-void KernelControllers::send(const ApicMessage& message) {
+void KernelControllers::send(const ApicCommand& message) {
   kvm_msi request{};
   request.address_lo = x86::apic::message_address(
       message.destination,

@@ -27,7 +27,7 @@ class KernelControllers {
   // A device's line. Line 0 is the kernel's own timer's.
   void set_line(unsigned line, bool asserted);
   // To one vCPU's local APIC or to those that a destination names.
-  void send(const ApicMessage& message);
+  void send(const ApicCommand& message);
 
   Result<hypervisor::IoApicImage> io_apic();
   Result<hypervisor::PicPairImage> pics();

@@ -52,7 +52,7 @@ void LocalApicPage::end_of_interrupt() {
   }
 }
 
-std::optional<ApicMessage> LocalApicPage::write(unsigned number, std::uint32_t value) {
+std::optional<ApicCommand> LocalApicPage::write(unsigned number, std::uint32_t value) {
   switch (number) {
     case kEndOfInterrupt:
       end_of_interrupt();
@@ -65,7 +65,7 @@ std::optional<ApicMessage> LocalApicPage::write(unsigned number, std::uint32_t v
       break;
     case kCommandLow: {
       put(number, value & ~kDeliveryPending);
-      ApicMessage message;
+      ApicCommand message;
       message.shorthand = shorthand_of(value);
       message.destination = reg(kCommandHigh) >> 24;
       message.logical = destination_mode_of(value) == DestinationMode::Logical;

@@ -15,7 +15,7 @@
 namespace ringside::kvm {
 
 // What a write to the command register asks for.
-struct ApicMessage {
+struct ApicCommand {
   using Shorthand = x86::apic::Shorthand;
   Shorthand shorthand = Shorthand::None;
   std::uint32_t destination = 0;
@@ -34,7 +34,7 @@ class LocalApicPage {
   // By number: the offset in the page / 16.
   std::uint32_t reg(unsigned number) const;
   // As the guest would write it. What is to be sent is returned, and not yet sent.
-  std::optional<ApicMessage> write(unsigned number, std::uint32_t value);
+  std::optional<ApicCommand> write(unsigned number, std::uint32_t value);
   bool requests(std::uint8_t vector) const { return bit(x86::apic::kRequest, vector); }
   // From in service back to requested; false if it is not in service.
   bool take_back(std::uint8_t vector);

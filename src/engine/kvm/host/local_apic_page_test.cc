@@ -5,7 +5,7 @@
 namespace ringside::kvm {
 namespace {
 
-using Shorthand = ApicMessage::Shorthand;
+using Shorthand = ApicCommand::Shorthand;
 
 TEST(LocalApicPage, AnInterruptInServiceIsTakenBack) {
   LocalApicPage page;

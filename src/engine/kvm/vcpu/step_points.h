@@ -10,7 +10,7 @@
 #include "engine/kvm/code/gates.h"
 #include "engine/kvm/code/guest_view.h"
 #include "engine/kvm/vcpu/system.h"
-#include "engine/kvm/watch/debug_registers.h"
+#include "engine/kvm/watch/debug_slots.h"
 
 namespace ringside::kvm {
 

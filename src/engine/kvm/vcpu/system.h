@@ -8,12 +8,12 @@
 #include <vector>
 
 #include "base/fd.h"
-#include "engine/kvm/host/event_queue.h"
+#include "engine/kvm/host/exit_queue.h"
 #include "engine/kvm/host/guest_clock.h"
 #include "engine/kvm/host/kernel_controllers.h"
 #include "engine/kvm/host/memory_slots.h"
 #include "engine/kvm/host/probe.h"
-#include "engine/kvm/watch/debug_registers.h"
+#include "engine/kvm/watch/debug_slots.h"
 #include "engine/kvm/watch/page_watch.h"
 #include "platform/guest_ram.h"
 #include "platform/platform.h"
@@ -71,7 +71,7 @@ struct System {
   PageWatches pages{ram, slots};
   std::vector<KvmVcpu*> vcpus;  // fixed before the first thread starts
   GuestClock clock;
-  EventQueue events;
+  ExitQueue events;
   RunGate gate;
 
   std::atomic<hypervisor::StopFilter*> filter{nullptr};

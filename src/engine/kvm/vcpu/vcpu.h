@@ -21,7 +21,7 @@
 #include "engine/kvm/code/gates.h"
 #include "engine/kvm/code/instruction.h"
 #include "engine/kvm/host/api.h"
-#include "engine/kvm/host/cpuid.h"
+#include "engine/kvm/host/guest_cpuid.h"
 #include "engine/kvm/host/power_on.h"
 #include "engine/kvm/host/registers.h"
 #include "engine/kvm/host/tsc_offset.h"
@@ -174,7 +174,7 @@ class KvmVcpu final : public hypervisor::Vcpu {
   bool await_interrupt();
   void settle_interrupt();
   Result<void> find_apic_page() const;
-  void send(ApicMessage message);
+  void send(ApicCommand message);
 
   // vcpu_devices.cc
   void handle_port();

@@ -225,7 +225,7 @@ Result<std::uint32_t> KvmVcpu::read_apic(std::uint64_t offset) const {
 Result<void> KvmVcpu::write_apic(std::uint64_t offset, std::uint32_t value) {
   TRY(find_apic_page());
   if ((offset & 0xf) != 0) return {};
-  std::optional<ApicMessage> message;
+  std::optional<ApicCommand> message;
   {
     const Lock lock(lock_);
     if (place_ == Place::Out) TRY(registers_.flush());
@@ -239,8 +239,8 @@ Result<void> KvmVcpu::write_apic(std::uint64_t offset, std::uint32_t value) {
   return {};
 }
 
-void KvmVcpu::send(ApicMessage message) {
-  using Shorthand = ApicMessage::Shorthand;
+void KvmVcpu::send(ApicCommand message) {
+  using Shorthand = ApicCommand::Shorthand;
   if (message.shorthand == Shorthand::None) return system_.controllers->send(message);
   message.logical = false;
   for (const KvmVcpu* vcpu : system_.vcpus) {

@@ -1,4 +1,4 @@
-#include "engine/kvm/watch/debug_registers.h"
+#include "engine/kvm/watch/debug_slots.h"
 
 #include <fmt/format.h>
 

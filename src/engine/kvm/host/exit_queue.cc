@@ -1,4 +1,4 @@
-#include "engine/kvm/host/event_queue.h"
+#include "engine/kvm/host/exit_queue.h"
 
 #include <sys/eventfd.h>
 
@@ -6,22 +6,22 @@
 
 namespace ringside::kvm {
 
-EventQueue::EventQueue() : fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+ExitQueue::ExitQueue() : fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
 
-void EventQueue::push(hypervisor::VcpuEvent event) {
+void ExitQueue::push(hypervisor::VcpuEvent event) {
   const std::lock_guard lock(lock_);
   events_.push_back(std::move(event));
   wake();
 }
 
-void EventQueue::clear() {
+void ExitQueue::clear() {
   const std::lock_guard lock(lock_);
   events_.clear();
 }
 
-void EventQueue::wake() { ::eventfd_write(fd_.get(), 1); }
+void ExitQueue::wake() { ::eventfd_write(fd_.get(), 1); }
 
-std::optional<hypervisor::VcpuEvent> EventQueue::take() {
+std::optional<hypervisor::VcpuEvent> ExitQueue::take() {
   const std::lock_guard lock(lock_);
   if (events_.empty()) {
     eventfd_t count = 0;

@@ -9,13 +9,13 @@
 
 namespace ringside::kvm {
 
-struct Decoded {
+struct Disassembly {
   ZydisDecodedInstruction insn;
   ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
   std::span<const ZydisDecodedOperand> all() const { return {operands, insn.operand_count}; }
 };
 
 // False where `code` does not begin with a whole instruction.
-bool decode(std::span<const std::uint8_t> code, CodeSize size, Decoded& result);
+bool decode(std::span<const std::uint8_t> code, CodeSize size, Disassembly& result);
 
 }  // namespace ringside::kvm

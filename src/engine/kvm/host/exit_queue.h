@@ -11,9 +11,9 @@
 
 namespace ringside::kvm {
 
-class EventQueue {
+class ExitQueue {
  public:
-  EventQueue();
+  ExitQueue();
   int fd() const { return fd_.get(); }
 
   void push(hypervisor::VcpuEvent event);

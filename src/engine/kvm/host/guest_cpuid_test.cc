@@ -1,4 +1,4 @@
-#include "engine/kvm/host/cpuid.h"
+#include "engine/kvm/host/guest_cpuid.h"
 
 #include <gtest/gtest.h>
 
