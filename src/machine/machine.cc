@@ -27,7 +27,7 @@
 #include "machine/interrupts/pic.h"
 #include "machine/storage/virtio_block.h"
 #include "machine/virtio/virtio_mmio.h"
-#include "x86/msr.h"
+#include "x86/msr_numbers.h"
 
 namespace ringside::machine {
 namespace {

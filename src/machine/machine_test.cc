@@ -5,7 +5,7 @@
 #include "machine/testing/fake_cpu_port.h"
 #include "machine/testing/memory_disk.h"
 #include "x86/apic_registers.h"
-#include "x86/msr.h"
+#include "x86/msr_numbers.h"
 
 namespace ringside::machine {
 namespace {

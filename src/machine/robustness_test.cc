@@ -8,7 +8,7 @@
 #include "machine/testing/fake_cpu_port.h"
 #include "machine/testing/memory_disk.h"
 #include "machine/testing/state_bytes.h"
-#include "x86/msr.h"
+#include "x86/msr_numbers.h"
 
 namespace ringside::machine {
 namespace {

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "x86/apic_registers.h"
-#include "x86/msr.h"
+#include "x86/msr_numbers.h"
 
 namespace ringside::x86 {
 namespace {

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "ringside/x86/bits.h"
-#include "x86/msr.h"
+#include "x86/msr_numbers.h"
 
 namespace ringside::x86 {
 namespace {

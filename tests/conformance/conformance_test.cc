@@ -6,7 +6,7 @@
 
 #include "conformance/conformance_test.h"
 #include "engine/soft/cpu/cpuid.h"
-#include "x86/msr.h"
+#include "x86/msr_numbers.h"
 #include "x86/register_table.h"
 
 namespace ringside::testing {

@@ -12,7 +12,7 @@
 #include <stdexcept>
 
 #include "x86/linear_address.h"
-#include "x86/msr.h"
+#include "x86/msr_numbers.h"
 
 namespace ringside::testing {
 namespace {

@@ -14,7 +14,7 @@
 #include "hypervisor/guest_memory.h"
 #include "platform/halted_for_good.h"
 #include "platform/ram_memory.h"
-#include "x86/msr.h"
+#include "x86/msr_numbers.h"
 
 namespace ringside::kvm {
 namespace {

@@ -1,7 +1,7 @@
 #include "engine/kvm/host/power_on.h"
 
 #include "ringside/x86/bits.h"
-#include "x86/msr.h"
+#include "x86/msr_numbers.h"
 
 namespace ringside::kvm {
 namespace {

@@ -10,7 +10,7 @@
 #include "ringside/types.h"
 #include "ringside/x86/registers.h"
 #include "x86/linear_address.h"
-#include "x86/msr.h"
+#include "x86/msr_numbers.h"
 
 namespace ringside::kvm {
 
