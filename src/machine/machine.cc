@@ -134,7 +134,7 @@ Machine::Parts::Parts(hypervisor::GuestRam& guest_ram, MachineOptions given)
 
 void Machine::Parts::add_disk(std::shared_ptr<BlockBackend> backend) {
   const auto number = static_cast<unsigned>(disks.size());
-  const GuestMemory memory(ram, cpus);
+  const DmaMemory memory(ram, cpus);
   disks.push_back(std::make_unique<VirtioBlock>(std::move(backend), memory, number));
   virtio.push_back(std::make_unique<VirtioMmio>(*disks.back(), memory,
                                                 InterruptLine(lines, kVirtioFirstLine + number)));

@@ -10,7 +10,7 @@
 
 #include "machine/bus/bus.h"
 #include "machine/bus/device.h"
-#include "machine/bus/guest_memory.h"
+#include "machine/bus/dma_memory.h"
 
 namespace ringside::machine {
 
@@ -43,7 +43,7 @@ class FirmwareConfig final : public Device, public WidePorts {
   void run_dma();
   bool transfer(Gpa address, std::uint32_t length);
 
-  GuestMemory memory_;
+  DmaMemory memory_;
   std::vector<std::pair<std::uint16_t, std::string>> items_;  // what never changes
   std::vector<std::string> directory_;                        // entries of the file directory
   State state_;

@@ -32,7 +32,7 @@ bool is_empty(const VirtioSegment& segment) { return segment.size == 0; }
 
 }  // namespace
 
-VirtioBlock::VirtioBlock(std::shared_ptr<BlockBackend> backend, GuestMemory memory, unsigned number)
+VirtioBlock::VirtioBlock(std::shared_ptr<BlockBackend> backend, DmaMemory memory, unsigned number)
     : backend_(std::move(backend)), memory_(memory), number_(number) {
   const std::uint64_t sectors = backend_->size() / kSector;
   const std::uint32_t block = kSector;

@@ -13,7 +13,7 @@ namespace ringside::machine {
 
 class VirtioBlock final : public VirtioDevice {
  public:
-  VirtioBlock(std::shared_ptr<BlockBackend> backend, GuestMemory memory, unsigned number);
+  VirtioBlock(std::shared_ptr<BlockBackend> backend, DmaMemory memory, unsigned number);
 
   std::uint32_t id() const override { return 2; }
   std::uint64_t features() const override;
@@ -30,7 +30,7 @@ class VirtioBlock final : public VirtioDevice {
   std::uint8_t identify(std::span<const VirtioSegment> segments, std::uint32_t& written);
 
   std::shared_ptr<BlockBackend> backend_;
-  GuestMemory memory_;
+  DmaMemory memory_;
   unsigned number_;
   std::array<std::byte, 60> configuration_{};
 };

@@ -21,7 +21,7 @@ struct VirtioBlockTest : ::testing::Test {
   hypervisor::GuestRam ram = *hypervisor::GuestRam::create(2 << 20);
   testing::FakeCpuPort cpus;
   testing::FakeLines lines;
-  GuestMemory memory{ram, cpus};
+  DmaMemory memory{ram, cpus};
   std::shared_ptr<testing::MemoryDisk> disk = std::make_shared<testing::MemoryDisk>(8 * 512);
   VirtioBlock block{disk, memory, 0};
   VirtioMmio transport{block, memory, {lines, 16}};

@@ -26,7 +26,7 @@ class VirtioDevice {
 
 class VirtioMmio final : public Device, public MmioDevice {
  public:
-  VirtioMmio(VirtioDevice& device, GuestMemory memory, InterruptLine interrupt)
+  VirtioMmio(VirtioDevice& device, DmaMemory memory, InterruptLine interrupt)
       : device_(device), interrupt_(interrupt), queue_(memory) {}
 
   void reset() override;

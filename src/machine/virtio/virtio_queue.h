@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "base/state_visitor.h"
-#include "machine/bus/guest_memory.h"
+#include "machine/bus/dma_memory.h"
 
 namespace ringside::machine {
 
@@ -29,7 +29,7 @@ class VirtioQueue {
 
   enum class Next : std::uint8_t { Chain, Empty, Broken };
 
-  explicit VirtioQueue(GuestMemory memory) : memory_(memory) {}
+  explicit VirtioQueue(DmaMemory memory) : memory_(memory) {}
 
   struct State {
     std::uint64_t descriptors = 0, available = 0, used = 0;  // guest-physical addresses
@@ -60,7 +60,7 @@ class VirtioQueue {
   bool follow(Gpa table, std::uint32_t count, std::uint16_t index, bool indirect,
               VirtioChain& chain);
 
-  GuestMemory memory_;
+  DmaMemory memory_;
 };
 
 }  // namespace ringside::machine

@@ -10,9 +10,9 @@
 
 namespace ringside::machine {
 
-class GuestMemory {
+class DmaMemory {
  public:
-  GuestMemory(hypervisor::GuestRam& ram, hypervisor::CpuPort& cpus) : ram_(&ram), cpus_(&cpus) {}
+  DmaMemory(hypervisor::GuestRam& ram, hypervisor::CpuPort& cpus) : ram_(&ram), cpus_(&cpus) {}
 
   // Null where there is no RAM for all of it.
   const std::byte* readable(Gpa address, std::uint64_t size) const {
