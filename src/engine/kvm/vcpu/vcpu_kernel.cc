@@ -209,9 +209,9 @@ Result<hypervisor::LocalApicImage> KvmVcpu::local_apic() const {
 }
 
 Result<void> KvmVcpu::find_apic_page() const {
-  constexpr std::uint64_t kX2apic = 1 << 10, kOn = 1 << 11;
+  using namespace x86::apic;
   const std::uint64_t base = TRY(get_msr(file_.fd(), x86::msr::kApicBase));
-  if ((base & (kX2apic | kOn)) == kOn) return {};
+  if ((base & (kBaseX2apic | kBaseEnable)) == kBaseEnable) return {};
   return fail(ErrorCode::BadAddress, "the local APIC is not in memory");
 }
 

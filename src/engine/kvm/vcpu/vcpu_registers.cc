@@ -24,8 +24,7 @@ class Unstarted {
 
 // Of the machine's local APICs, where they are the machine's.
 bool belongs_to_apic(std::uint32_t number) {
-  return number == msr::kApicBase || number == msr::kTscDeadline ||
-         (number >= msr::kX2ApicFirst && number <= msr::kX2ApicLast);
+  return number == msr::kApicBase || number == msr::kTscDeadline || msr::is_x2apic(number);
 }
 
 }  // namespace
