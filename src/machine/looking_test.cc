@@ -12,12 +12,13 @@
 #include "machine/testing/fake_cpu_port.h"
 #include "machine/testing/memory_disk.h"
 #include "machine/testing/state_bytes.h"
+#include "x86/apic_registers.h"
 
 namespace ringside::machine {
 namespace {
 
 constexpr VcpuId kBoot{0};
-constexpr Gpa kLocalApic{0xfee00000}, kIoApic{0xfec00000};
+constexpr Gpa kLocalApic{x86::apic::kDefaultBase}, kIoApic{x86::io_apic::kBase};
 constexpr std::uint32_t kPortCount = 0x10000;
 
 class Looking : public ::testing::Test {

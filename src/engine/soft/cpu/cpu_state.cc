@@ -4,6 +4,7 @@
 #include "engine/soft/cpu/cpu.h"
 #include "engine/soft/cpu/cpuid.h"
 #include "engine/soft/state/x87_words.h"
+#include "x86/apic_registers.h"
 #include "x86/msr_numbers.h"
 
 namespace ringside::soft {
@@ -11,8 +12,8 @@ namespace {
 
 using x86::SegmentName;
 
-constexpr std::uint64_t kBootProcessor = 1u
-                                         << 8;  // IA32_APIC_BASE.BSP, which software cannot change
+// Software cannot change it.
+constexpr std::uint64_t kBootProcessor = x86::apic::kBaseBoot;
 
 x86::FpuState fpu_state(const Fpu& fpu) {
   x86::FpuState state;

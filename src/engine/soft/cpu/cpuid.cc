@@ -6,6 +6,7 @@
 
 #include "engine/soft/cpu/board.h"
 #include "engine/soft/cpu/cpu.h"
+#include "x86/apic_registers.h"
 #include "x86/msr_numbers.h"
 
 namespace ringside::soft {
@@ -73,7 +74,7 @@ CpuidLeaf features(Cpu& cpu) {
     // Bit 9 follows IA32_APIC_BASE.EN (SDM 3A 10.4.3).
     std::uint64_t apic_base = 0;
     cpu.board().platform.apic_msr_read(cpu.id(), x86::msr::kApicBase, apic_base);
-    if ((apic_base & 1u << 11) != 0) leaf.edx |= kApic;
+    if ((apic_base & x86::apic::kBaseEnable) != 0) leaf.edx |= kApic;
     if (vcpus(cpu) > 1) leaf.edx |= kHtt;
   }
   return leaf;

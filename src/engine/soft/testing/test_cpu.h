@@ -18,6 +18,7 @@
 #include "engine/soft/cpu/cpu.h"
 #include "engine/soft/run/run.h"
 #include "platform/guest_ram.h"
+#include "x86/apic_registers.h"
 #include "x86/msr_numbers.h"
 
 namespace ringside::soft::testing {
@@ -37,8 +38,10 @@ class TestPlatform final : public hypervisor::Platform {
   std::uint8_t priority = 0;
   VirtualTime due = kNever;          // of an event, once
   std::optional<VirtualTime> fired;  // when it was
-  std::map<std::uint32_t, std::uint64_t> msrs{{x86::msr::kApicBase, 0xfee00900},
-                                              {x86::msr::kTscDeadline, 0}};
+  std::map<std::uint32_t, std::uint64_t> msrs{
+      {x86::msr::kApicBase,
+       x86::apic::kDefaultBase | x86::apic::kBaseEnable | x86::apic::kBaseBoot},
+      {x86::msr::kTscDeadline, 0}};
 
   hypervisor::Access port_read(VcpuId, std::uint16_t port, unsigned width,
                                std::uint32_t& value) override {
