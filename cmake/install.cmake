@@ -20,7 +20,7 @@ endif()
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_NAME ringside)
 set(CPACK_PACKAGE_CONTACT "The ringside maintainers")
-set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "userland hypervisor with a debugger's seat at the ring")
+set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "userland hypervisor with a debug server for any guest")
 set(CPACK_PACKAGE_DESCRIPTION
   "Boots a guest on virtual x86-64 processors and lets GDB or LLDB inspect and control it from
 outside, with no help from the guest.")

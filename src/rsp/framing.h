@@ -39,7 +39,7 @@ class Decoder {
       : limit_(limit), run_lengths_(run_lengths) {}
 
   // Takes bytes off the front of `input` until an event is complete; none when all are used up.
-  // What does not begin a packet is dropped, as in the seeds. Keeps at most the limit.
+  // What does not begin a packet is dropped (docs/model.md, row 59). Keeps at most the limit.
   std::optional<Event> next(std::string_view& input);
 
   // In no-ack mode the transport is trusted and clients may write any checksum (manual, "Packet

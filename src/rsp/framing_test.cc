@@ -67,7 +67,7 @@ TEST(Decoder, DropsJunkBetweenPackets) {
 TEST(Decoder, TellsABadChecksum) {
   EXPECT_EQ(decode("$OK#9b"), (std::vector<Seen>{{Kind::BadChecksum, ""}}));
   EXPECT_EQ(decode("$OK#zz"), (std::vector<Seen>{{Kind::BadChecksum, ""}}));
-  // The seeds read anything that is not a digit as f, and take this one.
+  // The model reads anything that is not a digit as f, and takes this one.
   EXPECT_EQ(decode("$\x7f\x70#xx"), (std::vector<Seen>{{Kind::BadChecksum, ""}}));
   EXPECT_EQ(decode("$OK#9b$OK#9a"),
             (std::vector<Seen>{{Kind::BadChecksum, ""}, {Kind::Packet, "OK"}}));

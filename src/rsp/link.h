@@ -22,14 +22,14 @@ namespace ringside::rsp {
 class Link {
  public:
   // `limit` is the packet size that was advertised. Run lengths are used for longer replies in
-  // no-ack mode only: until then a client gets the plain bytes that the seeds send, so that the
-  // simplest one can read them.
+  // no-ack mode only: until then a client gets the plain bytes that the model sends, so
+  // that the simplest one can read them (docs/model.md).
   explicit Link(std::size_t limit = kPacketSize, RunLengthOutput run_lengths = RunLengthOutput::On)
       : decoder_(limit + kSlack), run_lengths_(run_lengths), full_(2 * limit + kSlack) {}
 
   // The next Packet or Interrupt; the other events are dealt with here. A packet is acknowledged
   // before it is returned, and it ends the wait for an acknowledgement of an earlier reply: clients
-  // that never acknowledge work too, as with the seeds.
+  // that never acknowledge work too (docs/model.md, row 60).
   std::optional<Event> receive(std::string_view& input);
 
   // A reply, a stop report or console output. Does not refuse: replies come one per packet and

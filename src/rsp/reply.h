@@ -14,7 +14,8 @@
 
 namespace ringside::rsp {
 
-// Fixed numbers, the same on every host: those of the seeds.
+// Fixed numbers, the same on every host: those of the model, bhyve, whose host is FreeBSD
+// (docs/decisions/0002-fixed-error-numbers.md).
 enum class ErrorNumber : std::uint8_t {
   NoSuchObject = 0x02,
   BadAddress = 0x0e,

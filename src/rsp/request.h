@@ -87,7 +87,7 @@ enum class ResumeKind {
 struct Resume {
   ResumeKind kind = ResumeKind::Continue;
   std::optional<std::uint8_t> signal;
-  std::optional<Gva> address;  // where to resume; refused (E16), as in the seeds
+  std::optional<Gva> address;  // where to resume; refused (docs/model.md, row 62)
 };
 
 struct ThreadAction {

@@ -40,7 +40,7 @@ struct ThreadId {
   friend constexpr bool operator==(const ThreadId&, const ThreadId&) = default;
 };
 
-// Big-endian hex in whole bytes, as the seeds write it: 01, 10, 0100.
+// Big-endian hex in whole bytes, as the model writes it: 01, 10, 0100 (docs/model.md, row 15).
 void append_id(std::string& out, std::uint64_t number);
 // Without a process "01", with one "p01.01".
 void append_thread_id(std::string& out, std::optional<std::uint64_t> process, std::uint64_t thread);

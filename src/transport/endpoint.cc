@@ -49,8 +49,8 @@ Result<Endpoint> parse_endpoint(std::string_view text) {
                     text, port));
   }
 
-  // The last colon divides, so an IPv6 address may stand without brackets (::1:1234), as with the
-  // seeds' later versions.
+  // The last colon divides, so an IPv6 address may stand without brackets (::1:1234), as in
+  // the model's later versions.
   TcpEndpoint endpoint;
   const std::size_t colon = text.rfind(':');
   if (colon == std::string_view::npos) {

@@ -1,4 +1,4 @@
-/* Known values in every register of the seeds' `g` packet, then nothing but a jump to itself. */
+/* Known values in all 24 registers of the `g` packet, then nothing but a jump to itself. */
 #include "boot64.inc"
 
         .globl  main, ap_main, spin

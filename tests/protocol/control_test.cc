@@ -1,4 +1,4 @@
-// What lets a stopped guest go on, and from where: beyond the checklist's rows.
+// What lets a stopped guest go on, and from where: beyond the rows of docs/model.md.
 #include "protocol/protocol_test.h"
 
 namespace ringside::testing {

@@ -1,5 +1,5 @@
-// The fixture of the checklist's rows: raw packets over a real socket to the real program with a
-// real guest. Each test starts its own process, so that nothing leaks from one to another.
+// The fixture of the rows of docs/model.md: raw packets over a real socket to the real program with
+// a real guest. Each test starts its own process, so that nothing leaks from one to another.
 //
 // Names: RowNN_… is row NN of the checklist in docs/testing.md, DefectNN_… an item of its list of
 // known defects. The engine comes from RINGSIDE_ENGINE; where the host cannot run it the test is

@@ -25,7 +25,7 @@ struct StopReply {
 };
 StopReply parse_stop(std::string_view text);
 
-// The seeds' `g` packet.
+// The `g` packet of 24 registers (docs/model.md, row 19).
 struct Registers {
   std::array<std::uint64_t, 24> values{};
   std::uint64_t operator[](std::size_t number) const { return values[number]; }

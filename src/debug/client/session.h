@@ -21,7 +21,8 @@ inline constexpr std::uint64_t kEnable = 1, kNoInterrupts = 2, kNoTimers = 4,
 }
 
 struct Session {
-  // The vCPU that g, p, m, s and so on mean. Hg and Hc choose the same one, as in the seeds.
+  // The vCPU that g, p, m, s and so on mean. Hg and Hc choose the same one
+  // (docs/model.md, row 18).
   VcpuId current{0};
 
   // Agreed by qSupported.

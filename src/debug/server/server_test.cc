@@ -1,5 +1,5 @@
-// Attaching, resuming, stopping and leaving. Row<n> names a row of the feature checklist, Defect<n>
-// one of the model's known defects that must not come back.
+// Attaching, resuming, stopping and leaving. Row<n> names a row of docs/model.md, Defect<n> one of
+// the model's known defects that must not come back.
 #include "debug/server/server.h"
 
 #include "debug/testing/fixture.h"
