@@ -14,7 +14,7 @@ enum class WatchKind : std::uint8_t { Write, Read, Access };
 
 namespace exit {
 
-// Left because of suspend(); nothing happened in the guest (the seeds' VM_EXITCODE_DEBUG).
+// Left because of suspend(); nothing happened in the guest (bhyve's VM_EXITCODE_DEBUG).
 struct Parked {};
 
 // The vCPU came alive (an application processor got its start-up IPI). It is out of the guest,
@@ -73,7 +73,7 @@ struct VcpuEvent {
   Exit exit;
 };
 
-// How the whole VM ended. Statuses 0..4 are bhyve's (contract).
+// How the whole VM ended. Statuses 0..4 are bhyve's (docs/model.md, row 69).
 struct VmEnd {
   enum class Kind { Reboot = 0, PowerOff = 1, Halt = 2, TripleFault = 3, Error = 4, DebugExit = 5 };
   Kind kind = Kind::PowerOff;

@@ -61,7 +61,8 @@ std::uint64_t piece(std::uint64_t address, std::uint64_t size) {
   return std::min(size, kPageSize - (address & ~kPageMask));
 }
 
-// The seeds' rule: the widest aligned access up to 4 bytes. Devices see what a driver would do.
+// As the model does (docs/model.md, row 28): the widest aligned access up to 4 bytes. Devices see
+// what a driver would do.
 unsigned mmio_width(Gpa address, std::uint64_t remaining) {
   if ((address.value & 1) != 0 || remaining == 1) return 1;
   if ((address.value & 2) != 0 || remaining < 4) return 2;
