@@ -34,7 +34,7 @@ Debugger::Answer Debugger::serve(const rsp::InsertBreakpoint& request) {
     return refuse(ErrorCode::BadRequest, "a watchpoint has a length");
 
   const AgentProgram program{request.conditions, request.commands, request.commands_persist};
-  // A plain client expects the seeds' refusal.
+  // A plain client expects the refusal of the model (docs/model.md, row 34).
   const auto unmapped =
       session_.names_threads() ? Target::Unmapped::Await : Target::Unmapped::Refuse;
   const Result<void> inserted =

@@ -96,7 +96,7 @@ Debugger::Answer Debugger::resume(ResumePlan plan) {
   if (!prepared) return refuse(prepared);
   target_.show_pc(session_.pc_view());
   // A stop instead of a death is for clients that can say so: to a plain one the machine just ends,
-  // as with the seeds. Who lets a dead vCPU go on has seen it.
+  // as in the model. Who lets a dead vCPU go on has seen it.
   target_.vm().stop_instead_of_death(session_.names_threads() && !has_died());
   session_.dead = false;
   target_.control().resume(plan);
@@ -117,7 +117,7 @@ std::vector<std::string> Debugger::report_stop() {
     if (event != nullptr && has_words(event->cause))
       packets.push_back(rsp::reply::console_output(target_.words_of(*vcpu) + "\n"));
   } else {
-    // The seeds know only signal 5. A client that speaks of threads gets what Ctrl-C is.
+    // The model knows only signal 5. A client that speaks of threads gets what Ctrl-C is.
     session_.signal = session_.names_threads() ? kSigint : kSigtrap;
   }
   packets.push_back(stop_reply());

@@ -69,7 +69,7 @@ Debugger::Answer Debugger::serve(const rsp::ThreadDescription& request) {
   const std::optional<VcpuId> vcpu = find_thread(request.thread);
   if (!vcpu) return refuse(ErrorCode::BadRequest, "there is no such thread");
   std::string text = fmt::format("vCPU {}", vcpu->value);
-  // A client as simple as the seeds' gets what the seeds say.
+  // A client as simple as the model's gets what the model says (docs/model.md, row 16).
   if (session_.names_threads()) text += ": " + describe(target_.vm().vcpu(*vcpu));
   return rsp::reply::hex(text);
 }
