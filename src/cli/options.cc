@@ -287,8 +287,8 @@ Result<CommandLine> run_parser(CLI::App& app, Words& words, int argc, const char
 
 Result<CommandLine> parse_command_line(int argc, const char* const* argv) {
   CLI::App app(
-      "Runs a guest and gives a debugger a seat at the ring: GDB inspects and controls it\n"
-      "from outside, with no help from the guest.",
+      "Runs a guest that GDB or LLDB inspects and controls from outside, with no help from\n"
+      "the guest.",
       "ringside");
   app.footer(std::string(kFooter));
   app.get_formatter()->column_width(30);
