@@ -15,9 +15,9 @@
 
 #include <fmt/format.h>
 
-#include "cli/engines.h"
 #include "cli/monitor_commands.h"
 #include "debug/server/server.h"
+#include "engine/soft/soft_vm.h"
 #include "machine/boot/boot.h"
 #include "machine/machine.h"
 #include "platform/guest_ram.h"
@@ -61,10 +61,8 @@ class Scene {
         ram_(must(hypervisor::GuestRam::create(4 << 20))),
         machine_(ram_, machine_options()) {
     const x86::CpuState entry = load();
-    started_.engine = soft::create(ram_, machine_, entry, soft::Options{vcpus_, 0});
-    started_.soft = static_cast<soft::SoftEngine*>(started_.engine.get());
-    started_.cpus = started_.soft;
-    machine_.connect(*started_.cpus);
+    engine_ = soft::create(ram_, machine_, entry, soft::Options{vcpus_, 0});
+    machine_.connect(*engine_);
     debug::ServerOptions options;
     options.wait = (kind & 0x10) != 0;
     if ((kind & 0x20) != 0) options.on_kill = debug::OnKill::Stop;
@@ -72,13 +70,13 @@ class Scene {
     cli::add_machine_commands(
         options,
         {machine_, vcpus_, [] { return std::string("engine: soft"); }, [this] { return reset(); }});
-    server_.emplace(*started_.engine, options);
+    server_.emplace(*engine_, options);
     server_->start();
     run((kind & 0x80) != 0 ? 0 : 12);
     server_->on_connected();
     fuzz::send_packet(*server_, "?");
     run(1);
-    const auto rip = started_.engine->vcpu({0}).read_register(x86::Register::Rip);
+    const auto rip = engine_->vcpu({0}).read_register(x86::Register::Rip);
     if (rip) place_ = fmt::format("{:x}", rip->as_u64());
     fuzz::take_output(*server_);
   }
@@ -108,11 +106,11 @@ class Scene {
   // Rounds of the program's loop, without its sockets and clocks, and with short slices.
   void run(unsigned rounds) {
     constexpr std::uint64_t kSlice = 500;
-    for (unsigned i = 0; i < rounds && !started_.engine->ended(); ++i) {
-      started_.soft->stop_at(InsnCount{started_.soft->total_instructions().value + kSlice});
-      if (!started_.engine->run_slice()) {
-        const auto idle = started_.engine->idle_until();
-        if (idle && *idle != kNever) started_.engine->advance_to(*idle);
+    for (unsigned i = 0; i < rounds && !engine_->ended(); ++i) {
+      engine_->stop_at(InsnCount{engine_->total_instructions().value + kSlice});
+      if (!engine_->run_slice()) {
+        const auto idle = engine_->idle_until();
+        if (idle && *idle != kNever) engine_->advance_to(*idle);
       }
       server_->drain_events();
     }
@@ -133,7 +131,7 @@ class Scene {
     run(2);
     const bool nothing_is_left =
         server_->output().find(to_hex("No breakpoints")) != std::string_view::npos;
-    check(nothing_is_left || started_.engine->ended());
+    check(nothing_is_left || engine_->ended());
     server_->on_disconnected();
     run(2);
   }
@@ -156,7 +154,7 @@ class Scene {
   }
   Result<std::string> reset() {
     machine_.reset();
-    TRY(started_.engine->reset(load()));
+    TRY(engine_->reset(load()));
     server_->machine_was_reset();
     return std::string("reset\n");
   }
@@ -179,7 +177,7 @@ class Scene {
   const unsigned vcpus_;
   hypervisor::GuestRam ram_;
   machine::Machine machine_;
-  cli::StartedEngine started_;
+  std::unique_ptr<soft::SoftEngine> engine_;
   std::optional<debug::Server> server_;
   std::string place_ = "100000";
 };

@@ -7,9 +7,12 @@
 #include "cli/notice.h"
 #include "engine/kvm/host/probe.h"
 #include "engine/kvm/kvm_vm.h"
+#include "engine/soft/soft_vm.h"
 
 namespace ringside::cli {
 namespace {
+
+using StartedEngine = std::unique_ptr<hypervisor::Engine>;
 
 // Empty if `auto` takes KVM.
 std::string why_not_kvm(const kvm::Facts& facts) {
@@ -25,13 +28,7 @@ std::string why_not_kvm(const kvm::Facts& facts) {
 StartedEngine start_soft(const Options& options, hypervisor::GuestRam& ram,
                          hypervisor::Platform& platform, const x86::CpuState& entry,
                          std::uint64_t seed) {
-  std::unique_ptr<soft::SoftEngine> engine =
-      soft::create(ram, platform, entry, soft::Options{options.cpus, seed});
-  StartedEngine started;
-  started.soft = engine.get();
-  started.cpus = engine.get();
-  started.engine = std::move(engine);
-  return started;
+  return soft::create(ram, platform, entry, soft::Options{options.cpus, seed});
 }
 
 // RINGSIDE_KVM_IRQCHIP, in the environment because it is for looking into trouble.
@@ -50,11 +47,7 @@ Result<StartedEngine> start_kvm(const Options& options, hypervisor::GuestRam& ra
   kvm::Options kvm_options;
   kvm_options.vcpus = options.cpus;
   kvm_options.controllers = TRY(whose_controllers());
-  std::unique_ptr<kvm::KvmEngine> engine = TRY(kvm::create(ram, platform, entry, kvm_options));
-  StartedEngine started;
-  started.cpus = engine.get();
-  started.engine = std::move(engine);
-  return started;
+  return TRY(kvm::create(ram, platform, entry, kvm_options));
 }
 
 // What only the software CPU can do.

@@ -6,24 +6,19 @@
 
 #include "base/result.h"
 #include "cli/options.h"
-#include "engine/soft/soft_vm.h"
 #include "platform/engine.h"
 #include "platform/guest_ram.h"
 #include "ringside/x86/cpu_state.h"
 
 namespace ringside::cli {
 
-struct StartedEngine {
-  std::unique_ptr<hypervisor::Engine> engine;
-  hypervisor::CpuPort* cpus = nullptr;  // the same object
-  soft::SoftEngine* soft = nullptr;     // the same object, if it is the software CPU
-};
-
 // `ram` and `platform` must outlive the engine. `seed`: of the software CPU's random numbers. Says
 // on stderr what auto took.
-Result<StartedEngine> start_engine(const Options& options, hypervisor::GuestRam& ram,
-                                   hypervisor::Platform& platform, const x86::CpuState& entry,
-                                   std::uint64_t seed);
+Result<std::unique_ptr<hypervisor::Engine>> start_engine(const Options& options,
+                                                         hypervisor::GuestRam& ram,
+                                                         hypervisor::Platform& platform,
+                                                         const x86::CpuState& entry,
+                                                         std::uint64_t seed);
 
 // What --probe prints.
 std::string describe_engines();

@@ -169,10 +169,10 @@ Result<void> Program::build() {
   Journal journal = TRY(open_journal());
   TRY(serve_greeter());  // before KVM is probed
   engine_ = TRY(start_engine(options_, ram_, *machine_, boot_.entry, journal.seed));
-  machine_->connect(*engine_.cpus);
-  timeline_ = std::make_unique<time::Timeline>(*engine_.engine, *machine_, options_.pace);
-  if (journal.writer) timeline_->record(*engine_.soft, std::move(*journal.writer));
-  if (journal.reader) timeline_->replay(*engine_.soft, std::move(*journal.reader));
+  machine_->connect(engine_->cpus());
+  timeline_ = std::make_unique<time::Timeline>(*engine_, *machine_, options_.pace);
+  if (journal.writer) timeline_->record(std::move(*journal.writer));
+  if (journal.reader) timeline_->replay(std::move(*journal.reader));
   debug::ServerOptions server;
   server.wait = options_.gdb && options_.gdb->wait;
   server.on_kill = options_.on_kill;
@@ -182,7 +182,7 @@ Result<void> Program::build() {
       text.remove_suffix(1);
     notice("debugger: {}", text);
   };
-  server_ = std::make_unique<debug::Server>(*engine_.engine, server);
+  server_ = std::make_unique<debug::Server>(*engine_, server);
   return {};
 }
 
@@ -205,23 +205,22 @@ Result<std::string> Program::reset_machine() {
   } else {
     machine::shadow_firmware(payload.image, ram_);
   }
-  TRY(engine_.engine->reset(boot_.entry));
+  TRY(engine_->reset(boot_.entry));
   server_->machine_was_reset();
   return "The machine is as at power-on.\n";
 }
 
 void Program::add_monitor_commands(debug::ServerOptions& server) {
   const MonitorSubjects subjects{
-      *machine_, options_.cpus,
-      [this] { return fmt::format("engine: {}", engine_.soft != nullptr ? "soft" : "kvm"); },
+      *machine_, options_.cpus, [this] { return fmt::format("engine: {}", engine_->name()); },
       [this] { return reset_machine(); }, [this] { return timeline_->has_journal(); }};
   add_machine_commands(server, subjects);
   server.restart = [this]() -> Result<void> {
     TRY(reset_machine());
     return {};
   };
-  if (engine_.soft == nullptr) return;
-  server.commands.push_back(hash_command(*engine_.soft, *machine_, ram_));
+  if (engine_->recordable() == nullptr) return;
+  server.commands.push_back(hash_command(*engine_->recordable(), *machine_, ram_));
 }
 
 // The seed of the random numbers is the first of the inputs from outside: a recording draws one.
@@ -314,13 +313,13 @@ void Program::settle() {
 
 Slice Program::run_slice() {
   note(timeline_->prepare_slice());
-  const bool ran = !failure_ && engine_.engine->run_slice();
+  const bool ran = !failure_ && engine_->run_slice();
   settle();
   return ran ? Slice::Ran : Slice::Idle;
 }
 
 Result<int> Program::run_to_end() {
-  const int events = engine_.engine->event_fd();
+  const int events = engine_->event_fd();
   // Its events are taken in every round; the callback only ends the wait.
   if (events >= 0) poller_.add(events, transport::Interest::Read, [](auto) {});
   server_->start();
@@ -328,15 +327,14 @@ Result<int> Program::run_to_end() {
   for (;;) {
     const Slice slice = run_slice();
     if (failure_) return fail(*failure_);
-    if (engine_.engine->ended())
-      return finish(report_end(*engine_.engine->ended()), time::JournalEnd::By::Guest);
+    if (engine_->ended()) return finish(report_end(*engine_->ended()), time::JournalEnd::By::Guest);
     if (const auto status = ended_from_outside())
       return finish(*status, time::JournalEnd::By::Outside);
     if (gdb_handler_ && gdb_handler_->is_talking()) {
       TRY(poller_.wait(std::chrono::nanoseconds(0)));
     } else {
-      TRY(poller_.wait(time_to_wait(slice, *engine_.engine, *server_, *timeline_,
-                                    time::Timeline::Clock::now())));
+      TRY(poller_.wait(
+          time_to_wait(slice, *engine_, *server_, *timeline_, time::Timeline::Clock::now())));
       timeline_->end_wait(time::Timeline::Clock::now());
     }
   }
@@ -368,10 +366,11 @@ Result<int> Program::finish(int status, time::JournalEnd::By by) {
   if (by == time::JournalEnd::By::Outside) server_->announce_end(status);
   server_->drain_events();
   if (gdb_) gdb_->update();
-  if (engine_.soft == nullptr) return status;
+  hypervisor::Recordable* const run = engine_->recordable();
+  if (run == nullptr) return status;
   if (!timeline_->has_journal() && !log::enabled(log::Level::Debug)) return status;
-  const std::uint64_t hash = time::hash_machine(*engine_.soft, *machine_, ram_);
-  notice("state: {} instructions, hash {:016x}", engine_.soft->total_instructions().value, hash);
+  const std::uint64_t hash = time::hash_machine(*run, *machine_, ram_);
+  notice("state: {} instructions, hash {:016x}", run->total_instructions().value, hash);
   if (TRY(timeline_->finish(by, hash)) == time::Timeline::Ending::NothingToCompare)
     notice("replay: the recording has no end to compare with");
   return status;
@@ -401,10 +400,10 @@ int Program::report_end(const hypervisor::VmEnd& end) const {
       break;
   }
   notice("guest: {}{}{}", what, end.reason.empty() ? "" : ": ", end.reason);
-  if (end.vcpu) write_vcpu_state(*engine_.engine, *end.vcpu);
-  if (engine_.soft != nullptr) {
-    log::info("{} instructions, {} ns of virtual time", engine_.soft->total_instructions().value,
-              engine_.soft->now().ns);
+  if (end.vcpu) write_vcpu_state(*engine_, *end.vcpu);
+  if (const hypervisor::Recordable* run = engine_->recordable()) {
+    log::info("{} instructions, {} ns of virtual time", run->total_instructions().value,
+              engine_->now().ns);
   }
   return end.exit_status();
 }

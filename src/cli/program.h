@@ -84,7 +84,7 @@ class Program {
   DeviceOutput serial_bytes_{poller_}, guest_gdb_bytes_{poller_};
 
   std::unique_ptr<machine::Machine> machine_;
-  StartedEngine engine_;
+  std::unique_ptr<hypervisor::Engine> engine_;
   std::unique_ptr<time::Timeline> timeline_;
   std::unique_ptr<debug::Server> server_;
 

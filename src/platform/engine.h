@@ -2,7 +2,9 @@
 #pragma once
 
 #include <optional>
+#include <string_view>
 
+#include "platform/platform.h"
 #include "platform/recordable.h"
 #include "ringside/vm.h"
 
@@ -11,6 +13,10 @@ namespace ringside::hypervisor {
 // A Vm that the main loop drives. Resumed vCPUs of the software CPU execute inside run_slice.
 class Engine : public Vm {
  public:
+  // As the option --engine has it.
+  virtual std::string_view name() const = 0;
+  // What the machine's devices may do to it.
+  virtual CpuPort& cpus() = 0;
   // Runs for a bounded while (about 20 microseconds of work), until an event or the end. False when
   // there was nothing to run: every vCPU is out of the guest, halted or on its own thread, or one
   // of them waits for the host to take its output (Platform::takes_write) and the others for it.

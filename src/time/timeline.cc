@@ -24,16 +24,6 @@ tl::unexpected<Error> off_the_path() {
 
 }  // namespace
 
-void Timeline::record(hypervisor::Recordable& engine, JournalWriter journal) {
-  recordable_ = &engine;
-  writer_.emplace(std::move(journal));
-}
-
-void Timeline::replay(hypervisor::Recordable& engine, JournalReader journal) {
-  recordable_ = &engine;
-  reader_.emplace(std::move(journal));
-}
-
 Position Timeline::position() const { return {recordable_->total_instructions(), engine_.now()}; }
 
 void Timeline::apply(const Input& input) {

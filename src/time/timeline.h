@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <optional>
+#include <utility>
 
 #include "base/result.h"
 #include "machine/machine.h"
@@ -23,11 +24,11 @@ class Timeline {
   using Clock = std::chrono::steady_clock;
 
   Timeline(hypervisor::Engine& engine, machine::Machine& machine, Pace pace)
-      : engine_(engine), machine_(machine), pace_(pace) {}
+      : engine_(engine), machine_(machine), pace_(pace), recordable_(engine.recordable()) {}
 
-  // At most one of the two, before the first slice. `engine` is an ability of the engine's.
-  void record(hypervisor::Recordable& engine, JournalWriter journal);
-  void replay(hypervisor::Recordable& engine, JournalReader journal);
+  // At most one of the two, before the first slice, and only if the engine is Recordable.
+  void record(JournalWriter journal) { writer_.emplace(std::move(journal)); }
+  void replay(JournalReader journal) { reader_.emplace(std::move(journal)); }
   // Outside input has no effect: it all comes from the journal.
   bool replaying() const { return reader_.has_value(); }
 
@@ -65,7 +66,7 @@ class Timeline {
   machine::Machine& machine_;
   Pace pace_;
   std::optional<Wait> wait_;
-  hypervisor::Recordable* recordable_ = nullptr;  // null without a journal
+  hypervisor::Recordable* recordable_;  // null: there is no journal
   std::optional<JournalWriter> writer_;
   std::optional<JournalReader> reader_;
   bool over_ = false;

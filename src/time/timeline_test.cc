@@ -52,6 +52,8 @@ class SleepingEngine final : public hypervisor::Engine,
   void stop_at(std::optional<InsnCount> total) override { limit = total; }
   Result<void> reset(const x86::CpuState&) override { return {}; }
   Recordable* recordable() override { return this; }
+  std::string_view name() const override { return "fake"; }
+  CpuPort& cpus() override { return *this; }
   VirtualTime now() const override { return time_; }
   void deadline_moved() override {}
   void set_interrupt_pin(VcpuId, bool) override {}
@@ -140,7 +142,7 @@ TEST_F(TimelineTest, AReplayAppliesEachInputAtItsInstructionAndTime) {
   const std::vector<std::byte> key{std::byte{'k'}};
   {
     Timeline line = timeline(Pace::On);
-    line.record(engine, JournalWriter::create(path, identity, 0).value());
+    line.record(JournalWriter::create(path, identity, 0).value());
     engine.count = {100};
     engine.until = VirtualTime{5000};
     engine.advance_to({1000});
@@ -151,7 +153,7 @@ TEST_F(TimelineTest, AReplayAppliesEachInputAtItsInstructionAndTime) {
   machine_again.connect(again);
   const std::size_t room = machine_again.serial_room(0);
   Timeline line(again, machine_again, Pace::On);
-  line.replay(again, JournalReader::open(path, identity).value());
+  line.replay(JournalReader::open(path, identity).value());
   ::unlink(path.c_str());
 
   ASSERT_TRUE(line.prepare_slice());
@@ -176,12 +178,12 @@ TEST_F(TimelineTest, AReplayThatLeftThePathSaysSo) {
   const RunIdentity identity{1, 1u << 20, 7};
   {
     Timeline line = timeline(Pace::On);
-    line.record(engine, JournalWriter::create(path, identity, 0).value());
+    line.record(JournalWriter::create(path, identity, 0).value());
     engine.count = {100};
     ASSERT_TRUE(line.input(machine::GuestGdbConnection{true}));
   }
   Timeline line = timeline(Pace::On);
-  line.replay(engine, JournalReader::open(path, identity).value());
+  line.replay(JournalReader::open(path, identity).value());
   ::unlink(path.c_str());
   engine.count = {101};
   EXPECT_FALSE(line.prepare_slice());

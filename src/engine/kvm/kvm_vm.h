@@ -28,6 +28,8 @@ struct Options {
 
 class KvmEngine : public hypervisor::Engine, public hypervisor::CpuPort {
  public:
+  std::string_view name() const override { return "kvm"; }
+  hypervisor::CpuPort& cpus() override { return *this; }
   VirtualTime now() const override = 0;
 };
 

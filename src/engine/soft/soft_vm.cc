@@ -84,7 +84,6 @@ class SoftVm final : public SoftEngine,
 
   // ---- Engine
   VirtualTime now() const override { return board_.now(); }
-  Recordable* recordable() override { return this; }
   InsnCount total_instructions() const override {
     std::uint64_t total = 0;
     for (const auto& vcpu : vcpus_)

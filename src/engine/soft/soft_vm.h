@@ -24,6 +24,9 @@ class SoftEngine : public hypervisor::Engine,
  public:
   // Visits CPUs, engine and RAM (not the machine). For snapshots and the determinism hash.
   virtual void visit_state(StateVisitor& visitor) = 0;
+  std::string_view name() const override { return "soft"; }
+  hypervisor::CpuPort& cpus() override { return *this; }
+  Recordable* recordable() override { return this; }
   VirtualTime now() const override = 0;
 };
 
