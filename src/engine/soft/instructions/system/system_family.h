@@ -22,7 +22,7 @@ inline void require_selectors(const Cpu& cpu) {
   if (cpu.real_addressing()) raise(x86::Vector::InvalidOpcode);
 }
 
-void register_control(LowerTable& table);      // system_control.cc: CRn, DRn, TLB, caches, HLT
+void register_control(LowerTable& table);      // system_registers.cc: CRn, DRn, TLB, caches, HLT
 void register_tables(LowerTable& table);       // system_tables.cc: descriptor tables and selectors
 void register_flags(LowerTable& table);        // system_flags.cc: PUSHF POPF CLI STI CLAC STAC
 void register_misc_system(LowerTable& table);  // system_misc.cc: I/O, MSRs, time, CPUID, FS and GS
