@@ -49,7 +49,7 @@ Setting make_setting(TestCpu::Mode mode, Ring ring) {
   if (ring == Ring::User) cpu.enter_user();
   if (ring == Ring::Virtual8086) cpu.enter_8086();
   Setting setting{cpu->state(), {}};
-  const std::uint8_t* host = cpu.system().ram.host(Gpa{0}, kTables);
+  const std::uint8_t* host = cpu.board().ram.host(Gpa{0}, kTables);
   setting.memory.assign(host, host + kTables);
   return setting;
 }

@@ -8,11 +8,9 @@
 #include <cstdint>
 
 #include "base/state_hash.h"
-#include "engine/soft/soft_vm.h"
 #include "machine/machine.h"
 #include "platform/guest_ram.h"
 #include "platform/recordable.h"
-#include "ringside/options.h"
 
 namespace ringside::time {
 

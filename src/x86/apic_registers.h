@@ -5,6 +5,8 @@
 
 #include <cstdint>
 
+#include "ringside/x86/bits.h"
+
 namespace ringside::x86::apic {
 
 // The registers of the local APIC by number: the offset in its page / 16, or the MSR less 0x800 in
@@ -34,12 +36,9 @@ enum Register : unsigned {
   kSelfIpi = 0x3f,
 };
 
-// Where the page of registers lies after RESET, and how large it is (SDM 3A 10.4.1).
-inline constexpr std::uint64_t kDefaultBase = 0xfee00000, kPageBytes = 0x1000;
-
-// IA32_APIC_BASE (SDM 3A figure 10-26). With neither of the last two the APIC is disabled; x2APIC
-// mode is both.
-inline constexpr std::uint64_t kBaseBoot = 1u << 8, kBaseX2apic = 1u << 10, kBaseEnable = 1u << 11;
+// How large the page of registers is (SDM 3A 10.4.1); where it is, IA32_APIC_BASE says
+// (ringside/x86/bits.h).
+inline constexpr std::uint64_t kPageBytes = 0x1000;
 
 // The local vector table, from kLocalVectors on (SDM 3A 10.5.1).
 enum LocalVector : unsigned {

@@ -45,4 +45,11 @@ namespace dr7 {
 inline constexpr std::uint64_t GD = 1u << 13, kReset = 0x400;
 }
 
+// IA32_APIC_BASE (SDM 3A 10.4.1 and figure 10-26): its address after RESET, and its bits. With
+// neither of the last two the APIC is disabled; x2APIC mode is both.
+namespace apic {
+inline constexpr std::uint64_t kDefaultBase = 0xfee00000;
+inline constexpr std::uint64_t kBaseBoot = 1u << 8, kBaseX2apic = 1u << 10, kBaseEnable = 1u << 11;
+}  // namespace apic
+
 }  // namespace ringside::x86

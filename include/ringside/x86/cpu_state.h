@@ -7,7 +7,6 @@
 
 #include "ringside/x86/bits.h"
 #include "ringside/x86/segment.h"
-#include "x86/apic_registers.h"
 
 namespace ringside::x86 {
 
