@@ -1,8 +1,9 @@
 // libringside: a debug server for somebody else's virtual machine. The embedder implements
 // hypervisor::Vm (ringside/vm.h says what each call must do) and gives the endpoint its turns;
-// examples/toy_vmm.cc is a whole VMM that does. Version 0: the interface may still change.
+// examples/toy_vmm.cc is a whole VMM that does, and docs/embedding.md goes through it.
 //
-// Owned by the embedder; everything on the one thread that may use the Vm, except wake().
+// Owned by the embedder; everything on the one thread that may use the Vm, except wake(). A process
+// may have any number of endpoints, each with a Vm of its own, on one thread or several.
 #pragma once
 
 #include <chrono>
@@ -10,7 +11,9 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "ringside/event_loop.h"
 #include "ringside/options.h"
 #include "ringside/result.h"
 #include "ringside/vm.h"
@@ -19,30 +22,72 @@ namespace ringside {
 
 class DebugEndpoint {
  public:
-  // Listens at PORT, ADDRESS:PORT, [V6]:PORT, unix:PATH or stdio. The Vm must outlive it. The error
-  // is a sentence that names the endpoint.
+  // Listens at PORT, ADDRESS:PORT, [V6]:PORT, unix:PATH, stdio or fd:N (a socket that was
+  // inherited: one that listens, as socket activation passes them from fd:3 on, or a client's).
+  // Empty: nowhere, for who hands connections to adopt(). The error is a sentence that names the
+  // endpoint.
+  //
+  // With a `loop`, which must outlive it, the endpoint's descriptors are watched there, and the
+  // owner of the loop calls settle() instead of serve().
+  static Result<std::unique_ptr<DebugEndpoint>> open(std::string_view endpoint,
+                                                     EventLoop* loop = nullptr);
+  // The same with set_vm().
   static Result<std::unique_ptr<DebugEndpoint>> open(hypervisor::Vm& vm, std::string_view endpoint,
-                                                     debug::ServerOptions options = {});
+                                                     debug::ServerOptions options = {},
+                                                     EventLoop* loop = nullptr);
   // A client that is there loses its connection; the guest stays as it is.
   ~DebugEndpoint();
 
-  // Once, before the first serve(): the guest runs from here on, or waits for a debugger.
+  // The machine to debug, which must outlive the endpoint. Once. A client that comes before start()
+  // is greeted, and waits for it.
+  void set_vm(hypervisor::Vm& vm, debug::ServerOptions options = {});
+  // Once, before the guest runs: it runs from here on, or waits for a debugger.
   void start();
 
+  // ---- A turn, for who has no event loop of his own
   // Takes the Vm's events and serves the client, after a wait of at most `timeout` (none: for ever)
-  // for bytes, the Vm's event_fd(), a signal or wake(). Does not wait while the client's request
-  // takes long, nor, for a Vm without an event_fd(), while a vCPU is in the guest and not halted:
-  // the caller is to run it and come again. The error is one of poll(2).
+  // for bytes, the Vm's event_fd(), a signal or wake(). Does not wait while time_to_wait() is 0:
+  // the caller is to run what runs on its thread, and come again. The error is one of poll(2).
   Result<> serve(std::optional<std::chrono::nanoseconds> timeout);
-
   // Makes the present or the next serve() return. From any thread and from a signal handler.
   void wake() const;
 
-  // Where it really listens, as a debugger would write it.
+  // ---- A turn, for who has one
+  // Takes the Vm's events and writes what there is to say. After the loop's callbacks, and after
+  // the guest has run.
+  void settle();
+  // How long the loop may sleep. 0: not at all, because the client's request takes long, or because
+  // a vCPU of a Vm without an event_fd() can run; nothing: until a descriptor is ready.
+  std::optional<std::chrono::nanoseconds> time_to_wait() const;
+  // Without an EventLoop: what serve() would wait for now. After poll(2) over these, with
+  // time_to_wait() as timeout, call serve(0). They may be others after each call.
+  struct Descriptor {
+    int fd = -1;
+    Interest interest = Interest::Read;
+  };
+  std::vector<Descriptor> descriptors() const;
+
+  // A client's connected stream socket, accepted by somebody else (vsock, TLS, an own listener).
+  // Busy if there is a client already; the endpoint owns the descriptor in any case.
+  Result<void> adopt(int socket);
+
+  // The embedder has put the machine into the state of power-on, with every vCPU out of the guest:
+  // what vCPUs had still to tell is void. Not from ServerOptions::restart, after which it is known.
+  void machine_was_reset();
+  // The embedder ends the machine, with this status: a client that waits for a stop is told, by the
+  // next settle().
+  void announce_end(int status);
+
+  // Where it really listens, as a debugger would write it; empty where it does not.
   std::string where() const;
   // Whether other machines can reach it: who can reach it controls the guest.
   bool reachable_from_outside() const;
   bool connected() const;
+  // The client has spoken within the last 50 microseconds, so that its next packet is probably on
+  // its way: looking for it a little longer is cheaper than to sleep and be woken.
+  bool is_talking() const;
+  // serve() or settle() has more to do, though nothing comes from outside.
+  bool has_work() const;
   // A debugger's `kill`, where the options say that it ends the machine.
   bool wants_vm_end() const;
 

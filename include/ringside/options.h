@@ -45,6 +45,22 @@ enum class BreakpointMechanism {
   Int3,         // always as bytes in guest memory
 };
 
+// What the owner of a debug server is told, on its thread, while it is given a turn. Whatever is
+// empty is not called. None of these may call the endpoint.
+struct Hooks {
+  // Every vCPU is out of the guest, for a debugger that has been told so; and the guest is let run
+  // again. Not for the moment in which a request is served while the guest runs.
+  std::function<void()> guest_stopped = {};
+  std::function<void()> guest_resumed = {};
+  // The first comes before the client has stopped anything, the second when all that it set is
+  // undone.
+  std::function<void()> client_came = {};
+  std::function<void()> client_went = {};
+  // A client has come, gone or sent something, and that is about to be dealt with: for who lets
+  // time pass for the guest while nothing happens.
+  std::function<void()> client_acts = {};
+};
+
 struct ServerOptions {
   // No vCPU executes its first instruction before a client has attached and resumed it.
   bool wait = false;
@@ -56,6 +72,7 @@ struct ServerOptions {
   std::function<Result<void>()> restart = {};
   // Takes what persistent breakpoint commands print while there is no client.
   std::function<void(std::string_view text)> console = {};
+  Hooks hooks = {};
   // When to tell a client that waits for something long that it is still worked on.
   std::function<std::chrono::steady_clock::time_point()> clock = std::chrono::steady_clock::now;
 };

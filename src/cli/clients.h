@@ -1,6 +1,6 @@
-// What speaks through an endpoint: the debug server, the bridge to a stub inside the guest, COM1.
-// Each is a handler for transport::SingleClient; owned by the program's wiring, main thread except
-// where noted.
+// What speaks through an endpoint beside the debug server: the bridge to a stub inside the guest,
+// COM1. Each is a handler for transport::SingleClient; owned by the program's wiring, main thread
+// except where noted.
 #pragma once
 
 #include <functional>
@@ -8,37 +8,10 @@
 #include <optional>
 #include <string>
 
-#include "debug/server/server.h"
-#include "machine/machine.h"
-#include "time/timeline.h"
+#include "transport/poller.h"
 #include "transport/single_client.h"
 
 namespace ringside::cli {
-
-class DebugClient final : public transport::ClientHandler {
- public:
-  // The machine is there: whoever has been greeted until now is the server's.
-  void begin(debug::Server& server, time::Timeline& timeline);
-
-  void on_connected() override;
-  void on_bytes(std::span<const std::byte> bytes) override;
-  void on_disconnected() override;
-  std::string_view output() const override;
-  void wrote(std::size_t count) override;
-  std::size_t room() const override;
-  bool wants_close() const override { return server_ != nullptr && server_->wants_close(); }
-
-  // The client has spoken so recently that its next packet is probably on its way: looking for it a
-  // little longer is much cheaper than being put to sleep and woken.
-  bool is_talking() const { return time::Timeline::Clock::now() - last_heard_ < kTalking; }
-
- private:
-  static constexpr std::chrono::microseconds kTalking{50};
-  debug::Server* server_ = nullptr;  // null while the machine is being made
-  time::Timeline* timeline_ = nullptr;
-  std::optional<debug::Greeter> greeter_;  // a client of that time
-  time::Timeline::Clock::time_point last_heard_{};
-};
 
 // Bytes from a device to whoever is connected. send() may be called on the thread that runs a vCPU.
 class DeviceOutput {

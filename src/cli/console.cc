@@ -21,7 +21,7 @@ Console::Console(transport::Poller& poller, std::function<std::size_t()> room,
   // Reading a terminal in the background would stop the process.
   const bool ours = ::isatty(STDIN_FILENO) == 0 || ::tcgetpgrp(STDIN_FILENO) == ::getpgrp();
   open_ = ours;
-  if (open_) poller_.add(STDIN_FILENO, transport::Interest::Read, [this](auto) { read(); });
+  if (open_) poller_.add(STDIN_FILENO, Interest::Read, [this](auto) { read(); });
 }
 
 Console::~Console() {
@@ -54,8 +54,8 @@ void Console::update() {
     waiting_.erase(waiting_.begin(), waiting_.begin() + static_cast<std::ptrdiff_t>(count));
   }
   if (!open_) return;
-  poller_.set_interest(STDIN_FILENO, waiting_.size() < kTypeAhead ? transport::Interest::Read
-                                                                  : transport::Interest::None);
+  poller_.set_interest(STDIN_FILENO,
+                       waiting_.size() < kTypeAhead ? Interest::Read : Interest::None);
 }
 
 }  // namespace ringside::cli

@@ -50,7 +50,7 @@ Result<std::unique_ptr<HostOutput>> HostOutput::file(transport::Poller& poller,
 
 HostOutput::HostOutput(transport::Poller& poller, int fd, Fd owned)
     : poller_(poller), fd_(fd), owned_(std::move(owned)) {
-  poller_.add(fd_, transport::Interest::None, [this](auto) { flush(); });
+  poller_.add(fd_, Interest::None, [this](auto) { flush(); });
 }
 
 // What the other side takes within a moment still goes out.
@@ -87,8 +87,7 @@ void HostOutput::flush() {
   while (!buffer_.empty() && !failed_ && writable(fd_, 0)) {
     if (write_some() == 0) break;
   }
-  poller_.set_interest(fd_,
-                       buffer_.empty() ? transport::Interest::None : transport::Interest::Write);
+  poller_.set_interest(fd_, buffer_.empty() ? Interest::None : Interest::Write);
 }
 
 // No more than a ready pipe takes without blocking (POSIX, write).

@@ -71,15 +71,14 @@ Result<void> Program::add_disk_crc(machine::BlockBackend& disk) {
 // be read and unpacked.
 Result<void> Program::greet() {
   if (!uses_stdio(options_.gdb)) return {};
-  gdb_handler_ = std::make_unique<DebugClient>();
-  gdb_ = TRY(transport::SingleClient::open(poller_, options_.gdb->endpoint, "gdb", *gdb_handler_));
+  debugger_ = TRY(DebugEndpoint::open(to_string(options_.gdb->endpoint), &poller_));
   return serve_greeter();
 }
 
 Result<void> Program::serve_greeter() {
-  if (gdb_ == nullptr || server_ != nullptr) return {};
+  if (debugger_ == nullptr || engine_ != nullptr) return {};
   TRY(poller_.wait(std::chrono::nanoseconds(0)));
-  gdb_->update();
+  debugger_->settle();
   return {};
 }
 
@@ -182,7 +181,13 @@ Result<void> Program::build() {
       text.remove_suffix(1);
     notice("debugger: {}", text);
   };
-  server_ = std::make_unique<debug::Server>(*engine_, server);
+  // A debugger that comes while the guest sleeps finds virtual time where it should be.
+  server.hooks.client_acts = [this] { timeline_->end_wait(time::Timeline::Clock::now()); };
+  if (debugger_ == nullptr) {
+    const std::string place = options_.gdb ? to_string(options_.gdb->endpoint) : "";
+    debugger_ = TRY(DebugEndpoint::open(place, &poller_));
+  }
+  debugger_->set_vm(*engine_, std::move(server));
   return {};
 }
 
@@ -206,7 +211,7 @@ Result<std::string> Program::reset_machine() {
     machine::shadow_firmware(payload.image, ram_);
   }
   TRY(engine_->reset(boot_.entry));
-  server_->machine_was_reset();
+  debugger_->machine_was_reset();
   return "The machine is as at power-on.\n";
 }
 
@@ -255,25 +260,21 @@ void Program::receive_serial(std::span<const std::byte> bytes) {
 Result<std::unique_ptr<transport::SingleClient>> Program::listen(
     const transport::Endpoint& endpoint, std::string name, transport::ClientHandler& handler) {
   auto client = TRY(transport::SingleClient::open(poller_, endpoint, name, handler));
-  const std::string where = transport::to_string(client->endpoint());
-  if (client->reachable_from_outside()) {
-    notice("{}: warning: whoever can reach {} controls the guest", name, where);
-  }
-  notice("{}: listening on {}", name, where);
+  say_where(name, to_string(*client->endpoint()), client->reachable_from_outside());
   return client;
+}
+
+void Program::say_where(std::string_view name, const std::string& where,
+                        bool reachable_from_outside) {
+  if (reachable_from_outside)
+    notice("{}: warning: whoever can reach {} controls the guest", name, where);
+  notice("{}: listening on {}", name, where);
 }
 
 Result<void> Program::open_clients() {
   const auto serial_room = [this] { return machine_->serial_room(0); };
   const auto serial_receive = [this](std::span<const std::byte> bytes) { receive_serial(bytes); };
-  if (options_.gdb) {
-    if (gdb_ == nullptr) {
-      gdb_handler_ = std::make_unique<DebugClient>();
-      gdb_ = TRY(listen(options_.gdb->endpoint, "gdb", *gdb_handler_));
-    } else {
-      notice("gdb: listening on {}", transport::to_string(gdb_->endpoint()));
-    }
-  }
+  if (options_.gdb) say_where("gdb", debugger_->where(), debugger_->reachable_from_outside());
   if (options_.guest_gdb) {
     const DeviceClient::Device device{
         [this] { return machine_->guest_gdb_room(); },
@@ -296,7 +297,7 @@ Result<void> Program::open_clients() {
 
 // What a slice brought goes out, and what waits for room in the machine goes in.
 void Program::settle() {
-  server_->drain_events();
+  debugger_->settle();
   for (const auto& output : outputs_) {
     output->flush();
     if (!output->has_room_again()) continue;
@@ -305,7 +306,7 @@ void Program::settle() {
   }
   serial_bytes_.collect();
   guest_gdb_bytes_.collect();
-  for (const auto* client : {&gdb_, &guest_gdb_, &serial_}) {
+  for (const auto* client : {&guest_gdb_, &serial_}) {
     if (*client) (*client)->update();
   }
   if (console_) console_->update();
@@ -319,22 +320,18 @@ Slice Program::run_slice() {
 }
 
 Result<int> Program::run_to_end() {
-  const int events = engine_->event_fd();
-  // Its events are taken in every round; the callback only ends the wait.
-  if (events >= 0) poller_.add(events, transport::Interest::Read, [](auto) {});
-  server_->start();
-  if (gdb_handler_) gdb_handler_->begin(*server_, *timeline_);
+  debugger_->start();
   for (;;) {
     const Slice slice = run_slice();
     if (failure_) return fail(*failure_);
     if (engine_->ended()) return finish(report_end(*engine_->ended()), time::JournalEnd::By::Guest);
     if (const auto status = ended_from_outside())
       return finish(*status, time::JournalEnd::By::Outside);
-    if (gdb_handler_ && gdb_handler_->is_talking()) {
+    if (debugger_->is_talking()) {
       TRY(poller_.wait(std::chrono::nanoseconds(0)));
     } else {
-      TRY(poller_.wait(
-          time_to_wait(slice, *engine_, *server_, *timeline_, time::Timeline::Clock::now())));
+      TRY(poller_.wait(time_to_wait(slice, *engine_, debugger_->has_work(), *timeline_,
+                                    time::Timeline::Clock::now())));
       timeline_->end_wait(time::Timeline::Clock::now());
     }
   }
@@ -342,7 +339,7 @@ Result<int> Program::run_to_end() {
 
 std::optional<int> Program::ended_from_outside() {
   constexpr int kPowerOff = static_cast<int>(hypervisor::VmEnd::Kind::PowerOff);
-  if (server_->wants_vm_end()) {
+  if (debugger_->wants_vm_end()) {
     notice("guest: switched off by the debugger");
     return kPowerOff;
   }
@@ -363,9 +360,8 @@ std::optional<int> Program::ended_from_outside() {
 
 Result<int> Program::finish(int status, time::JournalEnd::By by) {
   // The debugger's last packet. An engine with threads may have ended after its events were taken.
-  if (by == time::JournalEnd::By::Outside) server_->announce_end(status);
-  server_->drain_events();
-  if (gdb_) gdb_->update();
+  if (by == time::JournalEnd::By::Outside) debugger_->announce_end(status);
+  debugger_->settle();
   hypervisor::Recordable* const run = engine_->recordable();
   if (run == nullptr) return status;
   if (!timeline_->has_journal() && !log::enabled(log::Level::Debug)) return status;

@@ -16,11 +16,11 @@
 #include "cli/options.h"
 #include "cli/signals.h"
 #include "cli/waiting.h"
-#include "debug/server/server.h"
 #include "machine/boot/boot.h"
 #include "machine/machine.h"
 #include "machine/storage/block_backend.h"
 #include "platform/guest_ram.h"
+#include "ringside/debug_endpoint.h"
 #include "time/timeline.h"
 #include "transport/poller.h"
 
@@ -56,6 +56,7 @@ class Program {
     std::optional<time::JournalReader> reader;
   };
   Result<Journal> open_journal();
+  void say_where(std::string_view name, const std::string& where, bool reachable_from_outside);
   Result<std::unique_ptr<transport::SingleClient>> listen(const transport::Endpoint& endpoint,
                                                           std::string name,
                                                           transport::ClientHandler& handler);
@@ -86,11 +87,10 @@ class Program {
   std::unique_ptr<machine::Machine> machine_;
   std::unique_ptr<hypervisor::Engine> engine_;
   std::unique_ptr<time::Timeline> timeline_;
-  std::unique_ptr<debug::Server> server_;
+  std::unique_ptr<DebugEndpoint> debugger_;  // there without -G too, and listens nowhere then
 
-  std::unique_ptr<DebugClient> gdb_handler_;
   std::unique_ptr<transport::ClientHandler> guest_gdb_handler_, serial_handler_;
-  std::unique_ptr<transport::SingleClient> gdb_, guest_gdb_, serial_;
+  std::unique_ptr<transport::SingleClient> guest_gdb_, serial_;
   std::unique_ptr<Console> console_;
   std::optional<Error> failure_;  // of something that happened inside a callback
 };

@@ -9,7 +9,6 @@
 #include <chrono>
 #include <optional>
 
-#include "debug/server/server.h"
 #include "platform/engine.h"
 #include "time/timeline.h"
 
@@ -21,10 +20,10 @@ enum class Slice { Ran, Idle };
 // last may yet have to be looked at, a guest that has halted for good for example.
 inline std::optional<std::chrono::nanoseconds> time_to_wait(Slice slice,
                                                             const hypervisor::Engine& engine,
-                                                            const debug::Server& server,
+                                                            bool debugger_has_work,
                                                             time::Timeline& timeline,
                                                             time::Timeline::Clock::time_point now) {
-  if (slice == Slice::Ran || engine.wants_slice() || server.has_work())
+  if (slice == Slice::Ran || engine.wants_slice() || debugger_has_work)
     return std::chrono::nanoseconds(0);
   return timeline.begin_wait(now);
 }

@@ -3,6 +3,8 @@
 // a round.
 #include "cli/waiting.h"
 
+#include "debug/server/server.h"
+
 #include <gtest/gtest.h>
 
 #include <random>
@@ -83,7 +85,7 @@ class World {
     settle(true);
     if (over()) return;
     const auto now = time::Timeline::Clock::now();
-    const auto wait = time_to_wait(slice, *engine_, *server_, *timeline_, now);
+    const auto wait = time_to_wait(slice, *engine_, server_->has_work(), *timeline_, now);
     timeline_->end_wait(now);
     if (wait == std::chrono::nanoseconds(0)) return;
     const std::string before = state();

@@ -1,5 +1,8 @@
 #include "ringside/debug_endpoint.h"
 
+#include <utility>
+
+#include "debug/packets/greeter.h"
 #include "debug/server/server.h"
 #include "hypervisor/callers_thread.h"
 #include "transport/poller.h"
@@ -8,74 +11,197 @@
 namespace ringside {
 namespace {
 
-class ServerClient final : public transport::ClientHandler {
- public:
-  explicit ServerClient(debug::Server& server) : server_(server) {}
-  void on_connected() override { server_.on_connected(); }
-  void on_bytes(std::span<const std::byte> bytes) override { server_.on_bytes(bytes); }
-  void on_disconnected() override { server_.on_disconnected(); }
-  std::string_view output() const override { return server_.output(); }
-  void wrote(std::size_t count) override { server_.wrote(count); }
-  std::size_t room() const override { return server_.wants_input() ? ~std::size_t{0} : 0; }
-  bool wants_close() const override { return server_.wants_close(); }
+using Clock = std::chrono::steady_clock;
 
- private:
-  debug::Server& server_;
-};
+// Only to wake up: a turn takes the events.
+void nothing(EventLoop::Ready) {}
+
+void call(const std::function<void()>& hook) {
+  if (hook) hook();
+}
 
 }  // namespace
 
-class DebugEndpoint::Parts {
+class DebugEndpoint::Parts final : public transport::ClientHandler {
  public:
-  Parts(hypervisor::Vm& machine, debug::ServerOptions options, transport::Poller made)
-      : vm(machine), poller(std::move(made)), server(machine, std::move(options)), handler(server) {
-    // Only to wake up: serve() takes the events.
-    if (vm.event_fd() >= 0) poller.add(vm.event_fd(), transport::Interest::Read, [](auto) {});
+  explicit Parts(EventLoop& foreign) : loop_(foreign) {}
+  explicit Parts(std::unique_ptr<transport::Poller> poller)
+      : own_(std::move(poller)), loop_(*own_) {}
+  ~Parts() override {
+    client.reset();
+    if (vm != nullptr && vm->event_fd() >= 0) loop_.remove(vm->event_fd());
   }
 
-  // Whether there is something to do that nothing from outside will announce.
-  bool must_not_wait() const { return server.has_work() || hypervisor::needs_callers_thread(vm); }
+  void set_vm(hypervisor::Vm& machine, debug::ServerOptions options) {
+    vm = &machine;
+    hooks_ = options.hooks;
+    server.emplace(machine, std::move(options));
+    if (machine.event_fd() >= 0) loop_.add(machine.event_fd(), Interest::Read, nothing);
+  }
+  void start() {
+    server->start();
+    started_ = true;
+    if (greeter_) {
+      call(hooks_.client_came);
+      server->take_over(*std::exchange(greeter_, std::nullopt));
+    }
+  }
 
-  hypervisor::Vm& vm;
-  transport::Poller poller;
-  debug::Server server;
-  ServerClient handler;
+  // ---- ClientHandler: the greeter's until the guest is started
+  void on_connected() override {
+    if (!started_) {
+      greeter_.emplace();
+      return;
+    }
+    call(hooks_.client_acts);
+    call(hooks_.client_came);
+    server->on_connected();
+  }
+  void on_bytes(std::span<const std::byte> bytes) override {
+    if (!started_) {
+      greeter_->on_bytes(bytes);
+      return;
+    }
+    call(hooks_.client_acts);
+    last_heard_ = Clock::now();
+    server->on_bytes(bytes);
+  }
+  void on_disconnected() override {
+    greeter_.reset();
+    if (!started_) return;
+    call(hooks_.client_acts);
+    server->on_disconnected();
+    call(hooks_.client_went);
+  }
+  std::string_view output() const override {
+    if (started_) return server->output();
+    return greeter_ ? greeter_->output() : std::string_view();
+  }
+  void wrote(std::size_t count) override {
+    if (started_) {
+      server->wrote(count);
+    } else if (greeter_) {
+      greeter_->wrote(count);
+    }
+  }
+  std::size_t room() const override {
+    const bool wants = started_ ? server->wants_input() : !greeter_ || greeter_->wants_input();
+    return wants ? ~std::size_t{0} : 0;
+  }
+  bool wants_close() const override { return started_ && server->wants_close(); }
+
+  void settle() {
+    if (started_) server->drain_events();
+    client->update();
+  }
+  bool has_work() const { return started_ && server->has_work(); }
+  bool must_not_wait() const {
+    return has_work() || (started_ && hypervisor::needs_callers_thread(*vm));
+  }
+  bool is_talking() const { return Clock::now() - last_heard_ < kTalking; }
+  transport::Poller* poller() const { return own_.get(); }
+  EventLoop& loop() { return loop_; }
+
+  hypervisor::Vm* vm = nullptr;
+  std::optional<debug::Server> server;
   std::unique_ptr<transport::SingleClient> client;
+
+ private:
+  static constexpr std::chrono::microseconds kTalking{50};
+
+  std::unique_ptr<transport::Poller> own_;
+  EventLoop& loop_;
+  debug::Hooks hooks_;
+  bool started_ = false;
+  std::optional<debug::Greeter> greeter_;  // of a client that came before the start
+  Clock::time_point last_heard_{};
 };
+
+Result<std::unique_ptr<DebugEndpoint>> DebugEndpoint::open(std::string_view endpoint,
+                                                           EventLoop* loop) {
+  std::optional<transport::Endpoint> place;
+  if (!endpoint.empty()) place = TRY(transport::parse_endpoint(endpoint));
+  std::unique_ptr<Parts> parts;
+  if (loop != nullptr) {
+    parts = std::make_unique<Parts>(*loop);
+  } else {
+    parts = std::make_unique<Parts>(
+        std::make_unique<transport::Poller>(TRY(transport::Poller::create())));
+  }
+  parts->client = place ? TRY(transport::SingleClient::open(parts->loop(), *place, "gdb", *parts))
+                        : std::make_unique<transport::SingleClient>(parts->loop(), "gdb", *parts);
+  return std::unique_ptr<DebugEndpoint>(new DebugEndpoint(std::move(parts)));
+}
 
 Result<std::unique_ptr<DebugEndpoint>> DebugEndpoint::open(hypervisor::Vm& vm,
                                                            std::string_view endpoint,
-                                                           debug::ServerOptions options) {
-  const transport::Endpoint place = TRY(transport::parse_endpoint(endpoint));
-  auto parts = std::make_unique<Parts>(vm, std::move(options), TRY(transport::Poller::create()));
-  parts->client = TRY(transport::SingleClient::open(parts->poller, place, "gdb", parts->handler));
-  return std::unique_ptr<DebugEndpoint>(new DebugEndpoint(std::move(parts)));
+                                                           debug::ServerOptions options,
+                                                           EventLoop* loop) {
+  std::unique_ptr<DebugEndpoint> made = TRY(open(endpoint, loop));
+  made->set_vm(vm, std::move(options));
+  return made;
 }
 
 DebugEndpoint::DebugEndpoint(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 DebugEndpoint::~DebugEndpoint() = default;
 
-void DebugEndpoint::start() { parts_->server.start(); }
+void DebugEndpoint::set_vm(hypervisor::Vm& vm, debug::ServerOptions options) {
+  parts_->set_vm(vm, std::move(options));
+}
+void DebugEndpoint::start() { parts_->start(); }
 
 Result<> DebugEndpoint::serve(std::optional<std::chrono::nanoseconds> timeout) {
-  const bool was_over = parts_->vm.ended().has_value();
-  parts_->server.drain_events();
-  parts_->client->update();
+  transport::Poller* const poller = parts_->poller();
+  if (poller == nullptr)
+    return fail(ErrorCode::BadRequest, "an endpoint in somebody's loop is not served by serve()");
+  const bool was_over = parts_->vm != nullptr && parts_->vm->ended().has_value();
+  parts_->settle();
   // Only now: writing what a client has waited for may have led to its next request.
-  const bool has_ended = parts_->vm.ended() && !was_over;
+  const bool has_ended = parts_->vm != nullptr && parts_->vm->ended() && !was_over;
   if (has_ended || parts_->must_not_wait()) timeout = std::chrono::nanoseconds(0);
-  TRY(parts_->poller.wait(timeout));
-  parts_->server.drain_events();
-  parts_->client->update();
+  TRY(poller->wait(timeout));
+  parts_->settle();
   return {};
 }
 
-void DebugEndpoint::wake() const { parts_->poller.wake(); }
-std::string DebugEndpoint::where() const { return to_string(parts_->client->endpoint()); }
+void DebugEndpoint::wake() const {
+  if (parts_->poller() != nullptr) parts_->poller()->wake();
+}
+
+void DebugEndpoint::settle() { parts_->settle(); }
+
+std::optional<std::chrono::nanoseconds> DebugEndpoint::time_to_wait() const {
+  if (parts_->must_not_wait()) return std::chrono::nanoseconds(0);
+  return std::nullopt;
+}
+
+std::vector<DebugEndpoint::Descriptor> DebugEndpoint::descriptors() const {
+  std::vector<Descriptor> result;
+  if (parts_->poller() == nullptr) return result;
+  for (const auto& [fd, interest] : parts_->poller()->watched())
+    result.push_back({fd, interest});
+  return result;
+}
+
+Result<void> DebugEndpoint::adopt(int socket) {
+  return parts_->client->adopt(transport::Connection::over_socket(Fd(socket)));
+}
+
+void DebugEndpoint::machine_was_reset() { parts_->server->machine_was_reset(); }
+void DebugEndpoint::announce_end(int status) { parts_->server->announce_end(status); }
+
+std::string DebugEndpoint::where() const {
+  const transport::Endpoint* place = parts_->client->endpoint();
+  return place == nullptr ? std::string() : to_string(*place);
+}
 bool DebugEndpoint::reachable_from_outside() const {
   return parts_->client->reachable_from_outside();
 }
-bool DebugEndpoint::connected() const { return parts_->server.connected(); }
-bool DebugEndpoint::wants_vm_end() const { return parts_->server.wants_vm_end(); }
+bool DebugEndpoint::connected() const { return parts_->server && parts_->server->connected(); }
+bool DebugEndpoint::is_talking() const { return parts_->is_talking(); }
+bool DebugEndpoint::has_work() const { return parts_->has_work(); }
+bool DebugEndpoint::wants_vm_end() const {
+  return parts_->server && parts_->server->wants_vm_end();
+}
 
 }  // namespace ringside

@@ -31,12 +31,23 @@ Result<Endpoint> parse_unix(std::string_view path, std::string_view whole) {
   return UnixEndpoint{std::string(path)};
 }
 
+Result<Endpoint> parse_inherited(std::string_view number, std::string_view whole) {
+  int fd = -1;
+  const char* const end = number.data() + number.size();
+  const auto [stop, error] = std::from_chars(number.data(), end, fd);
+  if (number.empty() || error != std::errc() || stop != end || fd < 0)
+    return fail(ErrorCode::BadRequest, fmt::format("'{}' is not fd: and a number", whole));
+  return FdEndpoint{fd};
+}
+
 }  // namespace
 
 Result<Endpoint> parse_endpoint(std::string_view text) {
   constexpr std::string_view kUnix = "unix:";
   if (text == "stdio") return StdioEndpoint{};
   if (text.substr(0, kUnix.size()) == kUnix) return parse_unix(text.substr(kUnix.size()), text);
+
+  if (text.starts_with("fd:")) return parse_inherited(text.substr(3), text);
 
   // As QEMU and GDB write them.
   const std::string_view port = text.substr(text.rfind(':') + 1);
@@ -78,6 +89,8 @@ std::string to_string(const Endpoint& endpoint) {
     return fmt::format("{}:{}", tcp->address, tcp->port);
   }
   if (const auto* local = std::get_if<UnixEndpoint>(&endpoint)) return "unix:" + local->path;
+  if (const auto* inherited = std::get_if<FdEndpoint>(&endpoint))
+    return fmt::format("fd:{}", inherited->fd);
   return "stdio";
 }
 

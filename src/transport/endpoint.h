@@ -1,5 +1,5 @@
 // Where to listen, as it is written on the command line: PORT, ADDRESS:PORT, [V6]:PORT, unix:PATH,
-// stdio. Plain values.
+// stdio, fd:N. Plain values.
 #pragma once
 
 #include <cstdint>
@@ -26,11 +26,18 @@ struct StdioEndpoint {
   friend bool operator==(const StdioEndpoint&, const StdioEndpoint&) = default;
 };
 
-using Endpoint = std::variant<TcpEndpoint, UnixEndpoint, StdioEndpoint>;
+// A stream socket that the process has inherited: one that listens, or a client's.
+struct FdEndpoint {
+  int fd = -1;
+
+  friend bool operator==(const FdEndpoint&, const FdEndpoint&) = default;
+};
+
+using Endpoint = std::variant<TcpEndpoint, UnixEndpoint, StdioEndpoint, FdEndpoint>;
 
 Result<Endpoint> parse_endpoint(std::string_view text);
 
-// As it would be written: 127.0.0.1:1234, [::1]:1234, unix:/tmp/gdb, stdio.
+// As it would be written: 127.0.0.1:1234, [::1]:1234, unix:/tmp/gdb, stdio, fd:3.
 std::string to_string(const Endpoint& endpoint);
 
 }  // namespace ringside::transport

@@ -83,6 +83,8 @@ Result<Listener> Listener::open(const Endpoint& endpoint) {
     TRY(listener.open_tcp(*tcp));
   } else if (const auto* local = std::get_if<UnixEndpoint>(&endpoint)) {
     TRY(listener.open_unix(*local));
+  } else if (const auto* inherited = std::get_if<FdEndpoint>(&endpoint)) {
+    TRY(listener.open_inherited(*inherited));
   } else {
     TRY(listener.open_stdio());
   }
@@ -149,6 +151,27 @@ Result<> Listener::open_stdio() {
   return {};
 }
 
+Result<> Listener::open_inherited(const FdEndpoint& wanted) {
+  int type = 0, listening = 0;
+  socklen_t size = sizeof type;
+  if (::getsockopt(wanted.fd, SOL_SOCKET, SO_TYPE, &type, &size) != 0)
+    return fail(cannot_listen(endpoint_, errno));
+  if (type != SOCK_STREAM) return fail(cannot_listen(endpoint_, EPROTOTYPE));
+  size = sizeof listening;
+  if (::getsockopt(wanted.fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) != 0)
+    return fail(cannot_listen(endpoint_, errno));
+  is_client_ = listening == 0;
+  // A copy, as of standard input.
+  socket_ = Fd(::fcntl(wanted.fd, F_DUPFD_CLOEXEC, 3));
+  if (!socket_) return fail(cannot_listen(endpoint_, errno));
+  const int flags = ::fcntl(socket_.get(), F_GETFL);
+  ::fcntl(socket_.get(), F_SETFL, flags | O_NONBLOCK);
+  const SocketAddress local = local_address(socket_.get());
+  const bool internet = local.any.sa_family == AF_INET || local.any.sa_family == AF_INET6;
+  outside_ = internet ? !is_loopback(local) : local.any.sa_family != AF_UNIX;
+  return {};
+}
+
 Listener::~Listener() {
   // A moved-from listener has no socket and thereby no claim on the file.
   if (!socket_ || !file_) return;
@@ -166,6 +189,7 @@ std::optional<int> Listener::descriptor() const {
 
 std::optional<Connection> Listener::accept() {
   if (!socket_) return std::nullopt;
+  if (is_client_) return Connection::over_socket(std::move(socket_));
   if (standard_output_) {
     return Connection::over_descriptors(std::move(socket_), std::move(standard_output_));
   }

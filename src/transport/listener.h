@@ -24,8 +24,8 @@ class Listener {
   // Takes a unix socket's file away, if it is still ours.
   ~Listener();
 
-  // Readable when a client waits. None when no more can come: stdio has one client, there from the
-  // first byte it sends.
+  // Readable when a client waits. None when no more can come: stdio and an inherited
+  // connection have one client, there from the first byte it sends.
   std::optional<int> descriptor() const;
   // The client that has waited longest, if any.
   std::optional<Connection> accept();
@@ -41,10 +41,12 @@ class Listener {
   Result<> open_tcp(const TcpEndpoint& wanted);
   Result<> open_unix(const UnixEndpoint& wanted);
   Result<> open_stdio();
+  Result<> open_inherited(const FdEndpoint& wanted);
 
   Endpoint endpoint_;
   Fd socket_;
-  Fd standard_output_;  // stdio only
+  Fd standard_output_;      // stdio only
+  bool is_client_ = false;  // the inherited socket is a client's
   bool outside_ = false;
 
   // The file of a unix socket, known by more than its name: another process may have put its own

@@ -44,6 +44,14 @@ void Poller::remove(int fd) {
   entries_.erase(found);
 }
 
+std::vector<std::pair<int, Interest>> Poller::watched() const {
+  std::vector<std::pair<int, Interest>> result{{wakeup_.get(), Interest::Read}};
+  for (const auto& entry : entries_) {
+    if (entry->interest != Interest::None) result.emplace_back(entry->fd, entry->interest);
+  }
+  return result;
+}
+
 Result<> Poller::wait(std::optional<std::chrono::nanoseconds> timeout) {
   polled_.clear();
   polled_.push_back({wakeup_.get(), POLLIN, 0});

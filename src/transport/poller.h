@@ -10,33 +10,29 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "base/fd.h"
 #include "base/result.h"
+#include "ringside/event_loop.h"
 
 namespace ringside::transport {
 
-enum class Interest : std::uint8_t { None = 0, Read = 1, Write = 2, ReadWrite = 3 };
-
-class Poller {
+class Poller final : public EventLoop {
  public:
-  // `readable` also when the other end is gone: reading tells.
-  struct Ready {
-    bool readable = false;
-    bool writable = false;
-  };
-  using Callback = std::function<void(Ready)>;
-
   static Result<Poller> create();
 
+  ~Poller() override = default;
   Poller(Poller&&) = default;
   Poller& operator=(Poller&&) = default;
 
   // Does not own `fd`, which must stay open until it is removed. One entry a descriptor.
-  void add(int fd, Interest interest, Callback callback);
-  void set_interest(int fd, Interest interest);
-  void remove(int fd);
+  void add(int fd, Interest interest, Callback callback) override;
+  void set_interest(int fd, Interest interest) override;
+  void remove(int fd) override;
+  // What wait() would wait for now; wake() is one of them.
+  std::vector<std::pair<int, Interest>> watched() const;
 
   // Waits until something is ready, and calls back for all that is. At most `timeout`; none: for
   // ever. Also returns after wake() or a signal.

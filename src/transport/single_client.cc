@@ -18,31 +18,43 @@ bool ready(int fd, short events) {
 
 }  // namespace
 
-Result<std::unique_ptr<SingleClient>> SingleClient::open(Poller& poller, const Endpoint& endpoint,
+Result<std::unique_ptr<SingleClient>> SingleClient::open(EventLoop& loop, const Endpoint& endpoint,
                                                          std::string name, ClientHandler& handler) {
   Listener listener = TRY(Listener::open(endpoint));
-  return std::unique_ptr<SingleClient>(
-      new SingleClient(poller, std::move(listener), std::move(name), handler));
+  auto made = std::make_unique<SingleClient>(loop, std::move(name), handler);
+  made->listen(std::move(listener));
+  return made;
 }
 
-SingleClient::SingleClient(Poller& poller, Listener listener, std::string name,
-                           ClientHandler& handler)
-    : poller_(poller), listener_(std::move(listener)), name_(std::move(name)), handler_(handler) {
-  poller_.add(*listener_.descriptor(), Interest::Read, [this](auto) { accept(); });
+SingleClient::SingleClient(EventLoop& loop, std::string name, ClientHandler& handler)
+    : loop_(loop), name_(std::move(name)), handler_(handler) {}
+
+void SingleClient::listen(Listener listener) {
+  listener_.emplace(std::move(listener));
+  loop_.add(*listener_->descriptor(), Interest::Read, [this](auto) { accept(); });
+}
+
+Result<void> SingleClient::adopt(Connection connection) {
+  if (connection_) settle_first();
+  if (!connection_) settle_newcomer();
+  if (connection_) return fail(ErrorCode::Busy, name_ + ": there is a client already");
+  connect(std::move(connection));
+  return {};
 }
 
 SingleClient::~SingleClient() {
-  if (const std::optional<int> fd = listener_.descriptor()) poller_.remove(*fd);
+  const std::optional<int> listening = listener_ ? listener_->descriptor() : std::nullopt;
+  if (listening) loop_.remove(*listening);
   if (!connection_) return;
-  poller_.remove(connection_->input());
-  if (connection_->output() != connection_->input()) poller_.remove(connection_->output());
+  loop_.remove(connection_->input());
+  if (connection_->output() != connection_->input()) loop_.remove(connection_->output());
 }
 
 void SingleClient::accept() {
-  const std::optional<int> before = listener_.descriptor();
-  std::optional<Connection> client = listener_.accept();
+  const std::optional<int> before = listener_->descriptor();
+  std::optional<Connection> client = listener_->accept();
   // Standard input has one client for good, and that now has the descriptor.
-  if (before && !listener_.descriptor()) poller_.remove(*before);
+  if (before && !listener_->descriptor()) loop_.remove(*before);
   if (!client) return;
   // The first may have gone already, and word of it may be behind the newcomer's in this round.
   if (connection_) settle_first();
@@ -92,7 +104,7 @@ void SingleClient::connect(Connection connection) {
   ++served_;
   // Nothing is written here: what a request leads to in the next slice, a step's stop say, goes
   // with its acknowledgement in one piece. The main loop calls update() after each slice.
-  const auto ready = [this](Poller::Ready what) {
+  const auto ready = [this](EventLoop::Ready what) {
     if (what.readable) read();
     if (connection_->gone()) {
       disconnect();
@@ -100,9 +112,9 @@ void SingleClient::connect(Connection connection) {
       watch();
     }
   };
-  poller_.add(connection_->input(), Interest::Read, ready);
+  loop_.add(connection_->input(), Interest::Read, ready);
   if (connection_->output() != connection_->input()) {
-    poller_.add(connection_->output(), Interest::None, ready);
+    loop_.add(connection_->output(), Interest::None, ready);
   }
   log::info("{}: a client has come", name_);
   handler_.on_connected();
@@ -110,8 +122,8 @@ void SingleClient::connect(Connection connection) {
 }
 
 void SingleClient::disconnect() {
-  poller_.remove(connection_->input());
-  if (connection_->output() != connection_->input()) poller_.remove(connection_->output());
+  loop_.remove(connection_->input());
+  if (connection_->output() != connection_->input()) loop_.remove(connection_->output());
   connection_.reset();
   log::info("{}: the client has gone", name_);
   handler_.on_disconnected();
@@ -149,10 +161,10 @@ void SingleClient::update() {
 void SingleClient::watch() {
   const unsigned read = handler_.room() > 0 ? 1 : 0, write = handler_.output().empty() ? 0 : 2;
   if (connection_->input() == connection_->output()) {
-    poller_.set_interest(connection_->input(), static_cast<Interest>(read | write));
+    loop_.set_interest(connection_->input(), static_cast<Interest>(read | write));
   } else {
-    poller_.set_interest(connection_->input(), static_cast<Interest>(read));
-    poller_.set_interest(connection_->output(), static_cast<Interest>(write));
+    loop_.set_interest(connection_->input(), static_cast<Interest>(read));
+    loop_.set_interest(connection_->output(), static_cast<Interest>(write));
   }
 }
 

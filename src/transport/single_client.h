@@ -1,7 +1,7 @@
 // An endpoint with at most one client at a time: a second connection is closed at once, and the
 // first never notices. Moves bytes between the client and a handler; knows no protocol.
 //
-// Owned by whoever serves the endpoint; one thread, the poller's.
+// Owned by whoever serves the endpoint; one thread, the loop's.
 #pragma once
 
 #include <cstddef>
@@ -13,8 +13,8 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "ringside/event_loop.h"
 #include "transport/listener.h"
-#include "transport/poller.h"
 
 namespace ringside::transport {
 
@@ -35,8 +35,10 @@ class ClientHandler {
 class SingleClient {
  public:
   // `name` begins the lines in the log. The handler must outlive this.
-  static Result<std::unique_ptr<SingleClient>> open(Poller& poller, const Endpoint& endpoint,
+  static Result<std::unique_ptr<SingleClient>> open(EventLoop& loop, const Endpoint& endpoint,
                                                     std::string name, ClientHandler& handler);
+  // One that listens nowhere: its clients are adopted.
+  SingleClient(EventLoop& loop, std::string name, ClientHandler& handler);
   ~SingleClient();
   SingleClient(const SingleClient&) = delete;
   SingleClient& operator=(const SingleClient&) = delete;
@@ -44,12 +46,14 @@ class SingleClient {
   // Writes what can be written and settles what to wait for. After anything that may have changed
   // what the handler has to say.
   void update();
-  // Where it really listens.
-  const Endpoint& endpoint() const { return listener_.endpoint(); }
-  bool reachable_from_outside() const { return listener_.reachable_from_outside(); }
+  // A client that has come in another way. Busy if there is one.
+  Result<void> adopt(Connection connection);
+  // Where it really listens; null if it does not.
+  const Endpoint* endpoint() const { return listener_ ? &listener_->endpoint() : nullptr; }
+  bool reachable_from_outside() const { return listener_ && listener_->reachable_from_outside(); }
 
  private:
-  SingleClient(Poller& poller, Listener listener, std::string name, ClientHandler& handler);
+  void listen(Listener listener);
   void accept();
   void settle_first();
   void settle_newcomer();
@@ -60,8 +64,8 @@ class SingleClient {
   void write();
   void watch();
 
-  Poller& poller_;
-  Listener listener_;
+  EventLoop& loop_;
+  std::optional<Listener> listener_;
   std::string name_;
   ClientHandler& handler_;
   std::optional<Connection> connection_;

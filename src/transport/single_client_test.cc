@@ -1,6 +1,8 @@
 // One client at a time, over a real socket.
 #include "transport/single_client.h"
 
+#include "transport/poller.h"
+
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 #include <sys/un.h>

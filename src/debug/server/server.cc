@@ -118,7 +118,16 @@ void Server::work() {
       for (const std::string& packet : debugger_.report_stop())
         link_->send(packet);
     }
+    tell_owner();
   } while (serve_one());
+}
+
+void Server::tell_owner() {
+  const bool stopped = link_ && target_.control().phase() == Phase::Stopped;
+  if (stopped == owner_knows_stop_) return;
+  owner_knows_stop_ = stopped;
+  const auto& hook = stopped ? options_.hooks.guest_stopped : options_.hooks.guest_resumed;
+  if (hook) hook();
 }
 
 // Text for the client's console, which it takes only while it believes the guest running. `all`: a

@@ -68,6 +68,7 @@ class Server {
   // Somebody reads what a guest that runs has to print.
   bool has_client() const { return link_ && debugger_.has_machine(); }
   void work();
+  void tell_owner();
   void send_output(bool all);
   void print_without_client();
   std::optional<rsp::Event::Kind> take_input();
@@ -85,6 +86,7 @@ class Server {
   std::string input_;
   std::size_t looked_at_ = 0;  // how much of input_ the link has taken
   bool end_is_said_ = false;
+  bool owner_knows_stop_ = false;                   // what hooks have told last
   std::optional<rsp::Request> waiting_;             // until every vCPU is out of the guest
   std::chrono::steady_clock::time_point sign_due_;  // of a scan
 };
