@@ -7,9 +7,9 @@
 #include <utility>
 
 #include "base/log.h"
+#include "engine/kvm/entry/system.h"
 #include "engine/kvm/host/kick.h"
 #include "engine/kvm/vcpu/halt_watch.h"
-#include "engine/kvm/vcpu/system.h"
 #include "engine/kvm/vcpu/vcpu.h"
 #include "platform/ram_memory.h"
 #include "platform/shared_copy.h"
@@ -30,7 +30,8 @@ tl::unexpected<Error> nothing_there(Gpa address) {
 
 class KvmMemory final : public hypervisor::Memory {
  public:
-  explicit KvmMemory(System& system) : system_(system) {}
+  using Vcpus = std::vector<std::unique_ptr<KvmVcpu>>;
+  KvmMemory(System& system, const Vcpus& vcpus) : system_(system), vcpus_(vcpus) {}
 
   hypervisor::MemoryKind kind(Gpa address) override {
     if (const hypervisor::RamSlot* slot = system_.ram.find(address, 1)) {
@@ -62,8 +63,8 @@ class KvmMemory final : public hypervisor::Memory {
       return width < 4 ? all & ((1u << 8 * width) - 1) : all;
     };
     if (is_local_apic(address)) {
-      const EverybodyOut out(system_);
-      return cut(TRY(system_.vcpus[vcpu.value]->read_apic(address.value - kLocalApic)));
+      const EverybodyOut out(system_.gate);
+      return cut(TRY(vcpus_[vcpu.value]->read_apic(address.value - kLocalApic)));
     }
     if (is_io_apic(address))
       return cut(TRY(system_.controllers->read_io_apic(address.value % kPage)));
@@ -74,8 +75,8 @@ class KvmMemory final : public hypervisor::Memory {
   }
   Result<void> write_mmio(VcpuId vcpu, Gpa address, unsigned width, std::uint32_t value) override {
     if (is_local_apic(address)) {
-      const EverybodyOut out(system_);
-      return system_.vcpus[vcpu.value]->write_apic(address.value - kLocalApic, value);
+      const EverybodyOut out(system_.gate);
+      return vcpus_[vcpu.value]->write_apic(address.value - kLocalApic, value);
     }
     if (is_io_apic(address))
       return system_.controllers->write_io_apic(address.value % kPage, value);
@@ -94,6 +95,7 @@ class KvmMemory final : public hypervisor::Memory {
   }
 
   System& system_;
+  const Vcpus& vcpus_;
 };
 
 // Runs the machine's events when they are due.
@@ -166,10 +168,17 @@ class TimerThread {
 class KvmVm final : public KvmEngine, public hypervisor::Stoppoints {
  public:
   KvmVm(hypervisor::GuestRam& ram, hypervisor::Platform& platform, const Facts& facts)
-      : system_(ram, platform, facts), memory_(system_), timer_(system_), halt_watch_(system_) {
+      : system_(ram, platform, facts),
+        memory_(system_, vcpus_),
+        timer_(system_),
+        halt_watch_(system_, vcpus_) {
     system_.end = [this](VmEnd why) { end(std::move(why)); };
     system_.clock_changed = [this] { timer_.look_again(); };
     system_.halted = [this] { check_halted_for_good(); };
+    system_.note_started = [this] {
+      for (const auto& vcpu : vcpus_)
+        vcpu->note_started();
+    };
   }
   ~KvmVm() override {
     timer_.stop();
@@ -184,9 +193,9 @@ class KvmVm final : public KvmEngine, public hypervisor::Stoppoints {
     TRY(give_memory());
     TRY(choose_controllers(options));
     kick_signal();
+    system_.vcpus = options.vcpus;
     for (std::uint32_t i = 0; i < options.vcpus; ++i) {
       vcpus_.push_back(TRY(KvmVcpu::create(system_, {i}, options.vcpus)));
-      system_.vcpus.push_back(vcpus_.back().get());
     }
     TRY(vcpus_[0]->begin(entry));
     for (const auto& vcpu : vcpus_)
@@ -234,7 +243,7 @@ class KvmVm final : public KvmEngine, public hypervisor::Stoppoints {
     for (const auto& vcpu : vcpus_) {
       if (vcpu->in_guest()) return fail(ErrorCode::Busy, "a vCPU is in the guest");
     }
-    const EverybodyOut out(system_);
+    const EverybodyOut out(system_.gate);
     if (system_.controllers) TRY(system_.controllers->reset());
     for (const auto& vcpu : vcpus_)
       TRY(vcpu->reset(entry));
@@ -333,7 +342,7 @@ class KvmVm final : public KvmEngine, public hypervisor::Stoppoints {
   }
   std::optional<hypervisor::LocalApicImage> local_apic(VcpuId id) override {
     if (!system_.controllers) return std::nullopt;
-    const EverybodyOut out(system_);
+    const EverybodyOut out(system_.gate);
     return shown(vcpus_[id.value]->local_apic());
   }
   std::optional<hypervisor::IoApicImage> io_apic() override {
@@ -349,9 +358,8 @@ class KvmVm final : public KvmEngine, public hypervisor::Stoppoints {
     PageWatches::Hits hits;
     system_.pages.device_wrote(address, size, hits);
     if (hits.empty()) return;
-    if (KvmVcpu* vcpu = KvmVcpu::of_this_thread()) {
-      vcpu->note_hits(hits);
-      return;
+    for (const auto& vcpu : vcpus_) {
+      if (vcpu->is_this_thread()) return vcpu->note_hits(hits);
     }
     {
       const std::lock_guard lock(system_.device_hits_lock);
@@ -362,7 +370,7 @@ class KvmVm final : public KvmEngine, public hypervisor::Stoppoints {
       vcpu->kick();
   }
   void guest_panicked(VcpuId id, const char* reason) override {
-    if (system_.stop_instead_of_death && KvmVcpu::of_this_thread() == vcpus_[id.value].get()) {
+    if (system_.stop_instead_of_death && vcpus_[id.value]->is_this_thread()) {
       vcpus_[id.value]->panic(reason);
     } else {
       end({VmEnd::Kind::Error, 0, reason, id});

@@ -27,7 +27,7 @@ void StepPoints::plant(const GuestView& memory, DebugSlots& slots) {
   if (points_.empty()) return;
   const bool by_int3 = system_.facts.int3_exit || system_.facts.int3_as_error;
   if (by_int3) {
-    system_.gate.close(&vcpu_, system_.vcpus);
+    system_.gate.close(&thread_);
     closed_ = true;
   }
   for (std::size_t i = 0; i < points_.size(); ++i) {

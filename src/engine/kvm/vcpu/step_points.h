@@ -9,14 +9,14 @@
 
 #include "engine/kvm/code/gates.h"
 #include "engine/kvm/code/guest_view.h"
-#include "engine/kvm/vcpu/system.h"
+#include "engine/kvm/entry/system.h"
 #include "engine/kvm/watch/debug_registers.h"
 
 namespace ringside::kvm {
 
 class StepPoints {
  public:
-  StepPoints(System& system, KvmVcpu& vcpu) : system_(system), vcpu_(vcpu) {}
+  StepPoints(System& system, VcpuThread& thread) : system_(system), thread_(thread) {}
   ~StepPoints() { lift(); }
   StepPoints(const StepPoints&) = delete;
 
@@ -34,7 +34,7 @@ class StepPoints {
     std::uint8_t original;
   };
   System& system_;
-  KvmVcpu& vcpu_;
+  VcpuThread& thread_;
   std::vector<EntryPoint> points_;
   std::vector<Planted> planted_;
   bool closed_ = false;

@@ -1,24 +1,17 @@
 #include "engine/kvm/vcpu/vcpu.h"
 
 #include <fmt/format.h>
-#include <pthread.h>
-#include <unistd.h>
-
-#include <csignal>
 
 #include "base/log.h"
-#include "engine/kvm/host/kick.h"
 
 namespace ringside::kvm {
 namespace {
 
 namespace exit = hypervisor::exit;
 using hypervisor::VmEnd;
-using Lock = std::unique_lock<std::mutex>;
+using Lock = Handover::Lock;
 
 constexpr std::uint64_t kBootProcessor = 1u << 8;  // of IA32_APIC_BASE
-
-thread_local KvmVcpu* this_threads_vcpu = nullptr;
 
 }  // namespace
 
@@ -29,6 +22,7 @@ KvmVcpu::KvmVcpu(System& system, VcpuId id, VcpuFile file, PowerOnState power_on
       file_(std::move(file)),
       power_on_(std::move(power_on)),
       tsc_offset_(system.facts.tsc_offset ? kilohertz : 0),
+      thread_(handover_, system.gate, file_),
       registers_(file_),
       identity_(identity) {}
 
@@ -50,12 +44,10 @@ Result<std::unique_ptr<KvmVcpu>> KvmVcpu::create(System& system, VcpuId id, unsi
 
 KvmVcpu::~KvmVcpu() { stop(); }
 
-KvmVcpu* KvmVcpu::of_this_thread() { return this_threads_vcpu; }
-
 Result<void> KvmVcpu::begin(const x86::CpuState& entry) {
   TRY(become(entry));
   TRY(registers_.flush());
-  alive_ = true;
+  handover_.set_alive(handover_.lock(), true);
   activity_ = Activity::Running;
   return {};
 }
@@ -67,56 +59,32 @@ Result<void> KvmVcpu::become(const x86::CpuState& state) {
 }
 
 void KvmVcpu::start() {
-  thread_ = std::thread([this] { thread_main(); });
-  ::pthread_getcpuclockid(thread_.native_handle(), &processor_clock_);
+  thread_.start([this] { thread_main(); });
 }
 
-void KvmVcpu::stop() {
-  if (!thread_.joinable()) return;
-  {
-    const Lock lock(lock_);
-    quit_ = true;
-  }
-  kick();
-  thread_.join();
-}
+void KvmVcpu::stop() { thread_.stop(); }
 
 // ---- Main thread
 
-bool KvmVcpu::active() const {
-  const Lock lock(lock_);
-  return alive_;
-}
-
 void KvmVcpu::resume() {
-  {
-    const Lock lock(lock_);
-    if (!alive_ || in_guest_) return;
-    in_guest_ = true;
-    place_ = Place::InGuest;
-    suspend_ = false;
-  }
+  if (!handover_.give()) return;
   if (system_.clock.entered()) system_.clock_changed();
-  wake_.notify_all();
+  handover_.notify();
 }
 
 void KvmVcpu::suspend() {
-  {
-    const Lock lock(lock_);
-    if (place_ != Place::InGuest) return;  // its event is on the way already
-    suspend_ = true;
-  }
-  kick();
+  if (handover_.ask_back()) kick();
 }
 
 Result<void> KvmVcpu::reset(const x86::CpuState& entry) {
   const bool boots = id_.value == 0;
   {
-    const Lock lock(lock_);
+    const Lock lock = handover_.lock();
     if (kernel_apic()) TRY(take_messages());
     drop_access();
-    nmi_ = retry_ = init_ = asks_for_start_ = false;
-    start_up_.reset();
+    nmi_ = retry_ = asks_for_start_ = false;
+    handover_.requests(lock).init = false;
+    handover_.requests(lock).start_up.reset();
     held_interrupt_.reset();
     queued_.reset();
     entry_length_ = 1;
@@ -136,28 +104,14 @@ Result<void> KvmVcpu::reset(const x86::CpuState& entry) {
     if (kernel_apic())
       TRY(set_kernel_activity(boots ? KVM_MP_STATE_RUNNABLE : KVM_MP_STATE_UNINITIALIZED));
     registers_.drop();
-    alive_ = boots;
+    handover_.set_alive(lock, boots);
     activity_ = boots ? Activity::Running : Activity::WaitingForStartUp;
   }
-  wake_.notify_all();
+  handover_.notify();
   return {};
 }
 
 // ---- Any thread
-
-// The flag that the thread is wanted for is set before. Either the thread sees attention_ before it
-// enters the guest, or it is seen running here and gets the signal; and a signal that comes before
-// KVM_RUN has begun is made up for by immediate_exit.
-void KvmVcpu::kick() {
-  if (this == this_threads_vcpu) return;
-  attention_ = true;
-  if (running_) {
-    std::atomic_ref<std::uint8_t>(file_.run().immediate_exit).store(1);
-    ::pthread_kill(thread_.native_handle(), kick_signal());
-  }
-  { const Lock lock(lock_); }  // not between the thread's look at its flags and its sleep
-  wake_.notify_all();
-}
 
 void KvmVcpu::set_interrupt_pin(bool level) {
   pin_ = level;
@@ -176,36 +130,39 @@ void KvmVcpu::retry() {
 
 void KvmVcpu::init() {
   {
-    const Lock lock(lock_);
-    init_ = true;
-    start_up_.reset();
-    if (place_ == Place::Out) take_init_and_start_up();
+    const Lock lock = handover_.lock();
+    Handover::Requests& requests = handover_.requests(lock);
+    requests.init = true;
+    requests.start_up.reset();
+    if (!handover_.is_in_guest(lock)) take_init_and_start_up(lock);
   }
   kick();
 }
 
 void KvmVcpu::start_up(std::uint8_t vector) {
   {
-    const Lock lock(lock_);
+    const Lock lock = handover_.lock();
     // Ignored by a processor that does not wait for it (SDM 3A 8.4.4).
-    if (!init_ && activity_ != Activity::WaitingForStartUp) return;
-    start_up_ = vector;
-    if (place_ == Place::Out) take_init_and_start_up();
+    Handover::Requests& requests = handover_.requests(lock);
+    if (!requests.init && activity_ != Activity::WaitingForStartUp) return;
+    requests.start_up = vector;
+    if (!handover_.is_in_guest(lock)) take_init_and_start_up(lock);
   }
   kick();
 }
 
 KvmVcpu::Hope KvmVcpu::hope() const {
-  const Lock lock(lock_);
-  if (init_ || start_up_) return Hope::Some;
-  if (!alive_ || activity_ == Activity::WaitingForStartUp) return Hope::Absent;
-  if (place_ != Place::InGuest || activity_ != Activity::Halted) return Hope::Some;
+  const Lock lock = handover_.lock();
+  if (handover_.requests(lock).starts()) return Hope::Some;
+  if (!handover_.alive(lock) || activity_ == Activity::WaitingForStartUp) return Hope::Absent;
+  if (!handover_.is_in_guest(lock) || activity_ != Activity::Halted) return Hope::Some;
   return interrupts_on_ || nmi_ ? Hope::Some : Hope::None;
 }
 
-// lock_ is held. Whoever calls may touch the registers.
-void KvmVcpu::take_init_and_start_up() {
-  if (std::exchange(init_, false)) {
+// Whoever calls may touch the registers.
+void KvmVcpu::take_init_and_start_up(const Lock& lock) {
+  Handover::Requests& requests = handover_.requests(lock);
+  if (std::exchange(requests.init, false)) {
     nmi_ = false;
     held_interrupt_.reset();
     queued_.reset();
@@ -218,8 +175,8 @@ void KvmVcpu::take_init_and_start_up() {
     // The boot processor starts at the reset vector, the others wait (SDM 3A 8.4.2).
     activity_ = id_.value == 0 ? Activity::Running : Activity::WaitingForStartUp;
   }
-  if (!start_up_) return;
-  const std::uint8_t vector = *std::exchange(start_up_, std::nullopt);
+  if (!requests.start_up) return;
+  const std::uint8_t vector = *std::exchange(requests.start_up, std::nullopt);
   if (activity_ != Activity::WaitingForStartUp) return;
   auto state = registers_.state();
   if (state) {
@@ -230,32 +187,30 @@ void KvmVcpu::take_init_and_start_up() {
     (void)become(*state);
   }
   activity_ = Activity::Running;
-  if (alive_) return;
-  alive_ = true;
+  if (handover_.alive(lock)) return;
+  handover_.set_alive(lock, true);
   system_.events.push({id_, exit::Started{}});
 }
 
 // ---- The thread
 
 void KvmVcpu::thread_main() {
-  take_only_kicks();
-  this_threads_vcpu = this;
-  thread_number_ = ::gettid();
   for (;;) {
     if (kernel_apic() && !await_start()) return;
     {
-      Lock lock(lock_);
-      const auto reset = [this] { return kernel_apic() && !alive_; };
-      wake_.wait(lock, [&] { return quit_ || place_ == Place::InGuest || reset(); });
-      if (quit_) return;
+      Lock lock = handover_.lock();
+      const Handover::Requests& requests = handover_.requests(lock);
+      const auto reset = [&] { return kernel_apic() && !handover_.alive(lock); };
+      handover_.wait(lock, [&] { return requests.quit || handover_.is_in_guest(lock) || reset(); });
+      if (requests.quit) return;
       if (reset()) continue;
     }
     std::optional<Exit> why = run();
     if (!why) break;
     leave(std::move(*why));
   }
-  Lock lock(lock_);
-  wake_.wait(lock, [this] { return quit_; });
+  Lock lock = handover_.lock();
+  handover_.wait(lock, [&] { return handover_.requests(lock).quit; });
 }
 
 std::optional<hypervisor::Exit> KvmVcpu::run() {
@@ -267,18 +222,19 @@ std::optional<hypervisor::Exit> KvmVcpu::run() {
     return die(ready.error().text(), VmEnd::Kind::Error);
   bool passing = passes_breakpoint();
   for (;;) {
-    attention_ = false;
+    thread_.looks();
     {
-      Lock lock(lock_);
-      if (quit_ || system_.ended) return std::nullopt;
-      if (init_ || start_up_) {
-        take_init_and_start_up();
+      Lock lock = handover_.lock();
+      const Handover::Requests& requests = handover_.requests(lock);
+      if (requests.quit || system_.ended) return std::nullopt;
+      if (requests.starts()) {
+        take_init_and_start_up(lock);
         (void)registers_.flush();
         window_ = Window::Unknown;
         passing = false;
         left_at_breakpoint_.reset();
       }
-      if (suspend_) {
+      if (requests.suspend) {
         lock.unlock();
         return park();
       }
@@ -352,7 +308,7 @@ bool KvmVcpu::wants_stop(const Exit& hit) {
   if (filter == nullptr || !is_hit) return true;
   bool stop = false;
   {
-    const auto bytes_stay = system_.gate.keep(*this);
+    const auto bytes_stay = system_.gate.keep(thread_);
     stop = filter->wants_stop(id_, hit);
   }
   if (!stop && filter->has_news()) system_.events.wake();
@@ -423,10 +379,10 @@ bool KvmVcpu::can_run() const {
 }
 
 void KvmVcpu::sleep() {
-  Lock lock(lock_);
-  wake_.wait(lock, [this] {
-    return quit_ || suspend_ || init_ || start_up_ || system_.ended ||
-           system_.device_hits_waiting || can_run();
+  Lock lock = handover_.lock();
+  handover_.wait(lock, [&] {
+    return handover_.requests(lock).any() || system_.ended || system_.device_hits_waiting ||
+           can_run();
   });
 }
 
@@ -434,14 +390,13 @@ void KvmVcpu::leave(Exit why) {
   withdraw_events();
   if (kernel_apic()) {
     note_activity();
-    note_started_others();
+    system_.note_started();
   }
-  const Lock lock(lock_);
-  place_ = Place::Out;
-  suspend_ = false;
+  const Lock lock = handover_.lock();
+  handover_.give_back(lock);
   step_range_.reset();
   // What came too late for the thread.
-  if (init_ || start_up_) take_init_and_start_up();
+  if (handover_.requests(lock).starts()) take_init_and_start_up(lock);
   system_.clock.left();
   system_.events.push({id_, std::move(why)});
 }

@@ -2,7 +2,7 @@
 //
 // The thread sleeps until resume(), runs the guest until something is worth an event, posts it and
 // sleeps again. While the vCPU is in the guest its registers and everything marked "thread" belong
-// to the thread; while it is out, to whoever holds lock_. Between the two, place_ decides.
+// to the thread; while it is out, to whoever holds the lock (Handover).
 //
 // Devices call set_interrupt_pin and the like from any thread, with the machine's lock held: they
 // only set flags and kick the thread.
@@ -10,22 +10,20 @@
 
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
-#include <ctime>
 #include <memory>
-#include <mutex>
 #include <optional>
-#include <thread>
 #include <vector>
 
 #include "engine/kvm/code/gates.h"
 #include "engine/kvm/code/instruction.h"
+#include "engine/kvm/entry/handover.h"
+#include "engine/kvm/entry/system.h"
+#include "engine/kvm/entry/vcpu_thread.h"
 #include "engine/kvm/host/api.h"
 #include "engine/kvm/host/cpuid.h"
 #include "engine/kvm/host/power_on.h"
 #include "engine/kvm/host/registers.h"
 #include "engine/kvm/host/tsc_offset.h"
-#include "engine/kvm/vcpu/system.h"
 
 namespace ringside::kvm {
 
@@ -38,13 +36,11 @@ class KvmVcpu final : public hypervisor::Vcpu {
   static Result<std::unique_ptr<KvmVcpu>> create(System& system, VcpuId id, unsigned vcpus);
   ~KvmVcpu() override;
   KvmVcpu(const KvmVcpu&) = delete;
-  // Whose thread this is; null on other threads.
-  static KvmVcpu* of_this_thread();
 
   // ---- Main thread
   VcpuId id() const override { return id_; }
-  bool active() const override;
-  bool in_guest() const override { return in_guest_; }
+  bool active() const override { return handover_.active(); }
+  bool in_guest() const override { return handover_.given(); }
   bool halted() const override { return activity_.load() != Activity::Running; }
   Activity activity() const override { return activity_; }
   Result<x86::RegisterValue> read_register(x86::Register r) override;
@@ -66,11 +62,14 @@ class KvmVcpu final : public hypervisor::Vcpu {
   void stop();  // ends the thread
   void resume();
   void suspend();
+  // The host's thread of this vCPU.
+  VcpuThread& thread() { return thread_; }
+  bool is_this_thread() const { return VcpuThread::of_this_thread() == &thread_; }
   // As at power-on; the boot processor in `entry`. While there is EverybodyOut, and no vCPU is in
   // the guest.
   Result<void> reset(const x86::CpuState& entry);
   // The main thread has taken this vCPU's event: only now is it out, as the main thread sees it.
-  void event_taken() { in_guest_ = false; }
+  void event_taken() { handover_.event_taken(); }
 
   // ---- Any thread
   void set_interrupt_pin(bool level);
@@ -79,7 +78,9 @@ class KvmVcpu final : public hypervisor::Vcpu {
   void start_up(std::uint8_t vector);
   void retry();
   // Makes the thread look at its flags.
-  void kick();
+  void kick() { thread_.kick(); }
+  // Where the local APIC is the kernel's: says so, if the guest has started it.
+  void note_started();
   // On its own thread: a device has done something watched.
   void note_hits(const PageWatches::Hits& hits);
   // Likewise: the access under way says that the guest cannot go on.
@@ -91,19 +92,15 @@ class KvmVcpu final : public hypervisor::Vcpu {
   // ---- With a local APIC in the kernel: any thread, while there is EverybodyOut
   // The same as hope(), from KVM's own mouth.
   Hope kernel_hope() const;
-  // The processor time that the thread has used; it stands still in HLT.
-  std::chrono::nanoseconds time_used() const;
-  bool asleep() const;  // the thread, as the host sees it
   Result<hypervisor::LocalApicImage> local_apic() const;
   // A debugger's access to the APIC's page; nothing there in x2APIC mode.
   Result<std::uint32_t> read_apic(std::uint64_t offset) const;
   Result<void> write_apic(std::uint64_t offset, std::uint32_t value);
 
  private:
-  friend class RunGate;
   friend class Stepper;
   using Exit = hypervisor::Exit;
-  enum class Place : std::uint8_t { Out, InGuest };
+  using Lock = Handover::Lock;
 
   KvmVcpu(System& system, VcpuId id, VcpuFile file, PowerOnState power_on, unsigned kilohertz,
           const Identity& identity);
@@ -114,7 +111,7 @@ class KvmVcpu final : public hypervisor::Vcpu {
   void leave(Exit why);
   bool can_run() const;
   void sleep();
-  void take_init_and_start_up();
+  void take_init_and_start_up(const Lock& lock);
   template <typename Write>
   Result<void> keep_if_taken(Write write);
   Result<void> become(const x86::CpuState& state);
@@ -165,8 +162,7 @@ class KvmVcpu final : public hypervisor::Vcpu {
   bool kernel_apic() const { return system_.controllers.has_value(); }
   Result<void> set_kernel_activity(std::uint32_t state);
   void note_activity();
-  std::uint32_t take_start();
-  void note_started_others();
+  std::uint32_t take_start(const Lock& lock);
   bool await_start();
   Result<void> take_messages();
   void await_start_up();
@@ -209,32 +205,19 @@ class KvmVcpu final : public hypervisor::Vcpu {
   VcpuFile file_;
   const PowerOnState power_on_;
   TscOffset tsc_offset_;
-  std::thread thread_;
-  clockid_t processor_clock_ = CLOCK_MONOTONIC;  // of the thread
-  std::atomic<pid_t> thread_number_{0};
+  Handover handover_;
+  VcpuThread thread_;
 
   // ---- Between threads
-  mutable std::mutex lock_;
-  std::condition_variable wake_;
-  Place place_ = Place::Out;                 // lock_
-  bool alive_ = false;                       // lock_; has got its start-up IPI
-  std::atomic<bool> asks_for_start_{false};  // set under lock_; out of KVM_RUN, between INIT and it
-  std::optional<std::uint8_t> start_up_;     // lock_
-  bool init_ = false;                        // lock_
-  bool suspend_ = false;                     // lock_
-  bool quit_ = false;                        // lock_
+  // Set under the lock; out of KVM_RUN, between INIT and the start-up IPI.
+  std::atomic<bool> asks_for_start_{false};
   std::atomic<Activity> activity_{Activity::WaitingForStartUp};
   std::atomic<bool> interrupts_on_{false};  // RFLAGS.IF at the last HLT
-  std::atomic<bool> attention_{false};      // a flag was set since the thread last looked
-  std::atomic<bool> running_{false};        // in KVM_RUN, or about to
   std::atomic<bool> pin_{false};
   std::atomic<bool> nmi_{false};
   std::atomic<bool> retry_{false};
 
-  // ---- The main thread's
-  bool in_guest_ = false;
-
-  // ---- While out: under lock_; in the guest: the thread's
+  // ---- While out: under the lock; in the guest: the thread's
   RegisterFile registers_;
   const Identity identity_;
   bool breakpoint_exit_ = false;

@@ -5,8 +5,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <ctime>
-#include <fstream>
 #include <string>
 
 #include "base/log.h"
@@ -16,7 +14,7 @@ namespace ringside::kvm {
 namespace {
 
 namespace exit = hypervisor::exit;
-using Lock = std::unique_lock<std::mutex>;
+using Lock = Handover::Lock;
 
 constexpr std::chrono::microseconds kShortestNap{50}, kLongestNap{10'000};
 
@@ -64,29 +62,27 @@ void KvmVcpu::note_activity() {
   }
 }
 
-// Under lock_, out of KVM_RUN: is alive if the start-up IPI has come.
-std::uint32_t KvmVcpu::take_start() {
+// Out of KVM_RUN: is alive if the start-up IPI has come.
+std::uint32_t KvmVcpu::take_start(const Lock& lock) {
   const std::uint32_t state =
       get_activity(file_.fd()).value_or(std::uint32_t{KVM_MP_STATE_UNINITIALIZED});
-  if (state != KVM_MP_STATE_RUNNABLE || alive_) return state;
+  if (state != KVM_MP_STATE_RUNNABLE || handover_.alive(lock)) return state;
   registers_.drop();
   activity_ = Activity::Running;
-  alive_ = true;
+  handover_.set_alive(lock, true);
   asks_for_start_ = false;
   system_.events.push({id_, exit::Started{}});
   return state;
 }
 
-// Those that this vCPU has started are known before its own exit, so that the client finds them
-// when it has stepped over the IPI.
-void KvmVcpu::note_started_others() {
-  for (KvmVcpu* other : system_.vcpus) {
-    if (!other->asks_for_start_) continue;
-    const Lock lock(other->lock_);
-    if (!other->asks_for_start_) continue;
-    other->take_start();
-    other->wake_.notify_all();
-  }
+// Those that a vCPU has started are known before its own exit, so that the client finds them when
+// it has stepped over the IPI.
+void KvmVcpu::note_started() {
+  if (!asks_for_start_) return;
+  const Lock lock = handover_.lock();
+  if (!asks_for_start_) return;
+  take_start(lock);
+  handover_.notify();
 }
 
 // Until the guest has started this vCPU. KVM_RUN comes back with EAGAIN when INIT has arrived, or
@@ -96,15 +92,16 @@ void KvmVcpu::note_started_others() {
 bool KvmVcpu::await_start() {
   if (active()) return true;
   for (auto nap = kShortestNap;;) {
-    attention_ = false;
+    thread_.looks();
     {
-      Lock lock(lock_);
-      if (quit_) return false;
-      const std::uint32_t state = take_start();
-      if (alive_) return true;
+      Lock lock = handover_.lock();
+      const Handover::Requests& requests = handover_.requests(lock);
+      if (requests.quit) return false;
+      const std::uint32_t state = take_start(lock);
+      if (handover_.alive(lock)) return true;
       asks_for_start_ = state != KVM_MP_STATE_UNINITIALIZED;
       if (asks_for_start_) {
-        wake_.wait_for(lock, nap, [this] { return quit_ || alive_; });
+        handover_.wait_for(lock, nap, [&] { return requests.quit || handover_.alive(lock); });
         nap = std::min(2 * nap, kLongestNap);
         continue;
       }
@@ -113,16 +110,18 @@ bool KvmVcpu::await_start() {
     const int error = enter();
     if (error == 0 || error == EINTR || error == EAGAIN) continue;
     log::error("vCPU {}: KVM_RUN: {}", id_.value, std::strerror(error));
-    Lock lock(lock_);
-    wake_.wait(lock, [this] { return quit_; });
+    Lock lock = handover_.lock();
+    handover_.wait(lock, [&] { return handover_.requests(lock).quit; });
   }
 }
 
 // A step of a vCPU that was started before and has got INIT: it has no instruction to step.
 void KvmVcpu::await_start_up() {
   {
-    Lock lock(lock_);
-    wake_.wait_for(lock, kLongestNap, [this] { return quit_ || suspend_ || system_.ended; });
+    Lock lock = handover_.lock();
+    const Handover::Requests& requests = handover_.requests(lock);
+    handover_.wait_for(lock, kLongestNap,
+                       [&] { return requests.quit || requests.suspend || system_.ended; });
   }
   note_activity();
 }
@@ -160,7 +159,7 @@ void KvmVcpu::settle_interrupt() {
   registers_.changed(RegisterFile::kEvents);
   const std::uint8_t vector = events.interrupt.nr;
   bool taken_back = false;
-  system_.gate.close(this, system_.vcpus);
+  system_.gate.close(&thread_);
   {
     const auto lines = system_.controllers->hold_lines();
     auto page = LocalApicPage::get(file_.fd());
@@ -173,12 +172,12 @@ void KvmVcpu::settle_interrupt() {
 // ---- Any thread, while everybody is out
 
 KvmVcpu::Hope KvmVcpu::kernel_hope() const {
-  const Lock lock(lock_);
+  const Lock lock = handover_.lock();
   const std::uint32_t state =
       get_activity(file_.fd()).value_or(std::uint32_t{KVM_MP_STATE_RUNNABLE});
   if (state == KVM_MP_STATE_UNINITIALIZED || state == KVM_MP_STATE_INIT_RECEIVED)
     return Hope::Absent;
-  if (state != KVM_MP_STATE_HALTED || place_ != Place::InGuest || nmi_) return Hope::Some;
+  if (state != KVM_MP_STATE_HALTED || !handover_.is_in_guest(lock) || nmi_) return Hope::Some;
   kvm_regs registers{};
   kvm_vcpu_events events{};
   if (!control(file_.fd(), KVM_GET_REGS, &registers, "to read registers") ||
@@ -186,21 +185,6 @@ KvmVcpu::Hope KvmVcpu::kernel_hope() const {
     return Hope::Some;
   const bool wakes = (registers.rflags & x86::rflags::IF) != 0 || events.nmi.pending != 0;
   return wakes ? Hope::Some : Hope::None;
-}
-
-std::chrono::nanoseconds KvmVcpu::time_used() const {
-  timespec used{};
-  ::clock_gettime(processor_clock_, &used);
-  return std::chrono::seconds(used.tv_sec) + std::chrono::nanoseconds(used.tv_nsec);
-}
-
-// proc(5): after the name in brackets. True where there is no /proc.
-bool KvmVcpu::asleep() const {
-  std::ifstream stat(fmt::format("/proc/self/task/{}/stat", thread_number_.load()));
-  std::string line;
-  if (!std::getline(stat, line)) return true;
-  const std::size_t name_end = line.rfind(')');
-  return name_end != std::string::npos && line.compare(name_end, 3, ") S") == 0;
 }
 
 Result<hypervisor::LocalApicImage> KvmVcpu::local_apic() const {
@@ -227,13 +211,13 @@ Result<void> KvmVcpu::write_apic(std::uint64_t offset, std::uint32_t value) {
   if ((offset & 0xf) != 0) return {};
   std::optional<ApicMessage> message;
   {
-    const Lock lock(lock_);
-    if (place_ == Place::Out) TRY(registers_.flush());
+    const Lock lock = handover_.lock();
+    if (!handover_.is_in_guest(lock)) TRY(registers_.flush());
     const auto lines = system_.controllers->hold_lines();
     LocalApicPage page = TRY(LocalApicPage::get(file_.fd()));
     message = page.write(static_cast<unsigned>(offset >> 4), value);
     TRY(page.set(file_.fd()));
-    if (place_ == Place::Out) registers_.drop();  // CR8 is the APIC's
+    if (!handover_.is_in_guest(lock)) registers_.drop();  // CR8 is the APIC's
   }
   if (message) send(*message);
   return {};
@@ -243,11 +227,11 @@ void KvmVcpu::send(ApicMessage message) {
   using Shorthand = ApicMessage::Shorthand;
   if (message.shorthand == Shorthand::None) return system_.controllers->send(message);
   message.logical = false;
-  for (const KvmVcpu* vcpu : system_.vcpus) {
-    const bool self = vcpu == this;
+  for (std::uint32_t vcpu = 0; vcpu < system_.vcpus; ++vcpu) {
+    const bool self = vcpu == id_.value;
     if (self ? message.shorthand == Shorthand::Others : message.shorthand == Shorthand::Self)
       continue;
-    message.destination = vcpu->id_.value;
+    message.destination = vcpu;
     system_.controllers->send(message);
   }
 }

@@ -6,7 +6,7 @@ namespace {
 
 namespace exit = hypervisor::exit;
 using Host = std::chrono::steady_clock;
-using Lock = std::unique_lock<std::mutex>;
+using Lock = Handover::Lock;
 
 // Of stepping, and then of what the others get.
 constexpr std::chrono::milliseconds kTurn{1};
@@ -14,7 +14,7 @@ constexpr std::chrono::milliseconds kTurn{1};
 }  // namespace
 
 bool KvmVcpu::step_within(Gva start, Gva end) {
-  const Lock lock(lock_);
+  const Lock lock = handover_.lock();
   step_range_ = Range{start.value, end.value};
   return true;
 }
@@ -56,9 +56,9 @@ Result<void> KvmVcpu::note_halt() {
 void KvmVcpu::let_others_run() {
   if (Host::now() - others_ran_ < kTurn) return;
   if (system_.gate.has_kept_somebody()) {
-    Lock lock(lock_);
-    wake_.wait_for(lock, kTurn,
-                   [this] { return quit_ || suspend_ || init_ || start_up_ || system_.ended; });
+    Lock lock = handover_.lock();
+    handover_.wait_for(lock, kTurn,
+                       [&] { return handover_.requests(lock).any() || system_.ended; });
   }
   others_ran_ = Host::now();
 }

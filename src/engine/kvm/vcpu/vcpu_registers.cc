@@ -8,14 +8,14 @@ namespace {
 
 namespace msr = x86::msr;
 using hypervisor::Capability;
-using Lock = std::unique_lock<std::mutex>;
+using Lock = Handover::Lock;
 
 // A vCPU that has not been started waits in KVM_RUN, if the kernel's local APIC is to start it; for
 // a look at its registers it has to come out.
 class Unstarted {
  public:
   Unstarted(System& system, const KvmVcpu& vcpu) {
-    if (system.controllers && !vcpu.active()) out_.emplace(system);
+    if (system.controllers && !vcpu.active()) out_.emplace(system.gate);
   }
 
  private:
@@ -39,7 +39,7 @@ Result<x86::RegisterValue> KvmVcpu::read_register(x86::Register r) {
   if (!kernel_apic() && r == x86::Register::ApicBase) {
     return x86::RegisterValue::from_u64(TRY(read_msr(msr::kApicBase)));
   }
-  const Lock lock(lock_);
+  const Lock lock = handover_.lock();
   return registers_.read(r);
 }
 
@@ -66,7 +66,7 @@ Result<void> KvmVcpu::write_register(x86::Register r, const x86::RegisterValue& 
     return write_msr(msr::kApicBase, value.as_u64());
   PortOutput unsent;
   {
-    const Lock lock(lock_);
+    const Lock lock = handover_.lock();
     if (r == x86::Register::Rip) unsent = TRY(note_move());
     TRY(keep_if_taken([&] { return registers_.write(r, value); }));
   }
@@ -75,7 +75,7 @@ Result<void> KvmVcpu::write_register(x86::Register r, const x86::RegisterValue& 
 }
 
 // Whoever writes RIP means to execute what is there, a breakpoint included. After INIT, and after a
-// triple fault, there is nothing to execute. lock_ is held. What is given back has been executed
+// triple fault, there is nothing to execute. The lock is held. What is given back has been executed
 // and is to be sent, when the lock is not held.
 Result<KvmVcpu::PortOutput> KvmVcpu::note_move() {
   left_at_breakpoint_.reset();
@@ -105,12 +105,12 @@ Result<KvmVcpu::PortOutput> KvmVcpu::note_move() {
 Result<x86::CpuState> KvmVcpu::state() {
   const Unstarted out(system_, *this);
   if (kernel_apic()) {
-    const Lock lock(lock_);
+    const Lock lock = handover_.lock();
     return registers_.state();
   }
   const std::uint8_t priority = system_.platform.task_priority(id_);
   const std::uint64_t apic_base = TRY(read_msr(msr::kApicBase));
-  const Lock lock(lock_);
+  const Lock lock = handover_.lock();
   x86::CpuState state = TRY(registers_.state());
   state.cr8 = priority;
   state.apic_base = apic_base;
@@ -125,7 +125,7 @@ Result<void> KvmVcpu::set_state(const x86::CpuState& state) {
   }
   PortOutput unsent;
   {
-    const Lock lock(lock_);
+    const Lock lock = handover_.lock();
     TRY(registers_.load(RegisterFile::kGeneral));
     if (state.rip != registers_.general().rip) unsent = TRY(note_move());
     TRY(keep_if_taken([&] { return registers_.set_state(state); }));
@@ -141,7 +141,7 @@ Result<std::uint64_t> KvmVcpu::read_msr(std::uint32_t number) {
     if (system_.platform.apic_msr_read(id_, number, value)) return value;
     return fail(ErrorCode::NotFound, fmt::format("there is no MSR {:#x}", number));
   }
-  const Lock lock(lock_);
+  const Lock lock = handover_.lock();
   TRY(registers_.flush());
   return get_msr(file_.fd(), number);
 }
@@ -152,7 +152,7 @@ Result<void> KvmVcpu::write_msr(std::uint32_t number, std::uint64_t value) {
     if (write_apic_msr(number, value)) return {};
     return fail(ErrorCode::BadRequest, fmt::format("MSR {:#x} does not take {:#x}", number, value));
   }
-  const Lock lock(lock_);
+  const Lock lock = handover_.lock();
   TRY(registers_.flush());
   registers_.forget();
   return set_msr(file_.fd(), number, value);
@@ -174,7 +174,7 @@ bool KvmVcpu::offers(Capability capability) const {
 
 Result<void> KvmVcpu::set_capability(Capability capability, bool on) {
   const bool offered = offers(capability);
-  const Lock lock(lock_);
+  const Lock lock = handover_.lock();
   switch (capability) {
     case Capability::BreakpointExit:
       if (on && !offered) {
@@ -196,7 +196,7 @@ Result<void> KvmVcpu::set_capability(Capability capability, bool on) {
 }
 
 Result<void> KvmVcpu::inject_exception(const x86::Exception& exception) {
-  const Lock lock(lock_);
+  const Lock lock = handover_.lock();
   if (queued_) return fail(ErrorCode::Busy, "an exception is already waiting for delivery");
   queued_ = exception;
   return {};
@@ -206,13 +206,13 @@ Result<void> KvmVcpu::set_entry_insn_length(std::uint8_t length) {
   if (length < 1 || length > 15) {
     return fail(ErrorCode::BadRequest, "an instruction is 1 to 15 bytes long");
   }
-  const Lock lock(lock_);
+  const Lock lock = handover_.lock();
   entry_length_ = length;
   return {};
 }
 
 Result<std::uint8_t> KvmVcpu::entry_insn_length() {
-  const Lock lock(lock_);
+  const Lock lock = handover_.lock();
   return entry_length_;
 }
 

@@ -14,10 +14,6 @@ namespace exit = hypervisor::exit;
 using hypervisor::VmEnd;
 constexpr std::uint32_t kEnable = KVM_GUESTDBG_ENABLE;
 
-std::atomic_ref<std::uint8_t> immediate_exit(kvm_run& run) {
-  return std::atomic_ref<std::uint8_t>(run.immediate_exit);
-}
-
 bool is_software_exception(x86::Vector vector) {
   return vector == x86::Vector::Breakpoint || vector == x86::Vector::Overflow;
 }
@@ -34,19 +30,10 @@ int KvmVcpu::enter() {
     run.kvm_valid_regs = KVM_SYNC_X86_REGS;
     if (debugging) run.kvm_valid_regs |= KVM_SYNC_X86_SREGS | KVM_SYNC_X86_EVENTS;
   }
-  for (;;) {
-    immediate_exit(run).store(0);
-    running_ = true;
-    if (!attention_ && !system_.gate.closed_to(*this)) break;
-    running_ = false;
-    running_.notify_all();
-    if (attention_) return EINTR;
-    system_.gate.wait_until_open(*this);
-  }
+  if (!thread_.begin_run()) return EINTR;
   const int error = ::ioctl(file_.fd().get(), KVM_RUN, 0) == 0 ? 0 : errno;
   after_run();  // whoever waits for this vCPU to be out may look at its registers
-  running_ = false;
-  if (system_.gate.closed()) running_.notify_all();
+  thread_.end_run();
   return error;
 }
 

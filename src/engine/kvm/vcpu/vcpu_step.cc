@@ -34,7 +34,7 @@ CodeSize KvmVcpu::code_size() const {
 
 std::uint8_t KvmVcpu::int3_at_rip() {
   if (!registers_.load(kCore)) return 0;
-  const auto bytes_stay = system_.gate.keep(*this);
+  const auto bytes_stay = system_.gate.keep(thread_);
   std::uint8_t code[15];
   const std::size_t size = view().read(registers_.linear_rip(), code);
   return int3_length(std::span(code, size), code_size());
@@ -49,7 +49,7 @@ GuestView KvmVcpu::view() {
 class Stepper {
  public:
   explicit Stepper(KvmVcpu& vcpu)
-      : vcpu_(vcpu), registers_(vcpu.registers_), points_(vcpu.system_, vcpu) {}
+      : vcpu_(vcpu), registers_(vcpu.registers_), points_(vcpu.system_, vcpu.thread_) {}
 
   // An event; nothing when the vCPU has to look after something else first and the instruction has
   // not been executed.
@@ -166,7 +166,7 @@ class Stepper {
 
   void open_pages() {
     if (std::exchange(opened_, true)) return;
-    vcpu_.system_.gate.close(&vcpu_, vcpu_.system_.vcpus);
+    vcpu_.system_.gate.close(&vcpu_.thread_);
     vcpu_.system_.pages.open();
   }
 
@@ -339,7 +339,7 @@ class Stepper {
           exit_ = vcpu_.handle_failed_run(error);
           return Outcome::Exit;
         }
-        vcpu_.attention_ = false;
+        vcpu_.thread_.looks();
         // A device access has been begun: the instruction must be ended too.
         if (!completing && (waking_ || vcpu_.wanted_elsewhere())) return Outcome::Undone;
         continue;
@@ -546,7 +546,7 @@ std::optional<hypervisor::Exit> KvmVcpu::step() {
   hypervisor::StopFilter* filter =
       left_at_breakpoint_ && left_under_int3_ ? system_.filter.load() : nullptr;
   if (filter != nullptr) {
-    system_.gate.close(this, system_.vcpus);
+    system_.gate.close(&thread_);
     filter->uncover(id_);
   }
   std::optional<Exit> why = Stepper(*this).step();
@@ -562,8 +562,7 @@ std::optional<hypervisor::Exit> KvmVcpu::step() {
 
 // Something must be done before the guest can go on.
 bool KvmVcpu::wanted_elsewhere() const {
-  const std::lock_guard lock(lock_);
-  return quit_ || suspend_ || init_ || start_up_.has_value() || system_.ended;
+  return handover_.requests(handover_.lock()).any() || system_.ended;
 }
 
 }  // namespace ringside::kvm
