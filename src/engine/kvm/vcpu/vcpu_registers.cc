@@ -14,8 +14,8 @@ using Lock = Handover::Lock;
 // a look at its registers it has to come out.
 class Unstarted {
  public:
-  Unstarted(System& system, const KvmVcpu& vcpu) {
-    if (system.controllers && !vcpu.active()) out_.emplace(system.gate);
+  explicit Unstarted(EntryParts& parts) {
+    if (parts.core.kernel_apic() && !parts.handover.active()) out_.emplace(parts.core.system.gate);
   }
 
  private:
@@ -32,135 +32,133 @@ bool belongs_to_apic(std::uint32_t number) {
 
 // The platform is asked before the lock is taken: it may call back.
 Result<x86::RegisterValue> KvmVcpu::read_register(x86::Register r) {
-  const Unstarted out(system_, *this);
-  if (!kernel_apic() && r == x86::Register::Cr8) {
-    return x86::RegisterValue::from_u64(system_.platform.task_priority(id_));
+  const Unstarted out(parts_);
+  if (!parts_.core.kernel_apic() && r == x86::Register::Cr8) {
+    return x86::RegisterValue::from_u64(parts_.core.system.platform.task_priority(parts_.core.id));
   }
-  if (!kernel_apic() && r == x86::Register::ApicBase) {
+  if (!parts_.core.kernel_apic() && r == x86::Register::ApicBase) {
     return x86::RegisterValue::from_u64(TRY(read_msr(msr::kApicBase)));
   }
-  const Lock lock = handover_.lock();
-  return registers_.read(r);
+  const Lock lock = parts_.handover.lock();
+  return parts_.core.registers.read(r);
 }
 
 // KVM says at once whether the guest can go on with what `write` writes. What it refuses leaves
 // nothing behind.
 template <typename Write>
 Result<void> KvmVcpu::keep_if_taken(Write write) {
-  TRY(registers_.flush());
+  TRY(parts_.core.registers.flush());
   Result<void> done = write();
-  if (done) done = registers_.flush();
+  if (done) done = parts_.core.registers.flush();
   if (done) return {};
-  registers_.drop();
+  parts_.core.registers.drop();
   return fail(ErrorCode::BadRequest,
               fmt::format("KVM does not take this: {}", done.error().text()));
 }
 
 Result<void> KvmVcpu::write_register(x86::Register r, const x86::RegisterValue& value) {
-  const Unstarted out(system_, *this);
-  if (!kernel_apic() && r == x86::Register::Cr8) {
-    system_.platform.set_task_priority(id_, value.bytes[0] & 0xf);
+  const Unstarted out(parts_);
+  if (!parts_.core.kernel_apic() && r == x86::Register::Cr8) {
+    parts_.core.system.platform.set_task_priority(parts_.core.id, value.bytes[0] & 0xf);
     return {};
   }
-  if (!kernel_apic() && r == x86::Register::ApicBase)
+  if (!parts_.core.kernel_apic() && r == x86::Register::ApicBase)
     return write_msr(msr::kApicBase, value.as_u64());
-  PortOutput unsent;
+  DeviceAccesses::PortOutput unsent;
   {
-    const Lock lock = handover_.lock();
+    const Lock lock = parts_.handover.lock();
     if (r == x86::Register::Rip) unsent = TRY(note_move());
-    TRY(keep_if_taken([&] { return registers_.write(r, value); }));
+    TRY(keep_if_taken([&] { return parts_.core.registers.write(r, value); }));
   }
-  send(unsent);
+  parts_.devices.send(unsent);
   return {};
 }
 
 // Whoever writes RIP means to execute what is there, a breakpoint included. After INIT, and after a
 // triple fault, there is nothing to execute. The lock is held. What is given back has been executed
 // and is to be sent, when the lock is not held.
-Result<KvmVcpu::PortOutput> KvmVcpu::note_move() {
-  left_at_breakpoint_.reset();
-  if (activity_ == Activity::Halted) {
-    if (kernel_apic()) TRY(set_kernel_activity(KVM_MP_STATE_RUNNABLE));
-    activity_ = Activity::Running;
-  }
-  if (activity_ != Activity::WaitingForDevice) return PortOutput{};
+Result<DeviceAccesses::PortOutput> KvmVcpu::note_move() {
+  parts_.passed.forget();
+  TRY(parts_.kernel_activity.end_halt());
+  if (parts_.core.activity != Activity::WaitingForDevice) return DeviceAccesses::PortOutput{};
   // KVM would complete the access later, and move RIP on. It completes it now, with what it finds,
   // and what it makes of the registers is undone.
-  const x86::CpuState before = TRY(registers_.state());
-  TRY(registers_.load(RegisterFile::kEvents));
-  const kvm_vcpu_events events = registers_.events();
-  PortOutput unsent = unsent_output();
-  drop_access();
-  const x86::CpuState after = TRY(registers_.state());
-  TRY(registers_.set_state(before));
-  registers_.events() = events;
-  retry_ = false;
-  activity_ = Activity::Running;
+  const x86::CpuState before = TRY(parts_.core.registers.state());
+  TRY(parts_.core.registers.load(RegisterFile::kEvents));
+  const kvm_vcpu_events events = parts_.core.registers.events();
+  DeviceAccesses::PortOutput unsent = parts_.devices.unsent_output();
+  parts_.entry.drop_access();
+  const x86::CpuState after = TRY(parts_.core.registers.state());
+  TRY(parts_.core.registers.set_state(before));
+  parts_.core.registers.events() = events;
+  parts_.devices.forget();
+  parts_.core.activity = Activity::Running;
   // An OUT that KVM emulates is over before its bytes come to us.
   const bool executed =
       after.rip == before.rip && after.reg(x86::Gpr::Rcx) == before.reg(x86::Gpr::Rcx);
-  return executed ? unsent : PortOutput{};
+  return executed ? unsent : DeviceAccesses::PortOutput{};
 }
 
 Result<x86::CpuState> KvmVcpu::state() {
-  const Unstarted out(system_, *this);
-  if (kernel_apic()) {
-    const Lock lock = handover_.lock();
-    return registers_.state();
+  const Unstarted out(parts_);
+  if (parts_.core.kernel_apic()) {
+    const Lock lock = parts_.handover.lock();
+    return parts_.core.registers.state();
   }
-  const std::uint8_t priority = system_.platform.task_priority(id_);
+  const std::uint8_t priority = parts_.core.system.platform.task_priority(parts_.core.id);
   const std::uint64_t apic_base = TRY(read_msr(msr::kApicBase));
-  const Lock lock = handover_.lock();
-  x86::CpuState state = TRY(registers_.state());
+  const Lock lock = parts_.handover.lock();
+  x86::CpuState state = TRY(parts_.core.registers.state());
   state.cr8 = priority;
   state.apic_base = apic_base;
   return state;
 }
 
 Result<void> KvmVcpu::set_state(const x86::CpuState& state) {
-  const Unstarted out(system_, *this);
-  if (!kernel_apic()) {
-    system_.platform.set_task_priority(id_, static_cast<std::uint8_t>(state.cr8));
+  const Unstarted out(parts_);
+  if (!parts_.core.kernel_apic()) {
+    parts_.core.system.platform.set_task_priority(parts_.core.id,
+                                                  static_cast<std::uint8_t>(state.cr8));
     TRY(write_msr(msr::kApicBase, state.apic_base));
   }
-  PortOutput unsent;
+  DeviceAccesses::PortOutput unsent;
   {
-    const Lock lock = handover_.lock();
-    TRY(registers_.load(RegisterFile::kGeneral));
-    if (state.rip != registers_.general().rip) unsent = TRY(note_move());
-    TRY(keep_if_taken([&] { return registers_.set_state(state); }));
+    const Lock lock = parts_.handover.lock();
+    TRY(parts_.core.registers.load(RegisterFile::kGeneral));
+    if (state.rip != parts_.core.registers.general().rip) unsent = TRY(note_move());
+    TRY(keep_if_taken([&] { return parts_.core.registers.set_state(state); }));
   }
-  send(unsent);
+  parts_.devices.send(unsent);
   return {};
 }
 
 Result<std::uint64_t> KvmVcpu::read_msr(std::uint32_t number) {
-  const Unstarted out(system_, *this);
-  if (!kernel_apic() && belongs_to_apic(number)) {
+  const Unstarted out(parts_);
+  if (!parts_.core.kernel_apic() && belongs_to_apic(number)) {
     std::uint64_t value = 0;
-    if (system_.platform.apic_msr_read(id_, number, value)) return value;
+    if (parts_.core.system.platform.apic_msr_read(parts_.core.id, number, value)) return value;
     return fail(ErrorCode::NotFound, fmt::format("there is no MSR {:#x}", number));
   }
-  const Lock lock = handover_.lock();
-  TRY(registers_.flush());
-  return get_msr(file_.fd(), number);
+  const Lock lock = parts_.handover.lock();
+  TRY(parts_.core.registers.flush());
+  return get_msr(parts_.core.file.fd(), number);
 }
 
 Result<void> KvmVcpu::write_msr(std::uint32_t number, std::uint64_t value) {
-  const Unstarted out(system_, *this);
-  if (!kernel_apic() && belongs_to_apic(number)) {
-    if (write_apic_msr(number, value)) return {};
+  const Unstarted out(parts_);
+  if (!parts_.core.kernel_apic() && belongs_to_apic(number)) {
+    if (parts_.devices.write_apic_msr(number, value)) return {};
     return fail(ErrorCode::BadRequest, fmt::format("MSR {:#x} does not take {:#x}", number, value));
   }
-  const Lock lock = handover_.lock();
-  TRY(registers_.flush());
-  registers_.forget();
-  return set_msr(file_.fd(), number, value);
+  const Lock lock = parts_.handover.lock();
+  TRY(parts_.core.registers.flush());
+  parts_.core.registers.forget();
+  return set_msr(parts_.core.file.fd(), number, value);
 }
 
 // By what was found out about the host before the first vCPU was made.
 bool KvmVcpu::offers(Capability capability) const {
-  const Facts& facts = system_.facts;
+  const Facts& facts = parts_.core.system.facts;
   switch (capability) {
     case Capability::BreakpointExit:
       return facts.int3_exit || facts.int3_as_error;
@@ -174,46 +172,40 @@ bool KvmVcpu::offers(Capability capability) const {
 
 Result<void> KvmVcpu::set_capability(Capability capability, bool on) {
   const bool offered = offers(capability);
-  const Lock lock = handover_.lock();
+  const Lock lock = parts_.handover.lock();
   switch (capability) {
     case Capability::BreakpointExit:
       if (on && !offered) {
         return fail(ErrorCode::NotSupported, "this host's KVM does not intercept int3");
       }
-      breakpoint_exit_ = on;
+      parts_.core.breakpoint_exit = on;
       break;
     case Capability::MonitorTrap:
       if (on && !offered) {
         return fail(ErrorCode::NotSupported, "this host's KVM does not single-step");
       }
-      monitor_trap_ = on;
+      parts_.core.monitor_trap = on;
       break;
     case Capability::MaskInterrupts:
-      mask_interrupts_ = on;
+      parts_.core.mask_interrupts = on;
       break;
   }
   return {};
 }
 
 Result<void> KvmVcpu::inject_exception(const x86::Exception& exception) {
-  const Lock lock = handover_.lock();
-  if (queued_) return fail(ErrorCode::Busy, "an exception is already waiting for delivery");
-  queued_ = exception;
-  return {};
+  const Lock lock = parts_.handover.lock();
+  return parts_.exceptions.inject(exception);
 }
 
 Result<void> KvmVcpu::set_entry_insn_length(std::uint8_t length) {
-  if (length < 1 || length > 15) {
-    return fail(ErrorCode::BadRequest, "an instruction is 1 to 15 bytes long");
-  }
-  const Lock lock = handover_.lock();
-  entry_length_ = length;
-  return {};
+  const Lock lock = parts_.handover.lock();
+  return parts_.exceptions.set_length(length);
 }
 
 Result<std::uint8_t> KvmVcpu::entry_insn_length() {
-  const Lock lock = handover_.lock();
-  return entry_length_;
+  const Lock lock = parts_.handover.lock();
+  return parts_.exceptions.length();
 }
 
 }  // namespace ringside::kvm

@@ -21,45 +21,29 @@ using Kind = Instruction::Kind;
 using Part = RegisterFile::Part;
 using x86::rflags::TF;
 
-constexpr std::uint32_t kDebugOn = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_USE_SW_BP;
 constexpr unsigned kExceptions = 32;
 constexpr unsigned kCore = RegisterFile::kGeneral | RegisterFile::kSystem;
 
 }  // namespace
 
-CodeSize KvmVcpu::code_size() const {
-  if (registers_.code64()) return CodeSize::Bits64;
-  return registers_.code32() ? CodeSize::Bits32 : CodeSize::Bits16;
-}
-
-std::uint8_t KvmVcpu::int3_at_rip() {
-  if (!registers_.load(kCore)) return 0;
-  const auto bytes_stay = system_.gate.keep(thread_);
-  std::uint8_t code[15];
-  const std::size_t size = view().read(registers_.linear_rip(), code);
-  return int3_length(std::span(code, size), code_size());
-}
-
-GuestView KvmVcpu::view() {
-  const kvm_sregs& system = registers_.system();
-  return {system_.ram, {system.cr0, system.cr3, system.cr4, system.efer}};
-}
-
 // The step of one vCPU, from its beginning to its event. A value on the thread's stack.
 class Stepper {
  public:
   explicit Stepper(KvmVcpu& vcpu)
-      : vcpu_(vcpu), registers_(vcpu.registers_), points_(vcpu.system_, vcpu.thread_) {}
+      : vcpu_(vcpu),
+        parts_(vcpu.parts_),
+        registers_(vcpu.parts_.core.registers),
+        points_(vcpu.parts_.core) {}
 
   // An event; nothing when the vCPU has to look after something else first and the instruction has
   // not been executed.
   std::optional<hypervisor::Exit> step() {
     if (const Result<void> done = registers_.load(kCore | Part::kEvents); !done) return fail(done);
-    if (vcpu_.kernel_apic()) {
+    if (parts_.core.kernel_apic()) {
       if (!prepare_for_kernel_apic()) return std::nullopt;
       if (const Result<void> done = registers_.load(kCore | Part::kEvents); !done)
         return fail(done);
-    } else if (vcpu_.activity_ == Activity::Halted) {
+    } else if (parts_.core.activity == Activity::Halted) {
       if (!begin_interrupt()) return std::nullopt;
     } else if (interrupt_is_due()) {
       (void)begin_interrupt();
@@ -77,10 +61,10 @@ class Stepper {
     if (!delivering_) look();
     if (insn_.kind == Kind::Breakpoint && intercepts_int3()) {
       // The exit tells KVM the length, which it needs to give the int3 back to the guest.
-      outcome_ = attempt(kDebugOn | blocked());
+      outcome_ = attempt(blocked());
       if (outcome_ != Outcome::Int3) return finish();
-      if (vcpu_.breakpoint_exit_) return vcpu_.handle_int3(insn_.length);
-      vcpu_.raise_breakpoint(insn_.length);
+      if (parts_.core.breakpoint_exit) return parts_.exits.at_int3(insn_.length);
+      parts_.exceptions.raise_breakpoint(insn_.length);
       if (const Result<void> done = registers_.load(kCore | Part::kEvents); !done)
         return fail(done);
       delivering_ = true;
@@ -90,7 +74,7 @@ class Stepper {
     if (to_next) add_direct(start_.value + insn_.length);
     add_points();
     const std::uint32_t trap = delivering_ || to_next ? 0 : KVM_GUESTDBG_SINGLESTEP;
-    outcome_ = attempt(kDebugOn | trap | blocked());
+    outcome_ = attempt(trap | blocked());
     return finish();
   }
 
@@ -100,54 +84,52 @@ class Stepper {
     Trapped,  // the instruction is complete
     Arrived,  // at a step point
     Int3,     // before an int3 that is not ours
-    Exit,     // exit_ says it
+    Event,    // exit_ says it
   };
 
   bool intercepts_int3() const {
-    return vcpu_.system_.facts.int3_exit || vcpu_.system_.facts.int3_as_error;
+    return parts_.core.system.facts.int3_exit || parts_.core.system.facts.int3_as_error;
   }
 
-  std::optional<hypervisor::Exit> fail(const Result<void>& why) {
-    return vcpu_.die(why.error().text(), VmEnd::Kind::Error);
-  }
+  std::optional<hypervisor::Exit> fail(const Result<void>& why) { return parts_.core.die(why); }
 
   // A debugger's step may lead into an interrupt handler, if it lets it. Passing a breakpoint must
   // not: the handler would come back to it.
   bool interrupt_is_due() const {
-    return vcpu_.monitor_trap_ && !vcpu_.mask_interrupts_ &&
-           (vcpu_.nmi_ || vcpu_.pin_ || vcpu_.held_interrupt_);
+    return parts_.core.monitor_trap && !parts_.core.mask_interrupts &&
+           parts_.interrupts.any_waits();
   }
 
   // An int3 on the next instruction does instead of the trap flag, without two calls of KVM; for
   // the way past a breakpoint that does not count.
   bool ends_at_next() const {
-    return vcpu_.left_at_breakpoint_ && vcpu_.left_under_int3_ && !vcpu_.monitor_trap_ &&
-           intercepts_int3() && !delivering_ && !guest_tf_ && insn_.falls_through &&
-           vcpu_.view().byte(start_ + insn_.length) != nullptr;
+    return parts_.passed.under_int3() && !parts_.core.monitor_trap && intercepts_int3() &&
+           !delivering_ && !guest_tf_ && insn_.falls_through &&
+           parts_.core.view().byte(start_ + insn_.length) != nullptr;
   }
 
   // The kernel's local APIC may interrupt at any time. Where it must not, KVM holds it back; where
   // it may, every interrupt's handler is a step point. False: it has to wait for an interrupt.
   bool prepare_for_kernel_apic() {
-    if (vcpu_.activity_ == Activity::Halted) {
+    if (parts_.core.activity == Activity::Halted) {
       if (!vcpu_.await_interrupt()) return false;
       waking_ = true;
     }
-    interrupts_may_come_ = vcpu_.monitor_trap_ && !vcpu_.mask_interrupts_;
-    if (!interrupts_may_come_) vcpu_.settle_interrupt();
+    interrupts_may_come_ = parts_.core.monitor_trap && !parts_.core.mask_interrupts;
+    if (!interrupts_may_come_) parts_.interrupts.give_back();
     return true;
   }
 
   std::uint32_t blocked() const {
-    if (!vcpu_.kernel_apic() || (interrupts_may_come_ && !delivering_)) return 0;
+    if (!parts_.core.kernel_apic() || (interrupts_may_come_ && !delivering_)) return 0;
     return KVM_GUESTDBG_BLOCKIRQ;
   }
 
   // False if it cannot be taken now.
   bool begin_interrupt() {
-    if (vcpu_.nmi_) {
-      vcpu_.inject_nmi();
-    } else if (!vcpu_.window_open() || !vcpu_.inject_interrupt()) {
+    if (parts_.interrupts.nmi_waits()) {
+      parts_.interrupts.inject_nmi();
+    } else if (!parts_.interrupts.window_open() || !parts_.interrupts.inject_interrupt()) {
       return false;
     }
     return registers_.load(kCore | Part::kEvents).has_value();
@@ -156,24 +138,24 @@ class Stepper {
   // What the instruction is going to access, if KVM does not ask for it.
   void note_accesses() {
     std::uint8_t code[15];
-    const std::size_t size = vcpu_.view().read(start_, code);
-    const GuestView memory = vcpu_.view();
-    vcpu_.system_.pages.accessed(
-        accesses(std::span(code, size), vcpu_.code_size(), registers_.general(),
+    const std::size_t size = parts_.core.view().read(start_, code);
+    const GuestView memory = parts_.core.view();
+    parts_.core.system.pages.accessed(
+        accesses(std::span(code, size), parts_.core.code_size(), registers_.general(),
                  registers_.system()),
         [&](Gva address) { return memory.translate(address); }, hits_);
   }
 
   void open_pages() {
     if (std::exchange(opened_, true)) return;
-    vcpu_.system_.gate.close(&vcpu_.thread_);
-    vcpu_.system_.pages.open();
+    parts_.core.close_gate();
+    parts_.core.system.pages.open();
   }
 
   void close_pages() {
     if (!std::exchange(opened_, false)) return;
-    vcpu_.system_.pages.close();
-    vcpu_.system_.gate.open();
+    parts_.core.system.pages.close();
+    parts_.core.open_gate();
     was_opened_ = true;
   }
 
@@ -181,10 +163,10 @@ class Stepper {
   void note_frame() {
     const EntryPoint& point = arrived_.front();
     const std::uint64_t slots = point.slot_size == 8 ? 5 : 3;
-    const MemoryAccess frame{stack(0), (slots + (point.error_code ? 1 : 0)) * point.slot_size,
-                             false, true};
-    const GuestView memory = vcpu_.view();
-    vcpu_.system_.pages.accessed(
+    const MemoryAccess frame{parts_.core.stack(0),
+                             (slots + (point.error_code ? 1 : 0)) * point.slot_size, false, true};
+    const GuestView memory = parts_.core.view();
+    parts_.core.system.pages.accessed(
         {frame}, [&](Gva address) { return memory.translate(address); }, hits_);
   }
 
@@ -198,29 +180,21 @@ class Stepper {
       hits_.clear();
       note_frame();
     }
-    vcpu_.note_hits(hits_);
+    parts_.pages.note(hits_);
   }
 
   void look() {
     std::uint8_t code[15];
-    const std::size_t size = vcpu_.view().read(start_, code);
-    insn_ = examine(std::span(code, size), vcpu_.code_size());
+    const std::size_t size = parts_.core.view().read(start_, code);
+    insn_ = examine(std::span(code, size), parts_.core.code_size());
     // What the stack has for the flags is gone once the instruction has been executed.
     const std::uint64_t skip = insn_.kind == Kind::InterruptReturn ? 2u * insn_.operand_size : 0;
     if (insn_.kind == Kind::PopFlags || insn_.kind == Kind::InterruptReturn) {
-      const auto flags = vcpu_.view().value<std::uint16_t>(stack(skip));
+      const auto flags = parts_.core.view().value<std::uint16_t>(parts_.core.stack(skip));
       loaded_tf_ = flags && (*flags & TF) != 0;
     } else if (insn_.kind == Kind::SystemReturn) {
       loaded_tf_ = (registers_.general().r11 & TF) != 0;
     }
-  }
-
-  Gva stack(std::uint64_t offset) const {
-    const kvm_sregs& system = registers_.system();
-    const std::uint64_t rsp = registers_.general().rsp + offset;
-    if (registers_.code64()) return {rsp};
-    const bool big = system.ss.db != 0 && (system.cr0 & x86::cr0::PE) != 0;
-    return {(system.ss.base + (rsp & (big ? 0xffffffff : 0xffff))) & 0xffffffff};
   }
 
   // The instruction itself must not get an int3.
@@ -236,7 +210,7 @@ class Stepper {
   }
 
   void add_points() {
-    const GuestView memory = vcpu_.view();
+    const GuestView memory = parts_.core.view();
     if (interrupts_may_come_ && !delivering_) add_interrupts(memory);
     if (!delivering_ && !insn_.may_fault) return;
     const kvm_vcpu_events& events = registers_.events();
@@ -257,10 +231,10 @@ class Stepper {
         add_msr(x86::msr::kSysenterEip);
         break;
       case Kind::SystemReturn:
-        if (vcpu_.system_.facts.int3_exit) add_direct(registers_.general().rcx);
+        if (parts_.core.system.facts.int3_exit) add_direct(registers_.general().rcx);
         break;
       case Kind::SystemExit:
-        if (vcpu_.system_.facts.int3_exit) add_direct(registers_.general().rdx);
+        if (parts_.core.system.facts.int3_exit) add_direct(registers_.general().rdx);
         break;
       case Kind::LoadStackSegment:
         add_direct(start_.value + insn_.length);
@@ -276,7 +250,7 @@ class Stepper {
 
   // What is requested already comes first.
   void add_interrupts(const GuestView& memory) {
-    const auto apic = LocalApicPage::get(vcpu_.file_.fd());
+    const auto apic = LocalApicPage::get(parts_.core.file.fd());
     for (const bool requested : {true, false}) {
       for (unsigned vector = 255; vector >= kExceptions; --vector) {
         const auto number = static_cast<std::uint8_t>(vector);
@@ -288,7 +262,7 @@ class Stepper {
   }
 
   void add_msr(std::uint32_t number) {
-    if (const auto target = get_msr(vcpu_.file_.fd(), number)) add_direct(*target);
+    if (const auto target = get_msr(parts_.core.file.fd(), number)) add_direct(*target);
   }
 
   void add_system_call() {
@@ -296,19 +270,17 @@ class Stepper {
       add_msr(x86::msr::kLstar);
     } else if (registers_.long_mode()) {
       add_msr(x86::msr::kCstar);
-    } else if (const auto star = get_msr(vcpu_.file_.fd(), x86::msr::kStar)) {
+    } else if (const auto star = get_msr(parts_.core.file.fd(), x86::msr::kStar)) {
       add_direct(*star & 0xffffffff);
     }
   }
 
   // Into the guest until it is certain what became of the instruction.
   Outcome attempt(std::uint32_t flags) {
-    vcpu_.slots_ = vcpu_.make_slots(Stoppoints::Which::WithoutBreakpoints);
-    vcpu_.slots_generation_ = ~0u;  // the next free run makes its own
-    points_.plant(vcpu_.view(), vcpu_.slots_);
-    if (vcpu_.blocked_) open_pages();
-    const Result<void> debug = vcpu_.apply_debug(flags, vcpu_.slots_);
-    Outcome outcome = Outcome::Exit;
+    points_.plant(parts_.core.view(), parts_.debug.take_slots_for_step());
+    if (parts_.pages.is_blocked()) open_pages();
+    const Result<void> debug = parts_.debug.apply_step(flags);
+    Outcome outcome = Outcome::Event;
     std::optional<Alarm> alarm;
     if (waking_) alarm.emplace();
     if (debug) {
@@ -318,28 +290,27 @@ class Stepper {
     }
     close_pages();
     points_.lift();
-    // Takes the trap flag out of the guest's flags.
-    if (const Result<void> off = vcpu_.apply_debug(kDebugOn, DebugSlots()); !off)
-      log::error("vCPU {}: {}", vcpu_.id_.value, off.error().text());
+    if (const Result<void> off = parts_.debug.end_step(); !off)
+      log::error("vCPU {}: {}", parts_.core.id.value, off.error().text());
     return outcome;
   }
 
   Outcome run_until_certain() {
     for (;;) {
-      vcpu_.file_.run().request_interrupt_window = 0;
-      const bool completing = vcpu_.access_pending_;
-      const int error = vcpu_.enter();
+      parts_.core.file.run().request_interrupt_window = 0;
+      const bool completing = parts_.devices.pending();
+      const int error = parts_.entry.run();
       if (error != 0) {
         if (watching_ && error == EFAULT && !opened_) {
-          vcpu_.blocked_ = true;
+          parts_.pages.set_blocked(true);
           open_pages();
           continue;
         }
         if (error != EINTR && error != EAGAIN) {
-          exit_ = vcpu_.handle_failed_run(error);
-          return Outcome::Exit;
+          exit_ = parts_.exits.handle_failure(error);
+          return Outcome::Event;
         }
-        vcpu_.thread_.looks();
+        parts_.thread.looks();
         // A device access has been begun: the instruction must be ended too.
         if (!completing && (waking_ || vcpu_.wanted_elsewhere())) return Outcome::Undone;
         continue;
@@ -349,17 +320,18 @@ class Stepper {
   }
 
   std::optional<Outcome> judge() {
-    const kvm_run& run = vcpu_.file_.run();
+    const kvm_run& run = parts_.core.file.run();
     switch (run.exit_reason) {
       case KVM_EXIT_DEBUG:
         if (run.debug.arch.exception == static_cast<unsigned>(x86::Vector::Breakpoint))
           return at_int3();
         return at_debug(run.debug.arch.dr6);
       case KVM_EXIT_INTERNAL_ERROR:
-        if (vcpu_.system_.facts.int3_as_error && vcpu_.int3_at_rip() != 0) return at_int3();
-        if (vcpu_.is_blocked(EFAULT)) {
-          vcpu_.blocked_ = true;
-          vcpu_.drop_failed_instruction();
+        if (parts_.core.system.facts.int3_as_error && parts_.core.int3_at_rip() != 0)
+          return at_int3();
+        if (parts_.pages.blocks(EFAULT)) {
+          parts_.pages.set_blocked(true);
+          parts_.pages.drop_failed_instruction();
           open_pages();
           return std::nullopt;
         }
@@ -367,27 +339,27 @@ class Stepper {
       case KVM_EXIT_SET_TPR:
         return Outcome::Trapped;  // takes the place of the trap
       case KVM_EXIT_HLT:
-        (void)vcpu_.handle_exit();
+        (void)parts_.exits.handle();
         return Outcome::Trapped;
       case KVM_EXIT_MMIO:
         if (run.mmio.is_write == 0) break;
         // KVM has done with the instruction by then, and does not trap after it.
-        exit_ = vcpu_.handle_exit();
-        if (!exit_) exit_ = vcpu_.finish_access();
-        return exit_ ? Outcome::Exit : Outcome::Trapped;
+        exit_ = parts_.exits.handle();
+        if (!exit_) exit_ = parts_.exits.finish_access();
+        return exit_ ? Outcome::Event : Outcome::Trapped;
       default:
         break;
     }
-    exit_ = vcpu_.handle_exit();
-    if (exit_ || vcpu_.activity_ == Activity::Dead) return Outcome::Exit;
-    if (vcpu_.activity_ == Activity::WaitingForDevice) return Outcome::Undone;
+    exit_ = parts_.exits.handle();
+    if (exit_ || parts_.core.activity == Activity::Dead) return Outcome::Event;
+    if (parts_.core.activity == Activity::WaitingForDevice) return Outcome::Undone;
     return std::nullopt;
   }
 
   Outcome at_int3() {
     if (const Result<void> done = registers_.load(kCore); !done) {
       exit_ = fail(done);
-      return Outcome::Exit;
+      return Outcome::Event;
     }
     arrived_ = points_.at(registers_.linear_rip());
     return arrived_.empty() ? Outcome::Int3 : Outcome::Arrived;
@@ -395,7 +367,8 @@ class Stepper {
 
   std::optional<Outcome> at_debug(std::uint64_t dr6) {
     for (unsigned i = 0; i < kSlotCount; ++i) {
-      if ((dr6 >> i & 1) != 0 && vcpu_.slots_[i].owner == DebugSlot::Owner::Step) return at_int3();
+      if ((dr6 >> i & 1) != 0 && parts_.debug.slots()[i].owner == DebugSlot::Owner::Step)
+        return at_int3();
     }
     slot_hits_ = dr6 & 0xf;
     if (slot_hits_ == 0 && premature()) return std::nullopt;
@@ -418,15 +391,15 @@ class Stepper {
       case Outcome::Undone:
         if (guest_tf_) set_guest_tf();
         return std::nullopt;
-      case Outcome::Exit:
+      case Outcome::Event:
         return exit_;
       case Outcome::Int3:
-        return vcpu_.handle_int3(std::max<std::uint8_t>(vcpu_.int3_at_rip(), 1));
+        return parts_.exits.at_int3(std::max<std::uint8_t>(parts_.core.int3_at_rip(), 1));
       case Outcome::Arrived:
       case Outcome::Trapped:
         break;
     }
-    if (vcpu_.kernel_apic() && waking_) vcpu_.activity_ = Activity::Running;
+    if (parts_.core.kernel_apic() && waking_) parts_.core.activity = Activity::Running;
     if (const Result<void> done = registers_.load(kCore); !done) return fail(done);
     if (outcome_ == Outcome::Arrived) {
       settle_arrival();
@@ -436,9 +409,9 @@ class Stepper {
     if (watching_) settle_accesses();
     if (const Result<void> done = registers_.flush(); !done) return fail(done);
     if (slot_hits_ != 0) {
-      if (auto hit = vcpu_.handle_slots(slot_hits_)) return hit;
+      if (auto hit = parts_.exits.at_slots(slot_hits_)) return hit;
     }
-    if (trap_is_due_ && slot_hits_ == 0) vcpu_.raise_debug(x86::dr6::BS);
+    if (trap_is_due_ && slot_hits_ == 0) parts_.exceptions.raise_debug(x86::dr6::BS);
     if (insn_.kind == Kind::Halt && outcome_ == Outcome::Trapped) {
       if (const Result<void> done = vcpu_.note_halt(); !done) return fail(done);
     }
@@ -456,7 +429,7 @@ class Stepper {
     bool tf = guest_tf_;
     switch (insn_.kind) {
       case Kind::PushFlags:
-        if (!guest_tf_) clear_tf_at(stack(0));
+        if (!guest_tf_) clear_tf_at(parts_.core.stack(0));
         break;
       case Kind::PopFlags:
       case Kind::InterruptReturn:
@@ -489,7 +462,7 @@ class Stepper {
   // The guest's own TF afterwards.
   bool settle_system_call() {
     if (guest_tf_) {
-      const auto mask = get_msr(vcpu_.file_.fd(), x86::msr::kSfmask);
+      const auto mask = get_msr(parts_.core.file.fd(), x86::msr::kSfmask);
       return mask && (*mask & TF) == 0;
     }
     registers_.general().r11 &= ~TF;
@@ -504,20 +477,22 @@ class Stepper {
       const unsigned skip = point.error_code ? point.slot_size : 0;
       const std::uint64_t mask =
           point.slot_size == 8 ? ~std::uint64_t{0} : (std::uint64_t{1} << 8 * point.slot_size) - 1;
-      const auto rip = vcpu_.view().value<std::uint64_t>(stack(skip));
+      const auto rip = parts_.core.view().value<std::uint64_t>(parts_.core.stack(skip));
       const std::uint64_t here = start_rip_ & mask;
       if (!rip || ((*rip & mask) != here && (*rip & mask) != ((here + insn_.length) & mask)))
         continue;
-      clear_tf_at(stack(skip + 2u * point.slot_size));
+      clear_tf_at(parts_.core.stack(skip + 2u * point.slot_size));
       return;
     }
   }
 
   void clear_tf_at(Gva flags) {
-    if (std::uint8_t* byte = vcpu_.view().byte(flags + 1)) *byte &= static_cast<std::uint8_t>(~1u);
+    if (std::uint8_t* byte = parts_.core.view().byte(flags + 1))
+      *byte &= static_cast<std::uint8_t>(~1u);
   }
 
   KvmVcpu& vcpu_;
+  EntryParts& parts_;
   RegisterFile& registers_;
   StepPoints points_;
   Instruction insn_;
@@ -535,34 +510,35 @@ class Stepper {
   std::vector<EntryPoint> arrived_;
   std::uint64_t slot_hits_ = 0;
   bool trap_is_due_ = false;
-  bool watching_ = vcpu_.system_.pages.any();
+  bool watching_ = parts_.core.system.pages.any();
   bool opened_ = false;      // protected pages, for as long as it runs
   bool was_opened_ = false;  // so that KVM did not ask for the accesses
   PageWatches::Hits hits_;   // of those
 };
 
-std::optional<hypervisor::Exit> KvmVcpu::step() {
-  watch_hits_.clear();
-  hypervisor::StopFilter* filter =
-      left_at_breakpoint_ && left_under_int3_ ? system_.filter.load() : nullptr;
+std::optional<Exit> KvmVcpu::step() {
+  VcpuCore& core = parts_.core;
+  parts_.pages.forget_hits();
+  hypervisor::StopFilter* filter = parts_.passed.under_int3() ? core.system.filter.load() : nullptr;
   if (filter != nullptr) {
-    system_.gate.close(&thread_);
-    filter->uncover(id_);
+    core.close_gate();
+    filter->uncover(core.id);
   }
   std::optional<Exit> why = Stepper(*this).step();
   if (filter != nullptr) {
-    filter->cover(id_);
-    system_.gate.open();
+    filter->cover(core.id);
+    core.open_gate();
   }
-  blocked_ = at_debug_access_ = false;
-  stepped_to_.reset();
-  if (registers_.load(kCore)) stepped_to_ = registers_.linear_rip();
+  parts_.pages.set_blocked(false);
+  std::optional<Gva> stepped_to;
+  if (core.registers.load(kCore)) stepped_to = core.registers.linear_rip();
+  parts_.exits.note_step(stepped_to);
   return why;
 }
 
 // Something must be done before the guest can go on.
 bool KvmVcpu::wanted_elsewhere() const {
-  return handover_.requests(handover_.lock()).any() || system_.ended;
+  return parts_.handover.requests(parts_.handover.lock()).any() || parts_.core.system.ended;
 }
 
 }  // namespace ringside::kvm
