@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/log.h"
+#include "engine/kvm/step/step.h"
 
 namespace ringside::kvm {
 namespace {
@@ -244,7 +245,7 @@ std::optional<Exit> KvmVcpu::run() {
     }
     // A step that is none of the debugger's.
     const bool aside = passing || parts_.pages.is_blocked() || parts_.exits.is_at_debug_access();
-    std::optional<Exit> why = parts_.core.monitor_trap || aside ? step() : run_freely();
+    std::optional<Exit> why = parts_.core.monitor_trap || aside ? step(parts_) : run_freely();
     if (parts_.devices.panicked() != nullptr) {
       parts_.passed.forget();
       if (std::optional<Exit> other = parts_.exits.finish_access()) return other;
@@ -266,12 +267,12 @@ std::optional<Exit> KvmVcpu::run() {
     // Not before: a vCPU may be called out of the guest without having executed anything.
     if (std::holds_alternative<exit::MonitorTrap>(*why)) {
       parts_.passed.forget();
-      if (goes_on_stepping()) {
+      if (range_steps_.goes_on()) {
         if (std::optional<Exit> hit = parts_.passed.ahead()) {
           if (parts_.core.wants_stop(*hit)) return hit;
           parts_.passed.let_pass(*hit);
         }
-        let_others_run();
+        range_steps_.let_others_run();
         continue;
       }
     }
@@ -351,7 +352,7 @@ void KvmVcpu::leave(Exit why) {
   }
   const Lock lock = parts_.handover.lock();
   parts_.handover.give_back(lock);
-  step_range_.reset();
+  range_steps_.forget(lock);
   // What came too late for the thread.
   if (parts_.handover.requests(lock).starts()) take_init_and_start_up(lock);
   parts_.core.system.clock.left();

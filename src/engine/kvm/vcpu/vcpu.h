@@ -14,18 +14,15 @@
 #include <optional>
 #include <vector>
 
-#include "engine/kvm/code/gates.h"
-#include "engine/kvm/code/instruction.h"
 #include "engine/kvm/entry/parts.h"
 #include "engine/kvm/host/api.h"
 #include "engine/kvm/host/cpuid.h"
 #include "engine/kvm/host/power_on.h"
 #include "engine/kvm/host/registers.h"
 #include "engine/kvm/host/tsc_offset.h"
+#include "engine/kvm/step/range_steps.h"
 
 namespace ringside::kvm {
-
-class Stepper;
 
 class KvmVcpu final : public hypervisor::Vcpu {
  public:
@@ -94,7 +91,6 @@ class KvmVcpu final : public hypervisor::Vcpu {
   Result<void> write_apic(std::uint64_t offset, std::uint32_t value);
 
  private:
-  friend class Stepper;
   using Lock = Handover::Lock;
 
   KvmVcpu(System& system, VcpuId id, VcpuFile file, PowerOnState power_on, unsigned kilohertz,
@@ -119,28 +115,14 @@ class KvmVcpu final : public hypervisor::Vcpu {
   std::uint32_t take_start(const Lock& lock);
   bool await_start();
   void await_start_up();
-  bool await_interrupt();
   Result<void> find_apic_page() const;
   void send(ApicMessage message);
-
-  // vcpu_range.cc: step after step.
-  bool goes_on_stepping();
-  void let_others_run();
-  Result<void> note_halt();
-
-  // vcpu_step.cc
-  std::optional<Exit> step();
-  bool wanted_elsewhere() const;
 
   const PowerOnState power_on_;
   EntryParts parts_;
   // Set under the lock; out of KVM_RUN, between INIT and the start-up IPI.
   std::atomic<bool> asks_for_start_{false};
-  struct Range {
-    std::uint64_t start, end;
-  };
-  std::optional<Range> step_range_;                     // a step ends only outside of it
-  std::chrono::steady_clock::time_point others_ran_{};  // while this one went on stepping
+  RangeSteps range_steps_{parts_.core, parts_.handover};
 };
 
 }  // namespace ringside::kvm

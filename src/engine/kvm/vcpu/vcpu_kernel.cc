@@ -86,24 +86,6 @@ void KvmVcpu::await_start_up() {
   parts_.kernel_activity.note();
 }
 
-// In HLT, with a step to do: until there is an interrupt for it, which is not taken yet. KVM_RUN of
-// an uninitialized vCPU waits for interrupts all the same and only comes back with EAGAIN.
-bool KvmVcpu::await_interrupt() {
-  int error = EINTR;
-  Result<void> done = parts_.core.registers.flush();
-  if (done) done = parts_.kernel_activity.set(KVM_MP_STATE_UNINITIALIZED);
-  if (done) error = parts_.entry.run();
-  const auto state = parts_.kernel_activity.get();
-  if (!state || *state == KVM_MP_STATE_UNINITIALIZED) {
-    done = parts_.kernel_activity.set(KVM_MP_STATE_HALTED);
-  } else {
-    parts_.kernel_activity.note();
-    error = EINTR;
-  }
-  if (!done) log::error("vCPU {}: a step in HLT: {}", parts_.core.id.value, done.error().text());
-  return error == EAGAIN;
-}
-
 // ---- Any thread, while everybody is out
 
 KvmVcpu::Hope KvmVcpu::kernel_hope() const {

@@ -30,6 +30,11 @@ bool belongs_to_apic(std::uint32_t number) {
 
 }  // namespace
 
+bool KvmVcpu::step_within(Gva start, Gva end) {
+  range_steps_.set(parts_.handover.lock(), start, end);
+  return true;
+}
+
 // The platform is asked before the lock is taken: it may call back.
 Result<x86::RegisterValue> KvmVcpu::read_register(x86::Register r) {
   const Unstarted out(parts_);

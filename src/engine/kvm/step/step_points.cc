@@ -1,4 +1,4 @@
-#include "engine/kvm/vcpu/step_points.h"
+#include "engine/kvm/step/step_points.h"
 
 #include <algorithm>
 #include <atomic>
