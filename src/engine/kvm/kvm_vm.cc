@@ -64,7 +64,7 @@ class KvmMemory final : public hypervisor::Memory {
     };
     if (is_local_apic(address)) {
       const EverybodyOut out(system_.gate);
-      return cut(TRY(vcpus_[vcpu.value]->read_apic(address.value - kLocalApic)));
+      return cut(TRY(vcpus_[vcpu.value]->local_apic().read(address.value - kLocalApic)));
     }
     if (is_io_apic(address))
       return cut(TRY(system_.controllers->read_io_apic(address.value % kPage)));
@@ -76,7 +76,7 @@ class KvmMemory final : public hypervisor::Memory {
   Result<void> write_mmio(VcpuId vcpu, Gpa address, unsigned width, std::uint32_t value) override {
     if (is_local_apic(address)) {
       const EverybodyOut out(system_.gate);
-      return vcpus_[vcpu.value]->write_apic(address.value - kLocalApic, value);
+      return vcpus_[vcpu.value]->local_apic().write(address.value - kLocalApic, value);
     }
     if (is_io_apic(address))
       return system_.controllers->write_io_apic(address.value % kPage, value);
@@ -177,14 +177,14 @@ class KvmVm final : public KvmEngine, public hypervisor::Stoppoints {
     system_.halted = [this] { check_halted_for_good(); };
     system_.note_started = [this] {
       for (const auto& vcpu : vcpus_)
-        vcpu->note_started();
+        vcpu->start_up().note_started();
     };
   }
   ~KvmVm() override {
     timer_.stop();
     halt_watch_.stop();
     for (const auto& vcpu : vcpus_)
-      vcpu->stop();
+      vcpu->thread().stop();
   }
 
   Result<void> begin(const x86::CpuState& entry, const Options& options) {
@@ -207,7 +207,7 @@ class KvmVm final : public KvmEngine, public hypervisor::Stoppoints {
 
   // ---- Vm
   unsigned vcpu_count() const override { return static_cast<unsigned>(vcpus_.size()); }
-  hypervisor::Vcpu& vcpu(VcpuId id) override { return *vcpus_[id.value]; }
+  hypervisor::Vcpu& vcpu(VcpuId id) override { return vcpus_[id.value]->debugged(); }
   hypervisor::Memory& memory() override { return memory_; }
   void suspend(VcpuId id) override { vcpus_[id.value]->suspend(); }
   void resume(VcpuId id) override {
@@ -325,12 +325,14 @@ class KvmVm final : public KvmEngine, public hypervisor::Stoppoints {
   // ---- CpuPort
   void deadline_moved() override { timer_.look_again(); }
   void set_interrupt_pin(VcpuId id, bool level) override {
-    vcpus_[id.value]->set_interrupt_pin(level);
+    vcpus_[id.value]->interrupts().set_pin(level);
   }
-  void non_maskable_interrupt(VcpuId id) override { vcpus_[id.value]->non_maskable_interrupt(); }
-  void init(VcpuId id) override { vcpus_[id.value]->init(); }
-  void start_up(VcpuId id, std::uint8_t vector) override { vcpus_[id.value]->start_up(vector); }
-  void retry(VcpuId id) override { vcpus_[id.value]->retry(); }
+  void non_maskable_interrupt(VcpuId id) override { vcpus_[id.value]->interrupts().raise_nmi(); }
+  void init(VcpuId id) override { vcpus_[id.value]->start_up().init(); }
+  void start_up(VcpuId id, std::uint8_t vector) override {
+    vcpus_[id.value]->start_up().start_up(vector);
+  }
+  void retry(VcpuId id) override { vcpus_[id.value]->devices().retry(); }
   // KVM has no address line 20 to gate; what relies on the wrap at 1 MiB runs on the software CPU.
   void set_a20(bool enabled) override {
     if (!enabled)
@@ -343,7 +345,7 @@ class KvmVm final : public KvmEngine, public hypervisor::Stoppoints {
   std::optional<hypervisor::LocalApicImage> local_apic(VcpuId id) override {
     if (!system_.controllers) return std::nullopt;
     const EverybodyOut out(system_.gate);
-    return shown(vcpus_[id.value]->local_apic());
+    return shown(vcpus_[id.value]->local_apic().image());
   }
   std::optional<hypervisor::IoApicImage> io_apic() override {
     if (!system_.controllers) return std::nullopt;
@@ -359,7 +361,7 @@ class KvmVm final : public KvmEngine, public hypervisor::Stoppoints {
     system_.pages.device_wrote(address, size, hits);
     if (hits.empty()) return;
     for (const auto& vcpu : vcpus_) {
-      if (vcpu->is_this_thread()) return vcpu->note_hits(hits);
+      if (vcpu->is_this_thread()) return vcpu->pages().note(hits);
     }
     {
       const std::lock_guard lock(system_.device_hits_lock);
@@ -371,7 +373,7 @@ class KvmVm final : public KvmEngine, public hypervisor::Stoppoints {
   }
   void guest_panicked(VcpuId id, const char* reason) override {
     if (system_.stop_instead_of_death && vcpus_[id.value]->is_this_thread()) {
-      vcpus_[id.value]->panic(reason);
+      vcpus_[id.value]->devices().panic(reason);
     } else {
       end({VmEnd::Kind::Error, 0, reason, id});
     }
@@ -485,9 +487,9 @@ class KvmVm final : public KvmEngine, public hypervisor::Stoppoints {
     if (system_.controllers || system_.stop_instead_of_death) return;
     bool any = false;
     for (const auto& vcpu : vcpus_) {
-      const KvmVcpu::Hope hope = vcpu->hope();
-      if (hope == KvmVcpu::Hope::Some) return;
-      any |= hope == KvmVcpu::Hope::None;
+      const Hope hope = vcpu->hope();
+      if (hope == Hope::Some) return;
+      any |= hope == Hope::None;
     }
     if (any) end({VmEnd::Kind::Halt, 0, "every vCPU is halted with interrupts off"});
   }

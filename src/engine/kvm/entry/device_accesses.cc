@@ -72,6 +72,11 @@ void DeviceAccesses::forget() {
   port_progress_ = 0;
 }
 
+void DeviceAccesses::reset() {
+  forget();
+  panic_ = nullptr;
+}
+
 const char* DeviceAccesses::take_panic() { return std::exchange(panic_, nullptr); }
 
 void DeviceAccesses::send(const PortOutput& output) {

@@ -48,6 +48,7 @@ class DeviceAccesses {
   PortOutput unsent_output() const;
   // The access under way is given up.
   void forget();
+  void reset();
   // ---- The main thread, without the lock
   // Though the host takes no more at the moment: what is executed is not lost.
   void send(const PortOutput& output);

@@ -21,6 +21,11 @@ void Interrupts::forget() {
   held_.reset();
 }
 
+void Interrupts::reset() {
+  forget();
+  forget_window();
+}
+
 void Interrupts::take_task_priority() {
   if (!core_.kernel_apic()) task_priority_ = core_.system.platform.task_priority(core_.id);
 }

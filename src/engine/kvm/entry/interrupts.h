@@ -43,6 +43,7 @@ class Interrupts {
   void give_back();
   // INIT: what waits is lost.
   void forget();
+  void reset();
 
   // The task priority, as the platform and KVM know it.
   std::uint8_t task_priority() const { return task_priority_; }

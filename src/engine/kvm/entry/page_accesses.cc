@@ -48,6 +48,11 @@ void PageAccesses::note(const Hits& hits) { hits_.insert(hits_.end(), hits.begin
 
 PageAccesses::Hits PageAccesses::take_hits() { return std::exchange(hits_, {}); }
 
+void PageAccesses::reset() {
+  hits_.clear();
+  blocked_ = false;
+}
+
 void PageAccesses::take_device_hits() {
   System& system = core_.system;
   if (!system.device_hits_waiting) return;

@@ -34,6 +34,7 @@ class PageAccesses {
   void forget_hits() { hits_.clear(); }
   // What devices have written that is watched, while no vCPU's thread was there to report it.
   void take_device_hits();
+  void reset();
 
  private:
   VcpuCore& core_;

@@ -62,9 +62,9 @@ bool HaltWatch::halted_for_good() {
   const EverybodyOut out(system_.gate);
   bool any = false;
   for (const auto& vcpu : vcpus_) {
-    const KvmVcpu::Hope hope = vcpu->kernel_hope();
-    if (hope == KvmVcpu::Hope::Some) return false;
-    any |= hope == KvmVcpu::Hope::None;
+    const Hope hope = vcpu->kernel_hope();
+    if (hope == Hope::Some) return false;
+    any |= hope == Hope::None;
   }
   return any;
 }
