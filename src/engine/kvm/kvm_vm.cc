@@ -2,168 +2,21 @@
 
 #include <fmt/format.h>
 
-#include <condition_variable>
-#include <thread>
 #include <utility>
 
 #include "base/log.h"
 #include "engine/kvm/entry/system.h"
 #include "engine/kvm/host/kick.h"
+#include "engine/kvm/kvm_memory.h"
+#include "engine/kvm/kvm_setup.h"
+#include "engine/kvm/timer_thread.h"
 #include "engine/kvm/vcpu/halt_watch.h"
 #include "engine/kvm/vcpu/vcpu.h"
-#include "platform/ram_memory.h"
-#include "platform/shared_copy.h"
 
 namespace ringside::kvm {
 namespace {
 
 using hypervisor::VmEnd;
-
-// Pages that KVM needs for itself on processors without unrestricted guest mode; below the APICs,
-// where no slot lies.
-constexpr std::uint64_t kIdentityMap = 0xfeffc000, kTss = 0xfeffd000;
-
-tl::unexpected<Error> nothing_there(Gpa address) {
-  return fail(ErrorCode::BadAddress,
-              fmt::format("nothing at physical address {:#x}", address.value));
-}
-
-class KvmMemory final : public hypervisor::Memory {
- public:
-  using Vcpus = std::vector<std::unique_ptr<KvmVcpu>>;
-  KvmMemory(System& system, const Vcpus& vcpus) : system_(system), vcpus_(vcpus) {}
-
-  hypervisor::MemoryKind kind(Gpa address) override {
-    if (const hypervisor::RamSlot* slot = system_.ram.find(address, 1)) {
-      return slot->read_only ? hypervisor::MemoryKind::Rom : hypervisor::MemoryKind::Ram;
-    }
-    return system_.platform.is_mmio(address) ? hypervisor::MemoryKind::Mmio
-                                             : hypervisor::MemoryKind::Nothing;
-  }
-  std::vector<hypervisor::MemoryRegion> regions() override {
-    return hypervisor::list_regions(system_.ram);
-  }
-  Result<void> read_ram(Gpa address, std::span<std::byte> out) override {
-    const std::uint8_t* host = system_.ram.host(address, out.size());
-    if (host == nullptr) return nothing_there(address);
-    hypervisor::copy_from_shared(out, host);
-    return {};
-  }
-  Result<void> write_ram(Gpa address, std::span<const std::byte> data) override {
-    std::uint8_t* host = system_.ram.host(address, data.size());
-    if (host == nullptr) return nothing_there(address);
-    hypervisor::copy_to_shared(host, data);
-    return {};
-  }
-  std::span<const std::byte> view(Gpa address, std::uint64_t size) override {
-    return system_.ram.view(address, size);
-  }
-  Result<std::uint32_t> read_mmio(VcpuId vcpu, Gpa address, unsigned width) override {
-    const auto cut = [width](std::uint32_t all) {
-      return width < 4 ? all & ((1u << 8 * width) - 1) : all;
-    };
-    if (is_local_apic(address)) {
-      const EverybodyOut out(system_.gate);
-      return cut(TRY(vcpus_[vcpu.value]->local_apic().read(address.value - kLocalApic)));
-    }
-    if (is_io_apic(address))
-      return cut(TRY(system_.controllers->read_io_apic(address.value % kPage)));
-    std::uint64_t value = 0;
-    const hypervisor::Platform& platform = system_.platform;
-    if (!platform.mmio_peek(vcpu, address, width, value)) return nothing_there(address);
-    return static_cast<std::uint32_t>(value);
-  }
-  Result<void> write_mmio(VcpuId vcpu, Gpa address, unsigned width, std::uint32_t value) override {
-    if (is_local_apic(address)) {
-      const EverybodyOut out(system_.gate);
-      return vcpus_[vcpu.value]->local_apic().write(address.value - kLocalApic, value);
-    }
-    if (is_io_apic(address))
-      return system_.controllers->write_io_apic(address.value % kPage, value);
-    if (!system_.platform.mmio_write(vcpu, address, width, value)) return nothing_there(address);
-    return {};
-  }
-
- private:
-  static constexpr std::uint64_t kPage = 0x1000, kLocalApic = 0xfee00000;
-  bool is_local_apic(Gpa address) const {
-    return system_.controllers && address.value - kLocalApic < kPage;
-  }
-  bool is_io_apic(Gpa address) const {
-    return system_.controllers &&
-           address.value - KernelControllers::kIoApicBase.value < KernelControllers::kIoApicSize;
-  }
-
-  System& system_;
-  const Vcpus& vcpus_;
-};
-
-// Runs the machine's events when they are due.
-class TimerThread {
- public:
-  explicit TimerThread(System& system) : system_(system) {}
-  ~TimerThread() { stop(); }
-  void start() {
-    thread_ = std::thread([this] { run(); });
-  }
-  void stop() {
-    if (!thread_.joinable()) return;
-    {
-      const std::lock_guard lock(lock_);
-      quit_ = true;
-    }
-    wake_.notify_all();
-    thread_.join();
-  }
-  // A deadline or the clock has changed.
-  void look_again() {
-    {
-      const std::lock_guard lock(lock_);
-      changed_ = true;
-    }
-    wake_.notify_all();
-  }
-
- private:
-  void run() {
-    take_only_kicks();
-    for (;;) {
-      {
-        const std::lock_guard lock(lock_);
-        if (quit_) return;
-        changed_ = false;
-      }
-      if (system_.ended) {
-        wait(std::nullopt);
-        continue;
-      }
-      const VirtualTime next = system_.platform.next_event();
-      const auto due =
-          next == kNever ? std::nullopt : system_.clock.host_time(next);  // none while it stands
-      if (due && *due <= GuestClock::Host::now()) {
-        system_.platform.run_events(system_.clock.now());
-      } else {
-        wait(due);
-      }
-    }
-  }
-  void wait(std::optional<GuestClock::Host::time_point> until) {
-    std::unique_lock lock(lock_);
-    const auto changed = [this] { return changed_ || quit_; };
-    if (until) {
-      wake_.wait_until(lock, *until, changed);
-    } else {
-      wake_.wait(lock, changed);
-    }
-  }
-
-  System& system_;
-  std::mutex lock_;
-  std::condition_variable wake_;
-  bool changed_ = false;
-  bool quit_ = false;
-  std::thread thread_;
-};
 
 class KvmVm final : public KvmEngine, public hypervisor::Stoppoints {
  public:
@@ -188,10 +41,8 @@ class KvmVm final : public KvmEngine, public hypervisor::Stoppoints {
   }
 
   Result<void> begin(const x86::CpuState& entry, const Options& options) {
-    system_.kvm = TRY(open_kvm());
-    system_.vm = TRY(create_vm(system_.kvm));
-    TRY(give_memory());
-    TRY(choose_controllers(options));
+    TRY(create_machine(system_));
+    TRY(choose_controllers(system_, options));
     kick_signal();
     system_.vcpus = options.vcpus;
     for (std::uint32_t i = 0; i < options.vcpus; ++i) {
@@ -425,60 +276,11 @@ class KvmVm final : public KvmEngine, public hypervisor::Stoppoints {
     return {};
   }
 
-  Result<void> give_memory() {
-    TRY(control(system_.vm, KVM_SET_TSS_ADDR, static_cast<unsigned long>(kTss), "its TSS address"));
-    std::uint64_t identity = kIdentityMap;
-    TRY(control(system_.vm, KVM_SET_IDENTITY_MAP_ADDR, &identity, "its identity map"));
-    return system_.slots.add_all(system_.ram);
-  }
-
   template <typename Image>
   static std::optional<Image> shown(Result<Image> image) {
     if (image) return *image;
     log::error("kvm: {}", image.error().text());
     return Image{};
-  }
-
-  // Why KVM's own do not serve; empty if they do.
-  static std::string_view controllers_lack(const Facts& facts, unsigned vcpus) {
-    if (!facts.interrupt_controllers || !facts.timer || !facts.block_interrupts)
-      return "this host's KVM has no interrupt controllers of its own that a debugger can use";
-    if (vcpus > 1 && !facts.starts_processors)
-      return "this host's KVM starts no second vCPU with interrupt controllers of its own";
-    return "";
-  }
-
-  Result<void> choose_controllers(const Options& options) {
-    using Whose = Options::Controllers;
-    if (options.controllers == Whose::Machine) return ask_for_msrs();
-    const std::string_view lack = controllers_lack(system_.facts, options.vcpus);
-    if (lack.empty()) return system_.controllers.emplace(system_.vm).create();
-    if (options.controllers == Whose::Kernel)
-      return fail(ErrorCode::NotSupported, std::string(lack));
-    log::debug("kvm: the machine's interrupt controllers serve: {}", lack);
-    return ask_for_msrs();
-  }
-
-  // IA32_APIC_BASE and the deadline timer belong to the machine's APICs. Old kernels cannot hand
-  // them over; then the APIC's place cannot be moved.
-  Result<void> ask_for_msrs() {
-    kvm_enable_cap cap{};
-    cap.cap = KVM_CAP_X86_USER_SPACE_MSR;
-    cap.args[0] = KVM_MSR_EXIT_REASON_FILTER;
-    if (!control(system_.vm, KVM_ENABLE_CAP, &cap, "MSR exits")) return {};
-    std::uint8_t nothing_allowed = 0;
-    kvm_msr_filter filter{};
-    filter.flags = KVM_MSR_FILTER_DEFAULT_ALLOW;
-    const std::uint32_t numbers[] = {x86::msr::kApicBase, x86::msr::kTscDeadline};
-    for (std::size_t i = 0; i < std::size(numbers); ++i) {
-      kvm_msr_filter_range& range = filter.ranges[i];
-      range.flags = KVM_MSR_FILTER_READ | KVM_MSR_FILTER_WRITE;
-      range.base = numbers[i];
-      range.nmsrs = 1;
-      range.bitmap = &nothing_allowed;
-    }
-    TRY(control(system_.vm, KVM_X86_SET_MSR_FILTER, &filter, "an MSR filter"));
-    return {};
   }
 
   // Every started vCPU sleeps with interrupts off: nothing can wake the guest again.
