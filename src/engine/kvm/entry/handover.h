@@ -18,10 +18,10 @@ class Handover {
 
   // Set by other threads, taken by the vCPU's thread.
   struct Requests {
-    bool quit = false;                     // the thread is to end
-    bool suspend = false;                  // the vCPU is to leave the guest
-    bool init = false;                     // the INIT signal has come
-    std::optional<std::uint8_t> start_up;  // a start-up IPI has come, with this vector
+    bool quit = false;                       // the thread is to end
+    bool suspend = false;                    // the vCPU is to leave the guest
+    bool init = false;                       // the INIT signal has come
+    std::optional<std::uint8_t> start_up{};  // a start-up IPI has come, with this vector
 
     bool starts() const { return init || start_up.has_value(); }
     bool any() const { return quit || suspend || starts(); }
