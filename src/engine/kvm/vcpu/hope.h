@@ -15,7 +15,7 @@ enum class Hope : std::uint8_t {
 
 // Any thread.
 Hope hope(const EntryParts& parts);
-// The same, from KVM's own mouth, where the local APIC is the kernel's. Any thread, while there is
+// The same, asked of KVM, where the local APIC is the kernel's. Any thread, while there is
 // EverybodyOut.
 Hope kernel_hope(const EntryParts& parts);
 
