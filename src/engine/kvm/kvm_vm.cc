@@ -2,134 +2,23 @@
 
 #include <fmt/format.h>
 
-#include <condition_variable>
-#include <thread>
 #include <utility>
 
 #include "base/log.h"
+#include "engine/kvm/entry/system.h"
 #include "engine/kvm/host/kick.h"
+#include "engine/kvm/kvm_memory.h"
+#include "engine/kvm/kvm_setup.h"
+#include "engine/kvm/timer_thread.h"
 #include "engine/kvm/vcpu/halt_watch.h"
-#include "engine/kvm/vcpu/system.h"
 #include "engine/kvm/vcpu/vcpu.h"
 #include "hypervisor/guest_memory.h"
 #include "platform/halted_for_good.h"
-#include "platform/ram_memory.h"
-#include "x86/msr_numbers.h"
 
 namespace ringside::kvm {
 namespace {
 
 using hypervisor::VmEnd;
-
-// Pages that KVM needs for itself on processors without unrestricted guest mode; below the APICs,
-// where no slot lies.
-constexpr std::uint64_t kIdentityMap = 0xfeffc000, kTss = 0xfeffd000;
-
-// Beside the machine's devices there may be KVM's own interrupt controllers.
-class KvmMemory final : public hypervisor::RamMemory {
- public:
-  explicit KvmMemory(System& system) : RamMemory(system.ram, system.platform), system_(system) {}
-
-  Result<std::uint32_t> read_mmio(VcpuId vcpu, Gpa address, unsigned width) override {
-    const auto cut = [width](std::uint32_t all) {
-      return width < 4 ? all & ((1u << 8 * width) - 1) : all;
-    };
-    if (is_local_apic(address)) {
-      const EverybodyOut out(system_);
-      return cut(
-          TRY(system_.vcpus[vcpu.value]->read_apic(address.value - x86::apic::kDefaultBase)));
-    }
-    if (is_io_apic(address))
-      return cut(TRY(system_.controllers->read_io_apic(address.value - x86::io_apic::kBase)));
-    return RamMemory::read_mmio(vcpu, address, width);
-  }
-  Result<void> write_mmio(VcpuId vcpu, Gpa address, unsigned width, std::uint32_t value) override {
-    if (is_local_apic(address)) {
-      const EverybodyOut out(system_);
-      return system_.vcpus[vcpu.value]->write_apic(address.value - x86::apic::kDefaultBase, value);
-    }
-    if (is_io_apic(address))
-      return system_.controllers->write_io_apic(address.value - x86::io_apic::kBase, value);
-    return RamMemory::write_mmio(vcpu, address, width, value);
-  }
-
- private:
-  bool is_local_apic(Gpa address) const {
-    return system_.controllers && address.value - x86::apic::kDefaultBase < x86::apic::kPageBytes;
-  }
-  bool is_io_apic(Gpa address) const {
-    return system_.controllers && address.value - x86::io_apic::kBase < x86::io_apic::kSize;
-  }
-
-  System& system_;
-};
-
-// Runs the machine's events when they are due.
-class TimerThread {
- public:
-  explicit TimerThread(System& system) : system_(system) {}
-  ~TimerThread() { stop(); }
-  void start() {
-    thread_ = std::thread([this] { run(); });
-  }
-  void stop() {
-    if (!thread_.joinable()) return;
-    {
-      const std::lock_guard lock(lock_);
-      quit_ = true;
-    }
-    wake_.notify_all();
-    thread_.join();
-  }
-  // A deadline or the clock has changed.
-  void look_again() {
-    {
-      const std::lock_guard lock(lock_);
-      changed_ = true;
-    }
-    wake_.notify_all();
-  }
-
- private:
-  void run() {
-    take_only_kicks();
-    for (;;) {
-      {
-        const std::lock_guard lock(lock_);
-        if (quit_) return;
-        changed_ = false;
-      }
-      if (system_.ended) {
-        wait(std::nullopt);
-        continue;
-      }
-      const VirtualTime next = system_.platform.next_event();
-      const auto due =
-          next == kNever ? std::nullopt : system_.clock.host_time(next);  // none while it stands
-      if (due && *due <= GuestClock::Host::now()) {
-        system_.platform.run_events(system_.clock.now());
-      } else {
-        wait(due);
-      }
-    }
-  }
-  void wait(std::optional<GuestClock::Host::time_point> until) {
-    std::unique_lock lock(lock_);
-    const auto changed = [this] { return changed_ || quit_; };
-    if (until) {
-      wake_.wait_until(lock, *until, changed);
-    } else {
-      wake_.wait(lock, changed);
-    }
-  }
-
-  System& system_;
-  std::mutex lock_;
-  std::condition_variable wake_;
-  bool changed_ = false;
-  bool quit_ = false;
-  std::thread thread_;
-};
 
 class KvmVm final : public KvmEngine,
                     public hypervisor::Breakpoints,
@@ -139,27 +28,32 @@ class KvmVm final : public KvmEngine,
                     public hypervisor::FilteredStops {
  public:
   KvmVm(hypervisor::GuestRam& ram, hypervisor::Platform& platform, const Facts& facts)
-      : system_(ram, platform, facts), memory_(system_), timer_(system_), halt_watch_(system_) {
+      : system_(ram, platform, facts),
+        memory_(system_, vcpus_),
+        timer_(system_),
+        halt_watch_(system_, vcpus_) {
     system_.end = [this](VmEnd why) { end(std::move(why)); };
     system_.clock_changed = [this] { timer_.look_again(); };
     system_.halted = [this] { check_halted_for_good(); };
+    system_.note_started = [this] {
+      for (const auto& vcpu : vcpus_)
+        vcpu->start_up().note_started();
+    };
   }
   ~KvmVm() override {
     timer_.stop();
     halt_watch_.stop();
     for (const auto& vcpu : vcpus_)
-      vcpu->stop();
+      vcpu->thread().stop();
   }
 
   Result<void> begin(const x86::CpuState& entry, const Options& options) {
-    system_.kvm = TRY(open_kvm());
-    system_.vm = TRY(create_vm(system_.kvm));
-    TRY(give_memory());
-    TRY(choose_controllers(options));
+    TRY(create_machine(system_));
+    TRY(choose_controllers(system_, options));
     kick_signal();
+    system_.vcpus = options.vcpus;
     for (std::uint32_t i = 0; i < options.vcpus; ++i) {
       vcpus_.push_back(TRY(KvmVcpu::create(system_, {i}, options.vcpus)));
-      system_.vcpus.push_back(vcpus_.back().get());
     }
     TRY(vcpus_[0]->begin(entry));
     for (const auto& vcpu : vcpus_)
@@ -171,7 +65,7 @@ class KvmVm final : public KvmEngine,
 
   // ---- Vm
   unsigned vcpu_count() const override { return static_cast<unsigned>(vcpus_.size()); }
-  hypervisor::Vcpu& vcpu(VcpuId id) override { return *vcpus_[id.value]; }
+  hypervisor::Vcpu& vcpu(VcpuId id) override { return vcpus_[id.value]->debugged(); }
   hypervisor::Memory& memory() override { return memory_; }
   void suspend(VcpuId id) override { vcpus_[id.value]->suspend(); }
   void resume(VcpuId id) override {
@@ -218,7 +112,7 @@ class KvmVm final : public KvmEngine,
     for (const auto& vcpu : vcpus_) {
       if (vcpu->in_guest()) return fail(ErrorCode::Busy, "a vCPU is in the guest");
     }
-    const EverybodyOut out(system_);
+    const EverybodyOut out(system_.gate);
     if (system_.controllers) TRY(system_.controllers->reset());
     for (const auto& vcpu : vcpus_)
       TRY(vcpu->reset(entry));
@@ -291,12 +185,14 @@ class KvmVm final : public KvmEngine,
   // ---- CpuPort
   void deadline_moved() override { timer_.look_again(); }
   void set_interrupt_pin(VcpuId id, bool level) override {
-    vcpus_[id.value]->set_interrupt_pin(level);
+    vcpus_[id.value]->interrupts().set_pin(level);
   }
-  void non_maskable_interrupt(VcpuId id) override { vcpus_[id.value]->non_maskable_interrupt(); }
-  void init(VcpuId id) override { vcpus_[id.value]->init(); }
-  void start_up(VcpuId id, std::uint8_t vector) override { vcpus_[id.value]->start_up(vector); }
-  void retry(VcpuId id) override { vcpus_[id.value]->retry(); }
+  void non_maskable_interrupt(VcpuId id) override { vcpus_[id.value]->interrupts().raise_nmi(); }
+  void init(VcpuId id) override { vcpus_[id.value]->start_up().init(); }
+  void start_up(VcpuId id, std::uint8_t vector) override {
+    vcpus_[id.value]->start_up().start_up(vector);
+  }
+  void retry(VcpuId id) override { vcpus_[id.value]->devices().retry(); }
   // KVM has no address line 20 to gate; what relies on the wrap at 1 MiB runs on the software CPU.
   void set_a20(bool enabled) override {
     if (!enabled)
@@ -308,8 +204,8 @@ class KvmVm final : public KvmEngine,
   }
   std::optional<hypervisor::LocalApicImage> local_apic(VcpuId id) override {
     if (!system_.controllers) return std::nullopt;
-    const EverybodyOut out(system_);
-    return shown(vcpus_[id.value]->local_apic());
+    const EverybodyOut out(system_.gate);
+    return shown(vcpus_[id.value]->local_apic().image());
   }
   std::optional<hypervisor::IoApicImage> io_apic() override {
     if (!system_.controllers) return std::nullopt;
@@ -324,9 +220,8 @@ class KvmVm final : public KvmEngine,
     PageWatches::Hits hits;
     system_.pages.device_wrote(address, size, hits);
     if (hits.empty()) return;
-    if (KvmVcpu* vcpu = KvmVcpu::of_this_thread()) {
-      vcpu->note_hits(hits);
-      return;
+    for (const auto& vcpu : vcpus_) {
+      if (vcpu->is_this_thread()) return vcpu->pages().note(hits);
     }
     {
       const std::lock_guard lock(system_.device_hits_lock);
@@ -337,8 +232,8 @@ class KvmVm final : public KvmEngine,
       vcpu->kick();
   }
   void guest_panicked(VcpuId id, const char* reason) override {
-    if (system_.stop_instead_of_death && KvmVcpu::of_this_thread() == vcpus_[id.value].get()) {
-      vcpus_[id.value]->panic(reason);
+    if (system_.stop_instead_of_death && vcpus_[id.value]->is_this_thread()) {
+      vcpus_[id.value]->devices().panic(reason);
     } else {
       end({VmEnd::Kind::Error, 0, reason, id});
     }
@@ -390,60 +285,11 @@ class KvmVm final : public KvmEngine,
     return {};
   }
 
-  Result<void> give_memory() {
-    TRY(control(system_.vm, KVM_SET_TSS_ADDR, static_cast<unsigned long>(kTss), "its TSS address"));
-    std::uint64_t identity = kIdentityMap;
-    TRY(control(system_.vm, KVM_SET_IDENTITY_MAP_ADDR, &identity, "its identity map"));
-    return system_.slots.add_all(system_.ram);
-  }
-
   template <typename Image>
   static std::optional<Image> shown(Result<Image> image) {
     if (image) return *image;
     log::error("kvm: {}", image.error().text());
     return Image{};
-  }
-
-  // Why KVM's own do not serve; empty if they do.
-  static std::string_view controllers_lack(const Facts& facts, unsigned vcpus) {
-    if (!facts.interrupt_controllers || !facts.timer || !facts.block_interrupts)
-      return "this host's KVM has no interrupt controllers of its own that a debugger can use";
-    if (vcpus > 1 && !facts.starts_processors)
-      return "this host's KVM starts no second vCPU with interrupt controllers of its own";
-    return "";
-  }
-
-  Result<void> choose_controllers(const Options& options) {
-    using Whose = Options::Controllers;
-    if (options.controllers == Whose::Machine) return ask_for_msrs();
-    const std::string_view lack = controllers_lack(system_.facts, options.vcpus);
-    if (lack.empty()) return system_.controllers.emplace(system_.vm).create();
-    if (options.controllers == Whose::Kernel)
-      return fail(ErrorCode::NotSupported, std::string(lack));
-    log::debug("kvm: the machine's interrupt controllers serve: {}", lack);
-    return ask_for_msrs();
-  }
-
-  // IA32_APIC_BASE and the deadline timer belong to the machine's APICs. Old kernels cannot hand
-  // them over; then the APIC's place cannot be moved.
-  Result<void> ask_for_msrs() {
-    kvm_enable_cap cap{};
-    cap.cap = KVM_CAP_X86_USER_SPACE_MSR;
-    cap.args[0] = KVM_MSR_EXIT_REASON_FILTER;
-    if (!control(system_.vm, KVM_ENABLE_CAP, &cap, "MSR exits")) return {};
-    std::uint8_t nothing_allowed = 0;
-    kvm_msr_filter filter{};
-    filter.flags = KVM_MSR_FILTER_DEFAULT_ALLOW;
-    const std::uint32_t numbers[] = {x86::msr::kApicBase, x86::msr::kTscDeadline};
-    for (std::size_t i = 0; i < std::size(numbers); ++i) {
-      kvm_msr_filter_range& range = filter.ranges[i];
-      range.flags = KVM_MSR_FILTER_READ | KVM_MSR_FILTER_WRITE;
-      range.base = numbers[i];
-      range.nmsrs = 1;
-      range.bitmap = &nothing_allowed;
-    }
-    TRY(control(system_.vm, KVM_X86_SET_MSR_FILTER, &filter, "an MSR filter"));
-    return {};
   }
 
   // Every started vCPU sleeps with interrupts off: nothing can wake the guest again.

@@ -3,32 +3,20 @@
 // this.
 #pragma once
 
-#include <optional>
-
 #include "engine/kvm/host/api.h"
-#include "engine/kvm/host/convert.h"
+#include "engine/kvm/host/register_parts.h"
 #include "ringside/types.h"
 #include "ringside/x86/registers.h"
 #include "x86/linear_address.h"
-#include "x86/msr_numbers.h"
 
 namespace ringside::kvm {
 
 class RegisterFile {
  public:
-  // What KVM reads and writes in one call.
-  enum Part : unsigned {
-    kGeneral = 1,
-    kSystem = 2,
-    kFpu = 4,
-    kDebug = 8,
-    kMsrs = 16,
-    kXcr0 = 32,
-    kEvents = 64,
-    kAll = 127,
-  };
+  using Part = RegisterParts::Part;
+  using enum RegisterParts::Part;
 
-  explicit RegisterFile(VcpuFile& file);
+  explicit RegisterFile(VcpuFile& file) : file_(file), parts_(file) {}
 
   // The guest has run: what is known is no longer true.
   void forget() { loaded_ = 0; }
@@ -48,53 +36,31 @@ class RegisterFile {
   Result<void> set_state(const x86::CpuState& state);
 
   // After load(); what is changed must be named by changed().
-  kvm_regs& general() { return registers_.general; }
-  const kvm_regs& general() const { return registers_.general; }
-  kvm_sregs& system() { return registers_.system; }
-  const kvm_sregs& system() const { return registers_.system; }
-  kvm_debugregs& debug() { return registers_.debug; }
-  kvm_vcpu_events& events() { return events_; }
+  kvm_regs& general() { return parts_.registers.general; }
+  const kvm_regs& general() const { return parts_.registers.general; }
+  kvm_sregs& system() { return parts_.registers.system; }
+  const kvm_sregs& system() const { return parts_.registers.system; }
+  kvm_debugregs& debug() { return parts_.registers.debug; }
+  kvm_vcpu_events& events() { return parts_.events; }
   void changed(unsigned parts) { dirty_ |= parts; }
   // events().nmi.pending; otherwise that stays as KVM has it.
   void changed_nmi() {
-    sets_nmi_ = true;
+    parts_.set_nmi();
     dirty_ |= kEvents;
   }
 
   // In long mode's 64-bit submode; the mode decides what RIP and addresses mean.
-  bool long_mode() const { return x86::in_long_mode(registers_.system.efer); }
-  bool code64() const { return long_mode() && registers_.system.cs.l != 0; }
-  bool code32() const { return !code64() && registers_.system.cs.db != 0; }
+  bool long_mode() const { return x86::in_long_mode(parts_.registers.system.efer); }
+  bool code64() const { return long_mode() && parts_.registers.system.cs.l != 0; }
+  bool code32() const { return !code64() && parts_.registers.system.cs.db != 0; }
   // The linear address of the next instruction. General and System must be loaded.
   Gva linear_rip() const;
 
  private:
-  static unsigned part_of(x86::Register r);
-  Result<void> read_part(Part part);
-  Result<void> write_part(Part part);
-  std::optional<std::uint64_t> plain(x86::Register r) const;
-  Result<void> read_fpu();
-  Result<void> write_fpu();
-  Result<void> read_msrs();
-  Result<void> write_msrs();
-  x86::CpuState assemble() const;
-
   VcpuFile& file_;
   unsigned loaded_ = 0;
   unsigned dirty_ = 0;
-  Registers registers_;
-  kvm_vcpu_events events_{};
-  bool sets_nmi_ = false;
-  std::uint64_t xcr0_ = 1;
-  static constexpr std::uint32_t kMsrNumbers[] = {x86::msr::kStar,         x86::msr::kLstar,
-                                                  x86::msr::kCstar,        x86::msr::kSfmask,
-                                                  x86::msr::kKernelGsBase, x86::msr::kSysenterCs,
-                                                  x86::msr::kSysenterEsp,  x86::msr::kSysenterEip,
-                                                  x86::msr::kPat,          x86::msr::kTscAux};
-  static constexpr std::size_t kMsrCount = sizeof kMsrNumbers / sizeof kMsrNumbers[0];
-  std::uint64_t msrs_[kMsrCount] = {};
-  std::size_t msr_count_ = kMsrCount;  // the last ones may not exist on this host
-  bool has_xcr0_ = true;
+  RegisterParts parts_;
 };
 
 }  // namespace ringside::kvm

@@ -15,7 +15,7 @@ constexpr std::chrono::microseconds kMoment{500};
 }  // namespace
 
 void HaltWatch::start() {
-  used_.resize(system_.vcpus.size());
+  used_.resize(vcpus_.size());
   thread_ = std::thread([this] { run(); });
 }
 
@@ -48,17 +48,17 @@ void HaltWatch::run() {
 bool HaltWatch::all_idle() {
   bool idle = true;
   for (std::size_t i = 0; i < used_.size(); ++i) {
-    const std::chrono::nanoseconds now = system_.vcpus[i]->time_used();
+    const std::chrono::nanoseconds now = vcpus_[i]->thread().time_used();
     // Whoever only waits for the host's processor is not idle, and must not be held up either.
-    idle &= now - used_[i] < kMoment && system_.vcpus[i]->asleep();
+    idle &= now - used_[i] < kMoment && vcpus_[i]->thread().asleep();
     used_[i] = now;
   }
   return idle;
 }
 
 bool HaltWatch::halted_for_good() {
-  const EverybodyOut out(system_);
-  return hypervisor::halted_for_good(system_.vcpus,
+  const EverybodyOut out(system_.gate);
+  return hypervisor::halted_for_good(vcpus_,
                                      [](const KvmVcpu& vcpu) { return vcpu.kernel_hope(); });
 }
 

@@ -6,17 +6,22 @@
 
 #include <chrono>
 #include <condition_variable>
+#include <memory>
 #include <mutex>
 #include <thread>
 #include <vector>
 
-#include "engine/kvm/vcpu/system.h"
+#include "engine/kvm/entry/system.h"
 
 namespace ringside::kvm {
 
+class KvmVcpu;
+
 class HaltWatch {
  public:
-  explicit HaltWatch(System& system) : system_(system) {}
+  using Vcpus = std::vector<std::unique_ptr<KvmVcpu>>;
+  // `vcpus` are there when it starts, and outlive it.
+  HaltWatch(System& system, const Vcpus& vcpus) : system_(system), vcpus_(vcpus) {}
   ~HaltWatch() { stop(); }
   void start();
   void stop();
@@ -28,6 +33,7 @@ class HaltWatch {
   bool halted_for_good();
 
   System& system_;
+  const Vcpus& vcpus_;
   std::mutex lock_;
   std::condition_variable wake_;
   bool quit_ = false;                           // lock_

@@ -1,272 +1,74 @@
-// One vCPU and its thread.
+// One vCPU and its thread, put together from parts with one job each.
 //
-// The thread sleeps until resume(), runs the guest until something is worth an event, posts it and
-// sleeps again. While the vCPU is in the guest its registers and everything marked "thread" belong
-// to the thread; while it is out, to whoever holds lock_. Between the two, place_ decides.
+// The thread (VcpuThread) waits until resume(), has the guest run until something is worth an event
+// (RunLoop), posts it and waits again. While the vCPU is in the guest its registers belong to the
+// thread; while it is out, to whoever holds the lock of the hand-over. Devices raise interrupts and
+// the like from any thread, with the machine's lock held: they only set flags and kick the thread.
 //
-// Devices call set_interrupt_pin and the like from any thread, with the machine's lock held: they
-// only set flags and kick the thread.
+// Owned by the engine.
 #pragma once
 
-#include <atomic>
-#include <chrono>
-#include <condition_variable>
-#include <ctime>
 #include <memory>
-#include <mutex>
-#include <optional>
-#include <thread>
-#include <vector>
 
-#include "engine/kvm/code/gates.h"
-#include "engine/kvm/code/instruction.h"
-#include "engine/kvm/host/api.h"
-#include "engine/kvm/host/guest_cpuid.h"
+#include "engine/kvm/entry/parts.h"
 #include "engine/kvm/host/power_on.h"
-#include "engine/kvm/host/registers.h"
-#include "engine/kvm/host/tsc_offset.h"
-#include "engine/kvm/vcpu/system.h"
-#include "hypervisor/step_range.h"
-#include "platform/halted_for_good.h"
+#include "engine/kvm/step/range_steps.h"
+#include "engine/kvm/vcpu/debugged_vcpu.h"
+#include "engine/kvm/vcpu/hope.h"
+#include "engine/kvm/vcpu/kernel_local_apic.h"
+#include "engine/kvm/vcpu/run_loop.h"
+#include "engine/kvm/vcpu/start_up.h"
 
 namespace ringside::kvm {
 
-class Stepper;
-
-using Activity = hypervisor::VcpuActivity;
-
-class KvmVcpu final : public hypervisor::Vcpu {
+class KvmVcpu {
  public:
   static Result<std::unique_ptr<KvmVcpu>> create(System& system, VcpuId id, unsigned vcpus);
-  ~KvmVcpu() override;
+  ~KvmVcpu();
   KvmVcpu(const KvmVcpu&) = delete;
-  // Whose thread this is; null on other threads.
-  static KvmVcpu* of_this_thread();
 
-  // ---- Main thread
-  VcpuId id() const { return id_; }
-  bool active() const override;
-  bool in_guest() const override { return in_guest_; }
-  bool halted() const override { return activity_.load() != Activity::Running; }
-  Activity activity() const override { return activity_; }
-  Result<x86::RegisterValue> read_register(x86::Register r) override;
-  Result<void> write_register(x86::Register r, const x86::RegisterValue& value) override;
-  Result<x86::CpuState> state() override;
-  Result<void> set_state(const x86::CpuState& state) override;
-  Result<std::uint64_t> read_msr(std::uint32_t number) override;
-  Result<void> write_msr(std::uint32_t number, std::uint64_t value) override;
-  bool offers(hypervisor::Capability capability) const override;
-  Result<void> set_capability(hypervisor::Capability capability, bool on) override;
-  bool step_within(Gva start, Gva end) override;
-  Result<void> inject_exception(const x86::Exception& exception) override;
-  Result<void> set_entry_insn_length(std::uint8_t length) override;
-  Result<std::uint8_t> entry_insn_length() override;
+  VcpuId id() const { return parts_.core.id; }
+  // The parts that the engine speaks to, which say on which threads.
+  DebuggedVcpu& debugged() { return debugged_; }
+  VcpuThread& thread() { return parts_.thread; }
+  StartUp& start_up() { return start_up_; }
+  Interrupts& interrupts() { return parts_.interrupts; }
+  DeviceAccesses& devices() { return parts_.devices; }
+  PageAccesses& pages() { return parts_.pages; }
+  KernelLocalApic& local_apic() { return local_apic_; }
 
+  // ---- The main thread
   // Before start(): the boot processor's state.
   Result<void> begin(const x86::CpuState& entry);
   void start();
-  void stop();  // ends the thread
   void resume();
   void suspend();
   // As at power-on; the boot processor in `entry`. While there is EverybodyOut, and no vCPU is in
   // the guest.
   Result<void> reset(const x86::CpuState& entry);
   // The main thread has taken this vCPU's event: only now is it out, as the main thread sees it.
-  void event_taken() { in_guest_ = false; }
+  void event_taken() { parts_.handover.event_taken(); }
+  bool active() const { return parts_.handover.active(); }
+  bool in_guest() const { return parts_.handover.given(); }
 
   // ---- Any thread
-  void set_interrupt_pin(bool level);
-  void non_maskable_interrupt();
-  void init();
-  void start_up(std::uint8_t vector);
-  void retry();
-  // Makes the thread look at its flags.
-  void kick();
-  // On its own thread: a device has done something watched.
-  void note_hits(const PageWatches::Hits& hits);
-  // Likewise: the access under way says that the guest cannot go on.
-  void panic(const char* reason) { panic_ = reason; }
-  using Hope = hypervisor::Hope;
-  Hope hope() const;
-
-  // ---- With a local APIC in the kernel: any thread, while there is EverybodyOut
-  // The same as hope(), from KVM's own mouth.
-  Hope kernel_hope() const;
-  // The processor time that the thread has used; it stands still in HLT.
-  std::chrono::nanoseconds time_used() const;
-  bool asleep() const;  // the thread, as the host sees it
-  Result<hypervisor::LocalApicImage> local_apic() const;
-  // A debugger's access to the APIC's page; nothing there in x2APIC mode.
-  Result<std::uint32_t> read_apic(std::uint64_t offset) const;
-  Result<void> write_apic(std::uint64_t offset, std::uint32_t value);
+  // Makes the thread look at what is asked of it.
+  void kick() { parts_.thread.kick(); }
+  bool is_this_thread() const { return VcpuThread::of_this_thread() == &parts_.thread; }
+  Hope hope() const { return kvm::hope(parts_); }
+  Hope kernel_hope() const { return kvm::kernel_hope(parts_); }
 
  private:
-  friend class RunGate;
-  friend class Stepper;
-  using Exit = hypervisor::Exit;
-  enum class Place : std::uint8_t { Out, InGuest };
-
   KvmVcpu(System& system, VcpuId id, VcpuFile file, PowerOnState power_on, unsigned kilohertz,
           const Identity& identity);
 
-  // vcpu.cc: the thread and what moves it.
-  void thread_main();
-  std::optional<Exit> run();  // until an event; nothing once the machine has ended
-  void leave(Exit why);
-  bool can_run() const;
-  void sleep();
-  void take_init_and_start_up();
-  template <typename Write>
-  Result<void> keep_if_taken(Write write);
-  Result<void> become(const x86::CpuState& state);
-  // Bytes of an OUT that waits for its device.
-  struct PortOutput {
-    std::uint16_t port = 0;
-    unsigned width = 1;
-    std::vector<std::uint8_t> bytes;
-  };
-  Result<PortOutput> note_move();
-  void drop_access();
-  Result<void> prepare();
-  bool passes_breakpoint();
-  bool wants_stop(const Exit& hit);
-  void let_pass(const Exit& hit);
-
-  // vcpu_run.cc: into the guest and back.
-  std::optional<Exit> run_once();
-  int enter();  // KVM_RUN; an errno. EINTR also when there is something to do before
-  void prepare_events();
-  bool window_open();
-  bool inject_interrupt();
-  void inject_nmi();
-  void after_run();
-  // Whether the guest's accesses to its debug registers are exits, while some of ours are in use.
-  enum class DebugAccess : std::uint8_t { Free, Exit };
-  Result<void> apply_debug(std::uint32_t flags, const DebugSlots& slots,
-                           DebugAccess access = DebugAccess::Free);
-  Result<void> apply_free_debug();
-  DebugSlots make_slots(Stoppoints::Which which);
-  std::optional<Exit> handle_failed_run(int error);
-  std::optional<Exit> handle_exit();
-  std::optional<Exit> handle_debug();
-  std::optional<Exit> handle_internal_error();
-  std::optional<Exit> handle_int3(std::uint8_t length);
-  bool left_behind(std::uint64_t dr6);
-  std::optional<Exit> handle_slots(std::uint64_t dr6);
-  std::optional<Exit> die(std::string reason, hypervisor::VmEnd::Kind kind);
-  void raise_breakpoint(std::uint8_t length);
-  void left_at_int3(std::uint8_t length);
-  void raise_debug(std::uint64_t dr6_bits);
-  void give_back();
-  std::optional<Exit> park();
-  void withdraw_events();
-  Result<void> push_queued();
-
-  // vcpu_kernel.cc: what differs where the local APIC is the kernel's.
-  bool kernel_apic() const { return system_.controllers.has_value(); }
-  Result<void> set_kernel_activity(std::uint32_t state);
-  void note_activity();
-  std::uint32_t take_start();
-  void note_started_others();
-  bool await_start();
-  Result<void> take_messages();
-  void await_start_up();
-  bool await_interrupt();
-  void settle_interrupt();
-  Result<void> find_apic_page() const;
-  void send(ApicCommand message);
-
-  // vcpu_devices.cc
-  void handle_port();
-  PortOutput unsent_output();
-  void send(const PortOutput& output);
-  void handle_mmio();
-  void handle_msr_read();
-  void handle_msr_write();
-  bool write_apic_msr(std::uint32_t number, std::uint64_t value);
-  std::optional<Exit> finish_access();
-
-  // vcpu_watch.cc: watchpoints by page protection.
-  bool is_blocked(int error);
-  bool access_watched(Gpa address, std::uint8_t* data, unsigned width, bool write);
-  std::optional<Exit> settle_watch_hits();
-  void drop_failed_instruction();
-
-  // vcpu_range.cc: step after step.
-  bool goes_on_stepping();
-  std::optional<Exit> breakpoint_ahead();
-  void let_others_run();
-  Result<void> note_halt();
-
-  // vcpu_step.cc
-  std::optional<Exit> step();
-  CodeSize code_size() const;
-  GuestView view();
-  bool wanted_elsewhere() const;
-  std::uint8_t int3_at_rip();
-
-  System& system_;
-  const VcpuId id_;
-  VcpuFile file_;
   const PowerOnState power_on_;
-  TscOffset tsc_offset_;
-  std::thread thread_;
-  clockid_t processor_clock_ = CLOCK_MONOTONIC;  // of the thread
-  std::atomic<pid_t> thread_number_{0};
-
-  // ---- Between threads
-  mutable std::mutex lock_;
-  std::condition_variable wake_;
-  Place place_ = Place::Out;                 // lock_
-  bool alive_ = false;                       // lock_; has got its start-up IPI
-  std::atomic<bool> asks_for_start_{false};  // set under lock_; out of KVM_RUN, between INIT and it
-  std::optional<std::uint8_t> start_up_;     // lock_
-  bool init_ = false;                        // lock_
-  bool suspend_ = false;                     // lock_
-  bool quit_ = false;                        // lock_
-  std::atomic<Activity> activity_{Activity::WaitingForStartUp};
-  std::atomic<bool> interrupts_on_{false};  // RFLAGS.IF at the last HLT
-  std::atomic<bool> attention_{false};      // a flag was set since the thread last looked
-  std::atomic<bool> running_{false};        // in KVM_RUN, or about to
-  std::atomic<bool> pin_{false};
-  std::atomic<bool> nmi_{false};
-  std::atomic<bool> retry_{false};
-
-  // ---- The main thread's
-  bool in_guest_ = false;
-
-  // ---- While out: under lock_; in the guest: the thread's
-  RegisterFile registers_;
-  const Identity identity_;
-  bool breakpoint_exit_ = false;
-  bool monitor_trap_ = false;
-  bool mask_interrupts_ = false;
-  std::optional<hypervisor::StepRange> step_range_;  // a step ends only outside of it
-  std::optional<x86::Exception> queued_;             // for the next resume
-  std::uint8_t entry_length_ = 1;
-  // The instruction length that KVM will add for a software exception: that of the last int3 exit.
-  std::uint8_t int3_length_ = 1;
-
-  // ---- The thread's
-  std::optional<std::uint8_t> held_interrupt_;  // acknowledged, not yet delivered
-  std::uint8_t task_priority_ = 0;              // as the platform and KVM know it
-  // Whether an interrupt can be injected now.
-  enum class Window : std::uint8_t { Unknown, Open, Shut } window_ = Window::Unknown;
-  bool access_pending_ = false;  // KVM_RUN has yet to complete a device access
-  unsigned port_progress_ = 0;   // of a string of port accesses
-  kvm_guest_debug applied_debug_{};
-  DebugSlots slots_;
-  unsigned slots_generation_ = ~0u;
-  std::optional<Gva> left_at_breakpoint_;  // to be passed
-  // An access to a protected page is to be executed, with the page open and nobody else about.
-  bool blocked_ = false;
-  // An access to a debug register is to be executed, after which there may be other slots.
-  bool at_debug_access_ = false;
-  std::optional<Gva> stepped_to_;  // where the last step ended, until the guest runs
-  const char* panic_ = nullptr;
-  PageWatches::Hits watch_hits_;  // of the instruction under way
-  bool left_under_int3_ = false;  // it has an int3, which the filter can take out
-  std::chrono::steady_clock::time_point others_ran_{};  // while this one went on stepping
+  EntryParts parts_;
+  RangeSteps range_steps_{parts_.core, parts_.handover};
+  StartUp start_up_{parts_};
+  RunLoop run_loop_{parts_, range_steps_, start_up_};
+  DebuggedVcpu debugged_{parts_, range_steps_};
+  KernelLocalApic local_apic_{parts_.core, parts_.handover};
 };
 
 }  // namespace ringside::kvm

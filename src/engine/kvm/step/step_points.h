@@ -9,14 +9,14 @@
 
 #include "engine/kvm/code/gates.h"
 #include "engine/kvm/code/guest_view.h"
-#include "engine/kvm/vcpu/system.h"
+#include "engine/kvm/entry/core.h"
 #include "engine/kvm/watch/debug_slots.h"
 
 namespace ringside::kvm {
 
 class StepPoints {
  public:
-  StepPoints(System& system, KvmVcpu& vcpu) : system_(system), vcpu_(vcpu) {}
+  explicit StepPoints(VcpuCore& core) : core_(core) {}
   ~StepPoints() { lift(); }
   StepPoints(const StepPoints&) = delete;
 
@@ -33,8 +33,7 @@ class StepPoints {
     std::uint8_t* host;
     std::uint8_t original;
   };
-  System& system_;
-  KvmVcpu& vcpu_;
+  VcpuCore& core_;
   std::vector<EntryPoint> points_;
   std::vector<Planted> planted_;
   bool closed_ = false;

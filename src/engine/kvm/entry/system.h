@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/fd.h"
+#include "engine/kvm/entry/run_gate.h"
 #include "engine/kvm/host/exit_queue.h"
 #include "engine/kvm/host/guest_clock.h"
 #include "engine/kvm/host/kernel_controllers.h"
@@ -20,40 +21,6 @@
 #include "ringside/vm.h"
 
 namespace ringside::kvm {
-
-class KvmVcpu;
-
-// Keeps all vCPUs but one out of the guest for the moments in which there are bytes in guest memory
-// that are meant for that one alone; or all of them, while somebody looks at what only a vCPU that
-// is out shows. Any thread, but not one that holds the machine's lock: a vCPU that steps may need
-// that before it opens.
-class RunGate {
- public:
-  // Waits until every vCPU but `owner` is out of KVM_RUN, and keeps them out until open(). An owner
-  // that is no vCPU keeps out all. Whoever has closed it may do so again.
-  void close(const void* owner, const std::vector<KvmVcpu*>& all);
-  void open();
-  bool closed_to(const KvmVcpu& vcpu) const {
-    const void* owner = owner_.load();
-    return owner != nullptr && owner != &vcpu;
-  }
-  bool closed() const { return owner_.load() != nullptr; }
-  void wait_until_open(const KvmVcpu& vcpu);
-  // Whether somebody has had to wait since the last call. Who closes it again and again, and opens
-  // it for moments only, gives the others time then.
-  bool has_kept_somebody() { return kept_somebody_.exchange(false); }
-  // For so long nobody else closes it, so that what stands in guest memory stays.
-  std::unique_lock<std::recursive_mutex> keep(const KvmVcpu& vcpu) {
-    if (owner_ == &vcpu) return {};
-    return std::unique_lock(one_at_a_time_);
-  }
-
- private:
-  std::recursive_mutex one_at_a_time_;  // who keeps it may close it
-  std::atomic<const void*> owner_{nullptr};
-  unsigned times_closed_ = 0;  // by the owner
-  std::atomic<bool> kept_somebody_{false};
-};
 
 struct System {
   System(hypervisor::GuestRam& guest_ram, hypervisor::Platform& machine, const Facts& host)
@@ -69,7 +36,7 @@ struct System {
   std::optional<KernelControllers> controllers;
   MemorySlots slots{vm};
   PageWatches pages{ram, slots};
-  std::vector<KvmVcpu*> vcpus;  // fixed before the first thread starts
+  unsigned vcpus = 0;  // how many there are
   GuestClock clock;
   ExitQueue events;
   RunGate gate;
@@ -91,17 +58,9 @@ struct System {
   std::function<void(hypervisor::VmEnd)> end;
   std::function<void()> clock_changed;  // the clock was started or stopped
   std::function<void()> halted;         // a vCPU sleeps with interrupts off
-};
-
-// While there is one, no vCPU is in KVM_RUN. Also for a vCPU's own thread, when it is out.
-class EverybodyOut {
- public:
-  explicit EverybodyOut(System& system);
-  ~EverybodyOut() { gate_.open(); }
-  EverybodyOut(const EverybodyOut&) = delete;
-
- private:
-  RunGate& gate_;
+  // A vCPU comes out of the guest: those that it has started are to say so before it does. Where
+  // the local APICs are the kernel's.
+  std::function<void()> note_started;
 };
 
 }  // namespace ringside::kvm

@@ -1,4 +1,4 @@
-#include "engine/kvm/vcpu/step_points.h"
+#include "engine/kvm/step/step_points.h"
 
 #include <algorithm>
 #include <atomic>
@@ -25,9 +25,9 @@ std::vector<EntryPoint> StepPoints::at(Gva address) const {
 
 void StepPoints::plant(const GuestView& memory, DebugSlots& slots) {
   if (points_.empty()) return;
-  const bool by_int3 = system_.facts.int3_exit || system_.facts.int3_as_error;
+  const bool by_int3 = core_.system.facts.int3_exit || core_.system.facts.int3_as_error;
   if (by_int3) {
-    system_.gate.close(&vcpu_, system_.vcpus);
+    core_.close_gate();
     closed_ = true;
   }
   for (std::size_t i = 0; i < points_.size(); ++i) {
@@ -56,7 +56,7 @@ void StepPoints::lift() {
     if (*planted.host == kInt3) poke(planted.host, planted.original);
   }
   planted_.clear();
-  if (std::exchange(closed_, false)) system_.gate.open();
+  if (std::exchange(closed_, false)) core_.open_gate();
 }
 
 }  // namespace ringside::kvm

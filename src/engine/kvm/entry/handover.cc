@@ -1,0 +1,26 @@
+#include "engine/kvm/entry/handover.h"
+
+namespace ringside::kvm {
+
+bool Handover::give() {
+  const Lock held = lock();
+  if (!alive_ || given_) return false;
+  given_ = true;
+  place_ = Place::InGuest;
+  requests_.suspend = false;
+  return true;
+}
+
+bool Handover::ask_back() {
+  const Lock held = lock();
+  if (place_ != Place::InGuest) return false;
+  requests_.suspend = true;
+  return true;
+}
+
+void Handover::give_back(const Lock&) {
+  place_ = Place::Out;
+  requests_.suspend = false;
+}
+
+}  // namespace ringside::kvm
