@@ -30,7 +30,6 @@ std::optional<VcpuId> parse_vcpu(std::string_view text, unsigned vcpus) {
 }
 
 constexpr const char* kNoVcpu = "there is no such vCPU\n";
-constexpr const char* kJournal = "a journal has no word for it\n";
 
 // i [/FMT] PORT, answered in QEMU's form.
 std::string look_at_port(const machine::Machine& machine, std::string_view text) {
@@ -109,7 +108,8 @@ void add_machine_commands(debug::ServerOptions& server, const MonitorSubjects& s
        [subjects](std::string_view text) -> std::string {
          const auto vcpu = parse_vcpu(text, subjects.vcpus);
          if (!vcpu) return std::string("nmi: ") + kNoVcpu;
-         if (subjects.has_journal()) return std::string("nmi: ") + kJournal;
+         const Result<void> noted = subjects.note(time::NonMaskableInterrupt{*vcpu});
+         if (!noted) return "nmi: " + noted.error().text() + "\n";
          subjects.machine.send_nmi(*vcpu);
          return fmt::format("vCPU {} takes an NMI when it runs.\n", vcpu->value);
        }});
@@ -119,7 +119,8 @@ void add_machine_commands(debug::ServerOptions& server, const MonitorSubjects& s
        "runs:\n"
        "Linux tells its user space, which switches off.",
        [subjects](std::string_view) -> std::string {
-         if (subjects.has_journal()) return std::string("system_powerdown: ") + kJournal;
+         const Result<void> noted = subjects.note(time::PowerButton{});
+         if (!noted) return "system_powerdown: " + noted.error().text() + "\n";
          return subjects.machine.press_power_button()
                     ? "The power button is pressed; the guest hears of it when it runs.\n"
                     : "The power button is pressed, but the guest has not enabled it, as its ACPI "

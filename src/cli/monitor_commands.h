@@ -8,6 +8,7 @@
 #include "base/result.h"
 #include "machine/machine.h"
 #include "ringside/options.h"
+#include "time/inputs.h"
 
 namespace ringside::cli {
 
@@ -17,8 +18,10 @@ struct MonitorSubjects {
   unsigned vcpus = 1;
   std::function<std::string()> engine;         // which one runs the guest
   std::function<Result<std::string>()> reset;  // of the machine; what to say
-  // What comes from outside would have to be written into it.
-  std::function<bool()> has_journal = [] { return false; };
+  // What comes from outside, before it has its effect: for the journal. An error refuses it.
+  std::function<Result<void>(const time::Input&)> note = [](const time::Input&) -> Result<void> {
+    return {};
+  };
 };
 
 void add_machine_commands(debug::ServerOptions& server, const MonitorSubjects& subjects);

@@ -50,7 +50,7 @@ Program::~Program() = default;
 Result<void> Program::open_disks() {
   for (const DiskOption& disk : options_.disks) {
     disks_.push_back(TRY(machine::open_raw_disk(disk.path, disk.read_only)));
-    if (!options_.record.empty() || !options_.replay.empty()) TRY(add_disk_crc(*disks_.back()));
+    if (wants_journal()) TRY(add_disk_crc(*disks_.back()));
   }
   return {};
 }
@@ -85,9 +85,10 @@ Result<void> Program::serve_greeter() {
 Result<void> Program::load() {
   TRY(open_disks());
   const Payload payload = TRY(read_payload());
-  content_crc_ = add_crc(content_crc_, payload.image);
-  for (const machine::BootModule& module : payload.request.modules)
-    content_crc_ = add_crc(content_crc_, module.content);
+  if (wants_journal()) {
+    payload_crc_ = crc_of(payload, 0);
+    content_crc_ = crc_of(payload, content_crc_);
+  }
   if (!options_.bios.empty()) {
     firmware_size_ = payload.image.size();
     boot_ = TRY(machine::boot_firmware(options_.bios, payload.image, ram_));
@@ -101,6 +102,13 @@ Result<void> Program::load() {
     notice("kernel: without --append 'console=ttyS0' Linux says nothing on this terminal");
   }
   return {};
+}
+
+std::uint32_t Program::crc_of(const Payload& payload, std::uint32_t crc) {
+  crc = add_crc(crc, payload.image);
+  for (const machine::BootModule& module : payload.request.modules)
+    crc = add_crc(crc, module.content);
+  return crc;
 }
 
 Result<Program::Payload> Program::read_payload() {
@@ -171,7 +179,9 @@ Result<void> Program::build() {
   machine_->connect(engine_->cpus());
   timeline_ = std::make_unique<time::Timeline>(*engine_, *machine_, options_.pace);
   if (journal.writer) timeline_->record(std::move(*journal.writer));
-  if (journal.reader) timeline_->replay(std::move(*journal.reader));
+  if (journal.reader) {
+    timeline_->replay(std::move(*journal.reader), [this] { return reset_as_recorded(); });
+  }
   debug::ServerOptions server;
   server.wait = options_.gdb && options_.gdb->wait;
   server.on_kill = options_.on_kill;
@@ -191,12 +201,9 @@ Result<void> Program::build() {
   return {};
 }
 
-// As at power-on, but time goes on and RAM that nothing is loaded into keeps what it has. What can
-// fail comes before anything of the machine is changed.
-Result<std::string> Program::reset_machine() {
-  if (timeline_->has_journal())
-    return fail(ErrorCode::NotSupported, "a journal has no word for it");
-  const Payload payload = TRY(read_payload());
+// What can fail about a reset comes before anything of the machine is changed.
+Result<Program::Payload> Program::read_payload_again() {
+  Payload payload = TRY(read_payload());
   if (options_.bios.empty()) {
     hypervisor::GuestRam rehearsal = TRY(hypervisor::GuestRam::create(options_.memory));
     TRY(machine::boot(payload.request, rehearsal));
@@ -204,21 +211,47 @@ Result<std::string> Program::reset_machine() {
     return fail(ErrorCode::BadRequest,
                 fmt::format("firmware '{}' has another size now", options_.bios));
   }
+  if (timeline_->has_journal() && crc_of(payload, 0) != payload_crc_) {
+    return fail(ErrorCode::BadRequest,
+                "what the guest was loaded from has changed, and a journal is of one content");
+  }
+  return payload;
+}
+
+// As at power-on, but time goes on and RAM that nothing is loaded into keeps what it has. The
+// vCPUs are the caller's.
+Result<void> Program::power_on(const Payload& payload) {
   machine_->reset();
   if (options_.bios.empty()) {
     boot_ = TRY(machine::boot(payload.request, ram_));
   } else {
     machine::shadow_firmware(payload.image, ram_);
   }
+  return {};
+}
+
+Result<std::string> Program::reset_machine() {
+  const Payload payload = TRY(read_payload_again());
+  TRY(timeline_->note(time::MachineReset{}));
+  TRY(power_on(payload));
   TRY(engine_->reset(boot_.entry));
   debugger_->machine_was_reset();
   return "The machine is as at power-on.\n";
 }
 
+// In a replay, whatever its debugger does: the guest may run.
+Result<void> Program::reset_as_recorded() {
+  const Payload payload = TRY(read_payload_again());
+  TRY(power_on(payload));
+  engine_->recordable()->reset_under_way(boot_.entry);
+  return {};
+}
+
 void Program::add_monitor_commands(debug::ServerOptions& server) {
   const MonitorSubjects subjects{
       *machine_, options_.cpus, [this] { return fmt::format("engine: {}", engine_->name()); },
-      [this] { return reset_machine(); }, [this] { return timeline_->has_journal(); }};
+      [this] { return reset_machine(); },
+      [this](const time::Input& input) { return timeline_->note(input); }};
   add_machine_commands(server, subjects);
   server.restart = [this]() -> Result<void> {
     TRY(reset_machine());
@@ -231,7 +264,7 @@ void Program::add_monitor_commands(debug::ServerOptions& server) {
 // The seed of the random numbers is the first of the inputs from outside: a recording draws one.
 Result<Program::Journal> Program::open_journal() {
   Journal journal;
-  if (options_.record.empty() && options_.replay.empty()) return journal;
+  if (!wants_journal()) return journal;
   if (options_.engine == EngineChoice::Kvm) {
     return fail(ErrorCode::NotSupported, "--record and --replay need the software CPU");
   }

@@ -47,6 +47,7 @@ class Program {
   };
   Result<Payload> read_payload();
   Result<void> open_disks();
+  bool wants_journal() const { return !options_.record.empty() || !options_.replay.empty(); }
   Result<void> add_disk_crc(machine::BlockBackend& disk);
   Result<machine::ByteSink> sink(const Stream& stream, DeviceOutput& endpoint);
   machine::ByteSink sink_into(const std::shared_ptr<HostOutput>& output);
@@ -65,6 +66,10 @@ class Program {
   Slice run_slice();
   void settle();
   Result<std::string> reset_machine();
+  Result<void> reset_as_recorded();
+  Result<Payload> read_payload_again();
+  static std::uint32_t crc_of(const Payload& payload, std::uint32_t crc);
+  Result<void> power_on(const Payload& payload);
   int report_end(const hypervisor::VmEnd& end) const;
   // Nothing while the machine goes on; else the exit status.
   std::optional<int> ended_from_outside();
@@ -78,6 +83,7 @@ class Program {
   machine::BootResult boot_;
   std::size_t firmware_size_ = 0;
   std::uint32_t content_crc_ = 0;  // only with a journal
+  std::uint32_t payload_crc_ = 0;  // the same of the files that a reset loads again
   std::vector<std::shared_ptr<machine::BlockBackend>> disks_;
 
   std::shared_ptr<HostOutput> stdout_;

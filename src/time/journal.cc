@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <sstream>
 
 #include "base/hex.h"
@@ -10,63 +12,50 @@
 namespace ringside::time {
 namespace {
 
-using machine::GuestGdbConnection, machine::GuestGdbInput, machine::SerialInput;
+constexpr const char *kFormat = "ringside-journal", *kVersion = "5";
 
 std::string header(const RunIdentity& identity) {
-  return fmt::format("ringside-journal 4 vcpus {} memory {} content {:08x}", identity.vcpus,
+  return fmt::format("{} {} vcpus {} memory {} content {:08x}", kFormat, kVersion, identity.vcpus,
                      identity.memory, identity.content_crc);
 }
 
-struct Words {
-  std::string kind, data;
-};
-
-Words words_of(const Input& input) {
-  if (const auto* serial = std::get_if<SerialInput>(&input)) {
-    return {fmt::format("serial{}", serial->port), to_hex(serial->bytes)};
-  }
-  if (const auto* guest_gdb = std::get_if<GuestGdbInput>(&input)) {
-    return {"guest-gdb", to_hex(guest_gdb->bytes)};
-  }
-  return {std::get<GuestGdbConnection>(input).connected ? "guest-gdb-up" : "guest-gdb-down", "-"};
+// COUNT, COUNT+PARTS where there are any, and the virtual time.
+std::string words_of(const Position& at) {
+  const hypervisor::Progress& progress = at.progress;
+  const std::string parts = progress.parts == 0 ? "" : fmt::format("+{}", progress.parts);
+  return fmt::format("{}{} {}", progress.instructions.value, parts, at.time.ns);
 }
 
-std::optional<Input> input_of(const Words& words) {
-  if (words.kind == "guest-gdb-up") return GuestGdbConnection{true};
-  if (words.kind == "guest-gdb-down") return GuestGdbConnection{false};
-  auto bytes = from_hex(words.data);
-  if (!bytes) return std::nullopt;
-  if (words.kind == "serial0") return SerialInput{0, std::move(*bytes)};
-  if (words.kind == "serial1") return SerialInput{1, std::move(*bytes)};
-  if (words.kind == "guest-gdb") return GuestGdbInput{std::move(*bytes)};
-  return std::nullopt;
+std::optional<std::uint64_t> number(std::string_view text) {
+  std::uint64_t value = 0;
+  const char* const end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, value);
+  if (error != std::errc() || stop != end) return std::nullopt;
+  return value;
 }
 
-struct Line {
-  Position at;
-  Words words;
-};
-
-std::optional<Line> split(const std::string& text) {
-  std::istringstream stream(text);
-  Line line;
-  if (!(stream >> line.at.count.value >> line.at.time.ns >> line.words.kind >> line.words.data)) {
-    return std::nullopt;
-  }
-  std::string rest;
-  if (stream >> rest) return std::nullopt;
-  return line;
+std::optional<Position> take_position(std::istream& words) {
+  std::string progress, time;
+  if (!(words >> progress >> time)) return std::nullopt;
+  const std::size_t plus = std::min(progress.find('+'), progress.size());
+  const auto count = number(std::string_view(progress).substr(0, plus));
+  const auto parts = plus == progress.size() ? std::optional(std::uint64_t{0})
+                                             : number(std::string_view(progress).substr(plus + 1));
+  const auto ns = number(time);
+  if (!count || !parts || !ns) return std::nullopt;
+  return Position{{{*count}, *parts}, {*ns}};
 }
 
 constexpr const char* kSeed = "seed";
 constexpr const char *kEndByGuest = "end-by-guest", *kEndByOutside = "end-by-outside";
 
-std::optional<JournalEnd> end_of(const Line& line) {
-  const bool guest = line.words.kind == kEndByGuest;
-  if (!guest && line.words.kind != kEndByOutside) return std::nullopt;
-  const auto hash = parse_hex(line.words.data);
-  if (!hash) return std::nullopt;
-  return JournalEnd{line.at, guest ? JournalEnd::By::Guest : JournalEnd::By::Outside, *hash};
+std::optional<JournalEnd> take_end(const Position& at, std::istream& words) {
+  std::string kind, data, rest;
+  words >> kind >> data;
+  const bool guest = kind == kEndByGuest;
+  const auto hash = parse_hex(data);
+  if ((!guest && kind != kEndByOutside) || !hash || words >> rest) return std::nullopt;
+  return JournalEnd{at, guest ? JournalEnd::By::Guest : JournalEnd::By::Outside, *hash};
 }
 
 }  // namespace
@@ -85,13 +74,11 @@ Result<JournalWriter> JournalWriter::create(const std::string& path, const RunId
 }
 
 Result<void> JournalWriter::append(const JournalEntry& entry) {
-  const Words words = words_of(entry.input);
-  return write(fmt::format("{} {} {} {}", entry.at.count.value, entry.at.time.ns, words.kind,
-                           words.data.empty() ? "-" : words.data));
+  return write(words_of(entry.at) + " " + to_words(entry.input));
 }
 
 Result<void> JournalWriter::finish(const JournalEnd& end) {
-  return write(fmt::format("{} {} {} {:016x}", end.at.count.value, end.at.time.ns,
+  return write(fmt::format("{} {} {:016x}", words_of(end.at),
                            end.by == JournalEnd::By::Guest ? kEndByGuest : kEndByOutside,
                            end.hash));
 }
@@ -109,31 +96,40 @@ Result<JournalReader> JournalReader::open(const std::string& path, const RunIden
   if (!file) {
     return fail(Error::from_errno(fmt::format("the journal {} cannot be read", path), errno));
   }
+  return read(file, path, identity);
+}
+
+Result<JournalReader> JournalReader::read(std::istream& text, const std::string& name,
+                                          const RunIdentity& identity) {
   std::string line;
-  std::getline(file, line);
-  if (line.rfind("ringside-journal ", 0) != 0) {
-    return fail(ErrorCode::BadRequest, fmt::format("{} is not a journal of ringside", path));
-  }
-  if (line.rfind("ringside-journal 4 ", 0) != 0) {
+  std::getline(text, line);
+  std::istringstream first(line);
+  std::string format, version;
+  first >> format >> version;
+  if (format != kFormat)
+    return fail(ErrorCode::BadRequest, fmt::format("{} is not a journal of ringside", name));
+  if (version != kVersion) {
     return fail(ErrorCode::BadRequest,
-                fmt::format("the journal {} is of another version of ringside", path));
+                fmt::format("the journal {} is of version {} and was written by another version of "
+                            "ringside; this one reads version {}",
+                            name, version, kVersion));
   }
   if (line != header(identity)) {
     return fail(ErrorCode::BadRequest,
                 fmt::format("the journal {} belongs to another run: it says \"{}\", this run is "
                             "\"{}\" (same kernel, initrd, command line, -c and -m are needed)",
-                            path, line, header(identity)));
+                            name, line, header(identity)));
   }
   JournalReader reader;
-  for (std::size_t number = 2; std::getline(file, line); ++number) {
-    if (number == 2 ? !reader.take_seed(line) : !reader.take_line(line)) {
+  for (std::size_t number = 2; std::getline(text, line); ++number) {
+    if (number == 2 ? !reader.take_seed(line) : !reader.take_line(line, identity.vcpus)) {
       return fail(ErrorCode::BadRequest,
-                  fmt::format("the journal {} is damaged at line {}", path, number));
+                  fmt::format("the journal {} is damaged at line {}", name, number));
     }
   }
   if (!reader.has_seed_) {
     return fail(ErrorCode::BadRequest,
-                fmt::format("the journal {} has no seed of random numbers", path));
+                fmt::format("the journal {} has no seed of random numbers", name));
   }
   return reader;
 }
@@ -151,15 +147,18 @@ bool JournalReader::take_seed(const std::string& text) {
 }
 
 // False: it is damaged, or out of order.
-bool JournalReader::take_line(const std::string& text) {
-  const auto line = split(text);
-  if (!line || end_ || (!entries_.empty() && line->at.count < entries_.back().at.count))
-    return false;
-  end_ = end_of(*line);
+bool JournalReader::take_line(const std::string& text, unsigned vcpus) {
+  std::istringstream words(text);
+  const std::optional<Position> at = take_position(words);
+  if (!at || end_ || (!entries_.empty() && *at < entries_.back().at)) return false;
+  const std::istream::pos_type after_position = words.tellg();
+  end_ = take_end(*at, words);
   if (end_) return true;
-  auto input = input_of(line->words);
+  words.clear();
+  words.seekg(after_position);
+  auto input = input_of_words(words, vcpus);
   if (!input) return false;
-  entries_.push_back({line->at, std::move(*input)});
+  entries_.push_back({*at, std::move(*input)});
   return true;
 }
 

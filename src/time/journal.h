@@ -4,14 +4,15 @@
 //
 // A text file: a first line with the format's version and the identity of the run (another version
 // also where instructions take another time: docs/decisions/0029-virtual-time.md), a second one
-// with the seed of the guest's random numbers, then a line per input: instructions retired by all
-// vCPUs, virtual nanoseconds, kind, data in hexadecimal. The last line is the end: who ended the
-// run (the guest, or something outside it) and the hash of the state. A run that was killed has
-// none.
+// with the seed of the guest's random numbers, then a line per input: the instructions retired by
+// all vCPUs, with +N where N things have happened since without one retiring; virtual nanoseconds;
+// and the input's words. The last line is the end: who ended the run (the guest, or something
+// outside it) and the hash of the state. A run that was killed has none.
 #pragma once
 
 #include <cstdint>
 #include <fstream>
+#include <istream>
 #include <optional>
 #include <string>
 #include <vector>
@@ -63,6 +64,9 @@ class JournalReader {
   // BadRequest when the file is no journal, is damaged (the line is named) or belongs to another
   // run.
   static Result<JournalReader> open(const std::string& path, const RunIdentity& identity);
+  // The same of a text that is there already; `name` is for errors.
+  static Result<JournalReader> read(std::istream& text, const std::string& name,
+                                    const RunIdentity& identity);
   // Of the random numbers that the recorded guest was given.
   std::uint64_t seed() const { return seed_; }
   // The next entry, or null at the end.
@@ -74,7 +78,7 @@ class JournalReader {
 
  private:
   bool take_seed(const std::string& line);
-  bool take_line(const std::string& line);
+  bool take_line(const std::string& line, unsigned vcpus);
 
   std::uint64_t seed_ = 0;
   bool has_seed_ = false;

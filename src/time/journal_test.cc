@@ -24,16 +24,16 @@ class JournalTest : public testing::Test {
 TEST_F(JournalTest, ReadsBackWhatWasWritten) {
   auto writer = JournalWriter::create(path_, identity_, 0xabcdef0123456789);
   ASSERT_TRUE(writer);
-  ASSERT_TRUE(writer->append({{{5}, {7}}, SerialInput{0, {std::byte{'a'}, std::byte{0}}}}));
-  ASSERT_TRUE(writer->append({{{5}, {8}}, GuestGdbConnection{true}}));
-  ASSERT_TRUE(writer->append({{{9}, {9}}, GuestGdbInput{{std::byte{0xff}}}}));
-  ASSERT_TRUE(writer->finish({{{11}, {12}}, JournalEnd::By::Outside, 0xfedcba9876543210}));
+  ASSERT_TRUE(writer->append({{{{5}}, {7}}, SerialInput{0, {std::byte{'a'}, std::byte{0}}}}));
+  ASSERT_TRUE(writer->append({{{{5}}, {8}}, GuestGdbConnection{true}}));
+  ASSERT_TRUE(writer->append({{{{9}}, {9}}, GuestGdbInput{{std::byte{0xff}}}}));
+  ASSERT_TRUE(writer->finish({{{{11}, 3}, {12}}, JournalEnd::By::Outside, 0xfedcba9876543210}));
   auto reader = JournalReader::open(path_, identity_);
   ASSERT_TRUE(reader) << reader.error().text();
   EXPECT_EQ(reader->seed(), 0xabcdef0123456789u);
   const JournalEntry* entry = reader->next();
   ASSERT_NE(entry, nullptr);
-  EXPECT_EQ(entry->at.count.value, 5u);
+  EXPECT_EQ(entry->at.progress.instructions.value, 5u);
   EXPECT_EQ(entry->at.time.ns, 7u);
   EXPECT_EQ(std::get<SerialInput>(entry->input).bytes.size(), 2u);
   reader->advance();
@@ -43,7 +43,8 @@ TEST_F(JournalTest, ReadsBackWhatWasWritten) {
   reader->advance();
   EXPECT_EQ(reader->next(), nullptr);
   ASSERT_TRUE(reader->end());
-  EXPECT_EQ(reader->end()->at.count.value, 11u);
+  EXPECT_EQ(reader->end()->at.progress.instructions.value, 11u);
+  EXPECT_EQ(reader->end()->at.progress.parts, 3u);
   EXPECT_EQ(reader->end()->at.time.ns, 12u);
   EXPECT_EQ(reader->end()->by, JournalEnd::By::Outside);
   EXPECT_EQ(reader->end()->hash, 0xfedcba9876543210u);
@@ -83,7 +84,7 @@ TEST_F(JournalTest, RefusesAnotherVersionAndOneWithoutSeed) {
   EXPECT_THAT(refusal(first + "\n5 7 serial0 00\n"), HasSubstr("damaged at line 2"));
   EXPECT_THAT(refusal(first + "\nseed x\n"), HasSubstr("damaged at line 2"));
   EXPECT_THAT(refusal(first + "\nseed 1 2\n"), HasSubstr("damaged at line 2"));
-  EXPECT_THAT(refusal("ringside-journal 3 vcpus 2 memory 1048576 content 00000abc\n"),
+  EXPECT_THAT(refusal("ringside-journal 4 vcpus 2 memory 1048576 content 00000abc\n"),
               HasSubstr("another version"));
 }
 

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "time/apply.h"
+
 namespace ringside::time {
 
 using std::chrono::nanoseconds;
@@ -24,45 +26,91 @@ tl::unexpected<Error> off_the_path() {
 
 }  // namespace
 
-Position Timeline::position() const { return {recordable_->total_instructions(), engine_.now()}; }
+Timeline::~Timeline() {
+  if (writer_) recordable_->tell_changes(nullptr);
+}
 
-void Timeline::apply(const Input& input) {
-  std::visit([this](const auto& what) { machine_.input(what); }, input);
+void Timeline::record(JournalWriter journal) {
+  writer_.emplace(std::move(journal));
+  recordable_->tell_changes([this](const hypervisor::Change& change) {
+    const Result<void> written =
+        std::visit([this](const auto& what) { return append(Input(what)); }, change);
+    if (!written && !failure_) failure_ = written.error();
+  });
+}
+
+void Timeline::replay(JournalReader journal, std::function<Result<void>()> restart) {
+  reader_.emplace(std::move(journal));
+  restart_ = std::move(restart);
+}
+
+Position Timeline::position() const { return {recordable_->progress(), engine_.now()}; }
+
+Result<void> Timeline::append(const Input& input) { return writer_->append({position(), input}); }
+
+Result<void> Timeline::note(const Input& input) {
+  if (reader_) return fail(ErrorCode::NotSupported, "a replay takes nothing but what it replays");
+  end_wait(Clock::now());
+  if (writer_) TRY(append(input));
+  return {};
 }
 
 Result<void> Timeline::input(const Input& input) {
   if (reader_) return {};
-  end_wait(Clock::now());
-  if (writer_) TRY(writer_->append({position(), input}));
-  apply(input);
-  return {};
+  TRY(note(input));
+  return apply(input);
+}
+
+Result<void> Timeline::apply(const Input& input) {
+  if (const auto* supervision = std::get_if<hypervisor::Supervision>(&input))
+    supervision_ = *supervision;
+  return time::apply(input, engine_, machine_, restart_);
+}
+
+// Which vCPUs run counts from the next instruction on: what a debugger does about it while none
+// runs is of no consequence.
+Result<void> Timeline::note_supervision() {
+  if (!anyone_in_guest(engine_)) return {};
+  const hypervisor::Supervision now = recordable_->supervision();
+  if (now == supervision_) return {};
+  supervision_ = now;
+  return append(now);
 }
 
 Result<void> Timeline::prepare_slice() {
+  if (failure_) return fail(*failure_);
+  if (writer_) return note_supervision();
   if (!reader_) return {};
   if (stranded_) return off_the_path();
+  // A debugger that has stopped the guest at the moment of an input sees it as it was before.
   while (const JournalEntry* entry = reader_->next()) {
-    if (TRY(approach(entry->at)) == Moment::Ahead) return {};
-    apply(entry->input);
+    if (TRY(approach(entry->at)) == Moment::Ahead || !anyone_in_guest(engine_)) return {};
+    const Result<void> applied = apply(entry->input);
+    if (!applied) {
+      return fail(ErrorCode::BadRequest,
+                  fmt::format("the replay has left the recorded path: {}", applied.error().text()));
+    }
     reader_->advance();
   }
   return approach_end();
 }
 
-// Lets the run come to a moment of the journal: no instruction beyond its count, and at this count
-// as much idle time as there was. Whether it is there.
+// Lets the run come to a moment of the journal: nothing happens beyond its progress, and there as
+// much idle time passes as there was. Whether it is there.
 Result<Timeline::Moment> Timeline::approach(Position at) {
-  const InsnCount total = recordable_->total_instructions();
-  if (total > at.count) return off_the_path();
-  recordable_->stop_at(at.count);
-  if (total < at.count) return Moment::Ahead;
+  const hypervisor::Progress progress = recordable_->progress();
+  if (progress > at.progress) return off_the_path();
+  recordable_->stop_at(at.progress);
+  if (progress.instructions < at.progress.instructions) return Moment::Ahead;
   if (engine_.now() < at.time) {
-    // It came while the guest slept; device events that wake the guest come before it.
+    // It came while the guest slept; device events that wake the guest come before it, and what
+    // follows from them.
     const std::optional<VirtualTime> idle = engine_.idle_until();
     if (idle) engine_.advance_to(std::min(*idle, at.time));
-    if (!idle && anyone_in_guest(engine_)) return off_the_path();
+    if (!idle && progress == at.progress && anyone_in_guest(engine_)) return off_the_path();
   }
-  return engine_.now() < at.time ? Moment::Ahead : Moment::Now;
+  const bool there = recordable_->progress() == at.progress && engine_.now() >= at.time;
+  return there ? Moment::Now : Moment::Ahead;
 }
 
 Result<void> Timeline::approach_end() {
@@ -73,8 +121,17 @@ Result<void> Timeline::approach_end() {
   }
   recordable_->stop_at(std::nullopt);
   // The guest ends the run itself, unless it is another run.
-  if (end && recordable_->total_instructions() > end->at.count) return off_the_path();
+  if (end && recordable_->total_instructions() > end->at.progress.instructions)
+    return off_the_path();
   return {};
+}
+
+// All that are in the guest. No recorded run did so: nothing would have happened any more.
+bool Timeline::recorded_run_holds_all() const {
+  for (std::uint32_t i = 0; i < engine_.vcpu_count(); ++i) {
+    if (engine_.vcpu({i}).in_guest() && (supervision_.held >> i & 1) == 0) return false;
+  }
+  return anyone_in_guest(engine_);
 }
 
 bool Timeline::something_due() const {
@@ -87,21 +144,31 @@ Result<Timeline::Ending> Timeline::finish(JournalEnd::By by, std::uint64_t hash)
   if (!has_journal()) return Ending::AsItShould;
   const JournalEnd end{position(), by, hash};
   if (writer_) {
+    if (failure_) return fail(*failure_);
+    TRY(note_supervision());  // a dead vCPU that is resumed ends the machine without a slice
     TRY(writer_->finish(end));
     return Ending::AsItShould;
   }
   const std::optional<JournalEnd>& recorded = reader_->end();
   if (!recorded) return Ending::NothingToCompare;
-  if (recorded->at.count == end.at.count && recorded->hash == end.hash) return Ending::AsItShould;
+  if (recorded->at.progress.instructions == end.at.progress.instructions &&
+      recorded->hash == end.hash)
+    return Ending::AsItShould;
   return fail(ErrorCode::BadRequest,
               fmt::format("the replay differs from the recording: it ended after {} instructions "
                           "with hash {:016x}, the recording after {} with {:016x}",
-                          end.at.count.value, end.hash, recorded->at.count.value, recorded->hash));
+                          end.at.progress.instructions.value, end.hash,
+                          recorded->at.progress.instructions.value, recorded->hash));
 }
 
 std::optional<nanoseconds> Timeline::begin_wait(Clock::time_point now) {
   const std::optional<VirtualTime> until = engine_.idle_until();
-  if (!until) return std::nullopt;  // nobody is in the guest: virtual time stands still
+  if (!until) {
+    // Nobody is in the guest: virtual time stands still.
+    stranded_ = reader_ && recorded_run_holds_all();
+    if (!stranded_) return std::nullopt;
+    return nanoseconds(0);
+  }
   // What the journal still holds is due before anything later.
   if (something_due()) return nanoseconds(0);
   if (*until == kNever && reader_ && reader_->end()) {

@@ -1,11 +1,13 @@
 // Outside inputs and idle time: the two things by which the world reaches the guest. Every input
-// goes through here, so that it can be recorded, and replayed at the same instruction.
+// goes through here, so that it can be recorded, and replayed at the same instruction. What a
+// debugger changes comes from the engine, which tells of it.
 //
 // Idle virtual time follows the wall clock: while all vCPUs sleep, the main loop waits as long as
 // the guest would, and what interrupts the wait finds virtual time where it should be. Main thread.
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <optional>
 #include <utility>
 
@@ -25,16 +27,23 @@ class Timeline {
 
   Timeline(hypervisor::Engine& engine, machine::Machine& machine, Pace pace)
       : engine_(engine), machine_(machine), pace_(pace), recordable_(engine.recordable()) {}
+  ~Timeline();
+  Timeline(const Timeline&) = delete;
+  Timeline& operator=(const Timeline&) = delete;
 
   // At most one of the two, before the first slice, and only if the engine is Recordable.
-  void record(JournalWriter journal) { writer_.emplace(std::move(journal)); }
-  void replay(JournalReader journal) { reader_.emplace(std::move(journal)); }
+  void record(JournalWriter journal);
+  // `restart` makes the machine as at power-on while vCPUs may be in the guest.
+  void replay(JournalReader journal, std::function<Result<void>()> restart);
   // Outside input has no effect: it all comes from the journal.
   bool replaying() const { return reader_.has_value(); }
 
   // Applies an input now, and writes it to the journal.
   Result<void> input(const Input& input);
-  // Before each slice: applies what the journal says is due.
+  // Only writes it; the caller applies it then. NotSupported in a replay.
+  Result<void> note(const Input& input);
+  // Before each slice: applies what the journal says is due, or writes what has changed about which
+  // vCPUs may run.
   Result<void> prepare_slice();
   // A replay is where something outside the guest ended the recorded run.
   bool recording_is_over() const { return over_; }
@@ -60,7 +69,10 @@ class Timeline {
   Result<Moment> approach(Position at);
   Result<void> approach_end();
   bool something_due() const;
-  void apply(const Input& input);
+  bool recorded_run_holds_all() const;
+  Result<void> append(const Input& input);
+  Result<void> note_supervision();
+  Result<void> apply(const Input& input);
 
   hypervisor::Engine& engine_;
   machine::Machine& machine_;
@@ -69,6 +81,9 @@ class Timeline {
   hypervisor::Recordable* recordable_;  // null: there is no journal
   std::optional<JournalWriter> writer_;
   std::optional<JournalReader> reader_;
+  std::function<Result<void>()> restart_;
+  hypervisor::Supervision supervision_;  // that the journal said last
+  std::optional<Error> failure_;         // of writing what a debugger has changed
   bool over_ = false;
   bool stranded_ = false;  // a replay sleeps for ever, and the journal says nothing of it
 };

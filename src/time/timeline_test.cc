@@ -48,8 +48,13 @@ class SleepingEngine final : public hypervisor::Engine,
   std::optional<VirtualTime> idle_until() const override { return until; }
   void advance_to(VirtualTime time) override { time_ = std::max(time_, time); }
   void visit_processors(StateVisitor&) override {}
-  InsnCount total_instructions() const override { return count; }
-  void stop_at(std::optional<InsnCount> total) override { limit = total; }
+  hypervisor::Progress progress() const override { return {count}; }
+  using Recordable::stop_at;
+  void stop_at(std::optional<hypervisor::Progress> at) override { limit = at; }
+  void tell_changes(std::function<void(const hypervisor::Change&)>) override {}
+  hypervisor::Supervision supervision() const override { return {}; }
+  void impose(const hypervisor::Supervision&) override {}
+  void reset_under_way(const x86::CpuState&) override {}
   Result<void> reset(const x86::CpuState&) override { return {}; }
   Recordable* recordable() override { return this; }
   std::string_view name() const override { return "fake"; }
@@ -67,7 +72,7 @@ class SleepingEngine final : public hypervisor::Engine,
 
   std::optional<VirtualTime> until;
   InsnCount count;
-  std::optional<InsnCount> limit;
+  std::optional<hypervisor::Progress> limit;
 
  private:
   NoVcpu vcpu_;
@@ -153,11 +158,11 @@ TEST_F(TimelineTest, AReplayAppliesEachInputAtItsInstructionAndTime) {
   machine_again.connect(again);
   const std::size_t room = machine_again.serial_room(0);
   Timeline line(again, machine_again, Pace::On);
-  line.replay(JournalReader::open(path, identity).value());
+  line.replay(JournalReader::open(path, identity).value(), nullptr);
   ::unlink(path.c_str());
 
   ASSERT_TRUE(line.prepare_slice());
-  EXPECT_EQ(again.limit, InsnCount{100});
+  EXPECT_EQ(again.limit, hypervisor::Progress{{100}});
   ASSERT_TRUE(line.input(machine::SerialInput{0, key}));  // from outside: ignored
   EXPECT_EQ(machine_again.serial_room(0), room);
 
@@ -183,7 +188,7 @@ TEST_F(TimelineTest, AReplayThatLeftThePathSaysSo) {
     ASSERT_TRUE(line.input(machine::GuestGdbConnection{true}));
   }
   Timeline line = timeline(Pace::On);
-  line.replay(JournalReader::open(path, identity).value());
+  line.replay(JournalReader::open(path, identity).value(), nullptr);
   ::unlink(path.c_str());
   engine.count = {101};
   EXPECT_FALSE(line.prepare_slice());

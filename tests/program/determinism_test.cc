@@ -177,6 +177,32 @@ TEST_F(Journal, ARecordingEndedFromOutsideEndsThereAgain) {
   EXPECT_THAT(replayed.error, HasSubstr("the recording ends here"));
 }
 
+// The guest waits in the midst of an instruction, so that no instruction retires until a client
+// comes.
+TEST_F(Journal, AGuestThatWaitedForItsOwnDebuggerIsReplayed) {
+  std::vector<std::string> recording = command("--record", "echo224");
+  recording.insert(recording.end() - 1, {"-g", "0"});
+  Outcome recorded;
+  {
+    ChildProcess process(recording);
+    const std::string line =
+        process.await_line(Stream::Error, "guest gdb: listening on 127.0.0.1:");
+    process.await(Stream::Error, "the guest waits for a debugger");
+    RawClient client(static_cast<std::uint16_t>(std::stoul(line.substr(line.rfind(':') + 1))));
+    client.send_bytes("a");
+    EXPECT_EQ(client.receive_byte(), 'A');
+    process.kill(SIGTERM);
+    recorded = outcome(process);
+  }
+  std::vector<std::string> replaying = command("--replay", "echo224");
+  replaying.insert(replaying.end() - 1, {"-g", "0"});
+  ChildProcess process(replaying);
+  process.close_input();
+  const Outcome replayed = outcome(process);
+  EXPECT_EQ(replayed.status, 1) << replayed.error;
+  EXPECT_EQ(replayed.state, recorded.state);
+}
+
 TEST_F(Journal, RandomNumbersAreAlwaysTheSameWithoutOne) {
   const Outcome first = random_numbers("--log", "debug");
   EXPECT_EQ(first.status, 1);
@@ -210,10 +236,10 @@ TEST_F(Journal, WithoutSeedOrOfAnotherVersionIsRefused) {
   const std::string good = journal();
   rewrite("\nseed [^\n]*\n", "\n");
   EXPECT_THAT(replay().error, HasSubstr("damaged at line 2"));
-  std::ofstream(path_) << std::regex_replace(good, std::regex("journal 4"), "journal 3");
+  std::ofstream(path_) << std::regex_replace(good, std::regex("journal 5"), "journal 4");
   const Outcome old = replay();
   EXPECT_EQ(old.status, 4);
-  EXPECT_THAT(old.error, HasSubstr("another version"));
+  EXPECT_THAT(old.error, HasSubstr("is of version 4 and was written by another version"));
 }
 
 }  // namespace

@@ -8,6 +8,8 @@
 
 namespace ringside::soft {
 
+namespace change = hypervisor::change;
+
 Result<x86::CpuState> SoftVcpu::state() { return cpu.state(); }
 
 Result<void> SoftVcpu::set_state(const x86::CpuState& state) {
@@ -15,6 +17,7 @@ Result<void> SoftVcpu::set_state(const x86::CpuState& state) {
   const bool moves = state.rip != cpu.rip();
   cpu.set_state(state);
   if (moves) note_move();
+  tell(change::StateWrite{cpu.id(), state});
   return {};
 }
 
@@ -82,6 +85,7 @@ Result<void> SoftVcpu::write_register(x86::Register r, const x86::RegisterValue&
   if (const auto why = unknown_bits(cpu, state)) return fail(ErrorCode::BadRequest, *why);
   cpu.set_state(state);
   if (r == x86::Register::Rip) note_move();
+  tell(change::RegisterWrite{cpu.id(), r, value});
   return {};
 }
 
@@ -92,8 +96,10 @@ Result<std::uint64_t> SoftVcpu::read_msr(std::uint32_t number) {
 }
 
 Result<void> SoftVcpu::write_msr(std::uint32_t number, std::uint64_t value) {
-  if (soft::write_msr(cpu, number, value)) return {};
-  return fail(ErrorCode::BadRequest, fmt::format("MSR {:#x} does not take {:#x}", number, value));
+  if (!soft::write_msr(cpu, number, value))
+    return fail(ErrorCode::BadRequest, fmt::format("MSR {:#x} does not take {:#x}", number, value));
+  tell(change::MsrWrite{cpu.id(), number, value});
+  return {};
 }
 
 Result<void> SoftVcpu::set_capability(hypervisor::Capability capability, bool on) {
@@ -105,7 +111,8 @@ Result<void> SoftVcpu::set_capability(hypervisor::Capability capability, bool on
       cpu.monitor_trap = on;
       break;
     case hypervisor::Capability::MaskInterrupts:
-      cpu.mask_interrupts = on;
+      debugger_masks = on;
+      update_mask();
       break;
   }
   return {};
@@ -119,6 +126,7 @@ bool SoftVcpu::step_within(Gva start, Gva end) {
 Result<void> SoftVcpu::inject_exception(const x86::Exception& exception) {
   if (cpu.injected) return fail(ErrorCode::Busy, "an exception is already waiting for delivery");
   cpu.injected = exception;
+  tell(change::InjectedException{cpu.id(), exception});
   return {};
 }
 
@@ -127,6 +135,7 @@ Result<void> SoftVcpu::set_entry_insn_length(std::uint8_t length) {
     return fail(ErrorCode::BadRequest, "an instruction is 1 to 15 bytes long");
   }
   cpu.entry_insn_length = length;
+  tell(change::InsnLength{cpu.id(), length});
   return {};
 }
 

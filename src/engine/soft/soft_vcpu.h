@@ -1,6 +1,7 @@
 // One vCPU of the software engine as the debug server sees it. Owned by the engine.
 #pragma once
 
+#include "engine/soft/cpu/board.h"
 #include "engine/soft/cpu/cpu.h"
 #include "hypervisor/step_range.h"
 #include "ringside/vm.h"
@@ -14,6 +15,11 @@ class SoftVcpu final : public hypervisor::Vcpu {
   Cpu cpu;
   bool is_active = false;
   bool is_in_guest = false;
+  bool is_held = false;  // by the run that is repeated: it is in the guest, and does not get on
+  bool runs() const { return is_in_guest && !is_held; }
+  // Who wants no interrupts to come: the debugger, the run that is repeated.
+  bool debugger_masks = false, run_masks = false;
+  void update_mask() { cpu.mask_interrupts = debugger_masks || run_masks; }
   // A monitor trap comes only outside of it.
   std::optional<hypervisor::StepRange> step_range;
   // It is out of the guest because of a breakpoint at this linear address, which does not stop it
@@ -40,6 +46,7 @@ class SoftVcpu final : public hypervisor::Vcpu {
 
  private:
   void note_move();
+  void tell(const hypervisor::Change& change) const { cpu.board().tell(change); }
   std::optional<std::uint64_t> read_plain(x86::Register r) const;
 };
 

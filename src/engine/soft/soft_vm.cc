@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <tuple>
 #include <utility>
 
 #include "base/log.h"
@@ -72,7 +73,7 @@ class SoftVm final : public SoftEngine,
     vcpu.is_in_guest = true;
     resumed_ = true;
     vcpu.cpu.breakpoint_passed = std::exchange(vcpu.left_at_breakpoint, std::nullopt);
-    if (vcpu.cpu.activity == Activity::Dead) die(vcpu.cpu, "resumed after a triple fault");
+    if (vcpu.runs() && vcpu.cpu.activity == Activity::Dead) die(vcpu.cpu, kResumedDead);
   }
 
   std::optional<hypervisor::VcpuEvent> take_event() override {
@@ -84,41 +85,70 @@ class SoftVm final : public SoftEngine,
 
   // ---- Engine
   VirtualTime now() const override { return board_.now(); }
-  InsnCount total_instructions() const override {
-    std::uint64_t total = 0;
-    for (const auto& vcpu : vcpus_)
-      total += vcpu->cpu.icount;
-    return {total};
+
+  // ---- Recordable
+  hypervisor::Progress progress() const override { return board_.progress(); }
+  void stop_at(std::optional<hypervisor::Progress> limit) override { stop_at_ = limit; }
+  void tell_changes(std::function<void(const hypervisor::Change&)> listener) override {
+    board_.changed = std::move(listener);
   }
 
-  void stop_at(std::optional<InsnCount> total) override { stop_at_ = total; }
+  hypervisor::Supervision supervision() const override {
+    hypervisor::Supervision result;
+    for (std::uint32_t i = 0; i < vcpus_.size(); ++i) {
+      const SoftVcpu& vcpu = *vcpus_[i];
+      if (vcpu.is_active && !vcpu.is_in_guest) result.held |= std::uint64_t{1} << i;
+      if (vcpu.is_in_guest && vcpu.debugger_masks) result.masked |= std::uint64_t{1} << i;
+    }
+    result.survives = stop_instead_of_death_;
+    return result;
+  }
+
+  void impose(const hypervisor::Supervision& supervision) override {
+    for (std::uint32_t i = 0; i < vcpus_.size(); ++i) {
+      vcpus_[i]->is_held = (supervision.held >> i & 1) != 0;
+      vcpus_[i]->run_masks = (supervision.masked >> i & 1) != 0;
+      vcpus_[i]->update_mask();
+    }
+    run_survives_ = supervision.survives;
+    for (const auto& vcpu : vcpus_) {
+      if (vcpu->runs() && vcpu->cpu.activity == Activity::Dead) die(vcpu->cpu, kResumedDead);
+    }
+  }
 
   bool run_slice() override {
     if (ended_) return false;
     // Slices differ a little, as turns do: a debugger that stops a loop should not find it at the
     // same place each time.
     std::uint64_t budget = kSlice + (++slices_ * 0x9e3779b97f4a7c15 >> 58);
-    if (stop_at_) {
-      const std::uint64_t done = total_instructions().value;
-      budget = stop_at_->value > done ? std::min(budget, stop_at_->value - done) : 0;
-    }
     bool ran = false;
     board_.held = false;
     resumed_ = false;
-    while (budget > 0 && !ended_ && events_.empty() && !board_.held) {
-      if (board_.platform.next_event() <= now()) board_.platform.run_events(now());
+    while (budget > 0 && !ended_ && events_.empty() && !board_.held && !at_stop()) {
+      if (board_.platform.next_event() <= now()) {
+        board_.platform.run_events(now());
+        board_.note_parts(1);
+        if (at_stop()) break;
+      }
+      // A turn has begun when something has happened in it. A debugger that stops the vCPU before
+      // that may then hold it, and the next turn is another's.
+      const auto turn = std::pair(turn_, turn_left_);
       SoftVcpu* vcpu = next_runnable();
       if (vcpu == nullptr) break;
-      const InsnCount before{vcpu->cpu.icount};
-      if (vcpu->cpu.monitor_trap) {
+      const std::uint64_t before = vcpu->cpu.icount, parts_before = board_.parts_ever;
+      if (at_stop_count()) {
+        budget -= std::min(budget, run_part_of(*vcpu));
+      } else if (vcpu->cpu.monitor_trap) {
         budget -= std::min(budget, step_vcpu(*vcpu, budget));
       } else {
         budget -= std::min(budget, run_vcpu(*vcpu, budget));
       }
-      ran |= !board_.held || vcpu->cpu.icount != before.value;
+      if (vcpu->cpu.icount == before && board_.parts_ever == parts_before)
+        std::tie(turn_, turn_left_) = turn;
+      ran |= !board_.held || vcpu->cpu.icount != before;
       if (vcpu->cpu.monitor_trap && !vcpu->step_range) break;
     }
-    if (!ran && budget > 0 && !board_.held) check_halted_for_good();
+    if (!ran && budget > 0 && !board_.held && !at_stop()) check_halted_for_good();
     return ran;
   }
 
@@ -128,14 +158,14 @@ class SoftVm final : public SoftEngine,
     if (resumed_ || !events_.empty()) return true;
     if (board_.held) return false;
     return std::any_of(vcpus_.begin(), vcpus_.end(),
-                       [](const auto& vcpu) { return vcpu->is_in_guest && can_wake(vcpu->cpu); });
+                       [](const auto& vcpu) { return vcpu->runs() && can_wake(vcpu->cpu); });
   }
 
   std::optional<VirtualTime> idle_until() const override {
     if (ended_) return std::nullopt;
     bool any_in_guest = false;
     for (const auto& vcpu : vcpus_) {
-      if (!vcpu->is_in_guest) continue;
+      if (!vcpu->runs()) continue;
       any_in_guest = true;
       if (can_wake(vcpu->cpu)) return std::nullopt;
     }
@@ -148,18 +178,14 @@ class SoftVm final : public SoftEngine,
       if (vcpu->is_in_guest) return fail(ErrorCode::Busy, "a vCPU is in the guest");
     }
     events_.clear();
-    for (const hypervisor::RamSlot& slot : board_.ram.slots())
-      board_.ram_written(slot.base, slot.size);
-    for (const auto& vcpu : vcpus_) {
-      vcpu->cpu.reset();
-      vcpu->cpu.pending_exit.reset();
-      vcpu->is_active = false;
-      vcpu->left_at_breakpoint.reset();
-      vcpu->step_range.reset();
-    }
-    vcpus_[0]->is_active = true;
-    vcpus_[0]->cpu.set_state(entry);
+    power_on(entry);
     return {};
+  }
+
+  void reset_under_way(const x86::CpuState& entry) override {
+    power_on(entry);
+    for (const auto& vcpu : vcpus_)
+      vcpu->is_in_guest &= vcpu->is_active;
   }
 
   void advance_to(VirtualTime time) override {
@@ -245,7 +271,7 @@ class SoftVm final : public SoftEngine,
   void guest_panicked(VcpuId id, const char* reason) override {
     Cpu& cpu = vcpus_[id.value]->cpu;
     if (!stop_instead_of_death_) {
-      end({VmEnd::Kind::Error, 0, reason, id});
+      if (!run_survives_) end({VmEnd::Kind::Error, 0, reason, id});
     } else if (!cpu.pending_exit) {
       cpu.pending_exit = exit::GuestPanic{reason};
       cpu.leave_soon();
@@ -300,7 +326,22 @@ class SoftVm final : public SoftEngine,
   }
 
  private:
+  static constexpr const char* kResumedDead = "resumed after a triple fault";
   static constexpr const char* kSeesAll = "seen by the software CPU, on every vCPU";
+
+  void power_on(const x86::CpuState& entry) {
+    for (const hypervisor::RamSlot& slot : board_.ram.slots())
+      board_.ram_written(slot.base, slot.size);
+    for (const auto& vcpu : vcpus_) {
+      vcpu->cpu.reset();
+      vcpu->cpu.pending_exit.reset();
+      vcpu->is_active = false;
+      vcpu->left_at_breakpoint.reset();
+      vcpu->step_range.reset();
+    }
+    vcpus_[0]->is_active = true;
+    vcpus_[0]->cpu.set_state(entry);
+  }
 
   Result<void> insert_watch(std::vector<Board::Watch>& watches, std::uint64_t address,
                             std::uint64_t size, hypervisor::WatchKind kind) {
@@ -374,9 +415,7 @@ class SoftVm final : public SoftEngine,
   // The vCPU whose turn it is, skipping those that cannot run now. Null when there is none, and
   // then nothing changes: how often the main loop asks must not move the turns.
   SoftVcpu* next_runnable() {
-    const auto runnable = [](const SoftVcpu& vcpu) {
-      return vcpu.is_in_guest && can_wake(vcpu.cpu);
-    };
+    const auto runnable = [](const SoftVcpu& vcpu) { return vcpu.runs() && can_wake(vcpu.cpu); };
     if (turn_left_ > 0 && runnable(*vcpus_[turn_])) return vcpus_[turn_].get();
     for (std::size_t i = 1; i <= vcpus_.size(); ++i) {
       const std::size_t next = (turn_ + i) % vcpus_.size();
@@ -394,7 +433,20 @@ class SoftVm final : public SoftEngine,
     board_.running = &cpu;
     board_.slice_start = cpu.icount;
     board_.surcharge = 0;
+    if (!stop_at_) return;
+    cpu.stop_icount = cpu.icount + until_stop();
+    board_.stop_parts = stop_at_->parts;
   }
+
+  // How many instructions there are before the run has to stop.
+  std::uint64_t until_stop() const {
+    if (!stop_at_) return ~std::uint64_t{0};
+    const std::uint64_t total = board_.retired();
+    return stop_at_->instructions.value - std::min(stop_at_->instructions.value, total);
+  }
+  bool at_stop() const { return stop_at_ && board_.progress() >= *stop_at_; }
+  // No instruction may retire before it stops.
+  bool at_stop_count() const { return until_stop() == 0; }
 
   // How many instructions there is time for before the next event of the machine.
   std::uint64_t until_event() const {
@@ -409,6 +461,7 @@ class SoftVm final : public SoftEngine,
     const std::uint64_t done = cpu.icount - board_.slice_start + board_.surcharge;
     board_.time_base += done * Board::kNanosecondsPerInstruction;
     board_.running = nullptr;
+    cpu.stop_icount = ~std::uint64_t{0};
     turn_left_ = std::exchange(cpu.ends_turn, false) ? 0 : turn_left_ - std::min(turn_left_, done);
     if (cpu.init_pending) take_init(vcpu);
     if (cpu.pending_exit) {
@@ -419,16 +472,22 @@ class SoftVm final : public SoftEngine,
   }
 
   std::uint64_t run_vcpu(SoftVcpu& vcpu, std::uint64_t budget) {
-    const std::uint64_t count = std::min({budget, turn_left_, until_event()});
+    const std::uint64_t count = std::min({budget, turn_left_, until_event(), until_stop()});
     begin(vcpu.cpu);
     run(vcpu.cpu, vcpu.cpu.icount + count);
+    return std::max<std::uint64_t>(finish(vcpu), 1);
+  }
+
+  std::uint64_t run_part_of(SoftVcpu& vcpu) {
+    begin(vcpu.cpu);
+    run_part(vcpu.cpu);
     return std::max<std::uint64_t>(finish(vcpu), 1);
   }
 
   // One step, or as many as stay within the range of the vCPU.
   std::uint64_t step_vcpu(SoftVcpu& vcpu, std::uint64_t budget) {
     Cpu& cpu = vcpu.cpu;
-    const std::uint64_t most = std::min({budget, turn_left_, until_event()});
+    const std::uint64_t most = std::min({budget, turn_left_, until_event(), until_stop()});
     cpu.run_until = cpu.icount + most;
     begin(cpu);
     bool stepped = false, goes_on = false;
@@ -464,7 +523,7 @@ class SoftVm final : public SoftEngine,
       }
       return;
     }
-    end({VmEnd::Kind::TripleFault, 0, std::move(reason), cpu.id()});
+    if (!run_survives_) end({VmEnd::Kind::TripleFault, 0, std::move(reason), cpu.id()});
   }
 
   void check_halted_for_good() {
@@ -483,9 +542,10 @@ class SoftVm final : public SoftEngine,
   std::vector<std::unique_ptr<SoftVcpu>> vcpus_;
   std::deque<hypervisor::VcpuEvent> events_;
   std::optional<VmEnd> ended_;
-  std::optional<InsnCount> stop_at_;
+  std::optional<hypervisor::Progress> stop_at_;
   bool stop_instead_of_death_ = false;
-  bool resumed_ = false;  // since the last slice
+  bool run_survives_ = false;  // the run that is repeated did so
+  bool resumed_ = false;       // since the last slice
   std::uint32_t turn_ = 0;
   std::uint64_t turn_left_ = kTurn;
   std::uint64_t slices_ = 0;  // not state

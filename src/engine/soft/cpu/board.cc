@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "engine/soft/cpu/cpu.h"
 
@@ -13,6 +14,25 @@ Board::Board(hypervisor::GuestRam& guest_ram, hypervisor::Platform& guest_platfo
 VirtualTime Board::now() const {
   if (running == nullptr) return {time_base};
   return {time_base + (running->icount - slice_start + surcharge) * kNanosecondsPerInstruction};
+}
+
+std::uint64_t Board::retired() const {
+  std::uint64_t total = 0;
+  for (const Cpu* cpu : cpus)
+    total += cpu->icount;
+  return total;
+}
+
+void Board::note_parts(std::uint64_t count) {
+  const std::uint64_t total = retired();
+  if (std::exchange(parts_at, total) != total) parts = 0;
+  parts += count;
+  parts_ever += count;
+}
+
+hypervisor::Progress Board::progress() const {
+  const std::uint64_t total = retired();
+  return {{total}, total == parts_at ? parts : 0};
 }
 
 bool Board::read_entry(Gpa address, void* out, unsigned size) const {

@@ -10,6 +10,7 @@
 #include "engine/soft/state/code_cache.h"
 #include "platform/guest_ram.h"
 #include "platform/platform.h"
+#include "platform/recordable.h"
 #include "ringside/exit.h"
 #include "ringside/types.h"
 #include "ringside/vm.h"
@@ -39,6 +40,16 @@ class Board {
   Cpu* running = nullptr;         // whose slice it is
   std::uint64_t slice_start = 0;  // its icount then
   bool held = false;              // the slice ended at an InsnHeld
+
+  // ---- How far the run is
+  std::uint64_t retired() const;  // by all CPUs
+  // So many things have happened without an instruction retiring (hypervisor::Progress).
+  void note_parts(std::uint64_t count);
+  hypervisor::Progress progress() const;
+  // Not state: only positions are told by it. The number of parts, and of instructions then.
+  std::uint64_t parts = 0, parts_at = 0;
+  std::uint64_t parts_ever = 0;
+  std::uint64_t stop_parts = 0;  // of Cpu::stop_icount
 
   std::uint64_t entropy = 0;  // where RDRAND's sequence is
 
@@ -82,6 +93,12 @@ class Board {
   }
   bool page_is_watched(std::uint64_t linear_page) const;
   bool physical_page_is_watched(Gpa page) const;
+
+  // Who wants to know what the debugger's side changes; empty: nobody.
+  std::function<void(const hypervisor::Change&)> changed;
+  void tell(const hypervisor::Change& change) const {
+    if (changed) changed(change);
+  }
 
   // Asks the machine to end (a triple fault, an engine error).
   std::function<void(hypervisor::VmEnd)> end;

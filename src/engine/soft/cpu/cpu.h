@@ -81,6 +81,11 @@ class Cpu {
   // REP: lines of 64 bytes that it has come to since it retired last. They take time when it
   // retires.
   std::uint64_t string_lines = 0;
+  // Iterations of a REP that were made since its part that retired last.
+  std::uint64_t iterations = 0;
+  // Where the run has to stop: no instruction is begun at this count, and nothing else happens
+  // there after Board::stop_parts. Set while the CPU runs.
+  std::uint64_t stop_icount = ~std::uint64_t{0};
   // Where run() left a block half way. Not state: it saves decoding.
   CodeCache::Place half_way;
   // #DB causes (DR6 bits) collected by the current instruction, delivered as a trap after it; those

@@ -192,11 +192,18 @@ void execute(Cpu& cpu, const Insn& insn) {
   ++cpu.icount;
 }
 
+// The string instruction that was begun last is not over.
+void note_iterations(Cpu& cpu) {
+  const std::uint64_t count = std::exchange(cpu.iterations, 0);
+  if (count != 0) cpu.board().note_parts(count);
+}
+
 // The instruction that has just run may have said that it is not complete.
 void settle_retirement(Cpu& cpu) {
   if (cpu.retired) return;
   cpu.retired = true;
   --cpu.icount;
+  note_iterations(cpu);
 }
 
 void execute_single(Cpu& cpu) {
@@ -306,12 +313,17 @@ void run_blocks(Cpu& cpu) {
 
 bool interrupt_shadow(const Cpu& cpu) { return cpu.icount < cpu.interrupt_shadow_until; }
 
+// The run has to stop here. Asked only where something would happen that retires nothing.
+bool at_stop(const Cpu& cpu) {
+  return cpu.icount == cpu.stop_icount && cpu.board().progress().parts >= cpu.board().stop_parts;
+}
+
 // Traps that are due at this boundary. What an SS load has brought waits for one instruction more
 // (SDM 3A 6.8.3); what the debugger injects comes first, because it belongs to the instruction that
 // has ended.
 bool debug_deliverable(const Cpu& cpu) {
   return cpu.pending_debug != 0 && cpu.icount >= cpu.debug_shadow_until && !cpu.pending_exit &&
-         !cpu.injected;
+         !cpu.injected && !at_stop(cpu);
 }
 
 bool interrupt_deliverable(const Cpu& cpu) {
@@ -328,6 +340,7 @@ bool nmi_deliverable(const Cpu& cpu) {
 void take_fault(Cpu& cpu, const GuestFault& fault) {
   cpu.rip() = cpu.insn_rip;
   cpu.retired = true;
+  cpu.iterations = 0;
   // Of accesses that will be made again; a trap that an SS load has held back is lost with a fault.
   cpu.pending_debug = 0;
   // Its handler may come back, which is another arrival.
@@ -338,6 +351,7 @@ void take_fault(Cpu& cpu, const GuestFault& fault) {
 
 // The instruction at insn_rip is to be executed again. `held_debug` was pending before it.
 void undo(Cpu& cpu, std::uint64_t held_debug) {
+  note_iterations(cpu);
   cpu.rip() = cpu.insn_rip;
   cpu.retired = true;
   cpu.pending_debug = held_debug;
@@ -356,6 +370,7 @@ void guarded(Cpu& cpu, Action action) {
   } catch (const InsnWaits&) {
     undo(cpu, held_debug);
     cpu.activity = Activity::WaitingForDevice;
+    cpu.board().note_parts(1);
   } catch (const InsnHeld&) {
     undo(cpu, held_debug);
     cpu.breakpoint_passed = linear_pc(cpu);  // one here has had its say
@@ -391,6 +406,7 @@ bool deliver_due(Cpu& cpu, bool external_allowed) {
   }
   if (!external_allowed) return false;
   if (nmi_deliverable(cpu)) {
+    cpu.board().note_parts(1);
     cpu.nmi_pending = false;
     cpu.activity = Activity::Running;
     cpu.insn_rip = cpu.rip();
@@ -401,6 +417,7 @@ bool deliver_due(Cpu& cpu, bool external_allowed) {
   if (interrupt_deliverable(cpu)) {
     const auto vector = cpu.board().platform.acknowledge_interrupt(cpu.id());
     if (!vector) return false;
+    cpu.board().note_parts(1);
     cpu.activity = Activity::Running;
     cpu.insn_rip = cpu.rip();
     guarded(cpu, [&] { deliver(cpu, {EventType::External, *vector, std::nullopt}); });
@@ -424,6 +441,7 @@ void run_one(Cpu& cpu) {
 }
 
 void deliver_pending_debug(Cpu& cpu) {
+  cpu.board().note_parts(1);
   record_debug_causes(cpu, std::exchange(cpu.pending_debug, 0));
   cpu.insn_rip = cpu.rip();
   cpu.activity = Activity::Running;
@@ -486,6 +504,20 @@ bool step(Cpu& cpu) {
   settle_watch_hits(cpu);
   if (debug_deliverable(cpu)) deliver_pending_debug(cpu);
   return got_on(cpu);
+}
+
+void run_part(Cpu& cpu) {
+  if (!can_wake(cpu)) return;
+  if (debug_deliverable(cpu)) {
+    deliver_pending_debug(cpu);
+    return;
+  }
+  if (!deliver_due(cpu, true)) {
+    if (cpu.activity != Activity::Running || stops_before_next(cpu)) return;
+    cpu.limit = cpu.icount + 1;
+    run_one(cpu);
+  }
+  settle_watch_hits(cpu);
 }
 
 bool stops_at_breakpoint(Cpu& cpu) { return stops_before_next(cpu); }

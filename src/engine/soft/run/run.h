@@ -18,6 +18,10 @@ void run(Cpu& cpu, std::uint64_t until);
 // waiting CPU has nothing to wake it.
 bool step(Cpu& cpu);
 
+// The next thing that retires nothing (hypervisor::Progress): where the recorded run has had one
+// here, the next instruction is not over after it. Or a breakpoint of the debugger, as in run().
+void run_part(Cpu& cpu);
+
 // Between two steps: a breakpoint of the debugger stands on the next instruction and counts. It is
 // then the pending_exit.
 bool stops_at_breakpoint(Cpu& cpu);

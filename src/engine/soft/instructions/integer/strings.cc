@@ -166,12 +166,14 @@ void count_lines(Cpu& cpu, std::uint64_t linear, std::int64_t bytes) {
   cpu.string_lines += bytes < 0 ? from - to : to - from;
 }
 
-// The instruction retires: what it has gone through takes time. The run gets that much shorter.
+// The instruction, or its part on one page, retires: what it has gone through takes time. The run
+// gets that much shorter.
 void take_time(Cpu& cpu) {
   const std::uint64_t lines = std::exchange(cpu.string_lines, 0);
   cpu.board().surcharge += lines;
   cpu.limit -= std::min(cpu.limit, lines);
   cpu.run_until -= std::min(cpu.run_until, lines);
+  cpu.iterations = 0;
 }
 
 // Moves an index register and says whether the next access starts in another page.
@@ -285,6 +287,7 @@ void repeat(Cpu& cpu, const Insn& insn) {
       done = 1;
     }
     count = static_cast<Address>(count - done);
+    cpu.iterations += done;
     cpu.set<Address>(kRcx, count);
     bool complete = count == 0;
     if constexpr (Op::kCompares) {
