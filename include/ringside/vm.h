@@ -14,6 +14,7 @@
 
 #include "ringside/breakpoints.h"
 #include "ringside/exit.h"
+#include "ringside/extra_registers.h"
 #include "ringside/memory.h"
 #include "ringside/stop_filter.h"
 #include "ringside/types.h"
@@ -55,6 +56,7 @@ class Vm {
   virtual Watchpoints* watchpoints() { return nullptr; }
   virtual PhysicalWatchpoints* physical_watchpoints() { return nullptr; }
   virtual FilteredStops* filtered_stops() { return nullptr; }
+  virtual ExtraRegisters* extra_registers() { return nullptr; }
 };
 
 }  // namespace ringside::hypervisor

@@ -164,10 +164,13 @@ class Debugger {
   bool has_died() const;
   bool applies(const rsp::ThreadAction& action, VcpuId vcpu) const;
   std::string thread_list() const;
+  std::string thread_name(VcpuId vcpu) const;
   std::string stop_reply() const;
   void expedite(rsp::StopReply& reply, VcpuId vcpu) const;
   Result<x86::RegisterValue> show_register(VcpuId vcpu, x86::Register r) const;
   Result<void> write_register(x86::Register r, const x86::RegisterValue& value);
+  Answer read_extra_register(std::uint64_t number);
+  Answer write_extra_register(std::uint64_t number, std::span<const std::byte> data);
   std::string monitor_reply(std::string_view text);
   ShadowedMemory memory();
   MemoryRange range(Gva address, std::uint64_t length, MemoryRange::Holes holes);
@@ -181,7 +184,9 @@ class Debugger {
   Session session_;
   std::unique_ptr<Work> scan_;
   std::vector<std::string> before_answer_;
-  std::string threads_;  // the document that a client reads in pieces
+  // The documents that a client reads in pieces.
+  std::string threads_;
+  std::string description_;
   bool kill_requested_ = false;
 };
 

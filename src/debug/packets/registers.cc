@@ -93,9 +93,33 @@ Debugger::Answer Debugger::serve(const rsp::WriteRegisters& request) {
   return rsp::reply::ok();
 }
 
-Debugger::Answer Debugger::serve(const rsp::ReadRegister& request) {
-  if (request.number >= x86::kRegisterCount)
+// The engine's own, from the table's end on (ringside/extra_registers.h).
+Debugger::Answer Debugger::read_extra_register(std::uint64_t number) {
+  hypervisor::ExtraRegisters* const extra = target_.vm().extra_registers();
+  const std::uint64_t index = number - x86::kRegisterCount;
+  if (extra == nullptr || index >= extra->list().size())
     return refuse(ErrorCode::BadRequest, "there is no register of this number");
+  const Result<x86::RegisterValue> value = extra->read_extra_register(session_.current, index);
+  if (!value) return refuse(value);
+  return rsp::reply::hex(
+      std::as_bytes(std::span(value->bytes)).first(extra->list()[index].bits / 8));
+}
+
+Debugger::Answer Debugger::write_extra_register(std::uint64_t number,
+                                                std::span<const std::byte> data) {
+  hypervisor::ExtraRegisters* const extra = target_.vm().extra_registers();
+  const std::uint64_t index = number - x86::kRegisterCount;
+  if (extra == nullptr || index >= extra->list().size())
+    return refuse(ErrorCode::BadRequest, "there is no register of this number");
+  if (data.size() != extra->list()[index].bits / 8)
+    return refuse(ErrorCode::BadRequest, "the value has not the register's width");
+  const Result<void> written =
+      extra->write_extra_register(session_.current, index, from_wire(data));
+  return written ? rsp::reply::ok() : refuse(written);
+}
+
+Debugger::Answer Debugger::serve(const rsp::ReadRegister& request) {
+  if (request.number >= x86::kRegisterCount) return read_extra_register(request.number);
   const auto r = static_cast<Register>(request.number);
   const Result<x86::RegisterValue> value = show_register(session_.current, r);
   if (!value) return refuse(value);
@@ -104,7 +128,7 @@ Debugger::Answer Debugger::serve(const rsp::ReadRegister& request) {
 
 Debugger::Answer Debugger::serve(const rsp::WriteRegister& request) {
   if (request.number >= x86::kRegisterCount)
-    return refuse(ErrorCode::BadRequest, "there is no register of this number");
+    return write_extra_register(request.number, request.data);
   const auto r = static_cast<Register>(request.number);
   if (request.data.size() != x86::info(r).size())
     return refuse(ErrorCode::BadRequest, "the value has not the register's width");

@@ -6,6 +6,7 @@
 #include <set>
 #include <string>
 
+#include "base/xml.h"
 #include "ringside/x86/registers.h"
 #include "x86/register_table.h"
 
@@ -138,20 +139,27 @@ void append_feature(std::string& xml, const Feature& feature) {
   xml += fmt::format("<feature name=\"{}\">\n{}{}</feature>\n", feature.name, types, registers);
 }
 
-std::string make() {
+void append_extra(std::string& xml, std::span<const hypervisor::ExtraRegister> extra) {
+  if (extra.empty()) return;
+  xml += "<feature name=\"org.ringside.extra\">\n";
+  for (std::size_t i = 0; i < extra.size(); ++i) {
+    xml += fmt::format(
+        "<reg name=\"{}\" bitsize=\"{}\" type=\"{}\" regnum=\"{}\" group=\"extra\"/>\n",
+        xml_text(extra[i].name), extra[i].bits, xml_text(extra[i].type), x86::kRegisterCount + i);
+  }
+  xml += "</feature>\n";
+}
+
+}  // namespace
+
+std::string target_description(std::span<const hypervisor::ExtraRegister> extra) {
   std::string xml =
       "<?xml version=\"1.0\"?>\n<!DOCTYPE target SYSTEM \"gdb-target.dtd\">\n"
       "<target>\n<architecture>i386:x86-64</architecture>\n";
   for (const Feature& feature : kFeatures)
     append_feature(xml, feature);
+  append_extra(xml, extra);
   return xml + "</target>\n";
-}
-
-}  // namespace
-
-std::string_view target_description() {
-  static const std::string xml = make();
-  return xml;
 }
 
 }  // namespace ringside::debug

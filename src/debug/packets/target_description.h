@@ -1,10 +1,14 @@
-// target.xml: the register table in GDB's words. Made once, immutable, any thread.
+// target.xml: the register table in GDB's words. Pure.
 #pragma once
 
-#include <string_view>
+#include <span>
+#include <string>
+
+#include "ringside/extra_registers.h"
 
 namespace ringside::debug {
 
-std::string_view target_description();
+// `extra` are numbered from the table's end on.
+std::string target_description(std::span<const hypervisor::ExtraRegister> extra);
 
 }  // namespace ringside::debug

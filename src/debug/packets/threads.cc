@@ -2,6 +2,7 @@
 // number plus one, in the one process 1 where processes are spoken of.
 #include <fmt/core.h>
 
+#include "base/xml.h"
 #include "debug/packets/debugger.h"
 #include "debug/target/vcpu_words.h"
 
@@ -52,6 +53,11 @@ Debugger::Answer Debugger::serve(const rsp::FirstThreads&) {
 
 Debugger::Answer Debugger::serve(const rsp::MoreThreads&) { return "l"; }
 
+std::string Debugger::thread_name(VcpuId vcpu) const {
+  const std::string name = target_.vm().vcpu(vcpu).name();
+  return name.empty() ? fmt::format("vCPU {}", vcpu.value) : name;
+}
+
 // For qXfer:threads. Stock GDB shows the text of an element in brackets after the name.
 std::string Debugger::thread_list() const {
   std::string xml = "<?xml version=\"1.0\"?>\n<threads>\n";
@@ -59,8 +65,8 @@ std::string Debugger::thread_list() const {
     if (!target_.is_active(i)) continue;
     std::string id;
     rsp::append_thread_id(id, process(), i + 1u);
-    xml += fmt::format("<thread id=\"{0}\" core=\"{1}\" name=\"vCPU {1}\">{2}</thread>\n", id, i,
-                       describe(target_.vm().vcpu({i})));
+    xml += fmt::format("<thread id=\"{}\" core=\"{}\" name=\"{}\">{}</thread>\n", id, i,
+                       xml_text(thread_name({i})), xml_text(describe(target_.vm().vcpu({i}))));
   }
   return xml + "</threads>\n";
 }
@@ -68,7 +74,7 @@ std::string Debugger::thread_list() const {
 Debugger::Answer Debugger::serve(const rsp::ThreadDescription& request) {
   const std::optional<VcpuId> vcpu = find_thread(request.thread);
   if (!vcpu) return refuse(ErrorCode::BadRequest, "there is no such thread");
-  std::string text = fmt::format("vCPU {}", vcpu->value);
+  std::string text = thread_name(*vcpu);
   // A client as simple as the model's gets what the model says (docs/model.md, row 16).
   if (session_.names_threads()) text += ": " + describe(target_.vm().vcpu(*vcpu));
   return rsp::reply::hex(text);

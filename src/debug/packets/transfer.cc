@@ -19,7 +19,10 @@ Debugger::Answer Debugger::serve(const rsp::ReadTransfer& request) {
   if (request.object != "features") return rsp::reply::empty();
   if (request.annex != "target.xml") return refuse(ErrorCode::NotFound, "there is no such annex");
   session_.full_registers = true;
-  return rsp::reply::transfer(target_description(), request.offset, request.length);
+  hypervisor::ExtraRegisters* const extra = target_.vm().extra_registers();
+  using List = std::span<const hypervisor::ExtraRegister>;
+  if (description_.empty()) description_ = target_description(extra ? extra->list() : List());
+  return rsp::reply::transfer(description_, request.offset, request.length);
 }
 
 }  // namespace ringside::debug

@@ -370,7 +370,7 @@ TEST_F(Queries, Row61_WhatIsNotSupportedIsEmpty) {
 }
 
 TEST_F(Queries, Row64_TheDescriptionInPieces) {
-  const std::string whole(target_description());
+  const std::string whole(target_description({}));
   std::string read;
   for (;;) {
     char packet[80];
@@ -390,7 +390,7 @@ TEST_F(Queries, Row64_TheDescriptionInPieces) {
 }
 
 TEST_F(Queries, TheDescriptionHasEveryRegisterOfTheTable) {
-  const std::string xml(target_description());
+  const std::string xml(target_description({}));
   for (std::size_t i = 0; i < x86::kRegisterCount; ++i) {
     std::string wanted = "<reg name=\"";
     wanted.append(x86::kRegisters[i].name).append("\"");

@@ -30,7 +30,8 @@ class FakeStoppoints : public hypervisor::Breakpoints,
                 to_lend ? this : nullptr,
                 this,
                 this,
-                filters ? this : nullptr};
+                filters ? this : nullptr,
+                nullptr};
   }
 
   void set_filter(hypervisor::StopFilter* new_filter) override { filter = new_filter; }

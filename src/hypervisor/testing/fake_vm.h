@@ -27,6 +27,7 @@ class FakeVcpu final : public Vcpu {
   bool in_guest() const override { return in_guest_; }
   bool halted() const override { return halted_; }
   VcpuActivity activity() const override { return doing.value_or(Vcpu::activity()); }
+  std::string name() const override { return called; }
 
   Result<x86::RegisterValue> read_register(x86::Register r) override {
     return x86::get_register(cpu, r);
@@ -85,6 +86,7 @@ class FakeVcpu final : public Vcpu {
   std::uint8_t entry_length = 1;
   unsigned resumes = 0;
   std::optional<VcpuActivity> doing;  // nothing: running or halted
+  std::string called;
 
  private:
   friend class FakeVm;
@@ -252,6 +254,7 @@ class FakeVm : public Vm {
   Watchpoints* watchpoints() override { return offer.watchpoints; }
   PhysicalWatchpoints* physical_watchpoints() override { return offer.physical_watchpoints; }
   FilteredStops* filtered_stops() override { return offer.filtered_stops; }
+  ExtraRegisters* extra_registers() override { return offer.extra_registers; }
 
   // What it can do; the test says.
   struct Abilities {
@@ -261,6 +264,7 @@ class FakeVm : public Vm {
     Watchpoints* watchpoints = nullptr;
     PhysicalWatchpoints* physical_watchpoints = nullptr;
     FilteredStops* filtered_stops = nullptr;
+    ExtraRegisters* extra_registers = nullptr;
   } offer;
 
   // The guest's side, for the test. A vCPU that is out of the guest cannot make an event.
