@@ -14,6 +14,7 @@
 #include "engine/soft/cpu/board.h"
 #include "engine/soft/run/run.h"
 #include "engine/soft/soft_memory.h"
+#include "engine/soft/soft_points.h"
 #include "engine/soft/soft_vcpu.h"
 #include "platform/halted_for_good.h"
 
@@ -26,12 +27,7 @@ using hypervisor::VmEnd;
 constexpr std::uint64_t kTurn = 5000;   // instructions of one vCPU before the next one's turn
 constexpr std::uint64_t kSlice = 6144;  // of all vCPUs before the main loop looks at its sockets
 
-class SoftVm final : public SoftEngine,
-                     public hypervisor::Breakpoints,
-                     public hypervisor::PhysicalBreakpoints,
-                     public hypervisor::Watchpoints,
-                     public hypervisor::PhysicalWatchpoints,
-                     public hypervisor::FilteredStops {
+class SoftVm final : public SoftEngine {
  public:
   SoftVm(hypervisor::GuestRam& ram, hypervisor::Platform& platform, const x86::CpuState& entry,
          const Options& options)
@@ -54,11 +50,11 @@ class SoftVm final : public SoftEngine,
   unsigned vcpu_count() const override { return static_cast<unsigned>(vcpus_.size()); }
   hypervisor::Vcpu& vcpu(VcpuId id) override { return *vcpus_[id.value]; }
   hypervisor::Memory& memory() override { return memory_; }
-  hypervisor::Breakpoints* breakpoints() override { return this; }
-  hypervisor::PhysicalBreakpoints* physical_breakpoints() override { return this; }
-  hypervisor::Watchpoints* watchpoints() override { return this; }
-  hypervisor::PhysicalWatchpoints* physical_watchpoints() override { return this; }
-  hypervisor::FilteredStops* filtered_stops() override { return this; }
+  hypervisor::Breakpoints* breakpoints() override { return &points_; }
+  hypervisor::PhysicalBreakpoints* physical_breakpoints() override { return &points_; }
+  hypervisor::Watchpoints* watchpoints() override { return &points_; }
+  hypervisor::PhysicalWatchpoints* physical_watchpoints() override { return &points_; }
+  hypervisor::FilteredStops* filtered_stops() override { return &points_; }
   const std::optional<VmEnd>& ended() const override { return ended_; }
   void stop_instead_of_death(bool on) override { stop_instead_of_death_ = on; }
 
@@ -282,52 +278,8 @@ class SoftVm final : public SoftEngine,
     interrupt_running();
   }
 
-  // ---- Breakpoints and watchpoints
-  void set_filter(hypervisor::StopFilter* filter) override { board_.filter = filter; }
-  Result<void> insert_physical_breakpoint(Gpa address) override {
-    board_.physical_breakpoints.insert(address.value);
-    board_.ram_written(address, 1);
-    return {};
-  }
-  Result<void> remove_physical_breakpoint(Gpa address) override {
-    board_.physical_breakpoints.erase(address.value);
-    board_.ram_written(address, 1);
-    return {};
-  }
-  Result<void> insert_breakpoint(Gva address) override {
-    board_.breakpoints.insert(address.value);
-    breakpoints_changed(address);
-    return {};
-  }
-  Result<void> remove_breakpoint(Gva address) override {
-    board_.breakpoints.erase(address.value);
-    breakpoints_changed(address);
-    return {};
-  }
-  Result<void> insert_watchpoint(Gva address, std::uint64_t size,
-                                 hypervisor::WatchKind kind) override {
-    return insert_watch(board_.watches, address.value, size, kind);
-  }
-  Result<void> remove_watchpoint(Gva address, std::uint64_t size,
-                                 hypervisor::WatchKind kind) override {
-    return remove_watch(board_.watches, address.value, size, kind);
-  }
-  Result<void> insert_physical_watchpoint(Gpa address, std::uint64_t size,
-                                          hypervisor::WatchKind kind) override {
-    return insert_watch(board_.physical_watches, address.value, size, kind);
-  }
-  Result<void> remove_physical_watchpoint(Gpa address, std::uint64_t size,
-                                          hypervisor::WatchKind kind) override {
-    return remove_watch(board_.physical_watches, address.value, size, kind);
-  }
-  std::string describe_breakpoint(Gva) override { return kSeesAll; }
-  std::string describe_watchpoint(Gva, std::uint64_t, hypervisor::WatchKind) override {
-    return kSeesAll;
-  }
-
  private:
   static constexpr const char* kResumedDead = "resumed after a triple fault";
-  static constexpr const char* kSeesAll = "seen by the software CPU, on every vCPU";
 
   void power_on(const x86::CpuState& entry) {
     for (const hypervisor::RamSlot& slot : board_.ram.slots())
@@ -341,26 +293,6 @@ class SoftVm final : public SoftEngine,
     }
     vcpus_[0]->is_active = true;
     vcpus_[0]->cpu.set_state(entry);
-  }
-
-  Result<void> insert_watch(std::vector<Board::Watch>& watches, std::uint64_t address,
-                            std::uint64_t size, hypervisor::WatchKind kind) {
-    if (size == 0 || address + size - 1 < address) {
-      return fail(ErrorCode::BadRequest, "a watched range is at least one byte and does not wrap");
-    }
-    watches.push_back({address, size, kind});
-    checks_changed();
-    return {};
-  }
-  Result<void> remove_watch(std::vector<Board::Watch>& watches, std::uint64_t address,
-                            std::uint64_t size, hypervisor::WatchKind kind) {
-    const auto found = std::find_if(watches.begin(), watches.end(), [&](const Board::Watch& watch) {
-      return watch.address == address && watch.size == size && watch.kind == kind;
-    });
-    if (found == watches.end()) return fail(ErrorCode::NotFound, "no such watchpoint");
-    watches.erase(found);
-    checks_changed();
-    return {};
   }
 
   // A device's write is told of when the instruction that it happened in is complete, or at once if
@@ -381,22 +313,6 @@ class SoftVm final : public SoftEngine,
 
   void interrupt_running() {
     if (board_.running != nullptr) board_.running->yield_soon();
-  }
-
-  // What is watched has changed: fast paths carry the mark. What the guest sees of its translations
-  // stays as it is.
-  void checks_changed() {
-    for (Cpu* cpu : board_.cpus)
-      cpu->checks_changed();
-  }
-  // Likewise for a breakpoint by linear address. Blocks end at breakpoints: those of pages that
-  // have some are decoded again when they are next executed, and no others. A client changes
-  // thousands at each stop, so that this must not touch more than the page.
-  void breakpoints_changed(Gva address) {
-    ++board_.breakpoint_changes;
-    if (board_.breakpoint_changes % (1u << Board::kChangeBits) == 0) board_.code.clear();
-    for (Cpu* cpu : board_.cpus)
-      cpu->breakpoints_changed(address.value & kPageMask);
   }
 
   // Not inlined: g++ 12 then warns of the exits that a known one is not.
@@ -539,6 +455,7 @@ class SoftVm final : public SoftEngine,
 
   Board board_;
   SoftMemory memory_;
+  SoftPoints points_{board_};
   std::vector<std::unique_ptr<SoftVcpu>> vcpus_;
   std::deque<hypervisor::VcpuEvent> events_;
   std::optional<VmEnd> ended_;
