@@ -15,8 +15,9 @@ namespace ringside::cli {
 namespace {
 
 constexpr std::string_view kFooter =
-    R"(ENDPOINT is PORT, ADDRESS:PORT, [V6ADDRESS]:PORT, unix:PATH or stdio. Without an address it is
-127.0.0.1; port 0 is any free port, and the line 'gdb: listening on ...' on stderr tells which.
+    R"(ENDPOINT is PORT, ADDRESS:PORT, [V6ADDRESS]:PORT, unix:PATH, stdio or fd:N (an inherited socket).
+Without an address it is 127.0.0.1; port 0 is any free port, and the line 'gdb: listening on ...' on
+stderr tells which.
 
 Examples:
   ringside -G 1234 vmlinuz -i initrd.img -a 'console=ttyS0'

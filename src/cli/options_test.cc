@@ -8,6 +8,7 @@
 namespace ringside::cli {
 namespace {
 
+using transport::FdEndpoint;
 using transport::StdioEndpoint;
 using transport::TcpEndpoint;
 using transport::UnixEndpoint;
@@ -120,6 +121,8 @@ TEST(CommandLine, DebuggerEndpoints) {
       {"unix:/run/x", false, UnixEndpoint{"/run/x"}},
       {"wunix:x", true, UnixEndpoint{"x"}},
       {"wstdio", true, StdioEndpoint{}},
+      {"fd:3", false, FdEndpoint{3}},
+      {"wfd:3", true, FdEndpoint{3}},
   };
   for (const Row& row : rows) {
     SCOPED_TRACE(row.text);

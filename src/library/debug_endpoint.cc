@@ -184,7 +184,10 @@ std::vector<DebugEndpoint::Descriptor> DebugEndpoint::descriptors() const {
 }
 
 Result<void> DebugEndpoint::adopt(int socket) {
-  return parts_->client->adopt(transport::Connection::over_socket(Fd(socket)));
+  Fd owned(socket);
+  const int why_not = transport::why_no_connection(socket);
+  if (why_not != 0) return fail(Error::from_errno("a client cannot be adopted", why_not));
+  return parts_->client->adopt(transport::Connection::over_socket(std::move(owned)));
 }
 
 void DebugEndpoint::machine_was_reset() { parts_->server->machine_was_reset(); }

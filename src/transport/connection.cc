@@ -46,6 +46,16 @@ ssize_t write_quietly(int fd, const char* data, std::size_t size) {
 
 }  // namespace
 
+int why_no_connection(int socket) {
+  int type = 0;
+  socklen_t size = sizeof type;
+  if (::getsockopt(socket, SOL_SOCKET, SO_TYPE, &type, &size) != 0) return errno;
+  if (type != SOCK_STREAM) return EPROTOTYPE;
+  sockaddr_storage peer{};
+  size = sizeof peer;
+  return ::getpeername(socket, reinterpret_cast<sockaddr*>(&peer), &size) == 0 ? 0 : errno;
+}
+
 Connection Connection::over_socket(Fd socket) {
   const int on = 1;
   // Fails on a unix socket, which needs no such thing.

@@ -11,6 +11,10 @@
 
 namespace ringside::transport {
 
+// 0 for a connected stream socket, else the errno that says what it is not. What is none would be a
+// client that never speaks and never goes.
+int why_no_connection(int socket);
+
 class Connection {
  public:
   // A connected stream socket.

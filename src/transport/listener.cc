@@ -1,5 +1,6 @@
 #include "transport/listener.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <netdb.h>
@@ -26,6 +27,7 @@ union SocketAddress {
   sockaddr any;
   sockaddr_in v4;
   sockaddr_in6 v6;
+  sockaddr_un local;
   sockaddr_storage storage;
 };
 
@@ -44,6 +46,22 @@ bool is_loopback(const SocketAddress& address) {
 
 std::uint16_t port_of(const SocketAddress& address) {
   return ntohs(address.any.sa_family == AF_INET ? address.v4.sin_port : address.v6.sin6_port);
+}
+
+// As a client would write it; nothing for what it cannot write: vsock, an abstract or no name.
+std::optional<Endpoint> endpoint_at(const SocketAddress& address) {
+  if (address.any.sa_family == AF_UNIX) {
+    const std::string path = address.local.sun_path;
+    if (path.empty()) return std::nullopt;
+    return UnixEndpoint{path};
+  }
+  const bool v6 = address.any.sa_family == AF_INET6;
+  if (!v6 && address.any.sa_family != AF_INET) return std::nullopt;
+  char text[INET6_ADDRSTRLEN];
+  const void* const bytes =
+      v6 ? static_cast<const void*>(&address.v6.sin6_addr) : &address.v4.sin_addr;
+  ::inet_ntop(address.any.sa_family, bytes, text, sizeof text);
+  return TcpEndpoint{text, port_of(address)};
 }
 
 // A socket bound to `address` and listening, or the errno.
@@ -152,15 +170,12 @@ Result<> Listener::open_stdio() {
 }
 
 Result<> Listener::open_inherited(const FdEndpoint& wanted) {
-  int type = 0, listening = 0;
-  socklen_t size = sizeof type;
-  if (::getsockopt(wanted.fd, SOL_SOCKET, SO_TYPE, &type, &size) != 0)
-    return fail(cannot_listen(endpoint_, errno));
-  if (type != SOCK_STREAM) return fail(cannot_listen(endpoint_, EPROTOTYPE));
-  size = sizeof listening;
-  if (::getsockopt(wanted.fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) != 0)
-    return fail(cannot_listen(endpoint_, errno));
-  is_client_ = listening == 0;
+  int listening = 0;
+  socklen_t size = sizeof listening;
+  const bool is_socket = ::getsockopt(wanted.fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) == 0;
+  is_client_ = !is_socket || listening == 0;
+  const int why_not = is_client_ ? why_no_connection(wanted.fd) : 0;
+  if (why_not != 0) return fail(cannot_listen(endpoint_, why_not));
   // A copy, as of standard input.
   socket_ = Fd(::fcntl(wanted.fd, F_DUPFD_CLOEXEC, 3));
   if (!socket_) return fail(cannot_listen(endpoint_, errno));
@@ -169,6 +184,7 @@ Result<> Listener::open_inherited(const FdEndpoint& wanted) {
   const SocketAddress local = local_address(socket_.get());
   const bool internet = local.any.sa_family == AF_INET || local.any.sa_family == AF_INET6;
   outside_ = internet ? !is_loopback(local) : local.any.sa_family != AF_UNIX;
+  if (!is_client_) endpoint_ = endpoint_at(local).value_or(endpoint_);
   return {};
 }
 

@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "base/fd.h"
 #include "support/deadline.h"
@@ -26,6 +27,8 @@ class RawClient {
   explicit RawClient(std::uint16_t port);
   // An endpoint of AF_UNIX.
   explicit RawClient(const std::string& path);
+  // A socket whose other end the server has already.
+  explicit RawClient(Fd socket) : fd_(std::move(socket)) {}
 
   void set_acks(Acks acks) { acks_ = acks; }
 
