@@ -1,5 +1,5 @@
-// The README's lines that embed the library are lines of examples/toy_vmm.cc, which is built and
-// debugged by tests/library.
+// The README's lines that embed the library are lines of examples/toy_vmm.cc, and each block of
+// code in docs/embedding.md is one of a source that tests/library builds and debugs.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -35,6 +35,39 @@ TEST(Embedding, TheReadmesLinesAreTheExamples) {
     at = std::find(at, example.end(), line);
     ASSERT_NE(at, example.end()) << "not in the example, or not in this order: " << line;
     ++at;
+  }
+}
+
+// The blocks of a page, each as its lines without indentation.
+std::vector<std::vector<std::string>> blocks_of(const std::string& path) {
+  std::ifstream file(std::string(RINGSIDE_SOURCE) + path);
+  std::vector<std::vector<std::string>> blocks;
+  bool inside = false;
+  for (std::string line; std::getline(file, line);) {
+    if (line.rfind("```", 0) == 0) {
+      inside = !inside;
+      if (inside) blocks.emplace_back();
+      continue;
+    }
+    line.erase(0, line.find_first_not_of(' '));
+    if (inside) blocks.back().push_back(line);
+  }
+  return blocks;
+}
+
+TEST(Embedding, ThePagesBlocksAreCompiled) {
+  std::vector<std::vector<std::string>> sources;
+  for (const char* path : {"/examples/toy_vmm.cc", "/examples/unicorn_vmm.cc",
+                           "/tests/library/loops_test.cc", "/tests/library/page_test.cc"})
+    sources.push_back(lines_of(path));
+  const auto blocks = blocks_of("/docs/embedding.md");
+  ASSERT_GE(blocks.size(), 5u);
+  for (const auto& block : blocks) {
+    ASSERT_FALSE(block.empty());
+    const bool found = std::any_of(sources.begin(), sources.end(), [&](const auto& source) {
+      return std::search(source.begin(), source.end(), block.begin(), block.end()) != source.end();
+    });
+    EXPECT_TRUE(found) << "in no source as it stands on the page:\n" << block.front();
   }
 }
 

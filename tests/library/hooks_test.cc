@@ -159,10 +159,7 @@ TEST_F(Hooks, WhatHasHappenedBeforeAResetIsVoid) {
     vm_.hit({1}, kCode + 4);
   });
   EXPECT_EQ(client.await_stop().signal, 5u);
-  client.send("qRcmd," + hex("begin_again"));
-  std::string reply;
-  while ((reply = client.receive()).substr(0, 1) == "O" && reply != "OK") {
-  }
+  EXPECT_EQ(unhex(client.request("qRcmd," + hex("begin_again"))), "done\n");
   EXPECT_EQ(client.rip(), kCode);
   news();
   client.send("vCont;c");
