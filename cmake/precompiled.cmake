@@ -4,6 +4,12 @@ option(RINGSIDE_PRECOMPILED "Compile the headers of others once for all sources"
 find_package(fmt REQUIRED)
 find_package(tl-expected REQUIRED)
 
+# ringside_for_shared_library(TARGET): compiles the target as part of a shared library
+function(ringside_for_shared_library TARGET)
+  set_target_properties(${TARGET} PROPERTIES POSITION_INDEPENDENT_CODE ON CXX_VISIBILITY_PRESET hidden
+    VISIBILITY_INLINES_HIDDEN ON)
+endfunction()
+
 # ringside_precompiled_headers(NAME LIBRARIES lib... OPTIONS option... HEADERS header...): a set of headers
 function(ringside_precompiled_headers NAME)
   if(NOT RINGSIDE_PRECOMPILED)
@@ -30,6 +36,10 @@ function(ringside_precompiled TARGET NAME)
 endfunction()
 
 ringside_precompiled_headers(product HEADERS <fmt/format.h>)
+ringside_precompiled_headers(library HEADERS <fmt/format.h>)
+if(RINGSIDE_PRECOMPILED)
+  ringside_for_shared_library(ringside_precompiled_library)
+endif()
 
 # Optimising the tests takes longer than they then run. What they test is optimised like the product.
 set(test_options $<$<NOT:$<CONFIG:Debug>>:-O1>)

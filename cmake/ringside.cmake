@@ -33,6 +33,12 @@ function(ringside_target VARIABLE FOLDER)
   set(${VARIABLE} ringside_${name} PARENT_SCOPE)
 endfunction()
 
+# The rooms that libringside is made of (cmake/library.cmake). They are compiled for a shared library, as
+# an embedder may put the archive into one of his own; and for others nothing of them is visible there
+# but what says so, so that calls within them stay direct ones.
+set(ringside_library_rooms base x86 rsp transport hypervisor debug/agent debug/run debug/points
+  debug/memory debug/target debug/client debug/monitor debug/packets debug/server library)
+
 # ringside_room(FOLDER USES folder... LIBRARIES lib...): the library of the sources in src/FOLDER, those
 # of its inner folders not among them
 function(ringside_room FOLDER)
@@ -42,7 +48,12 @@ function(ringside_room FOLDER)
   list(FILTER sources EXCLUDE REGEX "_test\\.cc$")
   if(sources)
     add_library(${target} STATIC ${sources})
-    ringside_precompiled(${target} product)
+    if(FOLDER IN_LIST ringside_library_rooms)
+      ringside_for_shared_library(${target})
+      ringside_precompiled(${target} library)
+    else()
+      ringside_precompiled(${target} product)
+    endif()
     set(kind PUBLIC)
   else()
     add_library(${target} INTERFACE)
