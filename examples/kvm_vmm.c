@@ -21,7 +21,7 @@
 
 #include "ringside/ringside.h"
 
-enum { kRamSize = 64 << 10, kStart = 0x1000, kBreakpoints = 4 };
+enum { kRamSize = 64 << 10, kStart = 0x1000, kBreakpoints = 4, kDr6Step = 1 << 14 };
 
 /* again: inc eax; mov [0x2000], eax; nop; jmp again. With 32-bit addresses, flat, without paging.
  */
@@ -124,6 +124,11 @@ static uint64_t get_rip(struct machine* m) {
   return registers.rip;
 }
 
+/* On some processors a trap comes before the instruction, when that is the first to reach a page;
+ * the instruction is executed the next time. So a step that leaves RIP where it was is made again,
+ * but not for ever: a jump may lead to itself. */
+enum { kStepsOnTheSpot = 32 };
+
 /* Tries with a guest of three instructions what this KVM does. */
 static void probe(struct machine* m, int kvm) {
   static const uint8_t kNops[] = {0x90, 0x90, 0xf4}, kInt3[] = {0x90, 0xcc, 0xf4};
@@ -131,14 +136,15 @@ static void probe(struct machine* m, int kvm) {
   create(&trial, kvm);
   enter_program(&trial, kNops, sizeof kNops);
   set_debug(&trial, true, false);
-  m->steps = ioctl(trial.vcpu, KVM_RUN, 0) == 0 && trial.run->exit_reason == KVM_EXIT_DEBUG &&
-             get_rip(&trial) == kStart + 1;
+  for (int i = 0; i < kStepsOnTheSpot && get_rip(&trial) == kStart; ++i)
+    m->steps = ioctl(trial.vcpu, KVM_RUN, 0) == 0 && trial.run->exit_reason == KVM_EXIT_DEBUG;
+  m->steps = m->steps && get_rip(&trial) == kStart + 1;
 
   enter_program(&trial, kNops, sizeof kNops);
   trial.breakpoint[0] = kStart + 1;
   trial.is_set[0] = true;
   set_debug(&trial, false, true);
-  /* One that has been told of is gone past by a step. */
+  /* One that the debugger has been told of is passed by a step. */
   m->breaks = m->steps && ioctl(trial.vcpu, KVM_RUN, 0) == 0 &&
               trial.run->exit_reason == KVM_EXIT_DEBUG && get_rip(&trial) == kStart + 1;
 
@@ -172,60 +178,61 @@ static void die(struct machine* m, const char* text) {
   m->end_text = text;
 }
 
-static void handle_debug_exit(struct machine* m) {
-  const struct kvm_debug_exit_arch* const debug = &m->run->debug.arch;
-  if (debug->exception == 3) {
-    leave(m, RINGSIDE_EVENT_BREAKPOINT, 0, NULL);
-  } else if (m->step && (debug->dr6 & 1u << 14) != 0) { /* DR6.BS: a step */
-    leave(m, RINGSIDE_EVENT_MONITOR_TRAP, 0, NULL);
-  } else {
-    for (int i = 0; i < kBreakpoints; ++i) {
-      if (!m->is_set[i] || m->breakpoint[i] != debug->pc) continue;
-      m->at_breakpoint = true;
-      leave(m, RINGSIDE_EVENT_HARDWARE_BREAKPOINT, debug->pc, NULL);
-      return;
-    }
-    if (m->step) leave(m, RINGSIDE_EVENT_MONITOR_TRAP, 0, NULL);
-  }
+static bool has_stepped(const struct machine* m) {
+  return m->run->debug.arch.exception == 1 && (m->run->debug.arch.dr6 & kDr6Step) != 0;
 }
 
-/* Until the vCPU has an event, or the machine has ended. The lock is held, but for the guest. */
+static void handle_debug_exit(struct machine* m) {
+  const uint64_t pc = m->run->debug.arch.pc;
+  for (int i = 0; i < kBreakpoints && !has_stepped(m); ++i)
+    if (m->is_set[i] && m->breakpoint[i] == pc) m->at_breakpoint = true;
+  if (m->run->debug.arch.exception == 3)
+    leave(m, RINGSIDE_EVENT_BREAKPOINT, pc, NULL);
+  else if (m->at_breakpoint)
+    leave(m, RINGSIDE_EVENT_HARDWARE_BREAKPOINT, pc, NULL);
+  else if (m->step)
+    leave(m, RINGSIDE_EVENT_MONITOR_TRAP, pc, NULL);
+}
+
+/* Into the guest and out of it. The lock is held, but not while it is there. */
+static void enter_guest(struct machine* m, int* on_the_spot) {
+  /* From the breakpoint that the debugger knows of, over its instruction. */
+  const bool is_passing = m->at_breakpoint;
+  const uint64_t from = get_rip(m);
+  set_debug(m, m->step || is_passing, !is_passing);
+  pthread_mutex_unlock(&m->lock);
+  const int result = ioctl(m->vcpu, KVM_RUN, 0);
+  const int error = errno;
+  pthread_mutex_lock(&m->lock);
+  if (result < 0) {
+    if (error != EINTR && error != EAGAIN) die(m, strerror(error));
+    return;
+  }
+  const bool is_debug_exit = m->run->exit_reason == KVM_EXIT_DEBUG;
+  if (is_debug_exit && has_stepped(m) && get_rip(m) == from && ++*on_the_spot < kStepsOnTheSpot)
+    return;
+  m->at_breakpoint = false;
+  const bool has_passed = is_passing && !m->step && has_stepped(m);
+  if (is_debug_exit && !has_passed)
+    handle_debug_exit(m);
+  else if (m->run->exit_reason == KVM_EXIT_HLT)
+    m->halted = true;
+  else if (m->run->exit_reason == KVM_EXIT_SHUTDOWN)
+    die(m, "triple fault");
+  else if (!is_debug_exit)
+    die(m, "KVM cannot go on");
+}
+
+/* Until the vCPU has an event, or the machine has ended. The lock is held. */
 static void run_guest(struct machine* m) {
+  int on_the_spot = 0;
   while (m->in_guest) {
-    if (m->suspended) {
+    if (m->suspended)
       leave(m, RINGSIDE_EVENT_PARKED, 0, NULL);
-      return;
-    }
-    if (m->halted) { /* nothing interrupts this machine */
+    else if (m->halted) /* nothing interrupts this machine */
       pthread_cond_wait(&m->changed, &m->lock);
-      continue;
-    }
-    /* From the breakpoint that the debugger knows of, over its instruction. */
-    const bool is_passing = m->at_breakpoint;
-    set_debug(m, m->step || is_passing, !is_passing);
-    pthread_mutex_unlock(&m->lock);
-    const int result = ioctl(m->vcpu, KVM_RUN, 0);
-    const int error = errno;
-    pthread_mutex_lock(&m->lock);
-    if (result < 0 && error != EINTR && error != EAGAIN) die(m, strerror(error));
-    if (result < 0) continue;
-    m->at_breakpoint = false;
-    switch (m->run->exit_reason) {
-      case KVM_EXIT_DEBUG:
-        if (!is_passing || m->step) handle_debug_exit(m);
-        break;
-      case KVM_EXIT_HLT:
-        m->halted = true;
-        break;
-      case KVM_EXIT_SHUTDOWN:
-        die(m, "triple fault");
-        break;
-      case KVM_EXIT_IO:
-      case KVM_EXIT_MMIO: /* no device is there */
-        break;
-      default:
-        die(m, "KVM cannot go on");
-    }
+    else
+      enter_guest(m, &on_the_spot);
   }
 }
 
@@ -385,14 +392,12 @@ static bool read_flag(struct machine* m, const bool* flag) {
   return result;
 }
 static bool in_guest(void* user, uint32_t vcpu) {
-  struct machine* const m = user;
   (void)vcpu;
-  return read_flag(m, &m->in_guest);
+  return read_flag(user, &((struct machine*)user)->in_guest);
 }
 static bool halted(void* user, uint32_t vcpu) {
-  struct machine* const m = user;
   (void)vcpu;
-  return read_flag(m, &m->halted);
+  return read_flag(user, &((struct machine*)user)->halted);
 }
 
 static bool is_in_ram(uint64_t address, size_t size) {
@@ -456,16 +461,8 @@ static int event_fd(void* user) { return ((struct machine*)user)->event_fd; }
 static bool offers(void* user, uint32_t vcpu, int32_t capability) {
   const struct machine* const m = user;
   (void)vcpu;
-  switch (capability) {
-    case RINGSIDE_MONITOR_TRAP:
-      return m->steps;
-    case RINGSIDE_BREAKPOINT_EXIT:
-      return m->exits_at_int3;
-    case RINGSIDE_MASK_INTERRUPTS:
-      return true; /* there are none */
-    default:
-      return false;
-  }
+  if (capability == RINGSIDE_BREAKPOINT_EXIT) return m->exits_at_int3;
+  return capability == RINGSIDE_MONITOR_TRAP && m->steps;
 }
 
 static ringside_status set_capability(void* user, uint32_t vcpu, int32_t capability, bool on) {
