@@ -176,7 +176,7 @@ Result<void> Program::build() {
   Journal journal = TRY(open_journal());
   TRY(serve_greeter());  // before KVM is probed
   engine_ = TRY(start_engine(options_, ram_, *machine_, boot_.entry, journal.seed));
-  machine_->connect(engine_->cpus());
+  machine_->connect(engine_->cpus(), engine_->controller_views());
   timeline_ = std::make_unique<time::Timeline>(*engine_, *machine_, options_.pace);
   if (journal.writer) timeline_->record(std::move(*journal.writer));
   if (journal.reader) {

@@ -44,15 +44,6 @@ class CpuLink final : public hypervisor::CpuPort {
   bool interrupt_line(unsigned line, bool asserted) override {
     return cpus_ && cpus_->interrupt_line(line, asserted);
   }
-  std::optional<hypervisor::LocalApicImage> local_apic(VcpuId vcpu) override {
-    return cpus_ ? cpus_->local_apic(vcpu) : std::nullopt;
-  }
-  std::optional<hypervisor::IoApicImage> io_apic() override {
-    return cpus_ ? cpus_->io_apic() : std::nullopt;
-  }
-  std::optional<hypervisor::PicPairImage> pics() override {
-    return cpus_ ? cpus_->pics() : std::nullopt;
-  }
 
  private:
   hypervisor::CpuPort* cpus_ = nullptr;

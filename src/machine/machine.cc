@@ -54,6 +54,7 @@ struct Machine::Parts {
   hypervisor::GuestRam& ram;
   MachineOptions options;
   CpuLink cpus;
+  hypervisor::ControllerViews* engines_controllers = nullptr;
   EventQueue events{cpus};
   ApicBus apics;
   // vCPUs that wait for a sink, one bit each. No state of the guest's.
@@ -160,32 +161,36 @@ Machine::Machine(hypervisor::GuestRam& ram, MachineOptions options)
 }
 Machine::~Machine() = default;
 
-void Machine::connect(hypervisor::CpuPort& cpus) {
+void Machine::connect(hypervisor::CpuPort& cpus, hypervisor::ControllerViews* views) {
   Lock lock(parts_->lock);
   parts_->cpus.connect(cpus);
+  parts_->engines_controllers = views;
 }
 
 // The engine is asked without the lock: a vCPU may have to come out of a device access first.
 std::string Machine::describe_local_apic(VcpuId vcpu) const {
-  if (const auto image = parts_->cpus.local_apic(vcpu)) return describe(*image);
+  if (hypervisor::ControllerViews* const engines = parts_->engines_controllers)
+    return describe(engines->local_apic(vcpu).value_or(hypervisor::LocalApicImage{}));
   Lock lock(parts_->lock);
   return describe(parts_->apics.apic(vcpu).image());
 }
 
 std::string Machine::describe_io_apic() const {
-  if (const auto image = parts_->cpus.io_apic()) return describe(*image);
+  if (hypervisor::ControllerViews* const engines = parts_->engines_controllers)
+    return describe(engines->io_apic().value_or(hypervisor::IoApicImage{}));
   Lock lock(parts_->lock);
   return describe(parts_->io_apic.image());
 }
 
 std::string Machine::describe_pics() const {
-  if (const auto image = parts_->cpus.pics()) return describe(*image);
+  if (hypervisor::ControllerViews* const engines = parts_->engines_controllers)
+    return describe(engines->pics().value_or(hypervisor::PicPairImage{}));
   Lock lock(parts_->lock);
   return describe(parts_->pics.image());
 }
 
 std::string Machine::describe_memory_map() const {
-  const bool engines = parts_->cpus.io_apic().has_value();
+  const bool engines = parts_->engines_controllers != nullptr;
   Lock lock(parts_->lock);
   std::vector<MapEntry> memory;
   for (const hypervisor::RamSlot& slot : parts_->ram.slots())
@@ -230,14 +235,15 @@ std::string Machine::describe_devices() const {
 std::optional<std::uint32_t> Machine::look_at_port(VcpuId vcpu, std::uint16_t port,
                                                    unsigned width) const {
   // The engine is asked without the lock; see describe_local_apic.
-  const auto pics = parts_->cpus.pics();
-  if (!pics) return port_peek(vcpu, port, width);
+  if (parts_->engines_controllers == nullptr) return port_peek(vcpu, port, width);
+  const hypervisor::PicPairImage pics =
+      parts_->engines_controllers->pics().value_or(hypervisor::PicPairImage{});
   for (unsigned i = 0; i < width; ++i) {
     const unsigned at = port + i;
     const bool timer = (at >= Pit::kPort && at < Pit::kPort + 4u) || at == Pit::kSpeakerPort;
     const bool controller = (at & ~0x81u) == PicPair::kMaster || (at & ~1u) == PicPair::kEdgeLevel;
     if (timer || (controller && width > 1)) return std::nullopt;
-    if (controller) return peek(*pics, port);
+    if (controller) return peek(pics, port);
   }
   return port_peek(vcpu, port, width);
 }

@@ -13,6 +13,7 @@
 #include "base/state_visitor.h"
 #include "machine/bus/byte_sink.h"
 #include "machine/storage/block_backend.h"
+#include "platform/controllers.h"
 #include "platform/guest_ram.h"
 #include "platform/platform.h"
 #include "ringside/types.h"
@@ -54,8 +55,9 @@ class Machine final : public hypervisor::Platform {
   Machine(hypervisor::GuestRam& ram, MachineOptions options);
   ~Machine() override;
 
-  // Before the first instruction; the port must outlive the machine's use.
-  void connect(hypervisor::CpuPort& cpus);
+  // Before the first instruction; the port must outlive the machine's use, and so must the views,
+  // which an engine with interrupt controllers of its own has.
+  void connect(hypervisor::CpuPort& cpus, hypervisor::ControllerViews* views = nullptr);
 
   // Bytes that COM `port` can take now; the main loop stops reading its source at 0.
   std::size_t serial_room(unsigned port) const;

@@ -200,6 +200,11 @@ TEST_F(MachineTest, PortsOfAnEnginesControllersAreShownFromTheirImages) {
     void set_a20(bool) override {}
     void ram_written(Gpa, std::uint64_t) override {}
     void end(hypervisor::VmEnd) override {}
+  } engine;
+  class Views final : public hypervisor::ControllerViews {
+   public:
+    std::optional<hypervisor::LocalApicImage> local_apic(VcpuId) override { return std::nullopt; }
+    std::optional<hypervisor::IoApicImage> io_apic() override { return std::nullopt; }
     std::optional<hypervisor::PicPairImage> pics() override {
       hypervisor::PicPairImage image;
       image.master.request = 0x11;
@@ -209,9 +214,9 @@ TEST_F(MachineTest, PortsOfAnEnginesControllersAreShownFromTheirImages) {
       image.slave.level_triggered = 0x0c;
       return image;
     }
-  } engine;
+  } views;
   Machine machine(ram, {});
-  machine.connect(engine);
+  machine.connect(engine, &views);
   EXPECT_EQ(machine.look_at_port(kBoot, 0x20, 1), 0x11u);
   EXPECT_EQ(machine.look_at_port(kBoot, 0x21, 1), 0xfbu);
   EXPECT_EQ(machine.look_at_port(kBoot, 0xa0, 1), 0x22u);

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 
 #include "ringside/types.h"
 #include "x86/apic_registers.h"
@@ -40,6 +41,19 @@ struct PicImage {
 
 struct PicPairImage {
   PicImage master, slave;
+};
+
+// Of an engine that has the controllers itself; the machine's then stand idle. For a debugger
+// alone: no device asks.
+//
+// Main thread, without a lock that a device access takes: a vCPU may have to leave the guest first.
+class ControllerViews {
+ public:
+  virtual ~ControllerViews() = default;
+  // Nothing where the engine could not find out.
+  virtual std::optional<LocalApicImage> local_apic(VcpuId vcpu) = 0;
+  virtual std::optional<IoApicImage> io_apic() = 0;
+  virtual std::optional<PicPairImage> pics() = 0;
 };
 
 }  // namespace ringside::hypervisor

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string_view>
 
+#include "platform/controllers.h"
 #include "platform/platform.h"
 #include "platform/recordable.h"
 #include "ringside/vm.h"
@@ -38,6 +39,8 @@ class Engine : public Vm {
 
   // Null where no run is like another.
   virtual Recordable* recordable() { return nullptr; }
+  // Null where the interrupt controllers are the machine's.
+  virtual ControllerViews* controller_views() { return nullptr; }
 };
 
 }  // namespace ringside::hypervisor

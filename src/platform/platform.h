@@ -8,7 +8,6 @@
 #include <cstdint>
 #include <optional>
 
-#include "platform/controllers.h"
 #include "ringside/exit.h"
 #include "ringside/types.h"
 
@@ -90,11 +89,6 @@ class CpuPort {
   // access nor a line, and stand idle. A device's line has got this level; false: the engine has no
   // controllers.
   virtual bool interrupt_line(unsigned /*line*/, bool /*asserted*/) { return false; }
-  // What they hold; nothing where they are the machine's. Not to be called with a lock held that a
-  // device access takes: a vCPU may have to leave the guest first.
-  virtual std::optional<LocalApicImage> local_apic(VcpuId) { return std::nullopt; }
-  virtual std::optional<IoApicImage> io_apic() { return std::nullopt; }
-  virtual std::optional<PicPairImage> pics() { return std::nullopt; }
 };
 
 }  // namespace ringside::hypervisor

@@ -60,7 +60,7 @@ std::unique_ptr<hypervisor::Engine> create_kvm(Whose controllers, hypervisor::Gu
                                                const x86::CpuState& entry, unsigned vcpus) {
   auto engine = kvm::create(ram, machine, entry, {.vcpus = vcpus, .controllers = controllers});
   if (!engine) throw std::runtime_error(engine.error().text());
-  machine.connect(**engine);
+  machine.connect(**engine, (*engine)->controller_views());
   return *std::move(engine);
 }
 

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "engine/kvm/entry/system.h"
 #include "engine/kvm/host/kick.h"
+#include "engine/kvm/kernel_controller_views.h"
 #include "engine/kvm/kvm_memory.h"
 #include "engine/kvm/kvm_setup.h"
 #include "engine/kvm/timer_thread.h"
@@ -100,6 +101,9 @@ class KvmVm final : public KvmEngine,
   }
   hypervisor::PhysicalWatchpoints* physical_watchpoints() override {
     return system_.facts.page_watch ? this : nullptr;
+  }
+  hypervisor::ControllerViews* controller_views() override {
+    return system_.controllers ? &controller_views_ : nullptr;
   }
   hypervisor::FilteredStops* filtered_stops() override {
     return breakpoints() != nullptr || watchpoints() != nullptr ? this : nullptr;
@@ -202,19 +206,6 @@ class KvmVm final : public KvmEngine,
     if (system_.controllers) system_.controllers->set_line(line, asserted);
     return system_.controllers.has_value();
   }
-  std::optional<hypervisor::LocalApicImage> local_apic(VcpuId id) override {
-    if (!system_.controllers) return std::nullopt;
-    const EverybodyOut out(system_.gate);
-    return shown(vcpus_[id.value]->local_apic().image());
-  }
-  std::optional<hypervisor::IoApicImage> io_apic() override {
-    if (!system_.controllers) return std::nullopt;
-    return shown(system_.controllers->io_apic());
-  }
-  std::optional<hypervisor::PicPairImage> pics() override {
-    if (!system_.controllers) return std::nullopt;
-    return shown(system_.controllers->pics());
-  }
   void ram_written(Gpa address, std::uint64_t size) override {
     if (!system_.pages.any()) return;
     PageWatches::Hits hits;
@@ -285,13 +276,6 @@ class KvmVm final : public KvmEngine,
     return {};
   }
 
-  template <typename Image>
-  static std::optional<Image> shown(Result<Image> image) {
-    if (image) return *image;
-    log::error("kvm: {}", image.error().text());
-    return Image{};
-  }
-
   // Every started vCPU sleeps with interrupts off: nothing can wake the guest again.
   // Where HLT does not end KVM_RUN, HaltWatch finds out.
   void check_halted_for_good() {
@@ -302,6 +286,7 @@ class KvmVm final : public KvmEngine,
 
   System system_;
   KvmMemory memory_;
+  KernelControllerViews controller_views_{system_, vcpus_};
   TimerThread timer_;
   HaltWatch halt_watch_;
   std::vector<std::unique_ptr<KvmVcpu>> vcpus_;

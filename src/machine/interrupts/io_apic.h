@@ -9,6 +9,7 @@
 #include "machine/bus/bus.h"
 #include "machine/bus/device.h"
 #include "machine/interrupts/apic_bus.h"
+#include "platform/controllers.h"
 
 namespace ringside::machine {
 

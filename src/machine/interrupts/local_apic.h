@@ -14,6 +14,7 @@
 #include "machine/clocks/event_queue.h"
 #include "machine/interrupts/apic_message.h"
 #include "machine/interrupts/apic_timer.h"
+#include "platform/controllers.h"
 
 namespace ringside::machine {
 

@@ -11,6 +11,7 @@
 #include "machine/bus/device.h"
 #include "machine/bus/interrupt_line.h"
 #include "machine/interrupts/apic_bus.h"
+#include "platform/controllers.h"
 
 namespace ringside::machine {
 
