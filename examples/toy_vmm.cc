@@ -3,6 +3,8 @@
 //
 //     toy_vmm ENDPOINT             (toy_vmm 1234, then in GDB: target remote :1234)
 //
+// Its code is 32 bits wide, which GDB's x/i decodes as 64 (docs/clients.md).
+//
 // Here the guest runs on the thread that serves the debugger, and serve() comes back at once while
 // it can run. A VMM with a thread per CPU gives Vm an event_fd(), for which serve() waits.
 #include <cstdio>

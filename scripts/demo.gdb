@@ -13,18 +13,21 @@ echo (gdb) backtrace\n
 backtrace
 echo (gdb) print *worker\n
 print *worker
-echo \n# Run that function to its end; step the next source line.\n
+echo \n# Go into the function that it calls, run that to its end, step the next source line.\n
 echo (gdb) delete\n
 delete
-echo (gdb) finish\n
+echo (gdb) tbreak is_prime\n
 tbreak is_prime
+echo (gdb) continue\n
 continue
+echo (gdb) finish\n
 finish
 echo (gdb) next\n
 next
 echo \n# The other virtual CPU is another thread.\n
-echo (gdb) break look_at thread 2\n
+echo (gdb) break look_at if $_thread == 2\n
 break look_at if $_thread == 2
+echo (gdb) continue\n
 continue
 echo (gdb) info threads\n
 info threads

@@ -30,9 +30,10 @@ struct Breakpoint {
 // Exactly one instruction was executed (capability MonitorTrap).
 struct MonitorTrap {};
 
-// An execution breakpoint of Stoppoints; RIP is on the instruction, not executed. Resumed from
-// here the vCPU executes it, so that a hit is one exit; unless it was moved meanwhile: by
-// write_register of RIP, if only with its own value, or by a set_state with another RIP.
+// An execution breakpoint of the engine (ringside/breakpoints.h); RIP is on the instruction, not
+// executed. Resumed from here the vCPU executes it, so that a hit is one exit; unless it was moved
+// meanwhile: by write_register of RIP, if only with its own value, or by a set_state with another
+// RIP.
 struct HardwareBreakpoint {
   Gva address;
 };
@@ -57,7 +58,7 @@ struct GuestPanic {
 };
 
 // The vCPU cannot go on: a triple fault or an engine's internal error, in words. Reported only
-// while VmControl::stop_instead_of_death is on; otherwise the VM ends.
+// while Vm::stop_instead_of_death is on; otherwise the VM ends.
 struct Dead {
   std::string reason;
 };

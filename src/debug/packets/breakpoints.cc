@@ -42,8 +42,9 @@ Debugger::Answer Debugger::serve(const rsp::InsertBreakpoint& request) {
                : target_.insert_stoppoint(stoppoint_of(request.type, request.address, request.kind),
                                           program);
   if (inserted) return rsp::reply::ok();
-  // The empty reply lets the client fall back on another kind.
-  if (inserted.error().code() == ErrorCode::NotSupported) return rsp::reply::empty();
+  // The empty reply lets the client fall back on another kind. For a software breakpoint that would
+  // be an int3 that it writes itself, as data, and that the guest would meet as its own.
+  if (!software && inserted.error().code() == ErrorCode::NotSupported) return rsp::reply::empty();
   return refuse(inserted);
 }
 

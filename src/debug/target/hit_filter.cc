@@ -153,7 +153,7 @@ HitFilter::Answer HitFilter::evaluate_exit(VcpuId vcpu, const hypervisor::Exit& 
 
 HitFilter::Answer HitFilter::conclude(bool stop) const {
   if (stop) return Answer::Stop;
-  return work_ >= kWorkBound || output_.size() >= kOutputBound ? Answer::Breathe : Answer::GoOn;
+  return work_ >= kWorkBound || output_.size() >= kOutputBound ? Answer::Yield : Answer::GoOn;
 }
 
 std::vector<AgentProgram> HitFilter::programs_of(const StopEvent& event) {
@@ -227,7 +227,7 @@ bool HitFilter::has_room() const {
   return output_.size() < kOutputBound;
 }
 
-void HitFilter::breathe() {
+void HitFilter::yield() {
   const std::lock_guard lock(mutex_);
   work_ = 0;
 }

@@ -1,10 +1,10 @@
 // Decides, where a breakpoint or watchpoint is hit, whether that is a stop: evaluates conditions,
-// runs commands, counts. An engine that asks (Stoppoints::set_filter) never leaves the guest for a
-// false condition; for others the target asks at the exit.
+// runs commands, counts. An engine that asks (hypervisor::FilteredStops) never leaves the guest for
+// a false condition; for others the target asks at the exit.
 //
 // It keeps no breakpoint: whether an address has one it looks up in the table and in the list at
-// each hit. The place of a vCPU's last hit (Cover) only leads from the question to uncover() and
-// cover(); whether the byte there is lifted in between, the table's installation says.
+// each hit. Between a question that was answered with false and the calls of uncover() and
+// cover() that follow it, each vCPU's Cover says at which of our int3s it stands.
 //
 // Owned by the server's target. An engine may ask on a vCPU's thread, several at a time; that is
 // what the lock is for. Wishes and programs change only while every vCPU is out of the guest.
@@ -42,7 +42,7 @@ class HitFilter final : public hypervisor::StopFilter {
     Stop,
     // Goes on, but the main loop has to run first: there is text to send, or a lot of work was
     // done since it ran.
-    Breathe,
+    Yield,
   };
 
   // For the engine: anything but GoOn leaves the guest, and answer_to() says why.
@@ -82,7 +82,7 @@ class HitFilter final : public hypervisor::StopFilter {
   void print(std::string_view text);
   bool has_room() const;
   // The main loop runs.
-  void breathe();
+  void yield();
 
  private:
   void ask(VcpuId vcpu, Gva address, const AgentProgram& program, HitCounts& hits, bool& stop);
@@ -100,7 +100,7 @@ class HitFilter final : public hypervisor::StopFilter {
   mutable std::mutex mutex_;
   std::vector<Answer> answers_;             // by vCPU: what the engine was told last
   std::vector<std::optional<Int3>> int3s_;  // likewise, of an int3; until the target asks
-  // By vCPU: the int3 of ours at its last hit, whatever told of that.
+  // By vCPU: where its last hit was at an int3 of ours, and whether uncover() has taken that away.
   struct Cover {
     std::optional<Gpa> where;
     bool lifted = false;

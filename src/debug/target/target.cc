@@ -64,7 +64,7 @@ bool Target::can_step(VcpuId id) const { return vm_.vcpu(id).offers(Capability::
 // --- What vCPUs do
 
 void Target::settle() {
-  filter_.breathe();
+  filter_.yield();
   for (std::uint32_t i = 0; i < vcpus_.size(); ++i) {
     if (vcpus_[i].waits_for_room && filter_.has_room()) end_wait({i});
   }

@@ -58,9 +58,9 @@ class VcpuCore {
 
   // The length of the int3 that is next, or 0 if there is another instruction.
   std::uint8_t int3_at_rip();
-  // For so long nobody changes what stands in guest memory for one vCPU alone.
+  // While the returned lock is held, no int3 in guest memory is taken away for a single vCPU.
   auto keep_bytes() { return system.gate.keep(thread_); }
-  // From one to the other no other vCPU is in the guest.
+  // Between close_gate() and open_gate() no other vCPU is in the guest.
   void close_gate() { system.gate.close(&thread_); }
   void open_gate() { system.gate.open(); }
 

@@ -11,7 +11,7 @@ int Entry::run() {
   run.cr8 = interrupts_.task_priority();
   tsc_offset_.follow(core_.file.fd(), core_.system.clock.stood());
   if (core_.system.facts.sync_registers) {
-    // What a debug exit is looked at with; it costs every exit a little.
+    // A debug exit needs these to be told from others; to have them costs every exit a little.
     const bool debugging = core_.breakpoint_exit || debug_.is_used();
     run.kvm_valid_regs = KVM_SYNC_X86_REGS;
     if (debugging) run.kvm_valid_regs |= KVM_SYNC_X86_SREGS | KVM_SYNC_X86_EVENTS;

@@ -34,7 +34,7 @@ class Exits {
   std::optional<Exit> handle();
   // KVM_RUN has failed.
   std::optional<Exit> handle_failure(int error);
-  // At an int3 that nobody of the engine has put there.
+  // At an int3 that is no part of a step of the engine: the debugger's, or the guest's own.
   std::optional<Exit> at_int3(std::uint8_t length);
   // At the debug registers that DR6 names, as GuestDebug::slots() has them.
   std::optional<Exit> at_slots(std::uint64_t dr6);

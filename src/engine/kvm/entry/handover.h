@@ -1,8 +1,8 @@
 // Whose one vCPU is at the moment, and what is asked of its thread.
 //
 // While the vCPU is in the guest, its registers belong to its thread; while it is out, to whoever
-// holds the lock here. Owned by the vCPU; any thread. What the lock protects is reached by showing
-// the lock.
+// holds the lock here. Owned by the vCPU; any thread. Functions for what the lock protects take the
+// lock as an argument, as a proof that it is held.
 #pragma once
 
 #include <condition_variable>

@@ -30,7 +30,8 @@ class RunGate {
   // Whether somebody has had to wait since the last call. Who closes it again and again, and opens
   // it for moments only, gives the others time then.
   bool has_kept_somebody() { return kept_somebody_.exchange(false); }
-  // For so long nobody else closes it, so that what stands in guest memory stays.
+  // While the returned lock is held nobody else closes it, so that no int3 in guest memory is taken
+  // away for a single vCPU.
   std::unique_lock<std::recursive_mutex> keep(const VcpuThread& thread) {
     if (owner_ == &thread) return {};
     return std::unique_lock(one_at_a_time_);
