@@ -38,9 +38,10 @@ class DebugEndpoint {
   // A client that is there loses its connection; the guest stays as it is.
   ~DebugEndpoint();
 
-  // The machine to debug, which must outlive the endpoint. Once. A client that comes before start()
-  // is greeted, and waits for it.
-  void set_vm(hypervisor::Vm& vm, debug::ServerOptions options = {});
+  // The machine to debug, which must outlive the endpoint. Once; what follows has no effect without
+  // it. A client that comes before start() is greeted, and waits for it. BadRequest for a machine
+  // with no vCPU or more than kMaxVcpus.
+  Result<void> set_vm(hypervisor::Vm& vm, debug::ServerOptions options = {});
   // Once, before the guest runs: it runs from here on, or waits for a debugger.
   void start();
 

@@ -197,8 +197,7 @@ Result<void> Program::build() {
     const std::string place = options_.gdb ? to_string(options_.gdb->endpoint) : "";
     debugger_ = TRY(DebugEndpoint::open(place, &poller_));
   }
-  debugger_->set_vm(*engine_, std::move(server));
-  return {};
+  return debugger_->set_vm(*engine_, std::move(server));
 }
 
 // What can fail about a reset comes before anything of the machine is changed.

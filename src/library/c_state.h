@@ -12,13 +12,14 @@
 
 namespace ringside::c {
 
-// What an embedder has given, with zeros in the fields that its header did not have yet. Those are
-// pointers and numbers of which each has its place behind the one before.
+// What an embedder has given, with zeros in the fields that its header did not have yet. A size
+// that ends within a pointer, which no header has, leaves that out.
 template <typename Struct>
 Struct complete(const Struct* given) {
   Struct result{};
   if (given == nullptr) return result;
-  std::memcpy(&result, given, std::min(given->size, sizeof(Struct)));
+  const std::size_t whole = given->size & ~(sizeof(void*) - 1);
+  std::memcpy(&result, given, std::min(whole, sizeof(Struct)));
   result.size = sizeof(Struct);
   return result;
 }

@@ -138,17 +138,25 @@ Result<std::unique_ptr<DebugEndpoint>> DebugEndpoint::open(hypervisor::Vm& vm,
                                                            debug::ServerOptions options,
                                                            EventLoop* loop) {
   std::unique_ptr<DebugEndpoint> made = TRY(open(endpoint, loop));
-  made->set_vm(vm, std::move(options));
+  TRY(made->set_vm(vm, std::move(options)));
   return made;
 }
 
 DebugEndpoint::DebugEndpoint(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 DebugEndpoint::~DebugEndpoint() = default;
 
-void DebugEndpoint::set_vm(hypervisor::Vm& vm, debug::ServerOptions options) {
+Result<void> DebugEndpoint::set_vm(hypervisor::Vm& vm, debug::ServerOptions options) {
+  if (parts_->server) return fail(ErrorCode::BadRequest, "the endpoint has a machine already");
+  if (vm.vcpu_count() == 0 || vm.vcpu_count() > kMaxVcpus) {
+    return fail(ErrorCode::BadRequest, "a machine has 1 to " + std::to_string(kMaxVcpus) +
+                                           " vCPUs, not " + std::to_string(vm.vcpu_count()));
+  }
   parts_->set_vm(vm, std::move(options));
+  return {};
 }
-void DebugEndpoint::start() { parts_->start(); }
+void DebugEndpoint::start() {
+  if (parts_->server) parts_->start();
+}
 
 Result<> DebugEndpoint::serve(std::optional<std::chrono::nanoseconds> timeout) {
   transport::Poller* const poller = parts_->poller();
@@ -190,8 +198,12 @@ Result<void> DebugEndpoint::adopt(int socket) {
   return parts_->client->adopt(transport::Connection::over_socket(std::move(owned)));
 }
 
-void DebugEndpoint::machine_was_reset() { parts_->server->machine_was_reset(); }
-void DebugEndpoint::announce_end(int status) { parts_->server->announce_end(status); }
+void DebugEndpoint::machine_was_reset() {
+  if (parts_->server) parts_->server->machine_was_reset();
+}
+void DebugEndpoint::announce_end(int status) {
+  if (parts_->server) parts_->server->announce_end(status);
+}
 
 std::string DebugEndpoint::where() const {
   const transport::Endpoint* place = parts_->client->endpoint();

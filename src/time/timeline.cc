@@ -101,6 +101,7 @@ Result<Timeline::Moment> Timeline::approach(Position at) {
   const hypervisor::Progress progress = recordable_->progress();
   if (progress > at.progress) return off_the_path();
   recordable_->stop_at(at.progress);
+  if (progress < at.progress && all_dead()) return off_the_path();
   if (progress.instructions < at.progress.instructions) return Moment::Ahead;
   if (engine_.now() < at.time) {
     // It came while the guest slept; device events that wake the guest come before it, and what
@@ -134,6 +135,18 @@ bool Timeline::recorded_run_holds_all() const {
   return anyone_in_guest(engine_);
 }
 
+// Nobody who is let run can go on. Where deaths are survived, that does not end the machine.
+bool Timeline::all_dead() const {
+  bool any = false;
+  for (std::uint32_t i = 0; i < engine_.vcpu_count(); ++i) {
+    const hypervisor::Vcpu& vcpu = engine_.vcpu({i});
+    if (!vcpu.active() || !vcpu.in_guest() || (supervision_.held >> i & 1) != 0) continue;
+    if (vcpu.activity() != hypervisor::VcpuActivity::Dead) return false;
+    any = true;
+  }
+  return any;
+}
+
 bool Timeline::something_due() const {
   if (!reader_) return false;
   return reader_->next() != nullptr ||
@@ -162,6 +175,11 @@ Result<Timeline::Ending> Timeline::finish(JournalEnd::By by, std::uint64_t hash)
 }
 
 std::optional<nanoseconds> Timeline::begin_wait(Clock::time_point now) {
+  if (reader_ && all_dead() && !something_due()) {
+    // The recorded run went on only if somebody revived it, and then there would be a word of that.
+    (reader_->end() ? stranded_ : over_) = true;
+    return nanoseconds(0);
+  }
   const std::optional<VirtualTime> until = engine_.idle_until();
   if (!until) {
     // Nobody is in the guest: virtual time stands still.

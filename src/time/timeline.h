@@ -70,6 +70,7 @@ class Timeline {
   Result<void> approach_end();
   bool something_due() const;
   bool recorded_run_holds_all() const;
+  bool all_dead() const;
   Result<void> append(const Input& input);
   Result<void> note_supervision();
   Result<void> apply(const Input& input);

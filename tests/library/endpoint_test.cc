@@ -47,6 +47,26 @@ TEST(Endpoint, AContinueFromAHitGoesRoundToTheNextOne) {
   }
 }
 
+TEST(Endpoint, AMachineHasOneToSixtyFourVcpus) {
+  for (const unsigned count : {0u, kMaxVcpus + 1}) {
+    hypervisor::testing::FakeVm vm(count);
+    const auto endpoint = DebugEndpoint::open(vm, "");
+    ASSERT_FALSE(endpoint);
+    EXPECT_EQ(endpoint.error().text(), "a machine has 1 to 64 vCPUs, not " + std::to_string(count));
+  }
+}
+
+// What needs a machine has no effect before there is one.
+TEST(Endpoint, WithoutAMachineNothingBegins) {
+  const auto endpoint = DebugEndpoint::open("");
+  ASSERT_TRUE(endpoint);
+  (*endpoint)->start();
+  (*endpoint)->machine_was_reset();
+  (*endpoint)->announce_end(0);
+  (*endpoint)->settle();
+  EXPECT_FALSE((*endpoint)->connected());
+}
+
 // A request that takes many slices, while nothing else happens that would end a wait.
 TEST(Endpoint, ALongRequestIsAnswered) {
   hypervisor::testing::FakeVm vm;

@@ -58,7 +58,8 @@ void Target::handle(const hypervisor::VcpuEvent& event) {
       target.handle_stoppoint(id, e);
     }
     void operator()(const exit::GuestPanic& e) {
-      target.vcpus_[id.value].words = fmt::format("vCPU {}: {}", id.value, e.reason);
+      target.vcpus_[id.value].words =
+          fmt::format("vCPU {}: {}", id.value, e.reason != nullptr ? e.reason : "panic");
       target.control_.exited(id, {StopCause::GuestPanic, 0, hypervisor::WatchKind::Write});
     }
     void operator()(const exit::Dead& e) {

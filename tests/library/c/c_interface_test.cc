@@ -267,6 +267,26 @@ TEST_F(CInterface, AbilitiesAndHooksAreCalled) {
   EXPECT_EQ(machine_.calls, expected);
 }
 
+// They are dropped, and do not spoil the event behind them.
+TEST_F(CInterface, EventsOfNoVcpuAreDropped) {
+  ringside_vm_callbacks calls = callbacks();
+  static int strays;
+  strays = 10;
+  calls.take_event = [](void* user, ringside_event* event) {
+    if (of(user).events.empty()) return false;
+    if (strays > 0) {
+      --strays;
+      event->vcpu = 99;
+      return true;
+    }
+    event->kind = of(user).events.front();
+    of(user).events.pop_front();
+    return true;
+  };
+  start(calls);
+  debug([](DebugClient& client) { EXPECT_EQ(client.request("?").substr(0, 1), "S"); });
+}
+
 TEST_F(CInterface, NoExceptionCrosses) {
   start(callbacks());
   ringside_status thrown = RINGSIDE_OK, exhausted = RINGSIDE_OK;

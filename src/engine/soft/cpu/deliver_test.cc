@@ -328,6 +328,16 @@ TEST(TripleFault, EndsTheCpu) {
   EXPECT_EQ(cpu->rip(), at::kCode);
 }
 
+// Whether the machine survives it or not, a recorded run and its replay are in the same state.
+TEST(TripleFault, LeavesNoSingleStepTrapBehind) {
+  TestCpu cpu(Mode::Long64);
+  cpu->idtr.limit = 0;
+  cpu->flags.set_system(x86::rflags::TF, true);
+  cpu.run("0f 0b");
+  EXPECT_EQ(cpu->activity, Activity::Dead);
+  EXPECT_EQ(cpu->pending_debug, 0u);
+}
+
 // ---- 32-bit and 16-bit protected mode
 
 TEST(DeliverProtected, EveryExceptionHasItsFrame) {

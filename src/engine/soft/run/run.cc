@@ -426,6 +426,15 @@ bool deliver_due(Cpu& cpu, bool external_allowed) {
   return false;
 }
 
+// The instruction has been executed, and its trap, if it has one, is due: not at a breakpoint,
+// which comes before it, and not on a vCPU that is dead. Other exits come after it.
+bool is_over(const Cpu& cpu) {
+  if (cpu.activity == Activity::Dead) return false;
+  return !cpu.pending_exit ||
+         !(std::holds_alternative<hypervisor::exit::Breakpoint>(*cpu.pending_exit) ||
+           std::holds_alternative<hypervisor::exit::HardwareBreakpoint>(*cpu.pending_exit));
+}
+
 // One instruction with everything that can happen round it.
 void run_one(Cpu& cpu) {
   const bool trap_flag = cpu.flags.tf();
@@ -435,7 +444,7 @@ void run_one(Cpu& cpu) {
   cpu.one_iteration = false;
   // MOV SS and POP SS hold the trap back for one instruction (SDM 3A 6.8.3).
   const bool shadowed = cpu.icount < cpu.debug_shadow_until;
-  if (trap_flag && got_on(cpu) && !cpu.pending_exit && !shadowed && !cpu.event_delivered) {
+  if (trap_flag && got_on(cpu) && is_over(cpu) && !shadowed && !cpu.event_delivered) {
     cpu.pending_debug |= x86::dr6::BS;
   }
 }
