@@ -57,7 +57,7 @@ void for_each_number(C& c, State& state, Copy copy) {
 }  // namespace
 
 ringside_cpu_state from_state(const x86::CpuState& state) {
-  ringside_cpu_state c = empty<ringside_cpu_state>();
+  auto c = empty<ringside_cpu_state>();
   for_each_number(c, state, [](auto& to, const auto& from) { to = from; });
   for (std::size_t i = 0; i < state.segment.size(); ++i)
     c.segment[i] = from_segment(state.segment[i]);

@@ -33,7 +33,7 @@ Struct empty() {
 }
 
 ringside_cpu_state from_state(const x86::CpuState& state);
-x86::CpuState to_state(const ringside_cpu_state& state);
+x86::CpuState to_state(const ringside_cpu_state& c);
 
 ringside_status to_status(ErrorCode code);
 // The error of a callback that gave back something else than RINGSIDE_OK.

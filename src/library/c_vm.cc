@@ -150,7 +150,7 @@ Result<void> CVcpu::set_capability(Capability capability, bool on) {
 
 Result<void> CVcpu::inject_exception(const x86::Exception& exception) {
   if (!machine_.calls.inject_exception) return Vcpu::inject_exception(exception);
-  ringside_exception given = empty<ringside_exception>();
+  auto given = empty<ringside_exception>();
   given.vector = static_cast<std::uint32_t>(exception.vector);
   given.has_error_code = exception.error_code ? 1 : 0;
   given.error_code = exception.error_code.value_or(0);
@@ -184,7 +184,7 @@ std::optional<hypervisor::VcpuEvent> CVm::take_event() {
   // from its turn.
   constexpr int kMostDropped = 64;
   for (int i = 0; i < kMostDropped; ++i) {
-    ringside_event event = empty<ringside_event>();
+    auto event = empty<ringside_event>();
     if (!machine_.calls.take_event(machine_.user, &event)) return std::nullopt;
     if (event.vcpu < vcpus_.size()) return hypervisor::VcpuEvent{{event.vcpu}, exit_of(event)};
   }
@@ -192,7 +192,7 @@ std::optional<hypervisor::VcpuEvent> CVm::take_event() {
 }
 
 const std::optional<hypervisor::VmEnd>& CVm::ended() const {
-  ringside_end end = empty<ringside_end>();
+  auto end = empty<ringside_end>();
   if (!end_ && machine_.calls.ended && machine_.calls.ended(machine_.user, &end))
     end_ = end_of(end);
   return end_;

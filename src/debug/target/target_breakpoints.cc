@@ -40,7 +40,7 @@ Result<void> Target::insert_breakpoint(VcpuId via, Gva address, const AgentProgr
   filter_.install();
   const bool exits = !breakpoints_.engine_installs() && !breakpoints_.has_bytes();
   if (exits) {
-    const Result<void> on = set_breakpoint_exits(true);
+    Result<void> on = set_breakpoint_exits(true);
     if (!on) {
       (void)set_breakpoint_exits(false);
       if (on.error().code() != ErrorCode::NotSupported || vm_.breakpoints() == nullptr) return on;
