@@ -85,15 +85,16 @@ TEST_P(PausedReader, LeavesTheDebuggerInCharge) {
   // instruction of the step is then the next one, of four bytes at most in that loop.
   const std::uint64_t here = client.rip();
   const bool behind_out = client.read(here - 1, 1) == "\xee";
+  // There was room for a last byte yet, and the step did not wait: it went to where the loop asks
+  // the port whether it is ready.
+  const bool did_not_wait = client.read(here - 1, 1) == "\xec";
   client.send("vCont;s:1");
   guest.process().text(Stream::Output);
   client.await_stop();
-  if (behind_out) {
+  if (behind_out || did_not_wait) {
     EXPECT_LE(client.rip() - here, 4u);
   } else {
-    // OUT has one byte and REP OUTSB two; the latter is left behind by its last round only.
-    const std::uint64_t length = client.read(here, 1) == "\xf3" ? 2 : 1;
-    EXPECT_THAT(client.rip(), AnyOf(here, here + length));
+    EXPECT_THAT(client.rip(), AnyOf(here, here + 1));
   }
   client.detach();
 
