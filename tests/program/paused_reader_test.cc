@@ -94,7 +94,10 @@ TEST_P(PausedReader, LeavesTheDebuggerInCharge) {
   if (behind_out || did_not_wait) {
     EXPECT_LE(client.rip() - here, 4u);
   } else {
-    EXPECT_THAT(client.rip(), AnyOf(here, here + 1));
+    // OUT has one byte and REP OUTSB two; the latter is left behind by its last round only, or by
+    // several at once on a KVM that interprets ring 0.
+    const std::uint64_t length = client.read(here, 1) == "\xf3" ? 2 : 1;
+    EXPECT_THAT(client.rip(), AnyOf(here, here + length));
   }
   client.detach();
 
