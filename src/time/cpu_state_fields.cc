@@ -1,9 +1,8 @@
 #include "time/cpu_state_fields.h"
 
-#include <cstring>
 #include <utility>
 
-#include "base/state_visitor.h"
+#include "base/state_bytes.h"
 
 namespace ringside::time {
 namespace {
@@ -36,46 +35,20 @@ void visit(StateVisitor& visitor, x86::CpuState& state) {
   visit(visitor, state.fpu);
 }
 
-class Saver final : public StateVisitor {
- public:
-  bool loading() const override { return false; }
-  void bytes(std::span<std::byte> bytes) override {
-    saved.insert(saved.end(), bytes.begin(), bytes.end());
-  }
-  std::vector<std::byte> saved;
-};
-
-class Loader final : public StateVisitor {
- public:
-  explicit Loader(std::span<const std::byte> from) : rest(from) {}
-  bool loading() const override { return true; }
-  void bytes(std::span<std::byte> bytes) override {
-    if (bytes.size() > rest.size()) {
-      rest = {};
-      lacks = true;
-      return;
-    }
-    std::memcpy(bytes.data(), rest.data(), bytes.size());
-    rest = rest.subspan(bytes.size());
-  }
-  std::span<const std::byte> rest;
-  bool lacks = false;
-};
-
 }  // namespace
 
 std::vector<std::byte> bytes_of(const x86::CpuState& state) {
-  Saver saver;
+  StateSaver saver;
   x86::CpuState copy = state;  // a visitor may load, so it wants what can be written
   visit(saver, copy);
   return std::move(saver.saved);
 }
 
 std::optional<x86::CpuState> cpu_state_of(std::span<const std::byte> bytes) {
-  Loader loader(bytes);
+  StateLoader loader(bytes);
   x86::CpuState state;
   visit(loader, state);
-  if (loader.lacks || !loader.rest.empty()) return std::nullopt;
+  if (!loader.finished()) return std::nullopt;
   return state;
 }
 

@@ -169,6 +169,7 @@ class Debugger {
   void expedite(rsp::StopReply& reply, VcpuId vcpu) const;
   Result<x86::RegisterValue> show_register(VcpuId vcpu, x86::Register r) const;
   Result<void> write_register(x86::Register r, const x86::RegisterValue& value);
+  const hypervisor::ExtraRegister* find_extra_register(std::uint64_t number) const;
   Answer read_extra_register(std::uint64_t number);
   Answer write_extra_register(std::uint64_t number, std::span<const std::byte> data);
   std::string monitor_reply(std::string_view text);

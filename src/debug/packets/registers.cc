@@ -93,28 +93,31 @@ Debugger::Answer Debugger::serve(const rsp::WriteRegisters& request) {
   return rsp::reply::ok();
 }
 
-// The engine's own, from the table's end on (ringside/extra_registers.h).
-Debugger::Answer Debugger::read_extra_register(std::uint64_t number) {
+// The engine's own, from the table's end on (ringside/extra_registers.h). Null: there is none of
+// this number.
+const hypervisor::ExtraRegister* Debugger::find_extra_register(std::uint64_t number) const {
   hypervisor::ExtraRegisters* const extra = target_.vm().extra_registers();
   const std::uint64_t index = number - x86::kRegisterCount;
-  if (extra == nullptr || index >= extra->list().size())
-    return refuse(ErrorCode::BadRequest, "there is no register of this number");
-  const Result<x86::RegisterValue> value = extra->read_extra_register(session_.current, index);
+  return extra != nullptr && index < extra->list().size() ? &extra->list()[index] : nullptr;
+}
+
+Debugger::Answer Debugger::read_extra_register(std::uint64_t number) {
+  const hypervisor::ExtraRegister* const found = find_extra_register(number);
+  if (found == nullptr) return refuse(ErrorCode::BadRequest, "there is no register of this number");
+  const Result<x86::RegisterValue> value = target_.vm().extra_registers()->read_extra_register(
+      session_.current, number - x86::kRegisterCount);
   if (!value) return refuse(value);
-  return rsp::reply::hex(
-      std::as_bytes(std::span(value->bytes)).first(extra->list()[index].bits / 8));
+  return rsp::reply::hex(std::as_bytes(std::span(value->bytes)).first(found->bits / 8));
 }
 
 Debugger::Answer Debugger::write_extra_register(std::uint64_t number,
                                                 std::span<const std::byte> data) {
-  hypervisor::ExtraRegisters* const extra = target_.vm().extra_registers();
-  const std::uint64_t index = number - x86::kRegisterCount;
-  if (extra == nullptr || index >= extra->list().size())
-    return refuse(ErrorCode::BadRequest, "there is no register of this number");
-  if (data.size() != extra->list()[index].bits / 8)
+  const hypervisor::ExtraRegister* const found = find_extra_register(number);
+  if (found == nullptr) return refuse(ErrorCode::BadRequest, "there is no register of this number");
+  if (data.size() != found->bits / 8)
     return refuse(ErrorCode::BadRequest, "the value has not the register's width");
-  const Result<void> written =
-      extra->write_extra_register(session_.current, index, from_wire(data));
+  const Result<void> written = target_.vm().extra_registers()->write_extra_register(
+      session_.current, number - x86::kRegisterCount, from_wire(data));
   return written ? rsp::reply::ok() : refuse(written);
 }
 
