@@ -71,10 +71,14 @@ TEST_F(LinuxResources, MemoryIsWhatTheGuestTouchesAndLittleMore) {
   EXPECT_LT(before.guest_ram, 512 * kMiB) << "RAM is touched that the guest did not";
   EXPECT_LE(before.peak, before.guest_ram + 96 * kMiB);
 
-  // The guest touches 300 MiB more.
+  // A file of 300 MiB comes to the kernel and its programs, which have 40 at least. Some of it lies
+  // on pages that were touched before and are free again: how much the two numbers differ is the
+  // guest's affair.
   guest.shell().output_of("dd if=/dev/zero of=/tmp/large bs=1M count=300 2>&1");
   const Memory after = memory_of(guest.process().pid(), 2048 * kMiB);
-  EXPECT_GE(after.guest_ram, before.guest_ram + 290 * kMiB);
+  EXPECT_GE(after.guest_ram, 340 * kMiB);
+  EXPECT_LE(after.guest_ram, before.guest_ram + 320 * kMiB)
+      << "RAM is touched that the guest did not";
   EXPECT_LE(after.peak, after.guest_ram + 96 * kMiB);
   RecordProperty("overhead_kib", std::to_string(after.peak - after.guest_ram));
 }
