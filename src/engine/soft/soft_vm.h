@@ -12,9 +12,19 @@
 
 namespace ringside::soft {
 
+// How the CPUs execute: every instruction by its handler, or blocks that run often by host code made
+// from them. The guest cannot tell.
+struct TranslatorOptions {
+  enum class Mode : std::uint8_t { Off, On };
+  Mode mode = Mode::On;
+  unsigned threshold = 16;            // a block is translated when it has run so often
+  std::size_t code_bytes = 32 << 20;  // of host code and what it needs; all of it goes when full
+};
+
 struct Options {
   unsigned vcpus = 1;
   std::uint64_t seed = 0;  // of what RDRAND gives
+  TranslatorOptions translator{};
 };
 
 // An Engine that is also the CpuPort for the machine's devices.
