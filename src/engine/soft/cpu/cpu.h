@@ -30,6 +30,29 @@ namespace ringside::soft {
 
 class Board;  // board.h: what all CPUs of a machine share
 
+// Where a code page lies: one of a CPU's translations for fetching.
+struct FetchEntry {
+  std::uint64_t tag = TlbEntry::kInvalid;  // linear page | generation
+  std::uint64_t gpa_page = 0;
+  bool checked = false;  // the debugger has breakpoints by linear address on it
+  std::uint64_t unused = 0;  // so that host code finds an entry by a shift
+};
+static_assert(sizeof(FetchEntry) == 32);
+
+// What host code made from the guest's needs at hand, together so that it can reach it by short
+// offsets. The first four are its own (translate/); the rest is the CPU's.
+struct HostFrame {
+  std::int64_t left = 0;           // instructions that may still begin before `limit`
+  std::uint64_t limit = 0;         // Cpu::limit when the host code was entered
+  std::uint64_t flags = 0;         // the arithmetic flags in the form of host_flags.h
+  std::uint64_t target = 0;        // of a call that is under way
+  TlbEntry* data = nullptr;        // the TLB's fast paths at the present privilege
+  FetchEntry* fetch = nullptr;     // the translations for fetching at it
+  // The code page that was fetched from last.
+  std::uint64_t fetch_page = TlbEntry::kInvalid;
+  std::uint64_t fetch_gpa_page = 0;
+};
+
 using Activity = hypervisor::VcpuActivity;
 
 class Cpu {
@@ -38,6 +61,8 @@ class Cpu {
   static constexpr unsigned kRip = 17;
 
   Cpu(VcpuId id, Board& board);
+
+  HostFrame frame;
 
   // ---- Architectural state. Its values at power-on and after INIT are reset()'s, from
   // x86/cpu_state.h.
@@ -333,8 +358,8 @@ class Cpu {
 
   // The code page that RIP lies in: gpa of `linear` for a fetch, through a small cache.
   Gpa fetch_gpa(std::uint64_t linear) {
-    if ((linear & kPageMask) == fetch_page_) [[likely]] {
-      return {fetch_gpa_page_ | (linear & ~kPageMask)};
+    if ((linear & kPageMask) == frame.fetch_page) [[likely]] {
+      return {frame.fetch_gpa_page | (linear & ~kPageMask)};
     }
     return fetch_gpa_slow(linear);
   }
@@ -342,7 +367,7 @@ class Cpu {
   // cannot fault.
   bool knows_fetch(std::uint64_t linear) const {
     const std::uint64_t page = linear & kPageMask;
-    if (page == fetch_page_) [[likely]] {
+    if (page == frame.fetch_page) [[likely]] {
       return true;
     }
     return fetch_entry(linear).tag == (page | tlb_.generation());
@@ -392,20 +417,12 @@ class Cpu {
   std::uint64_t stack_mask_ = 0xffff;
   std::uint8_t canonical_shift_ = 16;  // 7 with CR4.LA57
   Privilege privilege_ = Privilege::Supervisor;
-  // The fetch window.
-  std::uint64_t fetch_page_ = TlbEntry::kInvalid;
-  std::uint64_t fetch_gpa_page_ = 0;
-  bool fetch_page_checked_ = false;
-  // Translations of code pages, by linear page and privilege.
-  struct FetchEntry {
-    std::uint64_t tag = TlbEntry::kInvalid;
-    std::uint64_t gpa_page = 0;
-    bool checked = false;
-  };
+  bool fetch_page_checked_ = false;  // of frame.fetch_page
+  // Translations of code pages, by linear page, for supervisor and user.
   static constexpr unsigned kFetchEntries = 512;
-  std::array<std::array<FetchEntry, kFetchEntries>, kPrivilegeCount> fetch_entries_;
-  const FetchEntry& fetch_entry(std::uint64_t linear) const {
-    return fetch_entries_[static_cast<unsigned>(privilege_)][(linear >> 12) % kFetchEntries];
+  std::array<std::array<FetchEntry, kFetchEntries>, 2> fetch_entries_;
+  FetchEntry& fetch_entry(std::uint64_t linear) const {
+    return frame.fetch[(linear >> 12) % kFetchEntries];
   }
   Tlb tlb_;
 };

@@ -24,7 +24,9 @@ void Cpu::update_mode() {
   canonical_shift_ = (cr4 & x86::cr4::LA57) != 0 ? 7 : 16;
   const Privilege before = privilege_;
   privilege_ = privilege_at(cpl_);
-  if (privilege_ != before) forget_fetch_page();
+  frame.data = &tlb_.entry(privilege_, 0);
+  frame.fetch = fetch_entries_[is_user(privilege_) ? 1 : 0].data();
+  if (is_user(privilege_) != is_user(before)) forget_fetch_page();
 }
 
 std::uint8_t Cpu::use_of(SegmentName name) const {

@@ -350,7 +350,7 @@ void Cpu::breakpoints_changed(std::uint64_t linear_page) {
     if ((entry.tag & kPageMask) == linear_page)
       entry.checked = board_.page_has_breakpoint(linear_page);
   }
-  if (fetch_page_ == linear_page) forget_fetch_page();
+  if (frame.fetch_page == linear_page) forget_fetch_page();
 }
 
 void Cpu::flush_tlb_page(std::uint64_t linear) {
@@ -360,22 +360,21 @@ void Cpu::flush_tlb_page(std::uint64_t linear) {
   forget_fetch_page();
 }
 
-void Cpu::forget_fetch_page() { fetch_page_ = TlbEntry::kInvalid; }
+void Cpu::forget_fetch_page() { frame.fetch_page = TlbEntry::kInvalid; }
 
 Gpa Cpu::fetch_gpa_slow(std::uint64_t linear) {
   const std::uint64_t page = linear & kPageMask;
   const std::uint64_t tag = page | tlb_.generation();
-  FetchEntry& entry =
-      fetch_entries_[static_cast<unsigned>(privilege_)][(linear >> 12) % kFetchEntries];
+  FetchEntry& entry = fetch_entry(linear);
   if (entry.tag != tag) {
-    // AC does not matter for fetches; the privilege bank only has to be the present one.
+    // EFLAGS.AC does not matter for fetches.
     const Gpa gpa = translate(page, AccessKind::Fetch, privilege_);
     entry.tag = tag;
     entry.gpa_page = gpa.value;
     entry.checked = board_.page_has_breakpoint(page);
   }
-  fetch_page_ = page;
-  fetch_gpa_page_ = entry.gpa_page;
+  frame.fetch_page = page;
+  frame.fetch_gpa_page = entry.gpa_page;
   fetch_page_checked_ = entry.checked;
   return {entry.gpa_page | (linear & ~kPageMask)};
 }

@@ -260,6 +260,17 @@ bool LowerTable::fill(const Decoded& decoded, Insn& insn) const {
   return false;
 }
 
+std::optional<Decoded> decode_form(std::span<const std::uint8_t> bytes, Width code_width) {
+  Decoded decoded;
+  decoded.code_width = code_width;
+  if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoders()[code_width], bytes.data(),
+                                           std::min(bytes.size(), kMaxLength), &decoded.insn,
+                                           decoded.operands))) {
+    return std::nullopt;
+  }
+  return decoded;
+}
+
 Insn decode(std::span<const std::uint8_t> bytes, Width code_width, const LowerTable& table) {
   const std::size_t size = std::min(bytes.size(), kMaxLength);
   Decoded decoded;

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <initializer_list>
+#include <optional>
 #include <span>
 
 #include "engine/soft/state/insn.h"
@@ -52,6 +53,9 @@ class LowerTable {
   static constexpr unsigned kFamilies = 4;  // that may share one mnemonic
   Lower table_[ZYDIS_MNEMONIC_MAX_VALUE + 1][kFamilies] = {};
 };
+
+// What the bytes are, or nothing: undecodable, or not all there.
+std::optional<Decoded> decode_form(std::span<const std::uint8_t> bytes, Width code_width);
 
 // Decodes up to 15 bytes and lowers them. Never fails: undecodable or unimplemented bytes give an
 // instruction that raises #UD (or #GP for more than 15 bytes). `bytes` may be shorter than the

@@ -114,7 +114,7 @@ Block* build_block(Cpu& cpu, Gpa gpa, std::uint64_t linear) {
   Block* block = board.code.commit(CodeCache::key(gpa, cpu.code_width(), checked), first, count,
                                    static_cast<unsigned>(offset - start), first_in_page);
   block->stops_first = stops_at(start);
-  block->breakpoint_stamp = board.breakpoint_stamp(linear);
+  if (checked) block->breakpoint_stamp = board.breakpoint_stamp(linear);
   if (first_in_page) board.watch_code_page(page);
   return block;
 }

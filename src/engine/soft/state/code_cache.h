@@ -9,6 +9,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "engine/soft/state/host_block.h"
 #include "engine/soft/state/insn.h"
 #include "ringside/types.h"
 
@@ -25,12 +26,18 @@ struct alignas(64) Block {
   // Blocks that ran after this one: guesses, to be used only when their key is the wanted one.
   // Their tags are a part of it, so that a wrong guess need not be read from memory.
   Block* successors[2] = {nullptr, nullptr};
-  std::uint64_t breakpoint_stamp = 0;  // of a checked block: see Board::breakpoint_stamp
+  union {
+    std::uint64_t breakpoint_stamp = 0;  // of a checked block: see Board::breakpoint_stamp
+    HostBlock* host;                     // of any other: what was made from it, or null
+  };
   std::uint16_t successor_tags[2] = {0, 0};
   std::uint16_t bytes = 0;
-  std::uint8_t count = 0;
+  std::uint8_t count : 7 = 0;
   // A breakpoint of the debugger stands on the first instruction (on no other, by construction).
-  bool stops_first = false;
+  bool stops_first : 1 = false;
+  std::uint8_t runs = 0;  // how often it was interpreted, as far as that counts
+
+  bool is_checked() const { return key >> 63 != 0; }
 
   static constexpr std::uint16_t successor_tag(std::uint64_t key) {
     return static_cast<std::uint16_t>(key >> 2);
