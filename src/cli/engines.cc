@@ -28,7 +28,10 @@ std::string why_not_kvm(const kvm::Facts& facts) {
 StartedEngine start_soft(const Options& options, hypervisor::GuestRam& ram,
                          hypervisor::Platform& platform, const x86::CpuState& entry,
                          std::uint64_t seed) {
-  return soft::create(ram, platform, entry, soft::Options{options.cpus, seed});
+  soft::Options soft_options{options.cpus, seed};
+  if (options.translate == Translate::Off)
+    soft_options.translator.mode = soft::TranslatorOptions::Mode::Off;
+  return soft::create(ram, platform, entry, soft_options);
 }
 
 // RINGSIDE_KVM_IRQCHIP, in the environment because it is for looking into trouble.

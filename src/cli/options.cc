@@ -35,7 +35,7 @@ fault, 4 error or ended from outside. The manual, ringside(1), has the rest.)";
 // The words as they stand on the command line; meaning comes after.
 struct Words {
   std::string cpus, memory, engine = "auto", append, gdb, guest_gdb, serial, debugcon = "none",
-                            pace = "on", on_kill = "detach", log = "warning";
+                            pace = "on", translate = "on", on_kill = "detach", log = "warning";
   std::vector<std::string> initrd, disks;
 };
 
@@ -55,6 +55,9 @@ void declare(CLI::App& app, Words& words, Options& options) {
               ->type_name("ENGINE"));
   machine(app.add_option("--pace", words.pace,
                          "Idle virtual time follows the wall clock, or runs ahead (on)")
+              ->type_name("on|off"));
+  machine(app.add_option("--translate", words.translate,
+                         "Software CPU: translate hot code to host code, or interpret all (on)")
               ->type_name("on|off"));
   machine(
       app.add_flag("--probe", options.probe, "Say what each engine can do on this host, and exit"));
@@ -197,6 +200,8 @@ Result<void> interpret(const CLI::App& app, const Words& words, Options& options
       "--engine", words.engine,
       {{"auto", EngineChoice::Auto}, {"soft", EngineChoice::Soft}, {"kvm", EngineChoice::Kvm}}));
   options.pace = TRY(choose<Pace>("--pace", words.pace, {{"on", Pace::On}, {"off", Pace::Off}}));
+  options.translate = TRY(choose<Translate>("--translate", words.translate,
+                                            {{"on", Translate::On}, {"off", Translate::Off}}));
   options.on_kill = TRY(
       choose<debug::OnKill>("--on-kill", words.on_kill,
                             {{"detach", debug::OnKill::Detach}, {"stop", debug::OnKill::Stop}}));

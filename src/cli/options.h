@@ -39,6 +39,9 @@ struct ModuleOption {
   std::string argument;
 };
 
+// Of the software CPU: hot code to host code, or nothing.
+enum class Translate : std::uint8_t { Off, On };
+
 struct DiskOption {
   std::string path;
   bool read_only = false;
@@ -59,6 +62,7 @@ struct Options {
   Stream debugcon = NoStream{};
   bool debug_exit = false;
   Pace pace = Pace::On;
+  Translate translate = Translate::On;
   debug::OnKill on_kill = debug::OnKill::Detach;
   std::string record, replay;
   bool probe = false;

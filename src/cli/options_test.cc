@@ -37,6 +37,7 @@ TEST(CommandLine, DefaultsAreThoseOfTheManual) {
   EXPECT_TRUE(std::holds_alternative<StdioStream>(o.serial));
   EXPECT_TRUE(std::holds_alternative<NoStream>(o.debugcon));
   EXPECT_EQ(o.pace, Pace::On);
+  EXPECT_EQ(o.translate, Translate::On);
   EXPECT_EQ(o.on_kill, debug::OnKill::Detach);
 }
 
@@ -61,11 +62,12 @@ TEST(CommandLine, EveryOptionInBothForms) {
     EXPECT_TRUE(std::holds_alternative<NoStream>(o.serial));
   }
   const Options rest =
-      options({"--debug-exit", "--debugcon", "file:log", "--pace", "off", "--on-kill", "stop",
-               "--log", "debug", "--record", "journal", "kernel"});
+      options({"--debug-exit", "--debugcon", "file:log", "--pace", "off", "--translate", "off",
+               "--on-kill", "stop", "--log", "debug", "--record", "journal", "kernel"});
   EXPECT_TRUE(rest.debug_exit);
   EXPECT_EQ(std::get<FileStream>(rest.debugcon).path, "log");
   EXPECT_EQ(rest.pace, Pace::Off);
+  EXPECT_EQ(rest.translate, Translate::Off);
   EXPECT_EQ(rest.on_kill, debug::OnKill::Stop);
   EXPECT_EQ(rest.log_level, log::Level::Debug);
   EXPECT_EQ(rest.record, "journal");
@@ -167,6 +169,7 @@ TEST(CommandLine, ErrorsNameTheOption) {
       {{"-m", "1025K", "k"}, "--memory: '1025K'"},
       {{"-e", "magic", "k"}, "--engine: 'magic' is not one of auto, soft, kvm"},
       {{"--pace", "maybe", "k"}, "--pace: 'maybe' is not one of on, off"},
+      {{"--translate", "1", "k"}, "--translate: '1' is not one of on, off"},
       {{"--on-kill", "die", "k"}, "--on-kill"},
       {{"--log", "loud", "k"}, "--log"},
       {{"-i", "", "k"}, "--initrd: '' has no file name"},
@@ -224,10 +227,10 @@ TEST(CommandLine, ProbeNeedsNoKernel) { EXPECT_TRUE(options({"--probe"}).probe);
 TEST(CommandLine, HelpAndVersionPrintAndEnd) {
   const std::string help = parse({"--help"}).value().print.value();
   for (const char* word :
-       {"KERNEL",    "--cpus",      "--memory",  "--engine",     "--initrd",   "--append",
-        "--gdb",     "--guest-gdb", "--serial",  "--debug-exit", "--debugcon", "--disk",
-        "--record",  "--replay",    "--pace",    "--probe",      "--on-kill",  "--bios",
-        "--version", "--log",       "Examples:", "Exit status:"}) {
+       {"KERNEL",   "--cpus",      "--memory", "--engine",     "--initrd",    "--append",
+        "--gdb",    "--guest-gdb", "--serial", "--debug-exit", "--debugcon",  "--disk",
+        "--record", "--replay",    "--pace",   "--translate",  "--probe",     "--on-kill",
+        "--bios",   "--version",   "--log",    "Examples:",    "Exit status:"}) {
     EXPECT_NE(help.find(word), std::string::npos) << word;
   }
   EXPECT_EQ(parse({"--version"}).value().print.value().substr(0, 9), "ringside ");

@@ -16,6 +16,7 @@
 #include "engine/soft/soft_memory.h"
 #include "engine/soft/soft_points.h"
 #include "engine/soft/soft_vcpu.h"
+#include "engine/soft/translate/translator.h"
 #include "platform/halted_for_good.h"
 
 namespace ringside::soft {
@@ -40,6 +41,7 @@ class SoftVm final : public SoftEngine {
       board_.cpus.push_back(&cpu);
     }
     board_.entropy = options.seed;
+    prepare_translator(options.translator);
     vcpus_[0]->is_active = true;
     vcpus_[0]->cpu.set_state(entry);
     board_.dead = [this](Cpu& cpu, std::string reason) { die(cpu, std::move(reason)); };
@@ -279,6 +281,17 @@ class SoftVm final : public SoftEngine {
   }
 
  private:
+  void prepare_translator(const TranslatorOptions& options) {
+    if (options.mode == TranslatorOptions::Mode::Off) return;
+    auto made = Translator::create(board_, options.threshold, options.code_bytes);
+    if (!made) {
+      log::warning("every instruction is interpreted: {}", made.error().text());
+      return;
+    }
+    translator_ = *std::move(made);
+    board_.translator = translator_.get();
+  }
+
   static constexpr const char* kResumedDead = "resumed after a triple fault";
 
   void power_on(const x86::CpuState& entry) {
@@ -454,6 +467,7 @@ class SoftVm final : public SoftEngine {
   }
 
   Board board_;
+  std::unique_ptr<Translator> translator_;  // or null
   SoftMemory memory_;
   SoftPoints points_{board_};
   std::vector<std::unique_ptr<SoftVcpu>> vcpus_;

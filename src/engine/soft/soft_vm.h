@@ -12,8 +12,8 @@
 
 namespace ringside::soft {
 
-// How the CPUs execute: every instruction by its handler, or blocks that run often by host code made
-// from them. The guest cannot tell.
+// How the CPUs execute: every instruction by its handler, or blocks that run often by host code
+// made from them. The guest cannot tell.
 struct TranslatorOptions {
   enum class Mode : std::uint8_t { Off, On };
   Mode mode = Mode::On;

@@ -19,6 +19,7 @@
 namespace ringside::soft {
 
 class Cpu;
+class Translator;  // translate/translator.h
 
 class Board {
  public:
@@ -27,6 +28,7 @@ class Board {
   hypervisor::GuestRam& ram;
   hypervisor::Platform& platform;
   CodeCache code;
+  Translator* translator = nullptr;  // null: all is interpreted
   std::vector<Cpu*> cpus;
   bool a20 = true;
   std::uint64_t a20_mask() const { return a20 ? ~std::uint64_t{0} : ~(std::uint64_t{1} << 20); }

@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdint>
 #include <cstring>
+#include <exception>
 #include <optional>
 #include <vector>
 
@@ -34,7 +35,7 @@ class Board;  // board.h: what all CPUs of a machine share
 struct FetchEntry {
   std::uint64_t tag = TlbEntry::kInvalid;  // linear page | generation
   std::uint64_t gpa_page = 0;
-  bool checked = false;  // the debugger has breakpoints by linear address on it
+  bool checked = false;      // the debugger has breakpoints by linear address on it
   std::uint64_t unused = 0;  // so that host code finds an entry by a shift
 };
 static_assert(sizeof(FetchEntry) == 32);
@@ -42,15 +43,26 @@ static_assert(sizeof(FetchEntry) == 32);
 // What host code made from the guest's needs at hand, together so that it can reach it by short
 // offsets. The first four are its own (translate/); the rest is the CPU's.
 struct HostFrame {
-  std::int64_t left = 0;           // instructions that may still begin before `limit`
-  std::uint64_t limit = 0;         // Cpu::limit when the host code was entered
-  std::uint64_t flags = 0;         // the arithmetic flags in the form of host_flags.h
-  std::uint64_t target = 0;        // of a call that is under way
-  TlbEntry* data = nullptr;        // the TLB's fast paths at the present privilege
-  FetchEntry* fetch = nullptr;     // the translations for fetching at it
+  std::int64_t left = 0;        // instructions that may still begin before `limit`
+  std::uint64_t limit = 0;      // Cpu::limit when the host code was entered
+  std::uint64_t flags = 0;      // the arithmetic flags in the form of host_flags.h
+  std::uint64_t target = 0;     // of a call that is under way
+  TlbEntry* data = nullptr;     // the TLB's fast paths at the present privilege
+  FetchEntry* fetch = nullptr;  // the translations for fetching at it
   // The code page that was fetched from last.
   std::uint64_t fetch_page = TlbEntry::kInvalid;
   std::uint64_t fetch_gpa_page = 0;
+  bool fetch_page_checked = false;  // see FetchEntry
+  bool is_exact = false;            // host code was left with all of the Cpu up to date
+};
+
+// Where host code finds the fields of a Cpu: distances in bytes from Cpu::host_base(), and of that
+// from the Cpu.
+struct CpuOffsets {
+  int base = 0;
+  int gpr = 0, left = 0, flags = 0, target = 0, data = 0, fetch = 0, fetch_page = 0,
+      fetch_gpa_page = 0, fetch_page_checked = 0, generation = 0, fs_base = 0, gs_base = 0, xmm = 0,
+      mxcsr = 0, cr0 = 0, cr4 = 0;
 };
 
 using Activity = hypervisor::VcpuActivity;
@@ -59,10 +71,18 @@ class Cpu {
  public:
   static constexpr unsigned kNoRegister = 16;  // a register that is always zero
   static constexpr unsigned kRip = 17;
+  static constexpr unsigned kFetchEntries = 512;  // for each of supervisor and user
 
   Cpu(VcpuId id, Board& board);
 
   HostFrame frame;
+  // Why host code was left with an instruction not done: a fault of the guest, or something else
+  // that its handler has thrown.
+  std::optional<GuestFault> host_fault;
+  std::exception_ptr host_error;
+  // In the middle of what host code uses most.
+  std::uint8_t* host_base() { return reinterpret_cast<std::uint8_t*>(&gpr[8]); }
+  CpuOffsets offsets();
 
   // ---- Architectural state. Its values at power-on and after INIT are reset()'s, from
   // x86/cpu_state.h.
@@ -374,7 +394,7 @@ class Cpu {
   }
   // Whether the debugger has breakpoints by linear address on the present code page, so that its
   // blocks have to end at them.
-  bool fetch_page_is_checked() const { return fetch_page_checked_; }
+  bool fetch_page_is_checked() const { return frame.fetch_page_checked; }
 
   Tlb& tlb() { return tlb_; }
   void forget_fetch_page();
@@ -417,9 +437,7 @@ class Cpu {
   std::uint64_t stack_mask_ = 0xffff;
   std::uint8_t canonical_shift_ = 16;  // 7 with CR4.LA57
   Privilege privilege_ = Privilege::Supervisor;
-  bool fetch_page_checked_ = false;  // of frame.fetch_page
   // Translations of code pages, by linear page, for supervisor and user.
-  static constexpr unsigned kFetchEntries = 512;
   std::array<std::array<FetchEntry, kFetchEntries>, 2> fetch_entries_;
   FetchEntry& fetch_entry(std::uint64_t linear) const {
     return frame.fetch[(linear >> 12) % kFetchEntries];

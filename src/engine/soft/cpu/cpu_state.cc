@@ -73,6 +73,31 @@ void visit(StateVisitor& visitor, std::optional<T>& value) {
 
 Cpu::Cpu(VcpuId id, Board& board) : id_(id), board_(board) { reset(); }
 
+CpuOffsets Cpu::offsets() {
+  const auto of = [this](const auto& field) {
+    return static_cast<int>(reinterpret_cast<const std::uint8_t*>(&field) - host_base());
+  };
+  CpuOffsets result;
+  result.base = -of(*this);
+  result.gpr = of(gpr);
+  result.left = of(frame.left);
+  result.flags = of(frame.flags);
+  result.target = of(frame.target);
+  result.data = of(frame.data);
+  result.fetch = of(frame.fetch);
+  result.fetch_page = of(frame.fetch_page);
+  result.fetch_gpa_page = of(frame.fetch_gpa_page);
+  result.fetch_page_checked = of(frame.fetch_page_checked);
+  result.generation = of(tlb_.generation());
+  result.fs_base = of(seg(SegmentName::Fs).base);
+  result.gs_base = of(seg(SegmentName::Gs).base);
+  result.xmm = of(fpu.xmm);
+  result.mxcsr = of(fpu.mxcsr);
+  result.cr0 = of(cr0);
+  result.cr4 = of(cr4);
+  return result;
+}
+
 x86::CpuState Cpu::state() const {
   x86::CpuState s;
   std::copy_n(gpr.begin(), 16, s.gpr.begin());

@@ -375,7 +375,7 @@ Gpa Cpu::fetch_gpa_slow(std::uint64_t linear) {
   }
   frame.fetch_page = page;
   frame.fetch_gpa_page = entry.gpa_page;
-  fetch_page_checked_ = entry.checked;
+  frame.fetch_page_checked = entry.checked;
   return {entry.gpa_page | (linear & ~kPageMask)};
 }
 

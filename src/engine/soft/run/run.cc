@@ -8,6 +8,7 @@
 #include "engine/soft/cpu/debug_registers.h"
 #include "engine/soft/decode/lower.h"
 #include "engine/soft/instructions/instructions.h"
+#include "engine/soft/translate/translator.h"
 #include "x86/linear_address.h"
 
 namespace ringside::soft {
@@ -265,9 +266,31 @@ const Insn* run_instructions(Cpu& cpu, const Insn* insn, const Insn* end) {
   return insn;
 }
 
+// Runs the block's host code and what follows it, if it has some or is to get it now. Gives whether
+// it did. `slot` is the exit of other host code that led here, or null, and becomes the next one.
+bool run_translated(Cpu& cpu, Block& block, Gpa gpa, std::uint64_t linear, ExitSlot*& slot) {
+  Translator* const translator = cpu.board().translator;
+  if (translator == nullptr || block.is_checked() || cpu.limit - cpu.icount < block.count)
+    return false;
+  translator->synchronise();
+  HostBlock* host = block.host;
+  if (host == nullptr) {
+    if (!translator->is_due(block)) return false;
+    // May throw away the code that the exit belongs to.
+    slot = nullptr;
+    host = translator->translate(block, gpa);
+    if (host == nullptr) return false;
+  }
+  if (slot != nullptr) host->link(*slot);
+  translator->remember(linear, *host);
+  slot = translator->run(cpu, *host);
+  return true;
+}
+
 // The fast loop: whole blocks until icount reaches limit.
 void run_blocks(Cpu& cpu) {
   Block* previous = nullptr;
+  ExitSlot* slot = nullptr;  // by which host code was left, right before
   while (cpu.icount < cpu.limit) {
     const std::uint64_t linear = linear_pc(cpu);
     cpu.insn_rip = cpu.rip();
@@ -285,6 +308,7 @@ void run_blocks(Cpu& cpu) {
       block = find_block(cpu, gpa, linear, previous);
       if (block == nullptr || !within_code_segment(cpu, block->bytes)) [[unlikely]] {
         previous = block;
+        slot = nullptr;
         if (stops_before_next(cpu)) return;
         execute_single(cpu);
         continue;
@@ -292,7 +316,16 @@ void run_blocks(Cpu& cpu) {
       if (block->stops_first && stops_here(cpu, linear)) [[unlikely]] {
         return;
       }
+      if (run_translated(cpu, *block, gpa, linear, slot)) {
+        previous = nullptr;
+        if (cpu.host_fault || cpu.host_error) [[unlikely]]
+          return;
+        if (!cpu.retired) [[unlikely]]
+          settle_retirement(cpu);
+        continue;
+      }
     }
+    slot = nullptr;
     previous = block;
     const Insn* const end = block->first + block->count;
     const Insn* const insn = run_instructions(cpu, block->first + index, end);
@@ -365,6 +398,11 @@ void guarded(Cpu& cpu, Action action) {
   const std::uint64_t held_debug = cpu.pending_debug;
   try {
     action();
+    if (cpu.host_fault) [[unlikely]] {
+      take_fault(cpu, *std::exchange(cpu.host_fault, std::nullopt));
+    } else if (cpu.host_error) [[unlikely]] {
+      std::rethrow_exception(std::exchange(cpu.host_error, nullptr));
+    }
   } catch (const GuestFault& fault) {
     take_fault(cpu, fault);
   } catch (const InsnWaits&) {

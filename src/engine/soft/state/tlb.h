@@ -69,7 +69,7 @@ class Tlb {
   void keep(Privilege privilege, std::uint64_t linear, AccessKind kind, Gpa gpa);
   // Tags carry a 12-bit generation in the place of the page offset, so that a flush is an
   // increment, and several address spaces can have translations at a time.
-  std::uint64_t generation() const { return generation_; }
+  const std::uint64_t& generation() const { return generation_; }
   // Three that may begin a new generation. True when the numbers have begun anew: whatever else
   // carries such tags must be emptied then, as this has been.
   // Everything goes; `context` is the present PCID, 0 where there are none.

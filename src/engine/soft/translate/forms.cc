@@ -1,0 +1,12 @@
+#include "engine/soft/translate/forms.h"
+
+namespace ringside::soft {
+
+Emit plan_form(const Decoded& decoded, const Insn& insn) {
+  for (const Plan family : {plan_move, plan_arithmetic, plan_branch, plan_stack, plan_shift}) {
+    if (const Emit emit = family(decoded, insn)) return emit;
+  }
+  return nullptr;
+}
+
+}  // namespace ringside::soft

@@ -1,0 +1,151 @@
+#include "engine/soft/translate/stubs.h"
+
+#include "engine/soft/translate/host_calls.h"
+
+namespace ringside::soft {
+namespace {
+
+using namespace Xbyak::util;
+
+class Writer {
+ public:
+  Writer(Assembler& code, const CpuOffsets& offsets, const JumpEntry* jumps)
+      : code_(code), offsets_(offsets), jumps_(jumps) {}
+
+  Stubs all() {
+    Stubs stubs;
+    stubs.exit_without = start();
+    code_.xor_(edx, edx);
+    stubs.exit = start();
+    save_guest();
+    code_.mov(rax, rdx);
+    const std::size_t epilogue = start();
+    leave_frame();
+    leave_stub_ = epilogue;
+    stubs.enter = start();
+    enter();
+    stubs.look_up = start();
+    look_up(stubs.exit_without);
+    stubs.call_handler = start();
+    code_.sub(rsp, 8);
+    call(reinterpret_cast<const void*>(&host_calls::in_block));
+    code_.add(rsp, 8);
+    code_.ret();
+    code_.set_destination(leave_, start());
+    code_.add(rsp, 16);
+    code_.jump(leave_stub_);
+    stubs.call_last_handler = start();
+    call(reinterpret_cast<const void*>(&host_calls::last_in_block));
+    code_.mov(rcx, field(offsets_.gpr + 8 * static_cast<int>(Cpu::kRip)));
+    code_.jump(stubs.look_up);
+    code_.set_destination(leave_, start());
+    code_.jump(leave_stub_);
+    return stubs;
+  }
+
+ private:
+  std::size_t start() const { return code_.position(); }
+  Xbyak::Address field(int offset) const { return qword[rbp + offset]; }
+  Xbyak::Address guest(unsigned number) const {
+    return field(offsets_.gpr + 8 * static_cast<int>(number));
+  }
+
+  void save_guest() {
+    for (unsigned i = 0; i < 16; ++i) {
+      if (kHostRegister[i] >= 0) code_.mov(guest(i), Xbyak::Reg64(kHostRegister[i]));
+    }
+    code_.mov(word[rbp + offsets_.flags], ax);
+  }
+  void load_guest() {
+    for (unsigned i = 0; i < 16; ++i) {
+      if (kHostRegister[i] >= 0) code_.mov(Xbyak::Reg64(kHostRegister[i]), guest(i));
+    }
+    code_.movzx(eax, word[rbp + offsets_.flags]);
+  }
+
+  // HostBlock::entry and a pointer into the Cpu come as arguments. Seven words on the stack keep
+  // calls from blocks aligned: one for their return address is missing to a multiple of 16.
+  void enter() {
+    for (const auto& reg : {rbx, rbp, r12, r13, r14, r15})
+      code_.push(reg);
+    code_.sub(rsp, 8);
+    code_.mov(rbp, rsi);
+    code_.mov(rcx, rdi);
+    load_guest();
+    code_.jmp(rcx);
+  }
+  void leave_frame() {
+    code_.add(rsp, 8);
+    for (const auto& reg : {r15, r14, r13, r12, rbp, rbx})
+      code_.pop(reg);
+    code_.ret();
+  }
+
+  // Falls through with the guest's registers loaded; `leave_` is to lead to the run loop.
+  void call(const void* function) {
+    save_guest();
+    code_.lea(rdi, ptr[rbp - offsets_.base]);
+    code_.mov(rax, reinterpret_cast<std::uint64_t>(function));
+    code_.call(rax);
+    code_.test(eax, eax);
+    code_.mov(eax, 0);  // no slot
+    leave_ = code_.jump_if(condition::kNotEqual);
+    load_guest();
+  }
+
+  // The same questions as the run loop's: does the last code page go on to be fetched from, or is
+  // the translation of this one known; and has it what lay there when the block was made?
+  void look_up(std::size_t miss) {
+    code_.mov(edx, ecx);
+    code_.shr(edx, kJumpBits);
+    code_.xor_(edx, ecx);
+    code_.and_(edx, (1u << kJumpBits) - 1);
+    code_.shl(edx, 4);
+    code_.address_of(rsi, jumps_);
+    code_.add(rdx, rsi);
+    code_.cmp(ptr[rdx], rcx);
+    const std::size_t unknown = code_.jump_if(condition::kNotEqual);
+    code_.mov(rdx, ptr[rdx + offsetof(JumpEntry, block)]);
+    code_.mov(rsi, rcx);
+    code_.and_(rsi, -static_cast<int>(kPageSize));
+    code_.cmp(field(offsets_.fetch_page), rsi);
+    const std::size_t same_page = code_.jump_if(condition::kEqual);
+    code_.shr(rcx, 12);
+    code_.and_(ecx, Cpu::kFetchEntries - 1);
+    code_.shl(ecx, 5);
+    code_.add(rcx, field(offsets_.fetch));
+    code_.or_(rsi, field(offsets_.generation));
+    code_.cmp(ptr[rcx + offsetof(FetchEntry, tag)], rsi);
+    const std::size_t unknown_page = code_.jump_if(condition::kNotEqual);
+    code_.cmp(byte[rcx + offsetof(FetchEntry, checked)], 0);
+    const std::size_t is_checked = code_.jump_if(condition::kNotEqual);
+    code_.mov(rcx, ptr[rcx + offsetof(FetchEntry, gpa_page)]);
+    code_.cmp(ptr[rdx + offsetof(HostBlock, gpa_page)], rcx);
+    const std::size_t other_memory = code_.jump_if(condition::kNotEqual);
+    code_.and_(rsi, -static_cast<int>(kPageSize));
+    code_.mov(field(offsets_.fetch_page), rsi);
+    code_.mov(field(offsets_.fetch_gpa_page), rcx);
+    code_.mov(byte[rbp + offsets_.fetch_page_checked], 0);
+    code_.jmp(ptr[rdx + offsetof(HostBlock, entry)]);
+    code_.set_destination(same_page, start());
+    code_.mov(rcx, field(offsets_.fetch_gpa_page));
+    code_.cmp(ptr[rdx + offsetof(HostBlock, gpa_page)], rcx);
+    const std::size_t other_block = code_.jump_if(condition::kNotEqual);
+    code_.jmp(ptr[rdx + offsetof(HostBlock, entry)]);
+    for (const std::size_t jump : {unknown, unknown_page, is_checked, other_memory, other_block})
+      code_.set_destination(jump, miss);
+  }
+
+  Assembler& code_;
+  const CpuOffsets& offsets_;
+  const JumpEntry* const jumps_;
+  std::size_t leave_stub_ = 0, leave_ = 0;
+};
+
+}  // namespace
+
+Stubs write_stubs(Assembler& code, const CpuOffsets& offsets, const JumpEntry* jumps) {
+  return Writer(code, offsets, jumps).all();
+}
+
+}  // namespace ringside::soft

@@ -1,0 +1,170 @@
+#include "engine/soft/translate/translator.h"
+
+#include <new>
+
+#include "engine/soft/translate/forms.h"
+#include "engine/soft/translate/host_flags.h"
+
+namespace ringside::soft {
+namespace {
+
+struct HostBlockWithExits {
+  HostBlock block;
+  ExitSlot exits[Emitter::kSlots];
+};
+
+constexpr std::size_t kJumpBytes = sizeof(JumpEntry) << kJumpBits;
+// Of the memory that is asked for: the rest is for what belongs to a block beside its code.
+constexpr std::size_t code_part(std::size_t bytes) { return bytes / 4 * 3; }
+
+constexpr std::uint32_t kArithmetic = ZYDIS_CPUFLAG_CF | ZYDIS_CPUFLAG_PF | ZYDIS_CPUFLAG_AF |
+                                      ZYDIS_CPUFLAG_ZF | ZYDIS_CPUFLAG_SF | ZYDIS_CPUFLAG_OF;
+
+bool has_memory_operand(const Decoded& decoded) {
+  for (unsigned i = 0; i < decoded.insn.operand_count; ++i) {
+    if (decoded.is_memory(i)) return true;
+  }
+  return false;
+}
+
+// Something may look at the guest while this instruction has not been executed yet.
+bool may_be_left_before(const Form& form) {
+  if (form.emit == nullptr) return true;
+  const ZydisMnemonic mnemonic = form.decoded.insn.mnemonic;
+  if (mnemonic == ZYDIS_MNEMONIC_LEA || mnemonic == ZYDIS_MNEMONIC_NOP) return false;
+  return has_memory_operand(form.decoded);
+}
+
+bool reads_flags(const Form& form) {
+  const auto* flags = form.decoded.insn.cpu_flags;
+  return flags != nullptr && (flags->tested & kArithmetic) != 0;
+}
+
+// Gives all arithmetic flags new values, whatever its operands are.
+bool writes_all_flags(const Form& form) {
+  const auto* flags = form.decoded.insn.cpu_flags;
+  if (flags == nullptr) return false;
+  const std::uint32_t written = flags->modified | flags->set_0 | flags->set_1 | flags->undefined;
+  if ((written & kArithmetic) != kArithmetic) return false;
+  switch (form.decoded.insn.meta.category) {
+    case ZYDIS_CATEGORY_SHIFT:
+    case ZYDIS_CATEGORY_ROTATE:
+      return form.decoded.is_immediate(1) && form.insn->extra != 0;
+    default:
+      return true;
+  }
+}
+
+// From the last instruction to the first: after the block anybody may read them.
+void find_live_flags(std::vector<Form>& forms) {
+  bool live = true;
+  for (auto form = forms.rbegin(); form != forms.rend(); ++form) {
+    form->flags_live = live;
+    if (may_be_left_before(*form) || reads_flags(*form)) {
+      live = true;
+    } else if (writes_all_flags(*form)) {
+      live = false;
+    }
+  }
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Translator>> Translator::create(Board& board, unsigned threshold,
+                                                       std::size_t code_bytes) {
+  CodeMemory memory = TRY(
+      CodeMemory::create(code_part(code_bytes), code_bytes - code_part(code_bytes) + kJumpBytes));
+  return std::unique_ptr<Translator>(new Translator(board, threshold, std::move(memory)));
+}
+
+Translator::Translator(Board& board, unsigned threshold, CodeMemory memory)
+    : board_(board),
+      threshold_(threshold),
+      memory_(std::move(memory)),
+      code_(memory_),
+      offsets_(board.cpus.front()->offsets()),
+      jumps_(new (memory_.data()) JumpEntry[std::size_t{1} << kJumpBits]),
+      stubs_(write_stubs(code_, offsets_, jumps_)),
+      first_free_(code_.position()),
+      data_(memory_.data() + kJumpBytes),
+      next_data_(data_) {}
+
+bool Translator::has_room() const {
+  return code_.position() + Emitter::kMostBytes <= memory_.code_bytes() &&
+         next_data_ + sizeof(HostBlockWithExits) <= memory_.data() + memory_.data_bytes();
+}
+
+// The decoded form of every instruction, and how each is to be written.
+bool Translator::read_forms(const Block& block, const std::uint8_t* bytes) {
+  forms_.clear();
+  unsigned offset = 0;
+  for (unsigned i = 0; i < block.count; ++i) {
+    const Insn& insn = block.first[i];
+    Form& form = forms_.emplace_back();
+    form.insn = &insn;
+    form.offset = offset;
+    if (const auto decoded = decode_form({bytes + offset, insn.length}, Width::Bits64)) {
+      form.decoded = *decoded;
+      form.emit = plan_form(form.decoded, insn);
+    }
+    offset += insn.length;
+  }
+  find_live_flags(forms_);
+  return true;
+}
+
+HostBlock* Translator::translate(Block& block, Gpa gpa) {
+  block.runs = 0;
+  if (block.first->code_width != static_cast<std::uint8_t>(Width::Bits64)) return nullptr;
+  const std::uint8_t* bytes = board_.ram.host(gpa, block.bytes);
+  if (bytes == nullptr) return nullptr;
+  if (!has_room()) {
+    ++times_full_;
+    throw_away();
+  }
+  if (!read_forms(block, bytes)) return nullptr;
+  auto* const made = new (next_data_) HostBlockWithExits;
+  next_data_ += sizeof(HostBlockWithExits);
+  made->block.entry = code_.executable(code_.position());
+  made->block.dropped = code_.executable(stubs_.exit_without);
+  made->block.gpa_page = gpa.value & kPageMask;
+  Emitter(code_, stubs_, offsets_, forms_, static_cast<unsigned>(gpa.value % kPageSize),
+          made->exits)
+      .block();
+  block.host = &made->block;
+  translated_.push_back(&block);
+  ++blocks_ever_;
+  return block.host;
+}
+
+void Translator::throw_away() {
+  // Blocks of an older epoch are no more.
+  if (epoch_ == board_.code.epoch()) {
+    for (Block* block : translated_) {
+      if (!block->is_checked()) block->host = nullptr;
+    }
+  }
+  epoch_ = board_.code.epoch();
+  translated_.clear();
+  for (std::size_t i = 0; i < std::size_t{1} << kJumpBits; ++i)
+    jumps_[i] = {};
+  code_.set_position(first_free_);
+  next_data_ = data_;
+}
+
+ExitSlot* Translator::run(Cpu& cpu, HostBlock& block) {
+  HostFrame& frame = cpu.frame;
+  frame.limit = cpu.limit;
+  frame.left = static_cast<std::int64_t>(cpu.limit - cpu.icount);
+  frame.flags = host_flags::from(cpu.flags);
+  frame.is_exact = false;
+  const auto enter =
+      reinterpret_cast<Enter>(reinterpret_cast<std::uintptr_t>(code_.executable(stubs_.enter)));
+  ExitSlot* const slot = enter(block.entry, cpu.host_base());
+  if (frame.is_exact) return nullptr;
+  cpu.icount = frame.limit - static_cast<std::uint64_t>(frame.left);
+  host_flags::store(frame.flags, cpu.flags);
+  return slot;
+}
+
+}  // namespace ringside::soft

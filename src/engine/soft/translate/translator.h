@@ -1,0 +1,73 @@
+// Makes host code of blocks that run often and runs it, as an equal of the interpreter: the guest
+// cannot tell which of them executed an instruction (docs/translator.md). One for all CPUs of a
+// machine, owned by SoftVm; single thread.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "base/result.h"
+#include "engine/soft/cpu/board.h"
+#include "engine/soft/translate/code_memory.h"
+#include "engine/soft/translate/emitter.h"
+
+namespace ringside::soft {
+
+class Translator {
+ public:
+  // `code_bytes` of host code and `threshold` as in TranslatorOptions. Fails where the host forbids
+  // executable memory or lacks an instruction that is needed (LAHF in 64-bit mode).
+  static Result<std::unique_ptr<Translator>> create(Board& board, unsigned threshold,
+                                                    std::size_t code_bytes);
+
+  // A block that is about to be interpreted from its start: has it run often enough, and is it one
+  // that can be translated?
+  bool is_due(Block& block) const {
+    return !block.is_checked() && !block.stops_first && ++block.runs >= threshold_;
+  }
+  // Makes its host code. `gpa` is its first byte's address. Null: it stays interpreted.
+  HostBlock* translate(Block& block, Gpa gpa);
+
+  // Host code of blocks that went is thrown away. To be called before a block's is looked at.
+  void synchronise() {
+    if (epoch_ != board_.code.epoch()) throw_away();
+  }
+
+  // Runs from the block on, whose start is the CPU's RIP, until something is to be done outside: at
+  // most to Cpu::limit. Gives the exit by which it left if a block that starts at RIP, and that
+  // lies in the page that is fetched from, can be linked to it.
+  ExitSlot* run(Cpu& cpu, HostBlock& block);
+  // The block at this linear address, for jumps from elsewhere.
+  void remember(std::uint64_t linear, HostBlock& block) {
+    jumps_[jump_index(linear)] = {linear, &block};
+  }
+
+  std::size_t translated() const { return blocks_ever_; }
+  std::size_t times_full() const { return times_full_; }
+
+ private:
+  Translator(Board& board, unsigned threshold, CodeMemory memory);
+  void throw_away();
+  bool has_room() const;
+  bool read_forms(const Block& block, const std::uint8_t* bytes);
+
+  using Enter = ExitSlot* (*)(const void* entry, std::uint8_t* host_base);
+
+  Board& board_;
+  const unsigned threshold_;
+  CodeMemory memory_;
+  Assembler code_;
+  CpuOffsets offsets_;
+  JumpEntry* jumps_ = nullptr;
+  Stubs stubs_;
+  std::size_t first_free_ = 0;    // position after the stubs
+  std::uint8_t* data_ = nullptr;  // of host blocks and their exits
+  std::uint8_t* next_data_ = nullptr;
+  std::vector<Block*> translated_;  // that have host code
+  std::vector<Form> forms_;         // of the block that is being translated
+  std::uint64_t epoch_ = 0;
+  std::size_t blocks_ever_ = 0, times_full_ = 0;
+};
+
+}  // namespace ringside::soft
