@@ -102,13 +102,18 @@ Result<Timeline::Moment> Timeline::approach(Position at) {
   if (progress > at.progress) return off_the_path();
   recordable_->stop_at(at.progress);
   if (progress < at.progress && all_dead()) return off_the_path();
-  if (progress.instructions < at.progress.instructions) return Moment::Ahead;
+  const bool more_to_run = progress.instructions < at.progress.instructions;
   if (engine_.now() < at.time) {
-    // It came while the guest slept; device events that wake the guest come before it, and what
-    // follows from them.
+    // Time passes while the guest sleeps: until a device's event, which may wake it, or until the
+    // moment itself.
     const std::optional<VirtualTime> idle = engine_.idle_until();
     if (idle) engine_.advance_to(std::min(*idle, at.time));
     if (!idle && progress == at.progress && anyone_in_guest(engine_)) return off_the_path();
+  }
+  if (more_to_run) {
+    // Nothing wakes it any more before the moment, whose instructions it has not executed.
+    if (engine_.now() >= at.time && engine_.idle_until() > at.time) return off_the_path();
+    return Moment::Ahead;
   }
   const bool there = recordable_->progress() == at.progress && engine_.now() >= at.time;
   return there ? Moment::Now : Moment::Ahead;

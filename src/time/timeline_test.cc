@@ -166,6 +166,10 @@ TEST_F(TimelineTest, AReplayAppliesEachInputAtItsInstructionAndTime) {
   ASSERT_TRUE(line.input(machine::SerialInput{0, key}));  // from outside: ignored
   EXPECT_EQ(machine_again.serial_room(0), room);
 
+  again.count = {50};
+  again.until = VirtualTime{300};  // a device wakes the guest, which then executes the other fifty
+  ASSERT_TRUE(line.prepare_slice());
+  EXPECT_EQ(again.now().ns, 300u);
   again.count = {100};
   again.until = VirtualTime{400};  // a device event comes first
   ASSERT_TRUE(line.prepare_slice());
@@ -191,6 +195,10 @@ TEST_F(TimelineTest, AReplayThatLeftThePathSaysSo) {
   line.replay(JournalReader::open(path, identity).value(), nullptr);
   ::unlink(path.c_str());
   engine.count = {101};
+  EXPECT_FALSE(line.prepare_slice());
+  // It sleeps beyond the moment, with instructions to go until it.
+  engine.count = {99};
+  engine.until = VirtualTime{5000};
   EXPECT_FALSE(line.prepare_slice());
 }
 
