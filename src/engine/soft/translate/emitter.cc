@@ -1,6 +1,7 @@
 #include "engine/soft/translate/emitter.h"
 
 #include "engine/soft/translate/host_calls.h"
+#include "engine/soft/translate/host_flags.h"
 
 namespace ringside::soft {
 
@@ -207,6 +208,16 @@ void Emitter::keep_flags(Kind kind) {
   } else {
     code_.seto(al);
   }
+}
+
+void Emitter::settle_aux() {
+  static_assert(host_flags::kClear >> 3 == x86::rflags::AF);
+  code_.mov(edx, eax);
+  code_.shr(dl, 3);
+  code_.and_(dl, static_cast<int>(x86::rflags::AF));
+  code_.not_(dl);
+  code_.and_(ah, dl);
+  code_.and_(al, 1);
 }
 
 void Emitter::need_flags(unsigned condition) {

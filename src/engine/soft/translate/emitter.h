@@ -97,6 +97,9 @@ class Emitter {
   // have no AF of their own.
   enum class Kind : std::uint8_t { Arithmetic, Logical };
   void keep_flags(Kind kind);
+  // Makes AH right about AF and AL 0 or 1, for those who change single flags in them. kSecond
+  // changes.
+  void settle_aux();
   // Something else has been written to AX, or will the host's flags be used for other things.
   void lose_host_flags() { host_flags_valid_ = false; }
   // The host's flags become the guest's, as far as this condition needs them. kThird may change.

@@ -17,6 +17,10 @@ Emit plan_move(const Decoded& decoded, const Insn& insn);
 Emit plan_shift(const Decoded& decoded, const Insn& insn);
 Emit plan_stack(const Decoded& decoded, const Insn& insn);
 Emit plan_branch(const Decoded& decoded, const Insn& insn);
+Emit plan_bits(const Decoded& decoded, const Insn& insn);
+Emit plan_multiply(const Decoded& decoded, const Insn& insn);
+Emit plan_exchange(const Decoded& decoded, const Insn& insn);
+Emit plan_high_byte(const Decoded& decoded, const Insn& insn);
 
 // The number of operand i if it is a whole general register or its low part.
 inline std::optional<unsigned> general_register(const Decoded& decoded, unsigned i) {
@@ -32,6 +36,12 @@ inline std::optional<unsigned> general_register(const Decoded& decoded, unsigned
     default:
       return std::nullopt;
   }
+}
+
+// IMUL: of two or three operands, or of one.
+inline bool has_one_operand(const Decoded& decoded) {
+  return decoded.insn.operand_count_visible < 2 ||
+         decoded.op(1).visibility != ZYDIS_OPERAND_VISIBILITY_EXPLICIT;
 }
 
 // Operand i is in memory at an address that Emitter::linear_address can make.

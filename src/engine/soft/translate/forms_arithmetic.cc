@@ -190,7 +190,7 @@ void imul(Emitter& emitter) {
   code.mov(al, Xbyak::util::cl);
 }
 Emit plan_imul(const Decoded& decoded, const Insn& insn) {
-  if (decoded.insn.operand_count_visible < 2 || !general_register(decoded, 0)) return nullptr;
+  if (has_one_operand(decoded) || !general_register(decoded, 0)) return nullptr;
   return general_register(decoded, 1) || is_reachable(decoded, 1, insn) ? imul : nullptr;
 }
 

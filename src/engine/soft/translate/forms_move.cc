@@ -1,4 +1,4 @@
-// MOV MOVZX MOVSX MOVSXD LEA CMOVcc SETcc XCHG CBW CWD and their widths, NOP.
+// MOV MOVZX MOVSX MOVSXD LEA CMOVcc SETcc XCHG CBW CWD and their widths, and what does nothing.
 #include "engine/soft/translate/forms.h"
 
 namespace ringside::soft {
@@ -278,6 +278,14 @@ Emit plan_move(const Decoded& decoded, const Insn& insn) {
     case ZYDIS_MNEMONIC_BSWAP:
       return decoded.width(0) >= Width::Bits32 ? bswap : nullptr;
     case ZYDIS_MNEMONIC_NOP:
+    case ZYDIS_MNEMONIC_PREFETCHNTA:
+    case ZYDIS_MNEMONIC_PREFETCHT0:
+    case ZYDIS_MNEMONIC_PREFETCHT1:
+    case ZYDIS_MNEMONIC_PREFETCHT2:
+    case ZYDIS_MNEMONIC_PREFETCHW:
+    case ZYDIS_MNEMONIC_LFENCE:
+    case ZYDIS_MNEMONIC_MFENCE:
+    case ZYDIS_MNEMONIC_SFENCE:
       return nothing;
     default:
       break;

@@ -1,12 +1,11 @@
-// SHL SHR SAR by immediates and by CL, ROL ROR where nobody reads their flags. The flags follow the
-// interpreter's rules (instructions/integer/integer_shift.cc): AF is clear, OF is also defined for
-// counts above one.
+// SHL SHR SAR ROL ROR by immediates and by CL. The flags follow the interpreter's rules
+// (instructions/integer/integer_shift.cc): AF is clear, OF is also defined for counts above one.
 #include "engine/soft/translate/forms.h"
 
 namespace ringside::soft {
 namespace {
 
-using Xbyak::util::ah, Xbyak::util::al, Xbyak::util::cl, Xbyak::util::eax;
+using Xbyak::util::ah, Xbyak::util::al, Xbyak::util::cl, Xbyak::util::dl, Xbyak::util::eax;
 
 enum class Shift { Left, Right, ArithmeticRight, RotateLeft, RotateRight };
 
@@ -46,6 +45,33 @@ void keep_flags(Emitter& emitter, unsigned count) {
   }
 }
 
+// After a rotation by a count that is not zero: CF is the bit that went round, OF what the manual
+// says for a count of one. The other flags stay. kSecond changes.
+template <Shift shift>
+void keep_rotation_flags(Emitter& emitter, const Xbyak::Reg64& result) {
+  Assembler& code = emitter.code();
+  const Width width = emitter.decoded().width(0);
+  const int bits = static_cast<int>(8 * bytes_of(width));
+  const Xbyak::Reg part = Emitter::sized(emitter.kSecond, width);
+  emitter.settle_aux();
+  code.and_(ah, 0xfe);
+  code.mov(emitter.kSecond, result);
+  if constexpr (shift == Shift::RotateLeft) {
+    code.shr(part, bits - 1);
+    code.mov(al, dl);
+    code.mov(emitter.kSecond, result);
+    code.and_(dl, 1);
+  } else {
+    code.shr(part, bits - 2);
+    code.mov(al, dl);
+    code.and_(al, 1);
+    code.shr(dl, 1);
+    code.and_(dl, 1);
+  }
+  code.xor_(al, dl);
+  code.or_(ah, dl);
+}
+
 template <Shift shift>
 void shift_register(Emitter& emitter) {
   const Decoded& decoded = emitter.decoded();
@@ -64,35 +90,55 @@ void shift_memory(Emitter& emitter) {
   keep_flags<shift>(emitter, count);
 }
 
-// By CL: only where nobody reads the flags, because a count of zero leaves them as they were.
+// By CL. A count of zero leaves the flags as they are, though a 32-bit register is written.
 template <Shift shift>
 void shift_by_cl(Emitter& emitter) {
-  if (emitter.flags_live()) {
-    emitter.call_handler();
-    return;
-  }
   constexpr unsigned kRcx = 1;
   const Decoded& decoded = emitter.decoded();
+  Assembler& code = emitter.code();
+  const Width width = decoded.width(0);
   const unsigned to = *general_register(decoded, 0);
-  emitter.code().mov(Xbyak::util::ecx, emitter.read(kRcx, emitter.kSecond).cvt32());
-  const Xbyak::Reg64 where = emitter.read(to, emitter.kSecond);
-  if (decoded.width(0) == Width::Bits32) {
-    // Zero extends also when the count is zero.
-    emitter.code().mov(where.cvt32(), where.cvt32());
+  const bool live = emitter.flags_live();
+  code.mov(Xbyak::util::ecx, emitter.read(kRcx, emitter.kSecond).cvt32());
+  const Xbyak::Reg64 where = emitter.read(to, emitter.kThird);
+  const Xbyak::Reg operand = Emitter::sized(where, width);
+  if (width == Width::Bits32) code.mov(operand, operand);
+  std::size_t none = 0;
+  if (live) {
+    code.test(cl, width == Width::Bits64 ? 63 : 31);
+    none = code.jump_if(condition::kEqual);
   }
-  apply<shift>(emitter.code(), Emitter::sized(where, decoded.width(0)), cl);
+  apply<shift>(code, operand, cl);
+  if (live) {
+    if constexpr (is_rotation(shift)) {
+      keep_rotation_flags<shift>(emitter, where);
+    } else if constexpr (shift == Shift::Right) {
+      // OF: the two upper bits of the result differ, and the first one is clear.
+      code.lahf();
+      code.mov(emitter.kSecond, where);
+      code.shr(Emitter::sized(emitter.kSecond, width), width == Width::Bits64 ? 62 : 30);
+      code.and_(Xbyak::util::edx, 1);
+      code.and_(ah, kNoAux);
+      code.mov(al, dl);
+    } else {
+      keep_flags<shift>(emitter, 0);
+    }
+    code.set_destination(none, code.position());
+  }
   emitter.written(to, where);
   emitter.lose_host_flags();
 }
 
-// A rotation changes CF and OF alone: where the flags are live its handler does it.
 template <Shift shift>
 void rotate_register(Emitter& emitter) {
-  if (emitter.flags_live()) {
-    emitter.call_handler();
-    return;
-  }
-  shift_register<shift>(emitter);
+  const Decoded& decoded = emitter.decoded();
+  const unsigned to = *general_register(decoded, 0);
+  const Xbyak::Reg64 where = emitter.read(to, emitter.kAddress);
+  apply<shift>(emitter.code(), Emitter::sized(where, decoded.width(0)),
+               static_cast<int>(emitter.insn().extra));
+  emitter.written(to, where);
+  emitter.lose_host_flags();
+  if (emitter.flags_live()) keep_rotation_flags<shift>(emitter, where);
 }
 
 template <Shift shift>

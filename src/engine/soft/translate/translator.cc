@@ -30,9 +30,16 @@ bool has_memory_operand(const Decoded& decoded) {
 // Something may look at the guest while this instruction has not been executed yet.
 bool may_be_left_before(const Form& form) {
   if (form.emit == nullptr) return true;
-  const ZydisMnemonic mnemonic = form.decoded.insn.mnemonic;
-  if (mnemonic == ZYDIS_MNEMONIC_LEA || mnemonic == ZYDIS_MNEMONIC_NOP) return false;
-  return has_memory_operand(form.decoded);
+  switch (form.decoded.insn.mnemonic) {
+    case ZYDIS_MNEMONIC_LEA:
+    case ZYDIS_MNEMONIC_NOP:
+      return false;
+    case ZYDIS_MNEMONIC_DIV:
+    case ZYDIS_MNEMONIC_IDIV:
+      return true;
+    default:
+      return has_memory_operand(form.decoded);
+  }
 }
 
 bool reads_flags(const Form& form) {
