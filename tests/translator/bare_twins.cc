@@ -112,13 +112,13 @@ void BareTwins::run_to(InsnCount total) {
     machine->run_to(total);
 }
 
-std::string BareTwins::difference() {
-  return machine_difference(machine(Side::Interpreted), machine(Side::Translated));
+std::string BareTwins::difference(Depth depth) {
+  return machine_difference(machine(Side::Interpreted), machine(Side::Translated), depth);
 }
 
-std::string machine_difference(BareMachine& one, BareMachine& other) {
+std::string machine_difference(BareMachine& one, BareMachine& other, Twins::Depth depth) {
   std::string text = processor_difference(one.engine(), other.engine());
-  text += memory_difference(one.ram(), other.ram());
+  if (depth == Twins::Depth::Everything) text += memory_difference(one.ram(), other.ram());
   compare_words(one.events(), other.events(), "event", text);
   compare_words(one.platform().accesses(), other.platform().accesses(), "access", text);
   return text;

@@ -44,13 +44,14 @@ class BareTwins final : public Twins {
   BareMachine& machine(Side side) { return *machines_[static_cast<std::size_t>(side)]; }
   soft::SoftEngine& engine(Side side) override { return machine(side).engine(); }
   void run_to(InsnCount total) override;
-  std::string difference() override;
+  std::string difference(Depth depth = Depth::Everything) override;
 
  private:
   std::array<std::unique_ptr<BareMachine>, 2> machines_;
 };
 
 // What is different between two machines of one scene; empty: nothing.
-std::string machine_difference(BareMachine& one, BareMachine& other);
+std::string machine_difference(BareMachine& one, BareMachine& other,
+                               Twins::Depth depth = Twins::Depth::Everything);
 
 }  // namespace ringside::testing

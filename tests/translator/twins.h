@@ -29,8 +29,9 @@ class Twins {
   // Both run until so many instructions of all vCPUs together have retired, or until they end or
   // sleep for ever.
   virtual void run_to(InsnCount total) = 0;
-  // What is different now, in words; empty: nothing is.
-  virtual std::string difference() = 0;
+  // What is different now, in words; empty: nothing is. Memory takes most of the time.
+  enum class Depth { Everything, AllButMemory };
+  virtual std::string difference(Depth depth = Depth::Everything) = 0;
 };
 
 // The two at the beginning of the same run, every time.
