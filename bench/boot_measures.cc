@@ -56,9 +56,8 @@ std::vector<std::string> command(Subject subject) {
         1, kMemory,
         {"-kernel", files().kernel, "-initrd", files().initramfs, "-append", kCommandLine});
   }
-  return {RINGSIDE_PROGRAM,  "--log", "info",       "-e",
-          testing::engine(), "-m",    kMemory,      "-i",
-          files().initramfs, "-a",    kCommandLine, files().kernel};
+  return ringside_command({"--log", "info", "-e", testing::engine(), "-m", kMemory, "-i",
+                           files().initramfs, "-a", kCommandLine, files().kernel});
 }
 
 struct Resident {

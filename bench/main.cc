@@ -1,9 +1,11 @@
 // `make bench`: every figure against QEMU's TCG and stub in the same run, in turns, with the same
-// client and the same guest image. Figures are medians of several runs.
+// client and the same guest image; or against ringside with other arguments. Figures are medians of
+// several runs.
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <optional>
 #include <set>
 #include <sstream>
 #include <stdexcept>
@@ -23,18 +25,30 @@ using namespace ringside::bench;
 
 constexpr std::string_view kUsage =
     "ringside_bench [--list] [--only NAME,NAME...] [--runs N] [--seconds S] [--check]\n"
-    "  --list     name the measures\n"
-    "  --only     take these\n"
-    "  --runs     median of so many (3)\n"
-    "  --seconds  of one run, where it can be chosen (0.5)\n"
-    "  --check    exit status 1 if a promise is not kept\n";
+    "               [--ringside-arg=ARG]... [--against=ARG]...\n"
+    "  --list          name the measures\n"
+    "  --only          take these\n"
+    "  --runs          median of so many (3)\n"
+    "  --seconds       of one run, where it can be chosen (0.5)\n"
+    "  --check         exit status 1 if a promise is not kept\n"
+    "  --ringside-arg  an argument more for every ringside, repeatable\n"
+    "  --against       compare with ringside with this argument instead, not with QEMU; "
+    "repeatable\n";
 
 struct Arguments {
   bool list = false, check = false;
   std::set<std::string> only;
   int runs = 3;
   double seconds = 0.5;
+  std::vector<std::string> ringside;  // more arguments for it
+  std::vector<std::string> against;   // the peer is ringside with these; empty: each measure's own
 };
+
+// What follows `start` in an option of the form --name=VALUE.
+std::optional<std::string> value_after(std::string_view option, std::string_view start) {
+  if (!option.starts_with(start)) return std::nullopt;
+  return std::string(option.substr(start.size()));
+}
 
 Arguments parse(int argc, char** argv) {
   Arguments result;
@@ -44,6 +58,10 @@ Arguments parse(int argc, char** argv) {
       result.list = true;
     } else if (option == "--check") {
       result.check = true;
+    } else if (const auto argument = value_after(option, "--ringside-arg=")) {
+      result.ringside.push_back(*argument);
+    } else if (const auto other = value_after(option, "--against=")) {
+      result.against.push_back(*other);
     } else if (i + 1 == argc) {
       throw std::invalid_argument(std::string(option));
     } else if (option == "--only") {
@@ -109,19 +127,32 @@ std::string number(double value) {
   return text;
 }
 
-std::string words(const Promise& promise, const std::string& unit) {
+std::string words(const Figure& figure) {
+  const Promise& promise = figure.promise;
+  const double times = promise.least_times;
   std::string result;
   const auto add = [&](const std::string& text) { result += (result.empty() ? "" : ", ") + text; };
-  if (promise.least_times >= 1) add("at least " + number(promise.least_times) + " times better");
-  if (promise.least_times > 0 && promise.least_times < 1)
-    add("at most " + number(1 / promise.least_times) + " times QEMU's");
-  if (promise.least) add("at least " + number(*promise.least) + " " + unit);
-  if (promise.most) add("at most " + number(*promise.most) + " " + unit);
+  if (times > 0 && times <= 1 && figure.better == Better::Lower)
+    add("at most " + number(1 / times) + " times QEMU's");
+  else if (times > 0 && times < 1)
+    add("at least " + number(times) + " times QEMU's");
+  else if (times > 0)
+    add("at least " + number(times) + " times better");
+  if (promise.least) add("at least " + number(*promise.least) + " " + figure.unit);
+  if (promise.most) add("at most " + number(*promise.most) + " " + figure.unit);
+  return result;
+}
+
+std::string joined(const std::vector<std::string>& words) {
+  std::string result;
+  for (const std::string& word : words)
+    result += " " + word;
   return result;
 }
 
 // Empty if it can be measured here.
 std::string missing(Subject peer) {
+  if (peer == Subject::Ringside) return {};
   if (peer == Subject::Qemu) return ringside::testing::no_qemu();
   return ringside::testing::host::no_program("gdbserver");
 }
@@ -145,22 +176,26 @@ Outcome print(const Figure& figure, std::optional<double> ours, std::optional<do
     return value ? number(*value) + " " + figure.unit : std::string("-");
   };
   std::printf("| %s | %s | %s | %s | %s%s |\n", figure.name.c_str(), cell(ours).c_str(),
-              cell(theirs).c_str(), times ? number(*times).c_str() : "-",
-              words(promise, figure.unit).c_str(), kept ? "" : ": **missed**");
+              cell(theirs).c_str(), times ? number(*times).c_str() : "-", words(figure).c_str(),
+              kept ? "" : ": **missed**");
   std::fflush(stdout);
   return !judged ? Outcome::NotJudged : kept ? Outcome::Kept : Outcome::Broken;
 }
 
 // Whether all promises of the measure were kept, as far as could be judged.
 bool run(const Measure& measure, const Arguments& arguments) {
-  const std::string why = missing(measure.peer);
+  const bool itself = !arguments.against.empty();
+  const Subject other = itself ? Subject::Ringside : measure.peer;
+  const std::string why = missing(other);
   const bool peer = why.empty();
   if (!peer) std::fprintf(stderr, "%s: no ratio: %s\n", measure.name.c_str(), why.c_str());
   Samples ours(measure.figures.size()), theirs(measure.figures.size());
   try {
     for (int i = 0; i < arguments.runs; ++i) {
+      set_ringside_arguments(arguments.ringside);
       ours.add(measure.run(Subject::Ringside, arguments.seconds));
-      if (peer) theirs.add(measure.run(measure.peer, arguments.seconds));
+      if (itself) set_ringside_arguments(arguments.against);
+      if (peer) theirs.add(measure.run(other, arguments.seconds));
     }
   } catch (const std::exception& error) {
     std::printf("| %s | could not be measured | | | |\n", measure.name.c_str());
@@ -168,8 +203,11 @@ bool run(const Measure& measure, const Arguments& arguments) {
     return false;
   }
   bool good = true;
-  for (std::size_t i = 0; i < measure.figures.size(); ++i)
-    good = print(measure.figures[i], ours.median(i), theirs.median(i)) != Outcome::Broken && good;
+  for (std::size_t i = 0; i < measure.figures.size(); ++i) {
+    Figure figure = measure.figures[i];
+    if (itself) figure.promise.least_times = 0;  // those are about QEMU
+    good = print(figure, ours.median(i), theirs.median(i)) != Outcome::Broken && good;
+  }
   return good;
 }
 
@@ -181,8 +219,10 @@ int run(const Arguments& arguments) {
     return 0;
   }
   const auto from = Clock::now();
-  std::printf(
-      "| measure | ringside | QEMU TCG | times better | promise |\n|---|---:|---:|---:|---|\n");
+  const std::string peer =
+      arguments.against.empty() ? "QEMU TCG" : "ringside" + joined(arguments.against);
+  std::printf("| measure | ringside%s | %s | times better | promise |\n|---|---:|---:|---:|---|\n",
+              joined(arguments.ringside).c_str(), peer.c_str());
   bool good = true;
   for (const Measure& measure : measures)
     good = run(measure, arguments) && good;

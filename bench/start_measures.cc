@@ -25,7 +25,7 @@ double first_character(std::vector<std::string> command) {
 }
 
 double on_engine(const char* engine) {
-  return first_character({RINGSIDE_PROGRAM, "-e", engine, guest().path()});
+  return first_character(ringside_command({"-e", engine, guest().path()}));
 }
 
 Values run_once(Subject subject, double) {

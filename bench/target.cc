@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <stdexcept>
+#include <utility>
 
 #include "support/qemu.h"
 
@@ -41,9 +42,9 @@ std::uint16_t free_port() {
 }
 
 void start_ringside(Target& target, const GuestChoice& choice) {
-  target.process = std::make_unique<ChildProcess>(std::vector<std::string>{
-      RINGSIDE_PROGRAM, "-e", choice.kvm ? "kvm" : testing::engine(), "-c",
-      std::to_string(choice.cpus), "-m", choice.memory, "-G", "w0", target.image.path()});
+  target.process = std::make_unique<ChildProcess>(ringside_command(
+      {"-e", choice.kvm ? "kvm" : testing::engine(), "-c", std::to_string(choice.cpus), "-m",
+       choice.memory, "-G", "w0", target.image.path()}));
   const std::string line =
       target.process->await_line(Stream::Error, "gdb: listening on 127.0.0.1:");
   target.port = static_cast<std::uint16_t>(std::stoul(line.substr(line.rfind(':') + 1)));
@@ -74,7 +75,23 @@ void start_qemu(Target& target, const GuestChoice& choice) {
   }
 }
 
+std::vector<std::string>& more_arguments() {
+  static std::vector<std::string> arguments;
+  return arguments;
+}
+
 }  // namespace
+
+std::vector<std::string> ringside_command(const std::vector<std::string>& arguments) {
+  std::vector<std::string> command = {RINGSIDE_PROGRAM};
+  command.insert(command.end(), more_arguments().begin(), more_arguments().end());
+  command.insert(command.end(), arguments.begin(), arguments.end());
+  return command;
+}
+
+void set_ringside_arguments(std::vector<std::string> arguments) {
+  more_arguments() = std::move(arguments);
+}
 
 Target start_gdbserver() {
   Target target{nullptr, testing::GuestImage("native_counters"), 0, std::nullopt};

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "measure.h"
 #include "support/guest_process.h"
@@ -34,6 +35,10 @@ struct Target {
 
   std::uint64_t operator[](const char* symbol) const { return image[symbol]; }
 };
+
+// ringside with these arguments and those that the user of the benchmarks wants it to have more.
+std::vector<std::string> ringside_command(const std::vector<std::string>& arguments);
+void set_ringside_arguments(std::vector<std::string> arguments);
 
 Target start(Subject subject, const GuestChoice& choice);
 // After the client has detached: a new one. The guest is stopped again.
