@@ -42,7 +42,7 @@ Values run_once(Subject subject, double) {
 std::vector<Measure> start_measures() {
   return {{"start",
            "from the command to the guest's first character",
-           {{"start, software CPU", "ms", Better::Lower, {0, {}, 100}},
+           {{"start, software CPU", "ms", Better::Lower, {0, {}, 20}},
             {"start, KVM", "ms", Better::Lower, {0, {}, 100}}},
            run_once}};
 }
