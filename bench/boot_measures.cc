@@ -3,10 +3,12 @@
 #include <sys/resource.h>
 
 #include <fstream>
+#include <memory>
 #include <sstream>
-#include <stdexcept>
+#include <utility>
 
 #include "clock.h"
+#include "linux_files.h"
 #include "measure.h"
 #include "support/qemu.h"
 #include "target.h"
@@ -19,45 +21,18 @@ using testing::Deadline;
 using Stream = ChildProcess::Stream;
 
 constexpr const char* kMemory = "512M";
-constexpr const char* kCommandLine = "console=ttyS0 panic=-1";
-constexpr const char* kPrompt = "\nguest# ";
 
-struct Files {
-  std::string kernel, initramfs;
-};
-
-// What a script prints on its last line.
-std::string run_script(const std::string& command) {
-  ChildProcess process({"sh", "-c", "cd '" RINGSIDE_SOURCE "' && " + command});
-  const int status = process.await_exit(Deadline(std::chrono::minutes(10)));
-  std::string text = process.text(Stream::Output);
-  if (status != 0) throw std::runtime_error(command + ": " + process.text(Stream::Error));
-  while (!text.empty() && text.back() == '\n')
-    text.pop_back();
-  return text.substr(text.rfind('\n') + 1);
-}
-
-// The kernel and the initramfs of the tests with Linux guests.
-Files make_files() {
-  const std::string directory = RINGSIDE_BENCH_FILES;
-  const std::string kernel = run_script("sh scripts/fetch-debian-kernel cloud-amd64");
-  run_script("sh tests/linux/build-initramfs amd64 '" + directory + "'");
-  return {kernel + "/vmlinuz", directory + "/initramfs.gz"};
-}
-
-const Files& files() {
-  static const Files result = make_files();
-  return result;
-}
-
-std::vector<std::string> command(Subject subject) {
+// `qemu` is what QEMU is told more.
+std::vector<std::string> command(Subject subject, const std::vector<std::string>& qemu) {
+  const LinuxFiles& files = linux_files();
   if (subject == Subject::Qemu) {
-    return testing::qemu_command(
-        1, kMemory,
-        {"-kernel", files().kernel, "-initrd", files().initramfs, "-append", kCommandLine});
+    std::vector<std::string> arguments = {"-kernel",       files.kernel, "-initrd",
+                                          files.initramfs, "-append",    kCommandLine};
+    arguments.insert(arguments.end(), qemu.begin(), qemu.end());
+    return testing::qemu_command(1, kMemory, arguments);
   }
   return ringside_command({"--log", "info", "-e", testing::engine(), "-m", kMemory, "-i",
-                           files().initramfs, "-a", kCommandLine, files().kernel});
+                           files.initramfs, "-a", kCommandLine, files.kernel});
 }
 
 struct Resident {
@@ -103,22 +78,39 @@ std::optional<double> instructions(const std::string& log) {
   return std::stod(log.substr(begin, end - begin));
 }
 
-Values boot(Subject subject, double) {
-  const std::vector<std::string> arguments = command(subject);
-  const double used_before = children_processor_time();
+// A guest at the shell's prompt.
+struct Booted {
+  std::unique_ptr<ChildProcess> process;
+  double seconds;  // from nothing
+};
+
+Booted boot_guest(Subject subject, const std::vector<std::string>& qemu) {
+  const std::vector<std::string> arguments = command(subject, qemu);
   const auto start = Clock::now();
-  ChildProcess process(arguments);
-  process.await(Stream::Output, kPrompt, Deadline(std::chrono::minutes(5)));
-  const double wall = since(start);
+  auto process = std::make_unique<ChildProcess>(arguments);
+  process->await(Stream::Output, kPrompt, Deadline(std::chrono::minutes(5)));
+  return {std::move(process), since(start)};
+}
+
+Values boot(Subject subject, double) {
+  const double used_before = children_processor_time();
+  const Booted booted = boot_guest(subject, {});
+  ChildProcess& process = *booted.process;
   const double used = processor_time(process.pid());
   const Resident memory = resident(process.pid());
   process.write_input("poweroff -f\n");
   process.await_exit(Deadline(std::chrono::minutes(1)));
   const double whole = children_processor_time() - used_before;
-  Values values = {wall, used, std::nullopt, memory.all - memory.guest_ram, memory.guest_ram};
+  Values values = {booted.seconds, used, std::nullopt, memory.all - memory.guest_ram,
+                   memory.guest_ram};
   const std::optional<double> count = instructions(process.text(Stream::Error));
   if (count) values[2] = *count / whole / 1e6;
   return values;
+}
+
+// QEMU's virtual time is a count of instructions too, and it does not wait where the guest sleeps.
+Values boot_counted(Subject subject, double) {
+  return {boot_guest(subject, {"-icount", "shift=0,sleep=off"}).seconds};
 }
 
 }  // namespace
@@ -131,7 +123,11 @@ std::vector<Measure> boot_measures() {
             {"its speed, of processor time", "MIPS", Better::Higher, {0, 100, {}}},
             {"resident memory beside guest RAM", "MiB", Better::Lower, {0, {}, 160}},
             {"guest RAM touched", "MiB", Better::Lower, {}}},
-           boot}};
+           boot},
+          {"icount",
+           "the same boot, QEMU counting instructions",
+           {{"Linux boot, QEMU with -icount", "s", Better::Lower, {2, {}, {}}}},
+           boot_counted}};
 }
 
 }  // namespace ringside::bench
