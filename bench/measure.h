@@ -45,5 +45,6 @@ std::vector<Measure> gdb_measures();        // commands of stock GDB
 std::vector<Measure> guest_measures();      // the guest's speed with a debugger about
 std::vector<Measure> start_measures();      // the program's start
 std::vector<Measure> boot_measures();       // Debian's kernel
+std::vector<Measure> float_measures();      // floating point
 
 }  // namespace ringside::bench
