@@ -26,7 +26,8 @@ namespace exit = hypervisor::exit;
 using hypervisor::VmEnd;
 
 constexpr std::uint64_t kTurn = 5000;   // instructions of one vCPU before the next one's turn
-constexpr std::uint64_t kSlice = 6144;  // of all vCPUs before the main loop looks at its sockets
+// Instructions of all vCPUs before the main loop looks at its sockets: some 25 us.
+constexpr std::uint64_t kSlice = 6144, kTranslatedSlice = 24576;
 
 class SoftVm final : public SoftEngine {
  public:
@@ -118,7 +119,8 @@ class SoftVm final : public SoftEngine {
     if (ended_) return false;
     // Slices differ a little, as turns do: a debugger that stops a loop should not find it at the
     // same place each time.
-    std::uint64_t budget = kSlice + (++slices_ * 0x9e3779b97f4a7c15 >> 58);
+    const std::uint64_t slice = translator_ != nullptr ? kTranslatedSlice : kSlice;
+    std::uint64_t budget = slice + (++slices_ * 0x9e3779b97f4a7c15 >> 58);
     bool ran = false;
     board_.held = false;
     resumed_ = false;
