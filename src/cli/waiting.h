@@ -2,8 +2,9 @@
 // to on the sockets. What is decisive is the state after all of that. A client whose reply has just
 // been written, or who has just gone, may have let a vCPU run after the slice.
 //
-// A pure function of the machine's state, but for the time that begin_wait() lets pass where
-// virtual time may run ahead. Main thread.
+// A guest that is faster than its clock may be is held back. Otherwise it is a function of the
+// machine's state alone, but for the time that begin_wait() lets pass where virtual time may run
+// ahead. Main thread.
 #pragma once
 
 #include <chrono>
@@ -23,8 +24,9 @@ inline std::optional<std::chrono::nanoseconds> time_to_wait(Slice slice,
                                                             bool debugger_has_work,
                                                             time::Timeline& timeline,
                                                             time::Timeline::Clock::time_point now) {
-  if (slice == Slice::Ran || engine.wants_slice() || debugger_has_work)
-    return std::chrono::nanoseconds(0);
+  if (debugger_has_work) return std::chrono::nanoseconds(0);
+  if (slice == Slice::Ran) return timeline.lead(now);
+  if (engine.wants_slice()) return std::chrono::nanoseconds(0);
   return timeline.begin_wait(now);
 }
 

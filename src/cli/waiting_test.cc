@@ -87,7 +87,7 @@ class World {
     const auto now = time::Timeline::Clock::now();
     const auto wait = time_to_wait(slice, *engine_, server_->has_work(), *timeline_, now);
     timeline_->end_wait(now);
-    if (wait == std::chrono::nanoseconds(0)) return;
+    if (slice == Slice::Ran || wait == std::chrono::nanoseconds(0)) return;
     const std::string before = state();
     const Slice again = run_slice();
     settle(false);

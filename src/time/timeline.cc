@@ -209,6 +209,17 @@ std::optional<nanoseconds> Timeline::begin_wait(Clock::time_point now) {
   return nanoseconds(std::min(until->ns - from.ns, kLongest));
 }
 
+nanoseconds Timeline::lead(Clock::time_point now) {
+  if (pace_ == Pace::Off || reader_) return nanoseconds(0);
+  // What a busy guest's clock has lost it may make up for, but not what passed while it was stopped.
+  constexpr nanoseconds kMostBehind = std::chrono::seconds(1), kLeast = std::chrono::milliseconds(2);
+  const nanoseconds time{static_cast<nanoseconds::rep>(engine_.now().ns)};
+  if (!zero_) zero_ = now - time;
+  zero_ = std::max(*zero_, now - time - kMostBehind);
+  const nanoseconds ahead = *zero_ + time - now;
+  return ahead < kLeast ? nanoseconds(0) : ahead;
+}
+
 void Timeline::end_wait(Clock::time_point now) {
   const std::optional<Wait> wait = std::exchange(wait_, std::nullopt);
   if (!wait || pace_ == Pace::Off) return;

@@ -130,6 +130,31 @@ TEST_F(TimelineTest, TimeStandsStillForAStoppedGuest) {
   EXPECT_EQ(engine.now().ns, 0u);
 }
 
+TEST_F(TimelineTest, AGuestThatIsFasterThanItsClockIsHeldBack) {
+  using std::chrono::milliseconds;
+  const auto at = [this](nanoseconds since) { return start + since; };
+  Timeline line = timeline(Pace::On);
+  EXPECT_EQ(line.lead(start), nanoseconds(0));
+  engine.advance_to({30'000'000});
+  EXPECT_EQ(line.lead(at(milliseconds(10))), milliseconds(20));
+  EXPECT_EQ(line.lead(at(milliseconds(29))), nanoseconds(0)) << "a wait that is not worth it";
+  // Slower for a while, and faster for as long.
+  EXPECT_EQ(line.lead(at(milliseconds(130))), nanoseconds(0));
+  engine.advance_to({130'000'000});
+  EXPECT_EQ(line.lead(at(milliseconds(130))), nanoseconds(0));
+  engine.advance_to({150'000'000});
+  EXPECT_EQ(line.lead(at(milliseconds(130))), milliseconds(20));
+  // A debugger has had it for an hour.
+  EXPECT_EQ(line.lead(at(std::chrono::hours(1))), nanoseconds(0));
+  engine.advance_to({1'250'000'000});
+  EXPECT_EQ(line.lead(at(std::chrono::hours(1))), milliseconds(100));
+
+  Timeline free = timeline(Pace::Off);
+  EXPECT_EQ(free.lead(start), nanoseconds(0));
+  engine.advance_to({9'000'000'000});
+  EXPECT_EQ(free.lead(start), nanoseconds(0));
+}
+
 TEST_F(TimelineTest, UnpacedTimeRunsAhead) {
   Timeline line = timeline(Pace::Off);
   engine.until = VirtualTime{1'000'000'000'000};

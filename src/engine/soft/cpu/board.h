@@ -34,8 +34,8 @@ class Board {
   std::uint64_t a20_mask() const { return a20 ? ~std::uint64_t{0} : ~(std::uint64_t{1} << 20); }
 
   // ---- Time: instructions of all CPUs together, and what long ones take beyond that
-  // docs/decisions/0029-virtual-time.md has the reasons for the figure.
-  static constexpr std::uint64_t kNanosecondsPerInstruction = 4;
+  // docs/decisions/0036-a-nanosecond-again.md has the reasons for the figure.
+  static constexpr std::uint64_t kNanosecondsPerInstruction = 1;
   VirtualTime now() const;
   std::uint64_t time_base = 0;    // virtual time when the present slice began
   std::uint64_t surcharge = 0;    // of long instructions in it, counted as instructions
