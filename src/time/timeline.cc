@@ -211,8 +211,10 @@ std::optional<nanoseconds> Timeline::begin_wait(Clock::time_point now) {
 
 nanoseconds Timeline::lead(Clock::time_point now) {
   if (pace_ == Pace::Off || reader_) return nanoseconds(0);
-  // What a busy guest's clock has lost it may make up for, but not what passed while it was stopped.
-  constexpr nanoseconds kMostBehind = std::chrono::seconds(1), kLeast = std::chrono::milliseconds(2);
+  // What a busy guest's clock has lost it may make up for, but not what passed while it was
+  // stopped.
+  constexpr nanoseconds kMostBehind = std::chrono::seconds(1),
+                        kLeast = std::chrono::milliseconds(2);
   const nanoseconds time{static_cast<nanoseconds::rep>(engine_.now().ns)};
   if (!zero_) zero_ = now - time;
   zero_ = std::max(*zero_, now - time - kMostBehind);

@@ -56,8 +56,8 @@ class Timeline {
   // After a slice with nothing to run: how long to wait for something from outside; nothing: for
   // ever. Zero when virtual time may run ahead, and then it has.
   std::optional<std::chrono::nanoseconds> begin_wait(Clock::time_point now);
-  // After a slice in which the guest ran: how long to hold it back, because virtual time is ahead of
-  // the wall clock. Nothing is held back in a replay or where time need not keep pace.
+  // After a slice in which the guest ran: how long to hold it back, because virtual time is ahead
+  // of the wall clock. Nothing is held back in a replay or where time need not keep pace.
   std::chrono::nanoseconds lead(Clock::time_point now);
   // The wait is over, or something has come that must find virtual time up to date.
   void end_wait(Clock::time_point now);

@@ -25,7 +25,7 @@ namespace {
 namespace exit = hypervisor::exit;
 using hypervisor::VmEnd;
 
-constexpr std::uint64_t kTurn = 5000;   // instructions of one vCPU before the next one's turn
+constexpr std::uint64_t kTurn = 5000;  // instructions of one vCPU before the next one's turn
 // Instructions of all vCPUs before the main loop looks at its sockets: some 25 us.
 constexpr std::uint64_t kSlice = 6144, kTranslatedSlice = 24576;
 
