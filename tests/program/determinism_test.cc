@@ -239,7 +239,7 @@ TEST_F(Journal, WithoutSeedOrOfAnotherVersionIsRefused) {
   std::ofstream(path_) << std::regex_replace(good, std::regex("journal 6"), "journal 5");
   const Outcome old = replay();
   EXPECT_EQ(old.status, 4);
-  EXPECT_THAT(old.error, HasSubstr("is of version 4 and was written by another version"));
+  EXPECT_THAT(old.error, HasSubstr("is of version 5 and was written by another version"));
 }
 
 }  // namespace

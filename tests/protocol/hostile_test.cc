@@ -105,6 +105,7 @@ TEST_F(Hostile, WhileStopped) {
   NEEDS(Feature::EveryInstruction);  // wild registers let the guest run anything
   GuestProcess guest("counters");
   DebugClient client = attach(guest);
+  client.run_to(guest["tick"]);  // in the mode that all of it is about
   const std::string registers = client.request("g");
   for (const std::string& packet : documented_packets()) {
     for (const std::string& variant : variants(packet)) {

@@ -8,7 +8,6 @@
 namespace ringside::soft {
 namespace {
 
-constexpr std::uint64_t kEach = 4;  // nanoseconds
 constexpr std::uint64_t kCode = 0x7000;
 
 struct Machine {
@@ -52,25 +51,25 @@ constexpr std::string_view kCopies = "bf3412b90018f3aaebf6";
 TEST(Time, PassesWithInstructions) {
   Machine machine(kLoop);
   machine.run_to(1000);
-  EXPECT_EQ(machine.engine->now().ns, 1000 * kEach);
+  EXPECT_EQ(machine.engine->now().ns, 1000u);
   machine.run_to(100'000);
-  EXPECT_EQ(machine.engine->now().ns, 100'000 * kEach);
+  EXPECT_EQ(machine.engine->now().ns, 100'000u);
 }
 
 TEST(Time, PassesWithBytes) {
   Machine machine(kCopies);
   machine.run_to(5);  // two moves, 0x1234 to 0x1fff, a page, and what is left
   const std::uint64_t lines = (0x2a34 >> 6) - (0x1234 >> 6);
-  EXPECT_EQ(machine.engine->now().ns, (5 + lines) * kEach);
+  EXPECT_EQ(machine.engine->now().ns, 5 + lines);
 }
 
 TEST(Time, AnEventComesWhenItIsDue) {
-  for (const std::uint64_t due : {3999u, 4000u, 4001u, 4003u}) {
+  for (const std::uint64_t due : {1u, 3999u, 4000u}) {
     Machine machine(kLoop);
     machine.platform.due = {due};
     machine.run_to(5000);
     ASSERT_TRUE(machine.platform.fired);
-    EXPECT_EQ(machine.platform.fired->ns, (due + kEach - 1) / kEach * kEach);
+    EXPECT_EQ(machine.platform.fired->ns, due);
   }
 }
 
