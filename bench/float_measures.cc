@@ -30,7 +30,7 @@ Values run_once(Subject subject, double) {
           : ringside_command({"-e", testing::engine(), "-m", "64M", guest.path()}));
   Values values = {0};
   for (const Part& part : kParts) {
-    values.push_back(await_part(process, "float", part.name));
+    values.push_back(await_part(process, "float", part.name).wall);
     *values[0] += *values.back();
   }
   return values;

@@ -46,5 +46,6 @@ std::vector<Measure> guest_measures();      // the guest's speed with a debugger
 std::vector<Measure> start_measures();      // the program's start
 std::vector<Measure> boot_measures();       // Debian's kernel
 std::vector<Measure> float_measures();      // floating point
+std::vector<Measure> work_measures();       // a user's work in Linux
 
 }  // namespace ringside::bench

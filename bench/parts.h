@@ -11,10 +11,13 @@
 
 namespace ringside::bench {
 
-// Waits for the end of a part: how many seconds of wall time it took. Throws if it has failed, or
-// if it has made something else than the part `name` of the same `measure` did before, whoever ran
-// it.
-double await_part(testing::ChildProcess& process, const std::string& measure,
-                  const std::string& name);
+struct PartTime {
+  double wall, processor;  // seconds
+};
+
+// Waits for the end of a part. Throws if it has failed, or if it has made something else than the
+// part `name` of the same `measure` did before, whoever ran it.
+PartTime await_part(testing::ChildProcess& process, const std::string& measure,
+                    const std::string& name);
 
 }  // namespace ringside::bench
