@@ -54,7 +54,7 @@ class Writer {
     for (unsigned i = 0; i < 16; ++i) {
       if (kHostRegister[i] >= 0) code_.mov(guest(i), Xbyak::Reg64(kHostRegister[i]));
     }
-    code_.mov(word[rbp + offsets_.flags], ax);
+    code_.mov(field(offsets_.flags), rax);  // all of it, because it is read whole
   }
   void load_guest() {
     for (unsigned i = 0; i < 16; ++i) {
