@@ -47,5 +47,6 @@ std::vector<Measure> start_measures();      // the program's start
 std::vector<Measure> boot_measures();       // Debian's kernel
 std::vector<Measure> float_measures();      // floating point
 std::vector<Measure> work_measures();       // a user's work in Linux
+std::vector<Measure> clock_measures();      // the guest's clock
 
 }  // namespace ringside::bench
