@@ -28,10 +28,12 @@ Values run_once(Subject subject, double) {
       subject == Subject::Qemu
           ? testing::qemu_command(1, "64M", {"-kernel", guest.path32()})
           : ringside_command({"-e", testing::engine(), "-m", "64M", guest.path()}));
-  Values values = {0};
+  Values values = {0, 0};
   for (const Part& part : kParts) {
-    values.push_back(await_part(process, "float", part.name).wall);
-    *values[0] += *values.back();
+    const PartTime time = await_part(process, "float", part.name);
+    values.push_back(time.wall);
+    *values[0] += time.wall;
+    *values[1] += time.processor;
   }
   return values;
 }
@@ -41,6 +43,7 @@ Values run_once(Subject subject, double) {
 std::vector<Measure> float_measures() {
   Measure measure{"float", "floating point with SSE and SSE2", {}, run_once};
   measure.figures.push_back({"floating point", "s", Better::Lower, {1, {}, {}}});
+  measure.figures.push_back({"its processor time", "s", Better::Lower, {}});
   for (const Part& part : kParts)
     measure.figures.push_back({std::string("– ") + part.what, "s", Better::Lower, {}});
   return {measure};
