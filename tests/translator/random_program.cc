@@ -632,7 +632,7 @@ class Author {
   void set_alarms() {
     std::uint64_t at = 0;
     for (unsigned i = 0; i < 300; ++i) {
-      at += 40 + random_() % 2400;  // nanoseconds: 10 to 610 instructions
+      at += 10 + random_() % 600;  // nanoseconds, of which an instruction takes one or a few
       Alarm alarm;
       alarm.at = {at};
       alarm.kind = one_in(random_, 6) ? Alarm::Kind::NonMaskable : Alarm::Kind::Interrupt;

@@ -1,0 +1,55 @@
+// All of our own guests as whole machines, with one vCPU and with four, compared at many counts.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "translator/comparison.h"
+#include "translator/whole_machine.h"
+
+namespace ringside::testing {
+namespace {
+
+std::vector<std::string> guest_names() {
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(RINGSIDE_GUESTS)) {
+    if (entry.path().extension() == ".elf") names.push_back(entry.path().stem());
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+class Guests : public ::testing::TestWithParam<std::string> {
+ protected:
+  static cli::Options options(unsigned cpus) {
+    cli::Options options;
+    options.kernel = std::string(RINGSIDE_GUESTS) + "/" + GetParam() + ".elf";
+    // The symbols of firmware are an ELF file too.
+    if (GetParam() == "reset") {
+      options.bios = std::string(RINGSIDE_GUESTS) + "/reset.bin";
+      options.kernel.clear();
+    }
+    options.memory = 32u << 20;
+    options.cpus = cpus;
+    options.debug_exit = true;
+    return options;
+  }
+};
+
+TEST_P(Guests, AreTheSame) {
+  for (const unsigned cpus : {1u, 4u}) {
+    const cli::Options machine = options(cpus);
+    const MakeTwins make = [&] { return std::make_unique<WholeTwins>(machine, translated()); };
+    Comparison comparison;
+    comparison.every = 100'000;
+    comparison.until = 1'000'000;
+    comparison.seed = cpus;
+    EXPECT_EQ(compare(make, comparison).difference, "") << cpus << " vCPUs";
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Guests, ::testing::ValuesIn(guest_names()),
+                         [](const auto& guest) { return guest.param; });
+
+}  // namespace
+}  // namespace ringside::testing

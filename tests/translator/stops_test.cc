@@ -1,0 +1,202 @@
+// A run that is stopped, stepped or looked at is the same run: at every count within a block, and
+// with breakpoints and watchpoints that come and go.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "translator/bare_twins.h"
+#include "translator/first_difference.h"
+#include "translator/random_insn.h"
+#include "translator/random_program.h"
+
+namespace ringside::testing {
+namespace {
+
+constexpr std::uint64_t kInstructions = 3000;
+
+class Stops : public ::testing::TestWithParam<Setting> {
+ protected:
+  static Scene program(std::uint64_t seed) { return random_program(GetParam(), 1000 + seed); }
+};
+
+std::string alone(const Scene& scene, InsnCount total) {
+  const MakeTwins make = [&] { return std::make_unique<BareTwins>(scene); };
+  const auto twins = make();
+  twins->run_to(total);
+  return twins->difference().empty() ? "" : first_difference(make, {0}, total);
+}
+
+// Each count is where a run that has not stopped before stops, and goes on from.
+TEST_P(Stops, AtEveryCount) {
+  for (std::uint64_t seed = 0; seed < 2; ++seed) {
+    const Scene scene = program(seed);
+    for (std::uint64_t count = 1; count <= 300; ++count) {
+      BareTwins twins(scene);
+      twins.run_to({count});
+      ASSERT_EQ(twins.difference(), "") << scene.name << ", after " << count << "\n"
+                                        << alone(scene, {count});
+      twins.run_to({count + 300});
+      ASSERT_EQ(twins.difference(), "") << scene.name << ", " << count << " and 300 more";
+    }
+  }
+}
+
+// The translated run stops again and again, the interpreted one does not.
+TEST_P(Stops, InOneOfTheTwo) {
+  Random random(5);
+  for (std::uint64_t seed = 0; seed < 40; ++seed) {
+    const Scene scene = program(seed);
+    BareTwins twins(scene);
+    twins.machine(Side::Interpreted).run_to({kInstructions});
+    const std::uint64_t longest = 1 + random() % 60;
+    for (std::uint64_t count = 0; count < kInstructions;) {
+      count = std::min(kInstructions, count + 1 + random() % longest);
+      twins.machine(Side::Translated).run_to({count});
+    }
+    ASSERT_EQ(twins.difference(), "") << scene.name << ", stops of at most " << longest << "\n"
+                                      << alone(scene, {kInstructions});
+  }
+}
+
+// Steps of a debugger between longer runs: the same on both, and the same as without them.
+TEST_P(Stops, AndStepsInBetween) {
+  Random random(6);
+  for (std::uint64_t seed = 0; seed < 40; ++seed) {
+    const Scene scene = program(seed);
+    BareTwins twins(scene);
+    BareMachine& stepped = twins.machine(Side::Translated);
+    twins.machine(Side::Interpreted).run_to({kInstructions});
+    bool goes_on = true;
+    while (goes_on && stepped.engine().total_instructions().value < kInstructions - 40) {
+      const std::uint64_t now = stepped.engine().total_instructions().value;
+      goes_on = stepped.run_to({std::min(kInstructions - 40, now + random() % 100)});
+      for (std::uint64_t steps = random() % 12; goes_on && steps > 0; --steps)
+        goes_on = stepped.step(BareMachine::Interrupts::Taken);
+    }
+    stepped.run_to({kInstructions});
+    ASSERT_EQ(twins.difference(), "") << scene.name << "\n" << alone(scene, {kInstructions});
+  }
+}
+
+// What a debugger may set on a vCPU that is out of the guest.
+class Points {
+ public:
+  Points(BareMachine& machine, std::uint64_t seed) : machine_(machine), random_(seed) {}
+
+  // Somewhere that the program has come by, or that it uses.
+  void change(std::uint64_t pc) {
+    places_.push_back(pc);
+    const std::uint64_t at = places_[random_() % places_.size()] + random_() % 3;
+    const std::uint64_t data = stage::kData + random_() % (2 * kPageSize);
+    auto& engine = machine_.engine();
+    switch (random_() % 4) {
+      case 0:
+        toggle(breakpoints_, at, [&](bool set) {
+          (void)(set ? engine.breakpoints()->insert_breakpoint({at})
+                     : engine.breakpoints()->remove_breakpoint({at}));
+        });
+        break;
+      case 1:
+        toggle(physical_, at, [&](bool set) {
+          auto& points = *engine.physical_breakpoints();
+          (void)(set ? points.insert_physical_breakpoint({at})
+                     : points.remove_physical_breakpoint({at}));
+        });
+        break;
+      case 2:
+        toggle(watched_, data, [&](bool set) {
+          auto& points = *engine.watchpoints();
+          (void)(set ? points.insert_watchpoint({data}, 4, hypervisor::WatchKind::Access)
+                     : points.remove_watchpoint({data}, 4, hypervisor::WatchKind::Access));
+        });
+        break;
+      default:
+        clear();
+        break;
+    }
+  }
+  void clear() {
+    auto& engine = machine_.engine();
+    for (const std::uint64_t at : breakpoints_)
+      (void)engine.breakpoints()->remove_breakpoint({at});
+    for (const std::uint64_t at : physical_)
+      (void)engine.physical_breakpoints()->remove_physical_breakpoint({at});
+    for (const std::uint64_t at : watched_)
+      (void)engine.watchpoints()->remove_watchpoint({at}, 4, hypervisor::WatchKind::Access);
+    breakpoints_.clear();
+    physical_.clear();
+    watched_.clear();
+  }
+  std::uint64_t next(std::uint64_t most) { return random_() % most; }
+
+ private:
+  template <typename Set>
+  static void toggle(std::vector<std::uint64_t>& set, std::uint64_t at, Set apply) {
+    const auto found = std::find(set.begin(), set.end(), at);
+    apply(found == set.end());
+    if (found == set.end()) {
+      set.push_back(at);
+    } else {
+      set.erase(found);
+    }
+  }
+
+  BareMachine& machine_;
+  Random random_;
+  std::vector<std::uint64_t> places_{stage::kCode}, breakpoints_, physical_, watched_;
+};
+
+// The same points at the same counts on both: the same hits. And a machine that nobody looks at
+// does the same.
+TEST_P(Stops, AndPointsThatComeAndGo) {
+  for (std::uint64_t seed = 0; seed < 40; ++seed) {
+    const Scene scene = program(seed);
+    BareTwins twins(scene);
+    BareMachine undisturbed(scene, translated());
+    undisturbed.run_to({kInstructions});
+    for (const Side side : {Side::Interpreted, Side::Translated}) {
+      BareMachine& machine = twins.machine(side);
+      Points points(machine, seed);
+      bool goes_on = true;
+      for (std::uint64_t count = 0; goes_on && count < kInstructions;) {
+        count = std::min(kInstructions, count + 1 + points.next(120));
+        goes_on = machine.run_to({count});
+        points.change(machine.engine().vcpu({0}).state()->rip & 0xffffffff);
+        if (goes_on && points.next(6) == 0 && count < kInstructions) {
+          goes_on = machine.step(BareMachine::Interrupts::Taken);
+          count = machine.engine().total_instructions().value;
+        }
+      }
+      machine.run_to({kInstructions});
+    }
+    ASSERT_EQ(twins.difference(), "") << scene.name << "\n" << alone(scene, {kInstructions});
+    BareMachine& looked_at = twins.machine(Side::Translated);
+    ASSERT_EQ(processor_difference(undisturbed.engine(), looked_at.engine()), "") << scene.name;
+    ASSERT_EQ(memory_difference(undisturbed.ram(), looked_at.ram()), "") << scene.name;
+  }
+}
+
+// A step that takes no interrupt is another run, and the same other run on both.
+TEST_P(Stops, AndStepsThatTakeNoInterrupts) {
+  Random random(7);
+  for (std::uint64_t seed = 0; seed < 20; ++seed) {
+    const Scene scene = program(seed);
+    BareTwins twins(scene);
+    for (std::uint64_t count = 0; count < kInstructions;) {
+      count += 1 + random() % 200;
+      const std::uint64_t steps = random() % 10;
+      for (const Side side : {Side::Interpreted, Side::Translated}) {
+        BareMachine& machine = twins.machine(side);
+        bool goes_on = machine.run_to({count});
+        for (std::uint64_t i = 0; goes_on && i < steps; ++i)
+          goes_on = machine.step(BareMachine::Interrupts::Masked);
+      }
+      ASSERT_EQ(twins.difference(), "") << scene.name << ", after " << count;
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Settings, Stops, ::testing::ValuesIn(kSettings),
+                         [](const auto& setting) { return std::string(name_of(setting.param)); });
+
+}  // namespace
+}  // namespace ringside::testing
