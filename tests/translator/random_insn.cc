@@ -24,6 +24,8 @@ constexpr Range kPlain[] = {{0x00, 0x3f}, {0x00, 0x3f}, {0x40, 0x4f}, {0x50, 0x5
 constexpr Range kTwoBytes[] = {{0x10, 0x17}, {0x1f, 0x1f}, {0x28, 0x2f}, {0x40, 0x4f},
                                {0x50, 0x7f}, {0x90, 0x9f}, {0xa2, 0xaf}, {0xb0, 0xb1},
                                {0xb3, 0xb3}, {0xb6, 0xbf}, {0xc0, 0xcf}, {0xd0, 0xff}};
+// XABORT and XBEGIN, VEX and EVEX, instructions of AMD's: nothing that is announced.
+constexpr Range kRefused[] = {{0xc4, 0xc7}, {0x62, 0x62}, {0x0d, 0x0f}};
 constexpr Range kThreeBytes38[] = {
     {0x00, 0x0b}, {0x10, 0x25}, {0x28, 0x2b}, {0x30, 0x41}, {0xf0, 0xf1}};
 constexpr Range kThreeBytes3a[] = {{0x08, 0x17}, {0x20, 0x22}, {0x40, 0x42}, {0x60, 0x63}};
@@ -43,6 +45,12 @@ void append_opcode(std::vector<std::uint8_t>& bytes, Random& random) {
     bytes.insert(bytes.end(), {0x0f, 0x38, pick(kThreeBytes38, random)});
   } else if (choice < 87) {
     bytes.insert(bytes.end(), {0x0f, 0x3a, pick(kThreeBytes3a, random)});
+  } else if (choice < 89) {
+    const std::uint8_t opcode = pick(kRefused, random);
+    if (opcode < 0x10) bytes.push_back(0x0f);
+    bytes.push_back(opcode);
+    // XBEGIN and XABORT have F8 behind it.
+    if (one_in(random, 2)) bytes.push_back(0xf8);
   } else {
     if (!one_in(random, 3)) bytes.push_back(0x0f);
     bytes.push_back(static_cast<std::uint8_t>(random()));
@@ -67,12 +75,9 @@ void append_rest(std::vector<std::uint8_t>& bytes, Random& random) {
 }
 
 bool is_implemented(const Encoding& encoding) {
-  // What no family takes has the same handler as these bytes, which are no instruction.
-  static constexpr std::uint8_t kInvalid[] = {0x0f, 0x04, 0x90, 0x90};
-  static const soft::Handler undefined = soft::decode(kInvalid, soft::Width::Bits64).execute;
   constexpr soft::Width kWidths[] = {soft::Width::Bits16, soft::Width::Bits32, soft::Width::Bits64};
-  return soft::decode(encoding.bytes, kWidths[static_cast<std::size_t>(encoding.mode)]).execute !=
-         undefined;
+  return !soft::is_refused(
+      soft::decode(encoding.bytes, kWidths[static_cast<std::size_t>(encoding.mode)]));
 }
 
 bool writes_explicitly(const Encoding& encoding, ZydisRegisterClass wanted) {
@@ -130,7 +135,9 @@ bool changes_flow(const Encoding& encoding) {
   }
 }
 
-bool is_wanted(const Encoding& encoding, const Unwanted& unwanted) {
+bool is_wanted(const Encoding& encoding, const Unwanted& unwanted, Random& random) {
+  // Whatever it would do on another processor, it is #UD here.
+  if (!is_implemented(encoding)) return one_in(random, 6);
   if (changes_flow(encoding)) return false;
   if (unwanted.privileged_state && changes_privileged_state(encoding)) return false;
   if (unwanted.stack_pointer && writes_stack_pointer(encoding)) return false;
@@ -138,7 +145,7 @@ bool is_wanted(const Encoding& encoding, const Unwanted& unwanted) {
                             encoding.is({ZYDIS_MNEMONIC_LDS, ZYDIS_MNEMONIC_LES, ZYDIS_MNEMONIC_LFS,
                                          ZYDIS_MNEMONIC_LGS, ZYDIS_MNEMONIC_LSS})))
     return false;
-  return is_implemented(encoding);
+  return true;
 }
 
 template <std::size_t N>
@@ -172,7 +179,7 @@ Encoding random_insn(Mode mode, const Unwanted& unwanted, Random& random) {
     bytes.push_back(static_cast<std::uint8_t>(random() | (one_in(random, 2) ? 0xc0 : 0)));
     append_rest(bytes, random);
     Encoding encoding;
-    if (decode_encoding(mode, std::move(bytes), encoding) && is_wanted(encoding, unwanted))
+    if (decode_encoding(mode, std::move(bytes), encoding) && is_wanted(encoding, unwanted, random))
       return encoding;
   }
 }

@@ -271,6 +271,8 @@ std::optional<Decoded> decode_form(std::span<const std::uint8_t> bytes, Width co
   return decoded;
 }
 
+bool is_refused(const Insn& insn) { return insn.execute == undefined || insn.execute == too_long; }
+
 Insn decode(std::span<const std::uint8_t> bytes, Width code_width, const LowerTable& table) {
   const std::size_t size = std::min(bytes.size(), kMaxLength);
   Decoded decoded;

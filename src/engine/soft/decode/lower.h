@@ -62,4 +62,8 @@ std::optional<Decoded> decode_form(std::span<const std::uint8_t> bytes, Width co
 // instruction (end of a page): then length is 0 and the caller must supply more.
 Insn decode(std::span<const std::uint8_t> bytes, Width code_width, const LowerTable& table);
 
+// Whether all that it does is to raise #UD, or #GP for its length. What it would be on a processor
+// that has it says nothing then.
+bool is_refused(const Insn& insn);
+
 }  // namespace ringside::soft

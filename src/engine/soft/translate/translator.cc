@@ -110,7 +110,9 @@ bool Translator::read_forms(const Block& block, const std::uint8_t* bytes) {
     Form& form = forms_.emplace_back();
     form.insn = &insn;
     form.offset = offset;
-    if (const auto decoded = decode_form({bytes + offset, insn.length}, Width::Bits64)) {
+    const auto decoded =
+        is_refused(insn) ? std::nullopt : decode_form({bytes + offset, insn.length}, Width::Bits64);
+    if (decoded) {
       form.decoded = *decoded;
       form.emit = plan_form(form.decoded, insn);
     }
