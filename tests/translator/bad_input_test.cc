@@ -2,6 +2,7 @@
 // and with little.
 #include <gtest/gtest.h>
 
+#include "translator/alike.h"
 #include "translator/bad_input.h"
 #include "translator/bare_twins.h"
 #include "translator/comparison.h"
@@ -22,7 +23,7 @@ TEST_P(BadInputs, AreTheSame) {
     comparison.every = 10'000;
     comparison.until = 40'000;
     const Compared compared = compare(make, comparison);
-    EXPECT_EQ(compared.difference, "") << room << " bytes of host code";
+    EXPECT_TRUE(alike(compared.difference)) << room << " bytes of host code";
     EXPECT_EQ(compared.instructions, comparison.until) << "it came to an end";
   }
 }
@@ -39,7 +40,7 @@ TEST_P(LittleRoom, IsEnoughForRandomPrograms) {
     Comparison comparison;
     comparison.every = 3000;
     comparison.until = 12'000;
-    ASSERT_EQ(compare(make, comparison).difference, "") << scene.name;
+    ASSERT_TRUE(alike(compare(make, comparison).difference)) << scene.name;
   }
 }
 

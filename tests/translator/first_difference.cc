@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "translator/insn_text.h"
@@ -21,15 +23,16 @@ class NeverStops final : public hypervisor::StopFilter {
   bool wants_stop(VcpuId, const hypervisor::Exit&) override { return false; }
 };
 
-// The same run, in which blocks end before an address. A breakpoint changes no step of it.
-MakeTwins with_cut(const MakeTwins& make, Gpa address) {
-  return [make, address] {
+// The same run, in which blocks end before these addresses. A breakpoint changes no step of it.
+MakeTwins with_cuts(const MakeTwins& make, std::vector<Gpa> addresses) {
+  return [make, addresses = std::move(addresses)] {
     static NeverStops never;
     auto twins = make();
     for (const Side side : {Side::Interpreted, Side::Translated}) {
       soft::SoftEngine& engine = twins->engine(side);
       engine.filtered_stops()->set_filter(&never);
-      (void)engine.physical_breakpoints()->insert_physical_breakpoint(address);
+      for (const Gpa address : addresses)
+        (void)engine.physical_breakpoints()->insert_physical_breakpoint(address);
     }
     return twins;
   };
@@ -115,35 +118,56 @@ std::vector<Step> last_steps(const MakeTwins& make, std::uint64_t count) {
   return steps;
 }
 
-// The same run with blocks that end behind a step; as it is where they do so anyway.
-MakeTwins ending_behind(const MakeTwins& make, const Step& step) {
-  if (!step.insn.physical || step.insn.length == 0) return make;
+// Where blocks are to end so that they end behind a step; nothing where they do so anyway.
+void add_end(const Step& step, std::vector<Gpa>& ends) {
+  if (!step.insn.physical || step.insn.length == 0) return;
   const Gpa end = *step.insn.physical + step.insn.length;
-  return end.value % kPageSize == 0 ? make : with_cut(make, end);
+  const bool is_known = std::find(ends.begin(), ends.end(), end) != ends.end();
+  if (end.value % kPageSize != 0 && !is_known) ends.push_back(end);
 }
 
-// The first of the steps right behind which the two are different, if blocks end there; nothing:
-// they are different only where blocks are as long as they would be.
+// The first of the steps right behind which the two are different, and the run in which they are.
 struct Guilty {
   std::size_t index;
   std::string what;
+  MakeTwins make;
 };
-std::optional<Guilty> find_guilty(const MakeTwins& make, const std::vector<Step>& steps) {
+
+// By a run for each step that is tried.
+std::optional<Guilty> first_of(const std::vector<Step>& steps,
+                               const std::function<MakeTwins(const Step&)>& make_for) {
   const auto try_step = [&](std::size_t index) {
-    return difference_at(ending_behind(make, steps[index]), steps[index].count + 1);
+    Guilty tried{index, "", make_for(steps[index])};
+    tried.what = difference_at(tried.make, steps[index].count + 1);
+    return tried;
   };
-  Guilty guilty{steps.size() - 1, try_step(steps.size() - 1)};
+  Guilty guilty = try_step(steps.size() - 1);
   if (guilty.what.empty()) return std::nullopt;
   for (std::size_t first = 0; first < guilty.index;) {
     const std::size_t middle = first + (guilty.index - first) / 2;
-    std::string what = try_step(middle);
-    if (what.empty()) {
+    Guilty tried = try_step(middle);
+    if (tried.what.empty()) {
       first = middle + 1;
     } else {
-      guilty = {middle, std::move(what)};
+      guilty = std::move(tried);
     }
   }
   return guilty;
+}
+
+// First with blocks of one instruction each; where that hides the difference, with blocks that end
+// behind the step that is tried. Nothing: they are different only where blocks end nowhere else.
+std::optional<Guilty> find_guilty(const MakeTwins& make, const std::vector<Step>& steps) {
+  std::vector<Gpa> ends;
+  for (const Step& step : steps)
+    add_end(step, ends);
+  const MakeTwins one_by_one = with_cuts(make, ends);
+  if (auto guilty = first_of(steps, [&](const Step&) { return one_by_one; })) return guilty;
+  return first_of(steps, [&](const Step& step) {
+    std::vector<Gpa> end;
+    add_end(step, end);
+    return with_cuts(make, end);
+  });
 }
 
 std::string list(const std::vector<Step>& steps, std::size_t marked) {
@@ -168,11 +192,10 @@ std::string search(const MakeTwins& make, Interval within, unsigned cuts_left) {
            list(steps, steps.size() - 1) + "different after it:\n" + what;
   }
   const Step& step = steps[guilty->index];
-  const MakeTwins cut = ending_behind(make, step);
   // Shorter blocks may bring the difference earlier, in the same code or elsewhere.
-  if (cuts_left > 0 && step.count > 0 && !difference_at(cut, step.count).empty()) {
-    return text + fmt::format("earlier, if blocks end behind {:x}:\n", step.insn.linear) +
-           search(cut, {0, step.count}, cuts_left - 1);
+  if (cuts_left > 0 && step.count > 0 && !difference_at(guilty->make, step.count).empty()) {
+    return text + fmt::format("earlier, if blocks are shorter at {:x}:\n", step.insn.linear) +
+           search(guilty->make, {0, step.count}, cuts_left - 1);
   }
   return text + list(steps, guilty->index) + "different after it:\n" + guilty->what;
 }

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "translator/alike.h"
 #include "translator/comparison.h"
 #include "translator/whole_machine.h"
 
@@ -44,7 +45,7 @@ TEST_P(Guests, AreTheSame) {
     comparison.every = 100'000;
     comparison.until = 1'000'000;
     comparison.seed = cpus;
-    EXPECT_EQ(compare(make, comparison).difference, "") << cpus << " vCPUs";
+    EXPECT_TRUE(alike(compare(make, comparison).difference)) << cpus << " vCPUs";
   }
 }
 

@@ -257,9 +257,17 @@ class Author {
     return one_in(random_, 6) ? Branch::Where::Anywhere : Branch::Where::Near;
   }
 
+  // Prefixes that mean nothing to a near branch, in 64-bit code at least.
+  void append_branch_prefixes(CodeWriter& writer) {
+    constexpr std::uint8_t kPrefixes[] = {0x66, 0x2e, 0x3e, 0xf2, 0xf3, 0x48, 0x40};
+    if (writer.mode() == CodeMode::Code64 && one_in(random_, 16))
+      writer.bytes({kPrefixes[random_() % std::size(kPrefixes)]});
+  }
+
   void append_jump_if(CodeWriter& writer) {
     begin_insn(writer);
     const std::uint64_t own = writer.at();
+    append_branch_prefixes(writer);
     const auto condition = static_cast<unsigned>(random_() % 16);
     const bool is_short = one_in(random_, 2);
     const auto distance = is_short ? writer.jump_short_if(condition) : writer.jump_if(condition);
@@ -290,6 +298,7 @@ class Author {
   void append_call(CodeWriter& writer) {
     begin_insn(writer);
     const std::uint64_t own = writer.at();
+    append_branch_prefixes(writer);
     switch (random_() % 8) {
       case 0:
       case 1:
