@@ -89,6 +89,10 @@ std::string describe_engines() {
   std::string text =
       "soft: the deterministic software CPU; works on every host, with exact breakpoints, "
       "watchpoints and stepping\n";
+  const Result<void> translation = soft::can_translate();
+  text += translation
+              ? "soft: translates hot code to host code\n"
+              : fmt::format("soft: interprets every instruction: {}\n", translation.error().text());
   const kvm::Facts& facts = kvm::host_facts();
   for (const std::string& line : kvm::describe(facts))
     text += line + "\n";

@@ -9,7 +9,7 @@
 #include <cerrno>
 #include <cstring>
 
-#include "base/fd.h"
+#include "base/memory_file.h"
 
 namespace ringside::hypervisor {
 namespace {
@@ -87,11 +87,13 @@ Result<std::uint8_t*> GuestRam::map_again(Gpa base, std::uint64_t size) {
   std::uint8_t* first = host(base, size);
   if (first == nullptr || base.value % kPageSize != 0 || size % kPageSize != 0)
     return fail(ErrorCode::BadAddress, "there is no memory to map again");
-  const Fd memory(::memfd_create("guest memory", MFD_CLOEXEC));
-  if (!memory || ::ftruncate(memory.get(), static_cast<off_t>(size)) != 0)
-    return fail(Error::from_errno("cannot make memory that is mapped twice", errno));
+  const Result<Fd> memory = create_memory_file("guest memory", size);
+  if (!memory) {
+    return fail(memory.error().code(),
+                "cannot make memory that is mapped twice: " + memory.error().text());
+  }
   constexpr int kRights = PROT_READ | PROT_WRITE;
-  void* again = ::mmap(nullptr, size, kRights, MAP_SHARED | MAP_NORESERVE, memory.get(), 0);
+  void* again = ::mmap(nullptr, size, kRights, MAP_SHARED | MAP_NORESERVE, memory->get(), 0);
   if (again == MAP_FAILED) return fail(Error::from_errno("cannot map memory twice", errno));
   mappings_.push_back({again, size});
   auto* second = static_cast<std::uint8_t*>(again);
@@ -100,7 +102,7 @@ Result<std::uint8_t*> GuestRam::map_again(Gpa base, std::uint64_t size) {
     if (std::memcmp(first + at, kZeros.data(), kPageSize) != 0)
       std::memcpy(second + at, first + at, kPageSize);
   }
-  if (::mmap(first, size, kRights, MAP_SHARED | MAP_NORESERVE | MAP_FIXED, memory.get(), 0) ==
+  if (::mmap(first, size, kRights, MAP_SHARED | MAP_NORESERVE | MAP_FIXED, memory->get(), 0) ==
       MAP_FAILED)
     return fail(Error::from_errno("cannot map memory twice", errno));
   twice_.push_back({reinterpret_cast<const std::byte*>(first), size});

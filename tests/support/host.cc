@@ -72,4 +72,9 @@ std::string no_mount_namespaces() {
   return "this user may not make mount namespaces";
 }
 
+std::string no_restriction(const std::string& how) {
+  ChildProcess probe({RINGSIDE_RESTRICTED, how, "/bin/true"});
+  return probe.await_exit() == 0 ? "" : "no process can be restricted by " + how + " here";
+}
+
 }  // namespace ringside::testing::host

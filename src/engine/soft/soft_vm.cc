@@ -486,6 +486,8 @@ class SoftVm final : public SoftEngine {
 
 }  // namespace
 
+Result<void> can_translate() { return Translator::works_here(); }
+
 std::unique_ptr<SoftEngine> create(hypervisor::GuestRam& ram, hypervisor::Platform& platform,
                                    const x86::CpuState& entry, const Options& options) {
   return std::make_unique<SoftVm>(ram, platform, entry, options);

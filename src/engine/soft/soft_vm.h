@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 
+#include "base/result.h"
 #include "base/state_visitor.h"
 #include "platform/engine.h"
 #include "platform/guest_ram.h"
@@ -26,6 +27,10 @@ struct Options {
   std::uint64_t seed = 0;  // of what RDRAND gives
   TranslatorOptions translator{};
 };
+
+// Whether this host lets the software CPU translate; the error says why not. Where it does not,
+// every instruction is interpreted, and a warning says so once.
+Result<void> can_translate();
 
 // An Engine that is also the CpuPort for the machine's devices.
 class SoftEngine : public hypervisor::Engine,

@@ -4,6 +4,7 @@
 
 #include "engine/soft/translate/forms.h"
 #include "engine/soft/translate/host_flags.h"
+#include "engine/soft/translate/host_processor.h"
 
 namespace ringside::soft {
 namespace {
@@ -79,9 +80,16 @@ void find_live_flags(std::vector<Form>& forms) {
 
 Result<std::unique_ptr<Translator>> Translator::create(Board& board, unsigned threshold,
                                                        std::size_t code_bytes) {
+  TRY(host_processor::suffices(host_processor::extended_features()));
   CodeMemory memory = TRY(
       CodeMemory::create(code_part(code_bytes), code_bytes - code_part(code_bytes) + kJumpBytes));
   return std::unique_ptr<Translator>(new Translator(board, threshold, std::move(memory)));
+}
+
+Result<void> Translator::works_here() {
+  TRY(host_processor::suffices(host_processor::extended_features()));
+  TRY(CodeMemory::create(kPageSize, kPageSize));
+  return {};
 }
 
 Translator::Translator(Board& board, unsigned threshold, CodeMemory memory)

@@ -20,6 +20,8 @@ class Translator {
   // executable memory or lacks an instruction that is needed (LAHF in 64-bit mode).
   static Result<std::unique_ptr<Translator>> create(Board& board, unsigned threshold,
                                                     std::size_t code_bytes);
+  // Whether create() would find what it needs of the host; the error says what it would not.
+  static Result<void> works_here();
 
   // A block that is about to be interpreted from its start: has it run often enough, and is it one
   // that can be translated?
