@@ -8,6 +8,7 @@
 #include "translator/bare_twins.h"
 #include "translator/first_difference.h"
 #include "translator/random_program.h"
+#include "translator/refusals.h"
 
 namespace ringside::testing {
 namespace {
@@ -23,6 +24,7 @@ TEST_P(RandomPrograms, AreTheSame) {
   const unsigned programs = is_64(GetParam()) ? 400 : 120;
   constexpr std::uint64_t kInstructions = 6000;
   std::uint64_t executed = 0;
+  const Refusals refusals;
   for (unsigned seed = 0; seed < programs * effort(); ++seed) {
     const Scene scene = random_program(GetParam(), seed);
     BareTwins twins(scene);
@@ -32,6 +34,7 @@ TEST_P(RandomPrograms, AreTheSame) {
     const MakeTwins make = [&] { return std::make_unique<BareTwins>(scene); };
     FAIL() << scene.name << "\n" << first_difference(make, {0}, {kInstructions});
   }
+  EXPECT_TRUE(refusals.lines().empty()) << refusals.lines().front();
   std::printf("%llu instructions\n", static_cast<unsigned long long>(executed));
 }
 

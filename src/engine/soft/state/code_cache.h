@@ -18,6 +18,7 @@ namespace ringside::soft {
 // One line of the host's cache.
 struct alignas(64) Block {
   static constexpr std::uint64_t kNoKey = ~std::uint64_t{0};
+  static constexpr std::uint8_t kNeverTranslated = 0xff;  // in place of a number of runs
 
   std::uint64_t key = kNoKey;  // see CodeCache::key
   Insn* first = nullptr;

@@ -11,8 +11,12 @@
 
 namespace ringside::soft {
 
+// How it says that there is no room, or that there is no such instruction.
+using AssemblerError = Xbyak::Error;
+
 class Assembler : public Xbyak::CodeGenerator {
  public:
+  // The memory is the caller's: the library neither allocates any nor changes its rights.
   explicit Assembler(const CodeMemory& memory)
       : Xbyak::CodeGenerator(memory.code_bytes(), memory.writable()), memory_(memory) {}
 

@@ -20,10 +20,8 @@ void Emitter::block() {
   begin();
   for (index_ = 0; index_ < forms_.size(); ++index_)
     instruction();
-  if (!ended_) {
-    index_ = static_cast<unsigned>(forms_.size()) - 1;
-    leave_to(next_offset());
-  }
+  index_ = static_cast<unsigned>(forms_.size()) - 1;
+  if (!ended_) leave_to(next_offset());
   cold_paths();
 }
 

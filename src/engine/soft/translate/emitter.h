@@ -50,7 +50,8 @@ class Emitter {
   Emitter(Assembler& assembler, const Stubs& stubs, const CpuOffsets& offsets,
           std::vector<Form>& forms, unsigned page_offset, ExitSlot* slots);
 
-  // Writes all of it. At most kMostBytes.
+  // Writes all of it. At most kMostBytes. What the assembler refuses, it says by an AssemblerError;
+  // form() is then the one that it refused.
   void block();
   static constexpr std::size_t kMostBytes = 16384;
   static constexpr unsigned kSlots = 2;  // that a block may use

@@ -1,7 +1,10 @@
 #include "engine/soft/translate/translator.h"
 
+#include <fmt/format.h>
+
 #include <new>
 
+#include "base/log.h"
 #include "engine/soft/translate/forms.h"
 #include "engine/soft/translate/host_flags.h"
 #include "engine/soft/translate/host_processor.h"
@@ -83,7 +86,11 @@ Result<std::unique_ptr<Translator>> Translator::create(Board& board, unsigned th
   TRY(host_processor::suffices(host_processor::extended_features()));
   CodeMemory memory = TRY(
       CodeMemory::create(code_part(code_bytes), code_bytes - code_part(code_bytes) + kJumpBytes));
-  return std::unique_ptr<Translator>(new Translator(board, threshold, std::move(memory)));
+  try {
+    return std::unique_ptr<Translator>(new Translator(board, threshold, std::move(memory)));
+  } catch (const AssemblerError& error) {
+    return fail(ErrorCode::System, fmt::format("the assembler: {}", error.what()));
+  }
 }
 
 Result<void> Translator::works_here() {
@@ -145,13 +152,33 @@ HostBlock* Translator::translate(Block& block, Gpa gpa) {
   made->block.entry = code_.executable(code_.position());
   made->block.dropped = code_.executable(stubs_.exit_without);
   made->block.gpa_page = gpa.value & kPageMask;
-  Emitter(code_, stubs_, offsets_, forms_, static_cast<unsigned>(gpa.value % kPageSize),
-          made->exits)
-      .block();
+  if (!write_code(gpa, made->exits)) {
+    next_data_ = reinterpret_cast<std::uint8_t*>(made);
+    block.runs = Block::kNeverTranslated;
+    return nullptr;
+  }
   block.host = &made->block;
   translated_.push_back(&block);
   ++blocks_ever_;
   return block.host;
+}
+
+// False: the assembler has refused something, and nothing of it stays. It says so by an exception,
+// which ends here.
+bool Translator::write_code(Gpa gpa, ExitSlot* exits) {
+  const std::size_t start = code_.position();
+  Emitter emitter(code_, stubs_, offsets_, forms_, static_cast<unsigned>(gpa.value % kPageSize),
+                  exits);
+  try {
+    emitter.block();
+    return true;
+  } catch (const AssemblerError& error) {
+    const ZydisMnemonic mnemonic = emitter.decoded().insn.mnemonic;
+    log::debug("the block at physical {:x} stays interpreted: {} at +{:x}: {}", gpa.value,
+               ZydisMnemonicGetString(mnemonic), emitter.form().offset, error.what());
+    code_.set_position(start);
+    return false;
+  }
 }
 
 void Translator::throw_away() {

@@ -26,7 +26,8 @@ class Translator {
   // A block that is about to be interpreted from its start: has it run often enough, and is it one
   // that can be translated?
   bool is_due(Block& block) const {
-    return !block.is_checked() && !block.stops_first && ++block.runs >= threshold_;
+    return !block.is_checked() && !block.stops_first && block.runs != Block::kNeverTranslated &&
+           ++block.runs >= threshold_;
   }
   // Makes its host code. `gpa` is its first byte's address. Null: it stays interpreted.
   HostBlock* translate(Block& block, Gpa gpa);
@@ -53,6 +54,7 @@ class Translator {
   void throw_away();
   bool has_room() const;
   bool read_forms(const Block& block, const std::uint8_t* bytes);
+  bool write_code(Gpa gpa, ExitSlot* exits);
 
   using Enter = ExitSlot* (*)(const void* entry, std::uint8_t* host_base);
 
