@@ -54,6 +54,10 @@ struct HostFrame {
   std::uint64_t fetch_gpa_page = 0;
   bool fetch_page_checked = false;  // see FetchEntry
   bool is_exact = false;            // host code was left with all of the Cpu up to date
+  // The host's MXCSR is the guest's (Stubs::load_control): Fpu::mxcsr has not the flags that came
+  // since. Only while host code runs that was made from the guest's.
+  bool control_loaded = false;
+  std::uint32_t host_control = 0;  // the host's own MXCSR meanwhile
 };
 
 // Where host code finds the fields of a Cpu: distances in bytes from Cpu::host_base(), and of that
@@ -62,7 +66,7 @@ struct CpuOffsets {
   int base = 0;
   int gpr = 0, left = 0, flags = 0, target = 0, data = 0, fetch = 0, fetch_page = 0,
       fetch_gpa_page = 0, fetch_page_checked = 0, generation = 0, fs_base = 0, gs_base = 0, xmm = 0,
-      mxcsr = 0, cr0 = 0, cr4 = 0;
+      mxcsr = 0, control_loaded = 0, host_control = 0, cr0 = 0, cr4 = 0;
 };
 
 using Activity = hypervisor::VcpuActivity;

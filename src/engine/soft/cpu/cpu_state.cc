@@ -93,6 +93,8 @@ CpuOffsets Cpu::offsets() {
   result.gs_base = of(seg(SegmentName::Gs).base);
   result.xmm = of(fpu.xmm);
   result.mxcsr = of(fpu.mxcsr);
+  result.control_loaded = of(frame.control_loaded);
+  result.host_control = of(frame.host_control);
   result.cr0 = of(cr0);
   result.cr4 = of(cr4);
   return result;

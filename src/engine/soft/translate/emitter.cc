@@ -14,14 +14,18 @@ Emitter::Emitter(Assembler& assembler, const Stubs& stubs, const CpuOffsets& off
       offsets_(offsets),
       forms_(forms),
       page_offset_(page_offset),
-      slots_(slots) {}
+      slots_(slots),
+      vectors_(assembler, offsets.xmm) {}
 
 void Emitter::block() {
   begin();
   for (index_ = 0; index_ < forms_.size(); ++index_)
     instruction();
   index_ = static_cast<unsigned>(forms_.size()) - 1;
-  if (!ended_) leave_to(next_offset());
+  if (!ended_) {
+    vectors_.write_back();
+    leave_to(next_offset());
+  }
   cold_paths();
 }
 
@@ -33,8 +37,10 @@ void Emitter::begin() {
 
 void Emitter::instruction() {
   if (insn().execute == nullptr) return;
+  check_vector_unit();
   first_cold_ = cold_.size();
   const bool last = (insn().prefixes & prefix::kEndsBlock) != 0;
+  if (last) vectors_.write_back();
   if (form().emit != nullptr) {
     form().emit(*this);
   } else if (last) {
@@ -46,8 +52,31 @@ void Emitter::instruction() {
   }
   // The handler comes back here with flags in AX only.
   if (cold_.size() > first_cold_) lose_host_flags();
-  for (std::size_t i = first_cold_; i < cold_.size(); ++i)
+  for (std::size_t i = first_cold_; i < cold_.size(); ++i) {
     cold_[i].resume = code_.position();
+    cold_[i].held = vectors_.held();
+  }
+}
+
+// The interpreter's handlers ask before each instruction; within a block the answer stays.
+void Emitter::check_vector_unit() {
+  const auto low = [](int offset) { return byte[rbp + offset]; };
+  switch (form().check) {
+    case VectorUse::None:
+      return;
+    case VectorUse::Registers:
+      code_.test(low(offsets_.cr0), kSseOff);
+      cold_if(Cold::What::Rest, condition::kNotEqual);
+      code_.test(low(offsets_.cr4 + 1), kSseOn >> 8);
+      cold_if(Cold::What::Rest, condition::kEqual);
+      break;
+    case VectorUse::Arithmetic:
+      code_.cmp(low(offsets_.control_loaded), 0);
+      cold_if(Cold::What::LoadControl, condition::kEqual);
+      cold_.back().resume = code_.position();
+      break;
+  }
+  lose_host_flags();
 }
 
 void Emitter::where_to_second() {
@@ -56,28 +85,27 @@ void Emitter::where_to_second() {
 }
 
 void Emitter::call_handler() {
+  vectors_.write_back();
   where_to_second();
   code_.call_to(stubs_.call_handler);
+  vectors_.forget();
   lose_host_flags();
 }
 
-void Emitter::handler_if(unsigned condition) {
-  cold_.push_back({code_.jump_if(condition), 0, index_});
+void Emitter::handler_if(unsigned condition) { cold_if(Cold::What::Instruction, condition); }
+
+void Emitter::cold_if(Cold::What what, unsigned condition) {
+  cold_.push_back({what, code_.jump_if(condition), 0, index_, vectors_.changed()});
 }
 
 // What comes after the block's own code: everything that is seldom needed.
 void Emitter::cold_paths() {
-  for (const Cold& cold : cold_) {
-    code_.set_destination(cold.jump, code_.position());
-    index_ = cold.index;
-    const bool last = (insn().prefixes & prefix::kEndsBlock) != 0;
-    where_to_second();
-    if (last) {
-      code_.jump(stubs_.call_last_handler);
-    } else {
-      code_.call_to(stubs_.call_handler);
-      code_.jump(cold.resume);
-    }
+  for (std::size_t i = 0; i < cold_.size(); ++i) {
+    code_.set_destination(cold_[i].jump, code_.position());
+    // Several ways into one path.
+    const bool has_same_next = i + 1 < cold_.size() && cold_[i + 1].index == cold_[i].index &&
+                               cold_[i + 1].what == cold_[i].what;
+    if (!has_same_next) cold_path(cold_[i]);
   }
   for (unsigned i = 0; i < slots_used_; ++i) {
     slots_[i].unlinked = slots_[i].target = code_.executable(code_.position());
@@ -87,6 +115,27 @@ void Emitter::cold_paths() {
   code_.set_destination(too_few_left_, code_.position());
   code_.add(field(offsets_.left), static_cast<int>(forms_.size()));
   code_.jump(stubs_.exit_without);
+}
+
+void Emitter::cold_path(const Cold& cold) {
+  index_ = cold.index;
+  if (cold.what == Cold::What::LoadControl) {
+    code_.call_to(stubs_.load_control);
+    code_.set_destination(code_.jump_if(condition::kEqual), cold.resume);
+  }
+  vectors_.store(cold.changed);
+  where_to_second();
+  if (cold.what != Cold::What::Instruction) {
+    code_.jump(stubs_.call_rest);
+  } else if ((insn().prefixes & prefix::kEndsBlock) != 0) {
+    code_.jump(stubs_.call_last_handler);
+  } else {
+    code_.call_to(stubs_.call_handler);
+    vectors_.load(cold.held);
+    // It was loaded, and what is emitted has no handler that changes the guest's control bits.
+    if (form().control_loaded) code_.call_to(stubs_.load_control);
+    code_.jump(cold.resume);
+  }
 }
 
 // ---- Registers

@@ -7,6 +7,7 @@
 //  guest
 //    registers are in host registers and six in Cpu::gpr;
 //  * RCX, RDX and RSI are free within an instruction, and so are the host's own flags;
+//  * the guest's XMM registers that the block has used are in the host's (vector_registers.h);
 //  * Cpu::rip is the address of the block's first instruction, and Cpu::frame.left has the whole
 //    block taken off already. What can look at the guest gets exact values (host_calls.h).
 #pragma once
@@ -19,6 +20,8 @@
 #include "engine/soft/decode/lower.h"
 #include "engine/soft/translate/assembler.h"
 #include "engine/soft/translate/stubs.h"
+#include "engine/soft/translate/vector_registers.h"
+#include "engine/soft/translate/vector_use.h"
 
 namespace ringside::soft {
 
@@ -33,8 +36,11 @@ struct Form {
   Decoded decoded;
   const Insn* insn = nullptr;
   Emit emit = nullptr;
-  unsigned offset = 0;     // of its first byte in the block
-  bool flags_live = true;  // somebody may read the arithmetic flags that it leaves
+  unsigned offset = 0;                // of its first byte in the block
+  bool flags_live = true;             // somebody may read the arithmetic flags that it leaves
+  VectorUse use = VectorUse::None;    // of what is emitted
+  VectorUse check = VectorUse::None;  // what has to be established right before it
+  bool control_loaded = false;        // the host's MXCSR is the guest's after it
 };
 
 class Emitter {
@@ -72,6 +78,7 @@ class Emitter {
   // not have the old one. written() then puts it in its place.
   Xbyak::Reg64 place(unsigned guest, const Xbyak::Reg64& scratch);
   void written(unsigned guest, const Xbyak::Reg64& where);
+  VectorRegisters& vectors() { return vectors_; }
   static Xbyak::Reg sized(const Xbyak::Reg64& reg, Width width);
   static Xbyak::Address at(const Xbyak::Reg64& reg, Width width);
 
@@ -126,13 +133,24 @@ class Emitter {
   bool has_ended() const { return ended_; }
 
  private:
+  // A path that is seldom taken, and lies behind the block's own code.
   struct Cold {
+    enum class What : std::uint8_t {
+      Instruction,  // is done by its handler
+      LoadControl,  // and if that cannot be, as the next
+      Rest,         // of the block is done by handlers
+    } what;
     std::size_t jump;    // that leads to it
-    std::size_t resume;  // where it goes on when the handler has done the instruction
+    std::size_t resume;  // where it goes on when that is done
     unsigned index;
+    VectorRegisters::Set changed;   // in the host's registers when it begins,
+    VectorRegisters::Set held = 0;  // and what has to be there when it goes on
   };
   void begin();
   void instruction();
+  void check_vector_unit();
+  void cold_if(Cold::What what, unsigned condition);
+  void cold_path(const Cold& cold);
   void where_to_second();
   void cold_paths();
   void exit_by_slot();
@@ -148,6 +166,7 @@ class Emitter {
   unsigned index_ = 0;
   bool host_flags_valid_ = false;
   bool ended_ = false;
+  VectorRegisters vectors_;
   std::vector<Cold> cold_;
   std::size_t first_cold_ = 0;  // of the present instruction
 };

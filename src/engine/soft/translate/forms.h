@@ -22,6 +22,16 @@ Emit plan_multiply(const Decoded& decoded, const Insn& insn);
 Emit plan_exchange(const Decoded& decoded, const Insn& insn);
 Emit plan_high_byte(const Decoded& decoded, const Insn& insn);
 
+// The forms that use XMM registers, and what they need for that.
+struct VectorPlan {
+  Emit emit = nullptr;
+  VectorUse use = VectorUse::None;
+};
+VectorPlan plan_vector(const Decoded& decoded, const Insn& insn);
+// Decides where in a block that is asked for. Handlers may change what arithmetic needs, but only
+// the last one of a block makes SSE unavailable.
+void plan_vector_checks(std::vector<Form>& forms);
+
 // The number of operand i if it is a whole general register or its low part.
 inline std::optional<unsigned> general_register(const Decoded& decoded, unsigned i) {
   if (!decoded.is_register(i)) return std::nullopt;

@@ -46,5 +46,14 @@ Next in_block(Cpu& cpu, const Insn& insn, std::uint32_t place) noexcept {
 Next last_in_block(Cpu& cpu, const Insn& insn, std::uint32_t place) noexcept {
   return execute<Position::Last>(cpu, insn, place);
 }
+Next rest_of_block(Cpu& cpu, const Insn& first, std::uint32_t place) noexcept {
+  std::uint32_t index = place & 0xff, offset = place >> 16;
+  const std::uint32_t count = place >> 8 & 0xff;
+  const Insn* insn = &first;  // they lie in a row
+  for (; index + 1 < count; ++index, offset += insn->length, ++insn) {
+    if (in_block(cpu, *insn, where(index, count, offset)) == Next::Leave) return Next::Leave;
+  }
+  return last_in_block(cpu, *insn, where(index, count, offset));
+}
 
 }  // namespace ringside::soft::host_calls

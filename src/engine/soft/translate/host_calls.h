@@ -21,5 +21,7 @@ enum class Next : std::uint64_t { GoOn, Leave };
 Next in_block(Cpu& cpu, const Insn& insn, std::uint32_t place) noexcept;
 // The block's last one: RIP stays as the handler leaves it.
 Next last_in_block(Cpu& cpu, const Insn& insn, std::uint32_t place) noexcept;
+// The instruction and all that follow it in the block, by their handlers.
+Next rest_of_block(Cpu& cpu, const Insn& insn, std::uint32_t place) noexcept;
 
 }  // namespace ringside::soft::host_calls

@@ -1,6 +1,7 @@
 #include "engine/soft/translate/stubs.h"
 
 #include "engine/soft/translate/host_calls.h"
+#include "engine/soft/translate/vector_use.h"
 
 namespace ringside::soft {
 namespace {
@@ -35,11 +36,11 @@ class Writer {
     code_.add(rsp, 16);
     code_.jump(leave_stub_);
     stubs.call_last_handler = start();
-    call(reinterpret_cast<const void*>(&host_calls::last_in_block));
-    code_.mov(rcx, field(offsets_.gpr + 8 * static_cast<int>(Cpu::kRip)));
-    code_.jump(stubs.look_up);
-    code_.set_destination(leave_, start());
-    code_.jump(leave_stub_);
+    end_block(reinterpret_cast<const void*>(&host_calls::last_in_block), stubs);
+    stubs.call_rest = start();
+    end_block(reinterpret_cast<const void*>(&host_calls::rest_of_block), stubs);
+    stubs.load_control = start();
+    load_control();
     return stubs;
   }
 
@@ -55,6 +56,34 @@ class Writer {
       if (kHostRegister[i] >= 0) code_.mov(guest(i), Xbyak::Reg64(kHostRegister[i]));
     }
     code_.mov(field(offsets_.flags), rax);  // all of it, because it is read whole
+    unload_control();
+  }
+  void unload_control() {
+    code_.cmp(byte[rbp + offsets_.control_loaded], 0);
+    const std::size_t not_loaded = code_.jump_if(condition::kEqual);
+    code_.stmxcsr(dword[rbp + offsets_.mxcsr]);
+    code_.ldmxcsr(dword[rbp + offsets_.host_control]);
+    code_.mov(byte[rbp + offsets_.control_loaded], 0);
+    code_.set_destination(not_loaded, start());
+  }
+  // As check_sse; and an exception that is not masked, or a reserved bit, is the handlers' affair.
+  void load_control() {
+    code_.test(byte[rbp + offsets_.cr0], kSseOff);
+    const std::size_t off = code_.jump_if(condition::kNotEqual);
+    code_.mov(esi, dword[rbp + offsets_.cr4]);
+    code_.not_(esi);
+    code_.test(esi, kSseOn);
+    const std::size_t not_on = code_.jump_if(condition::kNotEqual);
+    code_.mov(esi, dword[rbp + offsets_.mxcsr]);
+    code_.and_(esi, kMxcsrReserved | kMxcsrMasks);
+    code_.cmp(esi, kMxcsrMasks);
+    const std::size_t not_masked = code_.jump_if(condition::kNotEqual);
+    code_.stmxcsr(dword[rbp + offsets_.host_control]);
+    code_.ldmxcsr(dword[rbp + offsets_.mxcsr]);
+    code_.mov(byte[rbp + offsets_.control_loaded], 1);
+    for (const std::size_t jump : {off, not_on, not_masked})
+      code_.set_destination(jump, start());
+    code_.ret();
   }
   void load_guest() {
     for (unsigned i = 0; i < 16; ++i) {
@@ -91,6 +120,15 @@ class Writer {
     code_.mov(eax, 0);  // no slot
     leave_ = code_.jump_if(condition::kNotEqual);
     load_guest();
+  }
+
+  // The block is over when the function has been called.
+  void end_block(const void* function, const Stubs& stubs) {
+    call(function);
+    code_.mov(rcx, field(offsets_.gpr + 8 * static_cast<int>(Cpu::kRip)));
+    code_.jump(stubs.look_up);
+    code_.set_destination(leave_, start());
+    code_.jump(leave_stub_);
   }
 
   // The same questions as the run loop's: does the last code page go on to be fetched from, or is

@@ -48,6 +48,13 @@ struct Stubs {
   // Calls of a handler: RSI is the Insn, EDX tells where (host_calls.h). Returns when the block
   // goes on. The second: when the instruction was the block's last one, which goes on at Cpu::rip.
   std::size_t call_handler = 0, call_last_handler = 0;
+  // The instruction and the rest of its block by handlers; goes on as the second.
+  std::size_t call_rest = 0;
+  // To be called: from now on the host's MXCSR is the guest's, so that floating-point instructions
+  // find the guest's rounding and leave their flags as the guest's would, and SSE is available. Not
+  // so when it returns with ZF clear. RSI changes. Lasts until a handler is called or the host code
+  // left, which both find the Cpu's MXCSR complete and the host's as it was.
+  std::size_t load_control = 0;
 };
 
 // Writes them at the assembler's position. `jumps` has 1 << kJumpBits entries.

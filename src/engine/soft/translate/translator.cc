@@ -33,7 +33,7 @@ bool has_memory_operand(const Decoded& decoded) {
 
 // Something may look at the guest while this instruction has not been executed yet.
 bool may_be_left_before(const Form& form) {
-  if (form.emit == nullptr) return true;
+  if (form.emit == nullptr || form.check != VectorUse::None) return true;
   switch (form.decoded.insn.mnemonic) {
     case ZYDIS_MNEMONIC_LEA:
     case ZYDIS_MNEMONIC_NOP:
@@ -130,9 +130,15 @@ bool Translator::read_forms(const Block& block, const std::uint8_t* bytes) {
     if (decoded) {
       form.decoded = *decoded;
       form.emit = plan_form(form.decoded, insn);
+      if (form.emit == nullptr) {
+        const VectorPlan plan = plan_vector(form.decoded, insn);
+        form.emit = plan.emit;
+        form.use = plan.use;
+      }
     }
     offset += insn.length;
   }
+  plan_vector_checks(forms_);
   find_live_flags(forms_);
   return true;
 }
