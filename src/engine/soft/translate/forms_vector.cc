@@ -188,7 +188,7 @@ VectorPlan plan_vector(const Decoded& decoded, const Insn& insn) {
     return {};
   }
   for (const auto family :
-       {plan_vector_move, plan_vector_integer, plan_vector_shuffle}) {
+       {plan_vector_move, plan_vector_integer, plan_vector_shuffle, plan_vector_float}) {
     const VectorPlan plan = family(decoded, insn);
     if (plan.emit != nullptr) return plan;
   }
