@@ -21,6 +21,7 @@ Emit plan_bits(const Decoded& decoded, const Insn& insn);
 Emit plan_multiply(const Decoded& decoded, const Insn& insn);
 Emit plan_exchange(const Decoded& decoded, const Insn& insn);
 Emit plan_high_byte(const Decoded& decoded, const Insn& insn);
+Emit plan_count(const Decoded& decoded, const Insn& insn);
 
 // The forms that use XMM registers, and what they need for that.
 struct VectorPlan {

@@ -1,4 +1,5 @@
-// MOV MOVZX MOVSX MOVSXD LEA CMOVcc SETcc XCHG CBW CWD and their widths, and what does nothing.
+// MOV MOVNTI MOVZX MOVSX MOVSXD LEA CMOVcc SETcc XCHG CBW CWD and their widths, and what does
+// nothing.
 #include "engine/soft/translate/forms.h"
 
 namespace ringside::soft {
@@ -257,6 +258,7 @@ void nothing(Emitter&) {}
 Emit plan_move(const Decoded& decoded, const Insn& insn) {
   switch (decoded.insn.mnemonic) {
     case ZYDIS_MNEMONIC_MOV:
+    case ZYDIS_MNEMONIC_MOVNTI:
       return plan_mov(decoded, insn);
     case ZYDIS_MNEMONIC_MOVZX:
       return plan_extension<Extension::Zero>(decoded, insn);

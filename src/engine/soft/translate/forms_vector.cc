@@ -1,29 +1,9 @@
 #include "engine/soft/translate/forms_vector.h"
 
-#include <xbyak/xbyak_util.h>
+#include "engine/soft/translate/host_features.h"
 
 namespace ringside::soft {
 namespace {
-
-bool host_has(ZydisISASet set) {
-  using Xbyak::util::Cpu;
-  static const Cpu cpu;
-  switch (set) {
-    case ZYDIS_ISA_SET_SSE:
-    case ZYDIS_ISA_SET_SSE2:
-      return true;
-    case ZYDIS_ISA_SET_SSE3:
-      return cpu.has(Cpu::tSSE3);
-    case ZYDIS_ISA_SET_SSSE3:
-      return cpu.has(Cpu::tSSSE3);
-    case ZYDIS_ISA_SET_SSE4:
-      return cpu.has(Cpu::tSSE41);
-    case ZYDIS_ISA_SET_SSE42:
-      return cpu.has(Cpu::tSSE42);
-    default:
-      return false;
-  }
-}
 
 bool is_xmm(const Decoded& decoded, unsigned i) {
   return decoded.is_register(i) &&

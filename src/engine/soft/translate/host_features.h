@@ -1,0 +1,33 @@
+// Which of the instructions that host code would like to use the host has: not every x86-64
+// processor has those that the guest's has.
+#pragma once
+
+#include <Zydis/Zydis.h>
+#include <xbyak/xbyak_util.h>
+
+namespace ringside::soft {
+
+inline bool host_has(ZydisISASet set) {
+  using Xbyak::util::Cpu;
+  static const Cpu cpu;
+  switch (set) {
+    case ZYDIS_ISA_SET_SSE:
+    case ZYDIS_ISA_SET_SSE2:
+    case ZYDIS_ISA_SET_SSEMXCSR:
+      return true;
+    case ZYDIS_ISA_SET_SSE3:
+      return cpu.has(Cpu::tSSE3);
+    case ZYDIS_ISA_SET_SSSE3:
+      return cpu.has(Cpu::tSSSE3);
+    case ZYDIS_ISA_SET_SSE4:
+      return cpu.has(Cpu::tSSE41);
+    case ZYDIS_ISA_SET_SSE42:
+      return cpu.has(Cpu::tSSE42);
+    case ZYDIS_ISA_SET_POPCNT:
+      return cpu.has(Cpu::tPOPCNT);
+    default:
+      return false;
+  }
+}
+
+}  // namespace ringside::soft
