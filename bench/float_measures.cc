@@ -24,10 +24,10 @@ constexpr Part kParts[] = {
 
 Values run_once(Subject subject, double) {
   const testing::GuestImage guest("float");
-  ChildProcess process(
-      subject == Subject::Qemu
-          ? testing::qemu_command(1, "64M", {"-kernel", guest.path32()})
-          : ringside_command({"-e", testing::engine(), "-m", "64M", guest.path()}));
+  ChildProcess process(subject == Subject::Qemu
+                           ? testing::qemu_command(1, "64M", {"-kernel", guest.path32()})
+                           : ringside_command({"-e", testing::engine(), "--pace", "off", "-m",
+                                               "64M", guest.path()}));
   Values values = {0, 0};
   for (const Part& part : kParts) {
     const PartTime time = await_part(process, "float", part.name);

@@ -44,7 +44,7 @@ std::uint16_t free_port() {
 void start_ringside(Target& target, const GuestChoice& choice) {
   target.process = std::make_unique<ChildProcess>(ringside_command(
       {"-e", choice.kvm ? "kvm" : testing::engine(), "-c", std::to_string(choice.cpus), "-m",
-       choice.memory, "-G", "w0", target.image.path()}));
+       choice.memory, "--pace", "off", "-G", "w0", target.image.path()}));
   const std::string line =
       target.process->await_line(Stream::Error, "gdb: listening on 127.0.0.1:");
   target.port = static_cast<std::uint16_t>(std::stoul(line.substr(line.rfind(':') + 1)));
