@@ -54,7 +54,7 @@ void declare(CLI::App& app, Words& words, Options& options) {
                          "auto, soft (deterministic software CPU) or kvm (auto)")
               ->type_name("ENGINE"));
   machine(app.add_option("--pace", words.pace,
-                         "Idle virtual time follows the wall clock, or runs ahead (on)")
+                         "Virtual time keeps to the wall clock, or runs ahead when it can (on)")
               ->type_name("on|off"));
   machine(app.add_option("--translate", words.translate,
                          "Software CPU: translate hot code to host code, or interpret all (on)")
