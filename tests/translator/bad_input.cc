@@ -142,6 +142,28 @@ Scene thousands_of_pages() {
   return std::move(draft.scene);
 }
 
+Scene walks_through_blocks() {
+  Draft draft("walks through blocks");
+  constexpr std::uint64_t kSize = 32, kInPage = kPageSize / kSize;
+  std::uint64_t mixed = 1;
+  const auto next = [&] { return mixed = mixed * 6364136223846793005 + 1442695040888963407; };
+  for (std::uint64_t page = 0; page < stage::kCodePages; ++page) {
+    const std::uint64_t start = stage::kCode + page * kPageSize;
+    for (std::uint64_t i = 0; i < kInPage; ++i) {
+      CodeWriter code(draft.scene.memory, CodeMode::Code64, start + i * kSize);
+      code.bytes({0x69, 0xc0, 0xb1, 0x79, 0x37, 0x9e});  // imul eax, eax, odd
+      code.bytes({0xff, 0xc0, 0xa9});                    // inc eax; test eax, mask
+      code.number(next() >> 32 & 0x30000000, 4);
+      code.set_target(code.jump_if(4 + i % 2), start + (next() >> 40) % kInPage * kSize);
+      // To the next page, now and then.
+      const std::uint64_t target =
+          i % 16 == 0 ? stage::kCode + (page + 1) % stage::kCodePages * kPageSize : start;
+      code.set_target(code.jump(), target + (next() >> 40) % kInPage * kSize);
+    }
+  }
+  return std::move(draft.scene);
+}
+
 Scene traps_for_ever() {
   Draft draft("traps for ever", Setting::User64);
   draft.scene.entry.rflags |= x86::rflags::TF;
@@ -220,17 +242,18 @@ Scene faults_for_ever() {
 
 const std::vector<BadInput>& all_bad_inputs() {
   static const std::vector<BadInput> all = {
-      {"RewritesTheNextInstruction", rewrites_the_next_instruction},
-      {"RewritesByAnotherAddress", rewrites_by_another_address},
-      {"RewritesItself", rewrites_itself},
-      {"FillsItsOwnCode", fills_its_own_code},
-      {"HalvesRewriteEachOther", halves_rewrite_each_other},
-      {"JumpsIntoTheMiddle", jumps_into_the_middle},
-      {"ThousandsOfPages", thousands_of_pages},
-      {"TrapsForEver", traps_for_ever},
-      {"InterruptsForEver", interrupts_for_ever},
-      {"MovesItsCode", moves_its_code},
-      {"FaultsForEver", faults_for_ever},
+      {"RewritesTheNextInstruction", rewrites_the_next_instruction, 40'000},
+      {"RewritesByAnotherAddress", rewrites_by_another_address, 40'000},
+      {"RewritesItself", rewrites_itself, 40'000},
+      {"FillsItsOwnCode", fills_its_own_code, 100'000},
+      {"HalvesRewriteEachOther", halves_rewrite_each_other, 100'000},
+      {"JumpsIntoTheMiddle", jumps_into_the_middle, 100'000},
+      {"ThousandsOfPages", thousands_of_pages, 200'000},
+      {"WalksThroughBlocks", walks_through_blocks, 400'000},
+      {"TrapsForEver", traps_for_ever, 100'000},
+      {"InterruptsForEver", interrupts_for_ever, 100'000},
+      {"MovesItsCode", moves_its_code, 100'000},
+      {"FaultsForEver", faults_for_ever, 100'000},
   };
   return all;
 }

@@ -21,6 +21,8 @@ Scene halves_rewrite_each_other();
 Scene jumps_into_the_middle();
 // 4,096 pages with a little code each, in no order.
 Scene thousands_of_pages();
+// A thousand little blocks, of which each goes on at one of two others of its page.
+Scene walks_through_blocks();
 // TF set for ever, at privilege 3.
 Scene traps_for_ever();
 // An interrupt every few instructions.
@@ -33,6 +35,7 @@ Scene faults_for_ever();
 struct BadInput {
   const char* name;
   Scene (*make)();
+  std::uint64_t instructions;  // enough to see what becomes of it
 };
 const std::vector<BadInput>& all_bad_inputs();
 

@@ -20,8 +20,8 @@ TEST_P(BadInputs, AreTheSame) {
   for (const std::size_t room : {std::size_t{1} << 20, kLittle}) {
     const MakeTwins make = [&] { return std::make_unique<BareTwins>(scene, translated(room)); };
     Comparison comparison;
-    comparison.every = 10'000;
-    comparison.until = 40'000;
+    comparison.every = 20'000;
+    comparison.until = GetParam().instructions;
     const Compared compared = compare(make, comparison);
     EXPECT_TRUE(alike(compared.difference)) << room << " bytes of host code";
     EXPECT_EQ(compared.instructions, comparison.until) << "it came to an end";

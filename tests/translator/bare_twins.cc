@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/state_bytes.h"
+
 namespace ringside::testing {
 namespace {
 
@@ -98,8 +100,22 @@ bool BareMachine::step(Interrupts interrupts) {
   const Stop stop = run({~std::uint64_t{0}});
   (void)vcpu.set_capability(hypervisor::Capability::MonitorTrap, false);
   (void)vcpu.set_capability(hypervisor::Capability::MaskInterrupts, false);
-  engine_->resume({0});
+  if (stop == Stop::AtStep) engine_->resume({0});
   return stop == Stop::AtStep;
+}
+
+BareMachine::Saved BareMachine::save() {
+  StateSaver saver;
+  engine_->visit_state(saver);
+  return {std::move(saver.saved), platform_};
+}
+
+void BareMachine::load(const Saved& saved) {
+  StateLoader loader(saved.engine);
+  engine_->visit_state(loader);
+  platform_ = saved.platform;
+  platform_.connect(*engine_, ram_);
+  engine_->resume({0});  // it may have died meanwhile
 }
 
 BareTwins::BareTwins(const Scene& scene, const soft::TranslatorOptions& options) {

@@ -24,6 +24,14 @@ class BareMachine {
   // One step of a debugger; masked: no interrupt comes in it. False as above.
   enum class Interrupts { Taken, Masked };
   bool step(Interrupts interrupts);
+  // The whole state, and going back to it: on this machine, or another one of the scene. What has
+  // been remembered of events stays.
+  struct Saved {
+    std::vector<std::byte> engine;
+    ScenePlatform platform;
+  };
+  Saved save();
+  void load(const Saved& saved);
   // Events so far, and how it ended, in words.
   const std::vector<std::string>& events() const { return events_; }
 

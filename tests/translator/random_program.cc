@@ -75,13 +75,23 @@ class Author {
     units_.append_last_jump(writer);
   }
 
-  // The two places of the page that moves: a little different code, and then a return.
+  // The two places of the page that moves: a little different code, and then a return. On the way
+  // it goes by a register to another place in the page, where the other place has other code.
   void write_moving() {
     const CodeMode mode = mode_of(setting_);
+    constexpr unsigned kRax = 0;
+    constexpr std::uint64_t kBehind = 0x80;
     for (unsigned i = 0; i < 2; ++i) {
       CodeWriter writer(scene_.memory, mode, stage::kMovingPlace + i * kPageSize);
-      for (std::uint64_t length = 1 + random_() % 3; length > 0; --length)
-        writer.bytes(random_flag_writer(mode, random_).bytes);
+      const auto write_some = [&] {
+        for (std::uint64_t length = 1 + random_() % 3; length > 0; --length)
+          writer.bytes(random_flag_writer(mode, random_).bytes);
+      };
+      write_some();
+      writer.load(kRax, stage::kMoving + kBehind);
+      writer.bytes({0xff, 0xe0});  // JMP RAX
+      writer.move_to(stage::kMovingPlace + i * kPageSize + kBehind);
+      write_some();
       writer.bytes({0xc3});
     }
   }

@@ -177,6 +177,27 @@ TEST_P(Stops, AndPointsThatComeAndGo) {
   }
 }
 
+// Back to an earlier state, with other code in memory than what was translated last. Both begin
+// there without translations of addresses, which are not saved.
+TEST_P(Stops, AndEarlierStates) {
+  Random random(8);
+  for (std::uint64_t seed = 0; seed < 30; ++seed) {
+    const Scene scene = program(seed);
+    BareTwins twins(scene);
+    const std::uint64_t first = 1 + random() % 1500, second = first + 1 + random() % 1500;
+    twins.run_to({first});
+    const BareMachine::Saved saved = twins.machine(Side::Interpreted).save();
+    for (unsigned times = 0; times < 3; ++times) {
+      twins.run_to({second});
+      for (const Side side : {Side::Interpreted, Side::Translated})
+        twins.machine(side).load(saved);
+      twins.run_to({second});
+      ASSERT_TRUE(alike(twins.difference()))
+          << scene.name << ", from " << first << " to " << second << ", time " << times;
+    }
+  }
+}
+
 // A step that takes no interrupt is another run, and the same other run on both.
 TEST_P(Stops, AndStepsThatTakeNoInterrupts) {
   Random random(7);
