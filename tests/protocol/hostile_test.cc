@@ -122,6 +122,10 @@ TEST_F(Hostile, WhileStopped) {
   client.request("Hg1");
   client.close();
   DebugClient next = guest.attach();
+  // Some packets have started the guest anew: it may be in its first instructions, which are not of
+  // the mode that the registers are from.
+  next.request("qRcmd," + hex("system_reset"));
+  next.run_to(guest["tick"]);
   EXPECT_EQ(next.request("G" + registers), "OK");
   EXPECT_EQ(next.request("g"), registers);
   next.run_to(guest["tick"]);
