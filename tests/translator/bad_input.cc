@@ -153,7 +153,7 @@ Scene walks_through_blocks() {
       CodeWriter code(draft.scene.memory, CodeMode::Code64, start + i * kSize);
       code.bytes({0x69, 0xc0, 0xb1, 0x79, 0x37, 0x9e});  // imul eax, eax, odd
       code.bytes({0xff, 0xc0, 0xa9});                    // inc eax; test eax, mask
-      code.number(next() >> 32 & 0x30000000, 4);
+      code.number(std::uint64_t{1} << (16 + (next() >> 40) % 16), 4);
       code.set_target(code.jump_if(4 + i % 2), start + (next() >> 40) % kInPage * kSize);
       // To the next page, now and then.
       const std::uint64_t target =
@@ -249,7 +249,7 @@ const std::vector<BadInput>& all_bad_inputs() {
       {"HalvesRewriteEachOther", halves_rewrite_each_other, 100'000},
       {"JumpsIntoTheMiddle", jumps_into_the_middle, 100'000},
       {"ThousandsOfPages", thousands_of_pages, 200'000},
-      {"WalksThroughBlocks", walks_through_blocks, 400'000},
+      {"WalksThroughBlocks", walks_through_blocks, 3'000'000},
       {"TrapsForEver", traps_for_ever, 100'000},
       {"InterruptsForEver", interrupts_for_ever, 100'000},
       {"MovesItsCode", moves_its_code, 100'000},
