@@ -5,6 +5,7 @@
 #include <cstdlib>
 
 #include "cli/notice.h"
+#include "cli/perf_map.h"
 #include "engine/kvm/host/probe.h"
 #include "engine/kvm/kvm_vm.h"
 #include "engine/soft/soft_vm.h"
@@ -25,12 +26,16 @@ std::string why_not_kvm(const kvm::Facts& facts) {
   return "";
 }
 
-StartedEngine start_soft(const Options& options, hypervisor::GuestRam& ram,
-                         hypervisor::Platform& platform, const x86::CpuState& entry,
-                         std::uint64_t seed) {
+Result<StartedEngine> start_soft(const Options& options, hypervisor::GuestRam& ram,
+                                 hypervisor::Platform& platform, const x86::CpuState& entry,
+                                 std::uint64_t seed) {
   soft::Options soft_options{options.cpus, seed};
   if (options.translate == Translate::Off)
     soft_options.translator.mode = soft::TranslatorOptions::Mode::Off;
+  if (options.perf_map) {
+    soft_options.translator.listener =
+        std::make_shared<PerfMap>(TRY(PerfMap::create(PerfMap::usual_path())));
+  }
   return soft::create(ram, platform, entry, soft_options);
 }
 
@@ -55,7 +60,8 @@ Result<StartedEngine> start_kvm(const Options& options, hypervisor::GuestRam& ra
 
 // What only the software CPU can do.
 std::string_view needs_soft(const Options& options) {
-  return options.record.empty() && options.replay.empty() ? "" : "a journal needs it";
+  if (!options.record.empty() || !options.replay.empty()) return "a journal needs it";
+  return options.perf_map ? "--perf-map needs it" : "";
 }
 
 }  // namespace

@@ -86,6 +86,8 @@ void declare(CLI::App& app, Words& words, Options& options) {
   debug(app.add_option("--replay", options.replay,
                        "Run a journal again to the same state (software CPU)")
             ->type_name("FILE"));
+  debug(app.add_flag("--perf-map", options.perf_map,
+                     "Software CPU: name translated code for perf, in /tmp/perf-PID.map"));
   debug(app.add_option("--log", words.log, "trace, debug, info, warning, error or off (warning)")
             ->type_name("LEVEL"));
 
@@ -212,6 +214,10 @@ Result<void> interpret(const CLI::App& app, const Words& words, Options& options
                                               {"warning", log::Level::Warning},
                                               {"error", log::Level::Error},
                                               {"off", log::Level::Off}}));
+  if (options.perf_map && options.engine == EngineChoice::Kvm)
+    return bad("--perf-map is for the software CPU, not for --engine kvm");
+  if (options.perf_map && options.translate == Translate::Off)
+    return bad("--perf-map names translated code, and with --translate off there is none");
   if (options.probe) return {};
 
   if (options.kernel.empty() == options.bios.empty()) {

@@ -63,6 +63,7 @@ struct Options {
   bool debug_exit = false;
   Pace pace = Pace::On;
   Translate translate = Translate::On;
+  bool perf_map = false;
   debug::OnKill on_kill = debug::OnKill::Detach;
   std::string record, replay;
   bool probe = false;

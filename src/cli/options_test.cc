@@ -227,10 +227,10 @@ TEST(CommandLine, ProbeNeedsNoKernel) { EXPECT_TRUE(options({"--probe"}).probe);
 TEST(CommandLine, HelpAndVersionPrintAndEnd) {
   const std::string help = parse({"--help"}).value().print.value();
   for (const char* word :
-       {"KERNEL",   "--cpus",      "--memory", "--engine",     "--initrd",    "--append",
-        "--gdb",    "--guest-gdb", "--serial", "--debug-exit", "--debugcon",  "--disk",
-        "--record", "--replay",    "--pace",   "--translate",  "--probe",     "--on-kill",
-        "--bios",   "--version",   "--log",    "Examples:",    "Exit status:"}) {
+       {"KERNEL",    "--cpus",      "--memory",  "--engine",     "--initrd",   "--append",
+        "--gdb",     "--guest-gdb", "--serial",  "--debug-exit", "--debugcon", "--disk",
+        "--record",  "--replay",    "--pace",    "--translate",  "--perf-map", "--probe",
+        "--on-kill", "--bios",      "--version", "--log",        "Examples:",  "Exit status:"}) {
     EXPECT_NE(help.find(word), std::string::npos) << word;
   }
   EXPECT_EQ(parse({"--version"}).value().print.value().substr(0, 9), "ringside ");

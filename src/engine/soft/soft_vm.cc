@@ -285,7 +285,7 @@ class SoftVm final : public SoftEngine {
  private:
   void prepare_translator(const TranslatorOptions& options) {
     if (options.mode == TranslatorOptions::Mode::Off) return;
-    auto made = Translator::create(board_, options.threshold, options.code_bytes);
+    auto made = Translator::create(board_, options.threshold, options.code_bytes, options.listener);
     if (!made) {
       log::warning("every instruction is interpreted: {}", made.error().text());
       return;

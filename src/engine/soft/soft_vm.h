@@ -6,6 +6,7 @@
 
 #include "base/result.h"
 #include "base/state_visitor.h"
+#include "engine/soft/translate/host_code_listener.h"
 #include "platform/engine.h"
 #include "platform/guest_ram.h"
 #include "platform/platform.h"
@@ -20,6 +21,7 @@ struct TranslatorOptions {
   Mode mode = Mode::On;
   unsigned threshold = 16;            // a block is translated when it has run so often
   std::size_t code_bytes = 32 << 20;  // of host code and what it needs; all of it goes when full
+  std::shared_ptr<HostCodeListener> listener = nullptr;  // is told of host code; or null
 };
 
 struct Options {

@@ -278,7 +278,7 @@ bool run_translated(Cpu& cpu, Block& block, Gpa gpa, std::uint64_t linear, ExitS
     if (!translator->is_due(block)) return false;
     // May throw away the code that the exit belongs to.
     slot = nullptr;
-    host = translator->translate(block, gpa);
+    host = translator->translate(block, gpa, linear);
     if (host == nullptr) return false;
   }
   if (slot != nullptr) host->link(*slot);

@@ -1,5 +1,7 @@
 #include "engine/soft/translate/stubs.h"
 
+#include <algorithm>
+
 #include "engine/soft/translate/host_calls.h"
 #include "engine/soft/translate/vector_use.h"
 
@@ -181,6 +183,18 @@ class Writer {
 };
 
 }  // namespace
+
+std::vector<NamedStub> in_order(const Stubs& stubs) {
+  std::vector<NamedStub> named = {{"enter", stubs.enter},
+                                  {"exit", stubs.exit},
+                                  {"exit_without", stubs.exit_without},
+                                  {"look_up", stubs.look_up},
+                                  {"call_handler", stubs.call_handler},
+                                  {"call_last_handler", stubs.call_last_handler}};
+  std::sort(named.begin(), named.end(),
+            [](const auto& one, const auto& other) { return one.position < other.position; });
+  return named;
+}
 
 Stubs write_stubs(Assembler& code, const CpuOffsets& offsets, const JumpEntry* jumps) {
   return Writer(code, offsets, jumps).all();

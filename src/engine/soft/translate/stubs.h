@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include "engine/soft/cpu/cpu.h"
 #include "engine/soft/translate/assembler.h"
@@ -56,6 +57,13 @@ struct Stubs {
   // left, which both find the Cpu's MXCSR complete and the host's as it was.
   std::size_t load_control = 0;
 };
+
+struct NamedStub {
+  const char* name;
+  std::size_t position;
+};
+// In the order of their positions; each goes on to the next one.
+std::vector<NamedStub> in_order(const Stubs& stubs);
 
 // Writes them at the assembler's position. `jumps` has 1 << kJumpBits entries.
 Stubs write_stubs(Assembler& code, const CpuOffsets& offsets, const JumpEntry* jumps);

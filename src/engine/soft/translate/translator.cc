@@ -82,12 +82,14 @@ void find_live_flags(std::vector<Form>& forms) {
 }  // namespace
 
 Result<std::unique_ptr<Translator>> Translator::create(Board& board, unsigned threshold,
-                                                       std::size_t code_bytes) {
+                                                       std::size_t code_bytes,
+                                                       std::shared_ptr<HostCodeListener> listener) {
   TRY(host_processor::suffices(host_processor::extended_features()));
   CodeMemory memory = TRY(
       CodeMemory::create(code_part(code_bytes), code_bytes - code_part(code_bytes) + kJumpBytes));
   try {
-    return std::unique_ptr<Translator>(new Translator(board, threshold, std::move(memory)));
+    return std::unique_ptr<Translator>(
+        new Translator(board, threshold, std::move(memory), std::move(listener)));
   } catch (const AssemblerError& error) {
     return fail(ErrorCode::System, fmt::format("the assembler: {}", error.what()));
   }
@@ -99,7 +101,8 @@ Result<void> Translator::works_here() {
   return {};
 }
 
-Translator::Translator(Board& board, unsigned threshold, CodeMemory memory)
+Translator::Translator(Board& board, unsigned threshold, CodeMemory memory,
+                       std::shared_ptr<HostCodeListener> listener)
     : board_(board),
       threshold_(threshold),
       memory_(std::move(memory)),
@@ -109,7 +112,20 @@ Translator::Translator(Board& board, unsigned threshold, CodeMemory memory)
       stubs_(write_stubs(code_, offsets_, jumps_)),
       first_free_(code_.position()),
       data_(memory_.data() + kJumpBytes),
-      next_data_(data_) {}
+      next_data_(data_),
+      listener_(std::move(listener)) {
+  tell_stubs();
+}
+
+void Translator::tell_stubs() const {
+  if (listener_ == nullptr) return;
+  const std::vector<NamedStub> stubs = in_order(stubs_);
+  for (auto stub = stubs.begin(); stub != stubs.end(); ++stub) {
+    const std::size_t end = stub + 1 == stubs.end() ? first_free_ : stub[1].position;
+    listener_->written(code_.executable(stub->position), end - stub->position,
+                       fmt::format("stub {}", stub->name));
+  }
+}
 
 bool Translator::has_room() const {
   return code_.position() + Emitter::kMostBytes <= memory_.code_bytes() &&
@@ -143,7 +159,7 @@ bool Translator::read_forms(const Block& block, const std::uint8_t* bytes) {
   return true;
 }
 
-HostBlock* Translator::translate(Block& block, Gpa gpa) {
+HostBlock* Translator::translate(Block& block, Gpa gpa, std::uint64_t linear) {
   block.runs = 0;
   if (block.first->code_width != static_cast<std::uint8_t>(Width::Bits64)) return nullptr;
   const std::uint8_t* bytes = board_.ram.host(gpa, block.bytes);
@@ -162,6 +178,13 @@ HostBlock* Translator::translate(Block& block, Gpa gpa) {
     next_data_ = reinterpret_cast<std::uint8_t*>(made);
     block.runs = Block::kNeverTranslated;
     return nullptr;
+  }
+  if (listener_ != nullptr) {
+    const auto* const end = static_cast<const std::byte*>(code_.executable(code_.position()));
+    listener_->written(
+        made->block.entry,
+        static_cast<std::size_t>(end - static_cast<const std::byte*>(made->block.entry)),
+        fmt::format("guest {:#x}", linear));
   }
   block.host = &made->block;
   translated_.push_back(&block);
@@ -200,6 +223,9 @@ void Translator::throw_away() {
     jumps_[i] = {};
   code_.set_position(first_free_);
   next_data_ = data_;
+  if (listener_ == nullptr) return;
+  listener_->thrown_away();
+  tell_stubs();
 }
 
 ExitSlot* Translator::run(Cpu& cpu, HostBlock& block) {

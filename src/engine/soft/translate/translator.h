@@ -11,15 +11,17 @@
 #include "engine/soft/cpu/board.h"
 #include "engine/soft/translate/code_memory.h"
 #include "engine/soft/translate/emitter.h"
+#include "engine/soft/translate/host_code_listener.h"
 
 namespace ringside::soft {
 
 class Translator {
  public:
-  // `code_bytes` of host code and `threshold` as in TranslatorOptions. Fails where the host forbids
+  // The others as in TranslatorOptions. Fails where the host forbids
   // executable memory or lacks an instruction that is needed (LAHF in 64-bit mode).
   static Result<std::unique_ptr<Translator>> create(Board& board, unsigned threshold,
-                                                    std::size_t code_bytes);
+                                                    std::size_t code_bytes,
+                                                    std::shared_ptr<HostCodeListener> listener);
   // Whether create() would find what it needs of the host; the error says what it would not.
   static Result<void> works_here();
 
@@ -29,8 +31,9 @@ class Translator {
     return !block.is_checked() && !block.stops_first && block.runs != Block::kNeverTranslated &&
            ++block.runs >= threshold_;
   }
-  // Makes its host code. `gpa` is its first byte's address. Null: it stays interpreted.
-  HostBlock* translate(Block& block, Gpa gpa);
+  // Makes its host code. `gpa` is its first byte's address, which `linear` is mapped to now. Null:
+  // it stays interpreted.
+  HostBlock* translate(Block& block, Gpa gpa, std::uint64_t linear);
 
   // Host code of blocks that went is thrown away. To be called before a block's is looked at.
   void synchronise() {
@@ -50,8 +53,10 @@ class Translator {
   std::size_t times_full() const { return times_full_; }
 
  private:
-  Translator(Board& board, unsigned threshold, CodeMemory memory);
+  Translator(Board& board, unsigned threshold, CodeMemory memory,
+             std::shared_ptr<HostCodeListener> listener);
   void throw_away();
+  void tell_stubs() const;
   bool has_room() const;
   bool read_forms(const Block& block, const std::uint8_t* bytes);
   bool write_code(Gpa gpa, ExitSlot* exits);
@@ -68,8 +73,9 @@ class Translator {
   std::size_t first_free_ = 0;    // position after the stubs
   std::uint8_t* data_ = nullptr;  // of host blocks and their exits
   std::uint8_t* next_data_ = nullptr;
-  std::vector<Block*> translated_;  // that have host code
-  std::vector<Form> forms_;         // of the block that is being translated
+  const std::shared_ptr<HostCodeListener> listener_;  // or null
+  std::vector<Block*> translated_;                    // that have host code
+  std::vector<Form> forms_;                           // of the block that is being translated
   std::uint64_t epoch_ = 0;
   std::size_t blocks_ever_ = 0, times_full_ = 0;
 };
