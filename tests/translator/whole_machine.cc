@@ -58,7 +58,8 @@ Result<std::unique_ptr<WholeMachine>> WholeMachine::create(
   const auto say = [self = made.get()](std::span<const std::byte> bytes) {
     self->output_.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   };
-  machine.serial[0] = machine::ByteSink(say);
+  if (!std::holds_alternative<cli::NoStream>(options.serial))
+    machine.serial[0] = machine::ByteSink(say);
   if (!std::holds_alternative<cli::NoStream>(options.debugcon))
     machine.debugcon = machine::ByteSink(say);
   machine.guest_gdb = options.guest_gdb.has_value();
@@ -128,7 +129,7 @@ Result<bool> WholeMachine::prepare_slice(InsnCount total) {
     if (engine_->progress() > at.progress)
       return fail(ErrorCode::BadRequest, "the run has left the path of the journal");
     stop = std::min(stop, at.progress);
-    if (engine_->progress().instructions < at.progress.instructions) break;
+    // Time passes while the guest sleeps: until something wakes it, or until that moment.
     if (engine_->now() < at.time) {
       if (const auto idle = engine_->idle_until()) engine_->advance_to(std::min(*idle, at.time));
     }
@@ -145,8 +146,8 @@ Result<bool> WholeMachine::prepare_slice(InsnCount total) {
 // Nothing can run: on to the next event. False: there is none, or the guest does nothing but sleep.
 bool WholeMachine::sleep() {
   const auto until = engine_->idle_until();
-  // The journal may have an input for a guest that sleeps, or waits for nobody.
-  if (journal_ && journal_->next() != nullptr) return ++idle_ < kMostIdle;
+  if (journal_ && journal_->next() != nullptr)
+    return ++idle_ < kMostIdle;  // prepare_slice's affair
   if (!until || *until == kNever || ++idle_ == kMostIdle) return false;
   engine_->advance_to(*until);
   return true;
