@@ -43,10 +43,10 @@ class PerfMapFile : public testing::Test {
 TEST_F(PerfMapFile, HasALineForEachPieceOfCode) {
   auto map = PerfMap::create(path_);
   ASSERT_TRUE(map) << map.error().text();
-  map->written(reinterpret_cast<const void*>(0x7f0012345000), 0x240, "stub enter");
+  map->written(reinterpret_cast<const void*>(0x7f0012345000), 0x240, "stub_enter");
   map->written(reinterpret_cast<const void*>(0x7f0012345240), 31, "guest 0xffffffff81000123");
   EXPECT_EQ(content_of(path_),
-            "7f0012345000 240 stub enter\n"
+            "7f0012345000 240 stub_enter\n"
             "7f0012345240 1f guest 0xffffffff81000123\n");
   map->thrown_away();
   map->written(reinterpret_cast<const void*>(0x7f0012345240), 32, "guest 0x1000");

@@ -24,7 +24,7 @@ struct Range {
 using Names = std::multimap<std::string, Range>;
 
 Names read_names(const std::string& path) {
-  static const std::regex kLine("([0-9a-f]+) ([0-9a-f]+) (stub [a-z_]+|guest 0x[0-9a-f]+)");
+  static const std::regex kLine("([0-9a-f]+) ([0-9a-f]+) (stub_[a-z_]+|guest 0x[0-9a-f]+)");
   Names names;
   std::ifstream file(path);
   for (std::string line; std::getline(file, line);) {
@@ -62,7 +62,7 @@ TEST(PerfMap, NamesBlocksByTheirAddressAndStubs) {
     EXPECT_TRUE(range.start >= code.start && range.end <= code.end) << name;
     ranges.push_back(range);
   }
-  for (const char* name : {"stub enter", "stub exit", "stub look_up", "stub call_handler"})
+  for (const char* name : {"stub_enter", "stub_exit", "stub_look_up", "stub_call_handler"})
     EXPECT_EQ(names.count(name), 1u) << name;
   const std::string tick = "guest 0x" + hex_number(process["tick"]);
   EXPECT_EQ(names.count(tick), 1u) << tick;

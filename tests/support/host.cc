@@ -72,6 +72,14 @@ std::string no_mount_namespaces() {
   return "this user may not make mount namespaces";
 }
 
+std::string no_tracing() {
+  ChildProcess gdb({"gdb", "-nx", "-batch", "-ex", "run", "/bin/true"});
+  gdb.await_exit();
+  return gdb.text(Stream::Output).find("exited normally") != std::string::npos
+             ? ""
+             : "no process may be traced here";
+}
+
 std::string no_restriction(const std::string& how) {
   ChildProcess probe({RINGSIDE_RESTRICTED, how, "/bin/true"});
   return probe.await_exit() == 0 ? "" : "no process can be restricted by " + how + " here";

@@ -23,6 +23,9 @@ std::string no_pseudo_terminals();
 // A mount namespace of its own for a program that may mount there: root's, or a user namespace's.
 std::string no_mount_namespaces();
 
+// GDB may run a program of this host.
+std::string no_tracing();
+
 // The program RINGSIDE_RESTRICTED can make a process that is restricted in this way.
 std::string no_restriction(const std::string& how);
 

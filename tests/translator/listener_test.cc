@@ -23,7 +23,7 @@ class Recorder final : public soft::HostCodeListener {
       EXPECT_LE(std::prev(next)->second, first) << name;
     }
     pieces_[first] = first + size;
-    ++(name.starts_with("stub ") ? stubs_ : blocks_);
+    ++(name.starts_with("stub_") ? stubs_ : blocks_);
   }
   void thrown_away() override {
     EXPECT_GT(stubs_, 0u);

@@ -1,6 +1,7 @@
 #include "engine/soft/translate/stubs.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "engine/soft/translate/host_calls.h"
 #include "engine/soft/translate/vector_use.h"
@@ -17,6 +18,7 @@ class Writer {
 
   Stubs all() {
     Stubs stubs;
+    frame_of_block();
     stubs.exit_without = start();
     code_.xor_(edx, edx);
     stubs.exit = start();
@@ -30,19 +32,27 @@ class Writer {
     stubs.look_up = start();
     look_up(stubs.exit_without);
     stubs.call_handler = start();
+    frame(8, 0);
     code_.sub(rsp, 8);
+    frame(16, 0);
     call(reinterpret_cast<const void*>(&host_calls::in_block));
     code_.add(rsp, 8);
+    frame(8, 0);
     code_.ret();
+    frame(16, 0);
     code_.set_destination(leave_, start());
     code_.add(rsp, 16);
+    frame_of_block();
     code_.jump(leave_stub_);
     stubs.call_last_handler = start();
     end_block(reinterpret_cast<const void*>(&host_calls::last_in_block), stubs);
     stubs.call_rest = start();
     end_block(reinterpret_cast<const void*>(&host_calls::rest_of_block), stubs);
     stubs.load_control = start();
+    frame(8, 0);
     load_control();
+    frame_of_block();
+    stubs.frames = std::move(frames_);
     return stubs;
   }
 
@@ -94,12 +104,21 @@ class Writer {
     code_.movzx(eax, word[rbp + offsets_.flags]);
   }
 
+  // What is on the stack from here on (FrameRow).
+  void frame(unsigned depth, unsigned pushed) { frames_.push_back({start(), depth, pushed}); }
+  void frame_of_block() { frame(kBlockDepth, kPushedRegisters.size()); }
+
   // HostBlock::entry and a pointer into the Cpu come as arguments. Seven words on the stack keep
   // calls from blocks aligned: one for their return address is missing to a multiple of 16.
   void enter() {
-    for (const auto& reg : {rbx, rbp, r12, r13, r14, r15})
-      code_.push(reg);
+    frame(8, 0);
+    for (unsigned pushed = 0; pushed < kPushedRegisters.size();) {
+      code_.push(Xbyak::Reg64(kPushedRegisters[pushed]));
+      ++pushed;
+      frame(8 * (pushed + 1), pushed);
+    }
     code_.sub(rsp, 8);
+    frame_of_block();
     code_.mov(rbp, rsi);
     code_.mov(rcx, rdi);
     load_guest();
@@ -107,8 +126,12 @@ class Writer {
   }
   void leave_frame() {
     code_.add(rsp, 8);
-    for (const auto& reg : {r15, r14, r13, r12, rbp, rbx})
-      code_.pop(reg);
+    for (unsigned pushed = kPushedRegisters.size(); pushed > 0;) {
+      frame(8 * (pushed + 1), pushed);
+      --pushed;
+      code_.pop(Xbyak::Reg64(kPushedRegisters[pushed]));
+    }
+    frame(8, 0);
     code_.ret();
   }
 
@@ -180,6 +203,7 @@ class Writer {
   const CpuOffsets& offsets_;
   const JumpEntry* const jumps_;
   std::size_t leave_stub_ = 0, leave_ = 0;
+  std::vector<FrameRow> frames_;
 };
 
 }  // namespace
@@ -190,7 +214,9 @@ std::vector<NamedStub> in_order(const Stubs& stubs) {
                                   {"exit_without", stubs.exit_without},
                                   {"look_up", stubs.look_up},
                                   {"call_handler", stubs.call_handler},
-                                  {"call_last_handler", stubs.call_last_handler}};
+                                  {"call_last_handler", stubs.call_last_handler},
+                                  {"call_rest", stubs.call_rest},
+                                  {"load_control", stubs.load_control}};
   std::sort(named.begin(), named.end(),
             [](const auto& one, const auto& other) { return one.position < other.position; });
   return named;

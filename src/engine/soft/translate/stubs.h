@@ -8,6 +8,7 @@
 
 #include "engine/soft/cpu/cpu.h"
 #include "engine/soft/translate/assembler.h"
+#include "engine/soft/translate/host_frames.h"
 
 namespace ringside::soft {
 
@@ -56,6 +57,8 @@ struct Stubs {
   // so when it returns with ZF clear. RSI changes. Lasts until a handler is called or the host code
   // left, which both find the Cpu's MXCSR complete and the host's as it was.
   std::size_t load_control = 0;
+  // In the order of their positions. The last one is that of all blocks.
+  std::vector<FrameRow> frames;
 };
 
 struct NamedStub {

@@ -111,20 +111,32 @@ Translator::Translator(Board& board, unsigned threshold, CodeMemory memory,
       jumps_(new (memory_.data()) JumpEntry[std::size_t{1} << kJumpBits]),
       stubs_(write_stubs(code_, offsets_, jumps_)),
       first_free_(code_.position()),
+      debug_image_(debug_image(reinterpret_cast<std::uint64_t>(memory_.executable()),
+                               memory_.code_bytes(), parts(), stubs_.frames)),
       data_(memory_.data() + kJumpBytes),
       next_data_(data_),
       listener_(std::move(listener)) {
   tell_stubs();
 }
 
+// The stubs by their names, and what is behind them: blocks, now or later.
+std::vector<CodePart> Translator::parts() const {
+  std::vector<CodePart> parts;
+  for (const NamedStub& stub : in_order(stubs_)) {
+    if (!parts.empty()) parts.back().size = stub.position - parts.back().position;
+    parts.push_back({fmt::format("stub_{}", stub.name), stub.position, 0});
+  }
+  parts.back().size = first_free_ - parts.back().position;
+  parts.push_back({"translated_guest_code", first_free_, memory_.code_bytes() - first_free_});
+  return parts;
+}
+
 void Translator::tell_stubs() const {
   if (listener_ == nullptr) return;
-  const std::vector<NamedStub> stubs = in_order(stubs_);
-  for (auto stub = stubs.begin(); stub != stubs.end(); ++stub) {
-    const std::size_t end = stub + 1 == stubs.end() ? first_free_ : stub[1].position;
-    listener_->written(code_.executable(stub->position), end - stub->position,
-                       fmt::format("stub {}", stub->name));
-  }
+  std::vector<CodePart> stubs = parts();
+  stubs.pop_back();
+  for (const CodePart& stub : stubs)
+    listener_->written(code_.executable(stub.position), stub.size, stub.name);
 }
 
 bool Translator::has_room() const {

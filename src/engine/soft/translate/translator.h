@@ -10,7 +10,9 @@
 #include "base/result.h"
 #include "engine/soft/cpu/board.h"
 #include "engine/soft/translate/code_memory.h"
+#include "engine/soft/translate/debug_image.h"
 #include "engine/soft/translate/emitter.h"
+#include "engine/soft/translate/gdb_interface.h"
 #include "engine/soft/translate/host_code_listener.h"
 
 namespace ringside::soft {
@@ -56,6 +58,7 @@ class Translator {
   Translator(Board& board, unsigned threshold, CodeMemory memory,
              std::shared_ptr<HostCodeListener> listener);
   void throw_away();
+  std::vector<CodePart> parts() const;
   void tell_stubs() const;
   bool has_room() const;
   bool read_forms(const Block& block, const std::uint8_t* bytes);
@@ -71,6 +74,7 @@ class Translator {
   JumpEntry* jumps_ = nullptr;
   Stubs stubs_;
   std::size_t first_free_ = 0;    // position after the stubs
+  GdbObjectFile debug_image_;     // of the stubs, and of blocks as a whole
   std::uint8_t* data_ = nullptr;  // of host blocks and their exits
   std::uint8_t* next_data_ = nullptr;
   const std::shared_ptr<HostCodeListener> listener_;  // or null
