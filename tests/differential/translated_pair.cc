@@ -73,7 +73,7 @@ void TranslatedPair::Side::prepare(const UserState& state, const Surroundings& s
 TranslatedPair::TranslatedPair()
     : interpreted_(std::make_unique<Side>()), translated_(std::make_unique<Side>()) {
   soft::Board& board = translated_->cpu.board();
-  translated_->translator = soft::Translator::create(board, 0, 1u << 20).value();
+  translated_->translator = soft::Translator::create(board, 0, 1u << 20, nullptr).value();
   board.translator = translated_->translator.get();
 }
 
