@@ -212,6 +212,25 @@ Scene moves_its_code() {
   return std::move(draft.scene);
 }
 
+Scene moves_code_that_returns_within() {
+  Draft draft("moves code that returns within its page");
+  for (unsigned i = 0; i < 2; ++i) {
+    // call inner; inc or dec eax; ret; inner: inc or dec ecx; ret
+    CodeWriter place(draft.scene.memory, CodeMode::Code64, stage::kMovingPlace + i * kPageSize);
+    const auto inner = place.call();
+    place.bytes({0xff, static_cast<std::uint8_t>(0xc0 | 8 * i), 0xc3});
+    place.set_target(inner, place.at());
+    place.bytes({0xff, static_cast<std::uint8_t>(0xc1 | 8 * i), 0xc3});
+  }
+  // xor byte [entry + 1], 0x10; invlpg [moving]; call moving
+  draft.code.xor8(stage::kPageTable + stage::kMoving / kPageSize * 8 + 1, 0x10);
+  draft.code.bytes({0x0f, 0x01, 0x3c, 0x25});
+  draft.code.number(stage::kMoving, 4);
+  draft.code.set_target(draft.code.call(), stage::kMoving);
+  draft.jump_to(stage::kCode);
+  return std::move(draft.scene);
+}
+
 Scene faults_for_ever() {
   Draft draft("faults for ever", Setting::User64);
   // The handlers go on at the next of these, each of which faults in the midst of its block.
@@ -253,6 +272,7 @@ const std::vector<BadInput>& all_bad_inputs() {
       {"TrapsForEver", traps_for_ever, 100'000},
       {"InterruptsForEver", interrupts_for_ever, 100'000},
       {"MovesItsCode", moves_its_code, 100'000},
+      {"MovesCodeThatReturnsWithin", moves_code_that_returns_within, 40'000},
       {"FaultsForEver", faults_for_ever, 100'000},
   };
   return all;

@@ -29,6 +29,8 @@ Scene traps_for_ever();
 Scene interrupts_for_ever();
 // Page tables that give one linear page of code another place each time.
 Scene moves_its_code();
+// The same, where that page's code has a return to itself.
+Scene moves_code_that_returns_within();
 // A fault at every other instruction.
 Scene faults_for_ever();
 
