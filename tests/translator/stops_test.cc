@@ -3,8 +3,11 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <cstring>
+
 #include "translator/alike.h"
 #include "translator/bare_twins.h"
+#include "translator/code_writer.h"
 #include "translator/first_difference.h"
 #include "translator/random_insn.h"
 #include "translator/random_program.h"
@@ -196,6 +199,39 @@ TEST_P(Stops, AndEarlierStates) {
           << scene.name << ", from " << first << " to " << second << ", time " << times;
     }
   }
+}
+
+// A breakpoint that comes when both are hot: on a page that host code goes to from another one, by
+// a call and by IRETQ, which its handler executes.
+TEST(StopsOnPages, AtBreakpointsOnThePageThatHotCodeCalls) {
+  constexpr std::uint64_t kCallee = stage::kCode + kPageSize + 0x10;
+  Scene scene = make_stage(Setting::Kernel64);
+  CodeWriter callee(scene.memory, CodeMode::Code64, kCallee);
+  callee.bytes({0xff, 0xc3, 0x01, 0xd9, 0xc3});  // inc ebx; add ecx, ebx; ret
+  CodeWriter caller(scene.memory, CodeMode::Code64, stage::kCode);
+  caller.set_target(caller.call(), kCallee);
+  caller.bytes({0x48, 0x8d, 0x05});  // lea rax, [behind IRETQ]
+  const std::uint64_t behind = caller.at();
+  caller.number(0, 4);
+  // push rax; mov rsi, rsp; push SS; push rsi; pushfq; push CS; push callee; iretq
+  caller.bytes({0x50, 0x48, 0x89, 0xe6, 0x6a, stage::kKernelData, 0x56, 0x9c, 0x6a,
+                stage::kKernelCode, 0x68});
+  caller.number(kCallee, 4);
+  caller.bytes({0x48, 0xcf});
+  const std::uint64_t distance = caller.at() - behind - 4;
+  std::memcpy(&scene.memory[behind], &distance, 4);
+  EXPECT_TRUE(caller.set_target(caller.jump(), stage::kCode));
+  BareTwins twins(scene);
+  twins.run_to({1000});
+  for (const Side side : {Side::Interpreted, Side::Translated}) {
+    auto& breakpoints = *twins.engine(side).breakpoints();
+    EXPECT_TRUE(breakpoints.insert_breakpoint({kCallee + 2}));
+    twins.machine(side).run_to({1100});
+    EXPECT_TRUE(breakpoints.remove_breakpoint({kCallee + 2}));
+    twins.machine(side).run_to({1200});
+  }
+  EXPECT_GT(twins.machine(Side::Translated).events().size(), 5u);
+  EXPECT_TRUE(alike(twins.difference()));
 }
 
 // A step that takes no interrupt is another run, and the same other run on both.
