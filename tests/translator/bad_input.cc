@@ -231,6 +231,21 @@ Scene moves_code_that_returns_within() {
   return std::move(draft.scene);
 }
 
+Scene rounds_round_slow_accesses() {
+  Draft draft("rounds round slow accesses");
+  draft.scene.entry.fpu.mxcsr |= 0x4000;  // up
+  // cvtsi2sd xmm0, ecx; mov [register], eax; divsd xmm1, xmm0; addsd xmm2, xmm1; inc ecx
+  draft.code.bytes({0xf2, 0x0f, 0x2a, 0xc1});
+  draft.code.bytes({0x89, 0x04, 0x25});
+  draft.code.number(stage::kRegisters, 4);
+  draft.code.bytes({0xf2, 0x0f, 0x5e, 0xc8, 0xf2, 0x0f, 0x58, 0xd1, 0xff, 0xc1});
+  draft.jump_to(stage::kCode);
+  draft.scene.entry.gpr[1] = 3;
+  const double one = 1;
+  std::memcpy(draft.scene.entry.fpu.vector[1].data(), &one, sizeof one);
+  return std::move(draft.scene);
+}
+
 Scene faults_for_ever() {
   Draft draft("faults for ever", Setting::User64);
   // The handlers go on at the next of these, each of which faults in the midst of its block.
@@ -273,6 +288,7 @@ const std::vector<BadInput>& all_bad_inputs() {
       {"InterruptsForEver", interrupts_for_ever, 100'000},
       {"MovesItsCode", moves_its_code, 100'000},
       {"MovesCodeThatReturnsWithin", moves_code_that_returns_within, 40'000},
+      {"RoundsRoundSlowAccesses", rounds_round_slow_accesses, 40'000},
       {"FaultsForEver", faults_for_ever, 100'000},
   };
   return all;

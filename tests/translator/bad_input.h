@@ -31,6 +31,8 @@ Scene interrupts_for_ever();
 Scene moves_its_code();
 // The same, where that page's code has a return to itself.
 Scene moves_code_that_returns_within();
+// Floating-point arithmetic that rounds up, with an access to a device in its midst.
+Scene rounds_round_slow_accesses();
 // A fault at every other instruction.
 Scene faults_for_ever();
 
