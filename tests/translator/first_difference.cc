@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <functional>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -23,16 +22,16 @@ class NeverStops final : public hypervisor::StopFilter {
   bool wants_stop(VcpuId, const hypervisor::Exit&) override { return false; }
 };
 
-// The same run, in which blocks end before these addresses. A breakpoint changes no step of it.
-MakeTwins with_cuts(const MakeTwins& make, std::vector<Gpa> addresses) {
-  return [make, addresses = std::move(addresses)] {
+// The same run, in which blocks end before an address. A breakpoint changes no step of it. (What
+// begins at one is interpreted.)
+MakeTwins with_cut(const MakeTwins& make, Gpa address) {
+  return [make, address] {
     static NeverStops never;
     auto twins = make();
     for (const Side side : {Side::Interpreted, Side::Translated}) {
       soft::SoftEngine& engine = twins->engine(side);
       engine.filtered_stops()->set_filter(&never);
-      for (const Gpa address : addresses)
-        (void)engine.physical_breakpoints()->insert_physical_breakpoint(address);
+      (void)engine.physical_breakpoints()->insert_physical_breakpoint(address);
     }
     return twins;
   };
@@ -118,30 +117,38 @@ std::vector<Step> last_steps(const MakeTwins& make, std::uint64_t count) {
   return steps;
 }
 
-// Where blocks are to end so that they end behind a step; nothing where they do so anyway.
-void add_end(const Step& step, std::vector<Gpa>& ends) {
-  if (!step.insn.physical || step.insn.length == 0) return;
+// The same run with blocks that end behind a step; as it is where they do so anyway.
+MakeTwins ending_behind(const MakeTwins& make, const Step& step) {
+  if (!step.insn.physical || step.insn.length == 0) return make;
   const Gpa end = *step.insn.physical + step.insn.length;
-  const bool is_known = std::find(ends.begin(), ends.end(), end) != ends.end();
-  if (end.value % kPageSize != 0 && !is_known) ends.push_back(end);
+  return end.value % kPageSize == 0 ? make : with_cut(make, end);
 }
 
-// The first of the steps right behind which the two are different, and the run in which they are.
+// The first of the steps right behind which the two are different, if blocks end there, and the run
+// in which they are. Nothing: they are different only where blocks end nowhere else.
 struct Guilty {
   std::size_t index;
   std::string what;
   MakeTwins make;
 };
-
-// By a run for each step that is tried.
-std::optional<Guilty> first_of(const std::vector<Step>& steps,
-                               const std::function<MakeTwins(const Step&)>& make_for) {
+std::optional<Guilty> find_guilty(const MakeTwins& make, const std::vector<Step>& steps) {
+  // A long instruction, which takes time like several, makes the run that it is in shorter, so that
+  // its last block may not be run whole: the run stops before the first of the steps, and begins
+  // another one, if that does not hide the difference.
+  std::uint64_t stop = steps.front().count;
   const auto try_step = [&](std::size_t index) {
-    Guilty tried{index, "", make_for(steps[index])};
-    tried.what = difference_at(tried.make, steps[index].count + 1);
+    Guilty tried{index, "", ending_behind(make, steps[index])};
+    const auto twins = tried.make();
+    if (stop != 0) twins->run_to({stop});
+    twins->run_to({steps[index].count + 1});
+    tried.what = twins->difference();
     return tried;
   };
   Guilty guilty = try_step(steps.size() - 1);
+  if (guilty.what.empty() && stop != 0) {
+    stop = 0;
+    guilty = try_step(steps.size() - 1);
+  }
   if (guilty.what.empty()) return std::nullopt;
   for (std::size_t first = 0; first < guilty.index;) {
     const std::size_t middle = first + (guilty.index - first) / 2;
@@ -152,22 +159,14 @@ std::optional<Guilty> first_of(const std::vector<Step>& steps,
       guilty = std::move(tried);
     }
   }
+  // A block that was left early, by a fault, is not begun where the run stops soon after: then the
+  // steps behind the guilty one are innocent.
+  constexpr std::size_t kMostBehind = 12;
+  for (std::size_t i = 1, last = guilty.index; i <= std::min(last, kMostBehind); ++i) {
+    Guilty tried = try_step(last - i);
+    if (!tried.what.empty()) guilty = std::move(tried);
+  }
   return guilty;
-}
-
-// First with blocks of one instruction each; where that hides the difference, with blocks that end
-// behind the step that is tried. Nothing: they are different only where blocks end nowhere else.
-std::optional<Guilty> find_guilty(const MakeTwins& make, const std::vector<Step>& steps) {
-  std::vector<Gpa> ends;
-  for (const Step& step : steps)
-    add_end(step, ends);
-  const MakeTwins one_by_one = with_cuts(make, ends);
-  if (auto guilty = first_of(steps, [&](const Step&) { return one_by_one; })) return guilty;
-  return first_of(steps, [&](const Step& step) {
-    std::vector<Gpa> end;
-    add_end(step, end);
-    return with_cuts(make, end);
-  });
 }
 
 std::string list(const std::vector<Step>& steps, std::size_t marked) {
