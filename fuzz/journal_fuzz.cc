@@ -1,7 +1,7 @@
 // Arbitrary lines as a journal, replayed by a guest on the software CPU: somebody may have edited
 // it. It is refused, or the run goes on or leaves the recorded path; nothing else.
 //
-// The first byte says which code the guest begins with; the rest is what follows the first two
+// The first byte says which code the guest begins with; the rest is what follows the first three
 // lines.
 #include <algorithm>
 #include <cstddef>
@@ -96,8 +96,9 @@ void check_words(const time::JournalReader& journal) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size == 0 || size > 65536) return 0;
   const time::RunIdentity identity{kVcpus, kMemory, 0};
-  std::istringstream text("ringside-journal 6 vcpus 2 memory 1048576 content 00000000\nseed 1\n" +
-                          std::string(reinterpret_cast<const char*>(data) + 1, size - 1));
+  std::istringstream text(
+      "ringside-journal 6 vcpus 2 memory 1048576 content 00000000\nseed 1\ndate 0\n" +
+      std::string(reinterpret_cast<const char*>(data) + 1, size - 1));
   auto journal = time::JournalReader::read(text, "journal", identity);
   if (!journal) return 0;
   check_words(*journal);

@@ -9,6 +9,7 @@
 
 #include "cli/foreign_options.h"
 #include "machine/bus/platform_map.h"
+#include "machine/machine.h"
 #include "ringside/types.h"
 
 namespace ringside::cli {
@@ -35,7 +36,8 @@ fault, 4 error or ended from outside. The manual, ringside(1), has the rest.)";
 // The words as they stand on the command line; meaning comes after.
 struct Words {
   std::string cpus, memory, engine = "auto", append, gdb, guest_gdb, serial, debugcon = "none",
-                            pace = "on", translate = "on", on_kill = "detach", log = "warning";
+                            date, pace = "on", translate = "on", on_kill = "detach",
+                            log = "warning";
   std::vector<std::string> initrd, disks;
 };
 
@@ -56,6 +58,10 @@ void declare(CLI::App& app, Words& words, Options& options) {
   machine(app.add_option("--pace", words.pace,
                          "Virtual time keeps to the wall clock, or runs ahead when it can (on)")
               ->type_name("on|off"));
+  machine(app.add_option("--date", words.date,
+                         "The guest's date at the start: the host's, or seconds since 1970 "
+                         "(2024-01-01)")
+              ->type_name("host|EPOCH"));
   machine(app.add_option("--translate", words.translate,
                          "Software CPU: translate hot code to host code, or interpret all (on)")
               ->type_name("on|off"));
@@ -144,6 +150,18 @@ Result<Stream> parse_stream(std::string_view option, std::string_view text, bool
   return Stream(TRY(endpoint(option, text)));
 }
 
+Result<Date> parse_date(std::string_view text) {
+  if (text == "host") return HostsDate{};
+  std::int64_t seconds = 0;
+  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
+  if (error != std::errc() || stop != text.data() + text.size() || seconds < 0 ||
+      seconds > machine::kLastDate) {
+    return bad("--date: '{}' is not host, nor seconds since 1970 from 0 to {}", text,
+               machine::kLastDate);
+  }
+  return seconds;
+}
+
 Result<void> check_stdio(const Options& options) {
   const auto is_stdio = [](const transport::Endpoint& where) {
     return std::holds_alternative<transport::StdioEndpoint>(where);
@@ -201,6 +219,7 @@ Result<void> interpret(const CLI::App& app, const Words& words, Options& options
   options.engine = TRY(choose<EngineChoice>(
       "--engine", words.engine,
       {{"auto", EngineChoice::Auto}, {"soft", EngineChoice::Soft}, {"kvm", EngineChoice::Kvm}}));
+  if (app.count("--date") != 0) options.date = TRY(parse_date(words.date));
   options.pace = TRY(choose<Pace>("--pace", words.pace, {{"on", Pace::On}, {"off", Pace::Off}}));
   options.translate = TRY(choose<Translate>("--translate", words.translate,
                                             {{"on", Translate::On}, {"off", Translate::Off}}));

@@ -42,6 +42,10 @@ struct ModuleOption {
 // Of the software CPU: hot code to host code, or nothing.
 enum class Translate : std::uint8_t { Off, On };
 
+struct HostsDate {};
+// That the guest's clock begins with: the host's at the start, or seconds since 1970.
+using Date = std::variant<HostsDate, std::int64_t>;
+
 struct DiskOption {
   std::string path;
   bool read_only = false;
@@ -62,6 +66,7 @@ struct Options {
   Stream debugcon = NoStream{};
   bool debug_exit = false;
   Pace pace = Pace::On;
+  std::optional<Date> date;  // none: the same in every run
   Translate translate = Translate::On;
   bool perf_map = false;
   debug::OnKill on_kill = debug::OnKill::Detach;

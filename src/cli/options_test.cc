@@ -38,6 +38,7 @@ TEST(CommandLine, DefaultsAreThoseOfTheManual) {
   EXPECT_TRUE(std::holds_alternative<NoStream>(o.debugcon));
   EXPECT_EQ(o.pace, Pace::On);
   EXPECT_EQ(o.translate, Translate::On);
+  EXPECT_FALSE(o.date || o.perf_map);
   EXPECT_EQ(o.on_kill, debug::OnKill::Detach);
 }
 
@@ -71,6 +72,14 @@ TEST(CommandLine, EveryOptionInBothForms) {
   EXPECT_EQ(rest.on_kill, debug::OnKill::Stop);
   EXPECT_EQ(rest.log_level, log::Level::Debug);
   EXPECT_EQ(rest.record, "journal");
+}
+
+TEST(CommandLine, Dates) {
+  EXPECT_TRUE(std::holds_alternative<HostsDate>(options({"--date", "host", "k"}).date.value()));
+  for (const char* seconds : {"0", "1764144000", "253402300799"}) {
+    const Options o = options({"--date", seconds, "k"});
+    EXPECT_EQ(std::to_string(std::get<std::int64_t>(o.date.value())), seconds);
+  }
 }
 
 TEST(CommandLine, Disks) {
@@ -170,6 +179,12 @@ TEST(CommandLine, ErrorsNameTheOption) {
       {{"-e", "magic", "k"}, "--engine: 'magic' is not one of auto, soft, kvm"},
       {{"--pace", "maybe", "k"}, "--pace: 'maybe' is not one of on, off"},
       {{"--translate", "1", "k"}, "--translate: '1' is not one of on, off"},
+      {{"--date", "now", "k"},
+       "--date: 'now' is not host, nor seconds since 1970 from 0 to 253402"},
+      {{"--date", "", "k"}, "--date: ''"},
+      {{"--date=-1", "k"}, "--date: '-1'"},
+      {{"--date", "1e9", "k"}, "--date: '1e9'"},
+      {{"--date", "253402300800", "k"}, "--date: '253402300800'"},
       {{"--on-kill", "die", "k"}, "--on-kill"},
       {{"--log", "loud", "k"}, "--log"},
       {{"-i", "", "k"}, "--initrd: '' has no file name"},
@@ -227,10 +242,11 @@ TEST(CommandLine, ProbeNeedsNoKernel) { EXPECT_TRUE(options({"--probe"}).probe);
 TEST(CommandLine, HelpAndVersionPrintAndEnd) {
   const std::string help = parse({"--help"}).value().print.value();
   for (const char* word :
-       {"KERNEL",    "--cpus",      "--memory",  "--engine",     "--initrd",   "--append",
-        "--gdb",     "--guest-gdb", "--serial",  "--debug-exit", "--debugcon", "--disk",
-        "--record",  "--replay",    "--pace",    "--translate",  "--perf-map", "--probe",
-        "--on-kill", "--bios",      "--version", "--log",        "Examples:",  "Exit status:"}) {
+       {"KERNEL",      "--cpus",     "--memory",    "--engine",  "--initrd",
+        "--append",    "--gdb",      "--guest-gdb", "--serial",  "--debug-exit",
+        "--debugcon",  "--disk",     "--record",    "--replay",  "--pace",
+        "--translate", "--perf-map", "--date",      "--probe",   "--on-kill",
+        "--bios",      "--version",  "--log",       "Examples:", "Exit status:"}) {
     EXPECT_NE(help.find(word), std::string::npos) << word;
   }
   EXPECT_EQ(parse({"--version"}).value().print.value().substr(0, 9), "ringside ");

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <utility>
 
 #include "base/log.h"
@@ -172,10 +173,11 @@ Result<void> Program::build() {
       guest_gdb_bytes_.send(bytes);
     };
   }
-  machine_ = std::make_unique<machine::Machine>(ram_, std::move(machine));
   Journal journal = TRY(open_journal());
+  machine.start_time = journal.start.date;
+  machine_ = std::make_unique<machine::Machine>(ram_, std::move(machine));
   TRY(serve_greeter());  // before KVM is probed
-  engine_ = TRY(start_engine(options_, ram_, *machine_, boot_.entry, journal.seed));
+  engine_ = TRY(start_engine(options_, ram_, *machine_, boot_.entry, journal.start.seed));
   machine_->connect(engine_->cpus(), engine_->controller_views());
   timeline_ = std::make_unique<time::Timeline>(*engine_, *machine_, options_.pace);
   if (journal.writer) timeline_->record(std::move(*journal.writer));
@@ -260,9 +262,34 @@ void Program::add_monitor_commands(debug::ServerOptions& server) {
   server.commands.push_back(hash_command(*engine_->recordable(), *machine_, ram_));
 }
 
-// The seed of the random numbers is the first of the inputs from outside: a recording draws one.
+std::int64_t Program::wanted_date() const {
+  if (!options_.date) return machine::kUsualDate;
+  if (const auto* seconds = std::get_if<std::int64_t>(&*options_.date)) return *seconds;
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return std::clamp<std::int64_t>(std::chrono::duration_cast<std::chrono::seconds>(now).count(), 0,
+                                  machine::kLastDate);
+}
+
+// A replay begins with the date that was recorded. The host's was another one then; whoever names
+// one means it.
+Result<void> Program::check_date(std::int64_t recorded) const {
+  if (!options_.date) return {};
+  if (std::holds_alternative<HostsDate>(*options_.date)) {
+    notice("replay: the guest's date is the recorded one, {}, not the host's", recorded);
+    return {};
+  }
+  if (wanted_date() == recorded) return {};
+  return fail(ErrorCode::BadRequest,
+              fmt::format("--date {}: the recorded run began with {}, and a replay takes its date "
+                          "from the journal",
+                          wanted_date(), recorded));
+}
+
+// The seed of the random numbers is the first of the inputs from outside: a recording draws one. So
+// is the date.
 Result<Program::Journal> Program::open_journal() {
   Journal journal;
+  journal.start.date = wanted_date();
   if (!wants_journal()) return journal;
   if (options_.engine == EngineChoice::Kvm) {
     return fail(ErrorCode::NotSupported, "--record and --replay need the software CPU");
@@ -272,11 +299,12 @@ Result<Program::Journal> Program::open_journal() {
   }
   const time::RunIdentity identity{options_.cpus, options_.memory, content_crc_};
   if (!options_.record.empty()) {
-    journal.seed = TRY(host_entropy());
-    journal.writer = TRY(time::JournalWriter::create(options_.record, identity, journal.seed));
+    journal.start.seed = TRY(host_entropy());
+    journal.writer = TRY(time::JournalWriter::create(options_.record, identity, journal.start));
   } else {
     journal.reader = TRY(time::JournalReader::open(options_.replay, identity));
-    journal.seed = journal.reader->seed();
+    journal.start = journal.reader->start();
+    TRY(check_date(journal.start.date));
   }
   return journal;
 }

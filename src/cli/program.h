@@ -52,11 +52,13 @@ class Program {
   Result<machine::ByteSink> sink(const Stream& stream, DeviceOutput& endpoint);
   machine::ByteSink sink_into(const std::shared_ptr<HostOutput>& output);
   struct Journal {
-    std::uint64_t seed = 0;  // of the guest's random numbers
+    time::RunStart start;
     std::optional<time::JournalWriter> writer;
     std::optional<time::JournalReader> reader;
   };
   Result<Journal> open_journal();
+  std::int64_t wanted_date() const;
+  Result<void> check_date(std::int64_t recorded) const;
   void say_where(std::string_view name, const std::string& where, bool reachable_from_outside);
   Result<std::unique_ptr<transport::SingleClient>> listen(const transport::Endpoint& endpoint,
                                                           std::string name,

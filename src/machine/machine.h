@@ -20,14 +20,17 @@
 
 namespace ringside::machine {
 
+// Dates are seconds since 1970, UTC. The clock's registers count years up to 9999.
+inline constexpr std::int64_t kUsualDate = 1704067200;  // 2024-01-01
+inline constexpr std::int64_t kLastDate = 253402300799;
+
 struct MachineOptions {
   unsigned vcpus = 1;
-  // Of the clock at power-on, seconds since 1970 (2024-01-01).
-  std::int64_t start_time = 1704067200;
-  bool debug_exit = false;  // port 0xf4
-  ByteSink serial[2];       // COM1, COM2; empty: bytes are dropped
-  ByteSink debugcon;        // ports 0x402 and 0xe9; empty: the ports do not exist
-  bool guest_gdb = false;   // port 0x224 (-g)
+  std::int64_t start_time = kUsualDate;  // of the clock at power-on
+  bool debug_exit = false;               // port 0xf4
+  ByteSink serial[2];                    // COM1, COM2; empty: bytes are dropped
+  ByteSink debugcon;                     // ports 0x402 and 0xe9; empty: the ports do not exist
+  bool guest_gdb = false;                // port 0x224 (-g)
   std::function<void()> guest_gdb_wants_client;  // the guest waits for a debugger on -g
   ByteSink guest_gdb_out;
   // A device has taken the last byte of input: there is room for more. Called on the thread that

@@ -46,7 +46,7 @@ std::optional<Position> take_position(std::istream& words) {
   return Position{{{*count}, *parts}, {*ns}};
 }
 
-constexpr const char* kSeed = "seed";
+constexpr const char *kSeed = "seed", *kDate = "date";
 constexpr const char *kEndByGuest = "end-by-guest", *kEndByOutside = "end-by-outside";
 
 std::optional<JournalEnd> take_end(const Position& at, std::istream& words) {
@@ -61,12 +61,13 @@ std::optional<JournalEnd> take_end(const Position& at, std::istream& words) {
 }  // namespace
 
 Result<JournalWriter> JournalWriter::create(const std::string& path, const RunIdentity& identity,
-                                            std::uint64_t seed) {
+                                            const RunStart& start) {
   JournalWriter writer;
   writer.path_ = path;
   writer.file_.open(path, std::ios::trunc);
   writer.file_ << header(identity) << '\n'
-               << fmt::format("{} {:016x}\n", kSeed, seed) << std::flush;
+               << fmt::format("{} {:016x}\n{} {}\n", kSeed, start.seed, kDate, start.date)
+               << std::flush;
   if (!writer.file_) {
     return fail(Error::from_errno(fmt::format("the journal {} cannot be written", path), errno));
   }
@@ -121,29 +122,34 @@ Result<JournalReader> JournalReader::read(std::istream& text, const std::string&
                             name, line, header(identity)));
   }
   JournalReader reader;
-  for (std::size_t number = 2; std::getline(text, line); ++number) {
-    if (number == 2 ? !reader.take_seed(line) : !reader.take_line(line, identity.vcpus)) {
+  std::size_t lines = 1;
+  while (std::getline(text, line)) {
+    const bool is_start = lines++ <= kStartLines;
+    if (is_start ? !reader.take_start(lines, line) : !reader.take_line(line, identity.vcpus)) {
       return fail(ErrorCode::BadRequest,
-                  fmt::format("the journal {} is damaged at line {}", name, number));
+                  fmt::format("the journal {} is damaged at line {}", name, lines));
     }
   }
-  if (!reader.has_seed_) {
-    return fail(ErrorCode::BadRequest,
-                fmt::format("the journal {} has no seed of random numbers", name));
+  if (lines <= kStartLines) {
+    return fail(ErrorCode::BadRequest, fmt::format("the journal {} has no {}", name,
+                                                   lines == 1 ? "seed of random numbers" : "date"));
   }
   return reader;
 }
 
-// False: it is no seed.
-bool JournalReader::take_seed(const std::string& text) {
+// False: it is not what that line of a journal has.
+bool JournalReader::take_start(std::size_t line, const std::string& text) {
   std::istringstream stream(text);
   std::string kind, data, rest;
-  if (!(stream >> kind >> data) || kind != kSeed || stream >> rest) return false;
-  const auto seed = parse_hex(data);
-  if (!seed) return false;
-  seed_ = *seed;
-  has_seed_ = true;
-  return true;
+  if (!(stream >> kind >> data) || stream >> rest) return false;
+  if (line == 2) {
+    const auto seed = parse_hex(data);
+    start_.seed = seed.value_or(0);
+    return kind == kSeed && seed;
+  }
+  const auto date = number(data);
+  start_.date = static_cast<std::int64_t>(date.value_or(0));
+  return kind == kDate && date && *date <= machine::kLastDate;
 }
 
 // False: it is damaged, or out of order.

@@ -4,7 +4,8 @@
 //
 // A text file: a first line with the format's version and the identity of the run (another version
 // also where instructions take another time: docs/decisions/0029-virtual-time.md), a second one
-// with the seed of the guest's random numbers, then a line per input: the instructions retired by
+// with the seed of the guest's random numbers, a third with the date that its clock began with, in
+// seconds since 1970, then a line per input: the instructions retired by
 // all vCPUs, with +N where N things have happened since without one retiring; virtual nanoseconds;
 // and the input's words. The last line is the end: who ended the run (the guest, or something
 // outside it) and the hash of the state. A run that was killed has none.
@@ -38,6 +39,13 @@ struct RunIdentity {
   friend bool operator==(const RunIdentity&, const RunIdentity&) = default;
 };
 
+// What else the recorded run began with.
+struct RunStart {
+  std::uint64_t seed = 0;  // of the guest's random numbers
+  std::int64_t date = 0;   // of its clock, in seconds since 1970
+  friend bool operator==(const RunStart&, const RunStart&) = default;
+};
+
 struct JournalEnd {
   Position at;
   enum class By : std::uint8_t { Guest, Outside } by = By::Guest;
@@ -47,7 +55,7 @@ struct JournalEnd {
 class JournalWriter {
  public:
   static Result<JournalWriter> create(const std::string& path, const RunIdentity& identity,
-                                      std::uint64_t seed);
+                                      const RunStart& start);
   // Written through at once, so that a crash loses nothing.
   Result<void> append(const JournalEntry& entry);
   Result<void> finish(const JournalEnd& end);
@@ -67,8 +75,7 @@ class JournalReader {
   // The same of a text that is there already; `name` is for errors.
   static Result<JournalReader> read(std::istream& text, const std::string& name,
                                     const RunIdentity& identity);
-  // Of the random numbers that the recorded guest was given.
-  std::uint64_t seed() const { return seed_; }
+  const RunStart& start() const { return start_; }
   // The next entry, or null at the end.
   const JournalEntry* next() const {
     return position_ < entries_.size() ? &entries_[position_] : nullptr;
@@ -77,11 +84,12 @@ class JournalReader {
   const std::optional<JournalEnd>& end() const { return end_; }
 
  private:
-  bool take_seed(const std::string& line);
+  // The lines after the first one that there must be.
+  static constexpr std::size_t kStartLines = 2;
+  bool take_start(std::size_t line, const std::string& text);
   bool take_line(const std::string& line, unsigned vcpus);
 
-  std::uint64_t seed_ = 0;
-  bool has_seed_ = false;
+  RunStart start_;
   std::vector<JournalEntry> entries_;
   std::size_t position_ = 0;
   std::optional<JournalEnd> end_;

@@ -172,7 +172,7 @@ TEST_F(TimelineTest, AReplayAppliesEachInputAtItsInstructionAndTime) {
   const std::vector<std::byte> key{std::byte{'k'}};
   {
     Timeline line = timeline(Pace::On);
-    line.record(JournalWriter::create(path, identity, 0).value());
+    line.record(JournalWriter::create(path, identity, {}).value());
     engine.count = {100};
     engine.until = VirtualTime{5000};
     engine.advance_to({1000});
@@ -212,7 +212,7 @@ TEST_F(TimelineTest, AReplayThatLeftThePathSaysSo) {
   const RunIdentity identity{1, 1u << 20, 7};
   {
     Timeline line = timeline(Pace::On);
-    line.record(JournalWriter::create(path, identity, 0).value());
+    line.record(JournalWriter::create(path, identity, {}).value());
     engine.count = {100};
     ASSERT_TRUE(line.input(machine::GuestGdbConnection{true}));
   }

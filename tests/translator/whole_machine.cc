@@ -53,6 +53,7 @@ Result<std::unique_ptr<WholeMachine>> WholeMachine::create(
   if (!options.replay.empty()) TRY(made->open_journal(options.replay));
   machine::MachineOptions machine;
   machine.vcpus = options.cpus;
+  if (made->journal_) machine.start_time = made->journal_->start().date;
   machine.debug_exit = options.debug_exit;
   machine.disks.assign(made->disks_.begin(), made->disks_.end());
   const auto say = [self = made.get()](std::span<const std::byte> bytes) {
@@ -67,7 +68,7 @@ Result<std::unique_ptr<WholeMachine>> WholeMachine::create(
   made->machine_ = std::make_unique<machine::Machine>(made->ram_, std::move(machine));
   soft::Options engine;
   engine.vcpus = options.cpus;
-  engine.seed = made->journal_ ? made->journal_->seed() : 0;
+  engine.seed = made->journal_ ? made->journal_->start().seed : 0;
   engine.translator = translator;
   made->engine_ = soft::create(made->ram_, *made->machine_, made->entry_, engine);
   made->machine_->connect(*made->engine_);
