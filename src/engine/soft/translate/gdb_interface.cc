@@ -4,6 +4,7 @@
 #include <utility>
 
 // Names, types and values are GDB's.
+// NOLINTBEGIN(readability-identifier-naming, bugprone-reserved-identifier)
 extern "C" {
 
 struct jit_code_entry {
@@ -21,13 +22,13 @@ struct jit_descriptor {
 };
 
 // The debugger has a breakpoint in it, and looks at the descriptor then.
-[[gnu::noinline, gnu::used]] void
-__jit_debug_register_code() {  // NOLINT(bugprone-reserved-identifier)
+[[gnu::noinline, gnu::used]] void __jit_debug_register_code() {
   asm volatile("" ::: "memory");
 }
 
-[[gnu::used]] jit_descriptor __jit_debug_descriptor;  // NOLINT(bugprone-reserved-identifier)
+[[gnu::used]] jit_descriptor __jit_debug_descriptor;
 }
+// NOLINTEND(readability-identifier-naming, bugprone-reserved-identifier)
 
 namespace ringside::soft {
 namespace {
