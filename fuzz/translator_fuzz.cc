@@ -15,6 +15,7 @@
 
 #include "translator/bare_twins.h"
 #include "translator/first_difference.h"
+#include "translator/refusals.h"
 #include "translator/stage.h"
 
 namespace {
@@ -78,6 +79,13 @@ Scene scene_of(std::span<const std::uint8_t> input) {
   return scene;
 }
 
+// What the assembler refuses is interpreted, and alike for that reason.
+void check_all_is_translated(const Refusals& refusals) {
+  if (refusals.lines().empty()) return;
+  std::fprintf(stderr, "%s\n", refusals.lines().front().c_str());
+  std::abort();
+}
+
 // Stays on in every build, unlike assert.
 void check(const Scene& scene, const std::string& difference) {
   if (difference.empty()) return;
@@ -93,6 +101,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (size <= kHead || size > kHead + kMostCode) return 0;
   const std::span input(data, size);
   const Scene scene = scene_of(input);
+  const Refusals refusals;
   BareTwins twins(scene);
   twins.run_to(kInstructions);
   check(scene, twins.difference());
@@ -103,5 +112,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   stopped.run_to(kInstructions);
   check(scene, machine_difference(twins.machine(Side::Interpreted), stopped));
+  check_all_is_translated(refusals);
   return 0;
 }

@@ -4,10 +4,12 @@
 #include <random>
 
 #include "translator/first_difference.h"
+#include "translator/refusals.h"
 
 namespace ringside::testing {
 
 Compared compare(const MakeTwins& make, const Comparison& comparison) {
+  const Refusals refusals;
   std::mt19937_64 random(comparison.seed);
   Compared result;
   result.twins = make();
@@ -35,8 +37,11 @@ Compared compare(const MakeTwins& make, const Comparison& comparison) {
   for (std::uint64_t from = 0;; from += comparison.every) {
     if (!compare_at(from + random() % comparison.every, Twins::Depth::AllButMemory) ||
         !compare_at(from + comparison.every, Twins::Depth::Everything))
-      return result;
+      break;
   }
+  for (const std::string& line : refusals.lines())
+    result.difference += line + "\n";
+  return result;
 }
 
 }  // namespace ringside::testing

@@ -20,7 +20,8 @@ struct Comparison {
 
 struct Compared {
   std::uint64_t instructions = 0, times = 0;
-  std::string difference;        // empty: none, at any of these counts
+  // Empty: none, at any of these counts. A block that the assembler refused counts as one.
+  std::string difference;
   std::unique_ptr<Twins> twins;  // where they are now
 };
 
