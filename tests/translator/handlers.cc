@@ -44,6 +44,10 @@ common64:
   je back64
   cmp $0x30, %al
   jae call64
+  cmp $6, %al
+  je undefined64
+  cmp $7, %al
+  je unit64
   cmp $0x20, %al
   jb elsewhere64
   testb $1, 0x22000(,%rax,8)
@@ -75,6 +79,19 @@ back64:
   pop %rax
   add $16, %rsp
   iretq
+unit64:                       # the vector unit was taken away: it comes back
+  clts
+  jmp elsewhere64
+undefined64:
+  testb $3, 0x22030
+  jnz elsewhere64
+  mov %cr4, %rcx
+  or $0x600, %ecx
+  mov %rcx, %cr4
+  mov %cr0, %rcx
+  and $~4, %ecx
+  mov %rcx, %cr0
+  jmp elsewhere64
 debug64:
   testb $7, 0x22008
   jnz back64
@@ -100,6 +117,27 @@ call64:
   je 8f
   cmp $9, %al
   je 9f
+  cmp $10, %al
+  je 10f
+  cmp $11, %al
+  je 11f
+  cmp $12, %al
+  je 12f
+  jmp back64
+10:                           # TS
+  mov %cr0, %rax
+  xor $8, %eax
+  mov %rax, %cr0
+  jmp back64
+11:                           # OSFXSR
+  mov %cr4, %rax
+  xor $0x200, %eax
+  mov %rax, %cr4
+  jmp back64
+12:                           # EM
+  mov %cr0, %rax
+  xor $4, %eax
+  mov %rax, %cr0
   jmp back64
 1:                            # moves the page, and flushes nothing
   xorl $0x1000, 0x7980
@@ -157,6 +195,10 @@ common32:
   jae call32
   cmp $2, %al
   je nmi32
+  cmp $6, %al
+  je undefined32
+  cmp $7, %al
+  je unit32
   cmp $0x20, %al
   jb elsewhere32
   testb $1, 0x22000(,%eax,8)
@@ -186,6 +228,19 @@ nmi32:                        # in a handler it changes nothing: its stack is in
   testb $3, 24(%esp)
   jz back32
   jmp elsewhere32
+unit32:                       # the vector unit was taken away: it comes back
+  clts
+  jmp elsewhere32
+undefined32:
+  testb $3, 0x22030
+  jnz elsewhere32
+  mov %cr4, %ecx
+  or $0x600, %ecx
+  mov %ecx, %cr4
+  mov %cr0, %ecx
+  and $~4, %ecx
+  mov %ecx, %cr0
+  jmp elsewhere32
 debug32:
   testb $7, 0x22008
   jnz back32
@@ -209,6 +264,27 @@ call32:
   je 8f
   cmp $9, %al
   je 9f
+  cmp $10, %al
+  je 10f
+  cmp $11, %al
+  je 11f
+  cmp $12, %al
+  je 12f
+  jmp back32
+10:                           # TS
+  mov %cr0, %eax
+  xor $8, %eax
+  mov %eax, %cr0
+  jmp back32
+11:                           # OSFXSR
+  mov %cr4, %eax
+  xor $0x200, %eax
+  mov %eax, %cr4
+  jmp back32
+12:                           # EM
+  mov %cr0, %eax
+  xor $4, %eax
+  mov %eax, %cr0
   jmp back32
 1:
   xorl $0x1000, 0x74c0

@@ -184,6 +184,37 @@ Encoding random_insn(Mode mode, const Unwanted& unwanted, Random& random) {
   }
 }
 
+Encoding random_vector_insn(Mode mode, Random& random) {
+  static constexpr Range kTwoByteVectors[] = {{0x10, 0x17}, {0x28, 0x2f}, {0x50, 0x7f},
+                                              {0xc2, 0xc6}, {0xd0, 0xff}, {0xd0, 0xff}};
+  for (;;) {
+    std::vector<std::uint8_t> bytes;
+    constexpr std::uint8_t kMandatory[] = {0, 0x66, 0x66, 0xf2, 0xf3};
+    const std::uint8_t mandatory = kMandatory[random() % std::size(kMandatory)];
+    if (mandatory != 0) bytes.push_back(mandatory);
+    if (mode == Mode::Code64 && !one_in(random, 3))
+      bytes.push_back(static_cast<std::uint8_t>(0x40 | (random() & 15)));
+    bytes.push_back(0x0f);
+    if (one_in(random, 5)) {
+      bytes.insert(bytes.end(), {0x38, pick(kThreeBytes38, random)});
+    } else if (one_in(random, 8)) {
+      bytes.insert(bytes.end(), {0x3a, pick(kThreeBytes3a, random)});
+    } else {
+      bytes.push_back(pick(kTwoByteVectors, random));
+    }
+    bytes.push_back(static_cast<std::uint8_t>(random() | (one_in(random, 2) ? 0xc0 : 0)));
+    append_rest(bytes, random);
+    Encoding encoding;
+    if (!decode_encoding(mode, std::move(bytes), encoding) || !is_implemented(encoding)) continue;
+    for (const ZydisDecodedOperand& operand : encoding.operands) {
+      if (operand.type != ZYDIS_OPERAND_TYPE_REGISTER) continue;
+      const ZydisRegisterClass kind = ZydisRegisterGetClass(operand.reg.value);
+      if (kind == ZYDIS_REGCLASS_XMM || (kind == ZYDIS_REGCLASS_MMX && one_in(random, 4)))
+        return encoding;
+    }
+  }
+}
+
 Encoding random_flag_writer(Mode mode, Random& random) {
   static const std::array<std::vector<std::uint8_t>, 30> kOpcodes = {
       {{0x00}, {0x01}, {0x08}, {0x09},       {0x10},       {0x11},      {0x18}, {0x19},

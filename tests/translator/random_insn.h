@@ -22,6 +22,8 @@ struct Unwanted {
 Encoding random_insn(differential::Mode mode, const Unwanted& unwanted, Random& random);
 // One that computes flags and touches no memory.
 Encoding random_flag_writer(differential::Mode mode, Random& random);
+// One with an XMM or MMX register, SSE to SSE4.2.
+Encoding random_vector_insn(differential::Mode mode, Random& random);
 // One that reads flags: SETcc, CMOVcc, ADC, SBB, RCL, RCR, LAHF, INC, DEC, CMC.
 Encoding random_flag_reader(differential::Mode mode, Random& random);
 

@@ -209,6 +209,15 @@ void RandomUnits::append_flags(CodeWriter& writer) {
   if (one_in(random_, 2)) append_jump_if(writer);
 }
 
+// A row of vector instructions, with something else in between now and then.
+void RandomUnits::append_vectors(CodeWriter& writer) {
+  for (std::uint64_t length = 2 + random_() % 6; length > 0; --length) {
+    append_insn(writer, random_vector_insn(writer.mode(), random_));
+    if (one_in(random_, 10)) append_rounding(writer);
+    if (one_in(random_, 8)) append_plain(writer);
+  }
+}
+
 void RandomUnits::append_loop(CodeWriter& writer) {
   load(writer, kRcx, 1 + random_() % 6);
   const std::uint64_t start = writer.at();
@@ -428,7 +437,8 @@ void RandomUnits::append_halt(CodeWriter& writer) {
 
 void RandomUnits::append(CodeWriter& writer) {
   const std::uint64_t choice = random_() % 1000;
-  if (choice < 520) return append_plain(writer);
+  if (choice < 430) return append_plain(writer);
+  if (choice < 520) return append_vectors(writer);
   if (choice < 620) return append_flags(writer);
   if (choice < 720) return append_jump_if(writer);
   if (choice < 750) return append_loop(writer);

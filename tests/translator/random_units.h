@@ -81,6 +81,7 @@ class RandomUnits {
   void append_branch_prefixes(CodeWriter& writer);
   void append_jump_if(CodeWriter& writer);
   void append_flags(CodeWriter& writer);
+  void append_vectors(CodeWriter& writer);
   void append_loop(CodeWriter& writer);
   void append_call(CodeWriter& writer);
   void append_indirect(CodeWriter& writer);

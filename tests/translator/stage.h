@@ -55,8 +55,8 @@ inline constexpr std::uint64_t kMoving = 0x130000, kMovingPlace = 0x150000;
 inline constexpr std::uint64_t kRegisters = 0x140000, kNobody = 0x141000;
 inline constexpr std::uint64_t kUserStack = 0x38000, kKernelStack = 0x40000;
 // Interrupts that the program may raise: the first only counts, each of the others changes page
-// tables in its own way (handlers.cc).
-inline constexpr unsigned kFirstCall = 0x30, kCalls = 10;
+// tables or what may be done with vector registers, in its own way (handlers.cc).
+inline constexpr unsigned kFirstCall = 0x30, kCalls = 13;
 inline constexpr unsigned kAlarmVector = 0x20;
 // Real mode's data segments begin here, so that they reach the code as well.
 inline constexpr std::uint64_t kRealBase = kCode;
