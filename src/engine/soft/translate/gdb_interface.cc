@@ -22,9 +22,7 @@ struct jit_descriptor {
 };
 
 // The debugger has a breakpoint in it, and looks at the descriptor then.
-[[gnu::noinline, gnu::used]] void __jit_debug_register_code() {
-  asm volatile("" ::: "memory");
-}
+[[gnu::noinline, gnu::used]] void __jit_debug_register_code() { asm volatile("" ::: "memory"); }
 
 [[gnu::used]] jit_descriptor __jit_debug_descriptor;
 }
