@@ -79,14 +79,13 @@ unsigned vector_operand(Emitter& emitter, unsigned i) {
   const Decoded& decoded = emitter.decoded();
   VectorRegisters& vectors = emitter.vectors();
   const unsigned number = decoded.reg(i);
-  if (is_constant(decoded)) {
+  const bool is_new = is_written(decoded, i) && kDestination != Destination::Part;
+  if (is_new || is_constant(decoded)) {
     vectors.write(number);
-  } else if (!is_written(decoded, i)) {
-    vectors.read(number);
-  } else if (kDestination == Destination::Part) {
+  } else if (is_written(decoded, i)) {
     vectors.modify(number);
   } else {
-    vectors.write(number);
+    vectors.read(number);
   }
   return number;
 }
