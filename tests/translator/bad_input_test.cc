@@ -2,6 +2,7 @@
 // and with little.
 #include <gtest/gtest.h>
 
+#include "support/host.h"
 #include "translator/alike.h"
 #include "translator/bad_input.h"
 #include "translator/bare_twins.h"
@@ -13,7 +14,10 @@ namespace {
 
 constexpr std::size_t kLittle = 64u << 10;
 
-class BadInputs : public ::testing::TestWithParam<BadInput> {};
+class BadInputs : public ::testing::TestWithParam<BadInput> {
+ protected:
+  void SetUp() override { SKIP_IF(no_translator()); }
+};
 
 TEST_P(BadInputs, AreTheSame) {
   const Scene scene = GetParam().make();
@@ -31,7 +35,10 @@ TEST_P(BadInputs, AreTheSame) {
 INSTANTIATE_TEST_SUITE_P(Guests, BadInputs, ::testing::ValuesIn(all_bad_inputs()),
                          [](const auto& input) { return std::string(input.param.name); });
 
-class LittleRoom : public ::testing::TestWithParam<Setting> {};
+class LittleRoom : public ::testing::TestWithParam<Setting> {
+ protected:
+  void SetUp() override { SKIP_IF(no_translator()); }
+};
 
 TEST_P(LittleRoom, IsEnoughForRandomPrograms) {
   for (std::uint64_t seed = 0; seed < 60; ++seed) {

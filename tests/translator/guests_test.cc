@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "support/host.h"
 #include "translator/alike.h"
 #include "translator/comparison.h"
 #include "translator/whole_machine.h"
@@ -24,6 +25,7 @@ std::vector<std::string> guest_names() {
 
 class Guests : public ::testing::TestWithParam<std::string> {
  protected:
+  void SetUp() override { SKIP_IF(no_translator()); }
   static cli::Options options(unsigned cpus) {
     cli::Options options;
     options.kernel = std::string(RINGSIDE_GUESTS) + "/" + GetParam() + ".elf";

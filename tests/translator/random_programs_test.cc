@@ -5,6 +5,8 @@
 
 #include <cstdlib>
 
+#include "support/host.h"
+#include "translator/alike.h"
 #include "translator/bare_twins.h"
 #include "translator/first_difference.h"
 #include "translator/random_program.h"
@@ -18,7 +20,10 @@ unsigned effort() {
   return text == nullptr ? 1 : static_cast<unsigned>(std::max(1, std::atoi(text)));
 }
 
-class RandomPrograms : public ::testing::TestWithParam<Setting> {};
+class RandomPrograms : public ::testing::TestWithParam<Setting> {
+ protected:
+  void SetUp() override { SKIP_IF(no_translator()); }
+};
 
 TEST_P(RandomPrograms, AreTheSame) {
   const unsigned programs = is_64(GetParam()) ? 400 : 120;

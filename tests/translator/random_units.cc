@@ -335,21 +335,20 @@ void RandomUnits::append_string(CodeWriter& writer) {
   known_.at(kRcx).reset();
 }
 
-// Flags by way of the stack: TF among them.
+// Flags by way of the stack: TF and AC among them.
 void RandomUnits::append_stack_flags(CodeWriter& writer) {
   begin_insn(writer);
   writer.bytes({0x9c});  // PUSHF
-  if (one_in(random_, 2)) {
-    // or byte [rsp + 1], 1: TF. Only 32- and 64-bit code can address by the stack pointer.
-    if (writer.mode() != CodeMode::Code16) {
-      begin_insn(writer);
-      writer.bytes({0x80, 0x4c, 0x24, 0x01, 0x01});
-    }
-  } else if (writer.mode() != CodeMode::Code16) {
-    // xor word [rsp], arithmetic flags
-    begin_insn(writer);
-    writer.bytes({0x66, 0x81, 0x34, 0x24});
-    writer.number(random_() & 0x4cd5, 2);  // and the direction, alignment has no place here
+  // Only 32- and 64-bit code can address by the stack pointer.
+  const std::uint64_t choice = writer.mode() == CodeMode::Code16 ? 5 : random_() % 5;
+  if (choice < 5) begin_insn(writer);
+  if (choice < 2) {
+    writer.bytes({0x80, 0x4c, 0x24, 0x01, 0x01});  // or byte [rsp + 1], 1: TF
+  } else if (choice == 2) {
+    writer.bytes({0x80, 0x4c, 0x24, 0x02, 0x04});  // or byte [rsp + 2], 4: AC
+  } else if (choice < 5) {
+    writer.bytes({0x66, 0x81, 0x34, 0x24});  // xor word [rsp], arithmetic flags, NT and DF
+    writer.number(random_() & 0x4cd5, 2);
   }
   begin_insn(writer);
   writer.bytes({0x9d});  // POPF

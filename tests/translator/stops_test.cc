@@ -5,6 +5,7 @@
 
 #include <cstring>
 
+#include "support/host.h"
 #include "translator/alike.h"
 #include "translator/bare_twins.h"
 #include "translator/code_writer.h"
@@ -19,6 +20,7 @@ constexpr std::uint64_t kInstructions = 3000;
 
 class Stops : public ::testing::TestWithParam<Setting> {
  protected:
+  void SetUp() override { SKIP_IF(no_translator()); }
   static Scene program(std::uint64_t seed) { return random_program(GetParam(), 1000 + seed); }
 };
 

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "linux/linux_guest.h"
+#include "support/host.h"
 #include "translator/alike.h"
 #include "translator/comparison.h"
 #include "translator/whole_machine.h"
@@ -22,6 +23,7 @@ void PrintTo(const System& system, std::ostream* out) { *out << system.name; }  
 class Systems : public ::testing::TestWithParam<System> {
  protected:
   void SetUp() override {
+    SKIP_IF(no_translator());
     if (engine() != "soft") GTEST_SKIP() << "journals are the software CPU's";
     if (!files_.missing().empty()) GTEST_SKIP() << files_.missing();
   }
