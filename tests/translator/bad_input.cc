@@ -20,6 +20,13 @@ struct Draft {
     const auto distance = code.jump();
     code.set_target(distance, target);
   }
+  // xor byte [entry + 1], 0x10: the page at stage::kMoving is another one, for who asks the tables.
+  void move_page() { code.xor8(stage::kPageTable + stage::kMoving / kPageSize * 8 + 1, 0x10); }
+  // invlpg [moving]
+  void flush_page() {
+    code.bytes({0x0f, 0x01, 0x3c, 0x25});
+    code.number(stage::kMoving, 4);
+  }
   Scene scene;
   CodeWriter code;
 };
@@ -199,13 +206,9 @@ Scene moves_its_code() {
       place.bytes({0xff, static_cast<std::uint8_t>(0xc0 | 8 * i | length % 4)});
     place.bytes({0xc3});
   }
-  // xor byte [entry + 1], 0x10; invlpg [moving]; call moving; the same without a flush
   for (const bool flush : {true, true, false}) {
-    draft.code.xor8(stage::kPageTable + stage::kMoving / kPageSize * 8 + 1, 0x10);
-    if (flush) {
-      draft.code.bytes({0x0f, 0x01, 0x3c, 0x25});
-      draft.code.number(stage::kMoving, 4);
-    }
+    draft.move_page();
+    if (flush) draft.flush_page();
     draft.code.set_target(draft.code.call(), stage::kMoving);
   }
   draft.jump_to(stage::kCode);
@@ -222,10 +225,8 @@ Scene moves_code_that_returns_within() {
     place.set_target(inner, place.at());
     place.bytes({0xff, static_cast<std::uint8_t>(0xc1 | 8 * i), 0xc3});
   }
-  // xor byte [entry + 1], 0x10; invlpg [moving]; call moving
-  draft.code.xor8(stage::kPageTable + stage::kMoving / kPageSize * 8 + 1, 0x10);
-  draft.code.bytes({0x0f, 0x01, 0x3c, 0x25});
-  draft.code.number(stage::kMoving, 4);
+  draft.move_page();
+  draft.flush_page();
   draft.code.set_target(draft.code.call(), stage::kMoving);
   draft.jump_to(stage::kCode);
   return std::move(draft.scene);

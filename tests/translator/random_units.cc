@@ -4,27 +4,17 @@
 #include <utility>
 
 #include "differential/inputs.h"
+#include "engine/soft/decode/lower.h"
 
 namespace ringside::testing {
 namespace {
 
 using differential::edge_value;
+using soft::is_general;
 
 constexpr unsigned kRax = 0, kRcx = 1, kRdx = 2, kRsp = 4, kRsi = 6, kRdi = 7;
 
 unsigned number_of(ZydisRegister reg) { return static_cast<unsigned>(ZydisRegisterGetId(reg)); }
-
-bool is_general(ZydisRegister reg) {
-  switch (ZydisRegisterGetClass(reg)) {
-    case ZYDIS_REGCLASS_GPR8:
-    case ZYDIS_REGCLASS_GPR16:
-    case ZYDIS_REGCLASS_GPR32:
-    case ZYDIS_REGCLASS_GPR64:
-      return true;
-    default:
-      return false;
-  }
-}
 
 }  // namespace
 

@@ -158,6 +158,18 @@ std::uint8_t segment_use_of(const ZydisDecodedOperandMem& memory, bool code64) {
 
 }  // namespace
 
+bool is_general(ZydisRegister reg) {
+  switch (ZydisRegisterGetClass(reg)) {
+    case ZYDIS_REGCLASS_GPR8:
+    case ZYDIS_REGCLASS_GPR16:
+    case ZYDIS_REGCLASS_GPR32:
+    case ZYDIS_REGCLASS_GPR64:
+      return true;
+    default:
+      return false;
+  }
+}
+
 std::uint8_t Decoded::reg(unsigned i) const {
   const ZydisRegister reg = operands[i].reg.value;
   const auto number = static_cast<unsigned>(ZydisRegisterGetId(reg));

@@ -14,6 +14,9 @@
 
 namespace ringside::soft {
 
+// Of whatever width, AH to BH among them.
+bool is_general(ZydisRegister reg);
+
 struct Decoded {
   ZydisDecodedInstruction insn;
   ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];

@@ -267,8 +267,10 @@ const Insn* run_instructions(Cpu& cpu, const Insn* insn, const Insn* end) {
 }
 
 // Runs the block's host code and what follows it, if it has some or is to get it now. Gives whether
-// it did. `slot` is the exit of other host code that led here, or null, and becomes the next one.
-bool run_translated(Cpu& cpu, Block& block, Gpa gpa, std::uint64_t linear, ExitSlot*& slot) {
+// it did. `led_here` is the exit by which other host code was left right before, or null; `slot`
+// becomes the one by which it is left now.
+bool run_translated(Cpu& cpu, Block& block, Gpa gpa, std::uint64_t linear, ExitSlot* led_here,
+                    ExitSlot*& slot) {
   Translator* const translator = cpu.board().translator;
   if (translator == nullptr || block.is_checked() || cpu.limit - cpu.icount < block.count)
     return false;
@@ -277,11 +279,11 @@ bool run_translated(Cpu& cpu, Block& block, Gpa gpa, std::uint64_t linear, ExitS
   if (host == nullptr) {
     if (!translator->is_due(block)) return false;
     // May throw away the code that the exit belongs to.
-    slot = nullptr;
+    led_here = nullptr;
     host = translator->translate(block, gpa, linear);
     if (host == nullptr) return false;
   }
-  if (slot != nullptr) host->link(*slot);
+  if (led_here != nullptr) host->link(*led_here);
   translator->remember(linear, *host);
   slot = translator->run(cpu, *host);
   return true;
@@ -292,6 +294,7 @@ void run_blocks(Cpu& cpu) {
   Block* previous = nullptr;
   ExitSlot* slot = nullptr;  // by which host code was left, right before
   while (cpu.icount < cpu.limit) {
+    ExitSlot* const led_here = std::exchange(slot, nullptr);
     const std::uint64_t linear = linear_pc(cpu);
     cpu.insn_rip = cpu.rip();
     if (!cpu.knows_fetch(linear) && stops_before_fetch(cpu, linear)) [[unlikely]] {
@@ -308,7 +311,6 @@ void run_blocks(Cpu& cpu) {
       block = find_block(cpu, gpa, linear, previous);
       if (block == nullptr || !within_code_segment(cpu, block->bytes)) [[unlikely]] {
         previous = block;
-        slot = nullptr;
         if (stops_before_next(cpu)) return;
         execute_single(cpu);
         continue;
@@ -316,7 +318,7 @@ void run_blocks(Cpu& cpu) {
       if (block->stops_first && stops_here(cpu, linear)) [[unlikely]] {
         return;
       }
-      if (run_translated(cpu, *block, gpa, linear, slot)) {
+      if (run_translated(cpu, *block, gpa, linear, led_here, slot)) {
         previous = nullptr;
         if (cpu.host_fault || cpu.host_error) [[unlikely]]
           return;
@@ -325,7 +327,6 @@ void run_blocks(Cpu& cpu) {
         continue;
       }
     }
-    slot = nullptr;
     previous = block;
     const Insn* const end = block->first + block->count;
     const Insn* const insn = run_instructions(cpu, block->first + index, end);

@@ -36,18 +36,6 @@ void mov_to_absolute(Cpu& cpu, const Insn& insn) {
                cpu.get<T>(0));
 }
 
-bool is_general(ZydisRegister reg) {
-  switch (ZydisRegisterGetClass(reg)) {
-    case ZYDIS_REGCLASS_GPR8:
-    case ZYDIS_REGCLASS_GPR16:
-    case ZYDIS_REGCLASS_GPR32:
-    case ZYDIS_REGCLASS_GPR64:
-      return true;
-    default:
-      return false;
-  }
-}
-
 bool lower_mov(const Decoded& decoded, Insn& insn) {
   for (unsigned i = 0; i < 2; ++i) {
     if (decoded.is_register(i) && !is_general(decoded.op(i).reg.value)) return false;
