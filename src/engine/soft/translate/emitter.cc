@@ -36,7 +36,6 @@ void Emitter::begin() {
 }
 
 void Emitter::instruction() {
-  if (insn().execute == nullptr) return;
   check_vector_unit();
   first_cold_ = cold_.size();
   const bool last = (insn().prefixes & prefix::kEndsBlock) != 0;
@@ -142,8 +141,13 @@ void Emitter::cold_path(const Cold& cold) {
 
 Xbyak::Reg64 Emitter::read(unsigned guest, const Xbyak::Reg64& scratch) {
   if (kHostRegister[guest] >= 0) return Xbyak::Reg64(kHostRegister[guest]);
-  code_.mov(scratch, field(offsets_.gpr + 8 * static_cast<int>(guest)));
+  code_.mov(scratch, in_memory(guest));
   return scratch;
+}
+
+void Emitter::load(unsigned guest, const Xbyak::Reg64& to) {
+  const Xbyak::Reg64 where = read(guest, to);
+  if (where.getIdx() != to.getIdx()) code_.mov(to, where);
 }
 
 Xbyak::Reg64 Emitter::place(unsigned guest, const Xbyak::Reg64& scratch) {
@@ -151,7 +155,7 @@ Xbyak::Reg64 Emitter::place(unsigned guest, const Xbyak::Reg64& scratch) {
 }
 
 void Emitter::written(unsigned guest, const Xbyak::Reg64& where) {
-  if (kHostRegister[guest] < 0) code_.mov(field(offsets_.gpr + 8 * static_cast<int>(guest)), where);
+  if (kHostRegister[guest] < 0) code_.mov(in_memory(guest), where);
 }
 
 Xbyak::Reg Emitter::sized(const Xbyak::Reg64& reg, Width width) {
@@ -200,11 +204,10 @@ void Emitter::offset_in_segment() {
       const Xbyak::Reg64 index = read(operand.index, kSecond);
       code_.lea(kAddress, ptr[base + index * scale + displacement]);
     } else if (has_base) {
-      const Xbyak::Reg64 base = read(operand.base, kAddress);
       if (displacement != 0) {
-        code_.lea(kAddress, ptr[base + displacement]);
-      } else if (base.getIdx() != kAddress.getIdx()) {
-        code_.mov(kAddress, base);
+        code_.lea(kAddress, ptr[read(operand.base, kAddress) + displacement]);
+      } else {
+        load(operand.base, kAddress);
       }
     } else if (has_index) {
       const Xbyak::Reg64 index = read(operand.index, kSecond);
@@ -251,7 +254,7 @@ void Emitter::keep_flags(Kind kind) {
   if (!flags_live()) return;
   code_.lahf();
   if (kind == Kind::Logical) {
-    code_.mov(al, 0x80);
+    code_.mov(al, host_flags::kClear);
   } else {
     code_.seto(al);
   }

@@ -3,9 +3,9 @@
 // with it. Used by the Translator for one block at a time.
 //
 // While host code runs
-//  * RBP points into the Cpu (Cpu::host_base), AX has the arithmetic flags (host_flags.h), ten
-//  guest
-//    registers are in host registers and six in Cpu::gpr;
+//  * RBP points into the Cpu (Cpu::host_base);
+//  * AX has the arithmetic flags (host_flags.h);
+//  * ten guest registers are in host registers and six in Cpu::gpr;
 //  * RCX, RDX and RSI are free within an instruction, and so are the host's own flags;
 //  * the guest's XMM registers that the block has used are in the host's (vector_registers.h);
 //  * Cpu::rip is the address of the block's first instruction, and Cpu::frame.left has the whole
@@ -49,10 +49,7 @@ class Emitter {
   const Xbyak::Reg64 kAddress = Xbyak::util::rcx, kSecond = Xbyak::util::rdx,
                      kThird = Xbyak::util::rsi, kFlags = Xbyak::util::rax;
 
-  struct Page {
-    unsigned offset = 0;  // of the block's first byte in its page
-  };
-  // `new_slot` gives memory for an exit; `self` is the block's entry.
+  // `page_offset` is that of the block's first byte in its page; `slots` has room for kSlots exits.
   Emitter(Assembler& assembler, const Stubs& stubs, const CpuOffsets& offsets,
           std::vector<Form>& forms, unsigned page_offset, ExitSlot* slots);
 
@@ -74,6 +71,8 @@ class Emitter {
 
   // A guest register's value, in its host register or loaded to `scratch`.
   Xbyak::Reg64 read(unsigned guest, const Xbyak::Reg64& scratch);
+  // `to`, which is no guest's, gets a guest register's value.
+  void load(unsigned guest, const Xbyak::Reg64& to);
   // Where a guest register's new value is to be made: its host register or `scratch`, which does
   // not have the old one. written() then puts it in its place.
   Xbyak::Reg64 place(unsigned guest, const Xbyak::Reg64& scratch);
@@ -116,7 +115,7 @@ class Emitter {
   void need_carry();
 
   // RIP in memory: of the block's first instruction.
-  Xbyak::Address rip() const { return field(offsets_.gpr + 8 * static_cast<int>(Cpu::kRip)); }
+  Xbyak::Address rip() const { return in_memory(Cpu::kRip); }
 
   // ---- Ends of blocks. `delta` is from the block's first byte.
   void leave_to(std::int64_t delta);
@@ -130,7 +129,6 @@ class Emitter {
     const std::int64_t at = static_cast<std::int64_t>(page_offset_) + delta;
     return at >= 0 && at < static_cast<std::int64_t>(kPageSize);
   }
-  bool has_ended() const { return ended_; }
 
  private:
   // A path that is seldom taken, and lies behind the block's own code.
@@ -146,6 +144,10 @@ class Emitter {
     VectorRegisters::Set changed;   // in the host's registers when it begins,
     VectorRegisters::Set held = 0;  // and what has to be there when it goes on
   };
+  // Where the Cpu has a guest register.
+  Xbyak::Address in_memory(unsigned guest) const {
+    return field(offsets_.gpr + 8 * static_cast<int>(guest));
+  }
   void begin();
   void instruction();
   void check_vector_unit();

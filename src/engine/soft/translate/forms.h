@@ -35,18 +35,10 @@ void plan_vector_checks(std::vector<Form>& forms);
 
 // The number of operand i if it is a whole general register or its low part.
 inline std::optional<unsigned> general_register(const Decoded& decoded, unsigned i) {
-  if (!decoded.is_register(i)) return std::nullopt;
-  switch (ZydisRegisterGetClass(decoded.op(i).reg.value)) {
-    case ZYDIS_REGCLASS_GPR8:
-      if (decoded.reg(i) % 8 != 0) return std::nullopt;  // AH, CH, DH, BH
-      return decoded.reg(i) / 8;
-    case ZYDIS_REGCLASS_GPR16:
-    case ZYDIS_REGCLASS_GPR32:
-    case ZYDIS_REGCLASS_GPR64:
-      return decoded.reg(i);
-    default:
-      return std::nullopt;
-  }
+  if (!decoded.is_register(i) || !is_general(decoded.op(i).reg.value)) return std::nullopt;
+  if (decoded.width(i) != Width::Bits8) return decoded.reg(i);
+  if (decoded.reg(i) % 8 != 0) return std::nullopt;  // AH, CH, DH, BH
+  return decoded.reg(i) / 8;
 }
 
 // IMUL: of two or three operands, or of one.
@@ -60,6 +52,9 @@ inline bool is_reachable(const Decoded& decoded, unsigned i, const Insn& insn) {
   return decoded.is_memory(i) && insn.segment >= segment_use::kFlat &&
          insn.address_width == Width::Bits64 && decoded.insn.raw.disp.size != 64;
 }
+
+// The 4-bit condition of Jcc, CMOVcc and SETcc, as the instruction's own encoding has it.
+inline unsigned condition_of(const Decoded& decoded) { return decoded.insn.opcode & 15u; }
 
 constexpr unsigned bytes_of(Width width) { return 1u << static_cast<unsigned>(width); }
 

@@ -106,8 +106,7 @@ void write_scan(Emitter& emitter) {
     emitter.reach_operand(bytes_of(width), AccessKind::Read);
     code.mov(Emitter::sized(emitter.kSecond, width), Emitter::at(emitter.kAddress, width));
   } else {
-    const Xbyak::Reg64 from = emitter.read(*general_register(decoded, 1), emitter.kSecond);
-    if (from.getIdx() != emitter.kSecond.getIdx()) code.mov(emitter.kSecond, from);
+    emitter.load(*general_register(decoded, 1), emitter.kSecond);
   }
   const Xbyak::Reg source = Emitter::sized(emitter.kSecond, width);
   const Xbyak::Reg64 where = emitter.read(to, emitter.kThird);

@@ -14,7 +14,7 @@ std::int64_t target_of(Emitter& emitter) {
 void jump(Emitter& emitter) { emitter.leave_to_checked(target_of(emitter)); }
 
 void jump_if(Emitter& emitter) {
-  const unsigned condition = emitter.decoded().insn.opcode & 15u;
+  const unsigned condition = condition_of(emitter.decoded());
   emitter.need_flags(condition);
   const std::size_t taken = emitter.code().jump_if(condition);
   emitter.leave_to(emitter.next_offset());
@@ -26,8 +26,7 @@ void jump_if(Emitter& emitter) {
 void load_target(Emitter& emitter) {
   const auto from = general_register(emitter.decoded(), 0);
   if (from) {
-    const Xbyak::Reg64 target = emitter.read(*from, emitter.kAddress);
-    if (target.getIdx() != emitter.kAddress.getIdx()) emitter.code().mov(emitter.kAddress, target);
+    emitter.load(*from, emitter.kAddress);
   } else {
     emitter.reach_operand(8, AccessKind::Read);
     emitter.code().mov(emitter.kAddress, ptr[emitter.kAddress]);

@@ -1,6 +1,7 @@
 // AH, CH, DH and BH in MOV, MOVZX, MOVSX and the arithmetic of two operands. The host register of a
 // guest's RAX has no such part: a source is copied out of it, a destination turned to the low end
 // and back.
+#include "engine/soft/translate/binary.h"
 #include "engine/soft/translate/forms.h"
 
 namespace ringside::soft {
@@ -18,52 +19,11 @@ std::optional<unsigned> high_byte(const Decoded& decoded, unsigned i) {
   return decoded.reg(i) / 8;
 }
 
-void apply(Emitter& emitter, const Xbyak::Operand& to, const Xbyak::Reg8& from) {
-  Assembler& code = emitter.code();
-  switch (emitter.decoded().insn.mnemonic) {
-    case ZYDIS_MNEMONIC_MOV:
-      code.mov(to, from);
-      return;
-    case ZYDIS_MNEMONIC_ADD:
-      code.add(to, from);
-      break;
-    case ZYDIS_MNEMONIC_OR:
-      code.or_(to, from);
-      break;
-    case ZYDIS_MNEMONIC_ADC:
-      emitter.need_carry();
-      code.adc(to, from);
-      break;
-    case ZYDIS_MNEMONIC_SBB:
-      emitter.need_carry();
-      code.sbb(to, from);
-      break;
-    case ZYDIS_MNEMONIC_AND:
-      code.and_(to, from);
-      break;
-    case ZYDIS_MNEMONIC_SUB:
-      code.sub(to, from);
-      break;
-    case ZYDIS_MNEMONIC_XOR:
-      code.xor_(to, from);
-      break;
-    case ZYDIS_MNEMONIC_CMP:
-      code.cmp(to, from);
-      break;
-    default:
-      code.test(to, from);
-      break;
-  }
-  switch (emitter.decoded().insn.mnemonic) {
-    case ZYDIS_MNEMONIC_OR:
-    case ZYDIS_MNEMONIC_AND:
-    case ZYDIS_MNEMONIC_XOR:
-    case ZYDIS_MNEMONIC_TEST:
-      emitter.keep_flags(Emitter::Kind::Logical);
-      break;
-    default:
-      emitter.keep_flags(Emitter::Kind::Arithmetic);
-      break;
+void write(Emitter& emitter, const Xbyak::Operand& to, const Xbyak::Reg8& from) {
+  if (const auto operation = binary_of(emitter.decoded().insn.mnemonic)) {
+    write_binary(emitter, *operation, to, from);
+  } else {
+    emitter.code().mov(to, from);
   }
 }
 
@@ -72,13 +32,13 @@ void load_byte(Emitter& emitter, unsigned i) {
   const Decoded& decoded = emitter.decoded();
   Assembler& code = emitter.code();
   if (const auto high = high_byte(decoded, i)) {
-    code.mov(edx, emitter.read(*high, emitter.kSecond).cvt32());
+    emitter.load(*high, emitter.kSecond);
     code.shr(edx, 8);
     emitter.lose_host_flags();
   } else if (decoded.is_immediate(i)) {
     code.mov(dl, static_cast<std::uint8_t>(emitter.insn().immediate));
   } else {
-    code.mov(edx, emitter.read(*general_register(decoded, i), emitter.kSecond).cvt32());
+    emitter.load(*general_register(decoded, i), emitter.kSecond);
   }
 }
 
@@ -98,7 +58,7 @@ void to_register(Emitter& emitter) {
     code.ror(where, 8);
     emitter.lose_host_flags();
   }
-  apply(emitter, where.cvt8(), dl);
+  write(emitter, where.cvt8(), dl);
   if (high) {
     code.rol(where, 8);
     emitter.lose_host_flags();
@@ -107,11 +67,11 @@ void to_register(Emitter& emitter) {
 }
 
 void to_memory(Emitter& emitter) {
-  const ZydisMnemonic mnemonic = emitter.decoded().insn.mnemonic;
-  const bool reads = mnemonic == ZYDIS_MNEMONIC_CMP || mnemonic == ZYDIS_MNEMONIC_TEST;
-  emitter.reach_operand(1, reads ? AccessKind::Read : AccessKind::Write);
+  const auto operation = binary_of(emitter.decoded().insn.mnemonic);
+  const bool is_write = !operation || writes(*operation);
+  emitter.reach_operand(1, is_write ? AccessKind::Write : AccessKind::Read);
   load_byte(emitter, 1);
-  apply(emitter, Xbyak::util::byte[emitter.kAddress], dl);
+  write(emitter, Xbyak::util::byte[emitter.kAddress], dl);
 }
 
 void extend(Emitter& emitter) {
@@ -133,24 +93,10 @@ void extend(Emitter& emitter) {
 
 Emit plan_high_byte(const Decoded& decoded, const Insn& insn) {
   if (!high_byte(decoded, 0) && !high_byte(decoded, 1)) return nullptr;
-  switch (decoded.insn.mnemonic) {
-    case ZYDIS_MNEMONIC_MOVZX:
-    case ZYDIS_MNEMONIC_MOVSX:
-      return general_register(decoded, 0) ? extend : nullptr;
-    case ZYDIS_MNEMONIC_MOV:
-    case ZYDIS_MNEMONIC_ADD:
-    case ZYDIS_MNEMONIC_OR:
-    case ZYDIS_MNEMONIC_ADC:
-    case ZYDIS_MNEMONIC_SBB:
-    case ZYDIS_MNEMONIC_AND:
-    case ZYDIS_MNEMONIC_SUB:
-    case ZYDIS_MNEMONIC_XOR:
-    case ZYDIS_MNEMONIC_CMP:
-    case ZYDIS_MNEMONIC_TEST:
-      break;
-    default:
-      return nullptr;
-  }
+  const ZydisMnemonic mnemonic = decoded.insn.mnemonic;
+  if (mnemonic == ZYDIS_MNEMONIC_MOVZX || mnemonic == ZYDIS_MNEMONIC_MOVSX)
+    return general_register(decoded, 0) ? extend : nullptr;
+  if (mnemonic != ZYDIS_MNEMONIC_MOV && !binary_of(mnemonic)) return nullptr;
   const auto is_byte = [&](unsigned i) {
     return high_byte(decoded, i) || general_register(decoded, i) || decoded.is_immediate(i);
   };

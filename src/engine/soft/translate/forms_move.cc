@@ -143,9 +143,6 @@ Emit plan_lea(const Decoded& decoded, const Insn& insn) {
   return general_register(decoded, 0) && insn.address_width == Width::Bits64 ? lea : nullptr;
 }
 
-// The 4-bit condition, as the instruction's own encoding has it.
-unsigned condition_of(const Decoded& decoded) { return decoded.insn.opcode & 15u; }
-
 void write_cmov(Emitter& emitter, unsigned to, const Xbyak::Reg64& source, Width width) {
   using Member = void (Xbyak::CodeGenerator::*)(const Xbyak::Reg&, const Xbyak::Operand&);
   using G = Xbyak::CodeGenerator;

@@ -1,5 +1,5 @@
-// MUL IMUL DIV IDIV of 32 and 64 bits. The host's instructions need RAX, which has the flags, and
-// RDX. Flags that the manual leaves undefined are the interpreter's
+// MUL IMUL DIV IDIV. Where the guest's use RAX and RDX, the host's do, of which the first has the
+// flags: forms of 32 and 64 bits. Flags that the manual leaves undefined are the interpreter's
 // (instructions/integer/integer_multiply.cc).
 #include "engine/soft/translate/forms.h"
 
@@ -30,14 +30,12 @@ void keep_product_flags(Emitter& emitter, const Xbyak::Reg& low) {
 // kAddress = the operand.
 void load_operand(Emitter& emitter, Width width) {
   const Decoded& decoded = emitter.decoded();
-  const Xbyak::Reg operand = Emitter::sized(emitter.kAddress, width);
   if (decoded.is_memory(0)) {
     emitter.reach_operand(bytes_of(width), AccessKind::Read);
-    emitter.code().mov(operand, Emitter::at(emitter.kAddress, width));
+    emitter.code().mov(Emitter::sized(emitter.kAddress, width),
+                       Emitter::at(emitter.kAddress, width));
   } else {
-    const Xbyak::Reg64 from = emitter.read(*general_register(decoded, 0), emitter.kAddress);
-    if (from.getIdx() != emitter.kAddress.getIdx())
-      emitter.code().mov(operand, Emitter::sized(from, width));
+    emitter.load(*general_register(decoded, 0), emitter.kAddress);
   }
 }
 
@@ -60,6 +58,46 @@ void multiply(Emitter& emitter) {
   code.mov(kGuestRdx, rdx);
   code.mov(rax, emitter.kThird);
   keep_product_flags(emitter, Emitter::sized(kGuestRax, width));
+}
+
+// IMUL of two or three operands. CF and OF: the product does not fit. SF, ZF and PF are those of
+// the result and AF is clear, where the manual leaves them undefined.
+void imul(Emitter& emitter) {
+  const Decoded& decoded = emitter.decoded();
+  Assembler& code = emitter.code();
+  const Width width = decoded.width(0);
+  const unsigned to = *general_register(decoded, 0);
+  const bool has_immediate = decoded.insn.operand_count_visible == 3;
+  const bool in_memory = decoded.is_memory(1);
+  if (in_memory) emitter.reach_operand(bytes_of(width), AccessKind::Read);
+  Xbyak::Reg64 where = emitter.kSecond;
+  if (!has_immediate) {
+    where = emitter.read(to, emitter.kSecond);
+  } else if (width == Width::Bits16) {
+    where = emitter.read(to, emitter.kSecond);  // its upper part stays
+  } else {
+    where = emitter.place(to, emitter.kSecond);
+  }
+  const auto multiply = [&](const Xbyak::Operand& source) {
+    if (has_immediate) {
+      code.imul(Emitter::sized(where, width), source,
+                static_cast<int>(immediate_of(emitter.insn(), width)));
+    } else {
+      code.imul(Emitter::sized(where, width), source);
+    }
+  };
+  if (in_memory) {
+    multiply(Emitter::at(emitter.kAddress, width));
+  } else {
+    const Xbyak::Reg64 source = emitter.read(*general_register(decoded, 1), emitter.kAddress);
+    multiply(Emitter::sized(source, width));
+  }
+  emitter.written(to, where);
+  keep_product_flags(emitter, Emitter::sized(where, width));
+}
+Emit plan_imul(const Decoded& decoded, const Insn& insn) {
+  if (!general_register(decoded, 0)) return nullptr;
+  return general_register(decoded, 1) || is_reachable(decoded, 1, insn) ? imul : nullptr;
 }
 
 // The handler raises what there is to raise, and does what is seldom.
@@ -103,6 +141,8 @@ void divide_signed(Emitter& emitter) {
 }  // namespace
 
 Emit plan_multiply(const Decoded& decoded, const Insn& insn) {
+  if (decoded.insn.mnemonic == ZYDIS_MNEMONIC_IMUL && !has_one_operand(decoded))
+    return plan_imul(decoded, insn);
   if (!decoded.is_register(0) && !decoded.is_memory(0)) return nullptr;
   if (!general_register(decoded, 0) && !is_reachable(decoded, 0, insn)) return nullptr;
   if (decoded.width(0) < Width::Bits32) return nullptr;
@@ -110,7 +150,7 @@ Emit plan_multiply(const Decoded& decoded, const Insn& insn) {
     case ZYDIS_MNEMONIC_MUL:
       return multiply<Sign::Unsigned>;
     case ZYDIS_MNEMONIC_IMUL:
-      return has_one_operand(decoded) ? multiply<Sign::Signed> : nullptr;
+      return multiply<Sign::Signed>;
     case ZYDIS_MNEMONIC_DIV:
       return divide_unsigned;
     case ZYDIS_MNEMONIC_IDIV:

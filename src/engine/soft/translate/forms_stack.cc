@@ -37,8 +37,7 @@ void pop_register(Emitter& emitter) {
 }
 void leave(Emitter& emitter) {
   constexpr unsigned kRbp = 5;
-  const Xbyak::Reg64 frame = emitter.read(kRbp, emitter.kAddress);
-  if (frame.getIdx() != emitter.kAddress.getIdx()) emitter.code().mov(emitter.kAddress, frame);
+  emitter.load(kRbp, emitter.kAddress);
   emitter.reach(8, AccessKind::Read);
   const Xbyak::Reg64 old = emitter.read(kRbp, emitter.kThird);
   emitter.code().lea(Xbyak::Reg64(kHostRegister[kStackPointer]), ptr[old + 8]);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/soft/translate/assembler.h"
 #include "engine/soft/translate/host_calls.h"
 #include "engine/soft/translate/vector_use.h"
 

@@ -2,15 +2,17 @@
 // handlers, how it finds the block at an address.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
 
 #include "engine/soft/cpu/cpu.h"
-#include "engine/soft/translate/assembler.h"
 #include "engine/soft/translate/host_frames.h"
 
 namespace ringside::soft {
+
+class Assembler;
 
 // Which host register has a guest register, or -1.
 inline constexpr std::array<std::int8_t, 16> kHostRegister = {
@@ -34,6 +36,7 @@ struct JumpEntry {
   std::uint64_t rip = ~std::uint64_t{0};
   HostBlock* block = nullptr;
 };
+static_assert(sizeof(JumpEntry) == 16);  // host code finds an entry by a shift
 inline constexpr unsigned kJumpBits = 12;
 inline constexpr std::uint64_t jump_index(std::uint64_t rip) {
   return (rip ^ rip >> kJumpBits) & ((1u << kJumpBits) - 1);

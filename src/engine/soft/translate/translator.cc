@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <new>
 
 #include "base/log.h"
@@ -106,11 +107,11 @@ Translator::Translator(Board& board, unsigned threshold, CodeMemory memory,
     : board_(board),
       threshold_(threshold),
       memory_(std::move(memory)),
-      code_(memory_),
+      code_(std::make_unique<Assembler>(memory_)),
       offsets_(board.cpus.front()->offsets()),
       jumps_(new (memory_.data()) JumpEntry[std::size_t{1} << kJumpBits]),
-      stubs_(write_stubs(code_, offsets_, jumps_)),
-      first_free_(code_.position()),
+      stubs_(write_stubs(*code_, offsets_, jumps_)),
+      first_free_(code_->position()),
       debug_image_(debug_image(reinterpret_cast<std::uint64_t>(memory_.executable()),
                                memory_.code_bytes(), parts(), stubs_.frames)),
       data_(memory_.data() + kJumpBytes),
@@ -118,6 +119,8 @@ Translator::Translator(Board& board, unsigned threshold, CodeMemory memory,
       listener_(std::move(listener)) {
   tell_stubs();
 }
+
+Translator::~Translator() = default;
 
 // The stubs by their names, and what is behind them: blocks, now or later.
 std::vector<CodePart> Translator::parts() const {
@@ -136,16 +139,16 @@ void Translator::tell_stubs() const {
   std::vector<CodePart> stubs = parts();
   stubs.pop_back();
   for (const CodePart& stub : stubs)
-    listener_->written(code_.executable(stub.position), stub.size, stub.name);
+    listener_->written(code_->executable(stub.position), stub.size, stub.name);
 }
 
 bool Translator::has_room() const {
-  return code_.position() + Emitter::kMostBytes <= memory_.code_bytes() &&
+  return code_->position() + Emitter::kMostBytes <= memory_.code_bytes() &&
          next_data_ + sizeof(HostBlockWithExits) <= memory_.data() + memory_.data_bytes();
 }
 
 // The decoded form of every instruction, and how each is to be written.
-bool Translator::read_forms(const Block& block, const std::uint8_t* bytes) {
+void Translator::read_forms(const Block& block, const std::uint8_t* bytes) {
   forms_.clear();
   unsigned offset = 0;
   for (unsigned i = 0; i < block.count; ++i) {
@@ -168,7 +171,6 @@ bool Translator::read_forms(const Block& block, const std::uint8_t* bytes) {
   }
   plan_vector_checks(forms_);
   find_live_flags(forms_);
-  return true;
 }
 
 HostBlock* Translator::translate(Block& block, Gpa gpa, std::uint64_t linear) {
@@ -176,15 +178,12 @@ HostBlock* Translator::translate(Block& block, Gpa gpa, std::uint64_t linear) {
   if (block.first->code_width != static_cast<std::uint8_t>(Width::Bits64)) return nullptr;
   const std::uint8_t* bytes = board_.ram.host(gpa, block.bytes);
   if (bytes == nullptr) return nullptr;
-  if (!has_room()) {
-    ++times_full_;
-    throw_away();
-  }
-  if (!read_forms(block, bytes)) return nullptr;
+  if (!has_room()) throw_away();
+  read_forms(block, bytes);
   auto* const made = new (next_data_) HostBlockWithExits;
   next_data_ += sizeof(HostBlockWithExits);
-  made->block.entry = code_.executable(code_.position());
-  made->block.dropped = code_.executable(stubs_.exit_without);
+  made->block.entry = code_->executable(code_->position());
+  made->block.dropped = code_->executable(stubs_.exit_without);
   made->block.gpa_page = gpa.value & kPageMask;
   if (!write_code(gpa, made->exits)) {
     next_data_ = reinterpret_cast<std::uint8_t*>(made);
@@ -192,7 +191,7 @@ HostBlock* Translator::translate(Block& block, Gpa gpa, std::uint64_t linear) {
     return nullptr;
   }
   if (listener_ != nullptr) {
-    const auto* const end = static_cast<const std::byte*>(code_.executable(code_.position()));
+    const auto* const end = static_cast<const std::byte*>(code_->executable(code_->position()));
     listener_->written(
         made->block.entry,
         static_cast<std::size_t>(end - static_cast<const std::byte*>(made->block.entry)),
@@ -207,8 +206,8 @@ HostBlock* Translator::translate(Block& block, Gpa gpa, std::uint64_t linear) {
 // False: the assembler has refused something, and nothing of it stays. It says so by an exception,
 // which ends here.
 bool Translator::write_code(Gpa gpa, ExitSlot* exits) {
-  const std::size_t start = code_.position();
-  Emitter emitter(code_, stubs_, offsets_, forms_, static_cast<unsigned>(gpa.value % kPageSize),
+  const std::size_t start = code_->position();
+  Emitter emitter(*code_, stubs_, offsets_, forms_, static_cast<unsigned>(gpa.value % kPageSize),
                   exits);
   try {
     emitter.block();
@@ -217,7 +216,7 @@ bool Translator::write_code(Gpa gpa, ExitSlot* exits) {
     const ZydisMnemonic mnemonic = emitter.decoded().insn.mnemonic;
     log::debug("the block at physical {:x} stays interpreted: {} at +{:x}: {}", gpa.value,
                ZydisMnemonicGetString(mnemonic), emitter.form().offset, error.what());
-    code_.set_position(start);
+    code_->set_position(start);
     return false;
   }
 }
@@ -231,9 +230,8 @@ void Translator::throw_away() {
   }
   epoch_ = board_.code.epoch();
   translated_.clear();
-  for (std::size_t i = 0; i < std::size_t{1} << kJumpBits; ++i)
-    jumps_[i] = {};
-  code_.set_position(first_free_);
+  std::fill_n(jumps_, std::size_t{1} << kJumpBits, JumpEntry{});
+  code_->set_position(first_free_);
   next_data_ = data_;
   if (listener_ == nullptr) return;
   listener_->thrown_away();
@@ -247,7 +245,7 @@ ExitSlot* Translator::run(Cpu& cpu, HostBlock& block) {
   frame.flags = host_flags::from(cpu.flags);
   frame.is_exact = false;
   const auto enter =
-      reinterpret_cast<Enter>(reinterpret_cast<std::uintptr_t>(code_.executable(stubs_.enter)));
+      reinterpret_cast<Enter>(reinterpret_cast<std::uintptr_t>(code_->executable(stubs_.enter)));
   ExitSlot* const slot = enter(block.entry, cpu.host_base());
   if (frame.is_exact) return nullptr;
   cpu.icount = frame.limit - static_cast<std::uint64_t>(frame.left);

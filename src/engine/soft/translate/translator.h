@@ -1,6 +1,6 @@
 // Makes host code of blocks that run often and runs it, as an equal of the interpreter: the guest
-// cannot tell which of them executed an instruction (docs/translator.md). One for all CPUs of a
-// machine, owned by SoftVm; single thread.
+// cannot tell which of them executed an instruction (docs/decisions/0037-blocks-by-templates.md).
+// One for all CPUs of a machine, owned by SoftVm; single thread.
 #pragma once
 
 #include <memory>
@@ -11,16 +11,19 @@
 #include "engine/soft/cpu/board.h"
 #include "engine/soft/translate/code_memory.h"
 #include "engine/soft/translate/debug_image.h"
-#include "engine/soft/translate/emitter.h"
 #include "engine/soft/translate/gdb_interface.h"
 #include "engine/soft/translate/host_code_listener.h"
+#include "engine/soft/translate/stubs.h"
 
 namespace ringside::soft {
 
+struct Form;
+
 class Translator {
  public:
-  // The others as in TranslatorOptions. Fails where the host forbids
-  // executable memory or lacks an instruction that is needed (LAHF in 64-bit mode).
+  ~Translator();
+  // The others as in TranslatorOptions. Fails where the host forbids executable memory or lacks an
+  // instruction that is needed (LAHF in 64-bit mode).
   static Result<std::unique_ptr<Translator>> create(Board& board, unsigned threshold,
                                                     std::size_t code_bytes,
                                                     std::shared_ptr<HostCodeListener> listener);
@@ -52,7 +55,6 @@ class Translator {
   }
 
   std::size_t translated() const { return blocks_ever_; }
-  std::size_t times_full() const { return times_full_; }
 
  private:
   Translator(Board& board, unsigned threshold, CodeMemory memory,
@@ -61,7 +63,7 @@ class Translator {
   std::vector<CodePart> parts() const;
   void tell_stubs() const;
   bool has_room() const;
-  bool read_forms(const Block& block, const std::uint8_t* bytes);
+  void read_forms(const Block& block, const std::uint8_t* bytes);
   bool write_code(Gpa gpa, ExitSlot* exits);
 
   using Enter = ExitSlot* (*)(const void* entry, std::uint8_t* host_base);
@@ -69,7 +71,7 @@ class Translator {
   Board& board_;
   const unsigned threshold_;
   CodeMemory memory_;
-  Assembler code_;
+  const std::unique_ptr<Assembler> code_;
   CpuOffsets offsets_;
   JumpEntry* jumps_ = nullptr;
   Stubs stubs_;
@@ -81,7 +83,7 @@ class Translator {
   std::vector<Block*> translated_;                    // that have host code
   std::vector<Form> forms_;                           // of the block that is being translated
   std::uint64_t epoch_ = 0;
-  std::size_t blocks_ever_ = 0, times_full_ = 0;
+  std::size_t blocks_ever_ = 0;
 };
 
 }  // namespace ringside::soft
