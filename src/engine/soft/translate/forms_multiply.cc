@@ -70,15 +70,11 @@ void imul(Emitter& emitter) {
   const bool has_immediate = decoded.insn.operand_count_visible == 3;
   const bool in_memory = decoded.is_memory(1);
   if (in_memory) emitter.reach_operand(bytes_of(width), AccessKind::Read);
-  Xbyak::Reg64 where = emitter.kSecond;
-  if (!has_immediate) {
-    where = emitter.read(to, emitter.kSecond);
-  } else if (width == Width::Bits16) {
-    where = emitter.read(to, emitter.kSecond);  // its upper part stays
-  } else {
-    where = emitter.place(to, emitter.kSecond);
-  }
-  const auto multiply = [&](const Xbyak::Operand& source) {
+  // The destination is a factor, or keeps its upper part.
+  const bool is_read = !has_immediate || width == Width::Bits16;
+  const Xbyak::Reg64 where =
+      is_read ? emitter.read(to, emitter.kSecond) : emitter.place(to, emitter.kSecond);
+  const auto write = [&](const Xbyak::Operand& source) {
     if (has_immediate) {
       code.imul(Emitter::sized(where, width), source,
                 static_cast<int>(immediate_of(emitter.insn(), width)));
@@ -87,10 +83,10 @@ void imul(Emitter& emitter) {
     }
   };
   if (in_memory) {
-    multiply(Emitter::at(emitter.kAddress, width));
+    write(Emitter::at(emitter.kAddress, width));
   } else {
     const Xbyak::Reg64 source = emitter.read(*general_register(decoded, 1), emitter.kAddress);
-    multiply(Emitter::sized(source, width));
+    write(Emitter::sized(source, width));
   }
   emitter.written(to, where);
   keep_product_flags(emitter, Emitter::sized(where, width));
