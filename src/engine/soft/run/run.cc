@@ -115,7 +115,7 @@ Block* build_block(Cpu& cpu, Gpa gpa, std::uint64_t linear) {
   Block* block = board.code.commit(CodeCache::key(gpa, cpu.code_width(), checked), first, count,
                                    static_cast<unsigned>(offset - start), first_in_page);
   block->stops_first = stops_at(start);
-  if (checked) block->breakpoint_stamp = board.breakpoint_stamp(linear);
+  if (checked) block->own_stamp = board.breakpoint_stamp(linear);
   if (first_in_page) board.watch_code_page(page);
   return block;
 }
@@ -128,7 +128,7 @@ Block* find_block(Cpu& cpu, Gpa gpa, std::uint64_t linear, Block* previous) {
   const std::uint64_t key = CodeCache::key(gpa, cpu.code_width(), checked);
   Block* block = previous != nullptr ? code.find_after(previous, key) : code.find(key);
   if (checked && block != nullptr &&
-      block->breakpoint_stamp != cpu.board().breakpoint_stamp(linear)) [[unlikely]] {
+      block->breakpoint_stamp() != cpu.board().breakpoint_stamp(linear)) [[unlikely]] {
     code.drop(block);
     block = nullptr;
   }
@@ -248,7 +248,7 @@ bool goes_on_half_way(Cpu& cpu, Gpa gpa, std::uint64_t linear) {
   const bool checked = cpu.fetch_page_is_checked();
   const Gpa start{gpa.value - place.offset};
   return place.key == CodeCache::key(start, cpu.code_width(), checked) &&
-         (!checked || place.block->breakpoint_stamp == cpu.board().breakpoint_stamp(linear)) &&
+         (!checked || place.block->breakpoint_stamp() == cpu.board().breakpoint_stamp(linear)) &&
          within_code_segment(cpu, place.block->bytes - std::uint64_t{place.offset});
 }
 
@@ -272,10 +272,9 @@ const Insn* run_instructions(Cpu& cpu, const Insn* insn, const Insn* end) {
 bool run_translated(Cpu& cpu, Block& block, Gpa gpa, std::uint64_t linear, ExitSlot* led_here,
                     ExitSlot*& slot) {
   Translator* const translator = cpu.board().translator;
-  if (translator == nullptr || block.is_checked() || cpu.limit - cpu.icount < block.count)
-    return false;
+  if (translator == nullptr || cpu.limit - cpu.icount < block.count) return false;
   translator->synchronise();
-  HostBlock* host = block.host;
+  HostBlock* host = block.host();
   if (host == nullptr) {
     if (!translator->is_due(block)) return false;
     // May throw away the code that the exit belongs to.

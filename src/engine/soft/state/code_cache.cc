@@ -65,7 +65,7 @@ void CodeCache::drop(Block* block) {
   while (*link != block)
     link = &(*link)->next_in_slot;
   *link = block->next_in_slot;
-  if (!block->is_checked() && block->host != nullptr) block->host->retire();
+  if (block->has_host) block->host_block->retire();
   block->key = Block::kNoKey;
 }
 

@@ -28,17 +28,33 @@ struct alignas(64) Block {
   // Their tags are a part of it, so that a wrong guess need not be read from memory.
   Block* successors[2] = {nullptr, nullptr};
   union {
-    std::uint64_t breakpoint_stamp = 0;  // of a checked block: see Board::breakpoint_stamp
-    HostBlock* host;                     // of any other: what was made from it, or null
+    std::uint64_t own_stamp = 0;  // where there is no host code: see breakpoint_stamp()
+    HostBlock* host_block;        // where there is
   };
   std::uint16_t successor_tags[2] = {0, 0};
   std::uint16_t bytes = 0;
-  std::uint8_t count : 7 = 0;
+  std::uint8_t count : 6 = 0;
+  bool has_host : 1 = false;
   // A breakpoint of the debugger stands on the first instruction (on no other, by construction).
   bool stops_first : 1 = false;
   std::uint8_t runs = 0;  // how often it was interpreted, as far as that counts
 
   bool is_checked() const { return key >> 63 != 0; }
+  // What a checked block was decoded for: see Board::breakpoint_stamp.
+  std::uint64_t breakpoint_stamp() const {
+    return has_host ? host_block->breakpoint_stamp : own_stamp;
+  }
+  // What was made from it, or null.
+  HostBlock* host() const { return has_host ? host_block : nullptr; }
+  void gain_host(HostBlock& made) {
+    made.breakpoint_stamp = breakpoint_stamp();
+    host_block = &made;
+    has_host = true;
+  }
+  void lose_host() {
+    own_stamp = breakpoint_stamp();
+    has_host = false;
+  }
 
   static constexpr std::uint16_t successor_tag(std::uint64_t key) {
     return static_cast<std::uint16_t>(key >> 2);
@@ -80,7 +96,7 @@ class CodeCache {
     return block;
   }
   // Storage for a new block under construction: at most kMaxBlock instructions.
-  static constexpr unsigned kMaxBlock = 32;
+  static constexpr unsigned kMaxBlock = 32;  // Block::count has room for it
   Insn* reserve();
   // Publishes what was written to reserve()'s storage. True when the page had no code before.
   Block* commit(std::uint64_t key, Insn* first, unsigned count, unsigned bytes,

@@ -20,6 +20,8 @@ struct HostBlock {
   std::uint64_t gpa_page = 0;
   const void* dropped = nullptr;  // what `entry` becomes when the guest's code has changed
   ExitSlot* incoming = nullptr;
+  std::uint64_t breakpoint_stamp =
+      0;  // of the block that it was made from: it has no room for both
 
   void link(ExitSlot& slot) {
     slot.target = entry;

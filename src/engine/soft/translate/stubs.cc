@@ -158,7 +158,8 @@ class Writer {
   }
 
   // The same questions as the run loop's: does the last code page go on to be fetched from, or is
-  // the translation of this one known; and has it what lay there when the block was made?
+  // the translation of this one known; and has it what lay there when the block was made? Whether a
+  // page is checked need not be compared: no entry is older than the breakpoints.
   void look_up(std::size_t miss) {
     code_.mov(edx, ecx);
     code_.shr(edx, kJumpBits);
@@ -181,22 +182,21 @@ class Writer {
     code_.or_(rsi, field(offsets_.generation));
     code_.cmp(ptr[rcx + offsetof(FetchEntry, tag)], rsi);
     const std::size_t unknown_page = code_.jump_if(condition::kNotEqual);
-    code_.cmp(byte[rcx + offsetof(FetchEntry, checked)], 0);
-    const std::size_t is_checked = code_.jump_if(condition::kNotEqual);
-    code_.mov(rcx, ptr[rcx + offsetof(FetchEntry, gpa_page)]);
-    code_.cmp(ptr[rdx + offsetof(HostBlock, gpa_page)], rcx);
-    const std::size_t other_memory = code_.jump_if(condition::kNotEqual);
     code_.and_(rsi, -static_cast<int>(kPageSize));
     code_.mov(field(offsets_.fetch_page), rsi);
-    code_.mov(field(offsets_.fetch_gpa_page), rcx);
-    code_.mov(byte[rbp + offsets_.fetch_page_checked], 0);
+    code_.mov(rsi, ptr[rcx + offsetof(FetchEntry, gpa_page)]);
+    code_.mov(field(offsets_.fetch_gpa_page), rsi);
+    code_.mov(cl, byte[rcx + offsetof(FetchEntry, checked)]);
+    code_.mov(byte[rbp + offsets_.fetch_page_checked], cl);
+    code_.cmp(ptr[rdx + offsetof(HostBlock, gpa_page)], rsi);
+    const std::size_t other_memory = code_.jump_if(condition::kNotEqual);
     code_.jmp(ptr[rdx + offsetof(HostBlock, entry)]);
     code_.set_destination(same_page, start());
     code_.mov(rcx, field(offsets_.fetch_gpa_page));
     code_.cmp(ptr[rdx + offsetof(HostBlock, gpa_page)], rcx);
     const std::size_t other_block = code_.jump_if(condition::kNotEqual);
     code_.jmp(ptr[rdx + offsetof(HostBlock, entry)]);
-    for (const std::size_t jump : {unknown, unknown_page, is_checked, other_memory, other_block})
+    for (const std::size_t jump : {unknown, unknown_page, other_memory, other_block})
       code_.set_destination(jump, miss);
   }
 

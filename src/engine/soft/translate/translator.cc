@@ -197,10 +197,10 @@ HostBlock* Translator::translate(Block& block, Gpa gpa, std::uint64_t linear) {
         static_cast<std::size_t>(end - static_cast<const std::byte*>(made->block.entry)),
         fmt::format("guest {:#x}", linear));
   }
-  block.host = &made->block;
+  block.gain_host(made->block);
   translated_.push_back(&block);
   ++blocks_ever_;
-  return block.host;
+  return block.host_block;
 }
 
 // False: the assembler has refused something, and nothing of it stays. It says so by an exception,
@@ -225,7 +225,7 @@ void Translator::throw_away() {
   // Blocks of an older epoch are no more.
   if (epoch_ == board_.code.epoch()) {
     for (Block* block : translated_) {
-      if (!block->is_checked()) block->host = nullptr;
+      if (block->has_host) block->lose_host();
     }
   }
   epoch_ = board_.code.epoch();
@@ -236,6 +236,13 @@ void Translator::throw_away() {
   if (listener_ == nullptr) return;
   listener_->thrown_away();
   tell_stubs();
+}
+
+// A block that was made for other breakpoints of its page is found again only by the run loop,
+// which sees that. Exits of such blocks lead to their like, and none of those is entered before.
+void Translator::forget_jumps() {
+  breakpoint_changes_ = board_.breakpoint_changes;
+  std::fill_n(jumps_, std::size_t{1} << kJumpBits, JumpEntry{});
 }
 
 ExitSlot* Translator::run(Cpu& cpu, HostBlock& block) {

@@ -33,16 +33,18 @@ class Translator {
   // A block that is about to be interpreted from its start: has it run often enough, and is it one
   // that can be translated?
   bool is_due(Block& block) const {
-    return !block.is_checked() && !block.stops_first && block.runs != Block::kNeverTranslated &&
+    return !block.stops_first && block.runs != Block::kNeverTranslated &&
            ++block.runs >= threshold_;
   }
   // Makes its host code. `gpa` is its first byte's address, which `linear` is mapped to now. Null:
   // it stays interpreted.
   HostBlock* translate(Block& block, Gpa gpa, std::uint64_t linear);
 
-  // Host code of blocks that went is thrown away. To be called before a block's is looked at.
+  // Host code of blocks that went is thrown away, and none is entered that was made for other
+  // breakpoints. To be called before a block's is looked at.
   void synchronise() {
     if (epoch_ != board_.code.epoch()) throw_away();
+    if (breakpoint_changes_ != board_.breakpoint_changes) forget_jumps();
   }
 
   // Runs from the block on, whose start is the CPU's RIP, until something is to be done outside: at
@@ -60,6 +62,7 @@ class Translator {
   Translator(Board& board, unsigned threshold, CodeMemory memory,
              std::shared_ptr<HostCodeListener> listener);
   void throw_away();
+  void forget_jumps();
   std::vector<CodePart> parts() const;
   void tell_stubs() const;
   bool has_room() const;
@@ -82,7 +85,7 @@ class Translator {
   const std::shared_ptr<HostCodeListener> listener_;  // or null
   std::vector<Block*> translated_;                    // that have host code
   std::vector<Form> forms_;                           // of the block that is being translated
-  std::uint64_t epoch_ = 0;
+  std::uint64_t epoch_ = 0, breakpoint_changes_ = 0;
   std::size_t blocks_ever_ = 0;
 };
 
