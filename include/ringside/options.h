@@ -11,6 +11,10 @@
 
 #include "ringside/result.h"
 
+namespace ringside::hypervisor {
+class TimeTravel;  // ringside/time_travel.h
+}
+
 namespace ringside::debug {
 
 enum class OnKill {
@@ -73,6 +77,8 @@ struct ServerOptions {
   // Takes what persistent breakpoint commands print while there is no client.
   std::function<void(std::string_view text)> console = {};
   Hooks hooks = {};
+  // The machine's past, where it has one; outlives the server.
+  hypervisor::TimeTravel* time_travel = nullptr;
   // When to tell a client that waits for something long that it is still worked on.
   std::function<std::chrono::steady_clock::time_point()> clock = std::chrono::steady_clock::now;
 };
