@@ -12,7 +12,7 @@
 namespace ringside::time {
 namespace {
 
-constexpr const char *kFormat = "ringside-journal", *kVersion = "6";
+constexpr const char *kFormat = "ringside-journal", *kVersion = "7";
 
 std::string header(const RunIdentity& identity) {
   return fmt::format("{} {} vcpus {} memory {} content {:08x}", kFormat, kVersion, identity.vcpus,

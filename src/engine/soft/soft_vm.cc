@@ -206,11 +206,7 @@ class SoftVm final : public SoftEngine {
     for (const hypervisor::RamSlot& slot : board_.ram.slots()) {
       visitor.bytes(std::as_writable_bytes(std::span(slot.host, slot.size)));
     }
-    if (visitor.loading()) {
-      board_.code.clear();
-      for (Cpu* cpu : board_.cpus)
-        cpu->flush_tlb();
-    }
+    if (visitor.loading()) board_.code.clear();
   }
 
   // ---- CpuPort

@@ -427,6 +427,7 @@ class Cpu {
   void write_within_page(std::uint64_t linear, const void* in, unsigned size, Privilege privilege);
   void set_core_state(const x86::CpuState& state);  // all but what the platform keeps
   Gpa fetch_gpa_slow(std::uint64_t linear);
+  void visit_fetch_entries(StateVisitor& visitor);
   void generation_begun(bool anew);
   // The same, by a walk only where none is known from before.
   Gpa translate_cached(std::uint64_t linear, AccessKind kind, Privilege privilege);

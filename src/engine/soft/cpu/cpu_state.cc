@@ -203,6 +203,33 @@ void Cpu::reset(ResetKind kind) {
   activity = id_.value == 0 ? Activity::Running : Activity::WaitingForStartUp;
 }
 
+// As Tlb::visit_state.
+void Cpu::visit_fetch_entries(StateVisitor& visitor) {
+  struct Kept {
+    std::uint64_t place, tag, gpa_page;
+  };
+  std::vector<Kept> kept;
+  for (unsigned i = 0; i < 2 * kFetchEntries && !visitor.loading(); ++i) {
+    const FetchEntry& entry = fetch_entries_[i / kFetchEntries][i % kFetchEntries];
+    if (tlb_.is_live(entry.tag)) kept.push_back({i, entry.tag, entry.gpa_page});
+  }
+  std::uint64_t count = kept.size();
+  visitor.field(count);
+  kept.resize(std::min<std::uint64_t>(count, 2 * kFetchEntries));
+  visitor.bytes(std::as_writable_bytes(std::span(kept)));
+  if (!visitor.loading()) return;
+  for (auto& bank : fetch_entries_)
+    bank.fill(FetchEntry{});
+  for (const Kept& one : kept) {
+    if (one.place >= 2 * kFetchEntries) continue;
+    FetchEntry& entry = fetch_entries_[one.place / kFetchEntries][one.place % kFetchEntries];
+    entry.tag = one.tag;
+    entry.gpa_page = one.gpa_page;
+    entry.checked = board_.page_has_breakpoint(one.tag & kPageMask);
+  }
+  forget_fetch_page();
+}
+
 void Cpu::visit_state(StateVisitor& visitor) {
   visitor.field(gpr);
   flags.visit_state(visitor);
@@ -229,9 +256,10 @@ void Cpu::visit_state(StateVisitor& visitor) {
   }
   visitor.field(entry_insn_length);
 
+  tlb_.visit_state(visitor);
+  visit_fetch_entries(visitor);
   if (visitor.loading()) {
     update_mode();
-    flush_tlb();
     leave_soon();
   }
 }

@@ -1,5 +1,8 @@
 #include "engine/soft/state/tlb.h"
 
+#include <algorithm>
+#include <vector>
+
 namespace ringside::soft {
 
 Tlb::Context* Tlb::find_context(std::uint16_t number) {
@@ -83,6 +86,47 @@ void Tlb::protect_page(Gpa page) {
     for (TlbEntry& entry : bank) {
       if (entry.gpa_page == page.value) entry.write_tag = TlbEntry::kInvalid;
     }
+  }
+}
+
+bool Tlb::is_live(std::uint64_t tag) const {
+  if (tag == TlbEntry::kInvalid) return false;
+  const std::uint64_t generation = tag & ~kPageMask;
+  return generation == generation_ ||
+         std::any_of(contexts_.begin(), contexts_.end(), [&](const Context& context) {
+           return context.known && context.generation == generation;
+         });
+}
+
+Translation& Tlb::place(unsigned number) {
+  return translations_[number / 2 / kEntries][number / 2 % kEntries][number % 2];
+}
+
+// Of most places there is nothing to say. What was of generations that are over is left out.
+void Tlb::visit_state(StateVisitor& visitor) {
+  visitor.fields(generation_, newest_, context_, eldest_context_);
+  for (Context& context : contexts_)
+    visitor.fields(context.number, context.known, context.generation);
+  constexpr unsigned kPlaces = kPrivilegeCount * kEntries * 2;
+  struct Kept {
+    std::uint64_t place, tag, gpa_page;
+  };
+  std::vector<Kept> kept;
+  for (unsigned i = 0; i < kPlaces && !visitor.loading(); ++i) {
+    const Translation& found = place(i);
+    if (is_live(found.tag)) kept.push_back({i, found.tag, found.gpa_page});
+  }
+  std::uint64_t count = kept.size();
+  visitor.field(count);
+  kept.resize(std::min<std::uint64_t>(count, kPlaces));
+  visitor.bytes(std::as_writable_bytes(std::span(kept)));
+  if (!visitor.loading()) return;
+  for (auto& bank : entries_)
+    bank.fill(TlbEntry{});
+  for (auto& bank : translations_)
+    bank.fill(Set{});
+  for (const Kept& one : kept) {
+    if (one.place < kPlaces) place(static_cast<unsigned>(one.place)) = {one.tag, one.gpa_page};
   }
 }
 

@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "base/state_visitor.h"
 #include "ringside/types.h"
 
 namespace ringside::soft {
@@ -83,6 +84,10 @@ class Tlb {
   void forget_fast_paths();
   // Takes the write fast path away from every entry that maps this physical page.
   void protect_page(Gpa page);
+  // The translations, but not the fast paths: those are made anew.
+  void visit_state(StateVisitor& visitor);
+  // Whether what carries this tag may be used, now or in another context.
+  bool is_live(std::uint64_t tag) const;
 
  private:
   static constexpr std::uint64_t kWritten = 1;
@@ -97,6 +102,7 @@ class Tlb {
   };
   Context* find_context(std::uint16_t number);
   bool begin_generation(std::uint16_t context);
+  Translation& place(unsigned number);
 
   std::uint64_t generation_ = 0, newest_ = 0;
   // Linux goes round six; the eldest makes place for a new one.

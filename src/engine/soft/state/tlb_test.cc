@@ -3,6 +3,7 @@
 // shows itself by the accessed bit that it sets.
 #include <gtest/gtest.h>
 
+#include "base/state_bytes.h"
 #include "engine/soft/cpu/control.h"
 #include "engine/soft/testing/test_cpu.h"
 
@@ -64,6 +65,30 @@ TEST_F(TranslationCache, OfTwoPagesThatWantOnePlaceIsKept) {
   EXPECT_TRUE(walks(kHighest));
   EXPECT_FALSE(walks(kHigh));
   EXPECT_TRUE(walks(kLow));
+}
+
+// A machine that is loaded goes on as the one that was saved.
+TEST_F(TranslationCache, IsPartOfTheState) {
+  EXPECT_TRUE(walks(kLow));
+  EXPECT_TRUE(walks(kHigh, AccessKind::Write));
+  cpu.code("90 90");
+  run(*cpu, cpu->icount + 1);
+  StateSaver saver;
+  cpu->visit_state(saver);
+  EXPECT_TRUE(walks(kHighest));
+  cpu->flush_tlb();
+  EXPECT_FALSE(cpu->knows_fetch(at::kCode));
+  StateLoader loader(saver.saved);
+  cpu->visit_state(loader);
+  EXPECT_TRUE(loader.finished());
+  StateSaver again;
+  cpu->visit_state(again);
+  EXPECT_EQ(saver.saved, again.saved);
+  EXPECT_TRUE(cpu->knows_fetch(at::kCode));
+  EXPECT_FALSE(walks(kLow));
+  EXPECT_FALSE(walks(kHigh, AccessKind::Write));
+  EXPECT_TRUE(walks(kHighest));
+  EXPECT_TRUE(walks(kLow));  // its place went to the last one, as it would have without all this
 }
 
 TEST_F(TranslationCache, OfACopysTwoOperandsIsKept) {
