@@ -32,6 +32,9 @@ class CpuLink final : public hypervisor::CpuPort {
   void set_a20(bool enabled) override {
     if (cpus_) cpus_->set_a20(enabled);
   }
+  void ram_about_to_change(Gpa address, std::uint64_t size) override {
+    if (cpus_) cpus_->ram_about_to_change(address, size);
+  }
   void ram_written(Gpa address, std::uint64_t size) override {
     if (cpus_) cpus_->ram_written(address, size);
   }

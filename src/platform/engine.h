@@ -7,6 +7,7 @@
 #include "platform/controllers.h"
 #include "platform/platform.h"
 #include "platform/recordable.h"
+#include "platform/rewindable.h"
 #include "ringside/vm.h"
 
 namespace ringside::hypervisor {
@@ -39,6 +40,8 @@ class Engine : public Vm {
 
   // Null where no run is like another.
   virtual Recordable* recordable() { return nullptr; }
+  // Null where the past is gone.
+  virtual Rewindable* rewindable() { return nullptr; }
   // Null where the interrupt controllers are the machine's.
   virtual ControllerViews* controller_views() { return nullptr; }
 };

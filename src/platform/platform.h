@@ -75,7 +75,8 @@ class CpuPort {
   // A device that answered Access::Wait may answer now; what did not take a write may take it.
   virtual void retry(VcpuId vcpu) = 0;
   virtual void set_a20(bool enabled) = 0;
-  // A device (DMA) or a loader changed RAM.
+  // A device (DMA) is about to change RAM; and a device or a loader has changed it.
+  virtual void ram_about_to_change(Gpa /*address*/, std::uint64_t /*size*/) {}
   virtual void ram_written(Gpa address, std::uint64_t size) = 0;
   // The guest says that it has panicked, with an access of `vcpu`'s that is under way. Engines that
   // cannot stop for it end the machine.

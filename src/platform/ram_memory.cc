@@ -45,6 +45,7 @@ Result<void> RamMemory::read_ram(Gpa address, std::span<std::byte> out) {
 Result<void> RamMemory::write_ram(Gpa address, std::span<const std::byte> data) {
   std::uint8_t* host = ram_.host(address, data.size());
   if (host == nullptr) return nothing_there(address);
+  ram_about_to_change(address, data.size());
   copy_to_shared(host, data);
   ram_written(address, data.size());
   return {};

@@ -33,7 +33,9 @@ class RamMemory : public Memory, public Mmio {
   Result<void> write_mmio(VcpuId vcpu, Gpa address, unsigned width, std::uint32_t value) override;
 
  private:
-  // After write_ram. For engines that keep something of what the memory holds, as decoded code.
+  // Before and after write_ram has changed something. For engines that keep what it held, or
+  // something that was made from it, as decoded code.
+  virtual void ram_about_to_change(Gpa /*address*/, std::uint64_t /*size*/) {}
   virtual void ram_written(Gpa /*address*/, std::uint64_t /*size*/) {}
 
   GuestRam& ram_;

@@ -14,6 +14,9 @@ class SoftMemory final : public hypervisor::RamMemory {
   Result<void> write_mmio(VcpuId vcpu, Gpa address, unsigned width, std::uint32_t value) override;
 
  private:
+  void ram_about_to_change(Gpa address, std::uint64_t size) override {
+    board_.ram_about_to_change(address, size);
+  }
   void ram_written(Gpa address, std::uint64_t size) override { board_.ram_written(address, size); }
 
   Board& board_;

@@ -138,7 +138,7 @@ class SoftVm final : public SoftEngine {
       const std::uint64_t before = vcpu->cpu.icount, parts_before = board_.parts_ever;
       if (at_stop_count()) {
         budget -= std::min(budget, run_part_of(*vcpu));
-      } else if (vcpu->cpu.monitor_trap) {
+      } else if (steps(*vcpu)) {
         budget -= std::min(budget, step_vcpu(*vcpu, budget));
       } else {
         budget -= std::min(budget, run_vcpu(*vcpu, budget));
@@ -146,7 +146,7 @@ class SoftVm final : public SoftEngine {
       if (vcpu->cpu.icount == before && board_.parts_ever == parts_before)
         std::tie(turn_, turn_left_) = turn;
       ran |= !board_.held || vcpu->cpu.icount != before;
-      if (vcpu->cpu.monitor_trap && !vcpu->step_range) break;
+      if (steps(*vcpu) && !vcpu->step_range) break;
     }
     if (!ran && budget > 0 && !board_.held && !at_stop()) check_halted_for_good();
     return ran;
@@ -209,6 +209,39 @@ class SoftVm final : public SoftEngine {
     if (visitor.loading()) board_.code.clear();
   }
 
+  // ---- Rewindable
+  void keep_pages(hypervisor::PageKeeper* keeper) override {
+    board_.kept_pages =
+        keeper != nullptr ? std::make_unique<KeptPages>(board_.ram, *keeper) : nullptr;
+  }
+  void begin_interval() override {
+    if (board_.kept_pages == nullptr) return;
+    board_.kept_pages->begin_interval();
+    for (Cpu* cpu : board_.cpus)
+      cpu->tlb().forget_write_paths();
+  }
+  void page_replaced(Gpa page) override { board_.ram_written(page, kPageSize); }
+  void set_parts(std::uint64_t parts) override {
+    board_.parts = parts;
+    board_.parts_at = board_.retired();
+  }
+  std::uint64_t steps_of(VcpuId id) const override {
+    const Cpu& cpu = vcpus_[id.value]->cpu;
+    return cpu.icount + cpu.parts_ever;
+  }
+  void travel(hypervisor::HitListener* listener) override {
+    board_.listener = listener;
+    for (const auto& vcpu : vcpus_) {
+      vcpu->cpu.breakpoint_passed.reset();
+      vcpu->update_mask();
+    }
+  }
+  void pass_breakpoints(std::uint64_t vcpus) override {
+    for (std::uint32_t i = 0; i < vcpus_.size(); ++i) {
+      if ((vcpus >> i & 1) != 0) pass_breakpoint(vcpus_[i]->cpu);
+    }
+  }
+
   // ---- CpuPort
   void deadline_moved() override { interrupt_running(); }
   void set_interrupt_pin(VcpuId id, bool level) override {
@@ -242,7 +275,7 @@ class SoftVm final : public SoftEngine {
     cpu.forget_fetch_page();
     if (vcpu.is_active) return;
     vcpu.is_active = true;
-    events_.push_back({id, exit::Started{}});
+    if (!travels()) events_.push_back({id, exit::Started{}});
     interrupt_running();
   }
   void retry(VcpuId id) override {
@@ -264,7 +297,11 @@ class SoftVm final : public SoftEngine {
       if (watch.meets(address.value, size, true)) device_hit(watch);
     }
   }
+  void ram_about_to_change(Gpa address, std::uint64_t size) override {
+    board_.ram_about_to_change(address, size);
+  }
   void guest_panicked(VcpuId id, const char* reason) override {
+    if (travels()) return;
     Cpu& cpu = vcpus_[id.value]->cpu;
     if (!stop_instead_of_death_) {
       if (!run_survives_) end({VmEnd::Kind::Error, 0, reason, id});
@@ -274,7 +311,7 @@ class SoftVm final : public SoftEngine {
     }
   }
   void end(VmEnd end) override {
-    if (!ended_) ended_ = std::move(end);
+    if (!ended_ && !travels()) ended_ = std::move(end);
     interrupt_running();
   }
 
@@ -289,6 +326,9 @@ class SoftVm final : public SoftEngine {
     translator_ = *std::move(made);
     board_.translator = translator_.get();
   }
+
+  bool travels() const { return board_.listener != nullptr; }
+  bool steps(const SoftVcpu& vcpu) const { return vcpu.cpu.monitor_trap && !travels(); }
 
   static constexpr const char* kResumedDead = "resumed after a triple fault";
 
@@ -313,13 +353,13 @@ class SoftVm final : public SoftEngine {
       note_physical_hit(*board_.running, watch, true);
       return;
     }
-    const auto somebody = std::find_if(vcpus_.begin(), vcpus_.end(),
-                                       [](const auto& vcpu) { return vcpu->is_in_guest; });
+    const auto somebody = std::find_if(vcpus_.begin(), vcpus_.end(), [](const auto& vcpu) {
+      return vcpu->travels() ? vcpu->is_active : vcpu->is_in_guest;
+    });
     if (somebody == vcpus_.end()) return;
     SoftVcpu& vcpu = **somebody;
     hypervisor::Exit hit = exit::PhysicalWatchpoint{Gpa{watch.address}, watch.kind, true};
-    if (board_.filter == nullptr || board_.filter->wants_stop(vcpu.cpu.id(), hit))
-      leave(vcpu, std::move(hit));
+    if (board_.judge(vcpu.cpu, hit) == Board::Verdict::Exit) leave(vcpu, std::move(hit));
   }
 
   void interrupt_running() {
@@ -441,6 +481,7 @@ class SoftVm final : public SoftEngine {
   void die(Cpu& cpu, std::string reason) {
     cpu.activity = Activity::Dead;
     cpu.leave_soon();
+    if (travels()) return;
     if (stop_instead_of_death_) {
       SoftVcpu& vcpu = *vcpus_[cpu.id().value];
       if (&cpu == board_.running) {
@@ -454,7 +495,7 @@ class SoftVm final : public SoftEngine {
   }
 
   void check_halted_for_good() {
-    if (stop_instead_of_death_) return;
+    if (stop_instead_of_death_ || travels()) return;
     const auto hope = [](const SoftVcpu& vcpu) {
       if (!vcpu.is_active) return hypervisor::Hope::Absent;
       const Cpu& cpu = vcpu.cpu;

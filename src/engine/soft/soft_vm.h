@@ -11,6 +11,7 @@
 #include "platform/guest_ram.h"
 #include "platform/platform.h"
 #include "platform/recordable.h"
+#include "platform/rewindable.h"
 
 namespace ringside::soft {
 
@@ -37,13 +38,15 @@ Result<void> can_translate();
 // An Engine that is also the CpuPort for the machine's devices.
 class SoftEngine : public hypervisor::Engine,
                    public hypervisor::CpuPort,
-                   public hypervisor::Recordable {
+                   public hypervisor::Recordable,
+                   public hypervisor::Rewindable {
  public:
   // Visits CPUs, engine and RAM (not the machine). For snapshots and the determinism hash.
   virtual void visit_state(StateVisitor& visitor) = 0;
   std::string_view name() const override { return "soft"; }
   hypervisor::CpuPort& cpus() override { return *this; }
   Recordable* recordable() override { return this; }
+  Rewindable* rewindable() override { return this; }
   VirtualTime now() const override = 0;
 };
 

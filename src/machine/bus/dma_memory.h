@@ -18,10 +18,11 @@ class DmaMemory {
   const std::byte* readable(Gpa address, std::uint64_t size) const {
     return reinterpret_cast<const std::byte*>(ram_->host(address, size));
   }
-  // Null for ROM too. Call written() when done.
+  // Null for ROM too. To be written at once, and then written() is called.
   std::byte* writable(Gpa address, std::uint64_t size) const {
     const hypervisor::RamSlot* slot = ram_->find(address, size);
     if (slot == nullptr || slot->read_only) return nullptr;
+    cpus_->ram_about_to_change(address, size);
     return reinterpret_cast<std::byte*>(slot->host + (address.value - slot->base.value));
   }
   void written(Gpa address, std::uint64_t size) const {

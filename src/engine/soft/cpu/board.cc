@@ -28,6 +28,16 @@ void Board::note_parts(std::uint64_t count) {
   if (std::exchange(parts_at, total) != total) parts = 0;
   parts += count;
   parts_ever += count;
+  if (running != nullptr) running->parts_ever += count;
+}
+
+Board::Verdict Board::judge(Cpu& cpu, const hypervisor::Exit& hit) {
+  if (filter != nullptr && !filter->wants_stop(cpu.id(), hit)) return Verdict::GoOn;
+  if (listener == nullptr) return Verdict::Exit;
+  if (listener->hit(cpu.id(), hit) == hypervisor::HitListener::Answer::GoOn) return Verdict::GoOn;
+  held = true;
+  cpu.yield_soon();
+  return Verdict::EndSlice;
 }
 
 hypervisor::Progress Board::progress() const {
@@ -46,6 +56,7 @@ void Board::write_entry(Gpa address, const void* in, unsigned size) {
   const Gpa behind_gate{address.value & a20_mask()};
   const hypervisor::RamSlot* slot = ram.find(behind_gate, size);
   if (slot == nullptr || slot->read_only) return;
+  ram_about_to_change(behind_gate, size);
   std::memcpy(slot->host + (behind_gate.value - slot->base.value), in, size);
   ram_written(behind_gate, size);
 }

@@ -4,8 +4,10 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <vector>
 
+#include "engine/soft/cpu/kept_pages.h"
 #include "engine/soft/state/address_set.h"
 #include "engine/soft/state/code_cache.h"
 #include "platform/guest_ram.h"
@@ -41,7 +43,7 @@ class Board {
   std::uint64_t surcharge = 0;    // of long instructions in it, counted as instructions
   Cpu* running = nullptr;         // whose slice it is
   std::uint64_t slice_start = 0;  // its icount then
-  bool held = false;              // the slice ended at an InsnHeld
+  bool held = false;              // the slice ends: at an InsnHeld, or at a hit of a travel
 
   // ---- How far the run is
   std::uint64_t retired() const;  // by all CPUs
@@ -61,6 +63,14 @@ class Board {
   bool read_entry(Gpa address, void* out, unsigned size) const;
   void write_entry(Gpa address, const void* in, unsigned size);
 
+  // RAM is about to change, by whomever: who keeps its past is told first.
+  void ram_about_to_change(Gpa address, std::uint64_t size) {
+    if (kept_pages) kept_pages->about_to_change(ram, address, size);
+  }
+  // Further changes of this page need not be told of.
+  bool is_kept(Gpa page) const { return !kept_pages || kept_pages->has(page); }
+  // Null: nobody does.
+  std::unique_ptr<KeptPages> kept_pages;
   // RAM changed behind the CPUs' backs or by a store to a page with decoded code.
   void ram_written(Gpa address, std::uint64_t size);
   // A page now has decoded code: stores to it must be seen.
@@ -79,6 +89,10 @@ class Board {
   }
   AddressSet physical_breakpoints;  // guest-physical addresses
   hypervisor::StopFilter* filter = nullptr;
+  hypervisor::HitListener* listener = nullptr;  // not null: a travel (Rewindable)
+  // What a hit of the debugger's comes to: the filter is asked, and on a travel the listener.
+  enum class Verdict : std::uint8_t { GoOn, Exit, EndSlice };
+  Verdict judge(Cpu& cpu, const hypervisor::Exit& hit);
   struct Watch {
     std::uint64_t address, size;
     hypervisor::WatchKind kind;

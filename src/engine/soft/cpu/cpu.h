@@ -132,6 +132,8 @@ class Cpu {
   std::uint64_t string_lines = 0;
   // Iterations of a REP that were made since its part that retired last.
   std::uint64_t iterations = 0;
+  // Like Board::parts_ever, of this CPU alone.
+  std::uint64_t parts_ever = 0;
   // Where the run has to stop: no instruction is begun at this count, and nothing else happens
   // there after Board::stop_parts. Set while the CPU runs.
   std::uint64_t stop_icount = ~std::uint64_t{0};

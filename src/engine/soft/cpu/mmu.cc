@@ -133,9 +133,8 @@ void Cpu::fill_tlb(std::uint64_t linear, Gpa gpa, AccessKind kind, Privilege pri
   // A read of a page that is known to be written as well gives both paths.
   const bool writes =
       kind == AccessKind::Write || tlb_.find(privilege, linear, AccessKind::Write).has_value();
-  if (writes && !slot->read_only && !board_.code.has_code(page)) {
+  if (writes && !slot->read_only && !board_.code.has_code(page) && board_.is_kept(page))
     entry.write_tag = tag;
-  }
 }
 
 namespace {
@@ -278,6 +277,7 @@ void Cpu::write_within_page(std::uint64_t linear, const void* in, unsigned size,
   const hypervisor::RamSlot* slot = board_.ram.find(gpa, size);
   if (slot != nullptr) {
     if (slot->read_only) return;
+    board_.ram_about_to_change(gpa, size);
     std::memcpy(slot->host + (gpa.value - slot->base.value), in, size);
     board_.ram_written(gpa, size);
     fill_tlb(linear, gpa, AccessKind::Write, privilege);

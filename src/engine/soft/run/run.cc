@@ -144,11 +144,10 @@ bool stops_here(Cpu& cpu, std::uint64_t linear) {
     cpu.breakpoint_passed.reset();
     return false;
   }
-  hypervisor::StopFilter* filter = cpu.board().filter;
   hypervisor::Exit hit = exit::HardwareBreakpoint{{linear}};
-  if (filter != nullptr && !filter->wants_stop(cpu.id(), hit)) return false;
-  cpu.pending_exit = std::move(hit);
-  return true;
+  const Board::Verdict verdict = cpu.board().judge(cpu, hit);
+  if (verdict == Board::Verdict::Exit) cpu.pending_exit = std::move(hit);
+  return verdict != Board::Verdict::GoOn;
 }
 
 // The same before a fetch that needs a walk. A breakpoint by linear address comes before whatever
@@ -166,10 +165,9 @@ void settle_watch_hits(Cpu& cpu) {
   if (cpu.watch_hits.empty() && cpu.physical_watch_hits.empty()) [[likely]] {
     return;
   }
-  hypervisor::StopFilter* filter = cpu.board().filter;
   const auto settle = [&](hypervisor::Exit hit) {
     if (cpu.pending_exit) return;
-    if (filter == nullptr || filter->wants_stop(cpu.id(), hit)) cpu.pending_exit = std::move(hit);
+    if (cpu.board().judge(cpu, hit) == Board::Verdict::Exit) cpu.pending_exit = std::move(hit);
   };
   for (const exit::Watchpoint& watch : cpu.watch_hits)
     settle(watch);
@@ -568,5 +566,7 @@ void run_part(Cpu& cpu) {
 }
 
 bool stops_at_breakpoint(Cpu& cpu) { return stops_before_next(cpu); }
+
+void pass_breakpoint(Cpu& cpu) { cpu.breakpoint_passed = linear_pc(cpu); }
 
 }  // namespace ringside::soft

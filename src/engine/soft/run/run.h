@@ -26,6 +26,9 @@ void run_part(Cpu& cpu);
 // then the pending_exit.
 bool stops_at_breakpoint(Cpu& cpu);
 
+// A breakpoint of the debugger on the next instruction does not stop this CPU.
+void pass_breakpoint(Cpu& cpu);
+
 // Whether something would let a halted CPU run.
 bool can_wake(const Cpu& cpu);
 

@@ -74,6 +74,13 @@ void Tlb::forget_fast_paths() {
   }
 }
 
+void Tlb::forget_write_paths() {
+  for (auto& bank : entries_) {
+    for (TlbEntry& entry : bank)
+      entry.write_tag = TlbEntry::kInvalid;
+  }
+}
+
 void Tlb::flush_page(std::uint64_t linear) {
   for (auto& bank : entries_)
     bank[(linear >> 12) % kEntries] = TlbEntry{};

@@ -82,6 +82,8 @@ class Tlb {
   void flush_page(std::uint64_t linear);  // in every context
   // Every access takes the slow path once more; no translation is lost.
   void forget_fast_paths();
+  // Every write takes the slow path once more.
+  void forget_write_paths();
   // Takes the write fast path away from every entry that maps this physical page.
   void protect_page(Gpa page);
   // The translations, but not the fast paths: those are made anew.
