@@ -19,8 +19,8 @@ class PageKeeper {
   virtual void keep(Gpa page, const std::uint8_t* content) = 0;
 };
 
-// Is told of hits during a travel. The run goes on in any case, unless it asks for the end of the
-// slice.
+// Is told of hits during a travel: those that the StopFilter wants, and those that it says are its
+// own. The run goes on in any case, unless it asks for the end of the slice.
 class HitListener {
  public:
   virtual ~HitListener() = default;
@@ -29,7 +29,10 @@ class HitListener {
     // The slice ends: before the instruction, at a breakpoint; after it, at a watchpoint.
     EndSlice,
   };
-  virtual Answer hit(VcpuId vcpu, const Exit& exit) = 0;
+  virtual bool is_own(const Exit& /*exit*/) { return false; }
+  // `before`: where the machine has to be for this hit to come next. Of a breakpoint that is now;
+  // of a watchpoint, before the instruction, or the part of one, that has just been executed.
+  virtual Answer hit(VcpuId vcpu, const Exit& exit, Progress before) = 0;
 };
 
 class Rewindable {

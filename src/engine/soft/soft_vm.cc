@@ -359,7 +359,8 @@ class SoftVm final : public SoftEngine {
     if (somebody == vcpus_.end()) return;
     SoftVcpu& vcpu = **somebody;
     hypervisor::Exit hit = exit::PhysicalWatchpoint{Gpa{watch.address}, watch.kind, true};
-    if (board_.judge(vcpu.cpu, hit) == Board::Verdict::Exit) leave(vcpu, std::move(hit));
+    if (board_.judge(vcpu.cpu, hit, Board::HitIs::Next) == Board::Verdict::Exit)
+      leave(vcpu, std::move(hit));
   }
 
   void interrupt_running() {

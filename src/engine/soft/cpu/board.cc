@@ -31,10 +31,13 @@ void Board::note_parts(std::uint64_t count) {
   if (running != nullptr) running->parts_ever += count;
 }
 
-Board::Verdict Board::judge(Cpu& cpu, const hypervisor::Exit& hit) {
-  if (filter != nullptr && !filter->wants_stop(cpu.id(), hit)) return Verdict::GoOn;
+Board::Verdict Board::judge(Cpu& cpu, const hypervisor::Exit& hit, HitIs when) {
+  const bool is_own = listener != nullptr && listener->is_own(hit);
+  if (!is_own && filter != nullptr && !filter->wants_stop(cpu.id(), hit)) return Verdict::GoOn;
   if (listener == nullptr) return Verdict::Exit;
-  if (listener->hit(cpu.id(), hit) == hypervisor::HitListener::Answer::GoOn) return Verdict::GoOn;
+  const hypervisor::Progress before = when == HitIs::Next ? progress() : progress_before();
+  if (listener->hit(cpu.id(), hit, before) == hypervisor::HitListener::Answer::GoOn)
+    return Verdict::GoOn;
   held = true;
   cpu.yield_soon();
   return Verdict::EndSlice;
@@ -43,6 +46,12 @@ Board::Verdict Board::judge(Cpu& cpu, const hypervisor::Exit& hit) {
 hypervisor::Progress Board::progress() const {
   const std::uint64_t total = retired();
   return {{total}, total == parts_at ? parts : 0};
+}
+
+hypervisor::Progress Board::progress_before() const {
+  const std::uint64_t total = retired();
+  if (total == parts_at && parts > 0) return {{total}, parts - 1};
+  return {{total - 1}, total - 1 == parts_at ? parts : 0};
 }
 
 bool Board::read_entry(Gpa address, void* out, unsigned size) const {

@@ -50,6 +50,8 @@ class Board {
   // So many things have happened without an instruction retiring (hypervisor::Progress).
   void note_parts(std::uint64_t count);
   hypervisor::Progress progress() const;
+  // Before the last thing that was counted.
+  hypervisor::Progress progress_before() const;
   // Not state: only positions are told by it. The number of parts, and of instructions then.
   std::uint64_t parts = 0, parts_at = 0;
   std::uint64_t parts_ever = 0;
@@ -92,7 +94,8 @@ class Board {
   hypervisor::HitListener* listener = nullptr;  // not null: a travel (Rewindable)
   // What a hit of the debugger's comes to: the filter is asked, and on a travel the listener.
   enum class Verdict : std::uint8_t { GoOn, Exit, EndSlice };
-  Verdict judge(Cpu& cpu, const hypervisor::Exit& hit);
+  enum class HitIs : std::uint8_t { Next, Over };  // what was counted last has made it
+  Verdict judge(Cpu& cpu, const hypervisor::Exit& hit, HitIs when);
   struct Watch {
     std::uint64_t address, size;
     hypervisor::WatchKind kind;

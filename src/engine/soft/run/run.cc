@@ -145,7 +145,7 @@ bool stops_here(Cpu& cpu, std::uint64_t linear) {
     return false;
   }
   hypervisor::Exit hit = exit::HardwareBreakpoint{{linear}};
-  const Board::Verdict verdict = cpu.board().judge(cpu, hit);
+  const Board::Verdict verdict = cpu.board().judge(cpu, hit, Board::HitIs::Next);
   if (verdict == Board::Verdict::Exit) cpu.pending_exit = std::move(hit);
   return verdict != Board::Verdict::GoOn;
 }
@@ -167,7 +167,8 @@ void settle_watch_hits(Cpu& cpu) {
   }
   const auto settle = [&](hypervisor::Exit hit) {
     if (cpu.pending_exit) return;
-    if (cpu.board().judge(cpu, hit) == Board::Verdict::Exit) cpu.pending_exit = std::move(hit);
+    const Board::Verdict verdict = cpu.board().judge(cpu, hit, Board::HitIs::Over);
+    if (verdict == Board::Verdict::Exit) cpu.pending_exit = std::move(hit);
   };
   for (const exit::Watchpoint& watch : cpu.watch_hits)
     settle(watch);
