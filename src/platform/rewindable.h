@@ -54,6 +54,7 @@ class Rewindable {
   // string instructions that are not over. Only differences mean something, and only within one
   // way of running.
   virtual std::uint64_t steps_of(VcpuId vcpu) const = 0;
+  virtual void set_steps(VcpuId vcpu, std::uint64_t steps) = 0;  // after loading
 
   // ---- Travels
   // While `listener` is not null, a slice runs every vCPU that is alive and that the imposed

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <compare>
+#include <cstdint>
 
 #include "platform/recordable.h"
 #include "ringside/types.h"
@@ -16,6 +17,13 @@ struct Position {
   hypervisor::Progress progress;
   VirtualTime time;
   friend auto operator<=>(const Position&, const Position&) = default;
+};
+
+// A moment as somebody who goes back tells it: several inputs may come at one position.
+struct Place {
+  Position at;
+  std::uint64_t inputs = 0;  // that have come before it, in the run's log (InputLog)
+  friend auto operator<=>(const Place&, const Place&) = default;
 };
 
 }  // namespace ringside::time

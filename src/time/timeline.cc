@@ -27,11 +27,15 @@ tl::unexpected<Error> off_the_path() {
 }  // namespace
 
 Timeline::~Timeline() {
-  if (writer_) recordable_->tell_changes(nullptr);
+  if (writer_ || log_) recordable_->tell_changes(nullptr);
 }
 
 void Timeline::record(JournalWriter journal) {
   writer_.emplace(std::move(journal));
+  hear_changes();
+}
+
+void Timeline::hear_changes() {
   recordable_->tell_changes([this](const hypervisor::Change& change) {
     const Result<void> written =
         std::visit([this](const auto& what) { return append(Input(what)); }, change);
@@ -44,19 +48,59 @@ void Timeline::replay(JournalReader journal, std::function<Result<void>()> resta
   restart_ = std::move(restart);
 }
 
+void Timeline::keep_log() {
+  log_.emplace(engine_.vcpu_count());
+  if (!reader_) {
+    hear_changes();
+    return;
+  }
+  JournalReader ahead = *reader_;
+  for (; const JournalEntry* entry = ahead.next(); ahead.advance())
+    log_->append(entry->at, entry->input);
+}
+
+Result<void> Timeline::enter_present() {
+  in_past_ = false;
+  recordable_->stop_at(std::nullopt);
+  if (!reader_) recordable_->impose({});
+  for (const Input& input : std::exchange(waiting_, {}))
+    TRY(this->input(input));
+  return {};
+}
+
+Result<void> Timeline::branch(std::uint64_t inputs) {
+  log_->drop_from(inputs);
+  zero_.reset();
+  return enter_present();
+}
+
+void Timeline::supervise(const hypervisor::Supervision& supervision) {
+  supervision_ = supervision;
+  recordable_->impose(supervision);
+}
+
 Position Timeline::position() const { return {recordable_->progress(), engine_.now()}; }
 
-Result<void> Timeline::append(const Input& input) { return writer_->append({position(), input}); }
+Result<void> Timeline::append(const Input& input) {
+  if (in_past_ || reader_) return {};
+  if (log_) log_->append(position(), input);
+  if (writer_) TRY(writer_->append({position(), input}));
+  return {};
+}
 
 Result<void> Timeline::note(const Input& input) {
   if (reader_) return fail(ErrorCode::NotSupported, "a replay takes nothing but what it replays");
+  if (in_past_) return fail(ErrorCode::NotSupported, kPastIsFixed);
   end_wait(Clock::now());
-  if (writer_) TRY(append(input));
-  return {};
+  return append(input);
 }
 
 Result<void> Timeline::input(const Input& input) {
   if (reader_) return {};
+  if (in_past_) {
+    waiting_.push_back(input);
+    return {};
+  }
   TRY(note(input));
   return apply(input);
 }
@@ -79,8 +123,8 @@ Result<void> Timeline::note_supervision() {
 
 Result<void> Timeline::prepare_slice() {
   if (failure_) return fail(*failure_);
-  if (writer_) return note_supervision();
-  if (!reader_) return {};
+  if (in_past_) return {};
+  if (!reader_) return writer_ || log_ ? note_supervision() : Result<void>();
   if (stranded_) return off_the_path();
   // A debugger that has stopped the guest at the moment of an input sees it as it was before.
   while (const JournalEntry* entry = reader_->next()) {
@@ -91,6 +135,7 @@ Result<void> Timeline::prepare_slice() {
                   fmt::format("the replay has left the recorded path: {}", applied.error().text()));
     }
     reader_->advance();
+    ++replayed_;
   }
   return approach_end();
 }
@@ -210,7 +255,7 @@ std::optional<nanoseconds> Timeline::begin_wait(Clock::time_point now) {
 }
 
 nanoseconds Timeline::lead(Clock::time_point now) {
-  if (pace_ == Pace::Off || reader_) return nanoseconds(0);
+  if (pace_ == Pace::Off || reader_ || in_past_) return nanoseconds(0);
   // What a busy guest's clock has lost it may make up for, but not what passed while it was
   // stopped.
   constexpr nanoseconds kMostBehind = std::chrono::seconds(1),

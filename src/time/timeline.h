@@ -10,16 +10,23 @@
 #include <functional>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "base/result.h"
 #include "machine/machine.h"
 #include "platform/engine.h"
 #include "platform/recordable.h"
+#include "time/input_log.h"
 #include "time/inputs.h"
 #include "time/journal.h"
 #include "time/pace.h"
 
 namespace ringside::time {
+
+// What is said to who wants to change the machine while it is in its past.
+inline constexpr const char* kPastIsFixed =
+    "the guest is in its past, which cannot be changed; 'monitor branch' drops what came after and "
+    "goes on from here";
 
 class Timeline {
  public:
@@ -37,6 +44,23 @@ class Timeline {
   void replay(JournalReader journal, std::function<Result<void>()> restart);
   // Outside input has no effect: it all comes from the journal.
   bool replaying() const { return reader_.has_value(); }
+
+  // ---- For who goes back in the run. After record() or replay(), before the first slice: inputs
+  // are kept in memory, those to come as well in a replay.
+  void keep_log();
+  InputLog& log() { return *log_; }
+  Place place() const { return {position(), replaying() ? replayed_ : log_->end()}; }
+  // What is in force for the run as it was recorded.
+  const hypervisor::Supervision& supervision() const { return supervision_; }
+  // The machine is in its past: what comes from outside waits until it is in the present again.
+  void enter_past() { in_past_ = true; }
+  Result<void> enter_present();
+  bool in_past() const { return in_past_; }
+  // The past becomes the present: what came after so many inputs is forgotten.
+  Result<void> branch(std::uint64_t inputs);
+  // In the past: the supervision of this moment, and an input of the log.
+  void supervise(const hypervisor::Supervision& supervision);
+  Result<void> repeat(std::uint64_t number) { return apply(log_->input_of(number)); }
 
   // Applies an input now, and writes it to the journal.
   Result<void> input(const Input& input);
@@ -77,6 +101,7 @@ class Timeline {
   Result<void> append(const Input& input);
   Result<void> note_supervision();
   Result<void> apply(const Input& input);
+  void hear_changes();
 
   hypervisor::Engine& engine_;
   machine::Machine& machine_;
@@ -87,6 +112,10 @@ class Timeline {
   hypervisor::Recordable* recordable_;  // null: there is no journal
   std::optional<JournalWriter> writer_;
   std::optional<JournalReader> reader_;
+  std::uint64_t replayed_ = 0;  // entries of the reader
+  std::optional<InputLog> log_;
+  bool in_past_ = false;
+  std::vector<Input> waiting_;  // what came from outside meanwhile
   std::function<Result<void>()> restart_;
   hypervisor::Supervision supervision_;  // that the journal said last
   std::optional<Error> failure_;         // of writing what a debugger has changed

@@ -229,6 +229,10 @@ class SoftVm final : public SoftEngine {
     const Cpu& cpu = vcpus_[id.value]->cpu;
     return cpu.icount + cpu.parts_ever;
   }
+  void set_steps(VcpuId id, std::uint64_t steps) override {
+    Cpu& cpu = vcpus_[id.value]->cpu;
+    cpu.parts_ever = steps - cpu.icount;
+  }
   void travel(hypervisor::HitListener* listener) override {
     board_.listener = listener;
     for (const auto& vcpu : vcpus_) {

@@ -1,0 +1,59 @@
+// A disk whose image has the present's content at every moment, also while the machine is in its
+// past: there the guest sees, and changes, sectors that lie over the image. Main thread.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <span>
+#include <unordered_set>
+
+#include "machine/storage/block_backend.h"
+
+namespace ringside::time {
+
+inline constexpr std::size_t kSector = 512;
+using Sector = std::array<std::byte, kSector>;
+
+// Keeps what a disk had. Called before a sector changes, at most once in an interval.
+class SectorKeeper {
+ public:
+  virtual ~SectorKeeper() = default;
+  virtual void keep(unsigned disk, std::uint64_t sector, const Sector& content) = 0;
+};
+
+class PastDisk final : public machine::BlockBackend {
+ public:
+  // `number` is what the keeper is told. The keeper may be null: nobody is told then.
+  PastDisk(std::shared_ptr<machine::BlockBackend> image, unsigned number)
+      : image_(std::move(image)), number_(number) {}
+
+  void tell(SectorKeeper* keeper) { keeper_ = keeper; }
+  void begin_interval() { kept_.clear(); }
+  // In the past nothing reaches the image. Back in the present the guest sees the image again.
+  void enter_past() { in_past_ = true; }
+  void enter_present();
+  // The past becomes the present: the image gets what lies over it. False: it cannot be written.
+  [[nodiscard]] bool write_back();
+  // The sector as the guest sees it becomes `content`, which becomes what it was. In the past.
+  void exchange(std::uint64_t sector, Sector& content);
+
+  std::uint64_t size() const override { return image_->size(); }
+  bool read_only() const override { return image_->read_only(); }
+  bool read(std::uint64_t offset, std::span<std::byte> out) override;
+  bool write(std::uint64_t offset, std::span<const std::byte> data) override;
+  bool flush() override { return in_past_ || image_->flush(); }
+
+ private:
+  void keep(std::uint64_t offset, std::uint64_t size);
+
+  std::shared_ptr<machine::BlockBackend> image_;
+  const unsigned number_;
+  SectorKeeper* keeper_ = nullptr;
+  bool in_past_ = false;
+  std::unordered_set<std::uint64_t> kept_;  // in this interval
+  std::map<std::uint64_t, Sector> over_;    // what lies over the image, by sector
+};
+
+}  // namespace ringside::time

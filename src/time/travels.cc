@@ -1,0 +1,156 @@
+#include "time/travels.h"
+
+#include <chrono>
+#include <utility>
+
+#include "time/journeys.h"
+
+namespace ringside::time {
+
+using hypervisor::Arrival;
+using hypervisor::Journey;
+
+Travels::Travels(hypervisor::Engine& engine, Timeline& timeline, History& history)
+    : engine_(engine),
+      recordable_(*engine.recordable()),
+      rewindable_(*engine.rewindable()),
+      timeline_(timeline),
+      history_(history),
+      course_(engine, timeline, history) {}
+
+Travels::~Travels() { rewindable_.travel(nullptr); }
+
+// ---- The present
+
+void Travels::begin() {
+  history_.begin(timeline_.place(), timeline_.supervision());
+  timeline_.log().drop_before(history_.mark(0).place.inputs);
+  next_mark_ = recordable_.total_instructions().value + kBetweenMarks;
+}
+
+void Travels::slice_over() {
+  if (recordable_.total_instructions().value < next_mark_) return;
+  next_mark_ = recordable_.total_instructions().value + kBetweenMarks;
+  history_.add_mark(timeline_.place(), timeline_.supervision());
+  timeline_.log().drop_before(history_.mark(0).place.inputs);
+}
+
+void Travels::mark_present() {
+  const Place now = timeline_.place();
+  if (history_.is_lost() || history_.mark(history_.marks() - 1).place != now)
+    history_.add_mark(now, timeline_.supervision());
+}
+
+Place Travels::present() const {
+  return in_past() ? history_.mark(history_.marks() - 1).place : timeline_.place();
+}
+
+// ---- Journeys
+
+std::optional<std::string> Travels::why_fixed() const {
+  if (!in_past()) return std::nullopt;
+  return kPastIsFixed;
+}
+
+void Travels::start(std::unique_ptr<Task> task) {
+  noted_.reset();
+  rewindable_.travel(this);
+  task_ = std::move(task);
+}
+
+Result<void> Travels::set_out(const Journey& journey) {
+  if (task_) return fail(ErrorCode::Busy, "the machine is on a journey");
+  if (!in_past()) mark_present();
+  if (journey.direction == Journey::Direction::Forward) {
+    start(Journeys::forward(*this, journey));
+    rewindable_.pass_breakpoints(journey.passes);
+  } else if (journey.until == Journey::Until::Hit) {
+    start(Journeys::back_to_hit(*this));
+  } else {
+    start(Journeys::back_a_step(*this, journey.vcpu));
+  }
+  return {};
+}
+
+void Travels::set_out_to(const Place& place) {
+  if (!in_past()) mark_present();
+  start(Journeys::to_place(*this, place));
+}
+
+void Travels::set_out_to_last_write(Gpa address, std::uint64_t size) {
+  if (!in_past()) mark_present();
+  start(Journeys::back_to_write(*this, address, size));
+}
+
+std::optional<Result<Arrival>> Travels::advance() {
+  using Clock = std::chrono::steady_clock;
+  constexpr std::chrono::milliseconds kSlice{1};
+  const Clock::time_point end = Clock::now() + kSlice;
+  do {
+    const Result<bool> over = task_->step();
+    if (!over) {
+      arrived({});
+      return tl::unexpected(over.error());
+    }
+    if (*over) return arrived(std::move(task_->arrival));
+  } while (Clock::now() < end);
+  return std::nullopt;
+}
+
+// Where the present is, it is the present.
+Arrival Travels::arrived(Arrival arrival) {
+  task_.reset();
+  hits_ = Hits::Ignored;
+  rewindable_.travel(nullptr);
+  if (in_past() && here() == present()) {
+    const Result<void> left = leave_past();
+    if (!left) arrival.words += left.error().text() + "\n";
+  }
+  return arrival;
+}
+
+Arrival Travels::give_up() { return arrived({Arrival::Reason::GivenUp, {}, {}, {}}); }
+
+Result<void> Travels::return_to_present() {
+  task_.reset();
+  hits_ = Hits::Ignored;
+  rewindable_.travel(nullptr);
+  if (!in_past()) return {};
+  return leave_past();
+}
+
+Result<void> Travels::leave_past() {
+  parts_.clear();
+  history_.leave_past();
+  timeline_.supervise(history_.mark(history_.marks() - 1).supervision);
+  return timeline_.enter_present();
+}
+
+Result<void> Travels::branch() {
+  if (!in_past()) return fail(ErrorCode::BadRequest, "the guest is in the present");
+  parts_.clear();
+  const Place now = here();
+  if (!history_.forget_future(now, timeline_.supervision()))
+    return fail(ErrorCode::System, "a disk's image cannot be written");
+  TRY(timeline_.branch(now.inputs));
+  next_mark_ = now.at.progress.instructions.value + kBetweenMarks;
+  return {};
+}
+
+// ---- Hits
+
+bool Travels::is_own(const hypervisor::Exit& exit) {
+  if (hits_ == Hits::Ignored) return true;
+  const auto* watch = std::get_if<hypervisor::exit::PhysicalWatchpoint>(&exit);
+  return own_watch_ && watch != nullptr && watch->address == *own_watch_;
+}
+
+hypervisor::HitListener::Answer Travels::hit(VcpuId vcpu, const hypervisor::Exit& exit,
+                                             hypervisor::Progress before) {
+  if (hits_ == Hits::Ignored) return Answer::GoOn;
+  if (own_watch_ && !is_own(exit)) return Answer::GoOn;
+  noted_ = Hit{{{before, {}}, course_.here().inputs}, vcpu, exit};
+  return hits_ == Hits::Stop ? Answer::EndSlice : Answer::GoOn;
+}
+
+}  // namespace ringside::time
