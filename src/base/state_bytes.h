@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <span>
 #include <vector>
@@ -23,9 +24,11 @@ class StateLoader final : public StateVisitor {
  public:
   // `saved` outlives it.
   explicit StateLoader(std::span<const std::byte> saved) : rest_(saved) {}
-  // All that was saved was taken, and nothing was lacking.
-  bool finished() const { return !lacks_ && rest_.empty(); }
+  // All that was saved was taken, nothing was lacking, and it made sense to who took it.
+  bool finished() const { return !lacks_ && !refused_ && rest_.empty(); }
   bool loading() const override { return true; }
+  void refuse() override { refused_ = true; }
+  std::uint64_t left() const override { return rest_.size(); }
   void bytes(std::span<std::byte> bytes) override {
     if (bytes.size() > rest_.size()) {
       rest_ = {};
@@ -38,7 +41,7 @@ class StateLoader final : public StateVisitor {
 
  private:
   std::span<const std::byte> rest_;
-  bool lacks_ = false;
+  bool lacks_ = false, refused_ = false;
 };
 
 }  // namespace ringside

@@ -269,6 +269,7 @@ void Machine::visit_state(StateVisitor& visitor) {
   for (Device* device : parts_->devices)
     device->visit_state(visitor);
   parts_->events.visit_state(visitor);
+  visitor.expect(parts_->guest_gdb.only_below_wait(parts_->options.vcpus));
 }
 
 std::size_t Machine::serial_room(unsigned port) const {

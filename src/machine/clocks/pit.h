@@ -24,7 +24,7 @@ inline constexpr std::uint64_t kPitHz = 1193182;
 class PitChannel {
  public:
   void reset() { state_ = State{}; }
-  void visit_state(StateVisitor& visitor) { visitor.field(state_); }
+  void visit_state(StateVisitor& visitor);
 
   void control(std::uint8_t word, std::uint64_t tick);
   void write(std::uint8_t value, std::uint64_t tick);

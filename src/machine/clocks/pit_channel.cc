@@ -12,6 +12,18 @@ constexpr std::uint32_t to_bcd(std::uint32_t v) {
 
 }  // namespace
 
+void PitChannel::visit_state(StateVisitor& visitor) {
+  visitor.field(state_);
+  // Ticks whose time in nanoseconds has 64 bits. The counter may have started before time did.
+  constexpr std::int64_t kFurthest = std::int64_t{1} << 53;
+  const auto in_time = [](std::uint64_t ticks) {
+    const auto value = static_cast<std::int64_t>(ticks);
+    return value > -kFurthest && value < kFurthest;
+  };
+  visitor.expect(state_.count >= 1 && state_.count <= 65536 && state_.mode <= 5 &&
+                 in_time(state_.start) && in_time(state_.elapsed));
+}
+
 void PitChannel::control(std::uint8_t word, std::uint64_t) {
   const std::uint8_t gate = state_.gate;
   state_ = State{};

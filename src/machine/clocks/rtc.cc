@@ -78,6 +78,14 @@ void Rtc::fill_configuration(std::uint64_t ram_size, unsigned vcpus) {
   state_.memory[0x5f] = static_cast<std::uint8_t>(vcpus - 1);
 }
 
+void Rtc::visit_state(StateVisitor& visitor) {
+  visitor.field(state_);
+  // The registers show years up to 16665.
+  constexpr std::int64_t kFurthest = std::int64_t{1} << 41;
+  visitor.expect(state_.index < state_.memory.size() && state_.phase < kNsPerSecond &&
+                 state_.offset > -kFurthest && state_.offset < kFurthest);
+}
+
 std::uint64_t Rtc::clock_ns() const { return cpus_.now().ns + state_.phase; }
 
 std::int64_t Rtc::seconds_at(std::uint64_t ns) const {

@@ -23,7 +23,7 @@ class Rtc final : public Device, public BytePorts, private EventSink {
       std::int64_t start_time, std::uint64_t ram_size, unsigned vcpus);
 
   void reset() override;
-  void visit_state(StateVisitor& visitor) override { visitor.field(state_); }
+  void visit_state(StateVisitor& visitor) override;
   std::uint8_t read_port(std::uint16_t port) override;
   std::uint8_t peek_port(std::uint16_t port) const override;
   void write_port(std::uint16_t port, std::uint8_t value) override;

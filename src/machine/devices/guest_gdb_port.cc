@@ -13,6 +13,7 @@ void GuestGdbPort::reset() {
 void GuestGdbPort::visit_state(StateVisitor& visitor) {
   visitor.container(received_);
   visitor.fields(waiting_, connected_);
+  visitor.expect(received_.size() <= kBuffer);
 }
 
 void GuestGdbPort::receive(std::span<const std::byte> bytes) {

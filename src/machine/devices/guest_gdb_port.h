@@ -35,6 +35,7 @@ class GuestGdbPort final : public Device, public WidePorts {
 
   void reset() override;
   void visit_state(StateVisitor& visitor) override;
+  bool only_below_wait(unsigned vcpu) const { return vcpu >= 64 || waiting_ >> vcpu == 0; }
   Access read_port(const PortAccess& access, std::uint32_t& value) override;
   std::uint32_t peek_port(const PortAccess& access) const override;
   Access write_port(const PortAccess& access, std::uint32_t value) override;

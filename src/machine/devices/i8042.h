@@ -22,7 +22,10 @@ class I8042 final : public Device, public BytePorts {
   I8042(SystemControl& system, InterruptLine interrupt) : system_(system), interrupt_(interrupt) {}
 
   void reset() override;
-  void visit_state(StateVisitor& visitor) override { visitor.field(state_); }
+  void visit_state(StateVisitor& visitor) override {
+    visitor.field(state_);
+    visitor.expect(state_.count <= state_.output.size());
+  }
   std::uint8_t read_port(std::uint16_t port) override;
   std::uint8_t peek_port(std::uint16_t port) const override;
   void write_port(std::uint16_t port, std::uint8_t value) override;

@@ -29,7 +29,10 @@ void SerialPort::reset() {
   interrupt_.set(false);
 }
 
-void SerialPort::visit_state(StateVisitor& visitor) { visitor.field(state_); }
+void SerialPort::visit_state(StateVisitor& visitor) {
+  visitor.field(state_);
+  visitor.expect(state_.count <= kFifoSize);
+}
 
 std::size_t SerialPort::room() const {
   return loopback() || state_.count >= capacity() ? 0 : capacity() - state_.count;

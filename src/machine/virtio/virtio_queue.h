@@ -2,6 +2,7 @@
 // the guest may change or break at any time, so every step is checked and bounded.
 #pragma once
 
+#include <bit>
 #include <cstdint>
 #include <optional>
 #include <type_traits>
@@ -42,7 +43,10 @@ class VirtioQueue {
   State state;
 
   void reset() { state = State{}; }
-  void visit_state(StateVisitor& visitor) { visitor.field(state); }
+  void visit_state(StateVisitor& visitor) {
+    visitor.field(state);
+    visitor.expect(std::has_single_bit(state.size) && state.size <= kMaxSize);
+  }
 
   Next pop(VirtioChain& chain);
   // `written`: bytes that the device put into the chain. False: the used ring is not in memory.
