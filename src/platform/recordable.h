@@ -49,6 +49,10 @@ class Recordable {
   // Everything of the engine and its CPUs that the future of the run depends on, but neither RAM
   // nor the machine's devices, whose owners visit them.
   virtual void visit_processors(StateVisitor& visitor) = 0;
+  // visit_processors has loaded a state that another process has saved, where the run was this far;
+  // RAM is as it was then. False: no machine like this one can be in that state, and nothing may be
+  // done with it any more.
+  virtual bool set_progress(const Progress& progress) = 0;
 
   // For who records. Each change is told once it has succeeded; null: nobody listens.
   virtual void tell_changes(std::function<void(const Change&)> listener) = 0;

@@ -48,6 +48,7 @@ class SleepingEngine final : public hypervisor::Engine,
   std::optional<VirtualTime> idle_until() const override { return until; }
   void advance_to(VirtualTime time) override { time_ = std::max(time_, time); }
   void visit_processors(StateVisitor&) override {}
+  bool set_progress(const hypervisor::Progress&) override { return true; }
   hypervisor::Progress progress() const override { return {count}; }
   using Recordable::stop_at;
   void stop_at(std::optional<hypervisor::Progress> at) override { limit = at; }

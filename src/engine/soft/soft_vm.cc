@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "engine/soft/cpu/board.h"
+#include "engine/soft/loaded_state.h"
 #include "engine/soft/run/run.h"
 #include "engine/soft/soft_memory.h"
 #include "engine/soft/soft_points.h"
@@ -200,6 +201,18 @@ class SoftVm final : public SoftEngine {
       visitor.field(vcpu->is_active);
       vcpu->cpu.visit_state(visitor);
     }
+  }
+  bool set_progress(const hypervisor::Progress& progress) override {
+    constexpr std::uint64_t kMostTime = std::uint64_t{1} << 62;
+    const bool possible =
+        turn_ < vcpus_.size() && board_.time_base < kMostTime &&
+        std::all_of(vcpus_.begin(), vcpus_.end(), [](const auto& v) { return can_be(v->cpu); });
+    if (!possible || board_.retired() != progress.instructions.value) return false;
+    board_.parts_at = board_.retired();
+    board_.parts = progress.parts;
+    for (const hypervisor::RamSlot& slot : board_.ram.slots())
+      board_.ram_written(slot.base, slot.size);
+    return true;
   }
   void visit_state(StateVisitor& visitor) override {
     visit_processors(visitor);

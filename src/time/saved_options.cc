@@ -1,0 +1,59 @@
+#include "time/saved_options.h"
+
+#include <algorithm>
+
+#include "machine/bus/platform_map.h"
+#include "machine/machine.h"
+
+namespace ringside::time {
+namespace {
+
+constexpr std::uint64_t kLeastMemory = 1u << 20, kMostMemory = std::uint64_t{1} << 46;
+// Where firmware is: there is nothing else up there.
+constexpr std::uint64_t kRomStart = 0xff000000, kRomEnd = std::uint64_t{1} << 32, kMostRoms = 16;
+
+template <typename T, typename Visit>
+void visit_all(StateVisitor& visitor, std::vector<T>& items, std::uint64_t most, Visit visit) {
+  std::uint64_t count = items.size();
+  visitor.field(count);
+  visitor.expect(count <= most);
+  if (visitor.loading()) items.resize(std::min(count, most));
+  for (T& item : items)
+    visit(item);
+}
+
+// Beyond this, sums of instructions or of nanoseconds would not be what they seem.
+bool can_be_counted(std::uint64_t value) { return value < std::uint64_t{1} << 62; }
+
+}  // namespace
+
+void SavedOptions::visit(StateVisitor& visitor) {
+  visitor.fields(vcpus, memory, debug_exit, debugcon, guest_gdb);
+  visitor.expect(vcpus >= 1 && vcpus <= kMaxVcpus);
+  visitor.expect(memory >= kLeastMemory && memory <= kMostMemory && memory % kPageSize == 0);
+  visit_all(visitor, disks, machine::kMaxVirtioDevices, [&](SavedDisk& disk) {
+    visitor.container(disk.path);
+    visitor.fields(disk.size, disk.read_only, disk.changed_seconds, disk.changed_nanoseconds);
+    visitor.expect(!disk.path.empty() && disk.path.find('\0') == std::string::npos);
+  });
+  std::uint64_t free = kRomStart;
+  visit_all(visitor, roms, kMostRoms, [&](SavedRom& rom) {
+    visitor.fields(rom.base, rom.size);
+    const bool whole = rom.base.value % kPageSize == 0 && rom.size % kPageSize == 0;
+    visitor.expect(whole && rom.base.value >= free && rom.base.value < kRomEnd);
+    visitor.expect(rom.size != 0 && rom.size <= kRomEnd - rom.base.value);
+    free = rom.base.value + rom.size;
+  });
+  visitor.fields(at.progress.instructions, at.progress.parts, at.time);
+  visitor.expect(can_be_counted(at.progress.instructions.value) && can_be_counted(at.time.ns));
+}
+
+std::vector<SavedRom> roms_of(const hypervisor::GuestRam& ram) {
+  std::vector<SavedRom> roms;
+  for (const hypervisor::RamSlot& slot : ram.slots()) {
+    if (slot.read_only) roms.push_back({slot.base, slot.size});
+  }
+  return roms;
+}
+
+}  // namespace ringside::time
