@@ -61,6 +61,7 @@ Result<StartedEngine> start_kvm(const Options& options, hypervisor::GuestRam& ra
 // What only the software CPU can do.
 std::string_view needs_soft(const Options& options) {
   if (!options.record.empty() || !options.replay.empty()) return "a journal needs it";
+  if (!options.save.empty()) return "--save needs it";
   return options.perf_map ? "--perf-map needs it" : "";
 }
 

@@ -76,6 +76,11 @@ void declare(CLI::App& app, Words& words, Options& options) {
   boot(app.add_option("-a,--append", words.append, "Kernel command line")->type_name("TEXT"));
   boot(app.add_option("--bios", options.bios, "Firmware to start at the reset vector, not a KERNEL")
            ->type_name("FILE"));
+  boot(app.add_option("--restore", options.restore, "Go on with a saved machine, not a KERNEL")
+           ->type_name("FILE"));
+  boot(app.add_option("--save", options.save,
+                      "Save the machine when it is ended from outside (software CPU)")
+           ->type_name("FILE"));
 
   const auto debug = [](CLI::Option* option) { option->group("Debugging"); };
   debug(app.add_option("-G,--gdb", words.gdb,
@@ -92,6 +97,9 @@ void declare(CLI::App& app, Words& words, Options& options) {
   debug(app.add_option("--replay", options.replay,
                        "Run a journal again to the same state (software CPU)")
             ->type_name("FILE"));
+  debug(app.add_option("--files", options.files,
+                       "Where files are that a debugger names (the directory of the start)")
+            ->type_name("DIR"));
   debug(app.add_flag("--perf-map", options.perf_map,
                      "Software CPU: name translated code for perf, in /tmp/perf-PID.map"));
   debug(app.add_option("--log", words.log, "trace, debug, info, warning, error or off (warning)")
@@ -198,6 +206,21 @@ Result<void> parse_disks(const std::vector<std::string>& words, Options& options
   return {};
 }
 
+// A saved machine brings its own options along: what would make it another is refused.
+Result<void> check_restore(const CLI::App& app, Options& options) {
+  for (const char* name :
+       {"KERNEL", "--bios", "--initrd", "--append", "--date", "--record", "--replay"}) {
+    if (app.count(name) == 0) continue;
+    return bad("--restore goes on with a saved machine, so there can be no {}", name);
+  }
+  if (options.engine == EngineChoice::Kvm)
+    return bad("--restore needs the software CPU: --engine kvm cannot go on with its state");
+  options.engine = EngineChoice::Soft;
+  options.cpus_given = app.count("--cpus") != 0;
+  options.memory_given = app.count("--memory") != 0;
+  return {};
+}
+
 Result<void> interpret(const CLI::App& app, const Words& words, Options& options) {
   if (app.count("--cpus") != 0) {
     const std::string& text = words.cpus;
@@ -237,9 +260,14 @@ Result<void> interpret(const CLI::App& app, const Words& words, Options& options
     return bad("--perf-map is for the software CPU, not for --engine kvm");
   if (options.perf_map && options.translate == Translate::Off)
     return bad("--perf-map names translated code, and with --translate off there is none");
+  if (!options.save.empty() && options.engine == EngineChoice::Kvm)
+    return bad("--save needs the software CPU, not --engine kvm");
   if (options.probe) return {};
 
-  if (options.kernel.empty() == options.bios.empty()) {
+  if (app.count("--restore") != 0) {
+    if (options.restore.empty()) return bad("--restore: '' has no file name");
+    TRY(check_restore(app, options));
+  } else if (options.kernel.empty() == options.bios.empty()) {
     return options.kernel.empty() ? bad("no KERNEL given; 'ringside --help' tells how")
                                   : bad("--bios starts firmware, so there can be no KERNEL");
   }

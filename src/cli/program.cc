@@ -14,6 +14,7 @@
 #include "cli/hash_command.h"
 #include "cli/monitor_commands.h"
 #include "cli/notice.h"
+#include "cli/restored.h"
 #include "cli/run.h"
 #include "cli/vcpu_state.h"
 #include "time/machine_hash.h"
@@ -40,8 +41,10 @@ Result<std::uint64_t> host_entropy() {
 }  // namespace
 
 // A debugger that started us through a pipe shares its terminal with us: its Ctrl-C is not ours.
-Program::Program(const Options& options, hypervisor::GuestRam ram, transport::Poller poller)
+Program::Program(const Options& options, const time::SavedMachine* saved, hypervisor::GuestRam ram,
+                 transport::Poller poller)
     : options_(options),
+      saved_(saved),
       poller_(std::move(poller)),
       signals_(poller_, uses_stdio(options.gdb) ? InterruptKey::Ignored : InterruptKey::Ends),
       ram_(std::move(ram)) {}
@@ -84,7 +87,9 @@ Result<void> Program::serve_greeter() {
 }
 
 Result<void> Program::load() {
+  TRY(open_directories());
   TRY(open_disks());
+  if (saved_ != nullptr) return saved_->load_memory(ram_);
   const Payload payload = TRY(read_payload());
   if (wants_journal()) {
     payload_crc_ = crc_of(payload, 0);
@@ -166,7 +171,9 @@ Result<void> Program::build() {
   machine.input_taken = [this] { poller_.wake(); };
   machine.serial[0] = TRY(sink(options_.serial, serial_bytes_));
   machine.debugcon = TRY(sink(options_.debugcon, serial_bytes_));
-  if (options_.guest_gdb) {
+  if (has_debugcon() && !machine.debugcon)
+    machine.debugcon = machine::ByteSink([](std::span<const std::byte>) {});
+  if (has_guest_gdb()) {
     machine.guest_gdb = true;
     machine.guest_gdb_wants_client = [] { notice("guest gdb: the guest waits for a debugger"); };
     machine.guest_gdb_out = [this](std::span<const std::byte> bytes) {
@@ -179,6 +186,12 @@ Result<void> Program::build() {
   TRY(serve_greeter());  // before KVM is probed
   engine_ = TRY(start_engine(options_, ram_, *machine_, boot_.entry, journal.start.seed));
   machine_->connect(engine_->cpus(), engine_->controller_views());
+  if (saved_ != nullptr) {
+    TRY(saved_->load_state(*engine_->recordable(), *machine_));
+    // Who was connected then is not here.
+    machine_->input(machine::GuestGdbConnection{false});
+    notice("{}", describe_restored(options_.restore, saved_->options()));
+  }
   timeline_ = std::make_unique<time::Timeline>(*engine_, *machine_, options_.pace);
   if (journal.writer) timeline_->record(std::move(*journal.writer));
   if (journal.reader) {
@@ -204,6 +217,11 @@ Result<void> Program::build() {
 
 // What can fail about a reset comes before anything of the machine is changed.
 Result<Program::Payload> Program::read_payload_again() {
+  if (saved_ != nullptr) {
+    return fail(ErrorCode::NotSupported,
+                "a restored machine has no kernel to start again with; --restore begins anew where "
+                "it was saved");
+  }
   Payload payload = TRY(read_payload());
   if (options_.bios.empty()) {
     hypervisor::GuestRam rehearsal = TRY(hypervisor::GuestRam::create(options_.memory));
@@ -258,6 +276,7 @@ void Program::add_monitor_commands(debug::ServerOptions& server) {
     TRY(reset_machine());
     return {};
   };
+  server.commands.push_back(save_command(save_subjects(), files_directory_.get()));
   if (engine_->recordable() == nullptr) return;
   server.commands.push_back(hash_command(*engine_->recordable(), *machine_, ram_));
 }
@@ -422,6 +441,7 @@ Result<int> Program::finish(int status, time::JournalEnd::By by) {
   // The debugger's last packet. An engine with threads may have ended after its events were taken.
   if (by == time::JournalEnd::By::Outside) debugger_->announce_end(status);
   debugger_->settle();
+  if (!options_.save.empty()) TRY(save_at_end(by));
   hypervisor::Recordable* const run = engine_->recordable();
   if (run == nullptr) return status;
   if (!timeline_->has_journal() && !log::enabled(log::Level::Debug)) return status;
@@ -464,10 +484,16 @@ int Program::report_end(const hypervisor::VmEnd& end) const {
   return end.exit_status();
 }
 
-Result<int> run(const Options& options) {
+Result<int> run(const Options& given) {
+  std::optional<time::SavedMachine> saved;
+  Options options = given;
+  if (!given.restore.empty()) {
+    saved = TRY(time::SavedMachine::open(given.restore));
+    options = TRY(as_saved(given, saved->options()));
+  }
   hypervisor::GuestRam ram = TRY(hypervisor::GuestRam::create(options.memory));
   transport::Poller poller = TRY(transport::Poller::create());
-  Program program(options, std::move(ram), std::move(poller));
+  Program program(options, saved ? &*saved : nullptr, std::move(ram), std::move(poller));
   TRY(program.greet());
   TRY(program.load());
   TRY(program.build());

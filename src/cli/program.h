@@ -9,11 +9,13 @@
 #include <optional>
 #include <string>
 
+#include "base/fd.h"
 #include "cli/clients.h"
 #include "cli/console.h"
 #include "cli/engines.h"
 #include "cli/host_output.h"
 #include "cli/options.h"
+#include "cli/save_command.h"
 #include "cli/signals.h"
 #include "cli/waiting.h"
 #include "machine/boot/boot.h"
@@ -21,6 +23,8 @@
 #include "machine/storage/block_backend.h"
 #include "platform/guest_ram.h"
 #include "ringside/debug_endpoint.h"
+#include "time/machine_saver.h"
+#include "time/saved_machine.h"
 #include "time/timeline.h"
 #include "transport/poller.h"
 
@@ -28,12 +32,14 @@ namespace ringside::cli {
 
 class Program {
  public:
-  Program(const Options& options, hypervisor::GuestRam ram, transport::Poller poller);
+  // `saved`: the machine to go on with, or null. It and the options outlive the program.
+  Program(const Options& options, const time::SavedMachine* saved, hypervisor::GuestRam ram,
+          transport::Poller poller);
   ~Program();
 
   // In this order, each once.
   Result<void> greet();         // a debugger that is there already
-  Result<void> load();          // kernel or firmware into memory
+  Result<void> load();          // kernel, firmware or saved memory into memory
   Result<void> build();         // devices and engine
   Result<void> open_clients();  // endpoints; their lines on stderr
   Result<int> run_to_end();
@@ -76,9 +82,16 @@ class Program {
   // Nothing while the machine goes on; else the exit status.
   std::optional<int> ended_from_outside();
   Result<int> finish(int status, time::JournalEnd::By by);
+  Result<void> open_directories();
+  time::SavePlace save_place() const;
+  bool has_debugcon() const;
+  bool has_guest_gdb() const;
+  SaveSubjects save_subjects();
+  Result<void> save_at_end(time::JournalEnd::By by);
   void add_monitor_commands(debug::ServerOptions& server);
 
   const Options& options_;
+  const time::SavedMachine* saved_;
   transport::Poller poller_;
   EndSignals signals_;
   hypervisor::GuestRam ram_;
@@ -87,6 +100,7 @@ class Program {
   std::uint32_t content_crc_ = 0;  // only with a journal
   std::uint32_t payload_crc_ = 0;  // the same of the files that a reset loads again
   std::vector<std::shared_ptr<machine::BlockBackend>> disks_;
+  Fd files_directory_, save_directory_;  // of a debugger's files; of --save
 
   std::shared_ptr<HostOutput> stdout_;
   std::vector<std::shared_ptr<HostOutput>> outputs_;

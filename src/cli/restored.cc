@@ -1,0 +1,97 @@
+#include "cli/restored.h"
+
+#include <fmt/format.h>
+
+#include <variant>
+
+#include "cli/save_command.h"
+
+namespace ringside::cli {
+namespace {
+
+template <typename... Args>
+tl::unexpected<Error> bad(fmt::format_string<Args...> format, Args&&... args) {
+  return fail(ErrorCode::BadRequest, fmt::format(format, std::forward<Args>(args)...));
+}
+
+std::string in_mebibytes(std::uint64_t bytes) {
+  return bytes % (1u << 20) == 0 ? fmt::format("{} MiB", bytes >> 20)
+                                 : fmt::format("{} KiB", bytes >> 10);
+}
+
+// Other images, which somebody says are the right ones.
+Result<void> check_named(const std::vector<DiskOption>& named,
+                         const std::vector<time::SavedDisk>& saved) {
+  if (named.size() != saved.size()) {
+    return bad("--disk: the saved machine has {} disks, and {} are given; name all of them or none",
+               saved.size(), named.size());
+  }
+  for (std::size_t i = 0; i < named.size(); ++i) {
+    const time::SavedDisk now = TRY(look_at(named[i]));
+    if (now.size == saved[i].size) continue;
+    return bad("--disk: disk {} of the saved machine has {} bytes, and '{}' has {}", i,
+               saved[i].size, named[i].path, now.size);
+  }
+  return {};
+}
+
+Result<std::vector<DiskOption>> disks_of(const std::vector<time::SavedDisk>& saved) {
+  std::vector<DiskOption> disks;
+  for (const time::SavedDisk& disk : saved) {
+    disks.push_back({disk.path, disk.read_only});
+    if (TRY(look_at(disks.back())) == disk) continue;
+    return bad(
+        "disk image {} has changed since the machine was saved, and the guest knows other content; "
+        "-d FILE for each disk takes images of the same sizes as they are",
+        disk.path);
+  }
+  return disks;
+}
+
+// The machine has what was given; nobody can plug it in now.
+Result<void> check_ports(const Options& given, const time::SavedOptions& saved) {
+  const struct {
+    bool given, there;
+    const char* option;
+  } ports[] = {
+      {given.debug_exit, saved.debug_exit, "--debug-exit"},
+      {!std::holds_alternative<NoStream>(given.debugcon), saved.debugcon, "--debugcon"},
+      {given.guest_gdb.has_value(), saved.guest_gdb, "--guest-gdb"},
+  };
+  for (const auto& port : ports) {
+    if (port.given && !port.there)
+      return bad("{}: the saved machine was started without it, and has no such port", port.option);
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<Options> as_saved(const Options& given, const time::SavedOptions& saved) {
+  if (given.cpus_given && given.cpus != saved.vcpus)
+    return bad("--cpus {}: the saved machine has {}", given.cpus, saved.vcpus);
+  if (given.memory_given && given.memory != saved.memory) {
+    return bad("--memory: {}, but the saved machine has {}", in_mebibytes(given.memory),
+               in_mebibytes(saved.memory));
+  }
+  TRY(check_ports(given, saved));
+  Options options = given;
+  options.cpus = saved.vcpus;
+  options.memory = saved.memory;
+  options.debug_exit = saved.debug_exit;
+  if (given.disks.empty()) {
+    options.disks = TRY(disks_of(saved.disks));
+  } else {
+    TRY(check_named(given.disks, saved.disks));
+  }
+  return options;
+}
+
+std::string describe_restored(const std::string& path, const time::SavedOptions& saved) {
+  return fmt::format("restored: {}, {} vCPU{}, {}, {} disk{}, after {} instructions", path,
+                     saved.vcpus, saved.vcpus == 1 ? "" : "s", in_mebibytes(saved.memory),
+                     saved.disks.size(), saved.disks.size() == 1 ? "" : "s",
+                     saved.at.progress.instructions.value);
+}
+
+}  // namespace ringside::cli

@@ -1,0 +1,30 @@
+// The monitor command `save`, and what the program says of itself in a saved machine.
+#pragma once
+
+#include <functional>
+
+#include "base/result.h"
+#include "cli/options.h"
+#include "machine/machine.h"
+#include "platform/engine.h"
+#include "platform/guest_ram.h"
+#include "ringside/options.h"
+#include "time/saved_options.h"
+
+namespace ringside::cli {
+
+// What a machine is saved of. Everything outlives the server.
+struct SaveSubjects {
+  hypervisor::Engine& engine;
+  machine::Machine& machine;
+  const hypervisor::GuestRam& ram;
+  std::function<Result<time::SavedOptions>()> options;  // as they are at that moment
+};
+
+// `directory`: that of a debugger's files, open.
+debug::MonitorCommand save_command(const SaveSubjects& subjects, int directory);
+
+// The image as it is now.
+Result<time::SavedDisk> look_at(const DiskOption& disk);
+
+}  // namespace ringside::cli
