@@ -82,6 +82,22 @@ TEST(CommandLine, Dates) {
   }
 }
 
+TEST(CommandLine, ASavedMachineStandsForAKernel) {
+  const Options o = options({"--restore", "file", "-c", "2", "-G", "1234", "--files", "/tmp"});
+  EXPECT_EQ(o.restore, "file");
+  EXPECT_EQ(o.engine, EngineChoice::Soft);
+  EXPECT_TRUE(o.cpus_given);
+  EXPECT_FALSE(o.memory_given);
+  EXPECT_EQ(o.files, "/tmp");
+  EXPECT_EQ(options({"--save", "file", "kernel"}).save, "file");
+  const std::string no = "--restore goes on with a saved machine, so there can be no ";
+  EXPECT_EQ(error({"--restore", "file", "kernel"}), no + "KERNEL");
+  EXPECT_EQ(error({"--restore", "file", "-i", "initrd"}), no + "--initrd");
+  EXPECT_EQ(error({"--restore", ""}), "--restore: '' has no file name");
+  EXPECT_EQ(error({"-e", "kvm", "--save", "file", "kernel"}),
+            "--save needs the software CPU, not --engine kvm");
+}
+
 TEST(CommandLine, Disks) {
   const Options o = options({"-d", "one.img", "--disk=two,ro", "-d", "a,b,ro.img", "kernel"});
   ASSERT_EQ(o.disks.size(), 3u);
