@@ -147,6 +147,18 @@ bool Translator::has_room() const {
          next_data_ + sizeof(HostBlockWithExits) <= memory_.data() + memory_.data_bytes();
 }
 
+// The guest has executed enough since the memory was empty for what has been written into it since.
+// Otherwise what is there stays, and the rest is interpreted for a while: code that does not fit
+// would be translated and thrown away without end, which takes more time than interpreting all of
+// it. To write a block takes as long as to interpret some 700 instructions.
+bool Translator::has_paid() const {
+  // Of a block's, for each run of the threshold: 2,048 where that is 16; none where it is 0.
+  constexpr std::uint64_t kInstructionsPerRun = 128;
+  // A state that was loaded may lie before: then the difference is huge, and the answer is yes.
+  const std::uint64_t executed = board_.retired() - emptied_at_;
+  return executed >= translated_.size() * threshold_ * kInstructionsPerRun;
+}
+
 // The decoded form of every instruction, and how each is to be written.
 void Translator::read_forms(const Block& block, const std::uint8_t* bytes) {
   forms_.clear();
@@ -178,7 +190,10 @@ HostBlock* Translator::translate(Block& block, Gpa gpa, std::uint64_t linear) {
   if (block.first->code_width != static_cast<std::uint8_t>(Width::Bits64)) return nullptr;
   const std::uint8_t* bytes = board_.ram.host(gpa, block.bytes);
   if (bytes == nullptr) return nullptr;
-  if (!has_room()) throw_away();
+  if (!has_room()) {
+    if (!has_paid()) return nullptr;
+    throw_away();
+  }
   read_forms(block, bytes);
   auto* const made = new (next_data_) HostBlockWithExits;
   next_data_ += sizeof(HostBlockWithExits);
@@ -229,6 +244,7 @@ void Translator::throw_away() {
     }
   }
   epoch_ = board_.code.epoch();
+  emptied_at_ = board_.retired();
   translated_.clear();
   std::fill_n(jumps_, std::size_t{1} << kJumpBits, JumpEntry{});
   code_->set_position(first_free_);

@@ -37,7 +37,7 @@ class Translator {
            ++block.runs >= threshold_;
   }
   // Makes its host code. `gpa` is its first byte's address, which `linear` is mapped to now. Null:
-  // it stays interpreted.
+  // it stays interpreted, for now at least.
   HostBlock* translate(Block& block, Gpa gpa, std::uint64_t linear);
 
   // Host code of blocks that went is thrown away, and none is entered that was made for other
@@ -66,6 +66,7 @@ class Translator {
   std::vector<CodePart> parts() const;
   void tell_stubs() const;
   bool has_room() const;
+  bool has_paid() const;
   void read_forms(const Block& block, const std::uint8_t* bytes);
   bool write_code(Gpa gpa, ExitSlot* exits);
 
@@ -86,6 +87,7 @@ class Translator {
   std::vector<Block*> translated_;                    // that have host code
   std::vector<Form> forms_;                           // of the block that is being translated
   std::uint64_t epoch_ = 0, breakpoint_changes_ = 0;
+  std::uint64_t emptied_at_ = 0;  // in instructions: when all host code was thrown away last
   std::size_t blocks_ever_ = 0;
 };
 
