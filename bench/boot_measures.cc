@@ -1,7 +1,5 @@
 // Debian's cloud kernel with a busybox initramfs, from nothing to the shell's prompt, 1 vCPU, the
 // same command line for both.
-#include <sys/resource.h>
-
 #include <fstream>
 #include <memory>
 #include <sstream>
@@ -60,16 +58,6 @@ Resident resident(pid_t process) {
   return result;
 }
 
-// Of all children that have ended, in seconds.
-double children_processor_time() {
-  rusage usage{};
-  ::getrusage(RUSAGE_CHILDREN, &usage);
-  const auto seconds = [](const timeval& time) {
-    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
-  };
-  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
-}
-
 // "N instructions, ..." of the log.
 std::optional<double> instructions(const std::string& log) {
   const std::size_t end = log.find(" instructions, ");
@@ -93,18 +81,16 @@ Booted boot_guest(Subject subject, const std::vector<std::string>& qemu) {
 }
 
 Values boot(Subject subject, double) {
-  const double used_before = children_processor_time();
   const Booted booted = boot_guest(subject, {});
   ChildProcess& process = *booted.process;
   const double used = processor_time(process.pid());
   const Resident memory = resident(process.pid());
   process.write_input("poweroff -f\n");
   process.await_exit(Deadline(std::chrono::minutes(1)));
-  const double whole = children_processor_time() - used_before;
   Values values = {booted.seconds, used, std::nullopt, memory.all - memory.guest_ram,
                    memory.guest_ram};
   const std::optional<double> count = instructions(process.text(Stream::Error));
-  if (count) values[2] = *count / whole / 1e6;
+  if (count) values[2] = *count / process.processor_time() / 1e6;
   return values;
 }
 

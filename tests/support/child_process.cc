@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -149,7 +150,12 @@ std::string ChildProcess::await_line(Stream stream, std::string_view start,
 bool ChildProcess::running() {
   if (status_) return false;
   int status;
-  if (::waitpid(pid_, &status, WNOHANG) != pid_) return true;
+  rusage used{};
+  if (::wait4(pid_, &status, WNOHANG, &used) != pid_) return true;
+  const auto seconds = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+  };
+  processor_time_ = seconds(used.ru_utime) + seconds(used.ru_stime);
   status_ = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   return false;
 }

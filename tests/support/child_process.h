@@ -47,6 +47,9 @@ class ChildProcess {
     return await_exit(Reading::Off, deadline);
   }
   bool running();
+  // How long it has used processors in all, in seconds; other children do not count. Only when it
+  // has ended: before await_exit() it is not known.
+  double processor_time() const { return processor_time_.value(); }
   // Waits for it to have used the processor for some milliseconds more: for programs that sleep
   // unless they have work.
   void await_busy(const Deadline& deadline = Deadline());
@@ -69,6 +72,7 @@ class ChildProcess {
   Fd input_;
   Pipe output_, error_;
   std::optional<int> status_;
+  std::optional<double> processor_time_;
 };
 
 }  // namespace ringside::testing
