@@ -166,7 +166,6 @@ void invpcid(Cpu& cpu, const Insn& insn) {
   } else {
     cpu.flush_tlb();
   }
-  cpu.leave_soon();
 }
 
 void write_back_caches(Cpu& cpu, const Insn&) { require_ring0(cpu); }  // there are none
@@ -217,6 +216,8 @@ bool lower_invlpg(const Decoded& decoded, Insn& insn) {
 
 bool lower_invpcid(const Decoded& decoded, Insn& insn) {
   lower_load_form(decoded, insn);
+  // As the decoder has it for INVLPG: what follows may lie in another page now.
+  insn.prefixes |= prefix::kEndsBlock;
   insn.execute = invpcid;
   return true;
 }

@@ -1,6 +1,8 @@
 // Control registers, and what they switch on for ordinary accesses.
 #include <gtest/gtest.h>
 
+#include <string>
+
 #include "engine/soft/cpu/cpuid.h"
 #include "engine/soft/cpu/msr.h"
 #include "engine/soft/testing/test_cpu.h"
@@ -187,6 +189,33 @@ TEST(Control, AlignmentIsCheckedInRing3WithAmAndAc) {
   EXPECT_EQ(arrival(false, true, true, at::kData + 2, load), -1);
   EXPECT_EQ(arrival(true, false, true, at::kData + 2, load), -1);
   EXPECT_EQ(arrival(true, true, false, at::kData + 2, load), -1);
+}
+
+// SDM 3A 4.10.4.1: also where the old page's next instruction is decoded already, in one block.
+TEST(Control, TheNextInstructionIsFetchedAnewWhereTranslationsGo) {
+  constexpr std::uint64_t kOther = 0x50000;
+  const auto next = [](const std::string& bytes, std::uint64_t type = 0) {
+    TestCpu cpu(Mode::Long64);
+    cpu.small_pages();
+    cpu.code("90" + bytes + "81c600010000", kOther);  // nop; …; add esi, 0x100
+    cpu.code("90" + bytes + "ffc6");                  // nop; …; inc esi
+    cpu.put<std::uint64_t>(at::kData, 0);             // INVPCID's descriptor
+    cpu.put<std::uint64_t>(at::kData + 8, at::kCode);
+    cpu.rax() = at::kData;
+    cpu.rcx() = type;
+    cpu.rdx() = at::kPml4;
+    cpu->reg(x86::Gpr::Rbx) = at::kCode;
+    cpu->reg(x86::Gpr::Rsi) = 0;
+    run(*cpu, cpu->icount + 1);
+    cpu.put<std::uint64_t>(at::kPt + 8 * (at::kCode >> 12), kOther | 7);
+    run(*cpu, cpu->icount + 2);
+    return cpu->reg(x86::Gpr::Rsi);
+  };
+  EXPECT_EQ(next("6690"), 1u);        // the old page: nothing says that the table is another
+  EXPECT_EQ(next("0f013b"), 0x100u);  // invlpg [rbx]
+  EXPECT_EQ(next("0f22da"), 0x100u);  // mov cr3, rdx
+  for (std::uint64_t type = 0; type < 4; ++type)
+    EXPECT_EQ(next("660f388208", type), 0x100u) << type;  // invpcid rcx, [rax]
 }
 
 TEST(Cpuid, AnnouncesWhatCr4Accepts) {
