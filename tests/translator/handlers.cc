@@ -23,6 +23,87 @@ asm(R"(
   .endr
   .endm
 
+  # What 64- and 32-bit handlers share. `a`, `c` and `sp` are their names of RAX, RCX and RSP, and
+  # `flags` is where the frame has its flags on the stack. Of the calls 7 is for 64 bits only.
+  .macro answers kind, a, c, sp, flags
+  .set entry, \kind / 8       # bytes in the page table
+unit\kind:                    # the vector unit was taken away: it comes back
+  clts
+  jmp elsewhere\kind
+undefined\kind:
+  testb $3, 0x22030
+  jnz elsewhere\kind
+  mov %cr4, %\c
+  or $0x600, %ecx
+  mov %\c, %cr4
+  mov %cr0, %\c
+  and $~4, %ecx
+  mov %\c, %cr0
+  jmp elsewhere\kind
+debug\kind:
+  testb $7, 0x22008
+  jnz back\kind
+  andl $~0x100, \flags(%\sp)
+  jmp back\kind
+call\kind:
+  sub $0x30, %al
+  .irp number, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12
+    .if \number != 7 || \kind == 64
+      cmp $\number, %al
+      je call\kind\()_\number
+    .endif
+  .endr
+  jmp back\kind
+call\kind\()_10:  # TS
+  mov %cr0, %\a
+  xor $8, %eax
+  mov %\a, %cr0
+  jmp back\kind
+call\kind\()_11:  # OSFXSR
+  mov %cr4, %\a
+  xor $0x200, %eax
+  mov %\a, %cr4
+  jmp back\kind
+call\kind\()_12:  # EM
+  mov %cr0, %\a
+  xor $4, %eax
+  mov %\a, %cr0
+  jmp back\kind
+call\kind\()_1:  # moves the page, and flushes nothing
+  xorl $0x1000, 0x7000 + entry * 0x130
+  jmp back\kind
+call\kind\()_2:  # moves it, and says so
+  xorl $0x1000, 0x7000 + entry * 0x130
+  invlpg 0x130000
+  jmp back\kind
+call\kind\()_3:  # moves it, and loads CR3
+  xorl $0x1000, 0x7000 + entry * 0x130
+call\kind\()_8:
+  mov %cr3, %\a
+  mov %\a, %cr3
+  jmp back\kind
+call\kind\()_4:  # takes or gives the right to write a page of data
+  xorb $2, 0x7000 + entry * 0x1a
+  jmp back\kind
+call\kind\()_5:
+  xorb $2, 0x7000 + entry * 0x1a
+  invlpg 0x1a000
+  jmp back\kind
+call\kind\()_6:  # the second mapping of a page of code comes and goes
+  xorb $1, 0x7000 + entry * 0x100
+  invlpg 0x100000
+  jmp back\kind
+  .if \kind == 64
+call\kind\()_7:  # the page that moves holds code, or does not
+  btcq $63, 0x7000 + entry * 0x130
+  invlpg 0x130000
+  jmp back\kind
+  .endif
+call\kind\()_9:  # the second mapping of a page of code is the kernel's, or not
+  xorb $4, 0x7000 + entry * 0x101
+  jmp back\kind
+  .endm
+
   # ---- 64-bit code. Above RSP behind the pushes: RDX, RCX, RAX, vector, error code, and the frame.
   .balign 4096
   .globl ringside_handlers64, ringside_handlers64_end
@@ -79,97 +160,7 @@ back64:
   pop %rax
   add $16, %rsp
   iretq
-unit64:                       # the vector unit was taken away: it comes back
-  clts
-  jmp elsewhere64
-undefined64:
-  testb $3, 0x22030
-  jnz elsewhere64
-  mov %cr4, %rcx
-  or $0x600, %ecx
-  mov %rcx, %cr4
-  mov %cr0, %rcx
-  and $~4, %ecx
-  mov %rcx, %cr0
-  jmp elsewhere64
-debug64:
-  testb $7, 0x22008
-  jnz back64
-  andl $~0x100, 56(%rsp)
-  jmp back64
-call64:
-  sub $0x30, %al
-  cmp $1, %al
-  je 1f
-  cmp $2, %al
-  je 2f
-  cmp $3, %al
-  je 3f
-  cmp $4, %al
-  je 4f
-  cmp $5, %al
-  je 5f
-  cmp $6, %al
-  je 6f
-  cmp $7, %al
-  je 7f
-  cmp $8, %al
-  je 8f
-  cmp $9, %al
-  je 9f
-  cmp $10, %al
-  je 10f
-  cmp $11, %al
-  je 11f
-  cmp $12, %al
-  je 12f
-  jmp back64
-10:                           # TS
-  mov %cr0, %rax
-  xor $8, %eax
-  mov %rax, %cr0
-  jmp back64
-11:                           # OSFXSR
-  mov %cr4, %rax
-  xor $0x200, %eax
-  mov %rax, %cr4
-  jmp back64
-12:                           # EM
-  mov %cr0, %rax
-  xor $4, %eax
-  mov %rax, %cr0
-  jmp back64
-1:                            # moves the page, and flushes nothing
-  xorl $0x1000, 0x7980
-  jmp back64
-2:                            # moves it, and says so
-  xorl $0x1000, 0x7980
-  invlpg 0x130000
-  jmp back64
-3:                            # moves it, and loads CR3
-  xorl $0x1000, 0x7980
-8:
-  mov %cr3, %rax
-  mov %rax, %cr3
-  jmp back64
-4:                            # takes or gives the right to write a page of data
-  xorb $2, 0x70d0
-  jmp back64
-5:
-  xorb $2, 0x70d0
-  invlpg 0x1a000
-  jmp back64
-6:                            # the second mapping of a page of code comes and goes
-  xorb $1, 0x7800
-  invlpg 0x100000
-  jmp back64
-7:                            # the page that moves holds code, or does not
-  btcq $63, 0x7980
-  invlpg 0x130000
-  jmp back64
-9:                            # the second mapping of a page of code is the kernel's, or not
-  xorb $4, 0x7808
-  jmp back64
+  answers 64, rax, rcx, rsp, 56
 ringside_handlers64_end:
 
   # ---- 32-bit code: EDX, ECX, EAX, vector, error code, EIP, CS, EFLAGS; ESP and SS from outside.
@@ -228,91 +219,7 @@ nmi32:                        # in a handler it changes nothing: its stack is in
   testb $3, 24(%esp)
   jz back32
   jmp elsewhere32
-unit32:                       # the vector unit was taken away: it comes back
-  clts
-  jmp elsewhere32
-undefined32:
-  testb $3, 0x22030
-  jnz elsewhere32
-  mov %cr4, %ecx
-  or $0x600, %ecx
-  mov %ecx, %cr4
-  mov %cr0, %ecx
-  and $~4, %ecx
-  mov %ecx, %cr0
-  jmp elsewhere32
-debug32:
-  testb $7, 0x22008
-  jnz back32
-  andl $~0x100, 28(%esp)
-  jmp back32
-call32:
-  sub $0x30, %al
-  cmp $1, %al
-  je 1f
-  cmp $2, %al
-  je 2f
-  cmp $3, %al
-  je 3f
-  cmp $4, %al
-  je 4f
-  cmp $5, %al
-  je 5f
-  cmp $6, %al
-  je 6f
-  cmp $8, %al
-  je 8f
-  cmp $9, %al
-  je 9f
-  cmp $10, %al
-  je 10f
-  cmp $11, %al
-  je 11f
-  cmp $12, %al
-  je 12f
-  jmp back32
-10:                           # TS
-  mov %cr0, %eax
-  xor $8, %eax
-  mov %eax, %cr0
-  jmp back32
-11:                           # OSFXSR
-  mov %cr4, %eax
-  xor $0x200, %eax
-  mov %eax, %cr4
-  jmp back32
-12:                           # EM
-  mov %cr0, %eax
-  xor $4, %eax
-  mov %eax, %cr0
-  jmp back32
-1:
-  xorl $0x1000, 0x74c0
-  jmp back32
-2:
-  xorl $0x1000, 0x74c0
-  invlpg 0x130000
-  jmp back32
-3:
-  xorl $0x1000, 0x74c0
-8:
-  mov %cr3, %eax
-  mov %eax, %cr3
-  jmp back32
-4:
-  xorb $2, 0x7068
-  jmp back32
-5:
-  xorb $2, 0x7068
-  invlpg 0x1a000
-  jmp back32
-6:
-  xorb $1, 0x7400
-  invlpg 0x100000
-  jmp back32
-9:
-  xorb $4, 0x7404
-  jmp back32
+  answers 32, eax, ecx, esp, 28
 ringside_handlers32_end:
 
   # ---- Real mode: DS, BP, BX, AX, vector, IP, CS, FLAGS. The code's segment is 0x1000.
