@@ -36,7 +36,7 @@ fault, 4 error or ended from outside. The manual, ringside(1), has the rest.)";
 // The words as they stand on the command line; meaning comes after.
 struct Words {
   std::string cpus, memory, engine = "auto", append, gdb, guest_gdb, serial, debugcon = "none",
-                            date, pace = "on", translate = "on", on_kill = "detach",
+                            date, history, pace = "on", translate = "on", on_kill = "detach",
                             log = "warning";
   std::vector<std::string> initrd, disks;
 };
@@ -97,6 +97,9 @@ void declare(CLI::App& app, Words& words, Options& options) {
   debug(app.add_option("--replay", options.replay,
                        "Run a journal again to the same state (software CPU)")
             ->type_name("FILE"));
+  debug(app.add_option("--history", words.history,
+                       "Memory for going back in the run (256M with -G; software CPU)")
+            ->type_name("SIZE|off"));
   debug(app.add_option("--files", options.files,
                        "Where files are that a debugger names (the directory of the start)")
             ->type_name("DIR"));
@@ -238,6 +241,14 @@ Result<void> interpret(const CLI::App& app, const Words& words, Options& options
       return bad("--memory: '{}' is not at least 1M in whole 4 KiB pages", words.memory);
     }
     options.memory = *size;
+  }
+  if (app.count("--history") != 0) {
+    options.history = 0;
+    if (words.history != "off") {
+      const Result<std::uint64_t> size = parse_size(words.history);
+      if (!size) return fail(of_option("--history", size.error()));
+      options.history = *size;
+    }
   }
   options.engine = TRY(choose<EngineChoice>(
       "--engine", words.engine,

@@ -75,6 +75,8 @@ struct Options {
   bool cpus_given = false, memory_given = false;  // with `restore`: they are to be as saved
   std::string save;                               // where the machine goes when it is ended
   std::string files;                              // a debugger's; empty: the directory of the start
+  // Bytes for the past; 0: there is none. Nothing: the usual where there is a debugger.
+  std::optional<std::uint64_t> history;
   bool probe = false;
   log::Level log_level = log::Level::Warning;
 };

@@ -16,6 +16,7 @@
 #include "cli/notice.h"
 #include "cli/restored.h"
 #include "cli/run.h"
+#include "cli/time_commands.h"
 #include "cli/vcpu_state.h"
 #include "time/machine_hash.h"
 
@@ -55,6 +56,9 @@ Result<void> Program::open_disks() {
   for (const DiskOption& disk : options_.disks) {
     disks_.push_back(TRY(machine::open_raw_disk(disk.path, disk.read_only)));
     if (wants_journal()) TRY(add_disk_crc(*disks_.back()));
+    if (history_limit() == 0) continue;
+    past_disks_.push_back(std::make_shared<time::PastDisk>(disks_.back(), past_disks_.size()));
+    disks_.back() = past_disks_.back();
   }
   return {};
 }
@@ -139,8 +143,10 @@ Result<Program::Payload> Program::read_payload() {
 }
 
 machine::ByteSink Program::sink_into(const std::shared_ptr<HostOutput>& output) {
-  return {[output](std::span<const std::byte> bytes) { output->append(bytes); },
-          [output] { return output->full(); }};
+  return {[this, output](std::span<const std::byte> bytes) {
+            if (!in_past()) output->append(bytes);
+          },
+          [this, output] { return !in_past() && output->full(); }};
 }
 
 Result<machine::ByteSink> Program::sink(const Stream& stream, DeviceOutput& endpoint) {
@@ -156,8 +162,9 @@ Result<machine::ByteSink> Program::sink(const Stream& stream, DeviceOutput& endp
     return sink_into(outputs_.back());
   }
   if (std::holds_alternative<transport::Endpoint>(stream)) {
-    return machine::ByteSink(
-        [&endpoint](std::span<const std::byte> bytes) { endpoint.send(bytes); });
+    return machine::ByteSink([this, &endpoint](std::span<const std::byte> bytes) {
+      if (!in_past()) endpoint.send(bytes);
+    });
   }
   return machine::ByteSink();
 }
@@ -175,9 +182,11 @@ Result<void> Program::build() {
     machine.debugcon = machine::ByteSink([](std::span<const std::byte>) {});
   if (has_guest_gdb()) {
     machine.guest_gdb = true;
-    machine.guest_gdb_wants_client = [] { notice("guest gdb: the guest waits for a debugger"); };
+    machine.guest_gdb_wants_client = [this] {
+      if (!in_past()) notice("guest gdb: the guest waits for a debugger");
+    };
     machine.guest_gdb_out = [this](std::span<const std::byte> bytes) {
-      guest_gdb_bytes_.send(bytes);
+      if (!in_past()) guest_gdb_bytes_.send(bytes);
     };
   }
   Journal journal = TRY(open_journal());
@@ -197,7 +206,9 @@ Result<void> Program::build() {
   if (journal.reader) {
     timeline_->replay(std::move(*journal.reader), [this] { return reset_as_recorded(); });
   }
+  keep_history();
   debug::ServerOptions server;
+  server.time_travel = travels_.get();
   server.wait = options_.gdb && options_.gdb->wait;
   server.on_kill = options_.on_kill;
   add_monitor_commands(server);
@@ -255,6 +266,7 @@ Result<std::string> Program::reset_machine() {
   TRY(power_on(payload));
   TRY(engine_->reset(boot_.entry));
   debugger_->machine_was_reset();
+  if (travels_) travels_->begin();
   return "The machine is as at power-on.\n";
 }
 
@@ -263,7 +275,23 @@ Result<void> Program::reset_as_recorded() {
   const Payload payload = TRY(read_payload_again());
   TRY(power_on(payload));
   engine_->recordable()->reset_under_way(boot_.entry);
+  past_is_over_ = true;
   return {};
+}
+
+std::uint64_t Program::history_limit() const {
+  constexpr std::uint64_t kUsual = 256u << 20;
+  if (options_.engine == EngineChoice::Kvm) return 0;
+  return options_.history.value_or(options_.gdb ? kUsual : 0);
+}
+
+void Program::keep_history() {
+  if (history_limit() == 0 || engine_->rewindable() == nullptr) return;
+  timeline_->keep_log();
+  history_ = std::make_unique<time::History>(
+      time::HistorySubjects{*engine_, *machine_, ram_, past_disks_}, history_limit());
+  travels_ = std::make_unique<time::Travels>(*engine_, *timeline_, *history_);
+  travels_->begin();
 }
 
 void Program::add_monitor_commands(debug::ServerOptions& server) {
@@ -272,6 +300,11 @@ void Program::add_monitor_commands(debug::ServerOptions& server) {
       [this] { return reset_machine(); },
       [this](const time::Input& input) { return timeline_->note(input); }};
   add_machine_commands(server, subjects);
+  const char* const why_not = engine_->rewindable() == nullptr
+                                  ? "there is no past on KVM, because no run of it can be repeated"
+                                  : "nothing is kept of the past; see --history";
+  add_time_commands(
+      server, {*engine_, travels_.get(), why_not, [this] { debugger_->machine_was_reset(); }});
   server.restart = [this]() -> Result<void> {
     TRY(reset_machine());
     return {};
@@ -351,12 +384,13 @@ void Program::say_where(std::string_view name, const std::string& where,
 }
 
 Result<void> Program::open_clients() {
-  const auto serial_room = [this] { return machine_->serial_room(0); };
+  // What comes from outside while the machine is in its past waits there.
+  const auto serial_room = [this] { return in_past() ? 0 : machine_->serial_room(0); };
   const auto serial_receive = [this](std::span<const std::byte> bytes) { receive_serial(bytes); };
   if (options_.gdb) say_where("gdb", debugger_->where(), debugger_->reachable_from_outside());
   if (options_.guest_gdb) {
     const DeviceClient::Device device{
-        [this] { return machine_->guest_gdb_room(); },
+        [this] { return in_past() ? 0 : machine_->guest_gdb_room(); },
         [this](std::span<const std::byte> bytes) {
           note(timeline_->input(machine::GuestGdbInput{{bytes.begin(), bytes.end()}}));
         },
@@ -393,7 +427,10 @@ void Program::settle() {
 
 Slice Program::run_slice() {
   note(timeline_->prepare_slice());
-  const bool ran = !failure_ && engine_->run_slice();
+  if (travels_ && std::exchange(past_is_over_, false)) travels_->begin();
+  const bool travelling = travels_ && travels_->busy();
+  const bool ran = !failure_ && !travelling && engine_->run_slice();
+  if (ran && travels_) travels_->slice_over();
   settle();
   return ran ? Slice::Ran : Slice::Idle;
 }

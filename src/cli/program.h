@@ -23,9 +23,12 @@
 #include "machine/storage/block_backend.h"
 #include "platform/guest_ram.h"
 #include "ringside/debug_endpoint.h"
+#include "time/history.h"
 #include "time/machine_saver.h"
+#include "time/past_disk.h"
 #include "time/saved_machine.h"
 #include "time/timeline.h"
+#include "time/travels.h"
 #include "transport/poller.h"
 
 namespace ringside::cli {
@@ -88,6 +91,9 @@ class Program {
   bool has_guest_gdb() const;
   SaveSubjects save_subjects();
   Result<void> save_at_end(time::JournalEnd::By by);
+  std::uint64_t history_limit() const;
+  void keep_history();
+  bool in_past() const { return travels_ && travels_->in_past(); }
   void add_monitor_commands(debug::ServerOptions& server);
 
   const Options& options_;
@@ -100,7 +106,8 @@ class Program {
   std::uint32_t content_crc_ = 0;  // only with a journal
   std::uint32_t payload_crc_ = 0;  // the same of the files that a reset loads again
   std::vector<std::shared_ptr<machine::BlockBackend>> disks_;
-  Fd files_directory_, save_directory_;  // of a debugger's files; of --save
+  std::vector<std::shared_ptr<time::PastDisk>> past_disks_;  // the same, where there is a past
+  Fd files_directory_, save_directory_;                      // of a debugger's files; of --save
 
   std::shared_ptr<HostOutput> stdout_;
   std::vector<std::shared_ptr<HostOutput>> outputs_;
@@ -114,6 +121,9 @@ class Program {
   std::unique_ptr<transport::ClientHandler> guest_gdb_handler_, serial_handler_;
   std::unique_ptr<transport::SingleClient> guest_gdb_, serial_;
   std::unique_ptr<Console> console_;
+  std::unique_ptr<time::History> history_;  // null: there is no past
+  std::unique_ptr<time::Travels> travels_;
+  bool past_is_over_ = false;  // a replay has reset the machine
   std::optional<Error> failure_;  // of something that happened inside a callback
 };
 

@@ -86,7 +86,7 @@ class Journeys::ToPlace final : public Base {
       near_ = true;
       return kOnTheWay;
     }
-    return course_.advance(target_);
+    return advance_with_cuts(target_);
   }
 
  private:

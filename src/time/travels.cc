@@ -82,6 +82,15 @@ void Travels::set_out_to_last_write(Gpa address, std::uint64_t size) {
   start(Journeys::back_to_write(*this, address, size));
 }
 
+void Travels::set_out_past_write(VcpuId vcpu) {
+  Journey journey;
+  journey.direction = Journey::Direction::Forward;
+  journey.until = Journey::Until::Step;
+  journey.vcpu = vcpu;
+  start(Journeys::forward(*this, journey));
+  hits_ = Hits::Ignored;
+}
+
 std::optional<Result<Arrival>> Travels::advance() {
   using Clock = std::chrono::steady_clock;
   constexpr std::chrono::milliseconds kSlice{1};

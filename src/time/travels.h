@@ -55,6 +55,8 @@ class Travels final : public hypervisor::TimeTravel, private hypervisor::HitList
   void set_out_to(const Place& place);
   // Before the last write to RAM at these physical addresses, by whomever; Begin if there was none.
   void set_out_to_last_write(Gpa address, std::uint64_t size);
+  // From there: this vCPU has executed what makes the write.
+  void set_out_past_write(VcpuId vcpu);
   // What came after is forgotten.
   Result<void> branch();
   const History& history() const { return history_; }
