@@ -64,6 +64,9 @@ class StopReply {
   StopReply& watch(Gva address) { return address_pair("watch", address); }
   StopReply& read_watch(Gva address) { return address_pair("rwatch", address); }
   StopReply& access_watch(Gva address) { return address_pair("awatch", address); }
+  // There is no more of the past, or of a recorded run.
+  StopReply& replay_begin() { return pair("replaylog", "begin"); }
+  StopReply& replay_end() { return pair("replaylog", "end"); }
   // An expedited register, in the guest's byte order.
   StopReply& register_value(std::uint64_t number, std::span<const std::byte> value);
   StopReply& pair(std::string_view key, std::string_view value);

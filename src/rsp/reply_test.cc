@@ -41,6 +41,9 @@ TEST(Reply, Stops) {
   EXPECT_EQ(StopReply(5).thread(std::nullopt, 1).swbreak().str(), "T05thread:01;swbreak:;");
   EXPECT_EQ(StopReply(5).thread(1, 1).watch(Gva{0xffff0000}).core(0).str(),
             "T05thread:p01.01;watch:ffff0000;core:0;");
+  EXPECT_EQ(StopReply(5).thread(std::nullopt, 1).replay_begin().str(),
+            "T05thread:01;replaylog:begin;");
+  EXPECT_EQ(StopReply(5).thread(1, 2).replay_end().str(), "T05thread:p01.02;replaylog:end;");
   const std::byte rip[] = {std::byte{0x34}, std::byte{0x12}};
   EXPECT_EQ(StopReply(2).register_value(16, rip).hwbreak().str(), "T0210:3412;hwbreak:;");
 }

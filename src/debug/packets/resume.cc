@@ -189,6 +189,12 @@ std::string Debugger::stop_reply() const {
           break;
       }
       break;
+    case StopCause::HistoryBegin:
+      reply.replay_begin();
+      break;
+    case StopCause::HistoryEnd:
+      reply.replay_end();
+      break;
     case StopCause::PhysicalWatchpoint:  // the client knows of none; the words are the reason
     case StopCause::Step:
     case StopCause::GuestPanic:

@@ -270,8 +270,8 @@ void RunControl::attach() {
   if (phase_ == Phase::Running) stop_all();
 }
 
-bool RunControl::resume(const ResumePlan& plan) {
-  if (phase_ != Phase::Stopped || !attached_) return false;
+// The client has heard of what was reported, and says anew what is to be done.
+void RunControl::acknowledge() {
   if (stopped_vcpu_) {
     vcpus_[stopped_vcpu_->value].pending.reset();
     vcpus_[stopped_vcpu_->value].stale = false;
@@ -282,15 +282,46 @@ bool RunControl::resume(const ResumePlan& plan) {
   for (Vcpu& vcpu : vcpus_) {
     if (vcpu.pending && vcpu.pending->cause == StopCause::Step) vcpu.pending.reset();
   }
+  report_due_ = true;
+}
+
+bool RunControl::resume(const ResumePlan& plan) {
+  if (phase_ != Phase::Stopped || !attached_) return false;
+  acknowledge();
+  travelling_ = false;
   others_ = plan.others;
   for (std::uint32_t i = 0; i < vcpus_.size(); ++i) {
     vcpus_[i].action = i < plan.actions.size() ? plan.actions[i] : plan.others;
   }
-  report_due_ = true;
   // A vCPU with an event that the client has not heard of is not let back into the guest: conclude
   // reports it at once, or lets everything run.
   conclude();
   return true;
+}
+
+bool RunControl::set_out() {
+  if (phase_ != Phase::Stopped || !attached_) return false;
+  acknowledge();
+  travelling_ = true;
+  others_ = {Action::Kind::Run, {}, false};
+  for (std::uint32_t i = 0; i < vcpus_.size(); ++i) {
+    vcpus_[i].action = others_;
+    // Journeys know nothing of it.
+    if (std::exchange(vcpus_[i].trap, false)) emit(Kind::TrapOff, i);
+  }
+  return true;
+}
+
+void RunControl::arrived(std::optional<VcpuId> id, const StopEvent& event) {
+  if (!std::exchange(travelling_, false)) return;
+  if (id) {
+    vcpus_[id->value].pending = event;
+    vcpus_[id->value].stale = vcpus_[id->value].told = false;
+    stopped_vcpu_ = id;
+  } else {
+    interrupted_ = true;
+  }
+  conclude();
 }
 
 void RunControl::interrupt() {
@@ -307,7 +338,7 @@ void RunControl::detach() {
 
 void RunControl::renew() {
   leaving_ = true;
-  report_due_ = interrupted_ = pausing_ = false;
+  report_due_ = interrupted_ = pausing_ = travelling_ = false;
   stopped_vcpu_.reset();
   for (Vcpu& vcpu : vcpus_) {
     vcpu.pending.reset();

@@ -32,6 +32,8 @@ enum class StopCause : std::uint8_t {
   Step,
   GuestPanic,
   Dead,
+  HistoryBegin,  // a journey has come to where the past begins
+  HistoryEnd,    // or to where a recorded run ends
 };
 
 // Something that happened on a vCPU and that the client has to hear of.
@@ -96,7 +98,8 @@ class RunControl {
   void started(VcpuId id);
   // Went back to waiting for a start-up IPI; it has no event to come.
   void vanished(VcpuId id);
-  // Is as at power-on, with every vCPU out of the guest: what it had still to tell is void.
+  // Is as at power-on, or at another moment of its run, with every vCPU out of the guest: what it
+  // had still to tell is void.
   void reset(VcpuId id, bool active);
   // Left the guest with nothing to tell: parked, or an exit that the server has dealt with.
   void returned(VcpuId id);
@@ -112,6 +115,14 @@ class RunControl {
   void attach();
   // False, and no effect, unless phase() is Stopped.
   bool resume(const ResumePlan& plan);
+  // The client resumes, but the machine goes on a journey through its past
+  // (ringside/time_travel.h): nobody is let into the guest, and nobody is held where it is. Ends
+  // with arrived(), or with resume() where the machine runs on. False, and no effect, unless
+  // phase() is Stopped.
+  bool set_out();
+  // The journey is over, and this is what the client is told of it: an event of a vCPU, or nothing,
+  // as after an interrupt. A vCPU that is elsewhere now has been reset() before.
+  void arrived(std::optional<VcpuId> id, const StopEvent& event);
   void interrupt();
   // The one teardown, for whichever way a client goes.
   void detach();
@@ -135,6 +146,8 @@ class RunControl {
   // --- What the server asks
   Phase phase() const { return phase_; }
   bool attached() const { return attached_; }
+  // A journey is under way.
+  bool travelling() const { return travelling_; }
   // A client waits for a stop report.
   bool awaits_report() const { return report_due_; }
   // The stop that was reported last, or would be: the vCPU, or nothing for an interrupt or attach.
@@ -176,6 +189,7 @@ class RunControl {
   bool may_run(std::uint32_t index) const;
   void emit(Command::Kind kind, std::uint32_t index);
   void mark(const StopEvent& key, bool stale);
+  void acknowledge();
   void arrive(std::uint32_t index);
   void launch(std::uint32_t index);
   void launch_all();
@@ -194,6 +208,7 @@ class RunControl {
   bool report_due_ = false;   // a resume has not been answered yet
   bool interrupted_ = false;  // the client asked for the stop
   bool pausing_ = false;
+  bool travelling_ = false;
   std::optional<VcpuId> stopped_vcpu_;
   std::optional<std::uint32_t> passing_;  // the vCPU alone in the guest, over a breakpoint
 };

@@ -19,6 +19,7 @@ using Kind = Command::Kind;
 using Phase = RunControl::Phase;
 
 constexpr StopEvent kStep{StopCause::Step, 0, {}};
+constexpr StopEvent kBegin{StopCause::HistoryBegin, 0, {}};
 constexpr Action kHold{Action::Kind::Hold, {}, false};
 constexpr Action kRun{Action::Kind::Run, {}, false};
 constexpr Action kStepOne{Action::Kind::Step, {}, false};
@@ -50,6 +51,7 @@ struct World {
   bool report_expected = false;  // a resume is unanswered
   bool interrupt_asked = false;
   bool client = false;
+  bool travelling = false;             // a journey instead of vCPUs in the guest
   bool undoing = false;                // a client has gone, Undo has not come
   std::optional<std::uint32_t> first;  // whose event was the first in this stop
   bool removed_first = false;  // and its breakpoint was away for a while, which costs it its place
@@ -66,6 +68,7 @@ struct World {
     }
     out.push_back(static_cast<char>('0' + installed + 2 * report_expected + 4 * interrupt_asked +
                                     8 * client + 16 * undoing + 32 * removed_first));
+    out.push_back(travelling ? '1' : '0');
     out.push_back(first ? static_cast<char>('1' + *first) : '0');
     return out;
   }
@@ -99,6 +102,7 @@ struct World {
         break;
       case Kind::Resume:
         if (cpu.in_guest) fail("resume of a vCPU that is in the guest");
+        if (travelling) fail("resume in the middle of a journey");
         if (!cpu.active) fail("resume of a vCPU that never started");
         if (client && !report_expected) fail("resume while the client holds the machine");
         if (client && plan[index].kind == Action::Kind::Hold) fail("resume of a held vCPU");
@@ -157,6 +161,7 @@ struct World {
 
   void report() {
     if (!client) fail("report to nobody");
+    if (travelling) fail("report in the middle of a journey");
     if (!report_expected) fail("two reports for one resume");
     report_expected = false;
     if (!all_out()) fail("report before everything is out");
@@ -215,7 +220,10 @@ struct World {
       fail("not everything is out");
     }
     if (phase == Phase::Stopping && all_out()) fail("the stop never completes");
-    if (phase == Phase::Stopped && client && report_expected) fail("a stop without its report");
+    if (travelling != control.travelling()) fail("disagreement on a journey");
+    if (travelling && phase != Phase::Stopped) fail("somebody runs during a journey");
+    if (phase == Phase::Stopped && client && report_expected != travelling)
+      fail("a stop without its report");
     if (phase == Phase::Running && client && !report_expected)
       fail("runs behind the client's back");
     if (undoing && phase != Phase::Stopping) fail("the teardown hangs");
@@ -312,7 +320,8 @@ struct Explorer {
       n.plan_others = rest;
       n.plan_others.pass_breakpoint = false;
       n.report_expected = true;
-      n.interrupt_asked = false;
+      // Who has asked for a stop on the way to here gets it.
+      if (!std::exchange(n.travelling, false)) n.interrupt_asked = false;
       // A step that is done is news only to who has not said since what its vCPU is to do.
       for (World::Cpu& cpu : n.cpus) {
         if (cpu.owed == kStep) cpu.owed.reset();
@@ -320,6 +329,67 @@ struct Explorer {
       // The client heard of the reported event; resuming acknowledges it.
       if (!n.control.resume({n.plan, n.plan_others})) n.fail("resume refused");
     });
+  }
+
+  void set_out(const World& w, const std::string& key, unsigned depth) {
+    go(w, key, depth, "set out", 0, [](World& n) {
+      n.travelling = n.report_expected = true;
+      n.interrupt_asked = false;
+      n.plan.assign(n.plan.size(), kRun);
+      n.plan_others = kRun;
+      for (World::Cpu& cpu : n.cpus) {
+        if (cpu.owed == kStep) cpu.owed.reset();
+      }
+      if (!n.control.set_out()) n.fail("a journey refused");
+    });
+  }
+
+  // Everybody is somewhere else, where `last` may live or not.
+  static void move_all(World& n, bool last) {
+    const std::uint32_t count = static_cast<std::uint32_t>(n.cpus.size());
+    for (std::uint32_t i = 0; i < count; ++i) {
+      World::Cpu& cpu = n.cpus[i];
+      cpu.active = i == 0 || (i + 1 == count ? last : cpu.active);
+      cpu.owed.reset();
+      cpu.known = cpu.doubted = false;
+      n.control.reset({i}, cpu.active);
+    }
+    n.first.reset();
+    n.removed_first = false;
+  }
+
+  void arrive(const World& w, const std::string& key, unsigned depth, const char* name,
+              std::uint32_t i, bool last, const StopEvent& event) {
+    go(w, key, depth, name, i, [&](World& n) {
+      move_all(n, last);
+      n.travelling = false;
+      n.cpus[i].owed = event;
+      n.control.arrived(VcpuId{i}, event);
+    });
+  }
+
+  void journey_moves(const World& w, const std::string& key, unsigned depth) {
+    for (std::uint32_t i = 0; i < vcpus; ++i) {
+      if (!w.cpus[i].active) continue;
+      arrive(w, key, depth, "steps back", i, true, kStep);
+      if (w.installed) arrive(w, key, depth, "goes back to a breakpoint", i, true, w.breakpoint);
+    }
+    arrive(w, key, depth, "goes back to the begin", 0, false, kBegin);
+    go(w, key, depth, "gives up", 0, [](World& n) {
+      move_all(n, true);
+      n.travelling = false;
+      n.interrupt_asked = true;
+      n.control.arrived(std::nullopt, {});
+    });
+    // Nobody has moved: what others have to tell is told.
+    go(w, key, depth, "cannot set out", 0, [](World& n) {
+      n.travelling = false;
+      n.interrupt_asked = true;
+      n.control.arrived(std::nullopt, {});
+    });
+    go(w, key, depth, "is elsewhere", 0, [](World& n) { move_all(n, true); });
+    resume(w, key, depth, "c in the present", 0, kRun, kRun);
+    resume(w, key, depth, "s in the present", 0, kStepOne, kHold);
   }
 
   void client_moves(const World& w, const std::string& key, unsigned depth) {
@@ -333,7 +403,7 @@ struct Explorer {
       return;
     }
     go(w, key, depth, "detach", 0, [](World& n) {
-      n.client = false;
+      n.client = n.travelling = false;
       n.undoing = true;
       n.report_expected = n.interrupt_asked = false;
       for (Action& action : n.plan)
@@ -348,7 +418,12 @@ struct Explorer {
       if (n.report_expected) n.interrupt_asked = true;
       n.control.interrupt();
     });
+    if (w.travelling) {
+      journey_moves(w, key, depth);
+      return;
+    }
     if (phase == Phase::Stopped) {
+      set_out(w, key, depth);
       // Its traces go, it stays, and nothing runs.
       go(w, key, depth, "renew", 0, [](World& n) {
         n.undoing = true;

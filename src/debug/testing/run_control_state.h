@@ -25,7 +25,8 @@ class RunControlState {
     }
     put_action(r.others_);
     put(static_cast<unsigned>(r.phase_));
-    put(r.attached_ + 2 * r.leaving_ + 4 * r.report_due_ + 8 * r.interrupted_ + 16 * r.pausing_);
+    put(r.attached_ + 2 * r.leaving_ + 4 * r.report_due_ + 8 * r.interrupted_ + 16 * r.pausing_ +
+        32 * r.travelling_);
     put(r.stopped_vcpu_ ? 1 + r.stopped_vcpu_->value : 0);
     put(r.passing_ ? 1 + *r.passing_ : 0);
     return out;
