@@ -19,6 +19,7 @@ struct NamedPacket {
 constexpr NamedPacket kNamedPackets[] = {
     {"qSupported", parse_session_query},
     {"QStartNoAckMode", parse_session_query},
+    {"qHostInfo", parse_session_query},
     {"qAttached", parse_session_query},
     {"vKill", parse_session_query},
     {"vAttach", parse_session_query},
@@ -67,6 +68,7 @@ Request parse(std::string_view payload) {
     case 'X':
       return parse_memory(payload);
     case '?':
+    case 'b':
     case 'c':
     case 'C':
     case 's':

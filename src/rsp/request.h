@@ -100,8 +100,11 @@ struct ThreadAction {
 struct ResumeThreads {  // vCont; at least one action, in the client's order
   std::vector<ThreadAction> actions;
 };
-struct QueryResumeActions {};  // vCont?
-struct Interrupt {};           // vCtrlC. A bare 0x03 is an event of the Decoder, not a packet.
+struct QueryResumeActions {};              // vCont?
+struct ResumeBackward {                    // bs, bc: on the thread chosen by Hc
+  ResumeKind kind = ResumeKind::Continue;  // or Step
+};
+struct Interrupt {};  // vCtrlC. A bare 0x03 is an event of the Decoder, not a packet.
 
 // ---- breakpoints and watchpoints (breakpoints.cc)
 
@@ -162,6 +165,7 @@ struct QuerySupported {  // qSupported
   const Feature* find(std::string_view name) const;
 };
 struct StartNoAckMode {};  // QStartNoAckMode
+struct QueryHost {};       // qHostInfo, LLDB's
 struct QueryAttached {};   // qAttached, with or without a process
 struct ExtendedMode {};    // !: the connection outlives a D or k, for vAttach, vRun and R
 struct Attach {            // vAttach;pid
@@ -201,13 +205,15 @@ struct SetStepMask {      // Qqemu.sstep=
   std::uint64_t mask = 0;
 };
 
-using Request = std::variant<
-    Unknown, Malformed, ReadRegisters, WriteRegisters, ReadRegister, WriteRegister, ReadMemory,
-    WriteMemory, SearchMemory, ChecksumMemory, DescribeMemory, QueryStop, Resume, ResumeThreads,
-    QueryResumeActions, Interrupt, InsertBreakpoint, RemoveBreakpoint, SelectThread, IsThreadAlive,
-    CurrentThread, FirstThreads, MoreThreads, ThreadDescription, QuerySupported, StartNoAckMode,
-    QueryAttached, ExtendedMode, Attach, Run, Restart, Detach, Kill, KillProcess, ReadTransfer,
-    Monitor, QueryPhysicalMode, SetPhysicalMode, QueryStepBits, QueryStepMask, SetStepMask>;
+using Request =
+    std::variant<Unknown, Malformed, ReadRegisters, WriteRegisters, ReadRegister, WriteRegister,
+                 ReadMemory, WriteMemory, SearchMemory, ChecksumMemory, DescribeMemory, QueryStop,
+                 Resume, ResumeThreads, QueryResumeActions, ResumeBackward, Interrupt,
+                 InsertBreakpoint, RemoveBreakpoint, SelectThread, IsThreadAlive, CurrentThread,
+                 FirstThreads, MoreThreads, ThreadDescription, QuerySupported, StartNoAckMode,
+                 QueryHost, QueryAttached, ExtendedMode, Attach, Run, Restart, Detach, Kill,
+                 KillProcess, ReadTransfer, Monitor, QueryPhysicalMode, SetPhysicalMode,
+                 QueryStepBits, QueryStepMask, SetStepMask>;
 
 // Total: every payload has a Request.
 Request parse(std::string_view payload);

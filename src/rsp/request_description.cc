@@ -122,6 +122,9 @@ struct Describe {
     return text;
   }
   std::string operator()(const QueryResumeActions&) const { return "query resume actions"; }
+  std::string operator()(const ResumeBackward& r) const {
+    return fmt::format("resume backward {}", text_of(r.kind));
+  }
   std::string operator()(const Interrupt&) const { return "interrupt"; }
 
   std::string operator()(const InsertBreakpoint& r) const {
@@ -156,6 +159,7 @@ struct Describe {
     return text;
   }
   std::string operator()(const StartNoAckMode&) const { return "start no-ack mode"; }
+  std::string operator()(const QueryHost&) const { return "query host"; }
   std::string operator()(const QueryAttached&) const { return "attached"; }
   std::string operator()(const ExtendedMode&) const { return "extended mode"; }
   std::string operator()(const Attach& r) const { return fmt::format("attach {:x}", r.process); }

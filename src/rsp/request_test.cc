@@ -57,6 +57,8 @@ constexpr Row kRows[] = {
     {"vCont;C05:1;S0b:0",
      "resume threads {continue signal 5 thread 1} {step signal 11 thread any}"},
     {"vCtrlC", "interrupt"},
+    {"bs", "resume backward step"},
+    {"bc", "resume backward continue"},
     // Breakpoints
     {"Z0,1000,1", "insert software 1000 1"},
     {"z0,1000,1", "remove software 1000 1"},
@@ -95,6 +97,7 @@ constexpr Row kRows[] = {
      "supported swbreak+ hwbreak- vfork? xmlRegisters=i386,arm"},
     {"qSupported:x=a=b;;+;=;q;swbreak+", "supported x=a=b swbreak+"},
     {"QStartNoAckMode", "start no-ack mode"},
+    {"qHostInfo", "query host"},
     {"qAttached", "attached"},
     {"qAttached:1", "attached"},
     {"!", "extended mode"},
@@ -146,6 +149,7 @@ constexpr Row kRows[] = {
     {"t", "unknown"},
     {"A", "unknown"},
     {"b", "unknown"},
+    {"b9600", "unknown"},
     {"\xff\x80", "unknown"},
 };
 
@@ -256,6 +260,9 @@ constexpr std::string_view kMalformed[] = {
     "vCont;s:10000000000000000",
     "vCont?;",
     "vCtrlC;",
+    "bs1",
+    "bc;",
+    "qHostInfo:",
     "Z",
     "Z0",
     "Z0,",

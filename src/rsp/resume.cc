@@ -1,4 +1,4 @@
-// ? c C s S vCont vCont? vCtrlC. GDB manual, "Packets" and "vCont packet".
+// ? c C s S bs bc vCont vCont? vCtrlC. GDB manual, "Packets" and "vCont packet".
 #include "rsp/families.h"
 #include "rsp/fields.h"
 
@@ -25,6 +25,18 @@ Request parse_plain(Fields fields, ResumeKind kind, bool with_signal) {
   }
   resume.address = fields.address();
   if (!resume.address || !fields.at_end()) return Malformed{"the address to resume at is wrong"};
+  return resume;
+}
+
+// Another b sets the baud rate: nobody sends it any more.
+Request parse_backward(Fields fields) {
+  ResumeBackward resume;
+  if (fields.take('s')) {
+    resume.kind = ResumeKind::Step;
+  } else if (!fields.take('c')) {
+    return Unknown{};
+  }
+  if (!fields.at_end()) return Malformed{"bs and bc take no argument"};
   return resume;
 }
 
@@ -70,6 +82,8 @@ Request parse_resume(std::string_view payload) {
     case '?':
       if (!fields.at_end()) return Malformed{"? takes no argument"};
       return QueryStop{};
+    case 'b':
+      return parse_backward(fields);
     case 'c':
       return parse_plain(fields, ResumeKind::Continue, false);
     case 'C':

@@ -1,5 +1,5 @@
-// qSupported QStartNoAckMode qAttached ! vAttach vRun R D k vKill. GDB manual, "General Query
-// Packets" and "Packets".
+// qSupported QStartNoAckMode qHostInfo qAttached ! vAttach vRun R D k vKill. GDB manual, "General
+// Query Packets" and "Packets".
 #include "rsp/families.h"
 #include "rsp/fields.h"
 
@@ -83,6 +83,7 @@ Request parse_session_query(std::string_view payload) {
   Fields fields(payload);
   if (fields.take("qSupported")) return parse_supported(fields);
   if (payload == "QStartNoAckMode") return StartNoAckMode{};
+  if (payload == "qHostInfo") return QueryHost{};
   if (fields.take("qAttached")) {
     if (fields.at_end()) return QueryAttached{};
     if (!fields.take(':') || !fields.hex() || !fields.at_end()) {

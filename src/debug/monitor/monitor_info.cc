@@ -7,6 +7,7 @@
 
 #include "base/lower_case.h"
 #include "base/nearest_word.h"
+#include "debug/client/changes.h"
 #include "debug/monitor/monitor.h"
 #include "ringside/x86/registers.h"
 #include "x86/msr_names.h"
@@ -208,6 +209,7 @@ Result<std::string> Monitor::msr(Words words) {
   const auto msr = static_cast<std::uint32_t>(index);
   if (words.size() == 2) {
     const std::uint64_t value = TRY(number(words[1]));
+    TRY(may_change(options_));
     TRY(current().write_msr(msr, value));
   }
   const std::uint64_t value = TRY(current().read_msr(msr));

@@ -9,6 +9,7 @@ struct ServedWithoutMachine {
   bool operator()(const rsp::Malformed&) const { return true; }
   bool operator()(const rsp::QuerySupported&) const { return true; }
   bool operator()(const rsp::StartNoAckMode&) const { return true; }
+  bool operator()(const rsp::QueryHost&) const { return true; }
   bool operator()(const rsp::ExtendedMode&) const { return true; }
   bool operator()(const rsp::QueryResumeActions&) const { return true; }
   bool operator()(const rsp::QueryStop&) const { return true; }
@@ -34,7 +35,11 @@ void Debugger::begin_session() { session_ = {}; }
 void Debugger::end_session() {
   session_.over = true;
   scan_.reset();
-  target_.control().detach();
+  if (return_to_present()) {
+    target_.control().detach();
+  } else {
+    target_.control().renew();
+  }
 }
 
 Debugger::When Debugger::when(const rsp::Request& request) const {

@@ -18,6 +18,7 @@
 #include "debug/packets/scan.h"
 #include "debug/target/target.h"
 #include "ringside/options.h"
+#include "ringside/time_travel.h"
 #include "rsp/framing.h"
 #include "rsp/reply.h"
 #include "rsp/request.h"
@@ -58,6 +59,13 @@ class Debugger {
   Answer give_up_scan();
   SignOfLife sign_of_life() { return scan_->sign_of_life(); }
 
+  // A journey through the machine's past is under way, instead of a run of the guest: nothing else
+  // is served until it has ended, in a stop report or in the present, from where the guest runs on.
+  bool travelling() const { return trip_.has_value(); }
+  // A slice of it; true once it has ended.
+  bool continue_journey();
+  void give_up_journey();
+
   // What belongs on the client's console before the answer that was just given.
   std::vector<std::string> take_before_answer() { return std::exchange(before_answer_, {}); }
 
@@ -89,6 +97,7 @@ class Debugger {
   static When when(const rsp::Restart&) { return When::Attached; }
   static When when(const rsp::Resume&) { return When::Stopped; }
   static When when(const rsp::ResumeThreads&) { return When::Stopped; }
+  static When when(const rsp::ResumeBackward&) { return When::Stopped; }
   template <typename Request>
   static When when(const Request&) {
     return When::Now;
@@ -112,6 +121,7 @@ class Debugger {
   Answer serve(const rsp::QueryStop&);
   Answer serve(const rsp::Resume&);
   Answer serve(const rsp::ResumeThreads&);
+  Answer serve(const rsp::ResumeBackward&);
   Answer serve(const rsp::QueryResumeActions&);
   Answer serve(const rsp::Interrupt&);
 
@@ -127,6 +137,7 @@ class Debugger {
 
   Answer serve(const rsp::QuerySupported&);
   Answer serve(const rsp::StartNoAckMode&);
+  Answer serve(const rsp::QueryHost&);
   Answer serve(const rsp::QueryAttached&);
   Answer serve(const rsp::ExtendedMode&);
   Answer serve(const rsp::Attach&);
@@ -161,6 +172,18 @@ class Debugger {
   void leave();
   void kill();
   Answer resume(ResumePlan plan);
+  Result<void> run_on(ResumePlan& plan);
+  Answer set_out(const hypervisor::Journey& journey, ResumePlan plan);
+  Answer travel_forward(ResumePlan plan);
+  void arrive(const hypervisor::Arrival& arrival);
+  void travel_on(std::optional<VcpuId> passing);
+  void come_to_present();
+  bool is_in_range(VcpuId vcpu);
+  void end_journey(std::optional<VcpuId> vcpu, const StopEvent& event);
+  void break_off(const Error& error);
+  bool return_to_present();
+  VcpuId existing_vcpu() const;
+  std::optional<VcpuId> dead_vcpu() const;
   bool has_died() const;
   bool applies(const rsp::ThreadAction& action, VcpuId vcpu) const;
   std::string thread_list() const;
@@ -184,6 +207,11 @@ class Debugger {
   const ServerOptions& options_;
   Session session_;
   std::unique_ptr<Work> scan_;
+  struct Trip {
+    hypervisor::Journey journey;
+    ResumePlan plan;  // forwards: what the client wants
+  };
+  std::optional<Trip> trip_;
   std::vector<std::string> before_answer_;
   // The documents that a client reads in pieces.
   std::string threads_;

@@ -20,7 +20,7 @@ void Greeter::on_bytes(std::span<const std::byte> bytes) {
 
 void Greeter::answer(const rsp::Request& request) {
   if (const auto* supported = std::get_if<rsp::QuerySupported>(&request)) {
-    link_.send(supported_features(*supported, true));
+    link_.send(supported_features(*supported, abilities_));
     answered_.push_back(request);
   } else if (std::holds_alternative<rsp::StartNoAckMode>(request)) {
     link_.send(rsp::reply::ok());
@@ -33,13 +33,14 @@ void Greeter::answer(const rsp::Request& request) {
   }
 }
 
-std::string supported_features(const rsp::QuerySupported& request, bool hardware_breakpoints) {
+std::string supported_features(const rsp::QuerySupported& request, const Abilities& abilities) {
   std::string reply = fmt::format("PacketSize={:x};swbreak+", rsp::kPacketSize);
-  if (hardware_breakpoints) reply += ";hwbreak+";
+  if (abilities.hardware_breakpoints) reply += ";hwbreak+";
   reply +=
       ";QStartNoAckMode+;vContSupported+;qXfer:features:read+;qXfer:threads:read+;"
       "qXfer:memory-map:read+";
   reply += ";ConditionalBreakpoints+;BreakpointCommands+;binary-upload+";
+  if (abilities.time_travel) reply += ";ReverseStep+;ReverseContinue+";
   if (request.announces("multiprocess")) reply += ";multiprocess+";
   return reply;
 }

@@ -16,8 +16,16 @@
 
 namespace ringside::debug {
 
+// Of what qSupported's reply speaks, that which not every machine has.
+struct Abilities {
+  bool hardware_breakpoints = true;
+  bool time_travel = false;
+};
+
 class Greeter {
  public:
+  // What the machine will have.
+  explicit Greeter(const Abilities& abilities = {}) : abilities_(abilities) {}
   void on_bytes(std::span<const std::byte> bytes);
   std::string_view output() const { return link_.output(); }
   void wrote(std::size_t count) { link_.wrote(count); }
@@ -27,6 +35,7 @@ class Greeter {
   friend class Server;
   void answer(const rsp::Request& request);
 
+  Abilities abilities_;
   rsp::Link link_;
   std::string input_;                   // what the link has not taken
   std::vector<rsp::Request> answered_;  // for the session that begins later
@@ -34,6 +43,6 @@ class Greeter {
 };
 
 // The reply to qSupported, the same before there is a machine and after.
-std::string supported_features(const rsp::QuerySupported& request, bool hardware_breakpoints);
+std::string supported_features(const rsp::QuerySupported& request, const Abilities& abilities);
 
 }  // namespace ringside::debug

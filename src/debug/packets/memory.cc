@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "debug/client/changes.h"
 #include "debug/memory/memory_regions.h"
 #include "debug/packets/debugger.h"
 #include "hypervisor/guest_memory.h"
@@ -34,6 +35,7 @@ Debugger::Answer Debugger::serve(const rsp::ReadMemory& request) {
 }
 
 Debugger::Answer Debugger::serve(const rsp::WriteMemory& request) {
+  if (const Result<void> may = may_change(options_); !may) return refuse(may);
   const Result<void> written = memory().write(request.address.value, request.data);
   if (!written) return refuse(written);
   return rsp::reply::ok();

@@ -2,6 +2,7 @@
 #include <cstring>
 
 #include "base/hex.h"
+#include "debug/client/changes.h"
 #include "debug/packets/debugger.h"
 #include "debug/packets/register_writes.h"
 #include "ringside/x86/registers.h"
@@ -62,6 +63,7 @@ Debugger::Answer Debugger::serve(const rsp::ReadRegisters&) {
 }
 
 Debugger::Answer Debugger::serve(const rsp::WriteRegisters& request) {
+  if (const Result<void> may = may_change(options_); !may) return refuse(may);
   std::size_t count = 0;
   if (request.data.size() == packet_size(x86::kModelRegisterCount)) {
     count = x86::kModelRegisterCount;
@@ -130,6 +132,7 @@ Debugger::Answer Debugger::serve(const rsp::ReadRegister& request) {
 }
 
 Debugger::Answer Debugger::serve(const rsp::WriteRegister& request) {
+  if (const Result<void> may = may_change(options_); !may) return refuse(may);
   if (request.number >= x86::kRegisterCount)
     return write_extra_register(request.number, request.data);
   const auto r = static_cast<Register>(request.number);

@@ -92,15 +92,23 @@ Debugger::Answer Debugger::serve(const rsp::Interrupt&) {
 }
 
 Debugger::Answer Debugger::resume(ResumePlan plan) {
-  const Result<void> prepared = target_.prepare_resume(plan);
-  if (!prepared) return refuse(prepared);
+  const bool stopped = target_.control().phase() == RunControl::Phase::Stopped;
+  if (stopped && options_.time_travel != nullptr && options_.time_travel->in_past())
+    return travel_forward(std::move(plan));
+  const Result<void> running = run_on(plan);
+  if (!running) return refuse(running);
+  return std::nullopt;
+}
+
+Result<void> Debugger::run_on(ResumePlan& plan) {
+  TRY(target_.prepare_resume(plan));
   target_.show_pc(session_.pc_view());
   // A stop instead of a death is for clients that can say so: to a plain one the machine just ends,
   // as in the model. Who lets a dead vCPU go on has seen it.
   target_.vm().stop_instead_of_death(session_.names_threads() && !has_died());
   session_.dead = false;
   target_.control().resume(plan);
-  return std::nullopt;
+  return {};
 }
 
 bool Debugger::has_died() const {

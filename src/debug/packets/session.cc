@@ -1,4 +1,5 @@
-// qSupported QStartNoAckMode qAttached ! vAttach vRun R D k vKill.
+// qSupported QStartNoAckMode qHostInfo qAttached ! vAttach vRun R D k vKill.
+#include "debug/client/changes.h"
 #include "debug/packets/debugger.h"
 #include "debug/packets/greeter.h"
 
@@ -11,12 +12,19 @@ Debugger::Answer Debugger::serve(const rsp::QuerySupported& request) {
   session_.error_style =
       request.announces("error-message") ? rsp::ErrorStyle::Text : rsp::ErrorStyle::Number;
 
-  return supported_features(request, target_.stoppoints().supported());
+  return supported_features(request, {.hardware_breakpoints = target_.stoppoints().supported(),
+                                      .time_travel = options_.time_travel != nullptr});
 }
 
 Debugger::Answer Debugger::serve(const rsp::StartNoAckMode&) {
   session_.no_ack = true;
   return rsp::reply::ok();
+}
+
+// LLDB would take a watchpoint's stop for one before the access on some processors. Backwards it is
+// before it, which LLDB sees by itself.
+Debugger::Answer Debugger::serve(const rsp::QueryHost&) {
+  return "watchpoint_exceptions_received:after;";
 }
 
 Debugger::Answer Debugger::serve(const rsp::QueryAttached&) { return "1"; }
@@ -55,7 +63,8 @@ Debugger::Answer Debugger::serve(const rsp::Restart&) {
 Result<void> Debugger::restart() {
   if (target_.control().phase() != RunControl::Phase::Stopped)
     return fail(ErrorCode::Busy, "the guest is running");
-  const Result<void> done = options_.restart();
+  const Result<void> possible = may_change(options_);
+  const Result<void> done = possible ? options_.restart() : possible;
   if (!done) {
     if (!session_.attached) let_go();
     return done;
@@ -118,7 +127,10 @@ void Debugger::let_go() {
   next.dead = session_.dead || has_died();
   session_ = next;
   scan_.reset();
-  if (session_.dead) {
+  const bool present = return_to_present();
+  // Not where the machine was led away from its death.
+  if (options_.time_travel != nullptr) session_.dead = session_.dead && dead_vcpu();
+  if (!present || session_.dead) {
     target_.control().renew();
   } else {
     target_.control().detach();

@@ -69,6 +69,12 @@ void Server::machine_was_reset() {
   debugger_.forget_current();
 }
 
+bool Server::has_work() const {
+  if (link_ && debugger_.scanning()) return true;
+  if (link_ && debugger_.travelling() && target_.has_room()) return true;
+  return target_.has_work();
+}
+
 std::string_view Server::output() const { return link_ ? link_->output() : std::string_view{}; }
 
 void Server::wrote(std::size_t count) {
@@ -113,7 +119,8 @@ void Server::work() {
     if (say_end()) return;
     if (!has_client()) print_without_client();
     const bool report = target_.take_report();
-    if (report || target_.control().phase() != Phase::Stopped) send_output(report);
+    const bool runs = target_.control().phase() != Phase::Stopped || debugger_.travelling();
+    if (report || runs) send_output(report);
     if (report && link_) {
       for (const std::string& packet : debugger_.report_stop())
         link_->send(packet);
@@ -164,6 +171,7 @@ std::optional<rsp::Event::Kind> Server::take_input() {
 bool Server::serve_one() {
   if (!link_ || debugger_.session().over) return false;
   if (debugger_.scanning()) return serve_scan();
+  if (debugger_.travelling()) return serve_journey();
   RunControl& control = target_.control();
   if (!waiting_) {
     const auto input = take_input();
@@ -218,6 +226,18 @@ bool Server::serve_scan() {
     send_sign_of_life();
   }
   return reply.has_value();
+}
+
+// Likewise. A client that waits for a stop has no timeout, and hears nothing before it.
+bool Server::serve_journey() {
+  bool asked = !waiting_ && take_input() == rsp::Event::Kind::Interrupt;
+  if (waiting_ && std::holds_alternative<rsp::Interrupt>(*waiting_)) {
+    answer(*std::exchange(waiting_, std::nullopt));
+    asked = true;
+  }
+  if (!asked) return debugger_.continue_journey();
+  debugger_.give_up_journey();
+  return true;
 }
 
 void Server::send_sign_of_life() {

@@ -48,7 +48,7 @@ class Server {
   void drain_events();
   // Call drain_events() again soon, also if the Vm has no events: a client's request takes long, or
   // there was more to do than one call does. Asked after everything else that was called.
-  bool has_work() const { return (link_ && debugger_.scanning()) || target_.has_work(); }
+  bool has_work() const;
 
   // The machine's owner ends it, with this status. A client that waits for a stop is told; its
   // output() is still to be written.
@@ -75,6 +75,7 @@ class Server {
   bool say_end();
   bool serve_one();
   bool serve_scan();
+  bool serve_journey();
   void answer(const rsp::Request& request);
   void send_answer(const std::string& reply);
   void send_sign_of_life();

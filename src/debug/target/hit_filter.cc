@@ -44,6 +44,7 @@ void HitFilter::uninstall() {
   if (std::exchange(installed_, false)) vm_.filtered_stops()->set_filter(nullptr);
   output_.clear();
   work_ = 0;
+  mode_ = Mode::Live;
   int3s_.assign(int3s_.size(), std::nullopt);
   covers_.assign(covers_.size(), Cover{});
 }
@@ -153,6 +154,7 @@ HitFilter::Answer HitFilter::evaluate_exit(VcpuId vcpu, const hypervisor::Exit& 
 
 HitFilter::Answer HitFilter::conclude(bool stop) const {
   if (stop) return Answer::Stop;
+  if (mode_ != Mode::Live) return Answer::GoOn;
   return work_ >= kWorkBound || output_.size() >= kOutputBound ? Answer::Yield : Answer::GoOn;
 }
 
@@ -183,13 +185,15 @@ bool HitFilter::counts(VcpuId vcpu, std::span<const AgentProgram> programs) {
 void HitFilter::ask(VcpuId vcpu, Gva address, const AgentProgram& program, HitCounts& hits,
                     bool& stop) {
   if (!spaces_.counts(vm_, vcpu, address)) return;
-  hits.reach(vcpu);
+  const bool counts = mode_ != Mode::Backwards;
+  if (counts) hits.reach(vcpu);
   if (!holds(vcpu, program)) return;
-  ++hits.counted;
+  if (counts) ++hits.counted;
   if (program.commands.empty()) {
     stop = true;
     return;
   }
+  if (mode_ == Mode::Backwards) return;
   PrintingContext context(vm_, breakpoints_, vcpu, pc_view_, output_);
   for (const Bytecode& command : program.commands) {
     const Result<std::uint64_t> done = evaluate(command, context, {}, &work_);
@@ -217,9 +221,9 @@ void HitFilter::print(std::string_view text) {
   if (output_.size() < kOutputLimit) output_ += text;
 }
 
-bool HitFilter::has_output() const {
+bool HitFilter::has_news() {
   const std::lock_guard lock(mutex_);
-  return !output_.empty();
+  return !output_.empty() || work_ >= kWorkBound;
 }
 
 bool HitFilter::has_room() const {

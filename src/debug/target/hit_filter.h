@@ -37,6 +37,16 @@ class HitFilter final : public hypervisor::StopFilter {
         int3s_(vm.vcpu_count()),
         covers_(vm.vcpu_count()) {}
 
+  // What a hit does beside being judged.
+  enum class Mode : std::uint8_t {
+    Live,
+    // The same on a journey through the past (ringside/time_travel.h), whose engine knows only Stop
+    // and GoOn, and asks has_news() where it can stop for a while.
+    Onwards,
+    Backwards,  // it was counted, and its commands have printed, when it was the present
+  };
+  void set_mode(Mode mode) { mode_ = mode; }
+
   enum class Answer : std::uint8_t {
     GoOn,
     Stop,
@@ -47,7 +57,7 @@ class HitFilter final : public hypervisor::StopFilter {
 
   // For the engine: anything but GoOn leaves the guest, and answer_to() says why.
   bool wants_stop(VcpuId vcpu, const hypervisor::Exit& exit) override;
-  bool has_news() override { return !has_room() || has_output(); }
+  bool has_news() override;
   void uncover(VcpuId vcpu) override;
   void cover(VcpuId vcpu) override;
   // For the target, at an exit: what the engine was told, or the answer now if it does not ask.
@@ -71,6 +81,8 @@ class HitFilter final : public hypervisor::StopFilter {
   // Whether by these programs this vCPU's hit is a stop, now that it is out of the guest.
   bool counts(VcpuId vcpu, std::span<const AgentProgram> programs);
 
+  // The engine asks, so that what it stops for has been judged.
+  bool installed() const { return installed_; }
   // Before the engine gets its first breakpoint, and after its last one went.
   void install();
   void uninstall();
@@ -91,7 +103,6 @@ class HitFilter final : public hypervisor::StopFilter {
   void ask_breakpoints(VcpuId vcpu, Gva address, std::optional<Gpa> where, bool& stop);
   Answer conclude(bool stop) const;
   Int3 judge(VcpuId vcpu, const hypervisor::exit::Breakpoint& exit);
-  bool has_output() const;
 
   hypervisor::Vm& vm_;
   BreakpointTable& breakpoints_;
@@ -107,7 +118,8 @@ class HitFilter final : public hypervisor::StopFilter {
   };
   std::vector<Cover> covers_;
   PcView pc_view_ = PcView::Offset;
-  bool installed_ = false;  // the engine asks
+  Mode mode_ = Mode::Live;
+  bool installed_ = false;
   std::string output_;
   std::uint64_t work_ = 0;  // steps of bytecode since the main loop ran
 };

@@ -68,10 +68,6 @@ void Target::settle() {
   for (std::uint32_t i = 0; i < vcpus_.size(); ++i) {
     if (vcpus_[i].waits_for_room && filter_.has_room()) end_wait({i});
   }
-  const auto carry_out = [this] {
-    for (const Command& command : control_.take_commands())
-      execute(command);
-  };
   // A guest that has a breakpoint of its own every few instructions may bring events as fast as
   // they are dealt with; what is left waits for the next call, and the client gets its turn.
   constexpr int kMostEvents = 100;
@@ -87,6 +83,11 @@ void Target::settle() {
   }
   carry_out();
   events_left_ = true;
+}
+
+void Target::carry_out() {
+  for (const Command& command : control_.take_commands())
+    execute(command);
 }
 
 bool Target::has_work() const {

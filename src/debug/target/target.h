@@ -8,6 +8,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -19,6 +20,7 @@
 #include "debug/target/hit_filter.h"
 #include "debug/target/pc_view.h"
 #include "ringside/options.h"
+#include "ringside/time_travel.h"
 #include "ringside/types.h"
 #include "ringside/vm.h"
 
@@ -70,6 +72,31 @@ class Target {
   // Busy while the guest runs; NotSupported where a vCPU cannot do what it is to do.
   Result<void> prepare_resume(ResumePlan& plan);
 
+  // --- Journeys through the machine's past, which the machine itself makes (target_travel.cc)
+  // Before one, instead of run control's resume(): has the breakpoints where they are wanted, and
+  // their hits judged as on such a journey. Busy while the guest runs.
+  Result<void> set_out(hypervisor::Journey::Direction direction);
+  // By vCPU number: who executes the instruction under a breakpoint that it stands on, because the
+  // client knows of that or has this vCPU step.
+  std::uint64_t passing(std::optional<VcpuId> stepping);
+  // What a hit is to the client. Nothing: it is none.
+  std::optional<StopEvent> judge(VcpuId id, const hypervisor::Exit& hit,
+                                 hypervisor::Journey::Direction direction);
+  // It is under way: who has executed something stands on nothing any more that the client knows
+  // of.
+  void note_moves();
+  // The vCPUs are where the journey has ended. Run control is still to be told of what the client
+  // will be.
+  void come_to();
+  // Likewise, but the journey is to go on as a run of the guest: who has not moved is where it was.
+  void come_to_present();
+  // It has not begun: everybody is where it was.
+  void stay();
+  // For the client's console.
+  void print(std::string_view text) { filter_.print(text); }
+  // There is room for what commands print.
+  bool has_room() const { return filter_.has_room(); }
+
   // What becomes of a breakpoint at an address that leads to no memory now.
   enum class Unmapped : std::uint8_t {
     Refuse,  // BadAddress
@@ -108,9 +135,11 @@ class Target {
     bool skips = false;  // and then it has to get past an int3
     std::string words;
     std::vector<AgentProgram> judged_by;  // its last hit
+    std::optional<InsnCount> left_at;     // where a journey began: instructions it had retired
   };
 
   void execute(const Command& command);
+  void carry_out();
   // Looks where the addresses of breakpoints lead by now, for engines that do not look out for the
   // addresses themselves, and gives what breakpoints by linear address the engine can spare to
   // those that need it most.
@@ -124,7 +153,8 @@ class Target {
   void stop_for(VcpuId id, const StopEvent& event);
   void inserted(const StopEvent& event);
   void handle_stoppoint(VcpuId id, const hypervisor::Exit& exit);
-  std::string describe(VcpuId id, const hypervisor::exit::PhysicalWatchpoint& hit);
+  std::string describe(VcpuId id, const hypervisor::exit::PhysicalWatchpoint& hit,
+                       hypervisor::Journey::Direction direction);
   std::optional<StopEvent> event_of(VcpuId id, const hypervisor::Exit& exit);
   void go_on(VcpuId id, bool skips);
   void end_wait(VcpuId id);

@@ -54,7 +54,8 @@ void Target::handle(const hypervisor::VcpuEvent& event) {
     void operator()(const exit::HardwareBreakpoint& e) { target.handle_stoppoint(id, e); }
     void operator()(const exit::Watchpoint& e) { target.handle_stoppoint(id, e); }
     void operator()(const exit::PhysicalWatchpoint& e) {
-      target.vcpus_[id.value].words = target.describe(id, e);
+      target.vcpus_[id.value].words =
+          target.describe(id, e, hypervisor::Journey::Direction::Forward);
       target.handle_stoppoint(id, e);
     }
     void operator()(const exit::GuestPanic& e) {
@@ -134,11 +135,15 @@ std::optional<StopEvent> Target::event_of(VcpuId id, const hypervisor::Exit& exi
   return event;
 }
 
-std::string Target::describe(VcpuId id, const exit::PhysicalWatchpoint& hit) {
+// Backwards it is found before it happens.
+std::string Target::describe(VcpuId id, const exit::PhysicalWatchpoint& hit,
+                             hypervisor::Journey::Direction direction) {
   const std::string who = hit.by_device ? "a device" : fmt::format("vCPU {}", id.value);
-  const char* did = hit.kind == hypervisor::WatchKind::Write  ? "wrote to"
-                    : hit.kind == hypervisor::WatchKind::Read ? "read from"
-                                                              : "used";
+  const bool back = direction == hypervisor::Journey::Direction::Back;
+  const char* did =
+      hit.kind == hypervisor::WatchKind::Write  ? (back ? "is about to write to" : "wrote to")
+      : hit.kind == hypervisor::WatchKind::Read ? (back ? "is about to read from" : "read from")
+                                                : (back ? "is about to use" : "used");
   return fmt::format("{} {} the watched physical memory at {:#x}", who, did, hit.address.value);
 }
 

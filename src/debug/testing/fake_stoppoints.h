@@ -53,24 +53,37 @@ class FakeStoppoints : public hypervisor::Breakpoints,
   }
   unsigned count_spare_breakpoints() override { return *to_lend; }
   Result<void> insert_spare_breakpoint(Gva address) override { return insert_breakpoint(address); }
-  Result<void> insert_watchpoint(Gva address, std::uint64_t size, hypervisor::WatchKind) override {
+  Result<void> insert_watchpoint(Gva address, std::uint64_t size,
+                                 hypervisor::WatchKind kind) override {
+    watches.push_back({address, size, kind});
     return log("+w", address, size);
   }
-  Result<void> remove_watchpoint(Gva address, std::uint64_t size, hypervisor::WatchKind) override {
+  Result<void> remove_watchpoint(Gva address, std::uint64_t size,
+                                 hypervisor::WatchKind kind) override {
+    std::erase(watches, Watch{address, size, kind});
     return log("-w", address, size);
   }
 
   Result<void> insert_physical_watchpoint(Gpa address, std::uint64_t size,
-                                          hypervisor::WatchKind) override {
+                                          hypervisor::WatchKind kind) override {
+    physical_watches.push_back({Gva{address.value}, size, kind});
     return log("+p", Gva{address.value}, size);
   }
   Result<void> remove_physical_watchpoint(Gpa address, std::uint64_t size,
-                                          hypervisor::WatchKind) override {
+                                          hypervisor::WatchKind kind) override {
+    std::erase(physical_watches, Watch{Gva{address.value}, size, kind});
     return log("-p", Gva{address.value}, size);
   }
 
   hypervisor::StopFilter* filter = nullptr;
   std::set<std::uint64_t> physical, linear;
+  struct Watch {
+    Gva address;
+    std::uint64_t size = 0;
+    hypervisor::WatchKind kind = hypervisor::WatchKind::Write;
+    friend bool operator==(const Watch&, const Watch&) = default;
+  };
+  std::vector<Watch> watches, physical_watches;
   std::vector<std::string> calls;
 
  private:

@@ -14,7 +14,7 @@ namespace ringside::debug::testing {
 
 namespace opcode {
 inline constexpr std::uint8_t kNop = 0x90, kIncRax = 0x40, kInt3 = 0xcc, kRep = 0xf3, kHlt = 0xf4,
-                              kJump = 0xeb;
+                              kJump = 0xeb, kStosb = 0xaa;
 }
 
 // Parks at once as FakeVm does, or, when `lazy`, only when the test says so, so that other events
@@ -113,6 +113,10 @@ class ToyGuest {
         return true;
       case opcode::kJump:
         rip += 2 + static_cast<std::uint64_t>(static_cast<std::int8_t>(byte(rip + 1)));
+        return true;
+      case opcode::kStosb:
+        vm.memory().poke(Gpa{vcpu.cpu.reg(x86::Gpr::Rdi)++}, static_cast<std::uint8_t>(rax(i)));
+        ++rip;
         return true;
       case opcode::kInt3:
         return breakpoint(i, vcpu, 1);

@@ -28,6 +28,7 @@ class FakeVcpu final : public Vcpu {
   bool halted() const override { return halted_; }
   VcpuActivity activity() const override { return doing.value_or(Vcpu::activity()); }
   std::string name() const override { return called; }
+  std::optional<InsnCount> instructions() override { return retired; }
 
   Result<x86::RegisterValue> read_register(x86::Register r) override {
     return x86::get_register(cpu, r);
@@ -87,6 +88,7 @@ class FakeVcpu final : public Vcpu {
   unsigned resumes = 0;
   std::optional<VcpuActivity> doing;  // nothing: running or halted
   std::string called;
+  std::optional<InsnCount> retired;
 
  private:
   friend class FakeVm;
@@ -284,6 +286,8 @@ class FakeVm : public Vm {
   void sleep(VcpuId id) { vcpu(id).active_ = vcpu(id).in_guest_ = false; }
   // As if it had been active from the start; no event.
   void make_active(VcpuId id) { vcpu(id).active_ = true; }
+  // As if it had been waiting for a start-up IPI all the time.
+  void make_inactive(VcpuId id) { vcpu(id).active_ = false; }
   void set_halted(VcpuId id, bool halted) { vcpu(id).halted_ = halted; }
   void end(VmEnd how) { ended_ = std::move(how); }
   bool stops_instead_of_death() const { return stops_instead_of_death_; }
