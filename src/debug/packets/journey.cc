@@ -60,7 +60,12 @@ Debugger::Answer Debugger::set_out(const Journey& journey, ResumePlan plan) {
     const bool steps = journey.until != Journey::Until::Hit;
     trip_->journey.passes = target_.passing(steps ? std::optional(journey.vcpu) : std::nullopt);
   }
-  const Result<void> begun = options_.time_travel->set_out(trip_->journey);
+  // States of the past would be loaded without our bytes, or with those of then.
+  const Result<void> begun =
+      target_.breakpoints().has_bytes()
+          ? fail(ErrorCode::NotSupported,
+                 "there is no way through the past while breakpoints are bytes in guest memory")
+          : options_.time_travel->set_out(trip_->journey);
   if (begun) return std::nullopt;
   // Nobody has moved, and what others have still to tell is as true as it was.
   trip_.reset();
@@ -133,8 +138,8 @@ bool Debugger::is_in_range(VcpuId vcpu) {
 // From something on the way that the client does not hear of.
 void Debugger::travel_on(std::optional<VcpuId> passing) {
   if (trip_->journey.direction == Journey::Direction::Forward) {
-    target_.note_moves();
-    trip_->journey.passes = target_.passing(passing);
+    trip_->journey.passes &= target_.unmoved();
+    if (passing) trip_->journey.passes |= std::uint64_t{1} << passing->value;
   }
   const Result<void> begun = options_.time_travel->set_out(trip_->journey);
   if (!begun) break_off(begun.error());

@@ -114,6 +114,7 @@ void Server::announce_end(int status) {
 }
 
 void Server::work() {
+  may_travel_ = true;
   do {
     target_.settle();
     if (say_end()) return;
@@ -228,8 +229,10 @@ bool Server::serve_scan() {
   return reply.has_value();
 }
 
-// Likewise. A client that waits for a stop has no timeout, and hears nothing before it.
+// Likewise, also where a client sends a hundred at once. One that waits for a stop has no timeout,
+// and hears nothing before it.
 bool Server::serve_journey() {
+  if (!std::exchange(may_travel_, false)) return false;
   bool asked = !waiting_ && take_input() == rsp::Event::Kind::Interrupt;
   if (waiting_ && std::holds_alternative<rsp::Interrupt>(*waiting_)) {
     answer(*std::exchange(waiting_, std::nullopt));

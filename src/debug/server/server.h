@@ -90,6 +90,7 @@ class Server {
   bool owner_knows_stop_ = false;                   // what hooks have told last
   std::optional<rsp::Request> waiting_;             // until every vCPU is out of the guest
   std::chrono::steady_clock::time_point sign_due_;  // of a scan
+  bool may_travel_ = false;  // a slice of a journey is left for this call of work()
 };
 
 }  // namespace ringside::debug

@@ -1,5 +1,7 @@
 // Journeys through the past and what comes between: interrupts, clients that leave, requests that
 // would change the past, failures, and what the owner hears of it.
+#include <fmt/format.h>
+
 #include "debug/testing/travel_bench.h"
 
 namespace ringside::debug {
@@ -76,6 +78,21 @@ TEST_P(Slices, WhoLeavesInTheMiddleLeavesAMachineInThePresent) {
 }
 
 INSTANTIATE_TEST_SUITE_P(TimeTravel, Slices, ::testing::Range(0u, 12u));
+
+// An engine without breakpoints of its own; what is in memory then would be in no state of the
+// past.
+TEST(TimeTravel, BytesInGuestMemoryHaveNoPast) {
+  TravelBench machine;
+  machine.guest.vm.offer = {};
+  machine.stop_after(10);
+  EXPECT_EQ(machine.ask("Z0,1050,1"), "OK");
+  ASSERT_EQ(machine.guest.byte(0x1050), 0xcc);
+  EXPECT_EQ(text_of(machine.go("bc")),
+            "there is no way through the past while breakpoints are bytes in guest memory\n");
+  EXPECT_EQ(machine.client.receive(), "T02thread:01;");
+  EXPECT_EQ(machine.ask("z0,1050,1"), "OK");
+  EXPECT_EQ(machine.go("bc"), kBegin);
+}
 
 TEST(TimeTravel, WhatWouldChangeThePastIsRefused) {
   ServerOptions options;
@@ -198,6 +215,54 @@ TEST(TimeTravel, RequestsWaitForTheEndOfAJourney) {
   machine.settle();
   EXPECT_EQ(machine.client.receive(), kBegin);
   EXPECT_EQ(machine.client.receive(), "QC01");
+}
+
+// Each call of the server's does a slice, however much a client sends at once.
+TEST(TimeTravel, ManyResumesInOnePieceKeepNobodyFromBeingServed) {
+  TravelBench machine;
+  machine.stop_after(10);
+  std::string frames;
+  for (int i = 0; i < 5; ++i)
+    rsp::append_frame(frames, "bs", rsp::RunLengthOutput::Off);
+  machine.client.send_raw(frames);
+  EXPECT_EQ(machine.travel.position(), 9u);
+  for (std::size_t at = 9; at > 5; --at) {
+    EXPECT_EQ(machine.travel.position(), at);
+    EXPECT_TRUE(machine.server.has_work());
+    machine.server.drain_events();
+  }
+  EXPECT_EQ(machine.travel.position(), 5u);
+  EXPECT_FALSE(machine.server.has_work());
+}
+
+// What a journey forwards prints waits for a client that does not read, and so does the journey.
+TEST(TimeTravel, AClientThatDoesNotReadHoldsItsJourneyUp) {
+  TravelBench machine;
+  machine.stop_after(4000);
+  machine.travel.slice = 10'000;
+  EXPECT_EQ(machine.go("bc"), kBegin);
+  machine.travel.slice = 1;
+  const std::string text(1000, 'x');
+  const std::string program = "22002200340003e9" + to_hex(text) + "0027";
+  EXPECT_EQ(
+      machine.ask("Z0,1000,1;cmds:0,X" + fmt::format("{:x}", program.size() / 2) + "," + program),
+      "OK");
+  EXPECT_EQ(machine.ask("Z1,1002,1;X8,2600002303e81327"), "OK");
+  machine.client.send("c");
+  while (machine.server.has_work())
+    machine.server.drain_events();
+  const std::size_t position = machine.travel.position();
+  EXPECT_LT(position, 2000u);
+  EXPECT_TRUE(machine.travel.is_travelling());
+  EXPECT_LT(machine.server.output().size(), 600'000u);
+  std::string all, packet = machine.client.receive();
+  while (packet[0] == 'O' || machine.server.has_work()) {
+    if (packet[0] == 'O') all += text_of(packet);
+    machine.server.drain_events();
+    packet = machine.client.receive();
+  }
+  EXPECT_EQ(packet, "T05thread:01;hwbreak:;");
+  EXPECT_EQ(all.size(), 1000u * 1000);
 }
 
 TEST(TimeTravel, NoPacketComesBeforeTheReport) {

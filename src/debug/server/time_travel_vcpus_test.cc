@@ -41,6 +41,22 @@ TEST(TimeTravel, AHeldVcpusBreakpointIsTold) {
   EXPECT_EQ(machine.travel.position(), 5u);
 }
 
+// A hit of another vCPU that the server finds to be none does not make it forget who steps.
+TEST(TimeTravel, AStepPassesItsBreakpointWhateverOthersMeet) {
+  TravelBench machine(2);
+  machine.guest.vm.offer.filtered_stops = nullptr;
+  machine.stop_after(10);
+  machine.ask("Hc2");
+  while (machine.travel.position() != 5)
+    EXPECT_EQ(machine.go("bs"), "T05thread:02;");
+  ASSERT_EQ(machine.rip(0), kJump);
+  ASSERT_EQ(machine.rip(1), kOther + 2);
+  EXPECT_EQ(machine.ask("Z0,1003,1"), "OK");
+  EXPECT_EQ(machine.ask("Z0,1102,1;X7,26000022631327"), "OK");
+  EXPECT_EQ(machine.go("vCont;s:1"), "T05thread:01;");
+  EXPECT_EQ(machine.travel.position(), 7u);
+}
+
 // A vCPU that is told of a breakpoint, and has not moved when the present comes, executes what is
 // under it.
 TEST(TimeTravel, WhatWasToldInThePastIsNotToldAgainInThePresent) {

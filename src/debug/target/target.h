@@ -82,9 +82,8 @@ class Target {
   // What a hit is to the client. Nothing: it is none.
   std::optional<StopEvent> judge(VcpuId id, const hypervisor::Exit& hit,
                                  hypervisor::Journey::Direction direction);
-  // It is under way: who has executed something stands on nothing any more that the client knows
-  // of.
-  void note_moves();
+  // By vCPU number: who has executed nothing since. Nobody, where the engine does not count.
+  std::uint64_t unmoved();
   // The vCPUs are where the journey has ended. Run control is still to be told of what the client
   // will be.
   void come_to();

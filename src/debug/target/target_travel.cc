@@ -57,15 +57,20 @@ void Target::come_to() {
 
 void Target::come_to_present() {
   filter_.set_mode(HitFilter::Mode::Live);
-  note_moves();
+  const std::uint64_t stay = unmoved();
+  for (std::uint32_t i = 0; i < vcpus_.size(); ++i) {
+    const bool stays = (stay >> i & 1) != 0;
+    if (!stays || !control_.has_told({i})) control_.reset({i}, is_active(i));
+  }
 }
 
-void Target::note_moves() {
+std::uint64_t Target::unmoved() {
+  std::uint64_t stay = 0;
   for (std::uint32_t i = 0; i < vcpus_.size(); ++i) {
     const std::optional<InsnCount> now = vm_.vcpu({i}).instructions();
-    const bool stays = control_.has_told({i}) && now && now == vcpus_[i].left_at;
-    if (!stays) control_.reset({i}, is_active(i));
+    if (now && now == vcpus_[i].left_at) stay |= std::uint64_t{1} << i;
   }
+  return stay;
 }
 
 }  // namespace ringside::debug
