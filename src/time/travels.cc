@@ -10,12 +10,14 @@ namespace ringside::time {
 using hypervisor::Arrival;
 using hypervisor::Journey;
 
-Travels::Travels(hypervisor::Engine& engine, Timeline& timeline, History& history)
+Travels::Travels(hypervisor::Engine& engine, Timeline& timeline, History& history,
+                 std::uint64_t between_marks)
     : engine_(engine),
       recordable_(*engine.recordable()),
       rewindable_(*engine.rewindable()),
       timeline_(timeline),
       history_(history),
+      between_marks_(between_marks),
       course_(engine, timeline, history) {}
 
 Travels::~Travels() { rewindable_.travel(nullptr); }
@@ -25,12 +27,12 @@ Travels::~Travels() { rewindable_.travel(nullptr); }
 void Travels::begin() {
   history_.begin(timeline_.place(), timeline_.supervision());
   timeline_.log().drop_before(history_.mark(0).place.inputs);
-  next_mark_ = recordable_.total_instructions().value + kBetweenMarks;
+  next_mark_ = recordable_.total_instructions().value + between_marks_;
 }
 
 void Travels::slice_over() {
   if (recordable_.total_instructions().value < next_mark_) return;
-  next_mark_ = recordable_.total_instructions().value + kBetweenMarks;
+  next_mark_ = recordable_.total_instructions().value + between_marks_;
   history_.add_mark(timeline_.place(), timeline_.supervision());
   timeline_.log().drop_before(history_.mark(0).place.inputs);
 }
@@ -142,7 +144,7 @@ Result<void> Travels::branch() {
   if (!history_.forget_future(now, timeline_.supervision()))
     return fail(ErrorCode::System, "a disk's image cannot be written");
   TRY(timeline_.branch(now.inputs));
-  next_mark_ = now.at.progress.instructions.value + kBetweenMarks;
+  next_mark_ = now.at.progress.instructions.value + between_marks_;
   return {};
 }
 

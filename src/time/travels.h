@@ -30,7 +30,8 @@ class Travels final : public hypervisor::TimeTravel, private hypervisor::HitList
   // Instructions between two marks in the present.
   static constexpr std::uint64_t kBetweenMarks = 16'000'000;
 
-  Travels(hypervisor::Engine& engine, Timeline& timeline, History& history);
+  Travels(hypervisor::Engine& engine, Timeline& timeline, History& history,
+          std::uint64_t between_marks = kBetweenMarks);
   ~Travels() override;
 
   // ---- The present
@@ -87,6 +88,7 @@ class Travels final : public hypervisor::TimeTravel, private hypervisor::HitList
   hypervisor::Rewindable& rewindable_;
   Timeline& timeline_;
   History& history_;
+  const std::uint64_t between_marks_;
   Course course_;
   std::unique_ptr<Task> task_;
   Hits hits_ = Hits::Ignored;
