@@ -42,6 +42,9 @@ class DebugEndpoint {
   // it. A client that comes before start() is greeted, and waits for it. BadRequest for a machine
   // with no vCPU or more than kMaxVcpus.
   Result<void> set_vm(hypervisor::Vm& vm, debug::ServerOptions options = {});
+  // Before set_vm(), where the machine will have ServerOptions::time_travel: a client that is
+  // greeted is told what the machine can do, and debuggers do not ask again.
+  void expect_time_travel();
   // Once, before the guest runs: it runs from here on, or waits for a debugger.
   void start();
 

@@ -35,6 +35,7 @@ class DebugEndpoint::Parts final : public transport::ClientHandler {
   void set_vm(hypervisor::Vm& machine, debug::ServerOptions options) {
     vm = &machine;
     hooks_ = options.hooks;
+    travels_ = options.time_travel != nullptr;
     server.emplace(machine, std::move(options));
     if (machine.event_fd() >= 0) loop_.add(machine.event_fd(), Interest::Read, nothing);
   }
@@ -47,10 +48,12 @@ class DebugEndpoint::Parts final : public transport::ClientHandler {
     }
   }
 
+  void expect_time_travel() { travels_ = true; }
+
   // ---- ClientHandler: the greeter's until the guest is started
   void on_connected() override {
     if (!started_) {
-      greeter_.emplace();
+      greeter_.emplace(debug::Abilities{.hardware_breakpoints = true, .time_travel = travels_});
       return;
     }
     call(hooks_.client_acts);
@@ -113,6 +116,7 @@ class DebugEndpoint::Parts final : public transport::ClientHandler {
   EventLoop& loop_;
   debug::Hooks hooks_;
   bool started_ = false;
+  bool travels_ = false;
   std::optional<debug::Greeter> greeter_;  // of a client that came before the start
   Clock::time_point last_heard_{};
 };
@@ -154,6 +158,7 @@ Result<void> DebugEndpoint::set_vm(hypervisor::Vm& vm, debug::ServerOptions opti
   parts_->set_vm(vm, std::move(options));
   return {};
 }
+void DebugEndpoint::expect_time_travel() { parts_->expect_time_travel(); }
 void DebugEndpoint::start() {
   if (parts_->server) parts_->start();
 }

@@ -137,6 +137,24 @@ TEST_F(Hooks, AClientBeforeTheStartIsServedFromThereOn) {
   EXPECT_EQ(news(), (Log{"came", "stopped"}));
 }
 
+// What a client is told at its first packet it does not ask again.
+TEST(Greeting, SpeaksOfAPastThatTheMachineWillHave) {
+  for (const bool expected : {false, true}) {
+    const auto endpoint = DebugEndpoint::open("");
+    ASSERT_TRUE(endpoint);
+    if (expected) (*endpoint)->expect_time_travel();
+    auto [server, socket] = connected_sockets();
+    ASSERT_TRUE((*endpoint)->adopt(server.release()));
+    DebugClient client(std::move(socket));
+    client.set_acks(Acks::Manual);
+    client.send_bytes(RawClient::frame("qSupported:swbreak+"));
+    EXPECT_TRUE((*endpoint)->serve(std::chrono::nanoseconds(0)));
+    EXPECT_EQ(client.receive_byte(), '+');
+    const bool told = client.receive().find(";ReverseStep+;ReverseContinue+") != std::string::npos;
+    EXPECT_EQ(told, expected);
+  }
+}
+
 TEST_F(Hooks, WhoGoesBeforeTheStartHasNotBeenThere) {
   adopt();
   EXPECT_TRUE(endpoint_->serve(std::chrono::nanoseconds(0)));
