@@ -15,7 +15,8 @@ class StopFilter {
   virtual ~StopFilter() = default;
   virtual bool wants_stop(VcpuId vcpu, const Exit& exit) = 0;
   // There is something to be done in the main loop. Asked after a hit that did not count, by
-  // engines with threads of their own, which wake that loop then.
+  // engines with threads of their own, which wake that loop then, and on a journey
+  // (TimeTravel::advance), whose slice ends then.
   virtual bool has_news() { return false; }
   // For engines that ask at exit::Breakpoint too. False there means that the vCPU goes on: it
   // executes the instruction under the debugger's int3, if that is what it met, between these two.

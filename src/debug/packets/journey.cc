@@ -153,7 +153,7 @@ void Debugger::come_to_present() {
     end_journey(dead, {StopCause::Dead, 0, {}});
     return;
   }
-  target_.come_to_present();
+  target_.come_to();
   const Result<void> running = run_on(plan);
   if (running) {
     trip_.reset();

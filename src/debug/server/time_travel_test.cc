@@ -147,6 +147,22 @@ TEST(TimeTravel, CommandsPrintForwardsAndNeverStop) {
   EXPECT_EQ(hits(), "3");
 }
 
+// A condition of 96,000 steps at each of 50 hits: the main loop has its turn after a million.
+TEST(TimeTravel, ConditionsThatTakeLongEndASlice) {
+  TravelBench machine;
+  machine.stop_after(200);
+  machine.travel.slice = 1000;
+  EXPECT_EQ(machine.ask("Z0,1000,1;Xb,235dc02201032820000327"), "OK");
+  machine.client.send("bc");
+  EXPECT_TRUE(machine.travel.is_travelling());
+  EXPECT_GT(machine.travel.position(), 100u);
+  machine.settle();
+  EXPECT_EQ(machine.client.receive(), kBegin);
+  machine.client.send("c");
+  EXPECT_TRUE(machine.travel.is_travelling());
+  EXPECT_LT(machine.travel.position(), 100u);
+}
+
 TEST(TimeTravel, ARecordedRunHasAnEnd) {
   TravelBench machine;
   machine.stop_after(10);

@@ -57,9 +57,7 @@ TEST(TimeTravel, AStepPassesItsBreakpointWhateverOthersMeet) {
   EXPECT_EQ(machine.travel.position(), 7u);
 }
 
-// A vCPU that is told of a breakpoint, and has not moved when the present comes, executes what is
-// under it.
-TEST(TimeTravel, WhatWasToldInThePastIsNotToldAgainInThePresent) {
+TEST(TimeTravel, WhoStandsOnABreakpointInThePresentIsToldThere) {
   TravelBench machine(2);
   machine.stop_after(3);
   // The last instruction is vCPU 0's alone.

@@ -82,13 +82,11 @@ class Target {
   // What a hit is to the client. Nothing: it is none.
   std::optional<StopEvent> judge(VcpuId id, const hypervisor::Exit& hit,
                                  hypervisor::Journey::Direction direction);
-  // By vCPU number: who has executed nothing since. Nobody, where the engine does not count.
+  // By vCPU number: who has executed nothing on it. Nobody, where the engine does not count.
   std::uint64_t unmoved();
   // The vCPUs are where the journey has ended. Run control is still to be told of what the client
   // will be.
   void come_to();
-  // Likewise, but the journey is to go on as a run of the guest: who has not moved is where it was.
-  void come_to_present();
   // It has not begun: everybody is where it was.
   void stay();
   // For the client's console.

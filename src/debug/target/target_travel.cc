@@ -55,15 +55,6 @@ void Target::come_to() {
     control_.reset({i}, is_active(i));
 }
 
-void Target::come_to_present() {
-  filter_.set_mode(HitFilter::Mode::Live);
-  const std::uint64_t stay = unmoved();
-  for (std::uint32_t i = 0; i < vcpus_.size(); ++i) {
-    const bool stays = (stay >> i & 1) != 0;
-    if (!stays || !control_.has_told({i})) control_.reset({i}, is_active(i));
-  }
-}
-
 std::uint64_t Target::unmoved() {
   std::uint64_t stay = 0;
   for (std::uint32_t i = 0; i < vcpus_.size(); ++i) {

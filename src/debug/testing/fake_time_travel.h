@@ -108,6 +108,8 @@ class FakeTimeTravel final : public hypervisor::TimeTravel {
                 guest_.vm.vcpu({i}).has(hypervisor::Capability::MaskInterrupts);
     }
     if (journey_) wrong_ = true;
+    // With what a debugger has changed in the present.
+    if (!in_past()) states_.back() = save();
     journey_ = journey;
     journeys.push_back(journey);
     for (std::size_t i = 0; i < stands_.size(); ++i)
@@ -133,6 +135,7 @@ class FakeTimeTravel final : public hypervisor::TimeTravel {
         end->words = words;
         return *end;
       }
+      if (engine_.filter != nullptr && engine_.filter->has_news()) break;
     }
     return std::nullopt;
   }
@@ -153,8 +156,13 @@ class FakeTimeTravel final : public hypervisor::TimeTravel {
   std::size_t position() const { return position_; }
   std::size_t present() const { return states_.size() - 1; }
   const State& state(std::size_t at) const { return states_[at]; }
-  // The machine is as it was at its position.
-  bool is_right() { return states_[position_] == save() && !wrong_; }
+  // The machine is as it was at its position, and was used as the interface allows.
+  bool is_right() {
+    bool right = !wrong_ && (!in_past() || states_[position_] == save());
+    for (unsigned i = 0; i < guest_.vm.vcpu_count(); ++i)
+      right = right && !(in_past() && guest_.vm.vcpu({i}).in_guest());
+    return right;
+  }
   bool is_travelling() const { return journey_.has_value(); }
 
   unsigned slice = 1;         // instructions in a call of advance()
