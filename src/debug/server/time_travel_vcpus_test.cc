@@ -96,6 +96,16 @@ TEST(TimeTravel, AVcpuThatHasNotStartedIsNoThread) {
   EXPECT_EQ(machine.ask("qfThreadInfo"), "m01,02");
   EXPECT_TRUE(machine.travel.is_right());
   EXPECT_EQ(machine.ask("z0,1101,1"), "OK");
+  // A client that gives up where its vCPU was not there is shown another.
+  machine.travel.slice = 1000;
+  machine.ask("Hg2");
+  EXPECT_EQ(machine.go("bs"), "T05thread:02;");
+  machine.travel.slice = 1;
+  machine.client.send("bc");
+  while (machine.travel.position() > 2)
+    machine.server.drain_events();
+  machine.client.interrupt();
+  EXPECT_EQ(machine.client.receive(), "T02thread:01;");
   // Live again it runs, because that is what its client wants of all.
   machine.client.send("c");
   machine.settle(10);
