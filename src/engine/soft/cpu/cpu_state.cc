@@ -215,12 +215,15 @@ void Cpu::visit_fetch_entries(StateVisitor& visitor) {
   }
   std::uint64_t count = kept.size();
   visitor.field(count);
+  visitor.expect(count <= 2 * kFetchEntries);
   kept.resize(std::min<std::uint64_t>(count, 2 * kFetchEntries));
   visitor.bytes(std::as_writable_bytes(std::span(kept)));
   if (!visitor.loading()) return;
   for (auto& bank : fetch_entries_)
     bank.fill(FetchEntry{});
   for (const Kept& one : kept) {
+    visitor.expect(one.place < 2 * kFetchEntries && tlb_.is_live(one.tag) &&
+                   one.gpa_page % kPageSize == 0);
     if (one.place >= 2 * kFetchEntries) continue;
     FetchEntry& entry = fetch_entries_[one.place / kFetchEntries][one.place % kFetchEntries];
     entry.tag = one.tag;

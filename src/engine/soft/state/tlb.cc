@@ -14,8 +14,7 @@ Tlb::Context* Tlb::find_context(std::uint16_t number) {
 
 // The present context, which `context` is from now on, has no translations any more.
 bool Tlb::begin_generation(std::uint16_t context) {
-  // 0xfff would let a tag look like kInvalid for the topmost page.
-  const bool anew = ++newest_ == 0xffe;
+  const bool anew = ++newest_ == kGenerations;
   if (anew) {
     newest_ = 0;
     contexts_.fill(Context{});
@@ -105,6 +104,14 @@ bool Tlb::is_live(std::uint64_t tag) const {
          });
 }
 
+bool Tlb::has_its_generations() const {
+  const auto there = [&](const Context& context) {
+    return !context.known || context.generation <= newest_;
+  };
+  return newest_ < kGenerations && generation_ <= newest_ &&
+         std::all_of(contexts_.begin(), contexts_.end(), there);
+}
+
 Translation& Tlb::place(unsigned number) {
   return translations_[number / 2 / kEntries][number / 2 % kEntries][number % 2];
 }
@@ -125,6 +132,7 @@ void Tlb::visit_state(StateVisitor& visitor) {
   }
   std::uint64_t count = kept.size();
   visitor.field(count);
+  visitor.expect(count <= kPlaces && has_its_generations());
   kept.resize(std::min<std::uint64_t>(count, kPlaces));
   visitor.bytes(std::as_writable_bytes(std::span(kept)));
   if (!visitor.loading()) return;
@@ -133,6 +141,8 @@ void Tlb::visit_state(StateVisitor& visitor) {
   for (auto& bank : translations_)
     bank.fill(Set{});
   for (const Kept& one : kept) {
+    visitor.expect(one.place < kPlaces && is_live(one.tag) &&
+                   (one.gpa_page & ~kPageMask & ~kWritten) == 0);
     if (one.place < kPlaces) place(static_cast<unsigned>(one.place)) = {one.tag, one.gpa_page};
   }
 }

@@ -93,6 +93,8 @@ class Tlb {
 
  private:
   static constexpr std::uint64_t kWritten = 1;
+  // With 0xfff a tag would look like kInvalid for the topmost page.
+  static constexpr std::uint64_t kGenerations = 0xffe;
   using Set = std::array<Translation, 2>;  // the younger one first
   const Set& set(Privilege privilege, std::uint64_t linear) const {
     return translations_[static_cast<unsigned>(privilege)][(linear >> 12) % kEntries];
@@ -105,6 +107,7 @@ class Tlb {
   Context* find_context(std::uint16_t number);
   bool begin_generation(std::uint16_t context);
   Translation& place(unsigned number);
+  bool has_its_generations() const;  // those that it has given out
 
   std::uint64_t generation_ = 0, newest_ = 0;
   // Linux goes round six; the eldest makes place for a new one.
