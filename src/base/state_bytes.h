@@ -35,6 +35,7 @@ class StateLoader final : public StateVisitor {
       lacks_ = true;
       return;
     }
+    if (bytes.empty()) return;  // of no container, whose address may be null
     std::memcpy(bytes.data(), rest_.data(), bytes.size());
     rest_ = rest_.subspan(bytes.size());
   }
