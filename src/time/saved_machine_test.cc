@@ -176,6 +176,28 @@ TEST_F(SavedMachineTest, GoesOnAsIfNothingHadHappened) {
   }
 }
 
+// In the midst of a repeated string instruction, which has not retired.
+TEST_F(SavedMachineTest, KnowsHowFarItIsWithinAnInstruction) {
+  const SavedOptions options = options_of(1, kSmallest);
+  Rig rig(options);
+  constexpr std::uint8_t kRepeats[] = {0xb1, 0x40, 0xf3, 0xaa, 0xeb, 0xfa};
+  std::memcpy(rig.ram.host({kStart}, sizeof kRepeats), kRepeats, sizeof kRepeats);
+  const hypervisor::Progress within{{1}, 5};
+  rig.engine->stop_at(within);
+  rig.engine->resume({0});
+  while (rig.engine->progress() < within)
+    rig.engine->run_slice();
+  rig.engine->suspend({0});
+  ASSERT_EQ(rig.engine->progress(), within);
+  ASSERT_TRUE(save(rig, options));
+  const Result<SavedMachine> saved = SavedMachine::open(path_);
+  ASSERT_TRUE(saved);
+  Rig restored(saved->options());
+  ASSERT_TRUE(saved->load_memory(restored.ram));
+  ASSERT_TRUE(saved->load_state(*restored.engine, *restored.machine));
+  EXPECT_EQ(restored.engine->progress(), within);
+}
+
 TEST_F(SavedMachineTest, TheSameMachineIsTheSameFile) {
   const SavedOptions options = options_of(1, 8u << 20);
   Rig rig(options);
