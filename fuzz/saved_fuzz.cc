@@ -54,7 +54,7 @@ struct Scene {
     for (std::uint32_t i = 0; i < engine->vcpu_count(); ++i) {
       if (engine->vcpu({i}).active()) engine->resume({i});
     }
-    for (unsigned rounds = 0; rounds < 50 && !engine->ended(); ++rounds) {
+    for (unsigned rounds = 0; rounds < 20 && !engine->ended(); ++rounds) {
       engine->run_slice();
       while (const auto event = engine->take_event())
         engine->resume(event->vcpu);
@@ -70,7 +70,7 @@ void append(Bytes& to, const T& value) {
   to.insert(to.end(), bytes.begin(), bytes.end());
 }
 
-// `data` upon what a machine at power-on would have, so that most of it makes sense.
+// `data` upon something sound, so that most of it makes sense.
 void overlay(Bytes& onto, std::span<const std::byte>& data, std::size_t most) {
   // An offset and bytes that go there.
   while (data.size() >= 4 && most > 0) {
@@ -86,7 +86,11 @@ void overlay(Bytes& onto, std::span<const std::byte>& data, std::size_t most) {
   }
 }
 
-Bytes made_up(std::span<const std::byte> data, bool with_description) {
+// What a machine at power-on has.
+struct Sound {
+  Bytes description, state;
+};
+Sound make_sound() {
   time::SavedOptions options;
   options.vcpus = kVcpus;
   options.memory = kMemory;
@@ -96,10 +100,16 @@ Bytes made_up(std::span<const std::byte> data, bool with_description) {
   options.visit(description);
   scene.engine->visit_processors(state);
   scene.machine->visit_state(state);
+  return {std::move(description.saved), std::move(state.saved)};
+}
+
+Bytes made_up(std::span<const std::byte> data, bool with_description) {
+  static const Sound sound = make_sound();
+  Bytes description = sound.description, state = sound.state;
   if (with_description) {
-    overlay(description.saved, data, 2);
+    overlay(description, data, 2);
   } else {
-    overlay(state.saved, data, 8);
+    overlay(state, data, 8);
   }
   // What is left is a chunk, packed as it may be.
   const std::span<const std::byte> packed = data.first(std::min<std::size_t>(data.size(), 4096));
@@ -110,17 +120,17 @@ Bytes made_up(std::span<const std::byte> data, bool with_description) {
   chunk.hash = time::saved_hash(packed);
 
   time::SavedHeader header;
-  header.description_size = static_cast<std::uint32_t>(description.saved.size());
-  header.description_hash = time::saved_hash(description.saved);
+  header.description_size = static_cast<std::uint32_t>(description.size());
+  header.description_hash = time::saved_hash(description);
   time::SavedTrailer trailer;
   Bytes file;
   append(file, header);
-  file.insert(file.end(), description.saved.begin(), description.saved.end());
+  file.insert(file.end(), description.begin(), description.end());
   if (!packed.empty()) file.insert(file.end(), packed.begin(), packed.end());
   trailer.state_at = file.size();
-  trailer.state_size = state.saved.size();
-  trailer.state_hash = time::saved_hash(state.saved);
-  file.insert(file.end(), state.saved.begin(), state.saved.end());
+  trailer.state_size = state.size();
+  trailer.state_hash = time::saved_hash(state);
+  file.insert(file.end(), state.begin(), state.end());
   if (!packed.empty()) {
     trailer.chunks = 1;
     append(file, chunk);
