@@ -62,7 +62,7 @@ bool starts_with_any(std::string_view packet, std::initializer_list<std::string_
 // Packets that end the session when they are right.
 bool says_goodbye(std::string_view packet) { return starts_with_any(packet, {"D", "k", "vKill"}); }
 bool resumes(std::string_view packet) {
-  return starts_with_any(packet, {"c", "C", "s", "S", "vCont;"});
+  return starts_with_any(packet, {"c", "C", "s", "S", "bs", "bc", "vCont;"});
 }
 // Packets after which the guest is another one.
 bool restarts(std::string_view packet) { return starts_with_any(packet, {"vRun", "R"}); }
