@@ -80,6 +80,7 @@ Result<void> Program::add_disk_crc(machine::BlockBackend& disk) {
 Result<void> Program::greet() {
   if (!uses_stdio(options_.gdb)) return {};
   debugger_ = TRY(DebugEndpoint::open(to_string(options_.gdb->endpoint), &poller_));
+  if (history_limit() != 0) debugger_->expect_time_travel();
   return serve_greeter();
 }
 

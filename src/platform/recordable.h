@@ -59,7 +59,11 @@ class Recordable {
   // As it is now, from what the debugger has asked for. Not what was imposed.
   virtual Supervision supervision() const = 0;
 
-  // For who repeats. Beside what a debugger of the present run asks for; a vCPU that is held seems
+  // For who repeats. From now on a run in which any vCPU is in the guest is the recorded one: every
+  // vCPU gets on that the imposed supervision lets run, and takes the interrupts that it took then,
+  // in the guest or not. Only those that are in the guest have events.
+  virtual void follow_recording() = 0;
+  // Beside what a debugger of the present run asks for; a vCPU that is held seems
   // to it to be in the guest and does not get on.
   virtual void impose(const Supervision& supervision) = 0;
   // Engine::reset for a machine that was reset in the recorded run: vCPUs may be in the guest, and

@@ -45,6 +45,7 @@ void Timeline::hear_changes() {
 
 void Timeline::replay(JournalReader journal, std::function<Result<void>()> restart) {
   reader_.emplace(std::move(journal));
+  recordable_->follow_recording();
   restart_ = std::move(restart);
 }
 

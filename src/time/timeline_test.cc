@@ -54,6 +54,7 @@ class SleepingEngine final : public hypervisor::Engine,
   void stop_at(std::optional<hypervisor::Progress> at) override { limit = at; }
   void tell_changes(std::function<void(const hypervisor::Change&)>) override {}
   hypervisor::Supervision supervision() const override { return {}; }
+  void follow_recording() override {}
   void impose(const hypervisor::Supervision&) override {}
   void reset_under_way(const x86::CpuState&) override {}
   Result<void> reset(const x86::CpuState&) override { return {}; }

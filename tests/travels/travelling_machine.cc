@@ -42,6 +42,13 @@ TravellingMachine::TravellingMachine(const TravelOptions& options)
   engine_ = soft::create(ram_, *machine_, boot->entry, engine);
   machine_->connect(*engine_);
   timeline_ = std::make_unique<time::Timeline>(*engine_, *machine_, time::Pace::Off);
+  const time::RunIdentity identity{options.vcpus, kMemory, 0};
+  if (!options.record.empty())
+    timeline_->record(*time::JournalWriter::create(options.record, identity, {}));
+  if (!options.replay.empty()) {
+    timeline_->replay(*time::JournalReader::open(options.replay, identity),
+                      []() -> Result<void> { return {}; });
+  }
   timeline_->keep_log();
   history_ = std::make_unique<time::History>(
       time::HistorySubjects{*engine_, *machine_, ram_, {disk_}}, options.history);
@@ -84,6 +91,11 @@ void TravellingMachine::run_to(InsnCount count) {
     run(1);
   }
   engine_->stop_at(std::nullopt);
+}
+
+void TravellingMachine::end_recording() {
+  if (!timeline_->finish(time::JournalEnd::By::Outside, hash()))
+    throw std::runtime_error("the journal cannot be ended");
 }
 
 void TravellingMachine::type(const std::string& text) {

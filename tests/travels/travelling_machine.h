@@ -26,6 +26,7 @@ struct TravelOptions {
   soft::TranslatorOptions translator{};
   std::uint64_t history = 64u << 20;
   std::uint64_t between_marks = 20'000;
+  std::string record, replay;  // a journal
 };
 
 class TravellingMachine {
@@ -40,6 +41,9 @@ class TravellingMachine {
   // What a debugger does there.
   void hold(VcpuId vcpu) { engine_->suspend(vcpu); }
   void release(VcpuId vcpu) { engine_->resume(vcpu); }
+  // The recorded run ends here, or has ended.
+  void end_recording();
+  bool recording_is_over() const { return timeline_->recording_is_over(); }
   void type(const std::string& text);
   void poke(Gpa address, std::uint8_t value);
 

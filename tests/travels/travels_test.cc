@@ -2,6 +2,7 @@
 // the state is the one that was seen there first, and in the present it goes on as one that has
 // never gone back.
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -226,6 +227,39 @@ TEST_P(Travels, HitsAreTheSameInBothDirections) {
     return result;
   };
   EXPECT_EQ(counts(forwards), counts(backwards));
+}
+
+// A debugger of a replay holds vCPUs and steps others: what the guest does is what it did.
+TEST_P(Travels, AReplayFollowsItsRecording) {
+  TravelOptions first = options(), second = options();
+  first.record = second.replay =
+      ::testing::TempDir() + "travels-" + std::to_string(::getpid()) + ".journal";
+  TravellingMachine recorded(first);
+  live(recorded, 40);
+  recorded.end_recording();
+
+  TravellingMachine machine(second);
+  const auto switch_all = [&](hypervisor::Capability capability, bool on) {
+    for (std::uint32_t v = 0; v < GetParam().vcpus; ++v)
+      ASSERT_TRUE(machine.engine().vcpu({v}).set_capability(capability, on));
+  };
+  for (unsigned round = 0; !machine.recording_is_over(); ++round) {
+    ASSERT_LT(round, 1'000'000u);
+    const VcpuId chosen{static_cast<std::uint32_t>(random() % GetParam().vcpus)};
+    switch_all(hypervisor::Capability::MonitorTrap, random() % 2 == 0);
+    switch_all(hypervisor::Capability::MaskInterrupts, random() % 2 == 0);
+    for (std::uint32_t v = 0; v < GetParam().vcpus; ++v) {
+      if (v != chosen.value) machine.hold({v});
+    }
+    if (machine.engine().vcpu(chosen).active()) machine.release(chosen);
+    if (random() % 4 == 0) machine.release({0});
+    machine.run(1 + random() % 3);
+    if (random() % 64 == 0) machine.go(back(Journey::Until::Step, chosen));
+    ASSERT_TRUE(machine.travels().return_to_present());
+  }
+  EXPECT_EQ(machine.hash(), recorded.hash());
+  EXPECT_EQ(machine.disk_hash(), recorded.disk_hash());
+  ::unlink(first.record.c_str());
 }
 
 // A past that has room for little is a short one, and as true.

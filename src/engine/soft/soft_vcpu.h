@@ -17,10 +17,15 @@ class SoftVcpu final : public hypervisor::Vcpu {
   bool is_in_guest = false;
   bool is_held = false;  // by the run that is repeated: it is in the guest, and does not get on
   bool travels() const { return cpu.board().listener != nullptr; }
-  bool runs() const { return (travels() ? is_active : is_in_guest) && !is_held; }
-  // Who wants no interrupts to come: the debugger, except on a travel; the run that is repeated.
+  // What it does is what it did in the run that is repeated, whatever the debugger lets run.
+  bool follows() const { return travels() || cpu.board().repeats == Board::Repeats::Running; }
+  bool runs() const { return (follows() ? is_active : is_in_guest) && !is_held; }
+  // Who wants no interrupts to come: the debugger, except where a run is repeated; and that run.
   bool debugger_masks = false, run_masks = false;
-  void update_mask() { cpu.mask_interrupts = (debugger_masks && !travels()) || run_masks; }
+  void update_mask() {
+    const bool repeats = travels() || cpu.board().repeats != Board::Repeats::Nothing;
+    cpu.mask_interrupts = (debugger_masks && !repeats) || run_masks;
+  }
   // A monitor trap comes only outside of it.
   std::optional<hypervisor::StepRange> step_range;
   // It is out of the guest because of a breakpoint at this linear address, which does not stop it

@@ -71,6 +71,7 @@ class SoftVm final : public SoftEngine {
     SoftVcpu& vcpu = *vcpus_[id.value];
     if (!vcpu.is_active || vcpu.is_in_guest) return;
     vcpu.is_in_guest = true;
+    note_who_lets_run();
     resumed_ = true;
     vcpu.cpu.breakpoint_passed = std::exchange(vcpu.left_at_breakpoint, std::nullopt);
     if (vcpu.runs() && vcpu.cpu.activity == Activity::Dead) die(vcpu.cpu, kResumedDead);
@@ -104,6 +105,7 @@ class SoftVm final : public SoftEngine {
     return result;
   }
 
+  void follow_recording() override { board_.repeats = Board::Repeats::Held; }
   void impose(const hypervisor::Supervision& supervision) override {
     for (std::uint32_t i = 0; i < vcpus_.size(); ++i) {
       vcpus_[i]->is_held = (supervision.held >> i & 1) != 0;
@@ -125,6 +127,7 @@ class SoftVm final : public SoftEngine {
     bool ran = false;
     board_.held = false;
     resumed_ = false;
+    note_who_lets_run();
     while (budget > 0 && !ended_ && events_.empty() && !board_.held && !at_stop()) {
       if (board_.platform.next_event() <= now()) {
         board_.platform.run_events(now());
@@ -345,7 +348,18 @@ class SoftVm final : public SoftEngine {
   }
 
   bool travels() const { return board_.listener != nullptr; }
-  bool steps(const SoftVcpu& vcpu) const { return vcpu.cpu.monitor_trap && !travels(); }
+  bool steps(const SoftVcpu& vcpu) const {
+    return vcpu.cpu.monitor_trap && !travels() && vcpu.is_in_guest;
+  }
+  // Where a run is repeated: one vCPU in the guest lets all of them get on.
+  void note_who_lets_run() {
+    if (board_.repeats == Board::Repeats::Nothing) return;
+    board_.repeats = Board::Repeats::Held;
+    for (const auto& vcpu : vcpus_) {
+      vcpu->cpu.has_events = vcpu->is_in_guest;
+      if (vcpu->is_in_guest) board_.repeats = Board::Repeats::Running;
+    }
+  }
 
   static constexpr const char* kResumedDead = "resumed after a triple fault";
 
@@ -386,6 +400,7 @@ class SoftVm final : public SoftEngine {
 
   // Not inlined: g++ 12 then warns of the exits that a known one is not.
   [[gnu::noinline]] void leave(SoftVcpu& vcpu, hypervisor::Exit why) {
+    if (!vcpu.is_in_guest) return;  // where a run is repeated
     if (const auto* hit = std::get_if<exit::HardwareBreakpoint>(&why)) {
       vcpu.left_at_breakpoint = hit->address.value;
     } else if (vcpu.cpu.breakpoint_passed) {
@@ -393,6 +408,7 @@ class SoftVm final : public SoftEngine {
       vcpu.left_at_breakpoint = vcpu.cpu.breakpoint_passed;
     }
     vcpu.is_in_guest = false;
+    note_who_lets_run();
     vcpu.step_range.reset();
     events_.push_back({vcpu.cpu.id(), std::move(why)});
   }

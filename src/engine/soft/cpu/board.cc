@@ -32,12 +32,16 @@ void Board::note_parts(std::uint64_t count) {
 }
 
 Board::Verdict Board::judge(Cpu& cpu, const hypervisor::Exit& hit, HitIs when) {
+  if (listener == nullptr && !cpu.has_events) return Verdict::GoOn;
   const bool is_own = listener != nullptr && listener->is_own(hit);
-  if (!is_own && filter != nullptr && !filter->wants_stop(cpu.id(), hit)) return Verdict::GoOn;
-  if (listener == nullptr) return Verdict::Exit;
-  const hypervisor::Progress before = when == HitIs::Next ? progress() : progress_before();
-  if (listener->hit(cpu.id(), hit, before) == hypervisor::HitListener::Answer::GoOn)
-    return Verdict::GoOn;
+  if (!is_own && filter != nullptr && !filter->wants_stop(cpu.id(), hit)) {
+    if (listener == nullptr || !filter->has_news()) return Verdict::GoOn;
+  } else {
+    if (listener == nullptr) return Verdict::Exit;
+    const hypervisor::Progress before = when == HitIs::Next ? progress() : progress_before();
+    if (listener->hit(cpu.id(), hit, before) == hypervisor::HitListener::Answer::GoOn)
+      return Verdict::GoOn;
+  }
   held = true;
   cpu.yield_soon();
   return Verdict::EndSlice;

@@ -91,6 +91,8 @@ class Board {
   }
   AddressSet physical_breakpoints;  // guest-physical addresses
   hypervisor::StopFilter* filter = nullptr;
+  // Whether the run is a recorded one, and somebody in the guest lets it get on.
+  enum class Repeats : std::uint8_t { Nothing, Held, Running } repeats = Repeats::Nothing;
   hypervisor::HitListener* listener = nullptr;  // not null: a travel (Rewindable)
   // What a hit of the debugger's comes to: the filter is asked, and on a travel the listener.
   enum class Verdict : std::uint8_t { GoOn, Exit, EndSlice };

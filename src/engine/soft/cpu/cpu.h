@@ -151,6 +151,7 @@ class Cpu {
   std::uint8_t entry_insn_length = 1;
   // Capabilities of the hypervisor interface.
   bool breakpoint_exit = false, monitor_trap = false, mask_interrupts = false;
+  bool has_events = true;  // the debugger has let it run: its hits count
   bool ends_turn = false;  // PAUSE: the other vCPUs come first
   // A handler that wants its vCPU to leave the guest sets this and calls leave_soon().
   std::optional<hypervisor::Exit> pending_exit;

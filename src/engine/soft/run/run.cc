@@ -147,6 +147,7 @@ bool stops_here(Cpu& cpu, std::uint64_t linear) {
   hypervisor::Exit hit = exit::HardwareBreakpoint{{linear}};
   const Board::Verdict verdict = cpu.board().judge(cpu, hit, Board::HitIs::Next);
   if (verdict == Board::Verdict::Exit) cpu.pending_exit = std::move(hit);
+  if (verdict == Board::Verdict::EndSlice) cpu.breakpoint_passed = linear;  // it has had its say
   return verdict != Board::Verdict::GoOn;
 }
 
