@@ -311,9 +311,9 @@ void add_time_commands(debug::ServerOptions& server, const TimeSubjects& subject
               "Shows where in its run the machine is: instructions retired by all vCPUs."),
       [shared](std::string_view) { return say(describe(*shared)); });
   add(command(
-          "goto", "COUNT|start|present|-N|NAME",
-          "Goes to a moment of the run: by the instructions retired by all vCPUs, so many back\n"
-          "from here, or a bookmark."),
+          "goto", "PLACE",
+          "Goes to a moment of the run: COUNT, the instructions retired by all vCPUs; -N, so many\n"
+          "back from here; start; present; or the NAME of a bookmark."),
       [shared](std::string_view text) -> std::unique_ptr<debug::MonitorWork> {
         const std::vector<std::string> words = words_of(text);
         std::string complaint = "wants one place; see help goto\n";

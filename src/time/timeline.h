@@ -44,6 +44,7 @@ class Timeline {
   void replay(JournalReader journal, std::function<Result<void>()> restart);
   // Outside input has no effect: it all comes from the journal.
   bool replaying() const { return reader_.has_value(); }
+  bool recording() const { return writer_.has_value(); }
 
   // ---- For who goes back in the run. After record() or replay(), before the first slice: inputs
   // are kept in memory, those to come as well in a replay.

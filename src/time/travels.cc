@@ -139,6 +139,11 @@ Result<void> Travels::leave_past() {
 
 Result<void> Travels::branch() {
   if (!in_past()) return fail(ErrorCode::BadRequest, "the guest is in the present");
+  if (timeline_.recording())
+    return fail(ErrorCode::NotSupported,
+                "the journal that --record writes has what came after, and cannot forget it");
+  if (timeline_.replaying())
+    return fail(ErrorCode::NotSupported, "a replay goes on as its journal has it");
   parts_.clear();
   const Place now = here();
   if (!history_.forget_future(now, timeline_.supervision()))
