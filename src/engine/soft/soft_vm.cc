@@ -203,6 +203,8 @@ class SoftVm final : public SoftEngine {
     for (const auto& vcpu : vcpus_) {
       visitor.field(vcpu->is_active);
       vcpu->cpu.visit_state(visitor);
+      // It was reported at another moment of the run.
+      if (visitor.loading()) vcpu->left_at_breakpoint.reset();
     }
   }
   bool set_progress(const hypervisor::Progress& progress) override {

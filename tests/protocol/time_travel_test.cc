@@ -1,0 +1,122 @@
+// A real machine with a past, and the packets that lead it there and back: what GDB and LLDB send
+// for their reverse commands, and what they must be told.
+#include <signal.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <regex>
+
+#include <gmock/gmock.h>
+#include "protocol/protocol_test.h"
+#include "support/host.h"
+
+namespace ringside::testing {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr std::string_view kBegins = "replaylog:begin;";
+
+class TimeTravel : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (engine() != "soft") GTEST_SKIP() << "the past is the software CPU's";
+    std::string name = (std::filesystem::temp_directory_path() / "ringside.XXXXXX").string();
+    ASSERT_NE(::mkdtemp(name.data()), nullptr);
+    folder_ = name;
+  }
+  void TearDown() override {
+    client_.reset();
+    guest_.reset();
+    if (!folder_.empty()) std::filesystem::remove_all(folder_);
+  }
+
+  // A guest that damages a list of its own; its disk is as in every other run.
+  GuestOptions options(unsigned cpus, Start start, std::vector<std::string> arguments) {
+    const std::string disk = folder_ / "disk";
+    std::ofstream(disk) << std::string(16 * 512, '.');
+    arguments.insert(arguments.end(), {"-d", disk});
+    return {.cpus = cpus, .start = start, .arguments = std::move(arguments)};
+  }
+  // A client of threads, as GDB and LLDB are.
+  void begin(unsigned cpus, std::vector<std::string> arguments = {}) {
+    guest_.emplace("ledger", options(cpus, Start::Held, std::move(arguments)));
+    connect();
+  }
+  void connect() {
+    client_.emplace(guest_->port());
+    announced_ = ask("qSupported:swbreak+;hwbreak+;error-message+");
+    EXPECT_THAT(announced_, HasSubstr(";ReverseStep+;ReverseContinue+"));
+    ask("vCont?");
+    ask("?");
+  }
+  std::string ask(const std::string& packet) { return client_->request(packet); }
+  // A resume: the stop reply, console output left out.
+  std::string go(const std::string& packet) {
+    std::string reply = ask(packet);
+    while (reply.front() == 'O' && reply != "OK")
+      reply = client_->receive();
+    return reply;
+  }
+  std::string say(const std::string& command) {
+    const std::string reply = ask("qRcmd," + hex(command));
+    return reply == "OK" || reply.front() == 'E' ? reply : unhex(reply);
+  }
+  std::uint64_t now() {
+    const std::string said = say("when");
+    EXPECT_EQ(said.substr(0, 3), "at ");
+    return std::stoull(said.substr(3));
+  }
+  std::uint64_t word(const char* symbol, std::uint64_t offset = 0) {
+    return client_->read_u64((*guest_)[symbol] + offset);
+  }
+  std::string at(const char* symbol, unsigned offset = 0) {
+    return hex_number((*guest_)[symbol] + offset);
+  }
+  // A Z packet's condition: the guest has done so many rounds.
+  std::string if_rounds(unsigned count) {
+    // const32 address, ref64, const16 count, equal, end.
+    const std::uint64_t address = (*guest_)["rounds"];
+    std::string code = "\x24";
+    for (int shift = 24; shift >= 0; shift -= 8)
+      code += static_cast<char>(address >> shift);
+    code += "\x1a\x23";
+    code += static_cast<char>(count >> 8);
+    code += static_cast<char>(count);
+    code += "\x13\x27";
+    return ";X" + hex_number(code.size()) + "," + hex(code);
+  }
+  void run_to_round(unsigned count) {
+    const std::string here = "0," + at("set_name") + ",1";
+    EXPECT_EQ(ask("Z" + here + if_rounds(count)), "OK");
+    EXPECT_THAT(go("c"), HasSubstr("swbreak:;"));
+    EXPECT_EQ(ask("z" + here), "OK");
+  }
+
+  std::filesystem::path folder_;
+  std::optional<GuestProcess> guest_;
+  std::optional<DebugClient> client_;
+  std::string announced_;
+};
+
+// It was told of this breakpoint, and has been elsewhere since.
+TEST_F(TimeTravel, ABreakpointWhereThePresentIsIsHitAgain) {
+  begin(2);
+  run_to_round(20);
+  const std::uint64_t present = now();
+  EXPECT_EQ(ask("Z0," + at("set_name") + ",1" + if_rounds(20)), "OK");
+  EXPECT_EQ(go("bs"), "T05thread:01;");
+  EXPECT_EQ(go("c"), "T05thread:01;swbreak:;");
+  EXPECT_EQ(now(), present);
+  say("goto start");
+  EXPECT_EQ(go("c"), "T05thread:01;swbreak:;");
+  EXPECT_EQ(now(), present);
+  EXPECT_EQ(go("bc"), "T05thread:01;" + std::string(kBegins));
+  EXPECT_EQ(go("c"), "T05thread:01;swbreak:;");
+  EXPECT_EQ(now(), present);
+  EXPECT_EQ(word("rounds"), 20u);
+}
+
+}  // namespace
+}  // namespace ringside::testing
