@@ -62,6 +62,9 @@ class TimeTravel {
   virtual bool in_past() const = 0;
   // Why registers, memory and devices cannot be changed now; nothing: they can.
   virtual std::optional<std::string> why_fixed() const = 0;
+  // The machine follows a recorded run, and is in the present, where that run ends: whoever would
+  // have it go on is told so instead.
+  virtual bool is_at_end() const { return false; }
 
   // Every vCPU is out of the guest. One journey at a time.
   virtual Result<void> set_out(const Journey& journey) = 0;

@@ -220,6 +220,10 @@ Result<void> Program::build() {
   };
   // A debugger that comes while the guest sleeps finds virtual time where it should be.
   server.hooks.client_acts = [this] { timeline_->end_wait(time::Timeline::Clock::now()); };
+  if (travels_) {
+    server.hooks.guest_stopped = [this] { guest_is_stopped_ = true; };
+    server.hooks.guest_resumed = [this] { guest_is_stopped_ = false; };
+  }
   if (debugger_ == nullptr) {
     const std::string place = options_.gdb ? to_string(options_.gdb->endpoint) : "";
     debugger_ = TRY(DebugEndpoint::open(place, &poller_));
@@ -468,7 +472,8 @@ std::optional<int> Program::ended_from_outside() {
     notice("ringside: ended by {}", signals_.received());
     return kErrorStatus;
   }
-  if (timeline_->recording_is_over()) {
+  // A debugger that has been told of the end may go back from there.
+  if (timeline_->recording_is_over() && !guest_is_stopped_) {
     notice("replay: the recording ends here");
     return kPowerOff;
   }

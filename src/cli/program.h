@@ -123,8 +123,9 @@ class Program {
   std::unique_ptr<Console> console_;
   std::unique_ptr<time::History> history_;  // null: there is no past
   std::unique_ptr<time::Travels> travels_;
-  bool past_is_over_ = false;     // a replay has reset the machine
-  std::optional<Error> failure_;  // of something that happened inside a callback
+  bool guest_is_stopped_ = false;  // and a debugger knows it; kept where there is a past
+  bool past_is_over_ = false;      // a replay has reset the machine
+  std::optional<Error> failure_;   // of something that happened inside a callback
 };
 
 }  // namespace ringside::cli

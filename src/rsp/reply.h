@@ -67,6 +67,8 @@ class StopReply {
   // There is no more of the past, or of a recorded run.
   StopReply& replay_begin() { return pair("replaylog", "begin"); }
   StopReply& replay_end() { return pair("replaylog", "end"); }
+  // What LLDB shows beside "history boundary".
+  StopReply& description(std::string_view text) { return pair("description", reply::hex(text)); }
   // An expedited register, in the guest's byte order.
   StopReply& register_value(std::uint64_t number, std::span<const std::byte> value);
   StopReply& pair(std::string_view key, std::string_view value);

@@ -42,6 +42,7 @@ class Travels final : public hypervisor::TimeTravel, private hypervisor::HitList
   // ---- TimeTravel
   bool in_past() const override { return history_.in_past(); }
   std::optional<std::string> why_fixed() const override;
+  bool is_at_end() const override { return !in_past() && timeline_.recording_is_over(); }
   Result<void> set_out(const hypervisor::Journey& journey) override;
   std::optional<Result<hypervisor::Arrival>> advance() override;
   hypervisor::Arrival give_up() override;

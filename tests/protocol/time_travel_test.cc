@@ -16,7 +16,9 @@ namespace {
 
 using ::testing::HasSubstr;
 
-constexpr std::string_view kBegins = "replaylog:begin;";
+const std::string kBegins =
+    "replaylog:begin;description:" + hex("the past that is kept begins here") + ";";
+const std::string kEnds = "replaylog:end;description:" + hex("the recorded run ends here") + ";";
 
 class TimeTravel : public ::testing::Test {
  protected:
@@ -112,10 +114,75 @@ TEST_F(TimeTravel, ABreakpointWhereThePresentIsIsHitAgain) {
   say("goto start");
   EXPECT_EQ(go("c"), "T05thread:01;swbreak:;");
   EXPECT_EQ(now(), present);
-  EXPECT_EQ(go("bc"), "T05thread:01;" + std::string(kBegins));
+  EXPECT_EQ(go("bc"), "T05thread:01;" + kBegins);
   EXPECT_EQ(go("c"), "T05thread:01;swbreak:;");
   EXPECT_EQ(now(), present);
   EXPECT_EQ(word("rounds"), 20u);
+}
+
+// What LLDB sends for `process continue --reverse`: it takes no breakpoint out before, and has
+// watchpoints stop before the store.
+TEST_F(TimeTravel, BareContinuesBackwardsAsOfLldb) {
+  begin(1);
+  EXPECT_THAT(ask("qHostInfo"), HasSubstr("watchpoint_exceptions_received:after;"));
+  run_to_round(40);
+  EXPECT_EQ(ask("Z0," + at("set_name") + ",1"), "OK");
+  for (unsigned round = 39; round > 30; --round) {
+    EXPECT_EQ(go("bc"), "T05thread:01;swbreak:;");
+    EXPECT_EQ(client_->rip(), (*guest_)["set_name"]);
+    EXPECT_EQ(word("rounds"), round);
+  }
+  EXPECT_EQ(ask("z0," + at("set_name") + ",1"), "OK");
+  EXPECT_EQ(ask("Z2," + at("rounds") + ",8"), "OK");
+  // Backwards each write once, the pc on the store and the old value in memory.
+  for (unsigned round = 31; round-- > 28;) {
+    EXPECT_EQ(go("bc"), "T05thread:01;watch:" + at("rounds") + ";");
+    EXPECT_EQ(word("rounds"), round);
+  }
+  const std::uint64_t store = client_->rip();
+  // Forwards each once as well, the first of them where it stands, after the store.
+  for (unsigned round = 29; round < 32; ++round) {
+    EXPECT_EQ(go("c"), "T05thread:01;watch:" + at("rounds") + ";");
+    EXPECT_EQ(word("rounds"), round);
+    EXPECT_GT(client_->rip(), store);
+  }
+  EXPECT_EQ(ask("z2," + at("rounds") + ",8"), "OK");
+  EXPECT_EQ(go("bc"), "T05thread:01;" + kBegins);
+  EXPECT_EQ(go("bc"), "T05thread:01;" + kBegins);
+  EXPECT_EQ(ask("?"), "T05thread:01;" + kBegins);
+  EXPECT_EQ(now(), 0u);
+}
+
+TEST_F(TimeTravel, ARecordedRunEndsInAStopAndGoesBackFromThere) {
+  const std::string journal = folder_ / "journal";
+  {
+    GuestProcess guest("ledger", options(2, Start::WithoutDebug, {"--record", journal}));
+    guest.process().await(ChildProcess::Stream::Output, "the list is broken\n");
+    guest.process().kill(SIGTERM);
+    guest.process().await_exit();
+  }
+  begin(2, {"--replay", journal});
+  EXPECT_THAT(go("c"), HasSubstr(kEnds));
+  const std::uint64_t end = now();
+  EXPECT_GE(word("broken"), 200u);
+  for (const char* resume : {"c", "vCont;c", "vCont;s:1", "vCont;s:2;c", "vCont;s:1;c"}) {
+    EXPECT_THAT(go(resume), HasSubstr(kEnds)) << resume;
+    EXPECT_THAT(ask("?"), HasSubstr(kEnds)) << resume;
+    EXPECT_EQ(now(), end) << resume;
+  }
+  EXPECT_EQ(ask("Z2," + at("broken") + ",8"), "OK");
+  EXPECT_EQ(go("bc"), "T05thread:01;watch:" + at("broken") + ";");
+  EXPECT_EQ(word("broken"), 0u);
+  EXPECT_EQ(go("c"), "T05thread:01;watch:" + at("broken") + ";");
+  EXPECT_EQ(word("broken"), 200u);
+  EXPECT_THAT(go("c"), HasSubstr(kEnds));
+  EXPECT_EQ(now(), end);
+  EXPECT_EQ(go("bc"), "T05thread:01;watch:" + at("broken") + ";");
+  // Nobody is there any more who could go back: the run is compared with the recorded one.
+  client_.reset();
+  EXPECT_EQ(guest_->process().await_exit(), 1);
+  EXPECT_THAT(guest_->process().text(ChildProcess::Stream::Error),
+              HasSubstr("the recording ends here"));
 }
 
 }  // namespace

@@ -198,10 +198,10 @@ std::string Debugger::stop_reply() const {
       }
       break;
     case StopCause::HistoryBegin:
-      reply.replay_begin();
+      reply.replay_begin().description("the past that is kept begins here");
       break;
     case StopCause::HistoryEnd:
-      reply.replay_end();
+      reply.replay_end().description("the recorded run ends here");
       break;
     case StopCause::PhysicalWatchpoint:  // the client knows of none; the words are the reason
     case StopCause::Step:

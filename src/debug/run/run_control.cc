@@ -330,6 +330,21 @@ void RunControl::interrupt() {
   if (phase_ == Phase::Running) stop_all();
 }
 
+void RunControl::come_to_end() {
+  if (!attached_ || phase_ != Phase::Running) return;
+  const auto waits = [&](std::uint32_t index) {
+    return vcpus_[index].in_guest && vcpus_[index].action.kind != Action::Kind::Hold;
+  };
+  std::uint32_t index = 0;
+  while (index < vcpus_.size() && !waits(index))
+    ++index;
+  if (index == vcpus_.size()) return;
+  vcpus_[index].pending = StopEvent{StopCause::HistoryEnd, 0, {}};
+  vcpus_[index].stale = false;
+  stopped_vcpu_ = VcpuId{index};
+  stop_all();
+}
+
 void RunControl::detach() {
   if (!attached_) return;
   attached_ = false;

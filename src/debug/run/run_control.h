@@ -124,6 +124,8 @@ class RunControl {
   // as after an interrupt. A vCPU that is elsewhere now has been reset() before.
   void arrived(std::optional<VcpuId> id, const StopEvent& event);
   void interrupt();
+  // Nothing more happens, because a recorded run is over: the client that waits is told of it.
+  void come_to_end();
   // The one teardown, for whichever way a client goes.
   void detach();
   // The same teardown for a client that keeps the machine: nothing runs.

@@ -116,6 +116,8 @@ void Server::announce_end(int status) {
 void Server::work() {
   may_travel_ = true;
   do {
+    if (link_ && options_.time_travel != nullptr && options_.time_travel->is_at_end())
+      target_.control().come_to_end();
     target_.settle();
     if (say_end()) return;
     if (!has_client()) print_without_client();

@@ -280,7 +280,7 @@ TEST(TimeTravel, NoPacketComesBeforeTheReport) {
     machine.server.drain_events();
   }
   const std::string all = machine.client.take_raw();
-  EXPECT_EQ(all.substr(0, all.find('#')), "+$" + std::string(kBegin));
+  EXPECT_EQ(all.substr(0, all.find('#')), "+$" + kBegin);
 }
 
 }  // namespace

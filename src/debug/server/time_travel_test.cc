@@ -168,8 +168,8 @@ TEST(TimeTravel, ARecordedRunHasAnEnd) {
   machine.stop_after(10);
   machine.travel.recorded = true;
   EXPECT_EQ(machine.go("bs"), "T05thread:01;");
-  EXPECT_EQ(machine.go("c"), "T05thread:01;replaylog:end;");
-  EXPECT_EQ(machine.ask("?"), "T05thread:01;replaylog:end;");
+  EXPECT_EQ(machine.go("c"), "T05thread:01;" + kEnds);
+  EXPECT_EQ(machine.ask("?"), "T05thread:01;" + kEnds);
   EXPECT_EQ(machine.travel.position(), 10u);
 }
 

@@ -164,7 +164,7 @@ TEST(TimeTravel, WalksAreRightWhereverTheyLead) {
             current = states.state(to).next;
             RC_ASSERT(reply == fmt::format("T05thread:{:02x};swbreak:;", current + 1));
           } else {
-            RC_ASSERT(reply == (arrives ? thread : thread + "replaylog:begin;"));
+            RC_ASSERT(reply == (arrives ? thread : thread + kBegins));
           }
           told = hits ? current : kNobody;
           break;
@@ -177,8 +177,8 @@ TEST(TimeTravel, WalksAreRightWhereverTheyLead) {
           const std::string reply = machine.go("bc");
           RC_ASSERT(states.position() == to);
           if (hits) current = states.state(to).next;
-          RC_ASSERT(reply == fmt::format("T05thread:{:02x};{}", current + 1,
-                                         hits ? "swbreak:;" : "replaylog:begin;"));
+          RC_ASSERT(reply ==
+                    fmt::format("T05thread:{:02x};{}", current + 1, hits ? "swbreak:;" : kBegins));
           told = hits ? current : kNobody;
           break;
         }

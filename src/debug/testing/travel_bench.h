@@ -17,8 +17,13 @@ namespace ringside::debug::testing {
 inline constexpr std::uint64_t kLoop = 0x1000, kNop = 0x1001, kStore = 0x1002, kJump = 0x1003,
                                kOther = 0x1100, kData = 0x3000;
 
-// The stop reply where the past begins.
-inline constexpr std::string_view kBegin = "T05thread:01;replaylog:begin;";
+// What of a stop reply says where the past begins, and where a recorded run ends.
+inline const std::string kBegins =
+    "replaylog:begin;description:" + to_hex(std::string_view("the past that is kept begins here")) +
+    ";";
+inline const std::string kEnds =
+    "replaylog:end;description:" + to_hex(std::string_view("the recorded run ends here")) + ";";
+inline const std::string kBegin = "T05thread:01;" + kBegins;
 
 class TravelBench {
  public:
