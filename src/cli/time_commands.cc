@@ -129,8 +129,9 @@ class GotoWork final : public JourneyWork {
 
  private:
   std::optional<std::string> at_arrival(const hypervisor::Arrival&) override {
-    return end(describe(*shared_) +
-               "Tell your debugger to forget its registers (GDB: flushregs).\n");
+    return end(
+        describe(*shared_) +
+        "Tell your debugger to forget its registers (GDB: maintenance flush register-cache).\n");
   }
 };
 
