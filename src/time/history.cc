@@ -42,9 +42,31 @@ void History::begin_interval() {
     disk->begin_interval();
 }
 
+// What nobody has written to is not looked at, because that would cost the host a fault for every
+// page, and another one when it is written to.
+void History::find_written() {
+  written_.clear();
+  constexpr std::uint64_t kBlock = 64 * kPageSize;
+  for (const hypervisor::RamSlot& slot : subjects_.ram.slots()) {
+    written_.resize(std::max(written_.size(), (slot.base.value + slot.size) / kPageSize));
+    for (std::uint64_t at = 0; at < slot.size; at += kBlock) {
+      const std::uint64_t size = std::min(kBlock, slot.size - at);
+      const auto seen = subjects_.ram.view(slot.base + at, size);
+      const auto* const in_place = reinterpret_cast<const std::byte*>(slot.host) + at;
+      if (seen.size() == size && seen.data() != in_place) continue;
+      for (std::uint64_t page = at; page < at + size; page += kPageSize)
+        written_[(slot.base.value + page) / kPageSize] = true;
+    }
+  }
+}
+
 void History::keep(Gpa page, const std::uint8_t* content) {
   if (lost_) return;
-  present_span().pages.push_back({page.value / kPageSize, pages_.keep(content)});
+  const std::uint64_t number = page.value / kPageSize;
+  const bool was_written = written_[number];
+  written_[number] = true;
+  present_span().pages.push_back(
+      {number, was_written ? pages_.keep(content) : pages_.keep_zeros()});
   if (!in_past_ && bytes() > limit_) shrink();
 }
 
@@ -116,6 +138,7 @@ void History::begin(const Place& now, const hypervisor::Supervision& supervision
   spans_.clear();
   state_bytes_ = 0;
   lost_ = false;
+  find_written();
   add_mark(now, supervision);
 }
 

@@ -107,6 +107,7 @@ class History final : public hypervisor::PageKeeper, public SectorKeeper {
   Mark make_mark(const Place& now, const hypervisor::Supervision& supervision) const;
   void load(const Mark& mark);
   void begin_interval();
+  void find_written();
   void exchange(Span& span);
   void undo(Span& span);
   void release(Span& span);
@@ -122,6 +123,8 @@ class History final : public hypervisor::PageKeeper, public SectorKeeper {
   hypervisor::Rewindable& rewindable_;
   const std::uint64_t limit_;
   PageStore pages_;
+  // By page number: it may have another content than zeros, which it had at power-on.
+  std::vector<bool> written_;
   std::uint64_t sectors_ = 0, state_bytes_ = 0;
   std::vector<Mark> marks_;
   std::vector<Span> spans_;  // each after the mark of the same number

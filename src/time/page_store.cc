@@ -1,8 +1,11 @@
 #include "time/page_store.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <new>
 
 namespace ringside::time {
 namespace {
@@ -13,9 +16,15 @@ bool is_zero(const std::uint8_t* content) {
 
 }  // namespace
 
+// A chunk is one huge page where the host has them, because a fault of the host's for each page
+// would take longer than to fill it.
 PageStore::Content PageStore::take() {
   if (free_.empty()) {
-    chunks_.push_back(std::make_unique_for_overwrite<std::uint8_t[]>(kPagesPerChunk * kPageSize));
+    constexpr std::size_t kSize = kPagesPerChunk * kPageSize;
+    auto* const chunk = static_cast<std::uint8_t*>(std::aligned_alloc(kSize, kSize));
+    if (chunk == nullptr) throw std::bad_alloc();
+    (void)::madvise(chunk, kSize, MADV_HUGEPAGE);
+    chunks_.emplace_back(chunk);
     for (std::size_t i = kPagesPerChunk; i > 0; --i)
       free_.push_back(chunks_.back().get() + (i - 1) * kPageSize);
   }
@@ -30,6 +39,11 @@ PageStore::Content PageStore::keep(const std::uint8_t* content) {
   const Content kept = take();
   std::memcpy(kept, content, kPageSize);
   return kept;
+}
+
+PageStore::Content PageStore::keep_zeros() {
+  ++pages_;
+  return nullptr;
 }
 
 void PageStore::release(Content content) {

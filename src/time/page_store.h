@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstdlib>
 #include <memory>
 #include <vector>
 
@@ -15,6 +16,8 @@ class PageStore {
   using Content = std::uint8_t*;  // of kPageSize bytes; null: zeros
 
   Content keep(const std::uint8_t* content);
+  // What has never been written to.
+  Content keep_zeros();
   void release(Content content);
   // `memory` and what was kept change places.
   void exchange(Content& kept, std::uint8_t* memory);
@@ -22,8 +25,11 @@ class PageStore {
 
  private:
   Content take();
-  static constexpr std::size_t kPagesPerChunk = 256;
-  std::vector<std::unique_ptr<std::uint8_t[]>> chunks_;
+  static constexpr std::size_t kPagesPerChunk = 512;  // a huge page of the host's
+  struct Free {
+    void operator()(std::uint8_t* chunk) const { std::free(chunk); }
+  };
+  std::vector<std::unique_ptr<std::uint8_t[], Free>> chunks_;
   std::vector<Content> free_;
   std::uint64_t pages_ = 0;  // kept, with those of zeros
 };
