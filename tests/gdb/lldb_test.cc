@@ -1,41 +1,13 @@
-// LLDB against the real program, in each version that is installed: Debian's packages are called
-// lldb-14 and lldb-19, and one of them at a time may be lldb.
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
-#include <algorithm>
-
-#include "support/child_process.h"
-#include "support/guest_process.h"
-#include "support/host.h"
+// What LLDB's users do, in each version that is installed.
+#include "gdb/lldb_fixture.h"
 
 namespace ringside::testing {
 namespace {
 
 using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
-using ::testing::Not;
 
-class Lldb : public ::testing::TestWithParam<const char*> {
- protected:
-  void SetUp() override { SKIP_IF(host::no_program(GetParam())); }
-
-  // What LLDB says to a script of commands, the first of which connects.
-  std::string talk(GuestProcess& guest, const std::vector<std::string>& commands) {
-    std::vector<std::string> arguments{
-        GetParam(), "--no-lldbinit",
-        "--batch",  guest.image().path(),
-        "-o",       "gdb-remote 127.0.0.1:" + std::to_string(guest.port())};
-    for (const std::string& command : commands)
-      arguments.insert(arguments.end(), {"-o", command});
-    ChildProcess process(arguments);
-    process.await_exit();
-    std::string said = process.text(ChildProcess::Stream::Output);
-    // Its assertions go to either stream, and do not end it.
-    EXPECT_THAT(said + process.text(ChildProcess::Stream::Error), Not(HasSubstr("Assertion")));
-    return said;
-  }
-};
+class Lldb : public LldbDialogue {};
 
 std::string number(std::uint64_t value) { return "0x" + hex_number(value); }
 
@@ -119,12 +91,8 @@ TEST_P(Lldb, Watches) {
   EXPECT_THAT(said, HasSubstr("detached"));
 }
 
-INSTANTIATE_TEST_SUITE_P(Installed, Lldb, ::testing::Values("lldb", "lldb-14", "lldb-19"),
-                         [](const ::testing::TestParamInfo<const char*>& one) {
-                           std::string name = one.param;
-                           std::replace(name.begin(), name.end(), '-', '_');
-                           return name;
-                         });
+INSTANTIATE_TEST_SUITE_P(Installed, Lldb,
+                         ::testing::Values("lldb", "lldb-14", "lldb-19", "lldb-21"), lldb_name);
 
 }  // namespace
 }  // namespace ringside::testing

@@ -153,6 +153,34 @@ TEST_F(TimeTravel, BareContinuesBackwardsAsOfLldb) {
   EXPECT_EQ(now(), 0u);
 }
 
+TEST_F(TimeTravel, WhatWouldChangeThePastIsRefusedInWords) {
+  begin(1);
+  run_to_round(20);
+  const std::string registers = ask("g");
+  EXPECT_EQ(go("bs"), "T05thread:01;");
+  const std::string before = ask("g"), memory = ask("m" + at("rounds") + ",8");
+  ASSERT_NE(before, registers);
+  for (const std::string& change : std::initializer_list<std::string>{
+           "P0=0100000000000000", "G" + registers, "M" + at("rounds") + ",1:07",
+           "X" + at("rounds") + ",1:x", "qRcmd," + hex("msr 0x174 1")}) {
+    const std::string reply = ask(change);
+    EXPECT_THAT(reply.front() == 'E' ? reply : unhex(reply), HasSubstr("monitor branch")) << change;
+  }
+  EXPECT_EQ(ask("g"), before);
+  EXPECT_EQ(ask("m" + at("rounds") + ",8"), memory);
+  say("branch");
+  EXPECT_EQ(ask("P0=0100000000000000"), "OK");
+  EXPECT_EQ(ask("M" + at("rounds") + ",1:07"), "OK");
+  EXPECT_EQ(word("rounds"), 7u);
+  // A change is a moment of the run as any other.
+  EXPECT_EQ(go("s"), "T05thread:01;");
+  EXPECT_EQ(go("bs"), "T05thread:01;");
+  EXPECT_EQ(word("rounds"), 7u);
+  EXPECT_EQ(client_->registers()[kRax], 1u);
+  EXPECT_EQ(go("bs"), "T05thread:01;");
+  EXPECT_EQ(word("rounds"), 20u);
+}
+
 TEST_F(TimeTravel, ARecordedRunEndsInAStopAndGoesBackFromThere) {
   const std::string journal = folder_ / "journal";
   {
