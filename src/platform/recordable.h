@@ -49,6 +49,9 @@ class Recordable {
   // Everything of the engine and its CPUs that the future of the run depends on, but neither RAM
   // nor the machine's devices, whose owners visit them.
   virtual void visit_processors(StateVisitor& visitor) = 0;
+  // The parts of that: what is each vCPU's, and what is none's, as time and whose turn it is.
+  virtual void visit_schedule(StateVisitor& visitor) = 0;
+  virtual void visit_vcpu(VcpuId vcpu, StateVisitor& visitor) = 0;
   // visit_processors has loaded a state that another process has saved, where the run was this far;
   // RAM is as it was then. False: no machine like this one can be in that state, and nothing may be
   // done with it any more.

@@ -40,10 +40,12 @@ class Rewindable {
   virtual ~Rewindable() = default;
 
   // ---- RAM. ROM never changes. What a loader does is not seen.
-  // From the next begin_interval() on, `keeper` is told; null: nobody.
-  virtual void keep_pages(PageKeeper* keeper) = 0;
-  // Every page is told of anew.
-  virtual void begin_interval() = 0;
+  // From now on `keeper` is told, until it is forgotten. There may be several, and each has
+  // intervals of its own.
+  virtual void keep_pages(PageKeeper& keeper) = 0;
+  virtual void forget_keeper(PageKeeper& keeper) = 0;
+  // Every page is told of anew to this one.
+  virtual void begin_interval(PageKeeper& keeper) = 0;
   // The caller has put another content into a page of RAM.
   virtual void page_replaced(Gpa page) = 0;
 

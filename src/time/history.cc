@@ -14,13 +14,13 @@ History::History(HistorySubjects subjects, std::uint64_t limit)
       recordable_(*subjects_.engine.recordable()),
       rewindable_(*subjects_.engine.rewindable()),
       limit_(limit) {
-  rewindable_.keep_pages(this);
+  rewindable_.keep_pages(*this);
   for (const auto& disk : subjects_.disks)
     disk->tell(this);
 }
 
 History::~History() {
-  rewindable_.keep_pages(nullptr);
+  rewindable_.forget_keeper(*this);
   for (const auto& disk : subjects_.disks)
     disk->tell(nullptr);
 }
@@ -37,7 +37,7 @@ std::uint8_t* History::memory_of(const KeptPage& page) const {
 // ---- Spans
 
 void History::begin_interval() {
-  rewindable_.begin_interval();
+  rewindable_.begin_interval(*this);
   for (const auto& disk : subjects_.disks)
     disk->begin_interval();
 }

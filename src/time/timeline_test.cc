@@ -48,6 +48,8 @@ class SleepingEngine final : public hypervisor::Engine,
   std::optional<VirtualTime> idle_until() const override { return until; }
   void advance_to(VirtualTime time) override { time_ = std::max(time_, time); }
   void visit_processors(StateVisitor&) override {}
+  void visit_schedule(StateVisitor&) override {}
+  void visit_vcpu(VcpuId, StateVisitor&) override {}
   bool set_progress(const hypervisor::Progress&) override { return true; }
   hypervisor::Progress progress() const override { return {count}; }
   using Recordable::stop_at;

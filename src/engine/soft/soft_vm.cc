@@ -199,13 +199,19 @@ class SoftVm final : public SoftEngine {
   }
 
   void visit_processors(StateVisitor& visitor) override {
+    visit_schedule(visitor);
+    for (std::uint32_t i = 0; i < vcpus_.size(); ++i)
+      visit_vcpu({i}, visitor);
+  }
+  void visit_schedule(StateVisitor& visitor) override {
     visitor.fields(board_.time_base, turn_, turn_left_, board_.a20, board_.entropy);
-    for (const auto& vcpu : vcpus_) {
-      visitor.field(vcpu->is_active);
-      vcpu->cpu.visit_state(visitor);
-      // It was reported at another moment of the run.
-      if (visitor.loading()) vcpu->left_at_breakpoint.reset();
-    }
+  }
+  void visit_vcpu(VcpuId id, StateVisitor& visitor) override {
+    SoftVcpu& vcpu = *vcpus_[id.value];
+    visitor.field(vcpu.is_active);
+    vcpu.cpu.visit_state(visitor);
+    // It was reported at another moment of the run.
+    if (visitor.loading()) vcpu.left_at_breakpoint.reset();
   }
   bool set_progress(const hypervisor::Progress& progress) override {
     constexpr std::uint64_t kMostTime = std::uint64_t{1} << 62;
@@ -228,15 +234,18 @@ class SoftVm final : public SoftEngine {
   }
 
   // ---- Rewindable
-  void keep_pages(hypervisor::PageKeeper* keeper) override {
-    board_.kept_pages =
-        keeper != nullptr ? std::make_unique<KeptPages>(board_.ram, *keeper) : nullptr;
+  void keep_pages(hypervisor::PageKeeper& keeper) override {
+    if (board_.kept_pages == nullptr) board_.kept_pages = std::make_unique<KeptPages>(board_.ram);
+    board_.kept_pages->add(keeper);
+    forget_write_paths();
   }
-  void begin_interval() override {
-    if (board_.kept_pages == nullptr) return;
-    board_.kept_pages->begin_interval();
-    for (Cpu* cpu : board_.cpus)
-      cpu->tlb().forget_write_paths();
+  void forget_keeper(hypervisor::PageKeeper& keeper) override {
+    board_.kept_pages->remove(keeper);
+    if (board_.kept_pages->empty()) board_.kept_pages.reset();
+  }
+  void begin_interval(hypervisor::PageKeeper& keeper) override {
+    board_.kept_pages->begin_interval(keeper);
+    forget_write_paths();
   }
   void page_replaced(Gpa page) override { board_.ram_written(page, kPageSize); }
   void set_parts(std::uint64_t parts) override {
@@ -347,6 +356,11 @@ class SoftVm final : public SoftEngine {
     }
     translator_ = *std::move(made);
     board_.translator = translator_.get();
+  }
+
+  void forget_write_paths() {
+    for (Cpu* cpu : board_.cpus)
+      cpu->tlb().forget_write_paths();
   }
 
   bool travels() const { return board_.listener != nullptr; }
