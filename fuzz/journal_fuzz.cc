@@ -62,6 +62,7 @@ class Scene {
       engine_->reset_under_way(entry_);
       return {};
     });
+    timeline_->check_memory_too(ram_);
     engine_->resume({0});
     for (unsigned rounds = 0; rounds < 200 && !engine_->ended(); ++rounds) {
       if (!timeline_->prepare_slice() || timeline_->recording_is_over()) return;
@@ -89,6 +90,10 @@ void check_words(const time::JournalReader& journal) {
     const auto again = time::input_of_words(stream, kVcpus);
     check(again && time::to_words(*again) == words);
   }
+  for (const time::JournalCheck& one : journal.checks()) {
+    std::istringstream stream(time::to_words(one.check));
+    check(time::check_of_words(stream, kVcpus) == one.check);
+  }
 }
 
 }  // namespace
@@ -97,7 +102,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (size == 0 || size > 65536) return 0;
   const time::RunIdentity identity{kVcpus, kMemory, 0};
   std::istringstream text(
-      "ringside-journal 7 vcpus 2 memory 1048576 content 00000000\nseed 1\ndate 0\n" +
+      "ringside-journal 8 vcpus 2 memory 1048576 content 00000000\nseed 1\ndate 0\n" +
       std::string(reinterpret_cast<const char*>(data) + 1, size - 1));
   auto journal = time::JournalReader::read(text, "journal", identity);
   if (!journal) return 0;

@@ -97,8 +97,8 @@ Result<void> Program::load() {
   if (saved_ != nullptr) return saved_->load_memory(ram_);
   const Payload payload = TRY(read_payload());
   if (wants_journal()) {
-    payload_crc_ = crc_of(payload, 0);
-    content_crc_ = crc_of(payload, content_crc_);
+    payload_crc_ = crc_of(payload);
+    content_crc_ = add_crc(content_crc_, std::as_bytes(std::span(&payload_crc_, 1)));
   }
   if (!options_.bios.empty()) {
     firmware_size_ = payload.image.size();
@@ -115,8 +115,8 @@ Result<void> Program::load() {
   return {};
 }
 
-std::uint32_t Program::crc_of(const Payload& payload, std::uint32_t crc) {
-  crc = add_crc(crc, payload.image);
+std::uint32_t Program::crc_of(const Payload& payload) {
+  std::uint32_t crc = add_crc(0, payload.image);
   for (const machine::BootModule& module : payload.request.modules)
     crc = add_crc(crc, module.content);
   return crc;
@@ -207,6 +207,7 @@ Result<void> Program::build() {
   if (journal.reader) {
     timeline_->replay(std::move(*journal.reader), [this] { return reset_as_recorded(); });
   }
+  if (timeline_->has_journal()) timeline_->check_memory_too(ram_);
   keep_history();
   debug::ServerOptions server;
   server.time_travel = travels_.get();
@@ -246,7 +247,7 @@ Result<Program::Payload> Program::read_payload_again() {
     return fail(ErrorCode::BadRequest,
                 fmt::format("firmware '{}' has another size now", options_.bios));
   }
-  if (timeline_->has_journal() && crc_of(payload, 0) != payload_crc_) {
+  if (timeline_->has_journal() && crc_of(payload) != payload_crc_) {
     return fail(ErrorCode::BadRequest,
                 "what the guest was loaded from has changed, and a journal is of one content");
   }
@@ -435,6 +436,7 @@ Slice Program::run_slice() {
   if (travels_ && std::exchange(past_is_over_, false)) travels_->begin();
   const bool travelling = travels_ && travels_->busy();
   const bool ran = !failure_ && !travelling && engine_->run_slice();
+  if (ran) note(timeline_->slice_over());
   if (ran && travels_) travels_->slice_over();
   settle();
   return ran ? Slice::Ran : Slice::Idle;

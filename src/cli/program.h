@@ -79,7 +79,7 @@ class Program {
   Result<std::string> reset_machine();
   Result<void> reset_as_recorded();
   Result<Payload> read_payload_again();
-  static std::uint32_t crc_of(const Payload& payload, std::uint32_t crc);
+  static std::uint32_t crc_of(const Payload& payload);
   Result<void> power_on(const Payload& payload);
   int report_end(const hypervisor::VmEnd& end) const;
   // Nothing while the machine goes on; else the exit status.

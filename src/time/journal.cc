@@ -12,7 +12,7 @@
 namespace ringside::time {
 namespace {
 
-constexpr const char *kFormat = "ringside-journal", *kVersion = "7";
+constexpr const char *kFormat = "ringside-journal", *kVersion = "8";
 
 std::string header(const RunIdentity& identity) {
   return fmt::format("{} {} vcpus {} memory {} content {:08x}", kFormat, kVersion, identity.vcpus,
@@ -47,15 +47,21 @@ std::optional<Position> take_position(std::istream& words) {
 }
 
 constexpr const char *kSeed = "seed", *kDate = "date";
+constexpr const char* kCheck = "check";
 constexpr const char *kEndByGuest = "end-by-guest", *kEndByOutside = "end-by-outside";
 
-std::optional<JournalEnd> take_end(const Position& at, std::istream& words) {
+std::optional<JournalEnd> take_end(const Position& at, std::istream& words, unsigned vcpus) {
   std::string kind, data, rest;
   words >> kind >> data;
   const bool guest = kind == kEndByGuest;
   const auto hash = parse_hex(data);
-  if ((!guest && kind != kEndByOutside) || !hash || words >> rest) return std::nullopt;
-  return JournalEnd{at, guest ? JournalEnd::By::Guest : JournalEnd::By::Outside, *hash};
+  if ((!guest && kind != kEndByOutside) || !hash) return std::nullopt;
+  JournalEnd end{at, guest ? JournalEnd::By::Guest : JournalEnd::By::Outside, *hash};
+  if (!(words >> rest)) return end;
+  if (rest != kCheck) return std::nullopt;
+  end.check = check_of_words(words, vcpus);
+  if (!end.check) return std::nullopt;
+  return end;
 }
 
 }  // namespace
@@ -78,10 +84,16 @@ Result<void> JournalWriter::append(const JournalEntry& entry) {
   return write(words_of(entry.at) + " " + to_words(entry.input));
 }
 
+Result<void> JournalWriter::append(const Position& at, const Check& check) {
+  return write(fmt::format("{} {} {}", words_of(at), kCheck, to_words(check)));
+}
+
 Result<void> JournalWriter::finish(const JournalEnd& end) {
-  return write(fmt::format("{} {} {:016x}", words_of(end.at),
-                           end.by == JournalEnd::By::Guest ? kEndByGuest : kEndByOutside,
-                           end.hash));
+  const std::string check =
+      end.check ? fmt::format(" {} {}", kCheck, to_words(*end.check)) : std::string();
+  return write(fmt::format("{} {} {:016x}{}", words_of(end.at),
+                           end.by == JournalEnd::By::Guest ? kEndByGuest : kEndByOutside, end.hash,
+                           check));
 }
 
 Result<void> JournalWriter::write(const std::string& line) {
@@ -156,12 +168,22 @@ bool JournalReader::take_start(std::size_t line, const std::string& text) {
 bool JournalReader::take_line(const std::string& text, unsigned vcpus) {
   std::istringstream words(text);
   const std::optional<Position> at = take_position(words);
-  if (!at || end_ || (!entries_.empty() && *at < entries_.back().at)) return false;
+  if (!at || end_ || *at < last_) return false;
+  last_ = *at;
   const std::istream::pos_type after_position = words.tellg();
-  end_ = take_end(*at, words);
+  const auto again = [&] {
+    words.clear();
+    words.seekg(after_position);
+  };
+  if (std::string kind; words >> kind && kind == kCheck) {
+    auto check = check_of_words(words, vcpus);
+    if (check) checks_.push_back({{*at, entries_.size()}, std::move(*check)});
+    return check.has_value();
+  }
+  again();
+  end_ = take_end(*at, words, vcpus);
   if (end_) return true;
-  words.clear();
-  words.seekg(after_position);
+  again();
   auto input = input_of_words(words, vcpus);
   if (!input) return false;
   entries_.push_back({*at, std::move(*input)});

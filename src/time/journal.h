@@ -7,8 +7,10 @@
 // with the seed of the guest's random numbers, a third with the date that its clock began with, in
 // seconds since 1970, then a line per input: the instructions retired by
 // all vCPUs, with +N where N things have happened since without one retiring; virtual nanoseconds;
-// and the input's words. The last line is the end: who ended the run (the guest, or something
-// outside it) and the hash of the state. A run that was killed has none.
+// and the input's words. Between them, every now and then, a check has figures of the state there,
+// so that a replay that differs is noticed, and it is known where (docs/decisions/0040). The last
+// line is the end: who ended the run (the guest, or something outside it), the hash of the state,
+// and the figures of a check. A run that was killed has none.
 #pragma once
 
 #include <cstdint>
@@ -21,6 +23,7 @@
 #include "base/result.h"
 #include "machine/machine.h"
 #include "ringside/types.h"
+#include "time/check.h"
 #include "time/inputs.h"
 #include "time/position.h"
 
@@ -31,11 +34,16 @@ struct JournalEntry {
   Input input;
 };
 
+struct JournalCheck {
+  Place at;  // after so many of the journal's inputs
+  Check check;
+};
+
 // What must be equal for a replay to make sense.
 struct RunIdentity {
   unsigned vcpus = 1;
   std::uint64_t memory = 0;       // bytes
-  std::uint32_t content_crc = 0;  // of kernel, modules, disks and command line, in this order
+  std::uint32_t content_crc = 0;  // of disks, kernel and modules, and command line
   friend bool operator==(const RunIdentity&, const RunIdentity&) = default;
 };
 
@@ -50,6 +58,7 @@ struct JournalEnd {
   Position at;
   enum class By : std::uint8_t { Guest, Outside } by = By::Guest;
   std::uint64_t hash = 0;  // of CPUs, devices and memory
+  std::optional<Check> check = std::nullopt;
 };
 
 class JournalWriter {
@@ -58,6 +67,7 @@ class JournalWriter {
                                       const RunStart& start);
   // Written through at once, so that a crash loses nothing.
   Result<void> append(const JournalEntry& entry);
+  Result<void> append(const Position& at, const Check& check);
   Result<void> finish(const JournalEnd& end);
 
  private:
@@ -81,6 +91,16 @@ class JournalReader {
     return position_ < entries_.size() ? &entries_[position_] : nullptr;
   }
   void advance() { ++position_; }
+  // The check that comes before that entry, or null.
+  const JournalCheck* next_check() const {
+    if (check_position_ == checks_.size()) return nullptr;
+    const JournalCheck& check = checks_[check_position_];
+    return check.at.inputs <= position_ ? &check : nullptr;
+  }
+  void advance_check() { ++check_position_; }
+  // All of them, whatever has been read.
+  const std::vector<JournalEntry>& entries() const { return entries_; }
+  const std::vector<JournalCheck>& checks() const { return checks_; }
   const std::optional<JournalEnd>& end() const { return end_; }
 
  private:
@@ -90,8 +110,11 @@ class JournalReader {
   bool take_line(const std::string& line, unsigned vcpus);
 
   RunStart start_;
+  Position last_;  // of the lines so far
   std::vector<JournalEntry> entries_;
   std::size_t position_ = 0;
+  std::vector<JournalCheck> checks_;
+  std::size_t check_position_ = 0;
   std::optional<JournalEnd> end_;
 };
 

@@ -51,6 +51,103 @@ TEST_F(JournalTest, ReadsBackWhatWasWritten) {
   EXPECT_EQ(reader->end()->hash, 0xfedcba9876543210u);
 }
 
+// Of a machine with two vCPUs.
+Check some_check(std::uint64_t seed) {
+  Check check{{{{seed}, 0xffffffff81000000, seed * 3}, {{7}, 0x1000, 0}}, seed * 5, ~seed, {}};
+  check.memory[0] = {1, 2};
+  check.memory[kMemoryParts - 1] = {PageSum::kPrime - 1, seed};
+  return check;
+}
+
+TEST_F(JournalTest, ReadsBackChecksInTheirPlaces) {
+  auto writer = JournalWriter::create(path_, identity_, {});
+  ASSERT_TRUE(writer->append({{{5}}, {7}}, some_check(1)));
+  ASSERT_TRUE(writer->append({{{{5}}, {7}}, GuestGdbConnection{true}}));
+  ASSERT_TRUE(writer->append({{{{6}, 2}, {8}}, GuestGdbConnection{false}}));
+  ASSERT_TRUE(writer->append({{{6}, 2}, {8}}, some_check(2)));
+  ASSERT_TRUE(writer->finish({{{{9}}, {9}}, JournalEnd::By::Guest, 4, some_check(3)}));
+  auto reader = JournalReader::open(path_, identity_);
+  ASSERT_TRUE(reader) << reader.error().text();
+  ASSERT_EQ(reader->checks().size(), 2u);
+  EXPECT_EQ(reader->checks()[0].at, (Place{{{{5}}, {7}}, 0}));
+  EXPECT_EQ(reader->checks()[1].at, (Place{{{{6}, 2}, {8}}, 2}));
+  ASSERT_NE(reader->next_check(), nullptr);
+  EXPECT_EQ(reader->next_check()->check, some_check(1));
+  reader->advance_check();
+  EXPECT_EQ(reader->next_check(), nullptr) << "two inputs come before the other";
+  reader->advance();
+  EXPECT_EQ(reader->next_check(), nullptr);
+  reader->advance();
+  ASSERT_NE(reader->next_check(), nullptr);
+  EXPECT_EQ(reader->next_check()->check, some_check(2));
+  ASSERT_TRUE(reader->end());
+  EXPECT_EQ(reader->end()->hash, 4u);
+  EXPECT_EQ(reader->end()->check, some_check(3));
+}
+
+TEST_F(JournalTest, NamesTheLineOfADamagedCheck) {
+  const std::string good = "5 7 check " + to_words(some_check(1));
+  const auto refusal = [&](const std::string& line) {
+    EXPECT_TRUE(JournalWriter::create(path_, identity_, {}));
+    std::ofstream(path_, std::ios::app) << "5 7 nmi 0\n" << line << '\n';
+    const auto reader = JournalReader::open(path_, identity_);
+    return reader ? "none" : reader.error().text();
+  };
+  const auto with = [&](const std::string& old, const std::string& text) {
+    std::string line = good;
+    return line.replace(line.find(old), old.size(), text);
+  };
+  ASSERT_EQ(refusal(good), "none");
+  EXPECT_EQ(refusal("9 9 end-by-guest 1 " + good.substr(4)), "none");
+  const std::string damaged[] = {with("vcpu 1 ", "vcpu x "),
+                                 with("vcpu 7 ", "cpu 7 "),
+                                 with("vcpu 7 1000 ", "vcpu 7 "),
+                                 with("schedule", "sched"),
+                                 with("devices ", "devices g"),
+                                 with("memory 1 2", "memory 1"),
+                                 with("memory 1 2", "memory 1 2000000000000000"),
+                                 good + " 0",
+                                 good.substr(0, good.size() - 2),
+                                 "5 7 check",
+                                 "4 7 check" + good.substr(9),
+                                 "9 9 end-by-guest 1 check",
+                                 "9 9 end-by-guest 1 " + good.substr(4) + " 0",
+                                 "9 9 end-by-guest 1 0"};
+  for (const std::string& line : damaged)
+    EXPECT_THAT(refusal(line), HasSubstr("damaged at line 5")) << line;
+}
+
+TEST(Check, SaysWhatDiffers) {
+  constexpr std::uint64_t kPages = 0x100;
+  const Check recorded = some_check(1);
+  const auto lines = [&](const auto& change) {
+    Check now = recorded;
+    change(now);
+    return differences(recorded, now, kPages);
+  };
+  using ::testing::ElementsAre;
+  EXPECT_THAT(lines([](Check&) {}), ElementsAre());
+  EXPECT_THAT(lines([](Check& now) {
+                now.vcpus[1] = {{8}, 0x1002, 5};
+                now.devices = 1;
+              }),
+              ElementsAre(HasSubstr("vCPU 1: at RIP 0x1002 after 8 instructions of its own, in the "
+                                    "recording at 0x1000 after 7"),
+                          HasSubstr("devices")));
+  EXPECT_THAT(lines([](Check& now) { now.vcpus[1].hash = 5; }),
+              ElementsAre(HasSubstr("vCPU 1: at RIP 0x1000")));
+  EXPECT_THAT(lines([](Check& now) { now.schedule = 2; }), ElementsAre(HasSubstr("time: ")));
+  EXPECT_THAT(lines([](Check& now) { now.memory[2].change(0x234, 5, 77); }),
+              ElementsAre("memory: the page at 0x234000"));
+  EXPECT_THAT(lines([](Check& now) {
+                now.memory[2].change(0x234, 5, 77);
+                now.memory[2].change(0x288, 1, 3);
+                now.memory[kMemoryParts - 1].change(0xfffff, 1, 2);
+              }),
+              ElementsAre("memory: several pages from 0x200000 to 0x2fffff",
+                          "memory: the page at 0xfffff000"));
+}
+
 TEST_F(JournalTest, AKilledRunHasNoEnd) {
   ASSERT_TRUE(JournalWriter::create(path_, identity_, {}));
   auto reader = JournalReader::open(path_, identity_);
@@ -92,7 +189,7 @@ TEST_F(JournalTest, RefusesAnotherVersionAndOneWithoutSeedOrDate) {
     EXPECT_THAT(refusal(first + "\nseed 1\n" + line + "\n"), HasSubstr("damaged at line 3"))
         << line;
   }
-  EXPECT_THAT(refusal("ringside-journal 4 vcpus 2 memory 1048576 content 00000abc\n"),
+  EXPECT_THAT(refusal("ringside-journal 7 vcpus 2 memory 1048576 content 00000abc\n"),
               HasSubstr("another version"));
 }
 

@@ -20,11 +20,13 @@ bool anyone_in_guest(hypervisor::Vm& vm) {
   return false;
 }
 
-tl::unexpected<Error> off_the_path() {
-  return fail(ErrorCode::BadRequest, "the replay has left the recorded path");
-}
-
 }  // namespace
+
+tl::unexpected<Error> Timeline::off_the_path(const std::string& why) const {
+  return fail(ErrorCode::BadRequest,
+              fmt::format("the replay has left the recorded path between instruction {} and {}{}",
+                          alike_.value, recordable_->total_instructions().value, why));
+}
 
 Timeline::~Timeline() {
   if (writer_ || log_) recordable_->tell_changes(nullptr);
@@ -49,6 +51,10 @@ void Timeline::replay(JournalReader journal, std::function<Result<void>()> resta
   restart_ = std::move(restart);
 }
 
+void Timeline::check_memory_too(const hypervisor::GuestRam& ram) {
+  checker_ = std::make_unique<Checker>(engine_, machine_, ram);
+}
+
 void Timeline::keep_log() {
   log_.emplace(engine_.vcpu_count());
   if (!reader_) {
@@ -60,8 +66,14 @@ void Timeline::keep_log() {
     log_->append(entry->at, entry->input);
 }
 
+void Timeline::enter_past() {
+  in_past_ = true;
+  if (checker_) checker_->memory().begin_excursion();
+}
+
 Result<void> Timeline::enter_present() {
   in_past_ = false;
+  if (checker_) checker_->memory().end_excursion();
   recordable_->stop_at(std::nullopt);
   if (!reader_) recordable_->impose({});
   for (const Input& input : std::exchange(waiting_, {}))
@@ -82,8 +94,14 @@ void Timeline::supervise(const hypervisor::Supervision& supervision) {
 
 Position Timeline::position() const { return {recordable_->progress(), engine_.now()}; }
 
+// What loads a kernel writes to RAM, and nobody is told.
+void Timeline::note_reset(const Input& input) {
+  if (checker_ && std::holds_alternative<MachineReset>(input)) checker_->memory().forget_content();
+}
+
 Result<void> Timeline::append(const Input& input) {
   if (in_past_ || reader_) return {};
+  note_reset(input);
   if (log_) log_->append(position(), input);
   if (writer_) TRY(writer_->append({position(), input}));
   return {};
@@ -109,6 +127,7 @@ Result<void> Timeline::input(const Input& input) {
 Result<void> Timeline::apply(const Input& input) {
   if (const auto* supervision = std::get_if<hypervisor::Supervision>(&input))
     supervision_ = *supervision;
+  if (reader_ && !in_past_) note_reset(input);
   return time::apply(input, engine_, machine_, restart_);
 }
 
@@ -127,18 +146,56 @@ Result<void> Timeline::prepare_slice() {
   if (in_past_) return {};
   if (!reader_) return writer_ || log_ ? note_supervision() : Result<void>();
   if (stranded_) return off_the_path();
-  // A debugger that has stopped the guest at the moment of an input sees it as it was before.
-  while (const JournalEntry* entry = reader_->next()) {
-    if (TRY(approach(entry->at)) == Moment::Ahead || !anyone_in_guest(engine_)) return {};
-    const Result<void> applied = apply(entry->input);
-    if (!applied) {
-      return fail(ErrorCode::BadRequest,
-                  fmt::format("the replay has left the recorded path: {}", applied.error().text()));
+  return replay_due();
+}
+
+Result<void> Timeline::replay_due() {
+  for (;;) {
+    const JournalEntry* const entry = reader_->next();
+    const JournalCheck* const check = checker_ ? reader_->next_check() : nullptr;
+    if (entry == nullptr && check == nullptr) return approach_end();
+    const Position at = check != nullptr ? check->at.at : entry->at;
+    // A debugger that has stopped the guest at the moment of an input sees it as it was before.
+    if (TRY(approach(at)) == Moment::Ahead || !anyone_in_guest(engine_)) return {};
+    if (check != nullptr) {
+      TRY(compare(*check));
+      reader_->advance_check();
+      continue;
     }
+    const Result<void> applied = apply(entry->input);
+    if (!applied) return off_the_path(": " + applied.error().text());
     reader_->advance();
     ++replayed_;
   }
-  return approach_end();
+}
+
+// The same slice of the same run ends elsewhere another time, so a check is where nothing but the
+// guest's own progress has brought it: not at a stop, nor at the end.
+Result<void> Timeline::slice_over() {
+  if (!writer_ || !checker_ || in_past_ || engine_.ended()) return {};
+  const std::uint64_t total = recordable_->total_instructions().value;
+  if (total < next_check_ || recordable_->supervision().held != 0) return {};
+  next_check_ = total + kBetweenChecks;
+  return writer_->append(position(), checker_->take());
+}
+
+Result<void> Timeline::compare(const JournalCheck& recorded) {
+  const InsnCount here = recorded.at.at.progress.instructions;
+  const Check now = checker_->take();
+  if (now == recorded.check) {
+    alike_ = here;
+    return {};
+  }
+  return fail(ErrorCode::BadRequest,
+              fmt::format("the replay differs from the recording between instruction {} and {}{}",
+                          alike_.value, here.value, unlike(recorded.check, now)));
+}
+
+std::string Timeline::unlike(const Check& recorded, const Check& now) const {
+  std::string text;
+  for (const std::string& line : differences(recorded, now, checker_->pages_in_part()))
+    text += "\n  " + line;
+  return text;
 }
 
 // Lets the run come to a moment of the journal: nothing happens beyond its progress, and there as
@@ -200,13 +257,14 @@ bool Timeline::all_dead() const {
 
 bool Timeline::something_due() const {
   if (!reader_) return false;
-  return reader_->next() != nullptr ||
+  return reader_->next() != nullptr || (checker_ && reader_->next_check() != nullptr) ||
          (reader_->end() && reader_->end()->by == JournalEnd::By::Outside);
 }
 
 Result<Timeline::Ending> Timeline::finish(JournalEnd::By by, std::uint64_t hash) {
   if (!has_journal()) return Ending::AsItShould;
-  const JournalEnd end{position(), by, hash};
+  JournalEnd end{position(), by, hash};
+  if (checker_) end.check = checker_->take();
   if (writer_) {
     if (failure_) return fail(*failure_);
     TRY(note_supervision());  // a dead vCPU that is resumed ends the machine without a slice
@@ -218,11 +276,13 @@ Result<Timeline::Ending> Timeline::finish(JournalEnd::By by, std::uint64_t hash)
   if (recorded->at.progress.instructions == end.at.progress.instructions &&
       recorded->hash == end.hash)
     return Ending::AsItShould;
-  return fail(ErrorCode::BadRequest,
-              fmt::format("the replay differs from the recording: it ended after {} instructions "
-                          "with hash {:016x}, the recording after {} with {:016x}",
-                          end.at.progress.instructions.value, end.hash,
-                          recorded->at.progress.instructions.value, recorded->hash));
+  return fail(
+      ErrorCode::BadRequest,
+      fmt::format("the replay differs from the recording after instruction {}: it ended after {} "
+                  "instructions with hash {:016x}, the recording after {} with {:016x}{}",
+                  alike_.value, end.at.progress.instructions.value, end.hash,
+                  recorded->at.progress.instructions.value, recorded->hash,
+                  recorded->check && end.check ? unlike(*recorded->check, *end.check) : ""));
 }
 
 std::optional<nanoseconds> Timeline::begin_wait(Clock::time_point now) {

@@ -8,14 +8,18 @@
 
 #include <chrono>
 #include <functional>
+#include <memory>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
 #include "base/result.h"
 #include "machine/machine.h"
 #include "platform/engine.h"
+#include "platform/guest_ram.h"
 #include "platform/recordable.h"
+#include "time/checker.h"
 #include "time/input_log.h"
 #include "time/inputs.h"
 #include "time/journal.h"
@@ -32,6 +36,9 @@ class Timeline {
  public:
   using Clock = std::chrono::steady_clock;
 
+  // Instructions between two checks of a recording.
+  static constexpr std::uint64_t kBetweenChecks = 32'000'000;
+
   Timeline(hypervisor::Engine& engine, machine::Machine& machine, Pace pace)
       : engine_(engine), machine_(machine), pace_(pace), recordable_(engine.recordable()) {}
   ~Timeline();
@@ -42,6 +49,9 @@ class Timeline {
   void record(JournalWriter journal);
   // `restart` makes the machine as at power-on while vCPUs may be in the guest.
   void replay(JournalReader journal, std::function<Result<void>()> restart);
+  // After one of the two: a recording has checks, and a replay is compared with those that it comes
+  // to. RAM has what the run begins with; it and the engine outlive the timeline.
+  void check_memory_too(const hypervisor::GuestRam& ram);
   // Outside input has no effect: it all comes from the journal.
   bool replaying() const { return reader_.has_value(); }
   bool recording() const { return writer_.has_value(); }
@@ -54,7 +64,7 @@ class Timeline {
   // What is in force for the run as it was recorded.
   const hypervisor::Supervision& supervision() const { return supervision_; }
   // The machine is in its past: what comes from outside waits until it is in the present again.
-  void enter_past() { in_past_ = true; }
+  void enter_past();
   Result<void> enter_present();
   bool in_past() const { return in_past_; }
   // The past becomes the present: what came after so many inputs is forgotten.
@@ -70,6 +80,8 @@ class Timeline {
   // Before each slice: applies what the journal says is due, or writes what has changed about which
   // vCPUs may run.
   Result<void> prepare_slice();
+  // After each slice in which the guest ran.
+  Result<void> slice_over();
   // A replay is where something outside the guest ended the recorded run.
   bool recording_is_over() const { return over_; }
   // The run has ended in a state with this hash: written to the journal, or compared with it. An
@@ -103,6 +115,11 @@ class Timeline {
   Result<void> note_supervision();
   Result<void> apply(const Input& input);
   void hear_changes();
+  void note_reset(const Input& input);
+  Result<void> replay_due();
+  Result<void> compare(const JournalCheck& recorded);
+  tl::unexpected<Error> off_the_path(const std::string& why = {}) const;
+  std::string unlike(const Check& recorded, const Check& now) const;
 
   hypervisor::Engine& engine_;
   machine::Machine& machine_;
@@ -113,7 +130,10 @@ class Timeline {
   hypervisor::Recordable* recordable_;  // null: there is no journal
   std::optional<JournalWriter> writer_;
   std::optional<JournalReader> reader_;
-  std::uint64_t replayed_ = 0;  // entries of the reader
+  std::uint64_t replayed_ = 0;        // entries of the reader
+  std::unique_ptr<Checker> checker_;  // null: there are no checks, and none is looked at
+  std::uint64_t next_check_ = kBetweenChecks;
+  InsnCount alike_;  // a replay was the recorded run up to there
   std::optional<InputLog> log_;
   bool in_past_ = false;
   std::vector<Input> waiting_;  // what came from outside meanwhile
