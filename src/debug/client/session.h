@@ -24,6 +24,13 @@ struct Session {
   // The vCPU that g, p, m, s and so on mean. Hg and Hc choose the same one
   // (docs/model.md, row 18).
   VcpuId current{0};
+  // Whom the last stop reply named.
+  VcpuId reported{0};
+  // Whose steps back bs means, where clients resume by vCont and Hc is for going back alone. GDB
+  // chooses once, and looks at others by Hg in between. It chooses anyone, as long as the user has
+  // not locked the scheduler, and means who has stopped.
+  enum class Back : std::uint8_t { Current, Reported, Chosen } back = Back::Current;
+  VcpuId chosen{0};
 
   // Agreed by qSupported.
   bool swbreak = false;

@@ -183,6 +183,7 @@ class Debugger {
   void break_off(const Error& error);
   bool return_to_present();
   VcpuId existing_vcpu() const;
+  VcpuId vcpu_going_back() const;
   std::optional<VcpuId> dead_vcpu() const;
   bool has_died() const;
   bool applies(const rsp::ThreadAction& action, VcpuId vcpu) const;

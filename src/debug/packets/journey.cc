@@ -25,7 +25,7 @@ Debugger::Answer Debugger::serve(const rsp::ResumeBackward& request) {
   journey.direction = Journey::Direction::Back;
   journey.until =
       request.kind == rsp::ResumeKind::Step ? Journey::Until::Step : Journey::Until::Hit;
-  journey.vcpu = existing_vcpu();
+  journey.vcpu = vcpu_going_back();
   return set_out(journey, {});
 }
 
@@ -187,6 +187,13 @@ void Debugger::break_off(const Error& error) {
 VcpuId Debugger::existing_vcpu() const {
   if (target_.is_active(session_.current.value)) return session_.current;
   return target_.first_active().value_or(VcpuId{0});
+}
+
+VcpuId Debugger::vcpu_going_back() const {
+  VcpuId wanted = session_.current;
+  if (session_.back == Session::Back::Reported) wanted = session_.reported;
+  if (session_.back == Session::Back::Chosen) wanted = session_.chosen;
+  return target_.is_active(wanted.value) ? wanted : existing_vcpu();
 }
 
 // For who leaves. False: the machine is still in its past, and must not run.

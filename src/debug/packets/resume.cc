@@ -35,7 +35,9 @@ bool has_words(StopCause cause) {
 
 // W00 is how an extended session is told that it has no process.
 Debugger::Answer Debugger::serve(const rsp::QueryStop&) {
-  return session_.attached ? stop_reply() : "W00";
+  if (!session_.attached) return "W00";
+  session_.reported = target_.control().stopped_vcpu().value_or(session_.current);
+  return stop_reply();
 }
 
 Debugger::Answer Debugger::serve(const rsp::Resume& request) {
@@ -128,6 +130,7 @@ std::vector<std::string> Debugger::report_stop() {
     // The model knows only signal 5. A client that speaks of threads gets what Ctrl-C is.
     session_.signal = session_.names_threads() ? kSigint : kSigtrap;
   }
+  session_.reported = session_.current;
   packets.push_back(stop_reply());
   return packets;
 }

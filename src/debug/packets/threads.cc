@@ -25,6 +25,11 @@ Debugger::Answer Debugger::serve(const rsp::SelectThread& request) {
   const std::optional<VcpuId> vcpu = find_thread(request.thread);
   if (!vcpu) return refuse(ErrorCode::BadRequest, "there is no such thread");
   session_.current = *vcpu;
+  if (request.use == rsp::ThreadUse::Resume && session_.names_threads()) {
+    const bool anyone = !request.thread.thread.is_number();
+    session_.back = anyone ? Session::Back::Reported : Session::Back::Chosen;
+    session_.chosen = *vcpu;
+  }
   return rsp::reply::ok();
 }
 

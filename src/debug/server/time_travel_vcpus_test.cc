@@ -131,6 +131,25 @@ TEST(TimeTravel, AVcpusDeathIsToldAgainWhereItIs) {
   EXPECT_FALSE(machine.guest.vm.stops_instead_of_death());
 }
 
+// GDB says once who goes back, and looks at others by Hg in between.
+TEST(TimeTravel, GdbGoesBackWithWhoHasStopped) {
+  TravelBench machine(2);
+  machine.stop_after(10);
+  EXPECT_EQ(machine.ask("Hc2"), "OK");
+  EXPECT_EQ(machine.go("bs"), "T05thread:02;");
+  EXPECT_EQ(machine.ask("Hg1"), "OK");
+  EXPECT_EQ(machine.go("bs"), "T05thread:02;");
+  EXPECT_EQ(machine.ask("Hc0"), "OK");
+  EXPECT_EQ(machine.go("bs"), "T05thread:02;");
+  EXPECT_EQ(machine.ask("Hg1"), "OK");
+  EXPECT_EQ(machine.go("bs"), "T05thread:02;");
+  EXPECT_EQ(machine.ask("Hc1"), "OK");
+  EXPECT_EQ(machine.go("bs"), "T05thread:01;");
+  EXPECT_EQ(machine.ask("Hg2"), "OK");
+  EXPECT_EQ(machine.ask("Hc-1"), "OK");
+  EXPECT_EQ(machine.go("bs"), "T05thread:01;");
+}
+
 // Random walks through the past of random length, beside what the list of states says.
 TEST(TimeTravel, WalksAreRightWhereverTheyLead) {
   rc::check([] {
@@ -138,6 +157,7 @@ TEST(TimeTravel, WalksAreRightWhereverTheyLead) {
     TravelBench machine(vcpus);
     machine.stop_after(*rc::gen::inRange(1u, 30u));
     std::uint32_t current = 0;
+    std::optional<std::uint32_t> chosen;  // by Hc, to go back
     std::optional<std::uint64_t> breakpoint;
     constexpr std::uint32_t kNobody = 99;
     std::uint32_t told = kNobody;  // who stands on it and is known to
@@ -153,10 +173,11 @@ TEST(TimeTravel, WalksAreRightWhereverTheyLead) {
         case 0: {  // bs
           std::size_t to = from;
           bool arrives = false, hits = false;
+          const std::uint32_t back = chosen.value_or(current);
           while (to > 0 && !arrives && !hits) {
             --to;
             hits = executes(to);
-            arrives = states.state(to).next == current;
+            arrives = states.state(to).next == back;
           }
           const std::string reply = machine.go("bs");
           RC_ASSERT(states.position() == to);
@@ -164,7 +185,9 @@ TEST(TimeTravel, WalksAreRightWhereverTheyLead) {
             current = states.state(to).next;
             RC_ASSERT(reply == fmt::format("T05thread:{:02x};swbreak:;", current + 1));
           } else {
-            RC_ASSERT(reply == (arrives ? thread : thread + kBegins));
+            if (arrives) current = back;
+            RC_ASSERT(reply ==
+                      (arrives ? fmt::format("T05thread:{:02x};", back + 1) : thread + kBegins));
           }
           told = hits ? current : kNobody;
           break;
@@ -214,6 +237,7 @@ TEST(TimeTravel, WalksAreRightWhereverTheyLead) {
         }
         case 4:
           current = *rc::gen::inRange(0u, vcpus);
+          chosen = current;
           RC_ASSERT(machine.ask(fmt::format("Hc{:x}", current + 1)) == "OK");
           break;
         default: {  // given up somewhere
