@@ -2,7 +2,6 @@
 // that speaks the protocol itself. QEMU has no past of a machine that runs; its replay of a
 // recorded boot is another thing, and is not measured here.
 #include <algorithm>
-#include <csignal>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -41,9 +40,7 @@ double processor_seconds_to_prompt(const std::vector<std::string>& more) {
   arguments.push_back(linux_files().kernel);
   ChildProcess process(ringside_command(arguments));
   process.await(Stream::Output, kPrompt, Deadline(std::chrono::minutes(5)));
-  process.kill(SIGTERM);
-  process.await_exit();
-  return process.processor_time();
+  return processor_time(process.pid());
 }
 
 Values run_once(Subject subject, double) {

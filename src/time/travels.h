@@ -4,6 +4,7 @@
 // Owned by the program; main thread. A journey is done in steps of at most a slice.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -27,8 +28,8 @@ struct Hit {
 
 class Travels final : public hypervisor::TimeTravel, private hypervisor::HitListener {
  public:
-  // Instructions between two marks in the present.
-  static constexpr std::uint64_t kBetweenMarks = 10'000'000;
+  // Instructions between two marks in the present, at most.
+  static constexpr std::uint64_t kBetweenMarks = 16'000'000;
 
   Travels(hypervisor::Engine& engine, Timeline& timeline, History& history,
           std::uint64_t between_marks = kBetweenMarks);
@@ -96,6 +97,7 @@ class Travels final : public hypervisor::TimeTravel, private hypervisor::HitList
   std::optional<Gpa> own_watch_;
   std::optional<Hit> noted_;  // the last one
   std::uint64_t next_mark_ = 0;
+  std::chrono::steady_clock::time_point marked_{};  // when the last mark was made
   // The places of the last stretch that was gone through part by part, for steps that follow.
   struct Part {
     Place before;
