@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 #include <sys/random.h>
-#include <zlib.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -25,11 +24,6 @@ namespace {
 
 bool uses_stdio(const std::optional<GdbOption>& gdb) {
   return gdb && std::holds_alternative<transport::StdioEndpoint>(gdb->endpoint);
-}
-
-std::uint32_t add_crc(std::uint32_t crc, std::span<const std::byte> bytes) {
-  return static_cast<std::uint32_t>(
-      ::crc32_z(crc, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()));
 }
 
 Result<std::uint64_t> host_entropy() {
@@ -55,22 +49,9 @@ Program::~Program() = default;
 Result<void> Program::open_disks() {
   for (const DiskOption& disk : options_.disks) {
     disks_.push_back(TRY(machine::open_raw_disk(disk.path, disk.read_only)));
-    if (wants_journal()) TRY(add_disk_crc(*disks_.back()));
     if (history_limit() == 0) continue;
     past_disks_.push_back(std::make_shared<time::PastDisk>(disks_.back(), past_disks_.size()));
     disks_.back() = past_disks_.back();
-  }
-  return {};
-}
-
-// A replay reads what the recorded run read only if its disks begin with the same content.
-Result<void> Program::add_disk_crc(machine::BlockBackend& disk) {
-  std::vector<std::byte> piece(1u << 20);
-  for (std::uint64_t at = 0; at < disk.size(); at += piece.size()) {
-    const std::span<std::byte> part =
-        std::span(piece).first(std::min<std::uint64_t>(piece.size(), disk.size() - at));
-    if (!disk.read(at, part)) return fail(ErrorCode::System, "cannot read a disk to its end");
-    content_crc_ = add_crc(content_crc_, part);
   }
   return {};
 }
@@ -97,15 +78,14 @@ Result<void> Program::load() {
   if (saved_ != nullptr) return saved_->load_memory(ram_);
   const Payload payload = TRY(read_payload());
   if (wants_journal()) {
-    payload_crc_ = crc_of(payload);
-    content_crc_ = add_crc(content_crc_, std::as_bytes(std::span(&payload_crc_, 1)));
+    payload_hash_ = hash_of(payload);
+    content_ = TRY(content_of(disks_, payload_hash_, options_.append));
   }
   if (!options_.bios.empty()) {
     firmware_size_ = payload.image.size();
     boot_ = TRY(machine::boot_firmware(options_.bios, payload.image, ram_));
     return {};
   }
-  content_crc_ = add_crc(content_crc_, std::as_bytes(std::span(options_.append)));
   boot_ = TRY(machine::boot(payload.request, ram_));
   notice("kernel: {}", boot_.format);
   if (boot_.is_linux && std::holds_alternative<StdioStream>(options_.serial) &&
@@ -115,32 +95,8 @@ Result<void> Program::load() {
   return {};
 }
 
-std::uint32_t Program::crc_of(const Payload& payload) {
-  std::uint32_t crc = add_crc(0, payload.image);
-  for (const machine::BootModule& module : payload.request.modules)
-    crc = add_crc(crc, module.content);
-  return crc;
-}
-
-Result<Program::Payload> Program::read_payload() {
-  Payload payload;
-  if (!options_.bios.empty()) {
-    payload.image = TRY(read_file(options_.bios, "firmware"));
-    return payload;
-  }
-  machine::BootRequest& request = payload.request;
-  request.meanwhile = [this] { note(serve_greeter()); };
-  payload.image = TRY(read_file(options_.kernel, "kernel", request.meanwhile));
-  request.kernel_name = options_.kernel;
-  request.kernel = payload.image;
-  for (const ModuleOption& module : options_.modules) {
-    request.modules.push_back(
-        {module.path, module.argument, TRY(read_file(module.path, "initrd", request.meanwhile))});
-  }
-  request.command_line = options_.append;
-  request.vcpus = options_.cpus;
-  request.virtio_devices = static_cast<unsigned>(disks_.size());
-  return payload;
+Result<Payload> Program::read_payload() {
+  return cli::read_payload(options_, [this] { note(serve_greeter()); });
 }
 
 machine::ByteSink Program::sink_into(const std::shared_ptr<HostOutput>& output) {
@@ -233,7 +189,7 @@ Result<void> Program::build() {
 }
 
 // What can fail about a reset comes before anything of the machine is changed.
-Result<Program::Payload> Program::read_payload_again() {
+Result<Payload> Program::read_payload_again() {
   if (saved_ != nullptr) {
     return fail(ErrorCode::NotSupported,
                 "a restored machine has no kernel to start again with; --restore begins anew where "
@@ -247,7 +203,7 @@ Result<Program::Payload> Program::read_payload_again() {
     return fail(ErrorCode::BadRequest,
                 fmt::format("firmware '{}' has another size now", options_.bios));
   }
-  if (timeline_->has_journal() && crc_of(payload) != payload_crc_) {
+  if (timeline_->has_journal() && hash_of(payload) != payload_hash_) {
     return fail(ErrorCode::BadRequest,
                 "what the guest was loaded from has changed, and a journal is of one content");
   }
@@ -355,7 +311,7 @@ Result<Program::Journal> Program::open_journal() {
   if (!options_.record.empty() && !options_.replay.empty()) {
     return fail(ErrorCode::BadRequest, "--record and --replay exclude each other");
   }
-  const time::RunIdentity identity{options_.cpus, options_.memory, content_crc_};
+  const time::RunIdentity identity{options_.cpus, options_.memory, content_};
   if (!options_.record.empty()) {
     journal.start.seed = TRY(host_entropy());
     journal.writer = TRY(time::JournalWriter::create(options_.record, identity, journal.start));

@@ -15,6 +15,7 @@
 #include "cli/engines.h"
 #include "cli/host_output.h"
 #include "cli/options.h"
+#include "cli/payload.h"
 #include "cli/save_command.h"
 #include "cli/signals.h"
 #include "cli/waiting.h"
@@ -49,15 +50,9 @@ class Program {
 
  private:
   Result<void> serve_greeter();
-  // What the guest starts from, as it lies in the host's files now.
-  struct Payload {
-    std::vector<std::byte> image;  // the kernel, or the firmware
-    machine::BootRequest request;  // for a kernel; points into `image`
-  };
   Result<Payload> read_payload();
   Result<void> open_disks();
   bool wants_journal() const { return !options_.record.empty() || !options_.replay.empty(); }
-  Result<void> add_disk_crc(machine::BlockBackend& disk);
   Result<machine::ByteSink> sink(const Stream& stream, DeviceOutput& endpoint);
   machine::ByteSink sink_into(const std::shared_ptr<HostOutput>& output);
   struct Journal {
@@ -79,7 +74,6 @@ class Program {
   Result<std::string> reset_machine();
   Result<void> reset_as_recorded();
   Result<Payload> read_payload_again();
-  static std::uint32_t crc_of(const Payload& payload);
   Result<void> power_on(const Payload& payload);
   int report_end(const hypervisor::VmEnd& end) const;
   // Nothing while the machine goes on; else the exit status.
@@ -103,9 +97,9 @@ class Program {
   hypervisor::GuestRam ram_;
   machine::BootResult boot_;
   std::size_t firmware_size_ = 0;
-  std::uint32_t content_crc_ = 0;  // only with a journal
-  std::uint32_t payload_crc_ = 0;  // the same of the files that a reset loads again
-  std::vector<std::shared_ptr<machine::BlockBackend>> disks_;
+  std::uint64_t content_ = 0;       // only with a journal
+  std::uint64_t payload_hash_ = 0;  // the same of the files that a reset loads again
+  Disks disks_;
   std::vector<std::shared_ptr<time::PastDisk>> past_disks_;  // the same, where there is a past
   Fd files_directory_, save_directory_;                      // of a debugger's files; of --save
 

@@ -15,8 +15,8 @@ namespace {
 constexpr const char *kFormat = "ringside-journal", *kVersion = "8";
 
 std::string header(const RunIdentity& identity) {
-  return fmt::format("{} {} vcpus {} memory {} content {:08x}", kFormat, kVersion, identity.vcpus,
-                     identity.memory, identity.content_crc);
+  return fmt::format("{} {} vcpus {} memory {} content {:016x}", kFormat, kVersion, identity.vcpus,
+                     identity.memory, identity.content);
 }
 
 // COUNT, COUNT+PARTS where there are any, and the virtual time.

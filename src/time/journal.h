@@ -42,8 +42,8 @@ struct JournalCheck {
 // What must be equal for a replay to make sense.
 struct RunIdentity {
   unsigned vcpus = 1;
-  std::uint64_t memory = 0;       // bytes
-  std::uint32_t content_crc = 0;  // of disks, kernel and modules, and command line
+  std::uint64_t memory = 0;   // bytes
+  std::uint64_t content = 0;  // a figure of disks, kernel and modules, and command line
   friend bool operator==(const RunIdentity&, const RunIdentity&) = default;
 };
 

@@ -37,7 +37,7 @@ class Timeline {
   using Clock = std::chrono::steady_clock;
 
   // Instructions between two checks of a recording.
-  static constexpr std::uint64_t kBetweenChecks = 32'000'000;
+  static constexpr std::uint64_t kBetweenChecks = 64'000'000;
 
   Timeline(hypervisor::Engine& engine, machine::Machine& machine, Pace pace)
       : engine_(engine), machine_(machine), pace_(pace), recordable_(engine.recordable()) {}

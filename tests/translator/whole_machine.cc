@@ -29,7 +29,7 @@ Result<time::RunIdentity> identity_in(const std::string& path) {
   std::istringstream words(line);
   time::RunIdentity identity;
   if (!(words >> word >> word >> word >> identity.vcpus >> word >> identity.memory >> word >>
-        std::hex >> identity.content_crc))
+        std::hex >> identity.content))
     return fail(ErrorCode::BadRequest, fmt::format("'{}' is no journal", path));
   return identity;
 }

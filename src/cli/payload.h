@@ -1,0 +1,35 @@
+// What a guest starts from, as it lies in the host's files now.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "cli/options.h"
+#include "machine/boot/boot.h"
+#include "machine/storage/block_backend.h"
+
+namespace ringside::cli {
+
+struct Payload {
+  std::vector<std::byte> image;  // the kernel, or the firmware
+  machine::BootRequest request;  // for a kernel; points into `image`
+};
+
+// While a file is a pipe that has nothing, and while a kernel is unpacked, `meanwhile` is called.
+Result<Payload> read_payload(const Options& options, const std::function<void()>& meanwhile);
+
+using Disks = std::vector<std::shared_ptr<machine::BlockBackend>>;
+
+// Figures that a journal tells contents by. A replay reads what the recorded run read only if its
+// disks begin with the same content.
+std::uint64_t hash_of(const Payload& payload);
+Result<std::uint64_t> content_of(const Disks& disks, std::uint64_t payload,
+                                 std::string_view command_line);
+
+}  // namespace ringside::cli
