@@ -31,7 +31,7 @@ Examples:
 On a terminal COM1 gets every key: Ctrl-A x ends the machine, Ctrl-A Ctrl-A types a Ctrl-A.
 
 Exit status: 0 the guest asked for a reboot, 1 power-off, 2 all vCPUs halted for good, 3 triple
-fault, 4 error or ended from outside. The manual, ringside(1), has the rest.)";
+fault, 4 error or ended from outside; with --against 0 the same run, 6 another one. The manual, ringside(1), has the rest.)";
 
 // The words as they stand on the command line; meaning comes after.
 struct Words {
@@ -96,6 +96,9 @@ void declare(CLI::App& app, Words& words, Options& options) {
             ->type_name("FILE"));
   debug(app.add_option("--replay", options.replay,
                        "Run a journal again to the same state (software CPU)")
+            ->type_name("FILE"));
+  debug(app.add_option("--against", options.against,
+                       "With --replay: say where this other journal's run parts from it, and exit")
             ->type_name("FILE"));
   debug(app.add_option("--history", words.history,
                        "Memory for going back in the run (256M with -G; software CPU)")
@@ -224,6 +227,20 @@ Result<void> check_restore(const CLI::App& app, Options& options) {
   return {};
 }
 
+// Two machines are compared, and nobody else has to do with them.
+Result<void> check_against(const CLI::App& app, const Options& options) {
+  if (app.count("--against") == 0) return {};
+  if (options.against.empty()) return bad("--against: '' has no file name");
+  if (options.replay.empty()) return bad("--against compares with the journal of a --replay");
+  for (const char* name :
+       {"--gdb", "--record", "--restore", "--save", "--history", "--date", "--perf-map"}) {
+    if (app.count(name) != 0) return bad("--against compares two journals, without {}", name);
+  }
+  if (options.engine == EngineChoice::Kvm)
+    return bad("--against needs the software CPU, not --engine kvm");
+  return {};
+}
+
 Result<void> interpret(const CLI::App& app, const Words& words, Options& options) {
   if (app.count("--cpus") != 0) {
     const std::string& text = words.cpus;
@@ -273,6 +290,7 @@ Result<void> interpret(const CLI::App& app, const Words& words, Options& options
     return bad("--perf-map names translated code, and with --translate off there is none");
   if (!options.save.empty() && options.engine == EngineChoice::Kvm)
     return bad("--save needs the software CPU, not --engine kvm");
+  TRY(check_against(app, options));
   if (options.probe) return {};
 
   if (app.count("--restore") != 0) {

@@ -71,6 +71,7 @@ struct Options {
   bool perf_map = false;
   debug::OnKill on_kill = debug::OnKill::Detach;
   std::string record, replay;
+  std::string against;                            // with `replay`: another journal to compare with
   std::string restore;                            // a saved machine instead of kernel and bios
   bool cpus_given = false, memory_given = false;  // with `restore`: they are to be as saved
   std::string save;                               // where the machine goes when it is ended

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "cli/against.h"
 #include "cli/files.h"
 #include "cli/hash_command.h"
 #include "cli/monitor_commands.h"
@@ -486,6 +487,7 @@ int Program::report_end(const hypervisor::VmEnd& end) const {
 }
 
 Result<int> run(const Options& given) {
+  if (!given.against.empty()) return compare_runs(given);
   std::optional<time::SavedMachine> saved;
   Options options = given;
   if (!given.restore.empty()) {

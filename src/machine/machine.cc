@@ -6,6 +6,7 @@
 #include <mutex>
 #include <utility>
 
+#include "base/state_hash.h"
 #include "machine/bus/bus.h"
 #include "machine/bus/platform_map.h"
 #include "machine/clocks/event_queue.h"
@@ -270,6 +271,28 @@ void Machine::visit_state(StateVisitor& visitor) {
     device->visit_state(visitor);
   parts_->events.visit_state(visitor);
   visitor.expect(parts_->guest_gdb.only_below_wait(parts_->options.vcpus));
+}
+
+std::vector<std::pair<std::string, std::uint64_t>> Machine::hash_devices() {
+  static constexpr const char* kNames[] = {
+      "local APICs",       "8259 pair",  "I/O APIC",
+      "8254 timer",        "COM1",       "COM2",
+      "system control",    "PCI",        "keyboard controller",
+      "real-time clock",   "ACPI power", "firmware configuration",
+      "guest's debug port"};
+  Lock lock(parts_->lock);
+  std::vector<std::pair<std::string, std::uint64_t>> hashes;
+  const auto add = [&](std::string name, auto& part) {
+    StateHasher hasher;
+    part.visit_state(hasher);
+    hashes.emplace_back(std::move(name), hasher.value());
+  };
+  for (std::size_t i = 0; i < parts_->devices.size(); ++i) {
+    add(i < std::size(kNames) ? kNames[i] : fmt::format("virtio disk {}", i - std::size(kNames)),
+        *parts_->devices[i]);
+  }
+  add("deadlines of timers", parts_->events);
+  return hashes;
 }
 
 std::size_t Machine::serial_room(unsigned port) const {

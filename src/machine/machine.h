@@ -8,6 +8,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/state_visitor.h"
@@ -97,6 +98,8 @@ class Machine final : public hypervisor::Platform {
   // Power-on state of all devices; RAM stays.
   void reset();
   void visit_state(StateVisitor& visitor);
+  // A figure of each device's part of that, by name, in the same order in every such machine.
+  std::vector<std::pair<std::string, std::uint64_t>> hash_devices();
 
   // Platform
   hypervisor::Access port_read(VcpuId, std::uint16_t port, unsigned width,

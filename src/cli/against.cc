@@ -1,0 +1,167 @@
+#include "cli/against.h"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "cli/engines.h"
+#include "cli/payload.h"
+#include "machine/boot/boot.h"
+#include "machine/machine.h"
+#include "time/comparison.h"
+#include "time/past_disk.h"
+#include "time/rerun.h"
+
+namespace ringside::cli {
+namespace {
+
+// A disk whose image nobody writes: what the guest writes lies over it.
+class ScratchDisk final : public machine::BlockBackend {
+ public:
+  ScratchDisk(std::shared_ptr<machine::BlockBackend> image, bool read_only)
+      : over_(std::move(image), 0), read_only_(read_only) {
+    over_.enter_past();
+  }
+  std::uint64_t size() const override { return over_.size(); }
+  bool read_only() const override { return read_only_; }
+  bool read(std::uint64_t offset, std::span<std::byte> out) override {
+    return over_.read(offset, out);
+  }
+  bool write(std::uint64_t offset, std::span<const std::byte> data) override {
+    return over_.write(offset, data);
+  }
+  bool flush() override { return true; }
+
+ private:
+  time::PastDisk over_;
+  const bool read_only_;
+};
+
+// What both runs begin with.
+struct Start {
+  const Options& options;
+  Payload payload;
+  Disks images;
+};
+
+Result<machine::BootResult> boot(const Start& start, hypervisor::GuestRam& ram) {
+  if (start.options.bios.empty()) return machine::boot(start.payload.request, ram);
+  return machine::boot_firmware(start.options.bios, start.payload.image, ram);
+}
+
+// A machine that nobody outside sees or hears. Stays where it is made.
+class QuietMachine {
+ public:
+  static Result<std::unique_ptr<QuietMachine>> create(const Start& start, std::string name,
+                                                      time::JournalReader journal) {
+    std::unique_ptr<QuietMachine> made(
+        new QuietMachine(start, TRY(hypervisor::GuestRam::create(start.options.memory))));
+    TRY(made->build(std::move(name), std::move(journal)));
+    return made;
+  }
+  time::Rerun& run() { return *run_; }
+
+ private:
+  QuietMachine(const Start& start, hypervisor::GuestRam ram)
+      : start_(start), ram_(std::move(ram)) {}
+
+  Result<void> build(std::string name, time::JournalReader journal) {
+    boot_ = TRY(boot(start_, ram_));
+    const Options& options = start_.options;
+    machine::MachineOptions machine;
+    machine.vcpus = options.cpus;
+    machine.start_time = journal.start().date;
+    machine.debug_exit = options.debug_exit;
+    if (!std::holds_alternative<NoStream>(options.debugcon))
+      machine.debugcon = machine::ByteSink([](std::span<const std::byte>) {});
+    machine.guest_gdb = options.guest_gdb.has_value();
+    std::vector<std::shared_ptr<time::PastDisk>> disks;
+    for (std::size_t i = 0; i < start_.images.size(); ++i) {
+      disks.push_back(std::make_shared<time::PastDisk>(
+          std::make_shared<ScratchDisk>(start_.images[i], options.disks[i].read_only),
+          static_cast<unsigned>(i)));
+      machine.disks.push_back(disks.back());
+    }
+    machine_ = std::make_unique<machine::Machine>(ram_, std::move(machine));
+    engine_ = TRY(start_engine(options, ram_, *machine_, boot_.entry, journal.start().seed));
+    machine_->connect(engine_->cpus(), engine_->controller_views());
+    run_ = std::make_unique<time::Rerun>(
+        std::move(name), time::HistorySubjects{*engine_, *machine_, ram_, std::move(disks)},
+        std::move(journal), [this] { return restart(); });
+    return {};
+  }
+
+  Result<void> restart() {
+    machine_->reset();
+    if (start_.options.bios.empty()) {
+      boot_ = TRY(boot(start_, ram_));
+    } else {
+      machine::shadow_firmware(start_.payload.image, ram_);
+    }
+    engine_->recordable()->reset_under_way(boot_.entry);
+    return {};
+  }
+
+  const Start& start_;
+  hypervisor::GuestRam ram_;
+  machine::BootResult boot_;
+  std::unique_ptr<machine::Machine> machine_;
+  std::unique_ptr<hypervisor::Engine> engine_;
+  std::unique_ptr<time::Rerun> run_;
+};
+
+void print(const std::string& text) {
+  std::fputs((text + "\n").c_str(), stdout);
+  std::fflush(stdout);
+}
+
+std::string describe_inputs(const time::JournalReader& a, const time::JournalReader& b) {
+  const auto different = time::first_different_input(a, b);
+  if (!different) return fmt::format("inputs: the same, {} of them", a.entries().size());
+  std::string text =
+      fmt::format("inputs: number {} is the first that differs", different->number + 1);
+  for (const auto& [name, entry] : {std::pair("A", different->a), std::pair("B", different->b)}) {
+    text += fmt::format("\n  {}: {}", name,
+                        entry == nullptr ? "there is none any more" : time::describe(*entry));
+  }
+  return text;
+}
+
+Result<void> check_start(const time::RunStart& a, const time::RunStart& b) {
+  if (a == b) return {};
+  return fail(ErrorCode::BadRequest,
+              fmt::format("the two journals have no common start: seed {:016x} and date {} in the "
+                          "one, seed {:016x} and date {} in the other",
+                          a.seed, a.date, b.seed, b.date));
+}
+
+}  // namespace
+
+Result<int> compare_runs(const Options& given) {
+  Options options = given;
+  options.engine = EngineChoice::Soft;
+  Start start{options, {}, {}};
+  for (const DiskOption& disk : options.disks)
+    start.images.push_back(TRY(machine::open_raw_disk(disk.path, true)));
+  start.payload = TRY(read_payload(options, {}));
+  const std::uint64_t content =
+      TRY(content_of(start.images, hash_of(start.payload), options.append));
+  const time::RunIdentity identity{options.cpus, options.memory, content};
+  auto a = TRY(time::JournalReader::open(options.replay, identity));
+  auto b = TRY(time::JournalReader::open(options.against, identity));
+  TRY(check_start(a.start(), b.start()));
+  print(fmt::format("A is {}\nB is {}", options.replay, options.against));
+  print(describe_inputs(a, b));
+  const auto first = TRY(QuietMachine::create(start, options.replay, std::move(a)));
+  const auto second = TRY(QuietMachine::create(start, options.against, std::move(b)));
+  time::Comparison comparison(first->run(), second->run());
+  const time::Comparison::Finding finding = TRY(comparison.run());
+  print(finding.text);
+  return finding.differ ? kDifferentStatus : 0;
+}
+
+}  // namespace ringside::cli
