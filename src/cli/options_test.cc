@@ -255,14 +255,33 @@ TEST(CommandLine, OptionsOfOtherProgramsAreToldWhatToType) {
 
 TEST(CommandLine, ProbeNeedsNoKernel) { EXPECT_TRUE(options({"--probe"}).probe); }
 
+TEST(CommandLine, TwoJournalsAreComparedWithoutAnythingElse) {
+  const Options both = options({"--replay", "a", "--against", "b", "k"});
+  EXPECT_EQ(both.replay, "a");
+  EXPECT_EQ(both.against, "b");
+  const struct {
+    std::vector<const char*> more;
+    const char* refusal;
+  } rows[] = {{{}, "--replay"},
+              {{"--replay", "a", "-G", "1234"}, "without --gdb"},
+              {{"--replay", "a", "--history", "1M"}, "without --history"},
+              {{"--replay", "a", "--date", "0"}, "without --date"},
+              {{"--replay", "a", "-e", "kvm"}, "software CPU"}};
+  for (const auto& row : rows) {
+    std::vector<const char*> words = {"--against", "b", "k"};
+    words.insert(words.end(), row.more.begin(), row.more.end());
+    EXPECT_NE(error(words).find(row.refusal), std::string::npos) << error(words);
+  }
+}
+
 TEST(CommandLine, HelpAndVersionPrintAndEnd) {
   const std::string help = parse({"--help"}).value().print.value();
   for (const char* word :
-       {"KERNEL",      "--cpus",     "--memory",    "--engine",  "--initrd",
-        "--append",    "--gdb",      "--guest-gdb", "--serial",  "--debug-exit",
-        "--debugcon",  "--disk",     "--record",    "--replay",  "--pace",
-        "--translate", "--perf-map", "--date",      "--probe",   "--on-kill",
-        "--bios",      "--version",  "--log",       "Examples:", "Exit status:"}) {
+       {"KERNEL",    "--cpus",      "--memory",  "--engine",     "--initrd",    "--append",
+        "--gdb",     "--guest-gdb", "--serial",  "--debug-exit", "--debugcon",  "--disk",
+        "--record",  "--replay",    "--pace",    "--against",    "--translate", "--perf-map",
+        "--date",    "--probe",     "--on-kill", "--bios",       "--version",   "--log",
+        "Examples:", "Exit status:"}) {
     EXPECT_NE(help.find(word), std::string::npos) << word;
   }
   EXPECT_EQ(parse({"--version"}).value().print.value().substr(0, 9), "ringside ");
