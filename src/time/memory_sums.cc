@@ -127,7 +127,6 @@ std::uint64_t& MemorySums::figure_of(std::uint64_t page) {
 }
 
 void MemorySums::keep(Gpa page, const std::uint8_t* content) {
-  if (on_excursion_) return;
   const std::uint64_t number = page.value / kPageSize;
   std::uint64_t& figure = figure_of(number);
   if (figure == 0)
@@ -162,13 +161,6 @@ void MemorySums::forget_content() {
   take_changes();
   std::fill(figures_.begin(), figures_.end(), nullptr);
   std::fill(untouched_.begin(), untouched_.end(), false);
-  engine_.begin_interval(*this);
-}
-
-// What was told of meanwhile is told of again.
-void MemorySums::end_excursion() {
-  if (!on_excursion_) return;
-  on_excursion_ = false;
   engine_.begin_interval(*this);
 }
 

@@ -48,13 +48,11 @@ class MemorySums final : public hypervisor::PageKeeper {
   MemorySums(const MemorySums&) = delete;
   MemorySums& operator=(const MemorySums&) = delete;
 
-  // Of the present content.
+  // Of the present content. What has changed in between and was undone, as on a journey into the
+  // past, leaves no trace.
   const MemoryParts& take();
   // RAM is about to change, by who does not tell of it.
   void forget_content();
-  // What changes from now on is undone before the end of it.
-  void begin_excursion() { on_excursion_ = true; }
-  void end_excursion();
 
   void keep(Gpa page, const std::uint8_t* content) override;
 
@@ -74,7 +72,6 @@ class MemorySums final : public hypervisor::PageKeeper {
   std::vector<bool> untouched_;         // blocks that are zero, and have been since the beginning
   std::vector<std::uint64_t> changed_;  // in this interval
   MemoryParts parts_;
-  bool on_excursion_ = false;
 };
 
 }  // namespace ringside::time

@@ -66,14 +66,8 @@ void Timeline::keep_log() {
     log_->append(entry->at, entry->input);
 }
 
-void Timeline::enter_past() {
-  in_past_ = true;
-  if (checker_) checker_->memory().begin_excursion();
-}
-
 Result<void> Timeline::enter_present() {
   in_past_ = false;
-  if (checker_) checker_->memory().end_excursion();
   recordable_->stop_at(std::nullopt);
   if (!reader_) recordable_->impose({});
   for (const Input& input : std::exchange(waiting_, {}))

@@ -64,7 +64,7 @@ class Timeline {
   // What is in force for the run as it was recorded.
   const hypervisor::Supervision& supervision() const { return supervision_; }
   // The machine is in its past: what comes from outside waits until it is in the present again.
-  void enter_past();
+  void enter_past() { in_past_ = true; }
   Result<void> enter_present();
   bool in_past() const { return in_past_; }
   // The past becomes the present: what came after so many inputs is forgotten.
