@@ -24,16 +24,6 @@ constexpr const char* kMemory = "512M";
 
 std::string file() { return std::string(RINGSIDE_BENCH_FILES) + "/saved-machine"; }
 
-// A reply of some length comes in pieces before the last one.
-std::string monitor(DebugClient& client, const std::string& command) {
-  return testing::unhex(client.request("qRcmd," + testing::hex(command)));
-}
-
-std::uint16_t port_of(ChildProcess& process) {
-  const std::string line = process.await_line(Stream::Error, "gdb: listening on 127.0.0.1:");
-  return static_cast<std::uint16_t>(std::stoul(line.substr(line.rfind(':') + 1)));
-}
-
 double save_ringside() {
   ChildProcess process(ringside_command({"-e", testing::engine(), "-m", kMemory, "-i",
                                          linux_files().initramfs, "-a", kCommandLine, "-G", "0",

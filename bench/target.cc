@@ -45,9 +45,7 @@ void start_ringside(Target& target, const GuestChoice& choice) {
   target.process = std::make_unique<ChildProcess>(ringside_command(
       {"-e", choice.kvm ? "kvm" : testing::engine(), "-c", std::to_string(choice.cpus), "-m",
        choice.memory, "--pace", "off", "-G", "w0", target.image.path()}));
-  const std::string line =
-      target.process->await_line(Stream::Error, "gdb: listening on 127.0.0.1:");
-  target.port = static_cast<std::uint16_t>(std::stoul(line.substr(line.rfind(':') + 1)));
+  target.port = port_of(*target.process);
   attach(target, choice);
 }
 
@@ -91,6 +89,15 @@ std::vector<std::string> ringside_command(const std::vector<std::string>& argume
 
 void set_ringside_arguments(std::vector<std::string> arguments) {
   more_arguments() = std::move(arguments);
+}
+
+std::uint16_t port_of(ChildProcess& process) {
+  const std::string line = process.await_line(Stream::Error, "gdb: listening on 127.0.0.1:");
+  return static_cast<std::uint16_t>(std::stoul(line.substr(line.rfind(':') + 1)));
+}
+
+std::string monitor(DebugClient& client, const std::string& command) {
+  return testing::unhex(client.request("qRcmd," + testing::hex(command)));
 }
 
 Target start_gdbserver() {

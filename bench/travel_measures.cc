@@ -25,10 +25,6 @@ double timed(DebugClient& client, const std::string& packet) {
   return since(from);
 }
 
-std::string monitor(DebugClient& client, const std::string& command) {
-  return testing::unhex(client.request("qRcmd," + testing::hex(command)));
-}
-
 // The count in the first line of `when`, "at COUNT".
 double count(DebugClient& client) { return std::stod(monitor(client, "when").substr(3)); }
 
@@ -48,11 +44,11 @@ Values run_once(Subject subject, double) {
   ChildProcess process(
       ringside_command({"-e", testing::engine(), "-m", "512M", "-i", linux_files().initramfs, "-a",
                         kCommandLine, "-G", "0", linux_files().kernel}));
-  const std::string line = process.await_line(Stream::Error, "gdb: listening on 127.0.0.1:");
+  const std::uint16_t port = port_of(process);
   const auto from = Clock::now();
   process.await(Stream::Output, kPrompt, Deadline(std::chrono::minutes(5)));
   const double boot = since(from);
-  DebugClient client(static_cast<std::uint16_t>(std::stoul(line.substr(line.rfind(':') + 1))));
+  DebugClient client(port);
   client.request("?");
   const double first = timed(client, "bs") * 1e3;
   std::vector<double> steps;
