@@ -3,30 +3,19 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <optional>
 
 #include "cli/engines.h"
+#include "cli/number.h"
 
 namespace ringside::cli {
 namespace {
 
-// In decimal, or in hexadecimal after 0x.
-std::optional<std::uint32_t> parse_number(std::string_view text) {
-  const int base = text.starts_with("0x") ? 16 : 10;
-  if (base == 16) text.remove_prefix(2);
-  std::uint32_t value = 0;
-  const char* const end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, value, base);
-  if (text.empty() || error != std::errc() || stop != end) return std::nullopt;
-  return value;
-}
-
 // The vCPU that the arguments of a command name; 0 without any.
 std::optional<VcpuId> parse_vcpu(std::string_view text, unsigned vcpus) {
-  const auto number = text.empty() ? std::uint32_t{0} : parse_number(text);
+  const auto number = text.empty() ? std::uint64_t{0} : parse_number(text);
   if (!number || *number >= vcpus) return std::nullopt;
-  return VcpuId{*number};
+  return VcpuId{static_cast<std::uint32_t>(*number)};
 }
 
 constexpr const char* kNoVcpu = "there is no such vCPU\n";

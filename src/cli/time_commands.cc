@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
 #include <map>
 #include <memory>
 #include <optional>
@@ -10,6 +9,7 @@
 #include <vector>
 
 #include "base/hex.h"
+#include "cli/number.h"
 #include "hypervisor/guest_memory.h"
 
 namespace ringside::cli {
@@ -20,16 +20,6 @@ using time::Travels;
 
 constexpr std::size_t kMostBookmarks = 10'000;
 constexpr std::uint64_t kMostBytes = 4096;
-
-std::optional<std::uint64_t> parse_number(std::string_view text) {
-  const int base = text.starts_with("0x") ? 16 : 10;
-  if (base == 16) text.remove_prefix(2);
-  std::uint64_t value = 0;
-  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), value, base);
-  if (text.empty() || error != std::errc() || stop != text.data() + text.size())
-    return std::nullopt;
-  return value;
-}
 
 std::vector<std::string> words_of(std::string_view text) {
   std::vector<std::string> words;
