@@ -116,11 +116,15 @@ std::optional<Result<Arrival>> Travels::advance() {
   return std::nullopt;
 }
 
-// Where the present is, it is the present.
-Arrival Travels::arrived(Arrival arrival) {
+void Travels::end_journey() {
   task_.reset();
   hits_ = Hits::Ignored;
   rewindable_.travel(nullptr);
+}
+
+// Where the present is, it is the present.
+Arrival Travels::arrived(Arrival arrival) {
+  end_journey();
   if (in_past() && here() == present()) {
     const Result<void> left = leave_past();
     if (!left) arrival.words += left.error().text() + "\n";
@@ -131,9 +135,7 @@ Arrival Travels::arrived(Arrival arrival) {
 Arrival Travels::give_up() { return arrived({Arrival::Reason::GivenUp, {}, {}, {}}); }
 
 Result<void> Travels::return_to_present() {
-  task_.reset();
-  hits_ = Hits::Ignored;
-  rewindable_.travel(nullptr);
+  end_journey();
   if (!in_past()) return {};
   return leave_past();
 }

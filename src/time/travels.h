@@ -79,6 +79,7 @@ class Travels final : public hypervisor::TimeTravel, private hypervisor::HitList
 
   void mark_present();
   void start(std::unique_ptr<Task> task);
+  void end_journey();
   hypervisor::Arrival arrived(hypervisor::Arrival arrival);
   Result<void> leave_past();
 
