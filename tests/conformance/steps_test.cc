@@ -1,4 +1,6 @@
 // The monitor trap: exactly one instruction.
+#include <sched.h>
+
 #include "conformance/conformance_test.h"
 #include "ringside/x86/bits.h"
 
@@ -103,6 +105,51 @@ TEST_P(Conformance, WithInterruptsMaskedAStepStaysOnItsPath) {
   ASSERT_TRUE(vm.vcpu().set_capability(Capability::MaskInterrupts, false));
   vm.resume();
   EXPECT_TRUE(vm.runs_until([&] { return vm.physical_u64(vm["ticks"]) > ticks; }));
+}
+
+// This thread, and those that it starts, on the processor that it is on.
+class OneProcessor {
+ public:
+  OneProcessor() {
+    sched_getaffinity(0, sizeof before_, &before_);
+    cpu_set_t here;
+    CPU_ZERO(&here);
+    CPU_SET(static_cast<unsigned>(sched_getcpu()), &here);
+    sched_setaffinity(0, sizeof here, &here);
+  }
+  OneProcessor(const OneProcessor&) = delete;
+  OneProcessor& operator=(const OneProcessor&) = delete;
+  ~OneProcessor() { sched_setaffinity(0, sizeof before_, &before_); }
+
+ private:
+  cpu_set_t before_;
+};
+
+// A vCPU that is taken out while KVM holds an interrupt it has not delivered yet: the interrupt
+// waits until the step is made. Each place of the guest to be taken out at is as good as another,
+// so many are tried.
+TEST_P(Conformance, AStepHoldsBackAnInterruptThatWasUnderWay) {
+  NEEDS(Feature::Steps);
+  const OneProcessor one_processor;
+  TestVm vm(GetParam(), "interrupts");
+  vm.resume();
+  vm.run_until_said("r");
+  vm.suspend_all();
+  if (!vm.vcpu().set_capability(Capability::MaskInterrupts, true))
+    GTEST_SKIP() << "this engine does not mask interrupts in a step";
+  for (int i = 0; i < 300; ++i) {
+    ASSERT_TRUE(vm.vcpu().set_capability(Capability::MaskInterrupts, false));
+    const std::uint64_t ticks = vm.physical_u64(vm["ticks"]);
+    vm.resume();
+    ASSERT_TRUE(vm.runs_until([&] { return vm.physical_u64(vm["ticks"]) > ticks; }));
+    vm.suspend_all();
+    ASSERT_TRUE(vm.vcpu().set_capability(Capability::MaskInterrupts, true));
+    const bool outside = vm.rip() >= vm["sled"] && vm.rip() <= vm["sled_end"];
+    vm.step();
+    if (!outside) continue;
+    const std::uint64_t now = vm.rip();
+    ASSERT_TRUE(now >= vm["sled"] && now <= vm["sled_end"]) << i << ": " << std::hex << now;
+  }
 }
 
 }  // namespace

@@ -45,9 +45,16 @@ GuestProcess::GuestProcess(std::string_view guest, const GuestOptions& options)
 }
 
 DebugClient GuestProcess::attach() {
-  DebugClient client(port_);
-  parse_stop(client.request("?"));
-  return client;
+  try {
+    DebugClient client(port_);
+    parse_stop(client.request("?"));
+    return client;
+  } catch (const std::exception& error) {
+    // Whether the program has gone, and what it said, is the first that a reader asks.
+    throw std::runtime_error(std::string(error.what()) + "\nthe program's standard error:\n" +
+                             process_.text(ChildProcess::Stream::Error) +
+                             (process_.running() ? "it runs" : "it has ended"));
+  }
 }
 
 void GuestProcess::await_said(std::string_view characters) {

@@ -2,12 +2,20 @@
 
 #include <cerrno>
 
+#include "base/log.h"
+
 namespace ringside::kvm {
 
 int Entry::call() { return ::ioctl(core_.file.fd().get(), KVM_RUN, 0) == 0 ? 0 : errno; }
 
 int Entry::run() {
   kvm_run& run = core_.file.run();
+  // What was changed since the last entry counts from this one on; afterwards the registers are
+  // others, and the change is lost or put over them.
+  if (const Result<void> flushed = core_.registers.flush(); !flushed) {
+    log::error("vCPU {}: {}", core_.id.value, flushed.error().text());
+    return EIO;
+  }
   run.cr8 = interrupts_.task_priority();
   tsc_offset_.follow(core_.file.fd(), core_.system.clock.stood());
   if (core_.system.facts.sync_registers) {
