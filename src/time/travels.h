@@ -29,7 +29,7 @@ struct Hit {
 class Travels final : public hypervisor::TimeTravel, private hypervisor::HitListener {
  public:
   // Instructions between two marks in the present, at most.
-  static constexpr std::uint64_t kBetweenMarks = 16'000'000;
+  static constexpr std::uint64_t kBetweenMarks = 24'000'000;
 
   Travels(hypervisor::Engine& engine, Timeline& timeline, History& history,
           std::uint64_t between_marks = kBetweenMarks);
