@@ -87,7 +87,9 @@ void add_machine_commands(debug::ServerOptions& server, const MonitorSubjects& s
   commands.push_back(
       {"system_reset", "",
        "Starts the machine again: devices and vCPUs as at power-on, the kernel loaded anew.\n"
-       "The guest stays stopped. Tell your debugger to forget its registers (GDB: flushregs).",
+       "The guest stays stopped. Tell your debugger to forget its registers (GDB: maintenance "
+       "flush\n"
+       "register-cache).",
        reset});
   commands.push_back({"reset", "", "The same as system_reset.", reset});
   commands.push_back(

@@ -246,7 +246,9 @@ std::optional<Gpa> find_address(const Shared& shared, std::vector<std::string>& 
   if (physical) words.erase(words.begin());
   const auto number = words.empty() ? std::nullopt : parse_number(words.front());
   if (!number) {
-    complaint = "wants an address\n";
+    complaint =
+        "wants an address, as 0x1000 or 4096; GDB fills in a symbol or a register by eval: "
+        "eval \"monitor last-write %p\", &SYMBOL\n";
     return std::nullopt;
   }
   words.erase(words.begin());
@@ -301,13 +303,14 @@ void add_time_commands(debug::ServerOptions& server, const TimeSubjects& subject
   add(command("when", "",
               "Shows where in its run the machine is: instructions retired by all vCPUs."),
       [shared](std::string_view) { return say(describe(*shared)); });
-  add(command(
-          "goto", "PLACE",
-          "Goes to a moment of the run: COUNT, the instructions retired by all vCPUs; -N, so many\n"
-          "back from here; start; present; or the NAME of a bookmark."),
+  add(command("goto", "COUNT|-N|start|present|NAME",
+              "Goes to a moment of the run.\n"
+              "COUNT is the instructions retired by all vCPUs, as when shows it; -N is N of them "
+              "back from\n"
+              "here, start and present are the ends of the history, NAME is a bookmark."),
       [shared](std::string_view text) -> std::unique_ptr<debug::MonitorWork> {
         const std::vector<std::string> words = words_of(text);
-        std::string complaint = "wants one place; see help goto\n";
+        std::string complaint = "wants COUNT, -N, start, present or the NAME of a bookmark\n";
         const auto place =
             words.size() == 1 ? find_place(*shared, words[0], complaint) : std::nullopt;
         if (!place) return say("goto: " + complaint);
@@ -332,9 +335,13 @@ void add_time_commands(debug::ServerOptions& server, const TimeSubjects& subject
       list += fmt::format("{} at {}\n", name, place.at.progress.instructions.value);
     return say(list.empty() ? "There are no bookmarks.\n" : list);
   });
-  add(command("last-write", "[physical] ADDRESS [LENGTH]",
-              "Shows who wrote to memory last, before now: when, which vCPU, where, and the bytes\n"
-              "before and after. LENGTH is 8 without one. 'goto' the count to be there."),
+  add(command(
+          "last-write", "[physical] ADDRESS [LENGTH]",
+          "Shows who wrote to memory last, before now.\n"
+          "That is when, which vCPU or device, at which RIP, and the bytes before and after. "
+          "LENGTH is 8\n"
+          "without one. 'goto' the count to be there. ADDRESS is a number; with a symbol in GDB:\n"
+          "  eval \"monitor last-write %p\", &SYMBOL"),
       [shared](std::string_view text) -> std::unique_ptr<debug::MonitorWork> {
         std::vector<std::string> words = words_of(text);
         std::string complaint;
@@ -346,7 +353,8 @@ void add_time_commands(debug::ServerOptions& server, const TimeSubjects& subject
         return std::make_unique<WriteWork>(shared, *address, *length);
       });
   add(command("value-at", "COUNT [physical] ADDRESS LENGTH",
-              "Shows what memory had at a moment of the run (as goto takes it)."),
+              "Shows what memory had at a moment of the run.\n"
+              "COUNT is what goto takes, ADDRESS a number as for last-write."),
       [shared](std::string_view text) -> std::unique_ptr<debug::MonitorWork> {
         std::vector<std::string> words = words_of(text);
         std::string complaint = "wants a place, an address and a length; see help value-at\n";

@@ -174,14 +174,26 @@ std::vector<std::string_view> Monitor::command_names() const {
   return first_words;
 }
 
+namespace {
+
+// What a list of commands says of one: the first sentence of its help, in one line.
+std::string first_sentence(std::string_view help) {
+  std::string sentence(help.substr(0, help.find(".\n")));
+  sentence.resize(std::min(sentence.size(), sentence.find(". ")));
+  std::replace(sentence.begin(), sentence.end(), '\n', ' ');
+  if (!sentence.ends_with('.')) sentence += '.';
+  return sentence;
+}
+
+}  // namespace
+
 Result<std::string> Monitor::help(Words words) {
   std::string text;
   const auto line = [&](std::string_view name, std::string_view usage, std::string_view help) {
-    text += fmt::format("{:<28} {}\n", fmt::format("{} {}", name, usage),
-                        help.substr(0, help.find('\n')));
+    text += fmt::format("{:<28} {}\n", fmt::format("{} {}", name, usage), first_sentence(help));
   };
   const auto page = [&](std::string_view name, std::string_view usage, std::string_view help) {
-    text += fmt::format("{} {}\n{}\n", name, usage, help);
+    text += fmt::format("{}{}{}\n{}\n", name, usage.empty() ? "" : " ", usage, help);
   };
   for (const Entry& entry : table()) {
     if (words.empty()) {

@@ -14,6 +14,8 @@ ServerOptions with_extra() {
   options.commands.push_back(
       {"info lapic", "[N]", "Shows a local APIC.",
        [](std::string_view text) { return "lapic<" + std::string(text) + ">\n"; }});
+  options.commands.push_back({"much", "", "Does much\nat once. And more.",
+                              [](std::string_view) { return std::string(); }});
   return options;
 }
 
@@ -38,6 +40,10 @@ TEST_F(MonitorCommands, Help) {
   const std::string all = monitor("help");
   for (const char* name : {"registers", "walk ADDRESS", "quit", "info lapic [N]"})
     EXPECT_TRUE(has(all, name)) << name;
+  // The list has one whole sentence for each.
+  EXPECT_TRUE(has(all, "Shows COUNT (64) bytes of physical memory, and as text.\n"));
+  EXPECT_TRUE(has(all, "Does much at once.\n"));
+  EXPECT_TRUE(has(monitor("help much"), "much\nDoes much\nat once. And more.\n"));
   EXPECT_TRUE(has(monitor("help walk"), "page tables"));
   EXPECT_TRUE(has(monitor("help info registers"), "Also as info registers"));
   EXPECT_TRUE(has(monitor("help info lapic"), "Shows a local APIC."));
