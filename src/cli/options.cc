@@ -50,7 +50,7 @@ void declare(CLI::App& app, Words& words, Options& options) {
 
   const auto machine = [](CLI::Option* option) { option->group("Machine"); };
   machine(app.add_option("-c,--cpus", words.cpus, "Virtual CPUs, 1 to 64 (1)")->type_name("N"));
-  machine(app.add_option("-m,--memory", words.memory, "Guest memory; K, M or G (256M)")
+  machine(app.add_option("-m,--memory", words.memory, "Guest memory; K, M, G or T (256M)")
               ->type_name("SIZE"));
   machine(app.add_option("-e,--engine", words.engine,
                          "auto, soft (deterministic software CPU) or kvm (auto)")
@@ -288,6 +288,8 @@ Result<void> interpret(const CLI::App& app, const Words& words, Options& options
     return bad("--perf-map is for the software CPU, not for --engine kvm");
   if (options.perf_map && options.translate == Translate::Off)
     return bad("--perf-map names translated code, and with --translate off there is none");
+  if (options.history.value_or(0) != 0 && options.engine == EngineChoice::Kvm)
+    return bad("--history needs the software CPU, not --engine kvm");
   if (!options.save.empty() && options.engine == EngineChoice::Kvm)
     return bad("--save needs the software CPU, not --engine kvm");
   TRY(check_against(app, options));

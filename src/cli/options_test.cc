@@ -96,6 +96,9 @@ TEST(CommandLine, ASavedMachineStandsForAKernel) {
   EXPECT_EQ(error({"--restore", ""}), "--restore: '' has no file name");
   EXPECT_EQ(error({"-e", "kvm", "--save", "file", "kernel"}),
             "--save needs the software CPU, not --engine kvm");
+  EXPECT_EQ(error({"-e", "kvm", "--history", "1G", "kernel"}),
+            "--history needs the software CPU, not --engine kvm");
+  EXPECT_EQ(options({"-e", "kvm", "--history", "off", "kernel"}).history, 0u);
 }
 
 TEST(CommandLine, Disks) {
