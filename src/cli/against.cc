@@ -133,10 +133,13 @@ std::string describe_inputs(const time::JournalReader& a, const time::JournalRea
 
 Result<void> check_start(const time::RunStart& a, const time::RunStart& b) {
   if (a == b) return {};
-  return fail(ErrorCode::BadRequest,
-              fmt::format("the two journals have no common start: seed {:016x} and date {} in the "
-                          "one, seed {:016x} and date {} in the other",
-                          a.seed, a.date, b.seed, b.date));
+  return fail(
+      ErrorCode::BadRequest,
+      fmt::format(
+          "the two journals have no common start: seed {:016x} and date {} in the "
+          "one, seed {:016x} and date {} in the other; each recording has a seed of its own, so "
+          "edit a copy of one (the manual, TWO RUNS)",
+          a.seed, a.date, b.seed, b.date));
 }
 
 }  // namespace
