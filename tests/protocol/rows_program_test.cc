@@ -181,6 +181,31 @@ TEST_P(Endings, Row69_TheConnectionClosesAndTheStatusTells) {
   EXPECT_EQ(guest.process().await_exit(), GetParam().status);
 }
 
+// The last instruction is stepped: its end is the machine's.
+TEST_P(Endings, Row69_AStepToTheEndIsAnsweredByTheEnd) {
+  if (GetParam().status == 2) return;  // a step of HLT is a stop, and the guest halts after it
+  GuestProcess guest(GetParam().guest, {.start = Start::Held, .arguments = {"--debug-exit"}});
+  DebugClient client = guest.attach();
+  client.request("QStartNoAckMode");
+  client.set_acks(Acks::None);  // an acknowledgement would come after the end
+  client.request("Z0," + hex_number(guest["go"]) + ",1");  // behind the byte that it waits for
+  client.send("c");
+  guest.await_said("r");
+  guest.process().write_input("x");
+  EXPECT_EQ(client.receive().front(), 'T');
+  client.request("z0," + hex_number(guest["go"]) + ",1");
+  std::string reply = "T05";
+  for (int steps = 0; steps < 100 && reply.front() == 'T'; ++steps) {
+    client.send("s");
+    do {
+      reply = client.receive();
+    } while (reply.front() == 'O');
+  }
+  EXPECT_EQ(reply, GetParam().reply);
+  client.await_close();
+  EXPECT_EQ(guest.process().await_exit(), GetParam().status);
+}
+
 TEST_P(Endings, Row69_TheReplyNamesTheProcess) {
   // For a client that resumes by vCont a guest that halts for good goes on, to be looked at.
   if (GetParam().status == 2) return;

@@ -236,6 +236,17 @@ TEST(End, NamesTheProcessWhereThatIsAgreed) {
   EXPECT_EQ(told(bench, {VmEnd::Kind::PowerOff, 0, ""}), "W01;process:1");
 }
 
+// The step is over and the machine as well: the client gets one answer.
+TEST(End, IsToldWhereTheLastStepIsOver) {
+  Bench bench;
+  bench.attach();
+  bench.client.send("s");
+  bench.guest.vm.end({VmEnd::Kind::Reboot, 0, ""});
+  bench.run();
+  EXPECT_EQ(bench.client.receive(), "W00");
+  EXPECT_TRUE(bench.server.wants_close());
+}
+
 // A reply that nobody waits for would be taken for the answer to the next request.
 TEST(End, IsNotToldToAClientThatHasTheGuestStopped) {
   Bench bench;

@@ -95,10 +95,13 @@ bool Server::wants_close() const {
   return target_.ended() && (end_is_said_ || !target_.control().awaits_report());
 }
 
-// Nothing is reported or answered any more once the machine has ended.
+// Nothing is reported or answered any more once the machine has ended. What ended it may be what
+// the client has waited for as well: a step of the instruction that switches off. The stop is not
+// told then, because nothing could be asked about it, and the end is.
 bool Server::say_end() {
   if (!link_ || !target_.ended()) return false;
-  if (end_is_said_ || !target_.control().awaits_report()) return true;
+  const bool awaited = target_.take_report() || target_.control().awaits_report();
+  if (end_is_said_ || !awaited) return true;
   end_is_said_ = true;
   send_output(true);
   for (const std::string& packet : debugger_.report_end(*target_.vm().ended()))
