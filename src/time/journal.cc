@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <charconv>
+#include <filesystem>
 #include <sstream>
 
 #include "base/hex.h"
@@ -64,10 +66,28 @@ std::optional<JournalEnd> take_end(const Position& at, std::istream& words, unsi
   return end;
 }
 
+// A recording replaces a recording, an empty file, and what is no file, such as a device. A kernel
+// whose name has come behind --record stays.
+bool has_something_else(const std::string& path) {
+  std::error_code problem;
+  if (!std::filesystem::is_regular_file(path, problem) ||
+      std::filesystem::file_size(path, problem) == 0)
+    return false;
+  std::ifstream file(path);
+  if (!file) return false;  // nor can it be written, or nobody knows what it has
+  std::string first(std::string_view(kFormat).size(), '\0');
+  file.read(first.data(), static_cast<std::streamsize>(first.size()));
+  return first != kFormat;
+}
+
 }  // namespace
 
 Result<JournalWriter> JournalWriter::create(const std::string& path, const RunIdentity& identity,
                                             const RunStart& start) {
+  if (has_something_else(path)) {
+    return fail(ErrorCode::BadRequest,
+                fmt::format("'{}' is there already, and is not a journal of ringside", path));
+  }
   JournalWriter writer;
   writer.path_ = path;
   writer.file_.open(path, std::ios::trunc);
@@ -114,8 +134,10 @@ Result<JournalReader> JournalReader::open(const std::string& path, const RunIden
 
 Result<JournalReader> JournalReader::read(std::istream& text, const std::string& name,
                                           const RunIdentity& identity) {
-  std::string line;
-  std::getline(text, line);
+  // What is no journal need not have lines, nor an end: /dev/zero has neither.
+  std::array<char, 256> beginning{};
+  text.getline(beginning.data(), beginning.size());
+  std::string line = beginning.data();
   std::istringstream first(line);
   std::string format, version;
   first >> format >> version;

@@ -159,6 +159,7 @@ TEST_F(JournalTest, RefusesWhatIsNotItsRun) {
   EXPECT_FALSE(JournalReader::open(path_ + ".absent", identity_));
   write("hello\n");
   EXPECT_FALSE(JournalReader::open(path_, identity_));
+  std::remove(path_.c_str());
   ASSERT_TRUE(JournalWriter::create(path_, {1, 1 << 20, 0xabc}, {}));
   EXPECT_FALSE(JournalReader::open(path_, identity_));
   ASSERT_TRUE(JournalWriter::create(path_, identity_, {}));
@@ -202,6 +203,32 @@ TEST_F(JournalTest, NamesTheDamagedLine) {
     std::ofstream(path_, std::ios::app) << bad << '\n';
     EXPECT_FALSE(JournalReader::open(path_, identity_)) << bad;
   }
+}
+
+// It has no line and no end, so that reading all of the first line would never be over.
+TEST_F(JournalTest, ADeviceWithoutEndIsNoJournal) {
+  const auto reader = JournalReader::open("/dev/zero", identity_);
+  ASSERT_FALSE(reader);
+  EXPECT_EQ(reader.error().text(), "/dev/zero is not a journal of ringside");
+}
+
+TEST_F(JournalTest, OnlyAJournalIsReplaced) {
+  write(
+      "\x7f"
+      "ELF, a kernel");
+  const auto refused = JournalWriter::create(path_, identity_, {});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().text(),
+            "'" + path_ + "' is there already, and is not a journal of ringside");
+  std::string kept;
+  std::getline(std::ifstream(path_), kept);
+  EXPECT_EQ(kept,
+            "\x7f"
+            "ELF, a kernel");
+  write("");
+  EXPECT_TRUE(JournalWriter::create(path_, identity_, {}));
+  EXPECT_TRUE(JournalWriter::create(path_, identity_, {}));
+  EXPECT_TRUE(JournalWriter::create("/dev/null", identity_, {}));
 }
 
 }  // namespace
