@@ -43,7 +43,11 @@ Result<void> check_place(const SavePlace& place) {
   // O_NONBLOCK, because nobody may ever write to a FIFO.
   const Fd there(
       ::openat(place.directory, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
-  if (!there && errno == ENOENT) return {};
+  const int problem = errno;
+  if (!there && problem == ENOENT) return {};
+  // ELOOP is a link, and ENXIO a socket: both are there.
+  if (!there && problem != ELOOP && problem != ENXIO)
+    return fail(Error::from_errno(fmt::format("'{}'", name), problem));
   struct stat status {};
   if (!there || ::fstat(there.get(), &status) != 0 || !S_ISREG(status.st_mode) ||
       !is_saved_machine(there)) {

@@ -348,7 +348,8 @@ TEST_F(SavedMachineTest, OnlyASavedMachineIsReplaced) {
               "'" + std::string(name) + "' is not the name of a file in that directory");
   }
   EXPECT_EQ(refused(""), "a file name is missing");
-  EXPECT_NE(refused(std::string(300, 'n')), "");
+  const std::string long_name(300, 'n');
+  EXPECT_EQ(refused(long_name), "'" + long_name + "': File name too long");
   const std::string there = " is there already, and is not a saved machine";
   std::ofstream(folder_ + "/vmlinuz") << "a kernel";
   EXPECT_EQ(refused("vmlinuz"), "'vmlinuz'" + there);
