@@ -264,6 +264,9 @@ Result<void> interpret(const CLI::App& app, const Words& words, Options& options
     if (words.history != "off") {
       const Result<std::uint64_t> size = parse_size(words.history);
       if (!size) return fail(of_option("--history", size.error()));
+      // Less than one moment of the machine takes could not be kept to.
+      if (*size != 0 && *size < (1u << 20))
+        return bad("--history: '{}' is not at least 1M, nor off", words.history);
       options.history = *size;
     }
   }

@@ -195,6 +195,7 @@ TEST(CommandLine, ErrorsNameTheOption) {
       {{"-m", "lots", "k"}, "--memory: 'lots' is not a size, such as 512M or 2G"},
       {{"-m", "0", "k"}, "--memory: '0' is not at least 1M in whole 4 KiB pages"},
       {{"-m", "1025K", "k"}, "--memory: '1025K'"},
+      {{"--history", "1023K", "k"}, "--history: '1023K' is not at least 1M, nor off"},
       {{"-e", "magic", "k"}, "--engine: 'magic' is not one of auto, soft, kvm"},
       {{"--pace", "maybe", "k"}, "--pace: 'maybe' is not one of on, off"},
       {{"--translate", "1", "k"}, "--translate: '1' is not one of on, off"},
