@@ -266,8 +266,9 @@ void Program::add_monitor_commands(debug::ServerOptions& server) {
   const char* const why_not = engine_->rewindable() == nullptr
                                   ? "there is no past on KVM, because no run of it can be repeated"
                                   : "nothing is kept of the past; see --history";
-  add_time_commands(
-      server, {*engine_, travels_.get(), why_not, [this] { debugger_->machine_was_reset(); }});
+  add_time_commands(server,
+                    {*engine_, travels_.get(), why_not, [this] { debugger_->machine_was_reset(); },
+                     [this] { return guest_is_stopped_; }});
   server.restart = [this]() -> Result<void> {
     TRY(reset_machine());
     return {};

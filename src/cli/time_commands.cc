@@ -314,6 +314,9 @@ void add_time_commands(debug::ServerOptions& server, const TimeSubjects& subject
         const auto place =
             words.size() == 1 ? find_place(*shared, words[0], complaint) : std::nullopt;
         if (!place) return say("goto: " + complaint);
+        // It would stand there, while the client believes that it runs.
+        if (!shared->subjects.is_stopped())
+          return say("goto: the guest is running; stop it first\n");
         return std::make_unique<GotoWork>(shared, *place);
       });
   add(command("bookmark", "[NAME]", "Gives this moment of the run a name, for goto."),
@@ -350,6 +353,12 @@ void add_time_commands(debug::ServerOptions& server, const TimeSubjects& subject
             address ? std::min<std::uint64_t>(8, kPageSize - address->value % kPageSize) : 8;
         const auto length = address ? find_length(words, *address, usual, complaint) : std::nullopt;
         if (!length) return say("last-write: " + complaint);
+        const hypervisor::MemoryKind kind = shared->subjects.vm.memory().kind(*address);
+        if (kind == hypervisor::MemoryKind::Mmio || kind == hypervisor::MemoryKind::Nothing) {
+          return say(fmt::format(
+              "last-write: no memory is at physical {:#x}, and no other writes are kept\n",
+              address->value));
+        }
         return std::make_unique<WriteWork>(shared, *address, *length);
       });
   add(command("value-at", "COUNT [physical] ADDRESS LENGTH",
@@ -382,7 +391,9 @@ void add_time_commands(debug::ServerOptions& server, const TimeSubjects& subject
       });
   add(command("branch", "",
               "Drops what came after this moment of the past, and goes on from here."),
-      [shared](std::string_view) {
+      [shared](std::string_view text) {
+        if (!words_of(text).empty())
+          return say("branch: takes no argument; nothing is forgotten\n");
         const Result<void> done = shared->travels().branch();
         if (!done) return say("branch: " + done.error().text() + "\n");
         return say("What came after is forgotten: this is the present.\n");

@@ -17,6 +17,7 @@ struct TimeSubjects {
   time::Travels* travels = nullptr;  // null: there is no past,
   std::string why_not;               // for this reason, in one sentence
   std::function<void()> moved;       // the machine is somewhere else in its run
+  std::function<bool()> is_stopped;  // the client has the guest stopped, and knows it
 };
 
 void add_time_commands(debug::ServerOptions& server, const TimeSubjects& subjects);

@@ -181,6 +181,40 @@ TEST_F(TimeTravel, WhatWouldChangeThePastIsRefusedInWords) {
   EXPECT_EQ(word("rounds"), 20u);
 }
 
+// A client that believes the guest running would wait for a guest that stands.
+TEST_F(TimeTravel, NobodyGoesElsewhereWhileTheGuestRuns) {
+  begin(1);
+  run_to_round(20);
+  const std::uint64_t present = now();
+  client_->send("c");
+  EXPECT_EQ(say("goto start"), "goto: the guest is running; stop it first\n");
+  client_->interrupt();
+  EXPECT_EQ(client_->receive(), "T02thread:01;");
+  EXPECT_GE(now(), present);
+  EXPECT_THAT(say("goto start"), HasSubstr("at 0\n"));
+}
+
+// The guest writes to its local APIC and is not said not to have.
+TEST_F(TimeTravel, TheLastWriteToWhatIsNoMemoryIsNotLookedFor) {
+  begin(1);
+  run_to_round(20);
+  for (const std::string address : {"0xfee000b0", "0xfffffffffffffff8", "0x800000000"}) {
+    EXPECT_EQ(
+        say("last-write physical " + address),
+        "last-write: no memory is at physical " + address + ", and no other writes are kept\n");
+  }
+  EXPECT_THAT(say("last-write physical 0x1000"), HasSubstr("since 0"));
+}
+
+TEST_F(TimeTravel, ABranchOfSomethingForgetsNothing) {
+  begin(1);
+  run_to_round(20);
+  const std::uint64_t present = now();
+  say("goto -100");
+  EXPECT_EQ(say("branch help"), "branch: takes no argument; nothing is forgotten\n");
+  EXPECT_THAT(say("goto present"), HasSubstr("at " + std::to_string(present) + "\n"));
+}
+
 TEST_F(TimeTravel, ARecordedRunEndsInAStopAndGoesBackFromThere) {
   const std::string journal = folder_ / "journal";
   {
