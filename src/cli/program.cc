@@ -404,7 +404,11 @@ Result<int> Program::run_to_end() {
   debugger_->start();
   for (;;) {
     const Slice slice = run_slice();
-    if (failure_) return fail(*failure_);
+    if (failure_) {
+      debugger_->announce_end(kErrorStatus);  // a client that waits would know no status
+      debugger_->settle();
+      return fail(*failure_);
+    }
     if (engine_->ended()) return finish(report_end(*engine_->ended()), time::JournalEnd::By::Guest);
     if (const auto status = ended_from_outside())
       return finish(*status, time::JournalEnd::By::Outside);

@@ -1,6 +1,8 @@
 // A real machine with a past, and the packets that lead it there and back: what GDB and LLDB send
 // for their reverse commands, and what they must be told.
+#include <fcntl.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -204,6 +206,19 @@ TEST_F(TimeTravel, TheLastWriteToWhatIsNoMemoryIsNotLookedFor) {
         "last-write: no memory is at physical " + address + ", and no other writes are kept\n");
   }
   EXPECT_THAT(say("last-write physical 0x1000"), HasSubstr("since 0"));
+}
+
+// Who reads the journal goes away: it cannot be written, as with a full disk.
+TEST_F(TimeTravel, AJournalThatCannotBeWrittenEndsTheSessionWithAStatus) {
+  const std::string journal = folder_ / "journal";
+  ASSERT_EQ(::mkfifo(journal.c_str(), 0600), 0);
+  const int reader = ::open(journal.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  ASSERT_GE(reader, 0);
+  begin(1, {"--record", journal});
+  ::close(reader);
+  EXPECT_EQ(go("c"), "W04");
+  client_->await_close();
+  EXPECT_EQ(guest_->process().await_exit(), 4);
 }
 
 TEST_F(TimeTravel, ABranchOfSomethingForgetsNothing) {
