@@ -444,7 +444,10 @@ std::optional<int> Program::ended_from_outside() {
   return std::nullopt;
 }
 
+// What ends is the present, also when the debugger has led the machine into its past: the journal
+// has all inputs of the run, and the disks' images have what was written in it.
 Result<int> Program::finish(int status, time::JournalEnd::By by) {
+  if (travels_) TRY(travels_->return_to_present());
   // The debugger's last packet. An engine with threads may have ended after its events were taken.
   if (by == time::JournalEnd::By::Outside) debugger_->announce_end(status);
   debugger_->settle();

@@ -44,6 +44,12 @@ bool Program::has_guest_gdb() const {
 
 SaveSubjects Program::save_subjects() {
   return {*engine_, *machine_, ram_, [this]() -> Result<time::SavedOptions> {
+            for (const auto& disk : past_disks_) {
+              if (!disk->differs_from_image()) continue;
+              return fail(ErrorCode::NotSupported,
+                          "the guest is in its past, and its disk's image has what was written "
+                          "since; 'monitor goto present' first");
+            }
             time::SavedOptions saved;
             saved.vcpus = options_.cpus;
             saved.memory = options_.memory;

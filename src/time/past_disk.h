@@ -34,6 +34,8 @@ class PastDisk final : public machine::BlockBackend {
   // In the past nothing reaches the image. Back in the present the guest sees the image again.
   void enter_past() { in_past_ = true; }
   void enter_present();
+  // In the past: the guest sees something else than what the image has.
+  bool differs_from_image() const { return !over_.empty(); }
   // The past becomes the present: the image gets what lies over it. False: it cannot be written.
   [[nodiscard]] bool write_back();
   // The sector as the guest sees it becomes `content`, which becomes what it was. In the past.
