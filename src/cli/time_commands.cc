@@ -54,6 +54,9 @@ std::string describe(const Shared& shared) {
               : fmt::format("in the past, at {} % of the way",
                             last == first ? 100 : (count - first) * 100 / (last - first));
   text += fmt::format("; history from {} to {}\n", first, last);
+  const Place here = travels.here();
+  text += fmt::format("inputs before it: {}; since the last instruction: {}\n", here.inputs,
+                      here.at.progress.parts);
   for (std::uint32_t i = 0; i < shared.subjects.vm.vcpu_count(); ++i) {
     hypervisor::Vcpu& vcpu = shared.subjects.vm.vcpu({i});
     if (!vcpu.active()) continue;

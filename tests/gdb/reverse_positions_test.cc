@@ -40,7 +40,9 @@ TEST_P(ReversePositions, AreCountsAndNames) {
       gdb("monitor when"),
       ContainsRegex("^at [0-9]+\nvirtual time 0\\.[0-9]{9} s, in the present; history from 0 "
                     "to " +
-                    std::to_string(present) + "\nvCPU 0: [0-9]+ instructions, rip 0x"));
+                    std::to_string(present) +
+                    "\ninputs before it: [0-9]+; since the last instruction: [0-9]+"
+                    "\nvCPU 0: [0-9]+ instructions, rip 0x"));
   EXPECT_EQ(gdb("monitor bookmark found"), "found is at " + std::to_string(present) + "\n");
   go_to("-1000");
   EXPECT_EQ(now(), present - 1000);
