@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <regex>
 #include <stdexcept>
 
 namespace ringside::testing {
@@ -92,6 +93,13 @@ void LinuxShell::load_disk_driver() {
 int LinuxShell::end(std::string_view command) {
   start(command);
   return process_.await_exit(Deadline(std::chrono::seconds(60)));
+}
+
+std::string state_of(ChildProcess& process) {
+  std::smatch found;
+  const std::string error = process.text(ChildProcess::Stream::Error);
+  std::regex_search(error, found, std::regex("state: .*"));
+  return found.str();
 }
 
 LinuxGuest::LinuxGuest(const LinuxFiles& files, const LinuxOptions& options)

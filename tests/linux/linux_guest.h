@@ -68,6 +68,9 @@ struct LinuxOptions {
   std::vector<std::string> arguments = {};
 };
 
+// The line with instructions and hash that a run with `--log debug` or a journal has at its end.
+std::string state_of(ChildProcess& process);
+
 // ringside with such a guest.
 class LinuxGuest {
  public:

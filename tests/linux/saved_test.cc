@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <filesystem>
-#include <regex>
 
 #include "linux/linux_guest.h"
 #include "support/debug_client.h"
@@ -17,13 +16,6 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 using Stream = ChildProcess::Stream;
-
-std::string state_of(ChildProcess& process) {
-  std::smatch found;
-  const std::string error = process.text(Stream::Error);
-  std::regex_search(error, found, std::regex("state: .*"));
-  return found.str();
-}
 
 class LinuxSaved : public ::testing::Test {
  protected:
