@@ -131,7 +131,7 @@ class Walker {
     const bool is_present = when.find("in the present") != std::string::npos;
     const std::string place = key_of(when);
     const auto [known, is_new] = seen_.emplace(place, hash);
-    ASSERT_EQ(known->second, hash) << "at " << place << trace();
+    ASSERT_EQ(known->second, hash) << place << trace();
     repeated_ += is_new ? 0 : 1;
     if (!expected_.empty()) {
       ASSERT_EQ(place, expected_) << trace();
@@ -235,6 +235,9 @@ struct Setting {
   const char* translate;
   unsigned steps;
 };
+void PrintTo(const Setting& setting, std::ostream* stream) {
+  *stream << setting.cpus << " vCPUs, --translate " << setting.translate;
+}
 
 class LinuxWalks : public ::testing::TestWithParam<Setting> {
  protected:
