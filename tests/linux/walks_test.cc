@@ -277,7 +277,9 @@ class LinuxWalks : public ::testing::TestWithParam<Setting> {
   }
 
   const LinuxFiles files_{"cloud-amd64"};
-  const std::string folder_ = ::testing::TempDir() + "ringside-walks-" + std::to_string(::getpid());
+  const std::string folder_ = ::testing::TempDir() + "ringside-walks-" +
+                              std::to_string(::getpid()) + "-" + std::to_string(GetParam().cpus) +
+                              GetParam().translate;
 };
 
 TEST_P(LinuxWalks, EveryPlaceHasOneStateAndThePresentGoesOn) {
