@@ -122,7 +122,8 @@ void RunControl::elect() {
 // Everything is out of the guest: report, or go on if what brought it out is no longer true.
 void RunControl::conclude() {
   elect();
-  if (report_due_ && !stopped_vcpu_ && !interrupted_) {
+  // Without a client a pause for somebody who looks is all that ends here.
+  if (!attached_ || (report_due_ && !stopped_vcpu_ && !interrupted_)) {
     launch_all();
     return;
   }

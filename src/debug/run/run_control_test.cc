@@ -400,6 +400,16 @@ struct Explorer {
         n.report_expected = n.interrupt_asked = false;
         n.control.attach();
       });
+      // For somebody who looks.
+      if (phase == Phase::Running) {
+        go(w, key, depth, "pause", 0, [](World& n) { n.control.pause(); });
+      }
+      if (phase == Phase::Paused) {
+        go(w, key, depth, "unpause", 0, [](World& n) {
+          n.control.unpause();
+          if (n.control.phase() != Phase::Running) n.fail("a look stops the machine");
+        });
+      }
       return;
     }
     go(w, key, depth, "detach", 0, [](World& n) {
