@@ -37,15 +37,33 @@ void SingleClient::listen(Listener listener) {
 Result<void> SingleClient::adopt(Connection connection) {
   if (connection_) settle_first();
   if (!connection_) settle_newcomer();
-  if (connection_) return fail(ErrorCode::Busy, name_ + ": there is a client already");
-  connect(std::move(connection));
+  if (!connection_) {
+    connect(std::move(connection));
+  } else if (!take_further(std::move(connection))) {
+    return fail(ErrorCode::Busy, name_ + ": there is a client already");
+  }
   return {};
+}
+
+bool SingleClient::take_further(Connection connection) {
+  if (further_ && further_(std::move(connection))) return true;
+  log::info("{}: a second client was turned away", name_);
+  return false;
+}
+
+std::optional<Connection> SingleClient::release() {
+  if (!connection_) return std::nullopt;
+  unwatch();
+  return std::exchange(connection_, std::nullopt);
 }
 
 SingleClient::~SingleClient() {
   const std::optional<int> listening = listener_ ? listener_->descriptor() : std::nullopt;
   if (listening) loop_.remove(*listening);
-  if (!connection_) return;
+  if (connection_) unwatch();
+}
+
+void SingleClient::unwatch() {
   loop_.remove(connection_->input());
   if (connection_->output() != connection_->input()) loop_.remove(connection_->output());
 }
@@ -56,7 +74,10 @@ void SingleClient::accept() {
   // Standard input has one client for good, and that now has the descriptor.
   if (before && !listener_->descriptor()) loop_.remove(*before);
   if (!client) return;
-  // The first may have gone already, and word of it may be behind the newcomer's in this round.
+  // The first may have gone already, or been told farewell, and word of it may be behind the
+  // newcomer's in this round.
+  if (connection_) write();
+  if (connection_ && handler_.wants_close()) disconnect();
   if (connection_) settle_first();
   if (!connection_) settle_newcomer();  // who has waited comes before who comes now
   if (!connection_) {
@@ -64,7 +85,7 @@ void SingleClient::accept() {
   } else if (!newcomer_ && has_unread_input()) {
     newcomer_ = std::move(client);
   } else {
-    log::info("{}: a second client was turned away", name_);
+    (void)take_further(*std::move(client));
   }
 }
 
@@ -80,7 +101,7 @@ void SingleClient::settle_newcomer() {
   if (!connection_) {
     connect(std::move(newcomer));
   } else {
-    log::info("{}: a second client was turned away", name_);
+    (void)take_further(std::move(newcomer));
   }
 }
 
@@ -122,8 +143,7 @@ void SingleClient::connect(Connection connection) {
 }
 
 void SingleClient::disconnect() {
-  loop_.remove(connection_->input());
-  if (connection_->output() != connection_->input()) loop_.remove(connection_->output());
+  unwatch();
   connection_.reset();
   log::info("{}: the client has gone", name_);
   handler_.on_disconnected();

@@ -1,11 +1,13 @@
-// An endpoint with at most one client at a time: a second connection is closed at once, and the
-// first never notices. Moves bytes between the client and a handler; knows no protocol.
+// An endpoint with at most one client at a time: a second connection is closed at once, or given to
+// somebody else, and the first never notices. Moves bytes between the client and a handler; knows
+// no protocol.
 //
 // Owned by whoever serves the endpoint; one thread, the loop's.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -43,10 +45,19 @@ class SingleClient {
   SingleClient(const SingleClient&) = delete;
   SingleClient& operator=(const SingleClient&) = delete;
 
+  // Who comes while there is a client is given to this, instead of being turned away. False: there
+  // is no room.
+  using TakeFurther = std::function<bool(Connection)>;
+  void set_further(TakeFurther take) { further_ = std::move(take); }
+  // The client's connection, for somebody else to go on with: there is no client any more, and the
+  // handler is not told. Nothing where there is none.
+  std::optional<Connection> release();
+
   // Writes what can be written and settles what to wait for. After anything that may have changed
   // what the handler has to say.
   void update();
-  // A client that has come in another way. Busy if there is one.
+  // A client that has come in another way. Busy if there is one already, and no further one is
+  // taken.
   Result<void> adopt(Connection connection);
   // Where it really listens; null if it does not.
   const Endpoint* endpoint() const { return listener_ ? &listener_->endpoint() : nullptr; }
@@ -57,17 +68,20 @@ class SingleClient {
   void accept();
   void settle_first();
   void settle_newcomer();
+  bool take_further(Connection connection);
   bool has_unread_input() const;
   void connect(Connection connection);
   void disconnect();
   void read();
   void write();
   void watch();
+  void unwatch();
 
   EventLoop& loop_;
   std::optional<Listener> listener_;
   std::string name_;
   ClientHandler& handler_;
+  TakeFurther further_;
   std::optional<Connection> connection_;
   std::uint64_t served_ = 0;            // how many there have been, connection_ included
   std::optional<Connection> newcomer_;  // until it is clear that the first stays

@@ -1,0 +1,95 @@
+#include "debug/server/conversation.h"
+
+#include <utility>
+
+namespace ringside::debug {
+namespace {
+
+// Beyond what one read of a socket brings, and a bound on what a client that floods can hold.
+constexpr std::size_t kInputLimit = 2 * rsp::kPacketSize;
+
+// How long a client that waits for something long hears nothing.
+constexpr std::chrono::milliseconds kSilence{500};
+
+}  // namespace
+
+Conversation::Conversation(Debugger& debugger, const ServerOptions& options, rsp::Link link,
+                           std::string input, std::optional<rsp::Request> waiting)
+    : debugger_(debugger),
+      options_(options),
+      link_(std::move(link)),
+      input_(std::move(input)),
+      waiting_(std::move(waiting)) {}
+
+Conversation::Conversation(Debugger& debugger, Conversation other)
+    : debugger_(debugger),
+      options_(other.options_),
+      link_(std::move(other.link_)),
+      input_(std::move(other.input_)),
+      looked_at_(other.looked_at_),
+      waiting_(std::move(other.waiting_)),
+      sign_due_(other.sign_due_) {}
+
+void Conversation::on_bytes(std::span<const std::byte> bytes) {
+  input_.erase(0, looked_at_);
+  looked_at_ = 0;
+  input_.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+}
+
+bool Conversation::wants_input() const { return input_.size() - looked_at_ < kInputLimit; }
+
+std::optional<rsp::Event::Kind> Conversation::take_input() {
+  std::string_view input = std::string_view(input_).substr(looked_at_);
+  const std::optional<rsp::Event> event = link_.receive(input);
+  if (event && event->kind == rsp::Event::Kind::Packet) waiting_ = rsp::parse(event->payload);
+  looked_at_ = input_.size() - input.size();
+  if (input.empty()) {
+    input_.clear();
+    looked_at_ = 0;
+  }
+  if (!event) return std::nullopt;
+  return event->kind;
+}
+
+void Conversation::answer() {
+  const rsp::Request request = *std::exchange(waiting_, std::nullopt);
+  const std::optional<std::string> reply = debugger_.answer(request);
+  if (reply) send_answer(*reply);
+  if (debugger_.scanning()) sign_due_ = options_.clock() + kSilence;
+  if (debugger_.session().no_ack && !link_.no_ack_mode()) link_.start_no_ack_mode();
+}
+
+// A slice of the work at most: who calls has others to serve too.
+bool Conversation::serve_scan() {
+  if (!waiting_ && take_input() == rsp::Event::Kind::Interrupt) {
+    send_answer(*debugger_.give_up_scan());
+    return true;
+  }
+  const std::optional<std::string> reply = debugger_.continue_scan();
+  if (reply) {
+    send_answer(*reply);
+  } else {
+    send_sign_of_life();
+  }
+  return reply.has_value();
+}
+
+void Conversation::send_sign_of_life() {
+  const auto now = options_.clock();
+  if (now < sign_due_ || link_.full()) return;
+  sign_due_ = now + kSilence;
+  const SignOfLife sign = debugger_.sign_of_life();
+  if (sign.kind == SignOfLife::Kind::Packet) {
+    link_.send(sign.payload);
+  } else {
+    link_.notify(sign.payload);
+  }
+}
+
+void Conversation::send_answer(const std::string& reply) {
+  for (const std::string& packet : debugger_.take_before_answer())
+    link_.send(packet);
+  link_.send(reply);
+}
+
+}  // namespace ringside::debug

@@ -1,0 +1,61 @@
+// What one client and the server say to each other: the link, the bytes that it has not taken yet,
+// and the request that waits until it can be served. Owned by who serves the client; one thread,
+// no I/O.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "debug/packets/debugger.h"
+#include "rsp/link.h"
+#include "rsp/request.h"
+
+namespace ringside::debug {
+
+class Conversation {
+ public:
+  // Both outlive it.
+  Conversation(Debugger& debugger, const ServerOptions& options)
+      : debugger_(debugger), options_(options) {}
+  // One that somebody else has begun.
+  Conversation(Debugger& debugger, const ServerOptions& options, rsp::Link link, std::string input,
+               std::optional<rsp::Request> waiting);
+  // One that another debugger has begun.
+  Conversation(Debugger& debugger, Conversation other);
+
+  void on_bytes(std::span<const std::byte> bytes);
+  std::string_view output() const { return link_.output(); }
+  void wrote(std::size_t count) { link_.wrote(count); }
+  // The client takes what is said, and does not send faster than it is served.
+  bool wants_input() const;
+
+  // The next thing that the client has sent; a packet becomes waiting().
+  std::optional<rsp::Event::Kind> take_input();
+  const std::optional<rsp::Request>& waiting() const { return waiting_; }
+
+  // ---- What the server says
+  rsp::Link& link() { return link_; }
+  // The request that waits, which may be served now.
+  void answer();
+  // A slice of a request that takes long. False when there is nothing to do before somebody calls
+  // again.
+  bool serve_scan();
+
+ private:
+  void send_answer(const std::string& reply);
+  void send_sign_of_life();
+
+  Debugger& debugger_;
+  const ServerOptions& options_;
+  rsp::Link link_;
+  std::string input_;
+  std::size_t looked_at_ = 0;  // how much of input_ the link has taken
+  std::optional<rsp::Request> waiting_;
+  std::chrono::steady_clock::time_point sign_due_;  // of a scan
+};
+
+}  // namespace ringside::debug
