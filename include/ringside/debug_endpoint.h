@@ -72,7 +72,7 @@ class DebugEndpoint {
   std::vector<Descriptor> descriptors() const;
 
   // A client's connected stream socket, accepted by somebody else (vsock, TLS, an own listener).
-  // Busy if there is a client already; the endpoint owns the descriptor in any case.
+  // The endpoint owns the descriptor in any case. Busy if there is no room for one more.
   Result<void> adopt(int socket);
 
   // The embedder has put the machine into the state of power-on, with every vCPU out of the guest:
@@ -92,6 +92,9 @@ class DebugEndpoint {
   bool is_talking() const;
   // serve() or settle() has more to do, though nothing comes from outside.
   bool has_work() const;
+  // How long an observer waits to be served at least, though nothing comes from outside; nothing
+  // where none waits. time_to_wait() and serve() heed it.
+  std::optional<std::chrono::nanoseconds> time_to_look() const;
   // A debugger's `kill`, where the options say that it ends the machine.
   bool wants_vm_end() const;
 

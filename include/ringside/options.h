@@ -41,6 +41,8 @@ struct MonitorCommand {
   std::function<std::string(std::string_view arguments)> run;
   // Instead of `run`, where that would take long.
   std::function<std::unique_ptr<MonitorWork>(std::string_view arguments)> begin = {};
+  // It changes nothing, so that debuggers that only look may use it, also while the guest runs.
+  bool looks = false;
 };
 
 // How software breakpoints (Z0) are realised.

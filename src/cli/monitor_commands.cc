@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 #include <optional>
 
 #include "cli/engines.h"
@@ -50,36 +51,34 @@ std::string look_at_port(const machine::Machine& machine, std::string_view text)
 
 void add_machine_commands(debug::ServerOptions& server, const MonitorSubjects& subjects) {
   auto& commands = server.commands;
-  commands.push_back({"info lapic", "[CPU]", "Shows the local APIC of a vCPU (0).",
-                      [subjects](std::string_view text) -> std::string {
-                        const auto vcpu = parse_vcpu(text, subjects.vcpus);
-                        if (!vcpu) return std::string("info lapic: ") + kNoVcpu;
-                        return subjects.machine.describe_local_apic(*vcpu);
-                      }});
-  commands.push_back({"info ioapic", "", "Shows the I/O APIC.", [subjects](std::string_view) {
-                        return subjects.machine.describe_io_apic();
-                      }});
-  commands.push_back(
-      {"info pic", "", "Shows the I/O APIC and the two 8259s.", [subjects](std::string_view) {
-         return subjects.machine.describe_io_apic() + subjects.machine.describe_pics();
-       }});
-  commands.push_back(
-      {"info mtree", "", "Shows what lies where in memory and among the ports.",
-       [subjects](std::string_view) { return subjects.machine.describe_memory_map(); }});
-  commands.push_back(
-      {"info qtree", "", "Lists the devices with their places and interrupt lines.",
-       [subjects](std::string_view) { return subjects.machine.describe_devices(); }});
-  commands.push_back(
-      {"info version", "", "Shows the version and the engine.", [subjects](std::string_view) {
-         return fmt::format("ringside {}, {}\n", RINGSIDE_VERSION, subjects.engine());
-       }});
-  commands.push_back(
-      {"i", "[/b|/h|/w] PORT",
+  const auto show = [&](std::string name, std::string usage, std::string help,
+                        std::function<std::string(std::string_view)> run) {
+    commands.push_back(
+        {std::move(name), std::move(usage), std::move(help), std::move(run), {}, true});
+  };
+  show("info lapic", "[CPU]", "Shows the local APIC of a vCPU (0).",
+       [subjects](std::string_view text) -> std::string {
+         const auto vcpu = parse_vcpu(text, subjects.vcpus);
+         if (!vcpu) return std::string("info lapic: ") + kNoVcpu;
+         return subjects.machine.describe_local_apic(*vcpu);
+       });
+  show("info ioapic", "", "Shows the I/O APIC.",
+       [subjects](std::string_view) { return subjects.machine.describe_io_apic(); });
+  show("info pic", "", "Shows the I/O APIC and the two 8259s.", [subjects](std::string_view) {
+    return subjects.machine.describe_io_apic() + subjects.machine.describe_pics();
+  });
+  show("info mtree", "", "Shows what lies where in memory and among the ports.",
+       [subjects](std::string_view) { return subjects.machine.describe_memory_map(); });
+  show("info qtree", "", "Lists the devices with their places and interrupt lines.",
+       [subjects](std::string_view) { return subjects.machine.describe_devices(); });
+  show("info version", "", "Shows the version and the engine.", [subjects](std::string_view) {
+    return fmt::format("ringside {}, {}\n", RINGSIDE_VERSION, subjects.engine());
+  });
+  show("i", "[/b|/h|/w] PORT",
        "Shows what a port would read now: 1, 2 or 4 bytes. A look, not an access: nothing changes.",
-       [subjects](std::string_view text) { return look_at_port(subjects.machine, text); }});
-  commands.push_back(
-      {"engine", "", "Says what runs the guest, and what this host has (--probe).",
-       [subjects](std::string_view) { return subjects.engine() + "\n" + describe_engines(); }});
+       [subjects](std::string_view text) { return look_at_port(subjects.machine, text); });
+  show("engine", "", "Says what runs the guest, and what this host has (--probe).",
+       [subjects](std::string_view) { return subjects.engine() + "\n" + describe_engines(); });
   const auto reset = [subjects](std::string_view) {
     const Result<std::string> done = subjects.reset();
     return done ? *done : "system_reset: " + done.error().text() + "\n";

@@ -415,8 +415,11 @@ Result<int> Program::run_to_end() {
     if (debugger_->is_talking()) {
       TRY(poller_.wait(std::chrono::nanoseconds(0)));
     } else {
-      TRY(poller_.wait(time_to_wait(slice, *engine_, debugger_->has_work(), *timeline_,
-                                    time::Timeline::Clock::now())));
+      auto wait = time_to_wait(slice, *engine_, debugger_->has_work(), *timeline_,
+                               time::Timeline::Clock::now());
+      const auto look = debugger_->time_to_look();
+      if (look && (!wait || *look < *wait)) wait = look;
+      TRY(poller_.wait(wait));
       timeline_->end_wait(time::Timeline::Clock::now());
     }
   }

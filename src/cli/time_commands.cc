@@ -290,6 +290,13 @@ debug::MonitorCommand command(std::string name, std::string usage, std::string h
   return result;
 }
 
+// One that changes nothing.
+debug::MonitorCommand look(std::string name, std::string usage, std::string help) {
+  debug::MonitorCommand result = command(std::move(name), std::move(usage), std::move(help));
+  result.looks = true;
+  return result;
+}
+
 }  // namespace
 
 void add_time_commands(debug::ServerOptions& server, const TimeSubjects& subjects) {
@@ -303,8 +310,7 @@ void add_time_commands(debug::ServerOptions& server, const TimeSubjects& subject
     };
     server.commands.push_back(std::move(made));
   };
-  add(command("when", "",
-              "Shows where in its run the machine is: instructions retired by all vCPUs."),
+  add(look("when", "", "Shows where in its run the machine is: instructions retired by all vCPUs."),
       [shared](std::string_view) { return say(describe(*shared)); });
   add(command("goto", "COUNT|-N|start|present|NAME",
               "Goes to a moment of the run.\n"
@@ -335,7 +341,7 @@ void add_time_commands(debug::ServerOptions& server, const TimeSubjects& subject
         shared->bookmarks[name] = shared->travels().here();
         return say(fmt::format("{} is at {}\n", name, shared->travels().count().value));
       });
-  add(command("bookmarks", "", "Lists the moments that have names."), [shared](std::string_view) {
+  add(look("bookmarks", "", "Lists the moments that have names."), [shared](std::string_view) {
     std::string list;
     for (const auto& [name, place] : shared->bookmarks)
       list += fmt::format("{} at {}\n", name, place.at.progress.instructions.value);
@@ -379,7 +385,7 @@ void add_time_commands(debug::ServerOptions& server, const TimeSubjects& subject
         if (!length) return say("value-at: " + complaint);
         return std::make_unique<ValueWork>(shared, *place, *address, *length);
       });
-  add(command("history", "", "Shows what is kept of the past, and what it takes."),
+  add(look("history", "", "Shows what is kept of the past, and what it takes."),
       [shared](std::string_view) {
         const time::History& history = shared->travels().history();
         std::string text = fmt::format("{} marks from {} to {}, {} of {} KiB\n", history.marks(),

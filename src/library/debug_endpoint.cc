@@ -5,6 +5,7 @@
 #include "debug/packets/greeter.h"
 #include "debug/server/server.h"
 #include "hypervisor/callers_thread.h"
+#include "library/observer_seats.h"
 #include "transport/poller.h"
 #include "transport/single_client.h"
 
@@ -28,6 +29,7 @@ class DebugEndpoint::Parts final : public transport::ClientHandler {
   explicit Parts(std::unique_ptr<transport::Poller> poller)
       : own_(std::move(poller)), loop_(*own_) {}
   ~Parts() override {
+    seats_.reset();
     client.reset();
     if (vm != nullptr && vm->event_fd() >= 0) loop_.remove(vm->event_fd());
   }
@@ -37,6 +39,10 @@ class DebugEndpoint::Parts final : public transport::ClientHandler {
     hooks_ = options.hooks;
     travels_ = options.time_travel != nullptr;
     server.emplace(machine, std::move(options));
+    seats_.emplace(loop_, *server, [this] { call(hooks_.client_acts); });
+    client->set_further([this](transport::Connection connection) {
+      return started_ && seats_->take(std::move(connection));
+    });
     if (machine.event_fd() >= 0) loop_.add(machine.event_fd(), Interest::Read, nothing);
   }
   void start() {
@@ -58,7 +64,11 @@ class DebugEndpoint::Parts final : public transport::ClientHandler {
     }
     call(hooks_.client_acts);
     call(hooks_.client_came);
-    server->on_connected();
+    if (promoted_ != nullptr) {
+      server->take_over(*std::exchange(promoted_, nullptr));
+    } else {
+      server->on_connected();
+    }
   }
   void on_bytes(std::span<const std::byte> bytes) override {
     if (!started_) {
@@ -96,10 +106,20 @@ class DebugEndpoint::Parts final : public transport::ClientHandler {
   void settle() {
     if (started_) server->drain_events();
     client->update();
+    if (!started_) return;
+    seats_->update();
+    if (server->connected()) return;
+    if (auto promoted = seats_->take_promoted()) {
+      promoted_ = promoted->observer;
+      (void)client->adopt(std::move(promoted->connection));
+    }
   }
   bool has_work() const { return started_ && server->has_work(); }
   bool must_not_wait() const {
     return has_work() || (started_ && hypervisor::needs_callers_thread(*vm));
+  }
+  std::optional<std::chrono::nanoseconds> time_to_look() const {
+    return started_ ? server->time_to_look() : std::nullopt;
   }
   bool is_talking() const { return Clock::now() - last_heard_ < kTalking; }
   transport::Poller* poller() const { return own_.get(); }
@@ -119,6 +139,8 @@ class DebugEndpoint::Parts final : public transport::ClientHandler {
   bool travels_ = false;
   std::optional<debug::Greeter> greeter_;  // of a client that came before the start
   Clock::time_point last_heard_{};
+  std::optional<ObserverSeats> seats_;
+  debug::Observer* promoted_ = nullptr;  // who is the client in a moment
 };
 
 Result<std::unique_ptr<DebugEndpoint>> DebugEndpoint::open(std::string_view endpoint,
@@ -172,6 +194,8 @@ Result<> DebugEndpoint::serve(std::optional<std::chrono::nanoseconds> timeout) {
   // Only now: writing what a client has waited for may have led to its next request.
   const bool has_ended = parts_->vm != nullptr && parts_->vm->ended() && !was_over;
   if (has_ended || parts_->must_not_wait()) timeout = std::chrono::nanoseconds(0);
+  if (const auto look = parts_->time_to_look(); look && (!timeout || *look < *timeout))
+    timeout = look;
   TRY(poller->wait(timeout));
   parts_->settle();
   return {};
@@ -185,7 +209,7 @@ void DebugEndpoint::settle() { parts_->settle(); }
 
 std::optional<std::chrono::nanoseconds> DebugEndpoint::time_to_wait() const {
   if (parts_->must_not_wait()) return std::chrono::nanoseconds(0);
-  return std::nullopt;
+  return parts_->time_to_look();
 }
 
 std::vector<DebugEndpoint::Descriptor> DebugEndpoint::descriptors() const {
@@ -220,6 +244,9 @@ bool DebugEndpoint::reachable_from_outside() const {
 bool DebugEndpoint::connected() const { return parts_->server && parts_->server->connected(); }
 bool DebugEndpoint::is_talking() const { return parts_->is_talking(); }
 bool DebugEndpoint::has_work() const { return parts_->has_work(); }
+std::optional<std::chrono::nanoseconds> DebugEndpoint::time_to_look() const {
+  return parts_->time_to_look();
+}
 bool DebugEndpoint::wants_vm_end() const {
   return parts_->server && parts_->server->wants_vm_end();
 }

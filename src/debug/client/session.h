@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 
 #include "debug/memory/shadowed_memory.h"
 #include "debug/target/pc_view.h"
@@ -20,7 +21,20 @@ inline constexpr std::uint64_t kEnable = 1, kNoInterrupts = 2, kNoTimers = 4,
                                kAll = kEnable | kNoInterrupts | kNoTimers;
 }
 
+// To a client that looks, of what it may not do.
+inline constexpr std::string_view kOnlyLooks =
+    "another debugger has the machine, and this one only looks; 'monitor control' takes it over "
+    "once that has gone";
+
 struct Session {
+  // One client controls the machine. Others look at it: what would change anything is refused to
+  // them.
+  enum class Role : std::uint8_t { Controls, Looks } role = Role::Controls;
+  // To one that looks: somebody controls the machine now.
+  bool controlled = false;
+  // One that looks wants the machine, which nobody controls.
+  bool wants_control = false;
+
   // The vCPU that g, p, m, s and so on mean. Hg and Hc choose the same one
   // (docs/model.md, row 18).
   VcpuId current{0};

@@ -92,17 +92,17 @@ std::span<const Monitor::Entry> Monitor::table() {
        "Watches guest-physical memory: reads, writes (the default) or any access.\n"
        "All vCPUs, through whatever linear address, and what devices write. A hit is a stop with\n"
        "its reason in words. Without arguments lists them.",
-       &Monitor::watch_physical},
+       &Monitor::watch_physical, 1},
       {"unwatch-phys", "", "ADDRESS", "Takes out what watch-phys set there.",
-       &Monitor::unwatch_physical},
+       &Monitor::unwatch_physical, 0},
       {"bind", "", "[ADDRESS [CR3|off]]",
        "Lets breakpoints and watchpoints at a linear address count in one address space only.\n"
        "That of CR3, or of the current vCPU. It stays until `off` or the end of the session,\n"
        "whether there is a breakpoint now or not. Without arguments lists what is bound.",
-       &Monitor::bind},
+       &Monitor::bind, 1},
       {"forget", "", "",
        "Takes out breakpoints whose commands persist, as an earlier session may have left them.",
-       &Monitor::forget},
+       &Monitor::forget, 0},
       {"linear-pc", "", "[on|off]",
        "Shows rip as a linear address outside 64-bit mode, as debuggers need it, or as it is.",
        &Monitor::linear_pc},
@@ -110,7 +110,7 @@ std::span<const Monitor::Entry> Monitor::table() {
        "Shows or changes a model-specific register: by name (IA32_EFER, efer, MSR_EFER) or "
        "number.\n"
        "Without arguments shows all that have a name and that this vCPU has.",
-       &Monitor::msr},
+       &Monitor::msr, 2},
       {"info status", "", "", "Says whether the guest runs.", &Monitor::status},
       {"stop", "", "",
        "Says how to stop the guest. That is the debugger's, so that it knows: Ctrl-C.",
@@ -119,7 +119,11 @@ std::span<const Monitor::Entry> Monitor::table() {
        "Says how to let the guest run. That is the debugger's, so that it knows: continue, or "
        "detach.",
        &Monitor::cont},
-      {"quit", "", "", "Ends the virtual machine.", &Monitor::quit},
+      {"control", "", "",
+       "Takes the machine over, where no other debugger has it: it stops.\n"
+       "For a debugger that has come while another had the machine, and that only looks so far.",
+       &Monitor::control},
+      {"quit", "", "", "Ends the virtual machine.", &Monitor::quit, 0},
       // After everything that begins with the same word.
       {"info", "", "[SUBJECT]", "Lists what it knows of.", &Monitor::info},
   };
@@ -134,12 +138,14 @@ std::string Monitor::run(std::string_view line) {
     words.insert(words.begin() + 1, words[0].substr(slash));
     words[0] = words[0].substr(0, slash);
   }
+  const bool looks = session_.role == Session::Role::Looks;
   for (const MonitorCommand& command : options_.commands) {
     if (const std::size_t used = matches(words, command.name)) {
       const char* rest = words[used - 1].data() + words[used - 1].size();
       const auto consumed = static_cast<std::size_t>(rest - line.data());
       std::string_view arguments = line.substr(consumed);
       arguments.remove_prefix(std::min(arguments.find_first_not_of(' '), arguments.size()));
+      if (looks && !command.looks) return fmt::format("{}: {}\n", command.name, kOnlyLooks);
       if (!command.begin) return command.run(arguments);
       work_ = command.begin(arguments);
       return {};
@@ -149,6 +155,8 @@ std::string Monitor::run(std::string_view line) {
     std::size_t used = matches(words, entry.name);
     if (used == 0) used = matches(words, entry.alias);
     if (used == 0) continue;
+    if (looks && words.size() - used >= entry.changes_from)
+      return fmt::format("{}: {}\n", entry.name, kOnlyLooks);
     Result<std::string> text = (this->*entry.run)(Words(words).subspan(used));
     return text ? *text : fmt::format("{}: {}\n", entry.name, text.error().text());
   }
@@ -190,7 +198,7 @@ std::string first_sentence(std::string_view help) {
 Result<std::string> Monitor::help(Words words) {
   std::string text;
   const auto line = [&](std::string_view name, std::string_view usage, std::string_view help) {
-    text += fmt::format("{:<28} {}\n", fmt::format("{} {}", name, usage), first_sentence(help));
+    text += fmt::format("{:<27}  {}\n", fmt::format("{} {}", name, usage), first_sentence(help));
   };
   const auto page = [&](std::string_view name, std::string_view usage, std::string_view help) {
     text += fmt::format("{}{}{}\n{}\n", name, usage.empty() ? "" : " ", usage, help);
@@ -307,6 +315,18 @@ Result<std::string> Monitor::physical(Words words) {
     text += '\n';
   }
   return text;
+}
+
+Result<std::string> Monitor::control(Words words) {
+  TRY(want(words.size(), 0, 0));
+  if (session_.role == Session::Role::Controls) return "This debugger has the machine.\n";
+  if (session_.controlled)
+    return fail(ErrorCode::Busy,
+                "another debugger has the machine; it can be had once that has gone");
+  session_.wants_control = true;
+  return "This debugger has the machine now, and it is stopped. Tell yours to forget its "
+         "registers\n"
+         "(GDB: maintenance flush register-cache).\n";
 }
 
 Result<std::string> Monitor::quit(Words words) {

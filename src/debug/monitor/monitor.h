@@ -36,7 +36,10 @@ class Monitor {
     std::string_view usage;
     std::string_view help;
     Result<std::string> (Monitor::*run)(Words);
+    // With so many arguments and more it changes something.
+    std::size_t changes_from = kNever;
   };
+  static constexpr std::size_t kNever = ~std::size_t{0};
   static std::span<const Entry> table();
 
   Result<std::string> help(Words words);
@@ -63,6 +66,7 @@ class Monitor {
   Result<std::string> examine_as(AddressKind kind, Words words);
   Result<std::string> msr(Words words);
   std::string all_msrs();
+  Result<std::string> control(Words words);
   Result<std::string> quit(Words words);
 
   struct PagingRange {

@@ -34,7 +34,13 @@ class Debugger {
 
   const Session& session() const { return session_; }
   bool kill_requested() const { return kill_requested_; }
-  void begin_session();
+  void begin_session() { session_ = {}; }
+  // One that has begun as another debugger's, which looked.
+  void begin_session(const Session& session);
+  // One that looks.
+  void begin_looking();
+  bool control_requested() const { return session_.wants_control; }
+  void set_controlled(bool controlled) { session_.controlled = controlled; }
   // The vCPU that was current may be no thread any more.
   void forget_current() { session_.current = {0}; }
   // The one teardown: for the end of a connection, D, k and shutdown.
@@ -168,6 +174,7 @@ class Debugger {
     return refuse(result.error());
   }
   Result<void> restart();
+  bool looks() const { return session_.role == Session::Role::Looks; }
   void let_go();
   void leave();
   void kill();

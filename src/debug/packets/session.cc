@@ -30,7 +30,7 @@ Debugger::Answer Debugger::serve(const rsp::QueryHost&) {
 Debugger::Answer Debugger::serve(const rsp::QueryAttached&) { return "1"; }
 
 Debugger::Answer Debugger::serve(const rsp::ExtendedMode&) {
-  session_.extended = true;
+  session_.extended = !looks();
   return rsp::reply::ok();
 }
 
@@ -95,7 +95,9 @@ Debugger::Answer Debugger::serve(const rsp::KillProcess&) {
 }
 
 void Debugger::kill() {
-  if (options_.on_kill == OnKill::Stop) {
+  if (looks()) {
+    session_.over = true;
+  } else if (options_.on_kill == OnKill::Stop) {
     kill_requested_ = true;
     end_session();
   } else {
@@ -104,7 +106,9 @@ void Debugger::kill() {
 }
 
 void Debugger::leave() {
-  if (session_.extended) {
+  if (looks()) {
+    session_.over = true;
+  } else if (session_.extended) {
     let_go();
   } else {
     end_session();

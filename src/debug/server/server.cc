@@ -1,15 +1,20 @@
 #include "debug/server/server.h"
 
+#include <algorithm>
+#include <utility>
+
 namespace ringside::debug {
 namespace {
 
 using Phase = RunControl::Phase;
 
-// Beyond what one read of a socket brings, and a bound on what a client that floods can hold.
-constexpr std::size_t kInputLimit = 2 * rsp::kPacketSize;
-
-// How long a client that waits for something long hears nothing.
-constexpr std::chrono::milliseconds kSilence{500};
+// Of the time in which the guest runs, or the client that controls it is busy, observers get one
+// part in so many.
+constexpr unsigned kShareOfLooking = 32;
+// Reading a request and writing its answer: system calls, and the guest's slice that ends for them.
+constexpr std::chrono::microseconds kAroundALook{100};
+// So long after its last packet a client counts as busy.
+constexpr std::chrono::milliseconds kBusy{20};
 
 }  // namespace
 
@@ -25,8 +30,8 @@ void Server::start() {
 }
 
 void Server::on_connected() {
-  if (link_) return;
-  link_.emplace();
+  if (client_) return;
+  client_.emplace(debugger_, options_);
   debugger_.begin_session();
   target_.control().attach();
   work();
@@ -34,10 +39,9 @@ void Server::on_connected() {
 
 // The packet that waits was acknowledged, and so is waited for from now on.
 void Server::take_over(Greeter greeter) {
-  if (link_) return;
-  link_.emplace(std::move(greeter.link_));
-  input_ = std::move(greeter.input_);
-  waiting_ = std::move(greeter.waiting_);
+  if (client_) return;
+  client_.emplace(debugger_, options_, std::move(greeter.link_), std::move(greeter.input_),
+                  std::move(greeter.waiting_));
   debugger_.begin_session();
   for (const rsp::Request& request : greeter.answered_)
     (void)debugger_.answer(request);
@@ -46,49 +50,62 @@ void Server::take_over(Greeter greeter) {
 }
 
 void Server::on_bytes(std::span<const std::byte> bytes) {
-  if (!link_ || debugger_.session().over) return;
-  input_.erase(0, looked_at_);
-  looked_at_ = 0;
-  input_.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  if (!client_ || debugger_.session().over) return;
+  client_->on_bytes(bytes);
+  last_heard_ = options_.clock();
   work();
 }
 
 void Server::on_disconnected() {
-  link_.reset();
-  input_.clear();
-  looked_at_ = 0;
-  waiting_.reset();
+  client_.reset();
   debugger_.end_session();
   work();
 }
 
 void Server::drain_events() { work(); }
 
+Observer& Server::observe() { return observers_.emplace_back(target_, options_); }
+
+void Server::leave(Observer& observer) {
+  observers_.remove_if([&](const Observer& o) { return &o == &observer; });
+}
+
+void Server::take_over(Observer& observer) {
+  if (client_) return;
+  client_.emplace(debugger_, std::move(observer.conversation_));
+  debugger_.begin_session(observer.debugger_.session());
+  leave(observer);
+  target_.control().attach();
+  work();
+}
+
 void Server::machine_was_reset() {
   target_.begin_again();
   debugger_.forget_current();
+  for (Observer& observer : observers_)
+    observer.forget_current();
 }
 
 bool Server::has_work() const {
-  if (link_ && debugger_.scanning()) return true;
-  if (link_ && debugger_.travelling() && target_.has_room()) return true;
+  if (client_ && debugger_.scanning()) return true;
+  if (client_ && debugger_.travelling() && target_.has_room()) return true;
   return target_.has_work();
 }
 
-std::string_view Server::output() const { return link_ ? link_->output() : std::string_view{}; }
+std::string_view Server::output() const { return client_ ? client_->output() : std::string_view{}; }
 
 void Server::wrote(std::size_t count) {
-  if (!link_) return;
-  link_->wrote(count);
+  if (!client_) return;
+  client_->wrote(count);
   work();  // what waited for room in the queue
 }
 
 bool Server::wants_input() const {
-  return link_ && !debugger_.session().over && input_.size() - looked_at_ < kInputLimit;
+  return client_ && !debugger_.session().over && client_->wants_input();
 }
 
 bool Server::wants_close() const {
-  if (!link_ || !link_->output().empty()) return false;
+  if (!client_ || !client_->output().empty()) return false;
   if (debugger_.session().over) return true;
   // An engine with threads may have ended since its events were taken: then the client is told
   // first.
@@ -99,27 +116,27 @@ bool Server::wants_close() const {
 // the client has waited for as well: a step of the instruction that switches off. The stop is not
 // told then, because nothing could be asked about it, and the end is.
 bool Server::say_end() {
-  if (!link_ || !target_.ended()) return false;
+  if (!client_ || !target_.ended()) return false;
   const bool awaited = target_.take_report() || target_.control().awaits_report();
   if (end_is_said_ || !awaited) return true;
   end_is_said_ = true;
   send_output(true);
   for (const std::string& packet : debugger_.report_end(*target_.vm().ended()))
-    link_->send(packet);
+    client_->link().send(packet);
   return true;
 }
 
 void Server::announce_end(int status) {
-  if (!link_ || end_is_said_ || !target_.control().awaits_report()) return;
+  if (!client_ || end_is_said_ || !target_.control().awaits_report()) return;
   end_is_said_ = true;
   send_output(true);
-  link_->send(debugger_.exit_reply(status));
+  client_->link().send(debugger_.exit_reply(status));
 }
 
 void Server::work() {
   may_travel_ = true;
   do {
-    if (link_ && options_.time_travel != nullptr && options_.time_travel->is_at_end())
+    if (client_ && options_.time_travel != nullptr && options_.time_travel->is_at_end())
       target_.control().come_to_end();
     target_.settle();
     if (say_end()) return;
@@ -127,16 +144,16 @@ void Server::work() {
     const bool report = target_.take_report();
     const bool runs = target_.control().phase() != Phase::Stopped || debugger_.travelling();
     if (report || runs) send_output(report);
-    if (report && link_) {
+    if (report && client_) {
       for (const std::string& packet : debugger_.report_stop())
-        link_->send(packet);
+        client_->link().send(packet);
     }
     tell_owner();
-  } while (serve_one());
+  } while (serve_one() || serve_observers());
 }
 
 void Server::tell_owner() {
-  const bool stopped = link_ && target_.control().phase() == Phase::Stopped;
+  const bool stopped = client_ && target_.control().phase() == Phase::Stopped;
   if (stopped == owner_knows_stop_) return;
   owner_knows_stop_ = stopped;
   const auto& hook = stopped ? options_.hooks.guest_stopped : options_.hooks.guest_resumed;
@@ -146,11 +163,11 @@ void Server::tell_owner() {
 // Text for the client's console, which it takes only while it believes the guest running. `all`: a
 // stop report follows, after which it is too late.
 void Server::send_output(bool all) {
-  if (!has_client() || (link_->full() && !all)) return;
+  if (!has_client() || (client_->link().full() && !all)) return;
   constexpr std::size_t kMost = rsp::kPacketSize / 2 - 1;
   const std::string text = target_.take_output();
   for (std::size_t at = 0; at < text.size(); at += kMost)
-    link_->send(rsp::reply::console_output(std::string_view(text).substr(at, kMost)));
+    client_->link().send(rsp::reply::console_output(std::string_view(text).substr(at, kMost)));
 }
 
 void Server::print_without_client() {
@@ -158,28 +175,20 @@ void Server::print_without_client() {
   if (!text.empty() && options_.console) options_.console(text);
 }
 
-// The next thing that the client has sent; a packet becomes waiting_.
 std::optional<rsp::Event::Kind> Server::take_input() {
-  std::string_view input = std::string_view(input_).substr(looked_at_);
-  const std::optional<rsp::Event> event = link_->receive(input);
-  if (event && event->kind == rsp::Event::Kind::Packet) waiting_ = rsp::parse(event->payload);
-  looked_at_ = input_.size() - input.size();
-  if (input.empty()) {
-    input_.clear();
-    looked_at_ = 0;
-  }
-  if (!event) return std::nullopt;
-  if (event->kind == rsp::Event::Kind::Interrupt) target_.control().interrupt();
-  return event->kind;
+  const std::optional<rsp::Event::Kind> event = client_->take_input();
+  if (event == rsp::Event::Kind::Interrupt) target_.control().interrupt();
+  return event;
 }
 
 // One step of serving the client; false when there is nothing to do before something else happens.
 bool Server::serve_one() {
-  if (!link_ || debugger_.session().over) return false;
-  if (debugger_.scanning()) return serve_scan();
+  if (!client_ || debugger_.session().over) return false;
+  if (looking_) return false;  // in a moment
+  if (debugger_.scanning()) return client_->serve_scan();
   if (debugger_.travelling()) return serve_journey();
   RunControl& control = target_.control();
-  if (!waiting_) {
+  if (!client_->waiting()) {
     const auto input = take_input();
     // A stop that is asked for comes before the answers to what follows.
     if (!input || *input == rsp::Event::Kind::Interrupt) {
@@ -189,9 +198,9 @@ bool Server::serve_one() {
         return false;
       }
     }
-    if (!waiting_) return true;
+    if (!client_->waiting()) return true;
   }
-  switch (debugger_.when(*waiting_)) {
+  switch (debugger_.when(*client_->waiting())) {
     case Debugger::When::Now:
       break;
     case Debugger::When::Attached:
@@ -213,34 +222,18 @@ bool Server::serve_one() {
       }
       break;
   }
-  const rsp::Request request = std::move(*waiting_);
-  waiting_.reset();
-  answer(request);
+  client_->answer();
   return true;
 }
 
-// A slice of the work at most: who calls has others to serve too.
-bool Server::serve_scan() {
-  if (!waiting_ && take_input() == rsp::Event::Kind::Interrupt) {
-    send_answer(*debugger_.give_up_scan());
-    return true;
-  }
-  const std::optional<std::string> reply = debugger_.continue_scan();
-  if (reply) {
-    send_answer(*reply);
-  } else {
-    send_sign_of_life();
-  }
-  return reply.has_value();
-}
-
-// Likewise, also where a client sends a hundred at once. One that waits for a stop has no timeout,
-// and hears nothing before it.
+// A slice at most, also where a client sends a hundred packets at once. One that waits for a stop
+// has no timeout, and hears nothing before it.
 bool Server::serve_journey() {
   if (!std::exchange(may_travel_, false)) return false;
-  bool asked = !waiting_ && take_input() == rsp::Event::Kind::Interrupt;
-  if (waiting_ && std::holds_alternative<rsp::Interrupt>(*waiting_)) {
-    answer(*std::exchange(waiting_, std::nullopt));
+  const std::optional<rsp::Request>& waiting = client_->waiting();
+  bool asked = !waiting && take_input() == rsp::Event::Kind::Interrupt;
+  if (waiting && std::holds_alternative<rsp::Interrupt>(*waiting)) {
+    client_->answer();
     asked = true;
   }
   if (!asked) return debugger_.continue_journey();
@@ -248,29 +241,58 @@ bool Server::serve_journey() {
   return true;
 }
 
-void Server::send_sign_of_life() {
+// Who looks takes a small share of the time from the guest, and from a client that is busy.
+bool Server::may_look(std::chrono::steady_clock::time_point now) const {
+  const bool idle = target_.control().phase() == Phase::Stopped && now - last_heard_ > kBusy;
+  return idle || now >= next_look_;
+}
+
+std::optional<std::chrono::nanoseconds> Server::time_to_look() const {
+  if (!look_waits_) return std::nullopt;
   const auto now = options_.clock();
-  if (now < sign_due_ || link_->full()) return;
-  sign_due_ = now + kSilence;
-  const SignOfLife sign = debugger_.sign_of_life();
-  if (sign.kind == SignOfLife::Kind::Packet) {
-    link_->send(sign.payload);
-  } else {
-    link_->notify(sign.payload);
+  if (may_look(now)) return std::chrono::nanoseconds(0);
+  auto due = next_look_;
+  if (target_.control().phase() == Phase::Stopped) due = std::min(due, last_heard_ + kBusy);
+  return due - now;
+}
+
+// One request of each that has one. Where the guest runs, it is brought out for a moment first.
+bool Server::serve_observers() {
+  look_waits_ = false;
+  RunControl& control = target_.control();
+  if (looking_ && control.phase() == Phase::Running) looking_ = false;  // the client has gone
+  if ((observers_.empty() && !looking_) || target_.ended()) return false;
+  using Wants = Observer::Wants;
+  bool needs_all_out = false;
+  for (Observer& observer : observers_) {
+    const Wants wants = observer.wants();
+    look_waits_ |= wants != Wants::Nothing;
+    needs_all_out |= wants == Wants::AllOut;
   }
-}
-
-void Server::send_answer(const std::string& reply) {
-  for (const std::string& packet : debugger_.take_before_answer())
-    link_->send(packet);
-  link_->send(reply);
-}
-
-void Server::answer(const rsp::Request& request) {
-  const std::optional<std::string> reply = debugger_.answer(request);
-  if (reply) send_answer(*reply);
-  if (debugger_.scanning()) sign_due_ = options_.clock() + kSilence;
-  if (debugger_.session().no_ack && !link_->no_ack_mode()) link_->start_no_ack_mode();
+  // What the machine does in such a moment is somebody's request, and not to be seen half done.
+  const bool moves = client_ && (debugger_.travelling() || debugger_.scanning());
+  if (control.phase() == Phase::Stopping || moves) return false;
+  const auto now = options_.clock();
+  if (!looking_) {
+    if (!look_waits_ || !may_look(now)) return false;
+    look_began_ = now;
+    if (needs_all_out && control.phase() == Phase::Running) {
+      looking_ = true;
+      control.pause();
+      return true;
+    }
+  }
+  unsigned served = 0;
+  for (Observer& observer : observers_) {
+    observer.set_controlled(client_.has_value());
+    if (observer.wants() == Wants::Nothing) continue;
+    observer.serve();
+    ++served;
+  }
+  if (std::exchange(looking_, false)) control.unpause();
+  const auto ended = options_.clock();
+  next_look_ = ended + kShareOfLooking * (ended - look_began_ + served * kAroundALook);
+  return true;
 }
 
 }  // namespace ringside::debug

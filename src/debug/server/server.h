@@ -2,12 +2,14 @@
 // clients and their bytes, writes what output() holds, and calls drain_events() when the Vm may
 // have events.
 //
-// Everything happens on the one thread that may use the Vm. One client at a time: who owns the
-// sockets closes further ones without telling the server.
+// Everything happens on the one thread that may use the Vm. One client controls the machine, and
+// others may look at it (Observer): whom of them a socket belongs to is known to who owns the
+// sockets.
 #pragma once
 
 #include <chrono>
 #include <cstddef>
+#include <list>
 #include <memory>
 #include <optional>
 #include <span>
@@ -16,10 +18,11 @@
 
 #include "debug/packets/debugger.h"
 #include "debug/packets/greeter.h"
+#include "debug/server/conversation.h"
+#include "debug/server/observer.h"
 #include "debug/target/target.h"
 #include "ringside/options.h"
 #include "ringside/vm.h"
-#include "rsp/link.h"
 
 namespace ringside::debug {
 
@@ -39,7 +42,17 @@ class Server {
   void on_bytes(std::span<const std::byte> bytes);
   // However the client went. The guest runs on as if it had never been there.
   void on_disconnected();
-  bool connected() const { return link_.has_value(); }
+  bool connected() const { return client_.has_value(); }
+
+  // ---- Further clients
+  // One that looks. The server owns it, until leave().
+  Observer& observe();
+  void leave(Observer& observer);
+  // An observer that wants_control(), while connected() is false: it is the client from now on, and
+  // no observer any more.
+  void take_over(Observer& observer);
+  // How long there is nothing to do for observers, though they wait; nothing: they do not wait.
+  std::optional<std::chrono::nanoseconds> time_to_look() const;
 
   // Everything is as at power-on, by a monitor command: what vCPUs had still to tell is void.
   void machine_was_reset();
@@ -66,7 +79,7 @@ class Server {
 
  private:
   // Somebody reads what a guest that runs has to print.
-  bool has_client() const { return link_ && debugger_.has_machine(); }
+  bool has_client() const { return client_ && debugger_.has_machine(); }
   void work();
   void tell_owner();
   void send_output(bool all);
@@ -74,23 +87,23 @@ class Server {
   std::optional<rsp::Event::Kind> take_input();
   bool say_end();
   bool serve_one();
-  bool serve_scan();
   bool serve_journey();
-  void answer(const rsp::Request& request);
-  void send_answer(const std::string& reply);
-  void send_sign_of_life();
+  bool serve_observers();
+  bool may_look(std::chrono::steady_clock::time_point now) const;
 
   Target target_;
   ServerOptions options_;
   Debugger debugger_;
-  std::optional<rsp::Link> link_;
-  std::string input_;
-  std::size_t looked_at_ = 0;  // how much of input_ the link has taken
+  std::optional<Conversation> client_;
   bool end_is_said_ = false;
-  bool owner_knows_stop_ = false;                   // what hooks have told last
-  std::optional<rsp::Request> waiting_;             // until every vCPU is out of the guest
-  std::chrono::steady_clock::time_point sign_due_;  // of a scan
-  bool may_travel_ = false;  // a slice of a journey is left for this call of work()
+  bool owner_knows_stop_ = false;  // what hooks have told last
+  bool may_travel_ = false;        // a slice of a journey is left for this call of work()
+
+  std::list<Observer> observers_;
+  // The pause of a machine that runs is for them.
+  bool looking_ = false;
+  bool look_waits_ = false;  // one has a request that is not served yet
+  std::chrono::steady_clock::time_point look_began_, next_look_, last_heard_;
 };
 
 }  // namespace ringside::debug

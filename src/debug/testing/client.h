@@ -6,6 +6,7 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "debug/server/server.h"
 #include "rsp/framing.h"
@@ -17,9 +18,28 @@ class Client {
   explicit Client(Server& server) : server_(server) {}
 
   void connect() { server_.on_connected(); }
-  void disconnect() { server_.on_disconnected(); }
+  // Beside another: it looks.
+  void connect_to_look() { observer_ = &server_.observe(); }
+  void disconnect() {
+    if (observer_ != nullptr) {
+      server_.leave(*std::exchange(observer_, nullptr));
+      server_.drain_events();
+    } else {
+      server_.on_disconnected();
+    }
+  }
+  bool wants_control() const { return observer_ != nullptr && observer_->wants_control(); }
+  void take_control() { server_.take_over(*std::exchange(observer_, nullptr)); }
 
-  void send_raw(std::string_view bytes) { server_.on_bytes(std::as_bytes(std::span(bytes))); }
+  void send_raw(std::string_view bytes) {
+    const auto data = std::as_bytes(std::span(bytes));
+    if (observer_ != nullptr) {
+      observer_->on_bytes(data);
+      server_.drain_events();
+    } else {
+      server_.on_bytes(data);
+    }
+  }
   void send(std::string_view payload) {
     std::string frame;
     rsp::append_frame(frame, payload, rsp::RunLengthOutput::Off);
@@ -30,10 +50,13 @@ class Client {
   // Everything the server has to say now, as on the wire.
   std::string take_raw() {
     std::string bytes;
-    while (!server_.output().empty()) {
-      const std::string_view output = server_.output();
+    for (std::string_view output = said(); !output.empty(); output = said()) {
       bytes += output;
-      server_.wrote(output.size());
+      if (observer_ != nullptr) {
+        observer_->wrote(output.size());
+      } else {
+        server_.wrote(output.size());
+      }
     }
     return bytes;
   }
@@ -57,7 +80,12 @@ class Client {
   }
 
  private:
+  std::string_view said() const {
+    return observer_ != nullptr ? observer_->output() : server_.output();
+  }
+
   Server& server_;
+  Observer* observer_ = nullptr;
   std::string buffer_;
   rsp::Decoder decoder_{rsp::kPacketSize * 3, rsp::Decoder::RunLengths::Expand};
 };

@@ -1,0 +1,40 @@
+#include "debug/server/observer.h"
+
+namespace ringside::debug {
+
+Observer::Observer(Target& target, const ServerOptions& options)
+    : target_(target), debugger_(target, options), conversation_(debugger_, options) {
+  debugger_.begin_looking();
+}
+
+// One request at a time: what a client sends beyond it stays in its socket.
+bool Observer::wants_input() const {
+  return !debugger_.session().over && !debugger_.scanning() && !conversation_.waiting() &&
+         conversation_.wants_input();
+}
+
+bool Observer::wants_close() const {
+  return conversation_.output().empty() && (debugger_.session().over || target_.ended());
+}
+
+Observer::Wants Observer::wants() {
+  if (debugger_.session().over || wants_control()) return Wants::Nothing;
+  if (debugger_.scanning()) return Wants::AllOut;
+  // Nothing runs for it, so there is nothing to interrupt.
+  while (!conversation_.waiting()) {
+    if (!conversation_.take_input()) return Wants::Nothing;
+  }
+  using When = Debugger::When;
+  const When when = debugger_.when(*conversation_.waiting());
+  return when == When::Now ? Wants::AnyMoment : Wants::AllOut;
+}
+
+void Observer::serve() {
+  if (debugger_.scanning()) {
+    conversation_.serve_scan();
+  } else {
+    conversation_.answer();
+  }
+}
+
+}  // namespace ringside::debug
