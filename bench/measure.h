@@ -48,6 +48,7 @@ std::vector<Measure> boot_measures();       // Debian's kernel
 std::vector<Measure> float_measures();      // floating point
 std::vector<Measure> work_measures();       // a user's work in Linux
 std::vector<Measure> clock_measures();      // the guest's clock
+std::vector<Measure> observer_measures();   // debuggers that look
 std::vector<Measure> saved_measures();      // machines saved and restored
 std::vector<Measure> travel_measures();     // going back
 
