@@ -137,8 +137,8 @@ Result<void> check_start(const time::RunStart& a, const time::RunStart& b) {
       ErrorCode::BadRequest,
       fmt::format(
           "the two journals have no common start: seed {:016x} and date {} in the "
-          "one, seed {:016x} and date {} in the other; each recording has a seed of its own, so "
-          "edit a copy of one (the manual, TWO RUNS)",
+          "one, seed {:016x} and date {} in the other; record both with one --seed (the manual, "
+          "TWO RUNS)",
           a.seed, a.date, b.seed, b.date));
 }
 

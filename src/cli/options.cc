@@ -8,6 +8,7 @@
 #include <system_error>
 
 #include "cli/foreign_options.h"
+#include "cli/number.h"
 #include "machine/bus/platform_map.h"
 #include "machine/machine.h"
 #include "ringside/types.h"
@@ -36,7 +37,7 @@ fault, 4 error or ended from outside; with --against 0 the same run, 6 another o
 // The words as they stand on the command line; meaning comes after.
 struct Words {
   std::string cpus, memory, engine = "auto", append, gdb, guest_gdb, serial, debugcon = "none",
-                            date, history, pace = "on", translate = "on", on_kill = "detach",
+                            date, seed, history, pace = "on", translate = "on", on_kill = "detach",
                             log = "warning";
   std::vector<std::string> initrd, disks;
 };
@@ -62,6 +63,9 @@ void declare(CLI::App& app, Words& words, Options& options) {
                          "The guest's date at the start: the host's, or seconds since 1970 "
                          "(2024-01-01)")
               ->type_name("host|EPOCH"));
+  machine(app.add_option("--seed", words.seed,
+                         "Of the guest's random numbers, so that two recordings have one start")
+              ->type_name("NUMBER"));
   machine(app.add_option("--translate", words.translate,
                          "Software CPU: translate hot code to host code, or interpret all (on)")
               ->type_name("on|off"));
@@ -215,7 +219,7 @@ Result<void> parse_disks(const std::vector<std::string>& words, Options& options
 // A saved machine brings its own options along: what would make it another is refused.
 Result<void> check_restore(const CLI::App& app, Options& options) {
   for (const char* name :
-       {"KERNEL", "--bios", "--initrd", "--append", "--date", "--record", "--replay"}) {
+       {"KERNEL", "--bios", "--initrd", "--append", "--date", "--seed", "--record", "--replay"}) {
     if (app.count(name) == 0) continue;
     return bad("--restore goes on with a saved machine, so there can be no {}", name);
   }
@@ -274,6 +278,14 @@ Result<void> interpret(const CLI::App& app, const Words& words, Options& options
       "--engine", words.engine,
       {{"auto", EngineChoice::Auto}, {"soft", EngineChoice::Soft}, {"kvm", EngineChoice::Kvm}}));
   if (app.count("--date") != 0) options.date = TRY(parse_date(words.date));
+  if (app.count("--seed") != 0) {
+    options.seed = parse_number(words.seed);
+    if (!options.seed) return bad("--seed: '{}' is not a number of 64 bits: 31, 0x1f", words.seed);
+    if (options.engine == EngineChoice::Kvm)
+      return bad("--seed needs the software CPU, not --engine kvm");
+    if (app.count("--replay") != 0)
+      return bad("--seed is of a new run: a replay takes its seed from the journal");
+  }
   options.pace = TRY(choose<Pace>("--pace", words.pace, {{"on", Pace::On}, {"off", Pace::Off}}));
   options.translate = TRY(choose<Translate>("--translate", words.translate,
                                             {{"on", Translate::On}, {"off", Translate::Off}}));

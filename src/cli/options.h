@@ -66,6 +66,9 @@ struct Options {
   Stream debugcon = NoStream{};
   bool debug_exit = false;
   Pace pace = Pace::On;
+  // Of the random numbers of the software CPU. None: drawn for a recording, else the same in every
+  // run.
+  std::optional<std::uint64_t> seed;
   std::optional<Date> date;  // none: the same in every run
   Translate translate = Translate::On;
   bool perf_map = false;

@@ -75,6 +75,7 @@ TEST(CommandLine, EveryOptionInBothForms) {
 }
 
 TEST(CommandLine, Dates) {
+  EXPECT_EQ(options({"--seed", "0x1f", "k"}).seed, 31u);
   EXPECT_TRUE(std::holds_alternative<HostsDate>(options({"--date", "host", "k"}).date.value()));
   for (const char* seconds : {"0", "1764144000", "253402300799"}) {
     const Options o = options({"--date", seconds, "k"});
@@ -199,6 +200,11 @@ TEST(CommandLine, ErrorsNameTheOption) {
       {{"-e", "magic", "k"}, "--engine: 'magic' is not one of auto, soft, kvm"},
       {{"--pace", "maybe", "k"}, "--pace: 'maybe' is not one of on, off"},
       {{"--translate", "1", "k"}, "--translate: '1' is not one of on, off"},
+      {{"--seed", "x", "k"}, "--seed: 'x' is not a number of 64 bits"},
+      {{"--seed=-1", "k"}, "--seed: '-1' is not"},
+      {{"--seed", "1", "-e", "kvm", "k"}, "--seed needs the software CPU"},
+      {{"--seed", "1", "--replay", "a", "k"}, "--seed is of a new run"},
+      {{"--seed", "1", "--restore", "a"}, "there can be no --seed"},
       {{"--date", "now", "k"},
        "--date: 'now' is not host, nor seconds since 1970 from 0 to 253402"},
       {{"--date", "", "k"}, "--date: ''"},

@@ -301,11 +301,12 @@ Result<void> Program::check_date(std::int64_t recorded) const {
                           wanted_date(), recorded));
 }
 
-// The seed of the random numbers is the first of the inputs from outside: a recording draws one. So
-// is the date.
+// The seed of the random numbers is the first of the inputs from outside: a recording draws one,
+// unless it is given one. So is the date.
 Result<Program::Journal> Program::open_journal() {
   Journal journal;
   journal.start.date = wanted_date();
+  journal.start.seed = options_.seed.value_or(0);
   if (!wants_journal()) return journal;
   if (options_.engine == EngineChoice::Kvm) {
     return fail(ErrorCode::NotSupported, "--record and --replay need the software CPU");
@@ -315,7 +316,7 @@ Result<Program::Journal> Program::open_journal() {
   }
   const time::RunIdentity identity{options_.cpus, options_.memory, content_};
   if (!options_.record.empty()) {
-    journal.start.seed = TRY(host_entropy());
+    if (!options_.seed) journal.start.seed = TRY(host_entropy());
     journal.writer = TRY(time::JournalWriter::create(options_.record, identity, journal.start));
   } else {
     journal.reader = TRY(time::JournalReader::open(options_.replay, identity));

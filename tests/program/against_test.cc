@@ -230,6 +230,16 @@ TEST_F(Against, ARunThatIsNotTheRecordedOneIsNoMeasure) {
   EXPECT_THAT(outcome.error, HasSubstr("\n  devices: "));
 }
 
+// The key may come at another moment each time.
+TEST_F(Against, TwoRecordingsWithOneSeedHaveOneStart) {
+  record({"end_power_off", 1, {"--seed", "7"}}, "x", "");
+  ASSERT_EQ(std::rename(a_.c_str(), b_.c_str()), 0);
+  record({"end_power_off", 1, {"--seed", "0x7"}}, "x", "");
+  const Outcome outcome = compare({"end_power_off"});
+  EXPECT_NE(outcome.status, kError) << outcome.error;
+  EXPECT_THAT(outcome.output, HasSubstr("runs: "));
+}
+
 TEST_F(Against, WithoutACommonStartThereIsNothingToCompare) {
   record({"end_power_off"}, "x", "");
   write_b("seed [0-9a-f]+", "seed 1");
