@@ -38,7 +38,9 @@ Values step_instructions(Subject subject, double) {
   Debugged debugged(subject, {"mix"});
   debugged.time("stepi 20", "");
   constexpr double kSteps = 1000;
-  return {kSteps / debugged.time("stepi 1000", "\t")};
+  const double forward = debugged.time("stepi 1000", "\t");
+  if (subject != Subject::Ringside) return {kSteps / forward, std::nullopt};
+  return {kSteps / forward, debugged.time("reverse-stepi 1000", "\t") / forward};
 }
 
 Values next_line(Subject subject, double) {
@@ -70,8 +72,9 @@ Values find(Subject subject, double) {
 std::vector<Measure> gdb_measures() {
   return {
       {"stepi",
-       "`stepi 1000` in GDB",
-       {{"GDB `stepi`", "/s", Better::Higher, {3, {}, {}}}},
+       "`stepi 1000` in GDB, and `reverse-stepi 1000`",
+       {{"GDB `stepi`", "/s", Better::Higher, {3, {}, {}}},
+        {"`reverse-stepi 1000`, by that time", "", Better::Lower, {0, {}, 2}}},
        step_instructions},
       {"next",
        "`next` in GDB over a line of 10,000 instructions",
