@@ -36,10 +36,12 @@ bool has_words(StopCause cause) {
 // W00 is how an extended session is told that it has no process.
 Debugger::Answer Debugger::serve(const rsp::QueryStop&) {
   if (!session_.attached) return "W00";
-  // To a client that looks, a machine that runs seems stopped: it has no other way to read.
-  if (looks() && target_.control().phase() != RunControl::Phase::Stopped) {
+  // To a client that looks, a machine that runs seems stopped: it has no other way to read. It hears
+  // no reason: GDB takes the error to a later `c` for another stop of the same reason, and where
+  // that is a breakpoint it does not know of, sends `c` again, for ever.
+  if (looks()) {
     rsp::StopReply reply(kSigtrap);
-    reply.thread(process(), session_.current.value + 1u);
+    reply.thread(process(), target_.control().stopped_vcpu().value_or(session_.current).value + 1u);
     return reply.str();
   }
   session_.reported = target_.control().stopped_vcpu().value_or(session_.current);

@@ -72,7 +72,7 @@ TEST(Observers, AreToldOfAStoppedMachineAsItStopped) {
   EXPECT_EQ(bench.client.receive(), "T05thread:01;");
   EXPECT_EQ(bench.look("qSupported:swbreak+;multiprocess+").substr(0, 10), "PacketSize");
   EXPECT_EQ(bench.look("vCont?").substr(0, 5), "vCont");
-  EXPECT_EQ(bench.look("?"), "T05thread:p01.01;swbreak:;");
+  EXPECT_EQ(bench.look("?"), "T05thread:p01.01;");
   // The byte under the breakpoint is the guest's.
   EXPECT_EQ(bench.look("m1000,1"), "40");
   // Their choices are their own.
