@@ -53,6 +53,23 @@ Result<void> WholeFile::write(std::span<const std::byte> bytes) {
   return {};
 }
 
+Result<void> WholeFile::write_at(std::uint64_t offset, std::span<const std::byte> bytes) {
+  while (!bytes.empty()) {
+    const ssize_t count =
+        ::pwrite(fd_.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset));
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return fail(failed(errno));
+    bytes = bytes.subspan(static_cast<std::size_t>(count));
+    offset += static_cast<std::uint64_t>(count);
+  }
+  return {};
+}
+
+Result<void> WholeFile::set_size(std::uint64_t size) {
+  if (::ftruncate(fd_.get(), static_cast<off_t>(size)) != 0) return fail(failed(errno));
+  return {};
+}
+
 Result<void> WholeFile::finish() {
   // Some file systems say only then that there was no room.
   if (::close(fd_.release()) != 0) return fail(failed(errno));

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string>
 
@@ -21,6 +22,10 @@ class WholeFile {
   ~WholeFile();  // what is not finished goes
 
   Result<void> write(std::span<const std::byte> bytes);
+  // At that offset, whatever was written before. Between what is written are zeros, which take no
+  // room where the file system has files with holes.
+  Result<void> write_at(std::uint64_t offset, std::span<const std::byte> bytes);
+  Result<void> set_size(std::uint64_t size);
   // It takes its name, and replaces what had it. Not forced to the disk.
   Result<void> finish();
 

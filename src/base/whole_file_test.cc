@@ -53,6 +53,19 @@ TEST_F(WholeFileTest, AppearsWhenItIsFinished) {
   EXPECT_EQ(status.st_mode & 0777, 0600u);
 }
 
+TEST_F(WholeFileTest, WhatIsNotWrittenIsZero) {
+  Result<WholeFile> file = create();
+  ASSERT_TRUE(file);
+  const auto put = [&](std::uint64_t at, std::string_view text) {
+    return file->write_at(at, std::as_bytes(std::span(text)));
+  };
+  ASSERT_TRUE(put(6, "end"));
+  ASSERT_TRUE(put(0, "first"));
+  ASSERT_TRUE(file->set_size(11));
+  ASSERT_TRUE(file->finish());
+  EXPECT_EQ(content(), std::string("first\0end\0\0", 11));
+}
+
 TEST_F(WholeFileTest, LeavesNothingUnlessFinished) {
   {
     Result<WholeFile> file = create();

@@ -1,14 +1,11 @@
 #include "time/machine_saver.h"
 
-#include <fcntl.h>
-#include <fmt/format.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
-#include <cerrno>
 #include <utility>
 
+#include "base/file_place.h"
 #include "base/state_bytes.h"
 
 namespace ringside::time {
@@ -25,36 +22,16 @@ std::span<const std::byte> bytes_of(const T& value) {
   return std::as_bytes(std::span(&value, 1));
 }
 
-bool is_saved_machine(const Fd& file) {
+bool is_saved_machine(int file) {
   std::array<char, kSavedMagic.size()> magic{};
-  const ssize_t count = ::pread(file.get(), magic.data(), magic.size(), 0);
+  const ssize_t count = ::pread(file, magic.data(), magic.size(), 0);
   return count == static_cast<ssize_t>(magic.size()) && magic == kSavedMagic;
 }
 
 }  // namespace
 
 Result<void> check_place(const SavePlace& place) {
-  const std::string& name = place.name;
-  if (name.empty()) return fail(ErrorCode::BadRequest, "a file name is missing");
-  if (name.find('/') != std::string::npos || name == "." || name == "..") {
-    return fail(ErrorCode::BadRequest,
-                fmt::format("'{}' is not the name of a file in that directory", name));
-  }
-  // O_NONBLOCK, because nobody may ever write to a FIFO.
-  const Fd there(
-      ::openat(place.directory, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
-  const int problem = errno;
-  if (!there && problem == ENOENT) return {};
-  // ELOOP is a link, and ENXIO a socket: both are there.
-  if (!there && problem != ELOOP && problem != ENXIO)
-    return fail(Error::from_errno(fmt::format("'{}'", name), problem));
-  struct stat status {};
-  if (!there || ::fstat(there.get(), &status) != 0 || !S_ISREG(status.st_mode) ||
-      !is_saved_machine(there)) {
-    return fail(ErrorCode::BadRequest,
-                fmt::format("'{}' is there already, and is not a saved machine", name));
-  }
-  return {};
+  return check_file_place(place.directory, place.name, is_saved_machine, "a saved machine");
 }
 
 Result<std::unique_ptr<MachineSaver>> MachineSaver::begin(const SavePlace& place,
