@@ -184,8 +184,10 @@ Result<Extent> find_extent(Vm& vm, VcpuId vcpu, Gva address, std::optional<std::
   return extent_with(state, vm, address);
 }
 
-Result<LinearMap> LinearMap::of(Vm& vm, VcpuId vcpu) {
-  return LinearMap(vm.memory(), TRY(paging_state(vm.vcpu(vcpu))));
+Result<LinearMap> LinearMap::of(Vm& vm, VcpuId vcpu, std::optional<std::uint64_t> cr3) {
+  x86::PagingState state = TRY(paging_state(vm.vcpu(vcpu)));
+  state.cr3 = cr3.value_or(state.cr3);
+  return LinearMap(vm.memory(), state);
 }
 
 LinearPiece LinearMap::at(Gva address) const {

@@ -40,7 +40,7 @@ struct LinearPiece {
 // dirty bit changes.
 class LinearMap {
  public:
-  static Result<LinearMap> of(Vm& vm, VcpuId vcpu);
+  static Result<LinearMap> of(Vm& vm, VcpuId vcpu, std::optional<std::uint64_t> cr3 = std::nullopt);
   LinearPiece at(Gva address) const;
 
  private:
