@@ -7,8 +7,10 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -74,6 +76,12 @@ class DebugEndpoint {
   // A client's connected stream socket, accepted by somebody else (vsock, TLS, an own listener).
   // The endpoint owns the descriptor in any case. Busy if there is no room for one more.
   Result<void> adopt(int socket);
+
+  // For who reads guest memory beside the debugger, to keep it: takes the bytes of breakpoints out
+  // of a copy of what is at guest-physical `where`. While every vCPU is out of the guest.
+  void hide_breakpoints(Gpa where, std::span<std::byte> copy) const;
+  // Whether there are any: never where the engine has breakpoints of its own.
+  bool has_breakpoint_bytes() const;
 
   // The embedder has put the machine into the state of power-on, with every vCPU out of the guest:
   // what vCPUs had still to tell is void. Not from ServerOptions::restart, after which it is known.

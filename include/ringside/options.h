@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "ringside/result.h"
+#include "ringside/types.h"
 
 namespace ringside::hypervisor {
 class TimeTravel;  // ringside/time_travel.h
@@ -52,12 +53,15 @@ enum class BreakpointMechanism {
 };
 
 // What the owner of a debug server is told, on its thread, while it is given a turn. Whatever is
-// empty is not called. None of these may call the endpoint.
+// empty is not called. None of these may call the endpoint, but for its hide_breakpoints().
 struct Hooks {
   // Every vCPU is out of the guest, for a debugger that has been told so; and the guest is let run
   // again. Not for the moment in which a request is served while the guest runs.
   std::function<void()> guest_stopped = {};
   std::function<void()> guest_resumed = {};
+  // Before a client is told that this vCPU is dead, or that the guest has panicked. Every vCPU is
+  // out of the guest.
+  std::function<void(VcpuId)> guest_died = {};
   // The first comes before the client has stopped anything, the second when all that it set is
   // undone.
   std::function<void()> client_came = {};

@@ -107,6 +107,9 @@ void declare(CLI::App& app, Words& words, Options& options) {
   debug(app.add_option("--history", words.history,
                        "Memory for going back in the run (256M with -G; software CPU)")
             ->type_name("SIZE|off"));
+  debug(app.add_option("--dump-on-panic", options.dump_on_panic,
+                       "Write a core of a guest that dies: for gdb, crash, drgn")
+            ->type_name("FILE"));
   debug(app.add_option("--files", options.files,
                        "Where files are that a debugger names (the directory of the start)")
             ->type_name("DIR"));
@@ -236,8 +239,8 @@ Result<void> check_against(const CLI::App& app, const Options& options) {
   if (app.count("--against") == 0) return {};
   if (options.against.empty()) return bad("--against: '' has no file name");
   if (options.replay.empty()) return bad("--against compares with the journal of a --replay");
-  for (const char* name :
-       {"--gdb", "--record", "--restore", "--save", "--history", "--date", "--perf-map"}) {
+  for (const char* name : {"--gdb", "--record", "--restore", "--save", "--dump-on-panic",
+                           "--history", "--date", "--perf-map"}) {
     if (app.count(name) != 0) return bad("--against compares two journals, without {}", name);
   }
   if (options.engine == EngineChoice::Kvm)
@@ -307,6 +310,8 @@ Result<void> interpret(const CLI::App& app, const Words& words, Options& options
     return bad("--history needs the software CPU, not --engine kvm");
   if (!options.save.empty() && options.engine == EngineChoice::Kvm)
     return bad("--save needs the software CPU, not --engine kvm");
+  if (app.count("--dump-on-panic") != 0 && options.dump_on_panic.empty())
+    return bad("--dump-on-panic: '' has no file name");
   TRY(check_against(app, options));
   if (options.probe) return {};
 

@@ -78,6 +78,7 @@ struct Options {
   std::string restore;                            // a saved machine instead of kernel and bios
   bool cpus_given = false, memory_given = false;  // with `restore`: they are to be as saved
   std::string save;                               // where the machine goes when it is ended
+  std::string dump_on_panic;                      // where a core of a guest goes that dies
   std::string files;                              // a debugger's; empty: the directory of the start
   // Bytes for the past; 0: there is none. Nothing: the usual where there is a debugger.
   std::optional<std::uint64_t> history;

@@ -178,6 +178,7 @@ Result<void> Program::build() {
   };
   // A debugger that comes while the guest sleeps finds virtual time where it should be.
   server.hooks.client_acts = [this] { timeline_->end_wait(time::Timeline::Clock::now()); };
+  server.hooks.guest_died = [this](VcpuId vcpu) { dump_dead(vcpu); };
   if (travels_) {
     server.hooks.guest_stopped = [this] { guest_is_stopped_ = true; };
     server.hooks.guest_resumed = [this] { guest_is_stopped_ = false; };
@@ -274,6 +275,8 @@ void Program::add_monitor_commands(debug::ServerOptions& server) {
     return {};
   };
   server.commands.push_back(save_command(save_subjects(), files_directory_.get()));
+  server.commands.push_back(
+      dump_command([this] { return core_subject({0}); }, files_directory_.get()));
   if (engine_->recordable() == nullptr) return;
   server.commands.push_back(hash_command(*engine_->recordable(), *machine_, ram_));
 }
@@ -466,7 +469,7 @@ Result<int> Program::finish(int status, time::JournalEnd::By by) {
   return status;
 }
 
-int Program::report_end(const hypervisor::VmEnd& end) const {
+int Program::report_end(const hypervisor::VmEnd& end) {
   using Kind = hypervisor::VmEnd::Kind;
   std::string_view what;
   switch (end.kind) {
@@ -491,6 +494,8 @@ int Program::report_end(const hypervisor::VmEnd& end) const {
   }
   notice("guest: {}{}{}", what, end.reason.empty() ? "" : ": ", end.reason);
   if (end.vcpu) write_vcpu_state(*engine_, *end.vcpu);
+  if (end.kind == Kind::TripleFault || end.kind == Kind::Error)
+    dump_dead(end.vcpu.value_or(VcpuId{0}));
   if (const hypervisor::Recordable* run = engine_->recordable()) {
     log::info("{} instructions, {} ns of virtual time", run->total_instructions().value,
               engine_->now().ns);

@@ -12,6 +12,7 @@
 #include "base/fd.h"
 #include "cli/clients.h"
 #include "cli/console.h"
+#include "cli/dump_command.h"
 #include "cli/engines.h"
 #include "cli/host_output.h"
 #include "cli/options.h"
@@ -75,7 +76,7 @@ class Program {
   Result<void> reset_as_recorded();
   Result<Payload> read_payload_again();
   Result<void> power_on(const Payload& payload);
-  int report_end(const hypervisor::VmEnd& end) const;
+  int report_end(const hypervisor::VmEnd& end);
   // Nothing while the machine goes on; else the exit status.
   std::optional<int> ended_from_outside();
   Result<int> finish(int status, time::JournalEnd::By by);
@@ -85,6 +86,9 @@ class Program {
   bool has_guest_gdb() const;
   SaveSubjects save_subjects();
   Result<void> save_at_end(time::JournalEnd::By by);
+  DumpPlace dump_place() const;
+  guests::CoreSubject core_subject(VcpuId first) const;
+  void dump_dead(VcpuId vcpu);
   std::uint64_t history_limit() const;
   void keep_history();
   bool in_past() const { return travels_ && travels_->in_past(); }
@@ -101,7 +105,8 @@ class Program {
   std::uint64_t payload_hash_ = 0;  // the same of the files that a reset loads again
   Disks disks_;
   std::vector<std::shared_ptr<time::PastDisk>> past_disks_;  // the same, where there is a past
-  Fd files_directory_, save_directory_;                      // of a debugger's files; of --save
+  Fd files_directory_, save_directory_, dump_directory_;     // of --files, --save, --dump-on-panic
+  bool is_dumped_ = false;                                   // for --dump-on-panic
 
   std::shared_ptr<HostOutput> stdout_;
   std::vector<std::shared_ptr<HostOutput>> outputs_;

@@ -1,4 +1,5 @@
-// The program's part in saved machines: where their files go, and what it is that is saved.
+// The program's part in saved machines and cores: where their files go, and what it is that is
+// saved.
 #include <fcntl.h>
 #include <fmt/format.h>
 
@@ -21,12 +22,42 @@ Result<void> Program::open_directories() {
   const Result<void> opened =
       open(files_directory_, options_.files.empty() ? "." : options_.files, "--files");
   if (!options_.files.empty()) TRY(opened);
+  const auto open_for = [&open](Fd& into, const std::string& file, const char* option) {
+    const std::string folder = std::filesystem::path(file).parent_path();
+    return open(into, folder.empty() ? "." : folder, option);
+  };
+  const auto of_option = [](const char* option, const Result<void>& place) -> Result<void> {
+    if (place) return {};
+    return fail(place.error().code(), fmt::format("{}: {}", option, place.error().text()));
+  };
+  if (!options_.dump_on_panic.empty()) {
+    TRY(open_for(dump_directory_, options_.dump_on_panic, "--dump-on-panic"));
+    TRY(of_option("--dump-on-panic", check_place(dump_place())));
+  }
   if (options_.save.empty()) return {};
-  const std::string folder = std::filesystem::path(options_.save).parent_path();
-  TRY(open(save_directory_, folder.empty() ? "." : folder, "--save"));
-  const Result<void> place = time::check_place(save_place());
-  if (!place) return fail(place.error().code(), "--save: " + place.error().text());
-  return {};
+  TRY(open_for(save_directory_, options_.save, "--save"));
+  return of_option("--save", time::check_place(save_place()));
+}
+
+DumpPlace Program::dump_place() const {
+  return {dump_directory_.get(), std::filesystem::path(options_.dump_on_panic).filename()};
+}
+
+guests::CoreSubject Program::core_subject(VcpuId first) const {
+  guests::CoreSubject subject{*engine_, first};
+  if (debugger_->has_breakpoint_bytes()) {
+    subject.hide = [this](Gpa where, std::span<std::byte> copy) {
+      debugger_->hide_breakpoints(where, copy);
+    };
+  }
+  return subject;
+}
+
+// Once: a debugger may come back to where the guest died. What goes wrong changes nothing else.
+void Program::dump_dead(VcpuId vcpu) {
+  if (options_.dump_on_panic.empty() || std::exchange(is_dumped_, true)) return;
+  const Result<void> done = dump(dump_place(), core_subject(vcpu));
+  if (!done) notice("dump: {}", done.error().text());
 }
 
 time::SavePlace Program::save_place() const {

@@ -227,6 +227,13 @@ Result<void> DebugEndpoint::adopt(int socket) {
   return parts_->client->adopt(transport::Connection::over_socket(std::move(owned)));
 }
 
+void DebugEndpoint::hide_breakpoints(Gpa where, std::span<std::byte> copy) const {
+  if (parts_->server) parts_->server->breakpoints().hide(where, copy);
+}
+bool DebugEndpoint::has_breakpoint_bytes() const {
+  return parts_->server && parts_->server->breakpoints().has_bytes();
+}
+
 void DebugEndpoint::machine_was_reset() {
   if (parts_->server) parts_->server->machine_was_reset();
 }

@@ -31,6 +31,11 @@ bool has_words(StopCause cause) {
          cause == StopCause::PhysicalWatchpoint;
 }
 
+bool is_death(const StopEvent* event) {
+  return event != nullptr &&
+         (event->cause == StopCause::Dead || event->cause == StopCause::GuestPanic);
+}
+
 }  // namespace
 
 // W00 is how an extended session is told that it has no process.
@@ -132,6 +137,8 @@ std::vector<std::string> Debugger::report_stop() {
   if (const auto vcpu = target_.control().stopped_vcpu()) {
     session_.current = *vcpu;
     const StopEvent* event = target_.control().event_of(*vcpu);
+    const auto& died = options_.hooks.guest_died;
+    if (died && is_death(event)) died(*vcpu);
     if (event != nullptr && has_words(event->cause))
       packets.push_back(rsp::reply::console_output(target_.words_of(*vcpu) + "\n"));
   } else {
@@ -181,9 +188,7 @@ std::string Debugger::stop_reply() const {
     return reply.str();
   }
   const StopEvent* event = target_.control().event_of(*vcpu);
-  const bool aborted = event != nullptr &&
-                       (event->cause == StopCause::Dead || event->cause == StopCause::GuestPanic);
-  rsp::StopReply reply(aborted ? kSigabrt : kSigtrap);
+  rsp::StopReply reply(is_death(event) ? kSigabrt : kSigtrap);
   reply.thread(process(), vcpu->value + 1u);
   expedite(reply, *vcpu);
   if (event == nullptr) return reply.str();

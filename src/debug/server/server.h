@@ -57,6 +57,9 @@ class Server {
   // Everything is as at power-on, by a monitor command: what vCPUs had still to tell is void.
   void machine_was_reset();
 
+  // What of ours is in guest memory.
+  const BreakpointTable& breakpoints() { return target_.breakpoints(); }
+
   // Takes the Vm's events until there are none. Also without a client: vCPUs that start are let go.
   void drain_events();
   // Call drain_events() again soon, also if the Vm has no events: a client's request takes long, or

@@ -1,0 +1,30 @@
+// Cores of the guest: the monitor command `dump-guest-memory`, and --dump-on-panic.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/result.h"
+#include "guests/core/core_writer.h"
+#include "ringside/options.h"
+
+namespace ringside::cli {
+
+// Where a core goes: a name in a directory that is open.
+struct DumpPlace {
+  int directory = -1;
+  std::string name;
+};
+
+// Whether there is room for a file of that name: what has it must be a core.
+Result<void> check_place(const DumpPlace& place);
+
+Result<std::unique_ptr<guests::CoreWriter>> begin_dump(const DumpPlace& place,
+                                                       guests::CoreSubject subject);
+// All of it at once. Says on stderr now and then how far it is, and at the end what it has become.
+Result<void> dump(const DumpPlace& place, guests::CoreSubject subject);
+
+// `subject`: made anew for each dump. `directory`: that of a debugger's files, open.
+debug::MonitorCommand dump_command(std::function<guests::CoreSubject()> subject, int directory);
+
+}  // namespace ringside::cli
