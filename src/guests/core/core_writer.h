@@ -1,5 +1,5 @@
 // Writes a core of a guest: an ELF file with all of its memory, by physical address and by linear
-// address, and the registers of each vCPU, for gdb, crash and drgn. docs/decisions/0041 has the
+// address, and the registers of each vCPU, for gdb, crash and drgn. docs/decisions/0042 has the
 // layout and the reasons.
 //
 // A slice at a time, on the thread that may use the Vm, while every vCPU is out of the guest.
