@@ -50,6 +50,7 @@ std::vector<Measure> work_measures();       // a user's work in Linux
 std::vector<Measure> clock_measures();      // the guest's clock
 std::vector<Measure> observer_measures();   // debuggers that look
 std::vector<Measure> saved_measures();      // machines saved and restored
+std::vector<Measure> core_measures();       // cores of guests
 std::vector<Measure> travel_measures();     // going back
 
 }  // namespace ringside::bench

@@ -31,21 +31,35 @@ class LinuxCore : public ::testing::Test {
 
   std::string core() const { return folder_ + "/core"; }
 
-  // Of two vCPUs at a prompt, with programs and modules.
+  static std::string monitor(DebugClient& client, std::string_view command) {
+    std::string text, reply = client.request("qRcmd," + hex(command));
+    for (; reply.size() > 2 && reply.front() == 'O'; reply = client.receive())
+      text += unhex(reply.substr(1));
+    return reply == "OK" ? text : text + unhex(reply);
+  }
+  static bool is_idle(DebugClient& client) {
+    const std::string vcpus = monitor(client, "info cpus");
+    const std::size_t first = vcpus.find("(halted)");
+    return first != vcpus.npos && vcpus.find("(halted)", first + 1) != vcpus.npos;
+  }
+  // Of two idle vCPUs at a prompt, with programs and modules.
   void dump_running_system() {
     LinuxGuest guest(files_,
                      {.cpus = 2, .memory = "512M", .arguments = {"-G", "0", "--files", folder_}});
     const std::string target = guest.gdb_target();
     guest.shell().await_prompt();
     guest.shell().load_disk_driver();
-    guest.shell().output_of("sleep 1000 & true");
+    guest.shell().output_of("sleep 1000 & until grep -q sleep /proc/$!/comm; do true; done");
     DebugClient client(
         static_cast<std::uint16_t>(std::stoul(target.substr(target.rfind(':') + 1))));
     client.request("?");
-    std::string reply = client.request("qRcmd," + hex("dump-guest-memory core"));
-    while (reply.size() > 2 && reply.front() == 'O')
-      reply = client.receive();
-    EXPECT_THAT(unhex(reply), HasSubstr("with the kernel's VMCOREINFO"));
+    for (const Deadline deadline; !is_idle(client);) {
+      if (deadline.passed()) throw std::runtime_error("the guest is not idle");
+      client.resume();
+      client.stop();
+    }
+    EXPECT_THAT(monitor(client, "dump-guest-memory core"),
+                HasSubstr("with the kernel's VMCOREINFO"));
     client.detach();
     guest.shell().output_of("true");
     EXPECT_EQ(guest.shell().end("poweroff -f"), 1);
