@@ -83,7 +83,7 @@ TEST_F(Core, HasWhatADebuggerSees) {
   for (unsigned i = 0; i < 3; ++i) {
     client_->select(i);
     const Registers seen = client_->registers();
-    EXPECT_EQ(core.threads[i], static_cast<int>(i + 1));
+    EXPECT_EQ(core.threads[i], static_cast<int>(1'000'000'001 + i));
     EXPECT_EQ(core.registers[i].rip, seen.rip());
     EXPECT_EQ(core.registers[i].rsp, seen[kRsp]);
     EXPECT_EQ(core.registers[i].rdi, seen[kRdi]);

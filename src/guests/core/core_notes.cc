@@ -35,7 +35,7 @@ void append_note(std::vector<std::byte>& notes, std::string_view name, std::uint
 elf_prstatus prstatus(const CoreVcpu& vcpu) {
   const x86::CpuState& state = vcpu.state;
   elf_prstatus status{};
-  status.pr_pid = static_cast<pid_t>(vcpu.id.value + 1);
+  status.pr_pid = kFirstThread + static_cast<int>(vcpu.id.value);
   user_regs_struct registers{};
   registers.r15 = state.reg(Gpr::R15);
   registers.r14 = state.reg(Gpr::R14);

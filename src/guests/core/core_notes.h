@@ -15,6 +15,10 @@
 
 namespace ringside::guests {
 
+// vCPU N is the process with this number plus N. GDB wants them to differ; drgn takes a number that
+// a process in the guest has for that process, and Linux has none above 4194304.
+inline constexpr int kFirstThread = 1'000'000'001;
+
 struct CoreVcpu {
   VcpuId id;
   x86::CpuState state;

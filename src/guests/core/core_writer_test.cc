@@ -97,7 +97,7 @@ TEST_F(CoreWriterTest, HasTheRegistersOfEachVcpu) {
   vm.vcpu({1}).cpu.cr3 = 0x7000;
   vm.vcpu({1}).cpu.seg(x86::SegmentName::Cs).base = 0xf0000;
   const CoreFile core = dump();
-  EXPECT_THAT(core.threads, ElementsAre(1, 2));
+  EXPECT_THAT(core.threads, ElementsAre(kFirstThread, kFirstThread + 1));
   ASSERT_EQ(core.registers.size(), 2u);
   EXPECT_EQ(core.registers[0].rbx, 0xb0u);
   EXPECT_EQ(core.registers[1].rbx, 0xb1u);
