@@ -73,6 +73,7 @@ class Core : public Protocol {
 
 TEST_F(Core, HasWhatADebuggerSees) {
   begin("counters", {.cpus = 3, .start = Start::Running});
+  const std::string hash = engine() == "soft" ? monitor(*client_, "hash") : "";
   EXPECT_THAT(dump("core"), StartsWith("dumped: 'core' has 32 MiB of memory, "));
   EXPECT_EQ(files(), std::vector<std::string>{"core"});
   const CoreFile core = this->core();
@@ -97,6 +98,9 @@ TEST_F(Core, HasWhatADebuggerSees) {
     EXPECT_EQ(core.physical(address, 24), client_->read(address, 24)) << symbol;
   }
   EXPECT_FALSE(core.vmcoreinfo);
+  if (engine() == "soft") {
+    EXPECT_EQ(monitor(*client_, "hash"), hash);
+  }
 }
 
 TEST_F(Core, HasTheGuestsBytesAndNotThoseOfBreakpoints) {

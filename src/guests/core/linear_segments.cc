@@ -12,6 +12,10 @@ constexpr Gva kLast{~std::uint64_t{0}};
 
 LinearSegments::LinearSegments(hypervisor::Vm& vm, VcpuId first)
     : vm_(vm), regions_(vm.memory().regions()) {
+  std::uint64_t pages = 0;
+  for (const hypervisor::MemoryRegion& region : regions_)
+    pages += (region.size + kPageSize - 1) / kPageSize;
+  shown_.resize(pages);
   tables_.push_back({first, std::nullopt});
   for (std::uint32_t i = 0; i < vm.vcpu_count(); ++i) {
     if (i != first.value && vm.vcpu({i}).active()) tables_.push_back({{i}, std::nullopt});
@@ -98,7 +102,19 @@ void LinearSegments::add_in_memory(Gva address, Gpa where, std::uint64_t size) {
 
 // Linux's ESPFIX, for one, has a page for each processor at 65536 addresses.
 bool LinearSegments::is_shown_enough(Gpa where, std::uint64_t size) {
-  return size <= kPageSize && ++small_pages_[where] > kMostAddresses;
+  if (size > kPageSize) return false;
+  std::uint64_t first = 0;
+  for (const hypervisor::MemoryRegion& region : regions_) {
+    const std::uint64_t offset = where.value - region.base.value;
+    if (offset < region.size) {
+      std::uint8_t& times = shown_[first + offset / kPageSize];
+      if (times == kMostAddresses) return true;
+      ++times;
+      return false;
+    }
+    first += (region.size + kPageSize - 1) / kPageSize;
+  }
+  return true;
 }
 
 void LinearSegments::add(Gva address, Gpa where, std::uint64_t size) {

@@ -43,7 +43,7 @@ class LinearSegments {
 
  private:
   static constexpr std::uint64_t kMostPieces = 4u << 20;
-  static constexpr unsigned kMostAddresses = 8;  // of a page of memory
+  static constexpr std::uint8_t kMostAddresses = 8;  // of a page of memory
 
   struct Table {
     VcpuId vcpu;
@@ -63,7 +63,7 @@ class LinearSegments {
   Gva next_;
   std::uint64_t pieces_ = 0;
   std::map<Gva, LinearSegment> segments_;
-  std::map<Gpa, unsigned> small_pages_;  // at how many addresses each was shown
+  std::vector<std::uint8_t> shown_;  // at how many addresses each page of regions_, in their order
   bool cut_off_ = false;
 };
 

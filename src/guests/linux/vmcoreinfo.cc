@@ -85,18 +85,16 @@ std::optional<std::uint64_t> kernels_page_table(std::string_view vmcoreinfo) {
   return *symbol - kImageMap.value + *base;
 }
 
-std::optional<std::string> infer_vmcoreinfo(hypervisor::Vm& vm, std::string_view release) {
-  const std::optional<KernelImage> image = find_kernel_image(vm);
-  if (!image) return std::nullopt;
-  const std::uint64_t table = image->page_table.value - image->physical_base + kImageMap.value;
+std::string infer_vmcoreinfo(const KernelImage& image, std::string_view release) {
+  const std::uint64_t table = image.page_table.value - image.physical_base + kImageMap.value;
   return fmt::format(
       "OSRELEASE={}\nPAGESIZE={}\nSYMBOL(swapper_pg_dir)={:x}\nNUMBER(phys_base)={}\n"
       "SYMBOL(init_top_pgt)={:x}\nNUMBER(pgtable_l5_enabled)={}\nKERNELOFFSET={:x}\n",
-      release, kPageSize, table, static_cast<std::int64_t>(image->physical_base), table,
-      image->five_levels ? 1 : 0, image->moved_by);
+      release, kPageSize, table, static_cast<std::int64_t>(image.physical_base), table,
+      image.five_levels ? 1 : 0, image.moved_by);
 }
 
-VmcoreinfoSearch::VmcoreinfoSearch(hypervisor::Vm& vm) : vm_(vm) {
+VmcoreinfoSearch::VmcoreinfoSearch(hypervisor::Vm& vm) : vm_(vm), image_(find_kernel_image(vm)) {
   for (const MemoryRegion& region : vm.memory().regions()) {
     if (region.kind != MemoryKind::Ram) continue;
     ram_.push_back(region);
@@ -114,7 +112,7 @@ void VmcoreinfoSearch::begin(Pass pass) {
 bool VmcoreinfoSearch::advance() {
   for (std::uint64_t budget = kSlice; budget != 0 && pass_ != Pass::Over;) {
     if (region_ == ram_.size()) {
-      begin(pass_ == Pass::Note && find_kernel_image(vm_) ? Pass::Banner : Pass::Over);
+      begin(pass_ == Pass::Note && image_ ? Pass::Banner : Pass::Over);
       continue;
     }
     const MemoryRegion& region = ram_[region_];
@@ -144,10 +142,17 @@ bool VmcoreinfoSearch::advance() {
   return pass_ == Pass::Over;
 }
 
+// A machine that was reset, or a kernel that has started another, leaves the former one's in
+// memory.
+bool VmcoreinfoSearch::is_of_this_kernel(std::string_view text) const {
+  const auto base = value_of(text, "NUMBER(phys_base)", 10);
+  return !image_ || !base || *base == image_->physical_base;
+}
+
 void VmcoreinfoSearch::look_for_note(std::span<const std::byte> memory) {
   for (std::size_t at = 0; at < memory.size(); at += kPageSize) {
     std::optional<std::string> text = vmcoreinfo_note(memory.subspan(at));
-    if (!text) continue;
+    if (!text || !is_of_this_kernel(*text)) continue;
     text_ = *std::move(text);
     origin_ = VmcoreinfoOrigin::Kernels;
     pass_ = Pass::Over;
@@ -161,9 +166,7 @@ void VmcoreinfoSearch::look_for_banner(std::span<const std::byte> memory) {
     for (std::size_t at = text.find(kBanner); at != text.npos; at = text.find(kBanner, at + 1)) {
       const std::string_view release = release_in(text.substr(at));
       if (release.empty()) continue;
-      const std::optional<std::string> made = infer_vmcoreinfo(vm_, release);
-      if (!made) continue;
-      text_ = *made;
+      text_ = infer_vmcoreinfo(*image_, release);
       origin_ = VmcoreinfoOrigin::Inferred;
       pass_ = Pass::Over;
       return;

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "guests/linux/kernel_image.h"
 #include "ringside/vm.h"
 
 namespace ringside::guests {
@@ -45,7 +46,10 @@ class VmcoreinfoSearch {
   void look_for_note(std::span<const std::byte> memory);
   void look_for_banner(std::span<const std::byte> memory);
 
+  bool is_of_this_kernel(std::string_view text) const;
+
   hypervisor::Vm& vm_;
+  const std::optional<KernelImage> image_;
   std::vector<hypervisor::MemoryRegion> ram_;
   std::uint64_t total_ = 0, done_ = 0;
   Pass pass_ = Pass::Note;
@@ -60,8 +64,7 @@ class VmcoreinfoSearch {
 std::optional<std::string> vmcoreinfo_note(std::span<const std::byte> page);
 // The physical address of the page table that the kernel's own tasks use (swapper_pg_dir).
 std::optional<std::uint64_t> kernels_page_table(std::string_view vmcoreinfo);
-// The lines that can be had without the kernel's help: of a 64-bit kernel of that version whose
-// image is mapped where `vm`'s vCPUs are. Nothing where none of them is in such a kernel.
-std::optional<std::string> infer_vmcoreinfo(hypervisor::Vm& vm, std::string_view release);
+// The lines that can be had without the kernel's help.
+std::string infer_vmcoreinfo(const KernelImage& image, std::string_view release);
 
 }  // namespace ringside::guests

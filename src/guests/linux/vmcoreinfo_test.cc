@@ -95,6 +95,13 @@ TEST_F(Search, FindsTheNoteAtTheBeginningOfAPage) {
   EXPECT_EQ(found.text(), "OSRELEASE=6.1\n");
 }
 
+TEST_F(Search, AFormerKernelsNoteIsNotTaken) {
+  put(0x301000, note("OSRELEASE=5.10\nNUMBER(phys_base)=0\n"));
+  EXPECT_EQ(search().origin(), VmcoreinfoOrigin::None);
+  put(0x302000, note("OSRELEASE=6.1\nNUMBER(phys_base)=-48234496\n"));
+  EXPECT_EQ(search().text(), "OSRELEASE=6.1\nNUMBER(phys_base)=-48234496\n");
+}
+
 TEST_F(Search, WithoutAKernelThereIsNothing) {
   EXPECT_EQ(search().origin(), VmcoreinfoOrigin::None);
   put(0x250000, "Linux version 6.1.0 (somebody)");
