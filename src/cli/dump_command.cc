@@ -80,12 +80,15 @@ Result<std::unique_ptr<CoreWriter>> begin_dump(const DumpPlace& place, CoreSubje
   return CoreWriter::begin(std::move(subject), std::move(file));
 }
 
-Result<void> dump(const DumpPlace& place, CoreSubject subject) {
+Result<void> dump(const DumpPlace& place, CoreSubject subject,
+                  const std::function<std::string_view()>& interruption) {
   using Clock = std::chrono::steady_clock;
   constexpr std::chrono::seconds kBetweenLines{1};
   const auto writer = TRY(begin_dump(place, std::move(subject)));
   Clock::time_point said = Clock::now();
   while (!TRY(writer->advance())) {
+    if (const std::string_view why = interruption(); !why.empty())
+      return fail(ErrorCode::Busy, fmt::format("given up, because {} has come", why));
     if (Clock::now() - said < kBetweenLines) continue;
     said = Clock::now();
     notice("dump: {}", progress_of(*writer));

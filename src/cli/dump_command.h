@@ -1,8 +1,10 @@
 // Cores of the guest: the monitor command `dump-guest-memory`, and --dump-on-panic.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "base/result.h"
 #include "guests/core/core_writer.h"
@@ -22,7 +24,9 @@ Result<void> check_place(const DumpPlace& place);
 Result<std::unique_ptr<guests::CoreWriter>> begin_dump(const DumpPlace& place,
                                                        guests::CoreSubject subject);
 // All of it at once. Says on stderr now and then how far it is, and at the end what it has become.
-Result<void> dump(const DumpPlace& place, guests::CoreSubject subject);
+// `interruption`: what somebody has sent to end the process meanwhile; empty while nobody has.
+Result<void> dump(const DumpPlace& place, guests::CoreSubject subject,
+                  const std::function<std::string_view()>& interruption);
 
 // `subject`: made anew for each dump. `directory`: that of a debugger's files, open.
 debug::MonitorCommand dump_command(std::function<guests::CoreSubject()> subject, int directory);

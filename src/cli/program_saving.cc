@@ -56,7 +56,8 @@ guests::CoreSubject Program::core_subject(VcpuId first) const {
 // Once: a debugger may come back to where the guest died. What goes wrong changes nothing else.
 void Program::dump_dead(VcpuId vcpu) {
   if (options_.dump_on_panic.empty() || std::exchange(is_dumped_, true)) return;
-  const Result<void> done = dump(dump_place(), core_subject(vcpu));
+  const Result<void> done =
+      dump(dump_place(), core_subject(vcpu), [this] { return signals_.received(); });
   if (!done) notice("dump: {}", done.error().text());
 }
 
