@@ -41,9 +41,9 @@ bool is_death(const StopEvent* event) {
 // W00 is how an extended session is told that it has no process.
 Debugger::Answer Debugger::serve(const rsp::QueryStop&) {
   if (!session_.attached) return "W00";
-  // To a client that looks, a machine that runs seems stopped: it has no other way to read. It hears
-  // no reason: GDB takes the error to a later `c` for another stop of the same reason, and where
-  // that is a breakpoint it does not know of, sends `c` again, for ever.
+  // To a client that looks, a machine that runs seems stopped: it has no other way to read. It
+  // hears no reason: GDB takes the error to a later `c` for another stop of the same reason, and
+  // where that is a breakpoint it does not know of, sends `c` again, for ever.
   if (looks()) {
     rsp::StopReply reply(kSigtrap);
     reply.thread(process(), target_.control().stopped_vcpu().value_or(session_.current).value + 1u);
