@@ -248,6 +248,26 @@ TEST(Observers, AnyoneMayComeAndGoInTheMiddleOfALook) {
   }
 }
 
+// Between their requests sockets are read: a machine that stands is looked at without limit.
+TEST(Observers, HoldNobodyUpWithManyRequestsAtOnce) {
+  Looked bench;
+  bench.client.interrupt();
+  bench.run(1);
+  EXPECT_EQ(bench.client.receive(), "S05");
+  bench.pass(std::chrono::seconds(1));
+  std::string three;
+  for (int i = 0; i < 3; ++i)
+    rsp::append_frame(three, "m1000,1", rsp::RunLengthOutput::Off);
+  bench.looker.send_raw(three);
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(bench.looker.receive(), "40");
+    EXPECT_EQ(bench.looker.receive(), "(nothing)");
+    EXPECT_EQ(bench.server.time_to_look(),
+              i < 2 ? std::optional(std::chrono::nanoseconds(0)) : std::nullopt);
+    bench.server.drain_events();
+  }
+}
+
 TEST(Observers, TakeASmallShareOfTheTimeFromAGuestThatRuns) {
   Looked bench;
   EXPECT_EQ(bench.look("m1000,1"), "40");

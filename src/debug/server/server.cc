@@ -135,6 +135,7 @@ void Server::announce_end(int status) {
 
 void Server::work() {
   may_travel_ = true;
+  may_serve_observers_ = true;
   do {
     if (client_ && options_.time_travel != nullptr && options_.time_travel->is_at_end())
       target_.control().come_to_end();
@@ -271,7 +272,7 @@ bool Server::serve_observers() {
   }
   // What the machine does in such a moment is somebody's request, and not to be seen half done.
   const bool moves = client_ && (debugger_.travelling() || debugger_.scanning());
-  if (control.phase() == Phase::Stopping || moves) return false;
+  if (control.phase() == Phase::Stopping || moves || !may_serve_observers_) return false;
   const auto now = options_.clock();
   if (!looking_) {
     if (!look_waits_ || !may_look(now)) return false;
@@ -282,6 +283,8 @@ bool Server::serve_observers() {
       return true;
     }
   }
+  // Then sockets are read and signals taken, also where what observers ask for has no end.
+  may_serve_observers_ = false;
   unsigned served = 0;
   for (Observer& observer : observers_) {
     observer.set_controlled(client_.has_value());

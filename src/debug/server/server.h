@@ -105,7 +105,8 @@ class Server {
   std::list<Observer> observers_;
   // The pause of a machine that runs is for them.
   bool looking_ = false;
-  bool look_waits_ = false;  // one has a request that is not served yet
+  bool may_serve_observers_ = false;  // a round of them is left for this call of work()
+  bool look_waits_ = false;           // one has a request that is not served yet
   std::chrono::steady_clock::time_point look_began_, next_look_, last_heard_;
 };
 
