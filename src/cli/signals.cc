@@ -33,10 +33,11 @@ EndSignals::EndSignals(const transport::Poller& poller, InterruptKey interrupt_k
   handle(SIGTERM, note);
   handle(SIGHUP, note);
   handle(SIGPIPE, SIG_IGN);
+  handle(SIGXFSZ, SIG_IGN);  // a file beyond RLIMIT_FSIZE: the write fails with EFBIG instead
 }
 
 EndSignals::~EndSignals() {
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGPIPE})
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGXFSZ})
     handle(signal, SIG_DFL);
   g_poller = nullptr;
 }

@@ -1,0 +1,35 @@
+#include "cli/signals.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "base/fd.h"
+
+namespace ringside::cli {
+namespace {
+
+// The kernel's answer is a signal whose default is death, and then nothing is said or cleaned up.
+TEST(EndSignals, AFileBeyondTheLimitOfTheProcessIsAnErrorOfTheWrite) {
+  auto poller = transport::Poller::create();
+  ASSERT_TRUE(poller);
+  const EndSignals signals(*poller, InterruptKey::Ends);
+  const Fd file(::open("/tmp", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600));
+  ASSERT_TRUE(file);
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
+  const rlimit limit{4096, before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &limit), 0);
+  const ssize_t count = ::pwrite(file.get(), "x", 1, 4096);
+  const int problem = errno;
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &before), 0);
+  EXPECT_EQ(count, -1);
+  EXPECT_EQ(problem, EFBIG);
+  EXPECT_TRUE(signals.received().empty());
+}
+
+}  // namespace
+}  // namespace ringside::cli
