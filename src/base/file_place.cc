@@ -13,7 +13,9 @@ Result<void> check_file_place(int directory, const std::string& name,
                               const std::function<bool(int file)>& is_ours, std::string_view what) {
   const std::string quoted = "'" + name + "'";
   if (name.empty()) return fail(ErrorCode::BadRequest, "a file name is missing");
-  if (name.find('/') != std::string::npos || name == "." || name == "..")
+  // What a packet brings may have a zero in it, and a C string ends there.
+  if (name.find_first_of(std::string_view("/\0", 2)) != std::string::npos || name == "." ||
+      name == "..")
     return fail(ErrorCode::BadRequest, quoted + " is not the name of a file in that directory");
   // O_NONBLOCK, because nobody may ever write to a FIFO.
   const Fd there(::openat(directory, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));

@@ -48,6 +48,8 @@ TEST_F(FilePlace, WhatIsNotANameIsRefused) {
   EXPECT_EQ(check(".."), "'..' is not the name of a file in that directory");
   EXPECT_EQ(check("/etc/passwd"), "'/etc/passwd' is not the name of a file in that directory");
   EXPECT_EQ(check("a/b"), "'a/b' is not the name of a file in that directory");
+  const std::string zero("a\0b", 3);
+  EXPECT_EQ(check(zero), "'" + zero + "' is not the name of a file in that directory");
   EXPECT_EQ(check(std::string(300, 'x')), "'" + std::string(300, 'x') + "': File name too long");
   EXPECT_EQ(check(std::string(255, 'x')), "");
 }
