@@ -57,7 +57,7 @@ TEST_F(FilePlace, WhatIsNotANameIsRefused) {
 TEST_F(FilePlace, WhatIsNotOursIsNotReplaced) {
   std::ofstream(folder_ + "/other") << "theirs";
   EXPECT_EQ(check("other"), "'other'" + taken_);
-  std::ofstream(folder_ + "/empty");
+  { const std::ofstream empty(folder_ + "/empty"); }
   EXPECT_EQ(check("empty"), "'empty'" + taken_);
   std::filesystem::create_directory(folder_ + "/directory");
   EXPECT_EQ(check("directory"), "'directory'" + taken_);
