@@ -107,7 +107,7 @@ class JournalReader {
   // The lines after the first one that there must be.
   static constexpr std::size_t kStartLines = 2;
   bool take_start(std::size_t line, const std::string& text);
-  bool take_line(const std::string& line, unsigned vcpus);
+  bool take_line(const std::string& text, unsigned vcpus);
 
   RunStart start_;
   Position last_;  // of the lines so far
