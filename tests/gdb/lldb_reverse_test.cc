@@ -2,10 +2,10 @@
 // a list, to where history begins, and forward again.
 #include <unistd.h>
 
-#include <filesystem>
 #include <fstream>
 
 #include "gdb/lldb_fixture.h"
+#include "support/temporary_folder.h"
 
 namespace ringside::testing {
 namespace {
@@ -24,19 +24,13 @@ class LldbReverse : public LldbDialogue {
     help.await_exit();
     if (help.text(ChildProcess::Stream::Output).find("--reverse") == std::string::npos)
       GTEST_SKIP() << "this LLDB has no 'process continue --reverse' (21 has)";
-    std::string name = (std::filesystem::temp_directory_path() / "ringside.XXXXXX").string();
-    ASSERT_NE(::mkdtemp(name.data()), nullptr);
-    folder_ = name;
     std::ofstream(folder_ / "disk") << std::string(16 * 512, '.');
-  }
-  void TearDown() override {
-    if (!folder_.empty()) std::filesystem::remove_all(folder_);
   }
   GuestOptions options(unsigned cpus) const {
     return {.cpus = cpus, .arguments = {"-d", folder_ / "disk"}};
   }
 
-  std::filesystem::path folder_;
+  TemporaryFolder folder_;
 };
 
 // Everything that follows `marker`, up to its next occurrence.

@@ -5,11 +5,11 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include <filesystem>
 #include <fstream>
 #include <regex>
 
 #include "gdb/gdb_fixture.h"
+#include "support/temporary_folder.h"
 
 namespace ringside::testing {
 
@@ -22,14 +22,10 @@ class PastDialogue : public Dialogue {
     Dialogue::SetUp();
     if (IsSkipped()) return;
     if (engine() != "soft") GTEST_SKIP() << "the past is the software CPU's";
-    std::string name = (std::filesystem::temp_directory_path() / "ringside.XXXXXX").string();
-    ASSERT_NE(::mkdtemp(name.data()), nullptr);
-    folder_ = name;
   }
   void TearDown() override {
     gdb_.reset();
     guest_.reset();
-    if (!folder_.empty()) std::filesystem::remove_all(folder_);
   }
 
   std::string disk() const { return folder_ / "disk"; }
@@ -89,7 +85,7 @@ class PastDialogue : public Dialogue {
     return times;
   }
 
-  std::filesystem::path folder_;
+  TemporaryFolder folder_;
 };
 
 }  // namespace ringside::testing

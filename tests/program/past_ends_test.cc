@@ -11,6 +11,7 @@
 #include <regex>
 
 #include "support/guest_process.h"
+#include "support/temporary_folder.h"
 
 namespace ringside::testing {
 namespace {
@@ -35,14 +36,6 @@ class PastEnds : public ::testing::Test {
  protected:
   void SetUp() override {
     if (engine() != "soft") GTEST_SKIP() << "the past is the software CPU's";
-    std::string name = (std::filesystem::temp_directory_path() / "ringside.XXXXXX").string();
-    ASSERT_NE(::mkdtemp(name.data()), nullptr);
-    folder_ = name;
-  }
-  void TearDown() override {
-    client_.reset();
-    guest_.reset();
-    if (!folder_.empty()) std::filesystem::remove_all(folder_);
   }
 
   std::string image() const { return folder_ / "image"; }
@@ -118,7 +111,7 @@ class PastEnds : public ::testing::Test {
        }},
   };
 
-  std::filesystem::path folder_;
+  TemporaryFolder folder_;
   std::optional<GuestProcess> guest_;
   std::optional<DebugClient> client_;
   std::string present_;  // the state's hash there
@@ -172,7 +165,7 @@ TEST_F(PastEnds, EndedFromOutsideItIsThePresentThatEnds) {
 
 // A file that is restored later would have the past's memory and the present's disk.
 TEST_F(PastEnds, IsNotSavedWhereItsDiskIsAnother) {
-  start({"--files", folder_});
+  start({"--files", folder_.path()});
   run_to_the_present();
   go_on_in_the_past();
   EXPECT_EQ(say("save saved"),

@@ -5,13 +5,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <filesystem>
 #include <fstream>
 #include <regex>
 
 #include <gmock/gmock.h>
 #include "protocol/protocol_test.h"
 #include "support/host.h"
+#include "support/temporary_folder.h"
 
 namespace ringside::testing {
 namespace {
@@ -26,14 +26,6 @@ class TimeTravel : public ::testing::Test {
  protected:
   void SetUp() override {
     if (engine() != "soft") GTEST_SKIP() << "the past is the software CPU's";
-    std::string name = (std::filesystem::temp_directory_path() / "ringside.XXXXXX").string();
-    ASSERT_NE(::mkdtemp(name.data()), nullptr);
-    folder_ = name;
-  }
-  void TearDown() override {
-    client_.reset();
-    guest_.reset();
-    if (!folder_.empty()) std::filesystem::remove_all(folder_);
   }
 
   // A guest that damages a list of its own; its disk is as in every other run.
@@ -98,7 +90,7 @@ class TimeTravel : public ::testing::Test {
     EXPECT_EQ(ask("z" + here), "OK");
   }
 
-  std::filesystem::path folder_;
+  TemporaryFolder folder_;
   std::optional<GuestProcess> guest_;
   std::optional<DebugClient> client_;
   std::string announced_;
