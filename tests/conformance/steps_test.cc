@@ -126,8 +126,7 @@ class OneProcessor {
 };
 
 // A vCPU that is taken out while KVM holds an interrupt it has not delivered yet: the interrupt
-// waits until the step is made. Each place of the guest to be taken out at is as good as another,
-// so many are tried.
+// waits until the step is made. That is rare, and less so where both threads share a processor.
 TEST_P(Conformance, AStepHoldsBackAnInterruptThatWasUnderWay) {
   NEEDS(Feature::Steps);
   const OneProcessor one_processor;
