@@ -1,67 +1,37 @@
 #include "debug/packets/debugger.h"
 
+#include <type_traits>
+
 namespace ringside::debug {
 namespace {
 
-// What an extended session that has let the machine go may ask.
-struct ServedWithoutMachine {
-  bool operator()(const rsp::Unknown&) const { return true; }
-  bool operator()(const rsp::Malformed&) const { return true; }
-  bool operator()(const rsp::QuerySupported&) const { return true; }
-  bool operator()(const rsp::StartNoAckMode&) const { return true; }
-  bool operator()(const rsp::QueryHost&) const { return true; }
-  bool operator()(const rsp::ExtendedMode&) const { return true; }
-  bool operator()(const rsp::QueryResumeActions&) const { return true; }
-  bool operator()(const rsp::QueryStop&) const { return true; }
-  bool operator()(const rsp::FirstThreads&) const { return true; }
-  bool operator()(const rsp::MoreThreads&) const { return true; }
-  bool operator()(const rsp::Attach&) const { return true; }
-  bool operator()(const rsp::Run&) const { return true; }
-  bool operator()(const rsp::Restart&) const { return true; }
-  bool operator()(const rsp::ReadTransfer& r) const { return r.object == "features"; }
+// Whether a request is one of these.
+template <typename... Served>
+struct Serves {
   template <typename Request>
   bool operator()(const Request&) const {
-    return false;
+    return (std::is_same_v<Request, Served> || ...);
   }
 };
 
-// What changes nothing but the session itself.
-struct ServedToWhoLooks {
-  bool operator()(const rsp::Unknown&) const { return true; }
-  bool operator()(const rsp::Malformed&) const { return true; }
-  bool operator()(const rsp::QuerySupported&) const { return true; }
-  bool operator()(const rsp::StartNoAckMode&) const { return true; }
-  bool operator()(const rsp::QueryHost&) const { return true; }
-  bool operator()(const rsp::QueryAttached&) const { return true; }
-  bool operator()(const rsp::ExtendedMode&) const { return true; }
-  bool operator()(const rsp::QueryResumeActions&) const { return true; }
-  bool operator()(const rsp::QueryStop&) const { return true; }
-  bool operator()(const rsp::SelectThread&) const { return true; }
-  bool operator()(const rsp::IsThreadAlive&) const { return true; }
-  bool operator()(const rsp::CurrentThread&) const { return true; }
-  bool operator()(const rsp::FirstThreads&) const { return true; }
-  bool operator()(const rsp::MoreThreads&) const { return true; }
-  bool operator()(const rsp::ThreadDescription&) const { return true; }
-  bool operator()(const rsp::ReadRegisters&) const { return true; }
-  bool operator()(const rsp::ReadRegister&) const { return true; }
-  bool operator()(const rsp::ReadMemory&) const { return true; }
-  bool operator()(const rsp::SearchMemory&) const { return true; }
-  bool operator()(const rsp::ChecksumMemory&) const { return true; }
-  bool operator()(const rsp::DescribeMemory&) const { return true; }
-  bool operator()(const rsp::ReadTransfer&) const { return true; }
-  bool operator()(const rsp::Monitor&) const { return true; }
-  bool operator()(const rsp::QueryPhysicalMode&) const { return true; }
-  bool operator()(const rsp::SetPhysicalMode&) const { return true; }
-  bool operator()(const rsp::QueryStepBits&) const { return true; }
-  bool operator()(const rsp::QueryStepMask&) const { return true; }
-  bool operator()(const rsp::Detach&) const { return true; }
-  bool operator()(const rsp::Kill&) const { return true; }
-  bool operator()(const rsp::KillProcess&) const { return true; }
-  template <typename Request>
-  bool operator()(const Request&) const {
-    return false;
-  }
+// What an extended session that has let the machine go may ask.
+struct ServedWithoutMachine
+    : Serves<rsp::Unknown, rsp::Malformed, rsp::QuerySupported, rsp::StartNoAckMode, rsp::QueryHost,
+             rsp::ExtendedMode, rsp::QueryResumeActions, rsp::QueryStop, rsp::FirstThreads,
+             rsp::MoreThreads, rsp::Attach, rsp::Run, rsp::Restart> {
+  using Serves::operator();
+  bool operator()(const rsp::ReadTransfer& r) const { return r.object == "features"; }
 };
+
+// What changes nothing but the session itself.
+using ServedToWhoLooks =
+    Serves<rsp::Unknown, rsp::Malformed, rsp::QuerySupported, rsp::StartNoAckMode, rsp::QueryHost,
+           rsp::QueryAttached, rsp::ExtendedMode, rsp::QueryResumeActions, rsp::QueryStop,
+           rsp::SelectThread, rsp::IsThreadAlive, rsp::CurrentThread, rsp::FirstThreads,
+           rsp::MoreThreads, rsp::ThreadDescription, rsp::ReadRegisters, rsp::ReadRegister,
+           rsp::ReadMemory, rsp::SearchMemory, rsp::ChecksumMemory, rsp::DescribeMemory,
+           rsp::ReadTransfer, rsp::Monitor, rsp::QueryPhysicalMode, rsp::SetPhysicalMode,
+           rsp::QueryStepBits, rsp::QueryStepMask, rsp::Detach, rsp::Kill, rsp::KillProcess>;
 
 }  // namespace
 

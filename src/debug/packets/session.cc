@@ -95,9 +95,7 @@ Debugger::Answer Debugger::serve(const rsp::KillProcess&) {
 }
 
 void Debugger::kill() {
-  if (looks()) {
-    session_.over = true;
-  } else if (options_.on_kill == OnKill::Stop) {
+  if (options_.on_kill == OnKill::Stop && !looks()) {
     kill_requested_ = true;
     end_session();
   } else {
