@@ -59,6 +59,15 @@ TEST_F(MonitorRows, HelpHasAPageForEachCommand) {
   }
 }
 
+TEST_F(MonitorRows, OnKvmThereIsNoPast) {
+  if (engine() != "kvm") GTEST_SKIP() << "the software CPU has a past";
+  begin("counters");
+  EXPECT_EQ(monitor("when"),
+            "when: there is no past on KVM, because no run of it can be repeated\n");
+  EXPECT_THAT(client_->request("qSupported"), Not(HasSubstr("Reverse")));
+  EXPECT_EQ(client_->request("bs"), "");
+}
+
 TEST_F(MonitorRows, InterruptControllers) {
   begin("interrupts", {.cpus = 2});
   client_->run_to((*guest_)["sled"]);
