@@ -27,6 +27,8 @@ constexpr NamedPacket kNamedPackets[] = {
     {"vCont", parse_resume_query},
     {"vCont?", parse_resume_query},
     {"vCtrlC", parse_resume_query},
+    {"QNonStop", parse_resume_query},
+    {"vStopped", parse_resume_query},
     {"qC", parse_thread_query},
     {"qfThreadInfo", parse_thread_query},
     {"qsThreadInfo", parse_thread_query},

@@ -106,6 +106,11 @@ struct ResumeBackward {                    // bs, bc: on the thread chosen by Hc
 };
 struct Interrupt {};  // vCtrlC. A bare 0x03 is an event of the Decoder, not a packet.
 
+struct SetNonStop {  // QNonStop:0|1
+  bool on = false;
+};
+struct AcknowledgeStop {};  // vStopped: the last notification of a stop is taken, the next one?
+
 // ---- breakpoints and watchpoints (breakpoints.cc)
 
 enum class BreakpointType : std::uint8_t {
@@ -208,12 +213,12 @@ struct SetStepMask {      // Qqemu.sstep=
 using Request =
     std::variant<Unknown, Malformed, ReadRegisters, WriteRegisters, ReadRegister, WriteRegister,
                  ReadMemory, WriteMemory, SearchMemory, ChecksumMemory, DescribeMemory, QueryStop,
-                 Resume, ResumeThreads, QueryResumeActions, ResumeBackward, Interrupt,
-                 InsertBreakpoint, RemoveBreakpoint, SelectThread, IsThreadAlive, CurrentThread,
-                 FirstThreads, MoreThreads, ThreadDescription, QuerySupported, StartNoAckMode,
-                 QueryHost, QueryAttached, ExtendedMode, Attach, Run, Restart, Detach, Kill,
-                 KillProcess, ReadTransfer, Monitor, QueryPhysicalMode, SetPhysicalMode,
-                 QueryStepBits, QueryStepMask, SetStepMask>;
+                 Resume, ResumeThreads, QueryResumeActions, ResumeBackward, Interrupt, SetNonStop,
+                 AcknowledgeStop, InsertBreakpoint, RemoveBreakpoint, SelectThread, IsThreadAlive,
+                 CurrentThread, FirstThreads, MoreThreads, ThreadDescription, QuerySupported,
+                 StartNoAckMode, QueryHost, QueryAttached, ExtendedMode, Attach, Run, Restart,
+                 Detach, Kill, KillProcess, ReadTransfer, Monitor, QueryPhysicalMode,
+                 SetPhysicalMode, QueryStepBits, QueryStepMask, SetStepMask>;
 
 // Total: every payload has a Request.
 Request parse(std::string_view payload);

@@ -126,6 +126,10 @@ struct Describe {
     return fmt::format("resume backward {}", text_of(r.kind));
   }
   std::string operator()(const Interrupt&) const { return "interrupt"; }
+  std::string operator()(const SetNonStop& r) const {
+    return fmt::format("set non-stop {:d}", r.on);
+  }
+  std::string operator()(const AcknowledgeStop&) const { return "acknowledge stop"; }
 
   std::string operator()(const InsertBreakpoint& r) const {
     std::string text = fmt::format("insert {} {:x} {:x}", text_of(r.type), r.address.value, r.kind);

@@ -1,4 +1,4 @@
-// ? c C s S bs bc vCont vCont? vCtrlC. GDB manual, "Packets" and "vCont packet".
+// ? c C s S bs bc vCont vCont? vCtrlC QNonStop vStopped. GDB manual, "Packets" and "vCont packet".
 #include "rsp/families.h"
 #include "rsp/fields.h"
 
@@ -98,7 +98,13 @@ Request parse_resume(std::string_view payload) {
 Request parse_resume_query(std::string_view payload) {
   if (payload == "vCont?") return QueryResumeActions{};
   if (payload == "vCtrlC") return Interrupt{};
+  if (payload == "vStopped") return AcknowledgeStop{};
   Fields fields(payload);
+  if (fields.take("QNonStop")) {
+    const auto on = fields.take(':') ? fields.hex() : std::nullopt;
+    if (!on || *on > 1 || !fields.at_end()) return Malformed{"QNonStop wants :0 or :1"};
+    return SetNonStop{*on == 1};
+  }
   if (!fields.take("vCont") || fields.at_end()) return Malformed{"the packet takes no argument"};
   ResumeThreads resume;
   while (!fields.at_end()) {

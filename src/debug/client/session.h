@@ -59,6 +59,8 @@ struct Session {
   // The client resumes by vCont, so it wants to know whose a stop is.
   bool vcont = false;
   bool no_ack = false;
+  // The client wants every vCPU stopped and told of by itself.
+  bool non_stop = false;
   std::uint64_t steps = step_mask::kAll;
   AddressKind addresses = AddressKind::Linear;
   // The signal of the last stop report without a vCPU.

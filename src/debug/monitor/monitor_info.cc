@@ -112,7 +112,8 @@ Result<std::string> Monitor::info(Words words) {
 
 // The guest runs, and is held for this command only.
 bool Monitor::holds_running_guest() const {
-  return target_.control().phase() == RunControl::Phase::Paused;
+  const RunControl& control = target_.control();
+  return control.phase() == RunControl::Phase::Paused && !control.stopped();
 }
 
 Result<std::string> Monitor::status(Words words) {

@@ -18,7 +18,8 @@ struct Serves {
 struct ServedWithoutMachine
     : Serves<rsp::Unknown, rsp::Malformed, rsp::QuerySupported, rsp::StartNoAckMode, rsp::QueryHost,
              rsp::ExtendedMode, rsp::QueryResumeActions, rsp::QueryStop, rsp::FirstThreads,
-             rsp::MoreThreads, rsp::Attach, rsp::Run, rsp::Restart> {
+             rsp::MoreThreads, rsp::Attach, rsp::Run, rsp::Restart, rsp::SetNonStop,
+             rsp::AcknowledgeStop> {
   using Serves::operator();
   bool operator()(const rsp::ReadTransfer& r) const { return r.object == "features"; }
 };
@@ -31,7 +32,8 @@ using ServedToWhoLooks =
            rsp::MoreThreads, rsp::ThreadDescription, rsp::ReadRegisters, rsp::ReadRegister,
            rsp::ReadMemory, rsp::SearchMemory, rsp::ChecksumMemory, rsp::DescribeMemory,
            rsp::ReadTransfer, rsp::Monitor, rsp::QueryPhysicalMode, rsp::SetPhysicalMode,
-           rsp::QueryStepBits, rsp::QueryStepMask, rsp::Detach, rsp::Kill, rsp::KillProcess>;
+           rsp::QueryStepBits, rsp::QueryStepMask, rsp::SetNonStop, rsp::Detach, rsp::Kill,
+           rsp::KillProcess>;
 
 }  // namespace
 
@@ -65,7 +67,8 @@ Debugger::When Debugger::when(const rsp::Request& request) const {
   // for them. What needs the machine is refused to who has let it go.
   if (needed == When::Attached) return session_.extended ? needed : When::Now;
   if (looks() && std::holds_alternative<rsp::QueryStop>(request)) return When::Out;
-  return session_.attached ? needed : When::Now;
+  if (!session_.attached) return When::Now;
+  return is_non_stop() && !looks() ? when_non_stop(request, needed) : needed;
 }
 
 Debugger::Answer Debugger::answer(const rsp::Request& request) {

@@ -78,7 +78,11 @@ class Debugger {
   // What to send for the stop that has come due: its report, and before it what is to be said on
   // the debugger's console. The session's current vCPU follows it.
   std::vector<std::string> report_stop();
-  // The same for the end of the machine.
+  // In non-stop mode: of this vCPU, as a notification has it.
+  std::string report_stop(VcpuId vcpu);
+  // Ctrl-C.
+  void interrupt();
+  // What to send for the end of the machine.
   std::vector<std::string> report_end(const hypervisor::VmEnd& end) const;
   // What says that ringside ends with this status.
   std::string exit_reply(int status) const;
@@ -101,6 +105,7 @@ class Debugger {
   static When when(const rsp::Attach&) { return When::Attached; }
   static When when(const rsp::Run&) { return When::Attached; }
   static When when(const rsp::Restart&) { return When::Attached; }
+  static When when(const rsp::SetNonStop&) { return When::Stopped; }
   static When when(const rsp::Resume&) { return When::Stopped; }
   static When when(const rsp::ResumeThreads&) { return When::Stopped; }
   static When when(const rsp::ResumeBackward&) { return When::Stopped; }
@@ -130,6 +135,8 @@ class Debugger {
   Answer serve(const rsp::ResumeBackward&);
   Answer serve(const rsp::QueryResumeActions&);
   Answer serve(const rsp::Interrupt&);
+  Answer serve(const rsp::SetNonStop&);
+  Answer serve(const rsp::AcknowledgeStop&);
 
   Answer serve(const rsp::InsertBreakpoint&);
   Answer serve(const rsp::RemoveBreakpoint&);
@@ -174,6 +181,7 @@ class Debugger {
     return refuse(result.error());
   }
   Result<void> restart();
+  bool enter_mode();
   bool looks() const { return session_.role == Session::Role::Looks; }
   void let_go();
   void leave();
@@ -196,7 +204,13 @@ class Debugger {
   bool applies(const rsp::ThreadAction& action, VcpuId vcpu) const;
   std::string thread_list() const;
   std::string thread_name(VcpuId vcpu) const;
+  When when_non_stop(const rsp::Request& request, When needed) const;
+  bool is_non_stop() const { return target_.control().mode() == RunControl::Mode::NonStop; }
+  Answer resume_each(const rsp::ResumeThreads& request);
+  const rsp::ThreadAction* find_action(const rsp::ResumeThreads& request, VcpuId vcpu) const;
+  std::uint8_t signal_of(const StopEvent* event) const;
   std::string stop_reply() const;
+  std::string stop_reply(VcpuId vcpu) const;
   void expedite(rsp::StopReply& reply, VcpuId vcpu) const;
   Result<x86::RegisterValue> show_register(VcpuId vcpu, x86::Register r) const;
   Result<void> write_register(x86::Register r, const x86::RegisterValue& value);

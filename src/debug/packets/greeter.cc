@@ -37,7 +37,7 @@ std::string supported_features(const rsp::QuerySupported& request, const Abiliti
   std::string reply = fmt::format("PacketSize={:x};swbreak+", rsp::kPacketSize);
   if (abilities.hardware_breakpoints) reply += ";hwbreak+";
   reply +=
-      ";QStartNoAckMode+;vContSupported+;qXfer:features:read+;qXfer:threads:read+;"
+      ";QStartNoAckMode+;QNonStop+;vContSupported+;qXfer:features:read+;qXfer:threads:read+;"
       "qXfer:memory-map:read+";
   reply += ";ConditionalBreakpoints+;BreakpointCommands+;binary-upload+";
   if (abilities.time_travel) reply += ";ReverseStep+;ReverseContinue+";

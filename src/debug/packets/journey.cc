@@ -21,6 +21,8 @@ bool steps_range_at_once(hypervisor::Vm& vm, VcpuId vcpu) {
 
 Debugger::Answer Debugger::serve(const rsp::ResumeBackward& request) {
   if (options_.time_travel == nullptr) return rsp::reply::empty();
+  if (is_non_stop())
+    return refuse(ErrorCode::NotSupported, "in non-stop mode there is no way back");
   Journey journey;
   journey.direction = Journey::Direction::Back;
   journey.until =

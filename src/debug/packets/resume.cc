@@ -2,39 +2,14 @@
 #include <algorithm>
 
 #include "debug/packets/debugger.h"
+#include "debug/packets/stops.h"
 #include "x86/register_table.h"
 
 namespace ringside::debug {
 namespace {
 
-constexpr std::uint8_t kSigint = 2, kSigtrap = 5, kSigabrt = 6;
+constexpr std::uint8_t kNoSignal = 0, kSigint = 2, kSigtrap = 5, kSigabrt = 6;
 constexpr Action kRun{Action::Kind::Run, {}, false};
-
-// A signal means nothing to a whole machine; clients that pass one on do not insist.
-Action action_of(const rsp::ThreadAction& action) {
-  switch (action.kind) {
-    case rsp::ResumeKind::Continue:
-      return kRun;
-    case rsp::ResumeKind::Step:
-      return {Action::Kind::Step, {}, false};
-    case rsp::ResumeKind::StepRange:
-      return {Action::Kind::StepRange, {action.range_start, action.range_end}, false};
-    case rsp::ResumeKind::Stop:
-      break;
-  }
-  return {};
-}
-
-// Causes that a stop reply has no field for.
-bool has_words(StopCause cause) {
-  return cause == StopCause::Dead || cause == StopCause::GuestPanic ||
-         cause == StopCause::PhysicalWatchpoint;
-}
-
-bool is_death(const StopEvent* event) {
-  return event != nullptr &&
-         (event->cause == StopCause::Dead || event->cause == StopCause::GuestPanic);
-}
 
 }  // namespace
 
@@ -49,6 +24,10 @@ Debugger::Answer Debugger::serve(const rsp::QueryStop&) {
     reply.thread(process(), target_.control().stopped_vcpu().value_or(session_.current).value + 1u);
     return reply.str();
   }
+  if (is_non_stop()) {
+    const std::optional<VcpuId> first = target_.control().report_again();
+    return first ? stop_reply(*first) : rsp::reply::ok();
+  }
   session_.reported = target_.control().stopped_vcpu().value_or(session_.current);
   return stop_reply();
 }
@@ -56,6 +35,8 @@ Debugger::Answer Debugger::serve(const rsp::QueryStop&) {
 Debugger::Answer Debugger::serve(const rsp::Resume& request) {
   if (request.address)
     return refuse(ErrorCode::BadRequest, "resuming elsewhere is not possible; set rip instead");
+  if (is_non_stop())
+    return refuse(ErrorCode::BadRequest, "in non-stop mode threads are resumed by vCont");
   ResumePlan plan;
   if (request.kind == rsp::ResumeKind::Step) {
     plan.actions.resize(target_.vm().vcpu_count());
@@ -74,17 +55,33 @@ bool Debugger::applies(const rsp::ThreadAction& action, VcpuId vcpu) const {
   return id.thread.is_all() || vcpu == session_.current;
 }
 
+// The leftmost action that names the thread counts; a thread without one stays as it is.
+const rsp::ThreadAction* Debugger::find_action(const rsp::ResumeThreads& request,
+                                               VcpuId vcpu) const {
+  for (const rsp::ThreadAction& action : request.actions) {
+    if (applies(action, vcpu)) return &action;
+  }
+  return nullptr;
+}
+
 Debugger::Answer Debugger::serve(const rsp::ResumeThreads& request) {
+  if (is_non_stop()) return resume_each(request);
   ResumePlan plan;
   plan.actions.resize(target_.vm().vcpu_count());
   bool somebody_goes = false;
   for (std::uint32_t i = 0; i < plan.actions.size(); ++i) {
-    // The leftmost action that names the thread counts; a thread without one stays where it is.
-    const auto action =
-        std::find_if(request.actions.begin(), request.actions.end(),
-                     [&](const rsp::ThreadAction& a) { return applies(a, VcpuId{i}); });
-    if (action != request.actions.end()) plan.actions[i] = action_of(*action);
+    const rsp::ThreadAction* action = find_action(request, {i});
+    if (action != nullptr) plan.actions[i] = action_of(*action);
     somebody_goes |= target_.is_active(i) && plan.actions[i].kind != Action::Kind::Hold;
+  }
+  // Who wants everybody stopped has that.
+  const auto stops = [](const rsp::ThreadAction& a) { return a.kind == rsp::ResumeKind::Stop; };
+  if (std::all_of(request.actions.begin(), request.actions.end(), stops)) {
+    if (target_.control().phase() != RunControl::Phase::Stopped)
+      return refuse(ErrorCode::Busy, "the guest is running");
+    rsp::StopReply reply(kNoSignal);
+    reply.thread(process(), session_.current.value + 1u);
+    return reply.str();
   }
   // Nothing would ever stop, so nothing would ever be answered.
   if (!somebody_goes) return refuse(ErrorCode::BadRequest, "no thread would run");
@@ -102,7 +99,7 @@ Debugger::Answer Debugger::serve(const rsp::QueryResumeActions&) {
 }
 
 Debugger::Answer Debugger::serve(const rsp::Interrupt&) {
-  target_.control().interrupt();
+  interrupt();
   return rsp::reply::ok();
 }
 
@@ -127,6 +124,14 @@ Result<void> Debugger::run_on(ResumePlan& plan) {
 }
 
 bool Debugger::has_died() const {
+  if (is_non_stop()) {
+    for (std::uint32_t i = 0; i < target_.vm().vcpu_count(); ++i) {
+      const StopEvent* event =
+          target_.control().held({i}) ? target_.control().event_of({i}) : nullptr;
+      if (event != nullptr && event->cause == StopCause::Dead) return true;
+    }
+    return false;
+  }
   const auto stopped = target_.control().stopped_vcpu();
   const StopEvent* event = stopped ? target_.control().event_of(*stopped) : nullptr;
   return event != nullptr && event->cause == StopCause::Dead;
@@ -187,10 +192,21 @@ std::string Debugger::stop_reply() const {
     expedite(reply, session_.current);
     return reply.str();
   }
-  const StopEvent* event = target_.control().event_of(*vcpu);
-  rsp::StopReply reply(is_death(event) ? kSigabrt : kSigtrap);
-  reply.thread(process(), vcpu->value + 1u);
-  expedite(reply, *vcpu);
+  return stop_reply(*vcpu);
+}
+
+std::uint8_t Debugger::signal_of(const StopEvent* event) const {
+  if (event == nullptr) return is_non_stop() ? kNoSignal : kSigtrap;
+  if (event->cause == StopCause::Asked) return kNoSignal;
+  if (event->cause == StopCause::Interrupted) return kSigint;
+  return is_death(event) ? kSigabrt : kSigtrap;
+}
+
+std::string Debugger::stop_reply(VcpuId vcpu) const {
+  const StopEvent* event = target_.control().event_of(vcpu);
+  rsp::StopReply reply(signal_of(event));
+  reply.thread(process(), vcpu.value + 1u);
+  expedite(reply, vcpu);
   if (event == nullptr) return reply.str();
   switch (event->cause) {
     case StopCause::Breakpoint:
@@ -223,6 +239,8 @@ std::string Debugger::stop_reply() const {
     case StopCause::Step:
     case StopCause::GuestPanic:
     case StopCause::Dead:
+    case StopCause::Asked:
+    case StopCause::Interrupted:
       break;
   }
   return reply.str();

@@ -42,7 +42,14 @@ Debugger::Answer Debugger::serve(const rsp::Attach& request) {
   }
   if (session_.attached) return refuse(ErrorCode::Busy, "process 1 is attached already");
   session_.attached = true;
-  return stop_reply();
+  if (!enter_mode()) return stop_reply();
+  target_.control().report_anew();
+  return rsp::reply::ok();
+}
+
+// What the client has chosen before it had the machine.
+bool Debugger::enter_mode() {
+  return session_.non_stop && target_.control().set_mode(RunControl::Mode::NonStop);
 }
 
 Debugger::Answer Debugger::serve(const rsp::Run&) {
@@ -61,8 +68,7 @@ Debugger::Answer Debugger::serve(const rsp::Restart&) {
 
 // The guest is stopped before its first instruction then.
 Result<void> Debugger::restart() {
-  if (target_.control().phase() != RunControl::Phase::Stopped)
-    return fail(ErrorCode::Busy, "the guest is running");
+  if (!target_.control().stopped()) return fail(ErrorCode::Busy, "the guest is running");
   const Result<void> possible = may_change(options_);
   const Result<void> done = possible ? options_.restart() : possible;
   if (!done) {
@@ -74,6 +80,7 @@ Result<void> Debugger::restart() {
   session_.attached = true;
   session_.dead = false;
   session_.signal = Session{}.signal;
+  (void)enter_mode();
   return {};
 }
 
@@ -124,6 +131,7 @@ void Debugger::let_go() {
   next.full_registers = session_.full_registers;
   next.vcont = session_.vcont;
   next.no_ack = session_.no_ack;
+  next.non_stop = session_.non_stop;
   next.extended = true;
   next.attached = false;
   next.dead = session_.dead || has_died();

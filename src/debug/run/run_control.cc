@@ -3,18 +3,11 @@
 #include <algorithm>
 #include <utility>
 
+#include "debug/run/stop_causes.h"
+
 namespace ringside::debug {
 
 using Kind = Command::Kind;
-
-namespace {
-
-bool is_breakpoint(StopCause cause) {
-  return cause == StopCause::Breakpoint || cause == StopCause::LinearBreakpoint ||
-         cause == StopCause::HardwareBreakpoint;
-}
-
-}  // namespace
 
 RunControl::RunControl(unsigned vcpu_count) : vcpus_(vcpu_count) {}
 
@@ -79,11 +72,15 @@ void RunControl::arrive(std::uint32_t index) {
   if (std::exchange(vcpu.lifted, false)) emit(Kind::Restore, index);
 }
 
+void RunControl::ask_out(std::uint32_t index) {
+  if (!std::exchange(vcpus_[index].suspending, true)) emit(Kind::Suspend, index);
+}
+
 void RunControl::stop_all() {
   phase_ = Phase::Stopping;
   for (std::uint32_t i = 0; i < vcpus_.size(); ++i) {
     Vcpu& vcpu = vcpus_[i];
-    if (vcpu.in_guest && !std::exchange(vcpu.suspending, true)) emit(Kind::Suspend, i);
+    if (vcpu.in_guest) ask_out(i);
   }
   settle();
 }
@@ -121,6 +118,10 @@ void RunControl::elect() {
 
 // Everything is out of the guest: report, or go on if what brought it out is no longer true.
 void RunControl::conclude() {
+  if (mode_ == Mode::NonStop) {
+    launch_all();
+    return;
+  }
   elect();
   // Without a client a pause for somebody who looks is all that ends here.
   if (!attached_ || (report_due_ && !stopped_vcpu_ && !interrupted_)) {
@@ -140,6 +141,7 @@ void RunControl::conclude() {
 }
 
 void RunControl::mark(const StopEvent& key, bool stale) {
+  if (mode_ == Mode::NonStop) return;
   for (Vcpu& vcpu : vcpus_) {
     if (vcpu.pending == key) vcpu.stale = stale;
   }
@@ -147,6 +149,7 @@ void RunControl::mark(const StopEvent& key, bool stale) {
 
 void RunControl::doubt(VcpuId id) {
   Vcpu& vcpu = vcpus_[id.value];
+  if (mode_ == Mode::NonStop) return;
   if (phase_ == Phase::Stopped && stopped_vcpu_ == id) return;  // as in moved()
   vcpu.stale = vcpu.pending.has_value();
 }
@@ -155,7 +158,8 @@ void RunControl::moved(VcpuId id) {
   Vcpu& vcpu = vcpus_[id.value];
   vcpu.action.pass_breakpoint = false;
   vcpu.told = false;
-  // What has been reported stays the answer to "why did you stop".
+  // What has been reported, or will be, stays the answer to "why did you stop".
+  if (mode_ == Mode::NonStop) return;
   if (phase_ == Phase::Stopped && stopped_vcpu_ == id) return;
   if (vcpu.pending && is_breakpoint(vcpu.pending->cause)) {
     vcpu.pending.reset();
@@ -171,6 +175,7 @@ void RunControl::started(VcpuId id) {
   Vcpu& vcpu = vcpus_[id.value];
   vcpu.active = true;
   vcpu.told = false;
+  forget_report(id.value);
   vcpu.action = others_;
   vcpu.action.pass_breakpoint = false;
   if (phase_ == Phase::Running && may_run(id.value)) {
@@ -183,6 +188,8 @@ void RunControl::started(VcpuId id) {
 void RunControl::vanished(VcpuId id) {
   arrive(id.value);
   vcpus_[id.value].active = false;
+  // Who waits for its stop hears of one.
+  if (hold_if_asked(id.value)) return;
   if (phase_ == Phase::Running && passing_ == id.value) {
     launch_all();
   } else {
@@ -196,11 +203,13 @@ void RunControl::reset(VcpuId id, bool active) {
   vcpu.active = active;
   vcpu.told = vcpu.stale = vcpu.action.pass_breakpoint = false;
   vcpu.pending.reset();
+  if (!active) forget_report(id.value);
   if (stopped_vcpu_ == id) stopped_vcpu_.reset();
 }
 
 void RunControl::returned(VcpuId id) {
   arrive(id.value);
+  if (hold_if_asked(id.value)) return;
   if (phase_ == Phase::Running && may_run(id.value)) {
     launch(id.value);
   } else {
@@ -216,6 +225,7 @@ void RunControl::skipped(VcpuId id) {
   arrive(id.value);
   Vcpu& vcpu = vcpus_[id.value];
   vcpu.told = true;
+  if (hold_if_asked(id.value)) return;
   vcpu.action.pass_breakpoint = true;
   // Alone in the guest: the others come out first.
   if (phase_ == Phase::Running) {
@@ -239,7 +249,7 @@ void RunControl::trapped(VcpuId id, Gva pc) {
   }
   if (passed && phase_ == Phase::Running) {
     arrive(id.value);
-    launch_all();
+    if (!hold_if_asked(id.value)) launch_all();
   } else {
     returned(id);
   }
@@ -253,6 +263,10 @@ void RunControl::exited(VcpuId id, const StopEvent& event) {
     return;
   }
   arrive(id.value);
+  if (mode_ == Mode::NonStop) {
+    hold(id.value, event);
+    return;
+  }
   vcpu.pending = event;
   vcpu.stale = false;
   vcpu.told = false;
@@ -268,6 +282,7 @@ void RunControl::exited(VcpuId id, const StopEvent& event) {
 
 void RunControl::attach() {
   attached_ = true;
+  ran_ = phase_ != Phase::Stopped;
   if (phase_ == Phase::Running) stop_all();
 }
 
@@ -284,6 +299,7 @@ void RunControl::acknowledge() {
     if (vcpu.pending && vcpu.pending->cause == StopCause::Step) vcpu.pending.reset();
   }
   report_due_ = true;
+  ran_ = false;
 }
 
 bool RunControl::resume(const ResumePlan& plan) {
@@ -333,6 +349,10 @@ void RunControl::interrupt() {
 
 void RunControl::come_to_end() {
   if (!attached_ || phase_ != Phase::Running) return;
+  if (mode_ == Mode::NonStop) {
+    report_end_of_run();
+    return;
+  }
   const auto waits = [&](std::uint32_t index) {
     return vcpus_[index].in_guest && vcpus_[index].action.kind != Action::Kind::Hold;
   };
@@ -354,10 +374,14 @@ void RunControl::detach() {
 
 void RunControl::renew() {
   leaving_ = true;
+  ran_ = false;
   report_due_ = interrupted_ = pausing_ = travelling_ = false;
   stopped_vcpu_.reset();
+  mode_ = Mode::AllStop;
+  reports_.clear();
   for (Vcpu& vcpu : vcpus_) {
     vcpu.pending.reset();
+    vcpu.asked.reset();
     vcpu.stale = false;
   }
   stop_all();

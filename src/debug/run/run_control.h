@@ -1,13 +1,21 @@
 // Run control: which vCPU may be in the guest, whose event is told to the client, and when.
 //
 // A pure state machine. It has no thread, socket, clock or Vm: the server feeds it what happened
-// and executes the commands it answers with, in order. All-stop: a stop is reported once every vCPU
-// is out of the guest, and at most one stop is reported per resume. When several vCPUs have an
+// and executes the commands it answers with, in order.
+//
+// All-stop: a stop is reported once every vCPU is out of the guest, and at most one stop is
+// reported per resume. When several vCPUs have an
 // event in the same stop, the first to arrive is reported; the others keep theirs pending and are
 // reported one per following resume, unless their breakpoint has been removed by then: such an
 // event is discarded and the vCPU executes what now stands there. Likewise a step that is done is
 // discarded at the next resume, which says anew what every vCPU is to do. A breakpoint is reported
 // once per arrival: who resumes from one that was reported executes the instruction under it.
+//
+// Non-stop (GDB manual, "Remote Non-Stop"): a vCPU with an event is held and the others run on. The
+// client is notified of the oldest stop that it has not heard of, and hears of the next ones as it
+// acknowledges. Every event is reported, also one whose breakpoint has been removed since: the
+// client knows by itself what it has removed. A vCPU that has to execute the instruction under a
+// breakpoint does that alone, here too; the others come out for that moment, which nobody is told.
 //
 // Owned by the server; one thread. The value is copyable so that a test can explore every
 // interleaving.
@@ -34,6 +42,8 @@ enum class StopCause : std::uint8_t {
   Dead,
   HistoryBegin,  // a journey has come to where the past begins
   HistoryEnd,    // or to where a recorded run ends
+  Asked,         // non-stop: the client wanted this vCPU stopped
+  Interrupted,   // non-stop: the client wanted some vCPU stopped, as by Ctrl-C
 };
 
 // Something that happened on a vCPU and that the client has to hear of.
@@ -72,7 +82,7 @@ struct Command {
     TrapOff,
     Lift,     // take out the breakpoint that the vCPU stands on; every vCPU is out of the guest
     Restore,  // put back what Lift took out
-    Report,   // tell the client of current_stop()
+    Report,   // tell the client: all-stop, of stopped_vcpu(); non-stop, notify it of this vCPU
     Paused,   // a transparent pause is complete: serve, then call unpause()
     Undo,     // no client any more: remove breakpoints and capabilities; every vCPU is out
   };
@@ -84,11 +94,13 @@ struct Command {
 class RunControl {
  public:
   enum class Phase : std::uint8_t {
-    Running,   // vCPUs are in the guest as planned
+    Running,   // vCPUs are in the guest as planned; in non-stop mode it may be none
     Stopping,  // some are still on their way out
-    Stopped,   // all are out, and the client knows or need not be told
+    Stopped,   // all are out, and the client knows or need not be told; never in non-stop mode
     Paused,    // all are out for a moment, and the client believes the guest running
   };
+
+  enum class Mode : std::uint8_t { AllStop, NonStop };
 
   // Nothing runs until release() or a client's resume().
   explicit RunControl(unsigned vcpu_count);
@@ -140,6 +152,29 @@ class RunControl {
   // The client moved this vCPU's instruction pointer: what it stood on is history.
   void moved(VcpuId id);
 
+  // --- Non-stop
+  // To NonStop from Stopped: a machine that ran until attach() stopped it runs on, and otherwise
+  // every vCPU is held. To AllStop from NonStop with every vCPU out of the guest, after pause():
+  // Stopped. False, and no effect, where this is the mode already, or at another moment.
+  bool set_mode(Mode mode);
+  Mode mode() const { return mode_; }
+  // What each vCPU does from now on, by its number; Hold says nothing. Without effect on a vCPU
+  // that is not held, and on one whose stop the client has not acknowledged.
+  void resume_each(const std::vector<Action>& actions);
+  // A vCPU that is not held stops, and the client is told of `cause`, Asked or Interrupted: or of
+  // what happens to it before that.
+  void stop(VcpuId id, StopCause cause);
+  // What the client was notified of is acknowledged. The next vCPU to tell of, if any.
+  std::optional<VcpuId> acknowledge_report();
+  // Every vCPU that is held is to be told of anew; the first of them.
+  std::optional<VcpuId> report_again();
+  // The same, as if all of them had stopped just now: a Report follows.
+  void report_anew();
+  // The client has this vCPU stopped, whether it has heard of it or not.
+  bool held(VcpuId id) const { return vcpus_[id.value].action.kind == Action::Kind::Hold; }
+  // One vCPU is on its way out by itself.
+  bool stops_one() const;
+
   // Brings everything out for a moment, unseen by the client. Command Paused tells when; the server
   // then calls unpause().
   void pause();
@@ -147,11 +182,13 @@ class RunControl {
 
   // --- What the server asks
   Phase phase() const { return phase_; }
+  // Nobody runs, or will before the client says so.
+  bool stopped() const;
   bool attached() const { return attached_; }
   // A journey is under way.
   bool travelling() const { return travelling_; }
-  // A client waits for a stop report.
-  bool awaits_report() const { return report_due_; }
+  // A client waits for a stop report; in non-stop mode: somebody runs whose stop would be one.
+  bool awaits_report() const { return mode_ == Mode::NonStop ? !stopped() : report_due_; }
   // The stop that was reported last, or would be: the vCPU, or nothing for an interrupt or attach.
   std::optional<VcpuId> stopped_vcpu() const { return stopped_vcpu_; }
   const StopEvent* event_of(VcpuId id) const;
@@ -185,6 +222,7 @@ class RunControl {
     bool stale = false;   // what `pending` tells of has been removed, or does not count any more
     bool told = false;    // see has_told()
     std::optional<StopEvent> pending;
+    std::optional<StopCause> asked;  // non-stop: why it is to stop by itself
     Action action;
   };
 
@@ -200,12 +238,22 @@ class RunControl {
   void conclude();
   void elect();
   void undo();
+  void report_end_of_run();
+  void ask_out(std::uint32_t index);
+  void hold(std::uint32_t index, const StopEvent& event);
+  bool hold_if_asked(std::uint32_t index);
+  void forget_report(std::uint32_t index);
 
   std::vector<Vcpu> vcpus_;
   std::vector<Command> commands_;
   Action others_;
+  Mode mode_ = Mode::AllStop;
+  // Non-stop: vCPUs whose stop the client has not acknowledged, the eldest first. It has been
+  // notified of that one, and of no other.
+  std::vector<std::uint32_t> reports_;
   Phase phase_ = Phase::Stopped;
   bool attached_ = false;
+  bool ran_ = false;          // until attach(), and the client has not resumed it since
   bool leaving_ = false;      // a client is gone and its traces are not yet undone
   bool report_due_ = false;   // a resume has not been answered yet
   bool interrupted_ = false;  // the client asked for the stop

@@ -121,7 +121,12 @@ bool Server::say_end() {
   if (end_is_said_ || !awaited) return true;
   end_is_said_ = true;
   send_output(true);
-  for (const std::string& packet : debugger_.report_end(*target_.vm().ended()))
+  const std::vector<std::string> packets = debugger_.report_end(*target_.vm().ended());
+  if (is_non_stop()) {
+    client_->link().notify("Stop:" + packets.back());
+    return true;
+  }
+  for (const std::string& packet : packets)
     client_->link().send(packet);
   return true;
 }
@@ -130,7 +135,12 @@ void Server::announce_end(int status) {
   if (!client_ || end_is_said_ || !target_.control().awaits_report()) return;
   end_is_said_ = true;
   send_output(true);
-  client_->link().send(debugger_.exit_reply(status));
+  const std::string reply = debugger_.exit_reply(status);
+  if (is_non_stop()) {
+    client_->link().notify("Stop:" + reply);
+  } else {
+    client_->link().send(reply);
+  }
 }
 
 void Server::work() {
@@ -141,20 +151,28 @@ void Server::work() {
       target_.control().come_to_end();
     target_.settle();
     if (say_end()) return;
-    if (!has_client()) print_without_client();
+    if (!has_client() || is_non_stop()) print_without_client();
     const bool report = target_.take_report();
     const bool runs = target_.control().phase() != Phase::Stopped || debugger_.travelling();
     if (report || runs) send_output(report);
-    if (report && client_) {
-      for (const std::string& packet : debugger_.report_stop())
-        client_->link().send(packet);
-    }
+    if (report && client_) say_stop();
     tell_owner();
   } while (serve_one() || serve_observers());
 }
 
+// In non-stop mode the client has no request that waits for a stop: it is notified, and takes no
+// console output.
+void Server::say_stop() {
+  if (is_non_stop()) {
+    client_->link().notify("Stop:" + debugger_.report_stop(target_.reported()));
+    return;
+  }
+  for (const std::string& packet : debugger_.report_stop())
+    client_->link().send(packet);
+}
+
 void Server::tell_owner() {
-  const bool stopped = client_ && target_.control().phase() == Phase::Stopped;
+  const bool stopped = client_ && target_.control().stopped();
   if (stopped == owner_knows_stop_) return;
   owner_knows_stop_ = stopped;
   const auto& hook = stopped ? options_.hooks.guest_stopped : options_.hooks.guest_resumed;
@@ -164,7 +182,7 @@ void Server::tell_owner() {
 // Text for the client's console, which it takes only while it believes the guest running. `all`: a
 // stop report follows, after which it is too late.
 void Server::send_output(bool all) {
-  if (!has_client() || (client_->link().full() && !all)) return;
+  if (!has_client() || is_non_stop() || (client_->link().full() && !all)) return;
   constexpr std::size_t kMost = rsp::kPacketSize / 2 - 1;
   const std::string text = target_.take_output();
   for (std::size_t at = 0; at < text.size(); at += kMost)
@@ -178,7 +196,7 @@ void Server::print_without_client() {
 
 std::optional<rsp::Event::Kind> Server::take_input() {
   const std::optional<rsp::Event::Kind> event = client_->take_input();
-  if (event == rsp::Event::Kind::Interrupt) target_.control().interrupt();
+  if (event == rsp::Event::Kind::Interrupt) debugger_.interrupt();
   return event;
 }
 

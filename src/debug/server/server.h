@@ -83,11 +83,13 @@ class Server {
  private:
   // Somebody reads what a guest that runs has to print.
   bool has_client() const { return client_ && debugger_.has_machine(); }
+  bool is_non_stop() const { return target_.control().mode() == RunControl::Mode::NonStop; }
   void work();
   void tell_owner();
   void send_output(bool all);
   void print_without_client();
   std::optional<rsp::Event::Kind> take_input();
+  void say_stop();
   bool say_end();
   bool serve_one();
   bool serve_journey();

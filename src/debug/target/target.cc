@@ -99,7 +99,7 @@ bool Target::has_work() const {
 // A vCPU that was sent back to wait for its start-up IPI has no event to come; waiting for it to
 // park would be for ever.
 bool Target::notice_vanished() {
-  if (control_.phase() != RunControl::Phase::Stopping) return false;
+  if (control_.phase() != RunControl::Phase::Stopping && !control_.stops_one()) return false;
   bool noticed = false;
   for (std::uint32_t i = 0; i < vm_.vcpu_count(); ++i) {
     const Vcpu& vcpu = vm_.vcpu({i});
@@ -143,13 +143,24 @@ Result<void> Target::prepare_resume(ResumePlan& plan) {
   if (control_.phase() != RunControl::Phase::Stopped)
     return fail(ErrorCode::Busy, "the guest is running");
   plan.actions.resize(vm_.vcpu_count(), plan.others);
+  return prepare_actions(plan.actions);
+}
+
+Result<void> Target::prepare_each(std::vector<Action>& actions) {
+  for (std::uint32_t i = 0; i < actions.size(); ++i) {
+    if (!control_.held({i})) actions[i] = {};
+  }
+  return prepare_actions(actions);
+}
+
+Result<void> Target::prepare_actions(std::vector<Action>& actions) {
   // A single step executes its instruction whatever is set there.
   const auto goes_on = [](const Action& action) {
     return action.kind == Action::Kind::Run || action.kind == Action::Kind::StepRange;
   };
-  if (std::any_of(plan.actions.begin(), plan.actions.end(), goes_on)) follow_addresses();
-  for (std::uint32_t i = 0; i < plan.actions.size(); ++i) {
-    Action& action = plan.actions[i];
+  if (std::any_of(actions.begin(), actions.end(), goes_on)) follow_addresses();
+  for (std::uint32_t i = 0; i < actions.size(); ++i) {
+    Action& action = actions[i];
     if (action.kind == Action::Kind::Hold || !is_active(i)) continue;
     if (action.steps() && !can_step({i}))
       return fail(ErrorCode::NotSupported, "this host cannot step");
@@ -195,6 +206,7 @@ void Target::execute(const Command& command) {
       break;
     case Command::Kind::Report:
       report_ = true;
+      reported_ = id;
       break;
     case Command::Kind::Paused:
       break;  // the server looks at the phase

@@ -51,6 +51,8 @@ class Target {
   bool has_work() const;
   // Whether a stop report has come due since the last call.
   bool take_report();
+  // In non-stop mode: of which vCPU.
+  VcpuId reported() const { return reported_; }
   // What the client is to read on its console, while it believes the guest running.
   std::string take_output() { return filter_.take_output(); }
 
@@ -71,6 +73,9 @@ class Target {
   // who has to step over a breakpoint first, and has the breakpoints where they are wanted now.
   // Busy while the guest runs; NotSupported where a vCPU cannot do what it is to do.
   Result<void> prepare_resume(ResumePlan& plan);
+  // The same in non-stop mode, before run control's resume_each(). Where somebody is to run on, it
+  // is called while every vCPU is out of the guest.
+  Result<void> prepare_each(std::vector<Action>& actions);
 
   // --- Journeys through the machine's past, which the machine itself makes (target_travel.cc)
   // Before one, instead of run control's resume(): has the breakpoints where they are wanted, and
@@ -155,6 +160,7 @@ class Target {
   std::optional<StopEvent> event_of(VcpuId id, const hypervisor::Exit& exit);
   void go_on(VcpuId id, bool skips);
   void end_wait(VcpuId id);
+  Result<void> prepare_actions(std::vector<Action>& actions);
   Result<void> place_breakpoint(VcpuId via, Gva address, const AgentProgram& program,
                                 Unmapped unmapped);
   Result<void> place_linear(VcpuId via, Gva address, const AgentProgram& program,
@@ -186,6 +192,7 @@ class Target {
   bool events_left_ = false;  // the last settle() left some
   PcView pc_view_ = PcView::Offset;
   bool report_ = false;
+  VcpuId reported_{0};
 };
 
 }  // namespace ringside::debug

@@ -22,11 +22,16 @@ class RunControlState {
           64 * v.told);
       put(v.pending ? 1 + static_cast<unsigned>(v.pending->cause) : 0);
       put_action(v.action);
+      put(v.asked ? 1 + static_cast<unsigned>(*v.asked) : 0);
     }
+    for (const std::uint32_t index : r.reports_)
+      put(index);
+    out.push_back('.');
     put_action(r.others_);
     put(static_cast<unsigned>(r.phase_));
     put(r.attached_ + 2 * r.leaving_ + 4 * r.report_due_ + 8 * r.interrupted_ + 16 * r.pausing_ +
         32 * r.travelling_);
+    put(static_cast<unsigned>(r.mode_) + 2 * r.ran_);
     put(r.stopped_vcpu_ ? 1 + r.stopped_vcpu_->value : 0);
     put(r.passing_ ? 1 + *r.passing_ : 0);
     return out;
