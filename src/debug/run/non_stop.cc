@@ -30,7 +30,7 @@ bool RunControl::set_mode(Mode mode) {
     for (std::uint32_t i = 0; i < vcpus_.size(); ++i) {
       const bool untold = std::find(reports_.begin(), reports_.end(), i) != reports_.end();
       if (untold) {
-        vcpus_[i].told = false;
+        vcpus_[i].told = vcpus_[i].told && i == reports_.front();
       } else {
         vcpus_[i].pending.reset();
       }

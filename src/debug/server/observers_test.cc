@@ -105,11 +105,14 @@ TEST(Observers, ChangeNothing) {
                               "vRun;",
                               "vCtrlC",
                               "Qqemu.sstep=1",
+                              "QNonStop:1",
+                              "vStopped",
                               "R00"}) {
     const std::string answer = bench.look(request);
     EXPECT_EQ(answer.substr(0, 2), "E.") << request;
     EXPECT_NE(answer.find("monitor control"), std::string::npos) << request;
   }
+  EXPECT_EQ(bench.look("QNonStop:0"), "OK");  // which GDB asks for explicitly
   bench.looker.interrupt();
   EXPECT_EQ(bench.guest.byte(0x1000), opcode::kIncRax);
   bench.expect_unseen();

@@ -184,7 +184,7 @@ TEST_F(Queries, Defect10_AHugeReadIsBounded) {
 }
 
 constexpr const char* kSupported =
-    "PacketSize=20000;swbreak+;QStartNoAckMode+;vContSupported+;qXfer:features:read+;"
+    "PacketSize=20000;swbreak+;QStartNoAckMode+;QNonStop+;vContSupported+;qXfer:features:read+;"
     "qXfer:threads:read+;qXfer:memory-map:read+;ConditionalBreakpoints+;BreakpointCommands+;binary-"
     "upload+";
 

@@ -131,8 +131,14 @@ TEST_F(VCont, VCtrlC) {
   EXPECT_EQ(bench.client.receive(), "(nothing)");
 }
 
-TEST_F(VCont, WhatWouldNeverStopIsRefused) {
+TEST_F(VCont, WhoWantsEverybodyStoppedHasThat) {
+  EXPECT_EQ(bench.ask("vCont;t"), "T00thread:01;");
+  EXPECT_EQ(bench.ask("vCont;t:2"), "T00thread:01;");
+  bench.client.send("vCont;c");
   EXPECT_EQ(bench.ask("vCont;t"), "E16");
+}
+
+TEST_F(VCont, WhatWouldNeverStopIsRefused) {
   EXPECT_EQ(bench.ask("vCont;c:9"), "E16");
   EXPECT_EQ(bench.ask("vCont;c:p7.1"), "E16");
   EXPECT_EQ(bench.ask("vCont"), "E16");

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <deque>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -62,7 +63,7 @@ class Client {
   }
   // The next payload, or "(nothing)". Acknowledgements do not count.
   std::string receive() {
-    buffer_ += take_raw();
+    take_all();
     std::string_view input = buffer_;
     std::string result = "(nothing)";
     while (const auto event = decoder_.next(input)) {
@@ -78,8 +79,30 @@ class Client {
     send(payload);
     return receive();
   }
+  // The next notification, or "(nothing)".
+  std::string notified() {
+    take_all();
+    if (notifications_.empty()) return "(nothing)";
+    std::string first = notifications_.front();
+    notifications_.pop_front();
+    return first;
+  }
 
  private:
+  // Notifications are told apart here: to the decoder they are noise.
+  void take_all() {
+    for (const char c : take_raw()) {
+      if (!within_ && (c == '$' || c == '%')) {
+        within_ = c;
+        if (c == '%') notifications_.emplace_back();
+      } else if (within_ && c == '#') {
+        within_ = 0;
+      } else if (within_ == '%') {
+        notifications_.back() += c;
+      }
+      buffer_ += c;
+    }
+  }
   std::string_view said() const {
     return observer_ != nullptr ? observer_->output() : server_.output();
   }
@@ -87,6 +110,8 @@ class Client {
   Server& server_;
   Observer* observer_ = nullptr;
   std::string buffer_;
+  std::deque<std::string> notifications_;
+  char within_ = 0;  // what has begun the frame that is being read
   rsp::Decoder decoder_{rsp::kPacketSize * 3, rsp::Decoder::RunLengths::Expand};
 };
 
