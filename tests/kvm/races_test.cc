@@ -6,6 +6,7 @@
 #include <stdexcept>
 
 #include "engine/kvm/kvm_vm.h"
+#include "kvm/non_stop_rig.h"
 #include "kvm/race_rig.h"
 #include "support/effort.h"
 #include "support/host.h"
@@ -33,7 +34,19 @@ class Races : public ::testing::TestWithParam<EngineKind> {
     const RaceRig::Counts& counts = rig.counts();
     RecordProperty("hits", static_cast<int>(counts.hits));
     std::printf("%u resumes: %u hits, %u steps, %u stops; %u clients killed\n", counts.resumes,
-                counts.hits, counts.steps, counts.stops, counts.kills);
+                counts.hits, counts.steps, counts.stops, rig.kills());
+    if (!HasFailure()) rig.kill();
+  }
+  void run_non_stop(unsigned seed, unsigned kills, unsigned count) {
+    NonStopRig rig(GetParam(), seed);
+    for (unsigned i = 0; i < count && !HasFailure(); ++i) {
+      SCOPED_TRACE(i);
+      rig.act(kills);
+    }
+    const NonStopRig::Counts& counts = rig.counts();
+    RecordProperty("hits", static_cast<int>(counts.hits));
+    std::printf("%u resumes: %u hits, %u steps, %u stops; %u clients killed\n", counts.resumes,
+                counts.hits, counts.steps, counts.asked, rig.kills());
     if (!HasFailure()) rig.kill();
   }
 };
@@ -65,6 +78,9 @@ TEST_P(Races, NoReportIsLostDoubledOrStale) { run(1, 1, events()); }
 TEST_P(Races, AKilledClientLeavesTheGuestRunning) {
   run(2, 30, events() / 5);  // after each the guest must be seen to get on, which takes its time
 }
+
+TEST_P(Races, InNonStopModeEachStopIsToldOnce) { run_non_stop(3, 0, events()); }
+TEST_P(Races, AKilledNonStopClientLeavesTheGuestRunning) { run_non_stop(4, 30, events() / 5); }
 
 TEST(WithoutInt3, TheRefusalSaysHowManyBreakpointsAreLeft) {
   const EngineKind kind = kvm_without_int3();
