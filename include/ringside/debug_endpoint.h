@@ -89,6 +89,9 @@ class DebugEndpoint {
   // The embedder ends the machine, with this status: a client that waits for a stop is told, by the
   // next settle().
   void announce_end(int status);
+  // A debugger in non-stop mode has not yet acknowledged that the machine has ended. Worth waiting
+  // for, a second or so: to a debugger whose connection ends before, it has broken.
+  bool end_waits() const;
 
   // Where it really listens, as a debugger would write it; empty where it does not.
   std::string where() const;

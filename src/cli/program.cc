@@ -458,6 +458,12 @@ Result<int> Program::finish(int status, time::JournalEnd::By by) {
   // The debugger's last packet. An engine with threads may have ended after its events were taken.
   if (by == time::JournalEnd::By::Outside) debugger_->announce_end(status);
   debugger_->settle();
+  constexpr std::chrono::seconds kPatience{1};
+  const auto until = time::Timeline::Clock::now() + kPatience;
+  while (debugger_->end_waits() && time::Timeline::Clock::now() < until) {
+    TRY(poller_.wait(until - time::Timeline::Clock::now()));
+    debugger_->settle();
+  }
   if (!options_.save.empty()) TRY(save_at_end(by));
   hypervisor::Recordable* const run = engine_->recordable();
   if (run == nullptr) return status;

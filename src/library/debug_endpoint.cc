@@ -241,6 +241,8 @@ void DebugEndpoint::announce_end(int status) {
   if (parts_->server) parts_->server->announce_end(status);
 }
 
+bool DebugEndpoint::end_waits() const { return parts_->server && parts_->server->end_waits(); }
+
 std::string DebugEndpoint::where() const {
   const transport::Endpoint* place = parts_->client->endpoint();
   return place == nullptr ? std::string() : to_string(*place);

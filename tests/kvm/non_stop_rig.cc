@@ -59,6 +59,7 @@ void NonStopRig::change_breakpoint() {
       cpu.ever.insert(place);
     } else {
       cpu.always.erase(place);
+      if (cpu.at % kPlaces == place) cpu.told = false;  // of the next one it would be
     }
   }
 }
@@ -120,7 +121,9 @@ void NonStopRig::told(const std::string& reply) {
   Cpu& cpu = cpus_[who];
   EXPECT_TRUE(cpu.runs) << "a stop of one that does not run: " << reply;
   const std::uint64_t from = cpu.at, now = progress_of(who);
-  const bool knew = std::exchange(cpu.told, stop.swbreak);
+  // A breakpoint that comes back is another one.
+  const bool there = inserted_.contains(now % kPlaces);
+  const bool knew = std::exchange(cpu.told, stop.swbreak && there);
   cpu.runs = false;
   cpu.at = now;
   if (from == 0) return;  // it ran before the client came

@@ -166,6 +166,7 @@ class RunControl {
   void stop(VcpuId id, StopCause cause);
   // What the client was notified of is acknowledged. The next vCPU to tell of, if any.
   std::optional<VcpuId> acknowledge_report();
+  bool has_unacknowledged() const { return !reports_.empty(); }
   // Every vCPU that is held is to be told of anew; the first of them.
   std::optional<VcpuId> report_again();
   // The same, as if all of them had stopped just now: a Report follows.

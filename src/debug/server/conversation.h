@@ -41,6 +41,8 @@ class Conversation {
   rsp::Link& link() { return link_; }
   // The request that waits, which may be served now.
   void answer();
+  // The request that waits is not answered.
+  void ignore() { waiting_.reset(); }
   // A slice of a request that takes long. False when there is nothing to do before somebody calls
   // again.
   bool serve_scan();

@@ -165,6 +165,23 @@ TEST_F(NonStopServer, TheEndIsANotification) {
   bench.guest.vm.end({});
   bench.server.drain_events();
   EXPECT_EQ(notified(), "Stop:W01");
+  // A connection that ended before that would seem to have broken.
+  EXPECT_FALSE(bench.server.wants_close());
+  EXPECT_EQ(bench.ask("vStopped"), "OK");
+  EXPECT_TRUE(bench.server.wants_close());
+}
+
+TEST_F(NonStopServer, TheEndFollowsWhatIsNotAcknowledged) {
+  EXPECT_EQ(bench.ask("vCont;c"), "OK");
+  EXPECT_EQ(bench.ask("vCont;t:1;t:2"), "OK");
+  EXPECT_EQ(notified(), "Stop:T00thread:01;");
+  bench.guest.vm.end({});
+  bench.server.drain_events();
+  EXPECT_EQ(notified(), "(nothing)");
+  EXPECT_EQ(bench.ask("vStopped"), "T00thread:02;");
+  EXPECT_EQ(bench.ask("vStopped"), "W01");
+  EXPECT_EQ(bench.ask("vStopped"), "OK");
+  EXPECT_TRUE(bench.server.wants_close());
 }
 
 TEST(NonStopExtended, WhoAttachesAgainIsInTheModeItChose) {

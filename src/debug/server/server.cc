@@ -58,6 +58,8 @@ void Server::on_bytes(std::span<const std::byte> bytes) {
 
 void Server::on_disconnected() {
   client_.reset();
+  end_waits_ = false;
+  end_reply_.reset();
   debugger_.end_session();
   work();
 }
@@ -109,7 +111,7 @@ bool Server::wants_close() const {
   if (debugger_.session().over) return true;
   // An engine with threads may have ended since its events were taken: then the client is told
   // first.
-  return target_.ended() && (end_is_said_ || !target_.control().awaits_report());
+  return target_.ended() && !end_waits_ && (end_is_said_ || !target_.control().awaits_report());
 }
 
 // Nothing is reported or answered any more once the machine has ended. What ended it may be what
@@ -123,12 +125,38 @@ bool Server::say_end() {
   send_output(true);
   const std::vector<std::string> packets = debugger_.report_end(*target_.vm().ended());
   if (is_non_stop()) {
-    client_->link().notify("Stop:" + packets.back());
+    notify_of_end(packets.back());
     return true;
   }
   for (const std::string& packet : packets)
     client_->link().send(packet);
   return true;
+}
+
+// One notification at a time: where there is one that the client has not acknowledged, the end is
+// the answer to an acknowledgement.
+void Server::notify_of_end(const std::string& reply) {
+  end_waits_ = true;
+  if (target_.control().has_unacknowledged()) {
+    end_reply_ = reply;
+  } else {
+    client_->link().notify("Stop:" + reply);
+  }
+}
+
+// Nothing but that is answered any more.
+void Server::serve_acknowledgements() {
+  while (end_waits_ && client_ && (client_->waiting() || client_->take_input())) {
+    if (!client_->waiting()) continue;
+    if (std::holds_alternative<rsp::AcknowledgeStop>(*client_->waiting())) {
+      const std::optional<VcpuId> next = target_.control().acknowledge_report();
+      end_waits_ = next || end_reply_;
+      client_->link().send(next         ? debugger_.report_stop(*next)
+                           : end_reply_ ? *std::exchange(end_reply_, std::nullopt)
+                                        : rsp::reply::ok());
+    }
+    client_->ignore();
+  }
 }
 
 void Server::announce_end(int status) {
@@ -137,7 +165,7 @@ void Server::announce_end(int status) {
   send_output(true);
   const std::string reply = debugger_.exit_reply(status);
   if (is_non_stop()) {
-    client_->link().notify("Stop:" + reply);
+    notify_of_end(reply);
   } else {
     client_->link().send(reply);
   }
@@ -150,7 +178,10 @@ void Server::work() {
     if (client_ && options_.time_travel != nullptr && options_.time_travel->is_at_end())
       target_.control().come_to_end();
     target_.settle();
-    if (say_end()) return;
+    if (say_end() || end_waits_) {
+      serve_acknowledgements();
+      return;
+    }
     if (!has_client() || is_non_stop()) print_without_client();
     const bool report = target_.take_report();
     const bool runs = target_.control().phase() != Phase::Stopped || debugger_.travelling();

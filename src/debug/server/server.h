@@ -69,6 +69,9 @@ class Server {
   // The machine's owner ends it, with this status. A client that waits for a stop is told; its
   // output() is still to be written.
   void announce_end(int status);
+  // A client in non-stop mode has been told of the end, and has not acknowledged it: closed now,
+  // the connection seems to have broken.
+  bool end_waits() const { return end_waits_; }
 
   // What to write to the client; valid until the next call of anything else.
   std::string_view output() const;
@@ -91,6 +94,8 @@ class Server {
   std::optional<rsp::Event::Kind> take_input();
   void say_stop();
   bool say_end();
+  void notify_of_end(const std::string& reply);
+  void serve_acknowledgements();
   bool serve_one();
   bool serve_journey();
   bool serve_observers();
@@ -101,8 +106,10 @@ class Server {
   Debugger debugger_;
   std::optional<Conversation> client_;
   bool end_is_said_ = false;
-  bool owner_knows_stop_ = false;  // what hooks have told last
-  bool may_travel_ = false;        // a slice of a journey is left for this call of work()
+  bool end_waits_ = false;
+  std::optional<std::string> end_reply_;  // to be sent as an answer
+  bool owner_knows_stop_ = false;         // what hooks have told last
+  bool may_travel_ = false;               // a slice of a journey is left for this call of work()
 
   std::list<Observer> observers_;
   // The pause of a machine that runs is for them.
