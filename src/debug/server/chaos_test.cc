@@ -47,6 +47,11 @@ const char* const kPackets[] = {"?",
                                 "vCont;s",
                                 "vCont;t:1;c",
                                 "vCtrlC",
+                                "vCont;t",
+                                "vCont;t:2",
+                                "vCont;c:2;s:1",
+                                "vStopped",
+                                "vStopped",
                                 "Z0,1000,1",
                                 "Z0,1001,1",
                                 "Z0,1004,1",
@@ -65,6 +70,8 @@ const char* const kPackets[] = {"?",
                                 "qXfer:features:read:target.xml:0,fff",
                                 "qXfer:threads:read::0,fff",
                                 "QStartNoAckMode",
+                                "QNonStop:1",
+                                "QNonStop:0",
                                 "qSearch:memory:1000;100;ab",
                                 "qCRC:1000,10",
                                 "qRcmd,68656c70",
@@ -83,6 +90,7 @@ const char* const kPackets[] = {"?",
 
 class Chaos {
  public:
+  // Of three clients one begins in non-stop mode, and any may change its mind.
   explicit Chaos(unsigned seed) : random_(seed), bench_(kVcpus) {
     // A loop of instructions of one and two bytes.
     bench_.guest.write(
@@ -109,6 +117,7 @@ class Chaos {
         } else {
           bench_.client.connect();
           connected_ = true;
+          if (pick(3) == 0) bench_.client.send("QNonStop:1");
         }
         break;
       case 1:
