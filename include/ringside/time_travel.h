@@ -69,7 +69,7 @@ class TimeTravel {
   // Every vCPU is out of the guest. One journey at a time.
   virtual Result<void> set_out(const Journey& journey) = 0;
   // Travels for about a millisecond; where it has come to once it is there. An error leaves the
-  // machine at a position.
+  // machine at a position. A journey that return_to_present() has ended was given up.
   virtual std::optional<Result<Arrival>> advance() = 0;
   // Ends the journey at a position between its start and the end that it would have had.
   virtual Arrival give_up() = 0;

@@ -104,6 +104,8 @@ void Travels::set_out_past_write(VcpuId vcpu) {
 std::optional<Result<Arrival>> Travels::advance() {
   using Clock = std::chrono::steady_clock;
   constexpr std::chrono::milliseconds kSlice{1};
+  // The machine's owner has returned to the present, because it ends.
+  if (!task_) return Arrival{Arrival::Reason::GivenUp, {}, {}, {}};
   const Clock::time_point end = Clock::now() + kSlice;
   do {
     const Result<bool> over = task_->step();

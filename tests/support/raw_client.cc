@@ -105,6 +105,13 @@ std::string RawClient::receive(const Deadline& deadline) {
   for (;;) {
     const char c = receive_byte(deadline);
     if (c == '$') break;
+    if (c == '%') {  // a notification, which whoever does not know it discards
+      while (receive_byte(deadline) != '#') {
+      }
+      for (int digit = 0; digit < 2; ++digit)
+        (void)receive_byte(deadline);
+      continue;
+    }
     if (c != '+' || acks_ != Acks::Manual) fail(std::string("expected a packet, got '") + c + "'");
   }
   std::size_t searched = 0, end;

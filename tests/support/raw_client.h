@@ -39,6 +39,7 @@ class RawClient {
   void interrupt() { send_bytes("\x03"); }
 
   // The next packet's payload, unescaped and run-length expanded, its checksum verified.
+  // Notifications before it are left out.
   std::string receive(const Deadline& deadline = Deadline());
   std::string request(std::string_view payload, const Deadline& deadline = Deadline());
   // The next byte as it lies on the wire.

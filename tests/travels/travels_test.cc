@@ -282,6 +282,19 @@ TEST_P(Travels, ASmallHistoryIsShortAndTrue) {
   }
 }
 
+// The machine's owner ends it while a debugger leads it back.
+TEST_P(Travels, AJourneyThatIsTakenAwayWasGivenUp) {
+  TravellingMachine machine(options());
+  live(machine, 20);
+  const std::uint64_t present = machine.hash();
+  ASSERT_TRUE(machine.travels().set_out(back(Journey::Until::Hit)));
+  ASSERT_TRUE(machine.travels().return_to_present());
+  EXPECT_EQ(machine.hash(), present);
+  const auto arrival = machine.travels().advance();
+  ASSERT_TRUE(arrival && *arrival);
+  EXPECT_EQ((*arrival)->reason, hypervisor::Arrival::Reason::GivenUp);
+}
+
 // What came after is forgotten: the disk's image is what the guest sees, and it goes on from there.
 TEST_P(Travels, ABranchIsThePresent) {
   TravellingMachine machine(options());

@@ -178,7 +178,7 @@ void Server::work() {
     if (client_ && options_.time_travel != nullptr && options_.time_travel->is_at_end())
       target_.control().come_to_end();
     target_.settle();
-    if (say_end() || end_waits_) {
+    if (say_end() || end_is_said_) {
       serve_acknowledgements();
       return;
     }
