@@ -81,6 +81,8 @@ class KvmVm final : public KvmEngine,
   int event_fd() const override { return system_.events.fd(); }
   const std::optional<VmEnd>& ended() const override {
     if (!seen_end_ && system_.ended) {
+      for (const auto& vcpu : vcpus_)
+        vcpu->await_out();
       const std::lock_guard lock(end_lock_);
       seen_end_ = end_;
     }

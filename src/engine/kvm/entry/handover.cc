@@ -1,5 +1,7 @@
 #include "engine/kvm/entry/handover.h"
 
+#include <chrono>
+
 namespace ringside::kvm {
 
 bool Handover::give() {
@@ -16,6 +18,11 @@ bool Handover::ask_back() {
   if (place_ != Place::InGuest) return false;
   requests_.suspend = true;
   return true;
+}
+
+void Handover::await_out() {
+  Lock held = lock();
+  wait_for(held, std::chrono::seconds(1), [&] { return place_ == Place::Out || !alive_; });
 }
 
 void Handover::give_back(const Lock&) {

@@ -43,6 +43,9 @@ class Handover {
   bool ask_back();
   // Between give() and event_taken(): only then is the vCPU out, as the main thread sees it.
   bool given() const { return given_; }
+  // The machine has ended, and the thread is on its way out of the guest: until it is, or for a
+  // second, because nothing that a thread does may hold up the end.
+  void await_out();
   void event_taken() { given_ = false; }
 
   // ---- The vCPU's thread

@@ -21,7 +21,10 @@ void RunLoop::main() {
     if (!why) break;
     leave(std::move(*why));
   }
+  // The machine has ended. What the vCPU's registers are is read by others from now on.
   Lock lock = parts_.handover.lock();
+  parts_.handover.give_back(lock);
+  parts_.handover.notify();
   parts_.handover.wait(lock, [&] { return parts_.handover.requests(lock).quit; });
 }
 

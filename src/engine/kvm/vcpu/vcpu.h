@@ -54,6 +54,7 @@ class KvmVcpu {
   // ---- Any thread
   // Makes the thread look at what is asked of it.
   void kick() { parts_.thread.kick(); }
+  void await_out() { parts_.handover.await_out(); }
   bool is_this_thread() const { return VcpuThread::of_this_thread() == &parts_.thread; }
   Hope hope() const { return kvm::hope(parts_); }
   Hope kernel_hope() const { return kvm::kernel_hope(parts_); }
