@@ -213,8 +213,10 @@ std::uint64_t distance_to_memory(Memory& memory, Gpa address) {
   return std::max(~address.value, ~address.value + 1);
 }
 
-Result<std::vector<std::byte>> read_virtual(Vm& vm, VcpuId vcpu, Gva address, std::uint64_t size) {
-  const x86::PagingState state = TRY(paging_state(vm.vcpu(vcpu)));
+Result<std::vector<std::byte>> read_virtual(Vm& vm, VcpuId vcpu, Gva address, std::uint64_t size,
+                                            std::optional<std::uint64_t> cr3) {
+  x86::PagingState state = TRY(paging_state(vm.vcpu(vcpu)));
+  state.cr3 = cr3.value_or(state.cr3);
   return read_range(vm, vcpu, address.value, size,
                     [&](std::uint64_t position) { return extent_with(state, vm, Gva{position}); });
 }

@@ -53,7 +53,8 @@ class LinearMap {
 std::uint64_t distance_to_memory(Memory& memory, Gpa address);
 // Guest-virtual memory, page by page, RAM or devices (aligned 1, 2 and 4-byte accesses). Reads give
 // the readable prefix, and change nothing, in devices neither; the error is that of the first byte.
-Result<std::vector<std::byte>> read_virtual(Vm& vm, VcpuId vcpu, Gva address, std::uint64_t size);
+Result<std::vector<std::byte>> read_virtual(Vm& vm, VcpuId vcpu, Gva address, std::uint64_t size,
+                                            std::optional<std::uint64_t> cr3 = std::nullopt);
 Result<void> write_virtual(Vm& vm, VcpuId vcpu, Gva address, std::span<const std::byte> data);
 // The same for guest-physical addresses.
 Result<std::vector<std::byte>> read_physical(Vm& vm, VcpuId vcpu, Gpa address, std::uint64_t size);

@@ -321,6 +321,30 @@ TEST_F(MonitorRows, BreakpointsBoundToAnAddressSpace) {
   EXPECT_EQ(client_->await_stop().vcpu, 0u);
 }
 
+TEST_F(MonitorRows, MemoryOfAnotherAddressSpace) {
+  begin("spaces", {.cpus = 2, .start = Start::Running});
+  const auto look = [&] { return client_->read((*guest_)["private"], 8); };
+  client_->select(1);
+  const std::string theirs = look();
+  const std::string space = monitor("registers cr3");
+  client_->select(0);
+  const std::string own = look();
+  ASSERT_NE(own, theirs);
+  const std::string cr3 = space.substr(
+      space.find("0x"), space.find_first_of(" \n", space.find("0x")) - space.find("0x"));
+  EXPECT_THAT(monitor("cr3 " + cr3), HasSubstr("those of cr3 " + cr3));
+  EXPECT_EQ(look(), theirs);
+  EXPECT_THAT(monitor("x /2xw " + number("private")), HasSubstr(hex_number((*guest_)["private"])));
+  // A breakpoint counts there alone.
+  client_->insert((*guest_)["loop"]);
+  EXPECT_THAT(monitor("breakpoints"), HasSubstr("only where cr3 is"));
+  client_->send("vCont;c");
+  EXPECT_EQ(client_->await_stop().vcpu, 1u);
+  client_->select(0);
+  EXPECT_THAT(monitor("cr3 off"), HasSubstr("those of the current vCPU"));
+  EXPECT_EQ(look(), own);
+}
+
 TEST_F(MonitorRows, HitsAreCountedByVcpuAndOutliveReinsertion) {
   begin("counters", {.cpus = 2, .start = Start::Running});
   for (int i = 0; i < 8; ++i) {

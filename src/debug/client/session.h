@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "debug/memory/shadowed_memory.h"
@@ -35,9 +36,11 @@ struct Session {
   // One that looks wants the machine, which nobody controls.
   bool wants_control = false;
 
-  // The vCPU that g, p, m, s and so on mean. Hg and Hc choose the same one
-  // (docs/model.md, row 18).
+  // The vCPU that g, p, m and so on mean, and s too, unless Hc has chosen another one for it. To a
+  // client that has never sent Hg both are one (docs/model.md, row 18).
   VcpuId current{0};
+  std::optional<VcpuId> resumed;  // by Hc, since the last stop
+  bool has_chosen = false;        // by Hg
   // Whom the last stop reply named.
   VcpuId reported{0};
   // Whose steps back bs means, where clients resume by vCont and Hc is for going back alone. GDB
@@ -62,7 +65,7 @@ struct Session {
   // The client wants every vCPU stopped and told of by itself.
   bool non_stop = false;
   std::uint64_t steps = step_mask::kAll;
-  AddressKind addresses = AddressKind::Linear;
+  Addresses addresses;
   // The signal of the last stop report without a vCPU.
   std::uint8_t signal = 5;
   // The client may detach, kill, attach and run again within one connection.

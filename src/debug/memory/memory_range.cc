@@ -7,16 +7,17 @@ namespace ringside::debug {
 
 // How much lies at the next address in one piece.
 Result<hypervisor::Extent> MemoryRange::find() const {
-  if (kind_ == AddressKind::Linear) return hypervisor::find_extent(vm_, vcpu_, Gva{address_});
+  if (addresses_.kind == AddressKind::Linear)
+    return hypervisor::find_extent(vm_, vcpu_, Gva{address_}, addresses_.cr3);
   // To the end of them all.
   return hypervisor::Extent{Gpa{address_}, std::max(~address_, std::uint64_t{1})};
 }
 
 // How far from the next address there is neither RAM nor ROM.
 Result<std::uint64_t> MemoryRange::hole() const {
-  if (kind_ == AddressKind::Physical)
+  if (addresses_.kind == AddressKind::Physical)
     return hypervisor::distance_to_memory(vm_.memory(), Gpa{address_});
-  const auto map = TRY(hypervisor::LinearMap::of(vm_, vcpu_));
+  const auto map = TRY(hypervisor::LinearMap::of(vm_, vcpu_, addresses_.cr3));
   const hypervisor::LinearPiece piece = map.at(Gva{address_});
   const std::uint64_t rest = piece.last.value - address_ + 1;
   if (!piece.gpa) return rest;
@@ -57,7 +58,7 @@ Result<std::span<const std::byte>> MemoryRange::next(std::uint64_t most) {
 }
 
 Result<std::span<const std::byte>> MemoryRange::copy(std::uint64_t size) {
-  ShadowedMemory memory(vm_, breakpoints_, vcpu_, kind_);
+  ShadowedMemory memory(vm_, breakpoints_, vcpu_, addresses_);
   copy_ = TRY(memory.read(address_, size));
   if (copy_.size() < size)
     return fail(ErrorCode::BadAddress, "the range is not readable to its end");

@@ -25,12 +25,12 @@ class MemoryRange {
  public:
   enum class Holes : std::uint8_t { Refuse, Skip };
 
-  MemoryRange(hypervisor::Vm& vm, BreakpointTable& breakpoints, VcpuId vcpu, AddressKind kind,
+  MemoryRange(hypervisor::Vm& vm, BreakpointTable& breakpoints, VcpuId vcpu, Addresses addresses,
               std::uint64_t address, std::uint64_t length, Holes holes)
       : vm_(vm),
         breakpoints_(breakpoints),
         vcpu_(vcpu),
-        kind_(kind),
+        addresses_(addresses),
         address_(address),
         left_(length),
         holes_(holes) {}
@@ -51,7 +51,7 @@ class MemoryRange {
   hypervisor::Vm& vm_;
   BreakpointTable& breakpoints_;
   VcpuId vcpu_;
-  AddressKind kind_;
+  Addresses addresses_;
   std::uint64_t address_, left_;
   Holes holes_;
   bool wrapped_ = false;

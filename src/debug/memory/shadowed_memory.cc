@@ -14,14 +14,15 @@ std::uint64_t in_page(std::uint64_t address, std::uint64_t left) {
 }  // namespace
 
 Result<Gpa> ShadowedMemory::translate(std::uint64_t address) {
-  if (kind_ == AddressKind::Physical) return Gpa{address};
-  return hypervisor::translate(vm_, vcpu_, Gva{address});
+  if (addresses_.kind == AddressKind::Physical) return Gpa{address};
+  return TRY(hypervisor::find_extent(vm_, vcpu_, Gva{address}, addresses_.cr3)).gpa;
 }
 
 Result<std::vector<std::byte>> ShadowedMemory::read(std::uint64_t address, std::uint64_t size) {
-  std::vector<std::byte> data = TRY(kind_ == AddressKind::Physical
-                                        ? hypervisor::read_physical(vm_, vcpu_, Gpa{address}, size)
-                                        : hypervisor::read_virtual(vm_, vcpu_, Gva{address}, size));
+  std::vector<std::byte> data =
+      TRY(addresses_.kind == AddressKind::Physical
+              ? hypervisor::read_physical(vm_, vcpu_, Gpa{address}, size)
+              : hypervisor::read_virtual(vm_, vcpu_, Gva{address}, size, addresses_.cr3));
   if (!breakpoints_.has_bytes()) return data;
   for (std::uint64_t done = 0; done < data.size();) {
     const std::uint64_t length = in_page(address + done, data.size() - done);

@@ -100,6 +100,13 @@ std::span<const Monitor::Entry> Monitor::table() {
        "That of CR3, or of the current vCPU. It stays until `off` or the end of the session,\n"
        "whether there is a breakpoint now or not. Without arguments lists what is bound.",
        &Monitor::bind, 1},
+      {"cr3", "", "[CR3|off]",
+       "Reads and writes memory in another address space than the vCPU's own.\n"
+       "What this debugger asks for by a linear address, x included, is looked up in the page\n"
+       "tables at CR3, and its new breakpoints and watchpoints are bound to it (help bind). Until\n"
+       "`off` or the end of the session. Tell yours to forget memory (GDB: maintenance flush\n"
+       "dcache).",
+       &Monitor::cr3},
       {"forget", "", "",
        "Takes out breakpoints whose commands persist, as an earlier session may have left them.",
        &Monitor::forget, 0},
@@ -299,7 +306,7 @@ Result<std::string> Monitor::physical(Words words) {
   const std::uint64_t count = words.size() == 2 ? TRY(number(words[1])) : 64;
   if (count > 4096) return fail(ErrorCode::BadRequest, "at most 4096 bytes at a time");
   ShadowedMemory memory(target_.vm(), target_.breakpoints(), session_.current,
-                        AddressKind::Physical);
+                        {AddressKind::Physical, {}});
   const std::vector<std::byte> bytes = TRY(memory.read(address, count));
   std::string text;
   for (std::size_t i = 0; i < bytes.size(); i += 16) {

@@ -58,12 +58,13 @@ class Monitor {
   Result<std::string> watch_physical(Words words);
   Result<std::string> unwatch_physical(Words words);
   Result<std::string> bind(Words words);
+  Result<std::string> cr3(Words words);
   Result<std::string> forget(Words words);
   Result<std::string> linear_pc(Words words);
   Result<std::string> physical(Words words);
   Result<std::string> examine(Words words);
   Result<std::string> examine_physical(Words words);
-  Result<std::string> examine_as(AddressKind kind, Words words);
+  Result<std::string> examine_as(const Addresses& addresses, Words words);
   Result<std::string> msr(Words words);
   std::string all_msrs();
   Result<std::string> control(Words words);

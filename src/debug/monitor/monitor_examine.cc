@@ -100,13 +100,15 @@ Result<ExamineFormat> parse_examine_format(std::string_view text) {
   return form;
 }
 
-Result<std::string> Monitor::examine(Words words) { return examine_as(AddressKind::Linear, words); }
-
-Result<std::string> Monitor::examine_physical(Words words) {
-  return examine_as(AddressKind::Physical, words);
+Result<std::string> Monitor::examine(Words words) {
+  return examine_as({AddressKind::Linear, session_.addresses.cr3}, words);
 }
 
-Result<std::string> Monitor::examine_as(AddressKind kind, Words words) {
+Result<std::string> Monitor::examine_physical(Words words) {
+  return examine_as({AddressKind::Physical, {}}, words);
+}
+
+Result<std::string> Monitor::examine_as(const Addresses& addresses, Words words) {
   ExamineFormat form;
   if (!words.empty() && words[0].starts_with('/')) {
     form = TRY(parse_examine_format(words[0].substr(1)));
@@ -125,7 +127,7 @@ Result<std::string> Monitor::examine_as(AddressKind kind, Words words) {
   }
   std::uint64_t address = TRY(number(expression));
   const std::uint64_t wanted = form.count * form.size;
-  ShadowedMemory memory(target_.vm(), target_.breakpoints(), session_.current, kind);
+  ShadowedMemory memory(target_.vm(), target_.breakpoints(), session_.current, addresses);
   const std::vector<std::byte> bytes = TRY(memory.read(address, wanted));
   const std::size_t per_line = form.size == 1 ? 8 : 16;
   std::string text;

@@ -173,4 +173,17 @@ Result<std::string> Monitor::bind(Words words) {
                      *spaces.space_of(address));
 }
 
+Result<std::string> Monitor::cr3(Words words) {
+  std::optional<std::uint64_t>& chosen = session_.addresses.cr3;
+  if (words.size() > 1)
+    return fail(ErrorCode::BadRequest, "wrong number of arguments; see help cr3");
+  if (words.size() == 1 && words[0] == "off") {
+    chosen.reset();
+  } else if (words.size() == 1) {
+    chosen = TRY(number(words[0])) & AddressSpaces::kTable;
+  }
+  return chosen ? fmt::format("Linear addresses are those of cr3 {:#x}.\n", *chosen)
+                : std::string("Linear addresses are those of the current vCPU.\n");
+}
+
 }  // namespace ringside::debug

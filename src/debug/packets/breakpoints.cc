@@ -33,6 +33,12 @@ Debugger::Answer Debugger::serve(const rsp::InsertBreakpoint& request) {
   if (is_watch(request.type) && request.kind == 0)
     return refuse(ErrorCode::BadRequest, "a watchpoint has a length");
 
+  // The client's addresses are those of another address space (monitor cr3).
+  if (const auto cr3 = session_.addresses.cr3) {
+    if (target_.spaces().full())
+      return refuse(ErrorCode::BadRequest, "too many addresses are bound");
+    target_.spaces().bind(request.address, *cr3);
+  }
   const AgentProgram program{request.conditions, request.commands, request.commands_persist};
   // A plain client expects the refusal of the model (docs/model.md, row 34).
   const auto unmapped =

@@ -42,7 +42,10 @@ class Debugger {
   bool control_requested() const { return session_.wants_control; }
   void set_controlled(bool controlled) { session_.controlled = controlled; }
   // The vCPU that was current may be no thread any more.
-  void forget_current() { session_.current = {0}; }
+  void forget_current() {
+    session_.current = {0};
+    session_.resumed.reset();
+  }
   // The one teardown: for the end of a connection, D, k and shutdown.
   void end_session();
 

@@ -48,10 +48,11 @@ Debugger::Answer Debugger::serve(const rsp::DescribeMemory& request) {
   if (request.address.value == kLast)
     return refuse(ErrorCode::BadAddress, "no range can hold the last address");
   std::optional<MemoryStretch> stretch;
-  if (session_.addresses == AddressKind::Physical) {
+  if (session_.addresses.kind == AddressKind::Physical) {
     stretch = physical_stretch(target_.vm().memory().regions(), Gpa{request.address.value});
   } else {
-    const auto map = hypervisor::LinearMap::of(target_.vm(), session_.current);
+    const auto map =
+        hypervisor::LinearMap::of(target_.vm(), session_.current, session_.addresses.cr3);
     if (!map) return refuse(map);
     stretch = linear_stretch(*map, request.address);
   }

@@ -6,11 +6,11 @@
 namespace ringside::debug {
 
 Debugger::Answer Debugger::serve(const rsp::QueryPhysicalMode&) {
-  return session_.addresses == AddressKind::Physical ? "1" : "0";
+  return session_.addresses.kind == AddressKind::Physical ? "1" : "0";
 }
 
 Debugger::Answer Debugger::serve(const rsp::SetPhysicalMode& request) {
-  session_.addresses = request.physical ? AddressKind::Physical : AddressKind::Linear;
+  session_.addresses.kind = request.physical ? AddressKind::Physical : AddressKind::Linear;
   return rsp::reply::ok();
 }
 

@@ -40,7 +40,7 @@ Debugger::Answer Debugger::serve(const rsp::Resume& request) {
   ResumePlan plan;
   if (request.kind == rsp::ResumeKind::Step) {
     plan.actions.resize(target_.vm().vcpu_count());
-    plan.actions[session_.current.value].kind = Action::Kind::Step;
+    plan.actions[session_.resumed.value_or(session_.current).value].kind = Action::Kind::Step;
   } else {
     plan.others = kRun;
   }
@@ -141,6 +141,7 @@ std::vector<std::string> Debugger::report_stop() {
   std::vector<std::string> packets;
   if (const auto vcpu = target_.control().stopped_vcpu()) {
     session_.current = *vcpu;
+    session_.resumed.reset();
     const StopEvent* event = target_.control().event_of(*vcpu);
     const auto& died = options_.hooks.guest_died;
     if (died && is_death(event)) died(*vcpu);

@@ -24,9 +24,15 @@ std::optional<VcpuId> Debugger::find_thread(const rsp::ThreadId& id) const {
 Debugger::Answer Debugger::serve(const rsp::SelectThread& request) {
   const std::optional<VcpuId> vcpu = find_thread(request.thread);
   if (!vcpu) return refuse(ErrorCode::BadRequest, "there is no such thread");
-  session_.current = *vcpu;
-  if (request.use == rsp::ThreadUse::Resume && session_.names_threads()) {
-    const bool anyone = !request.thread.thread.is_number();
+  if (request.use == rsp::ThreadUse::General) {
+    session_.current = *vcpu;
+    session_.has_chosen = true;
+    return rsp::reply::ok();
+  }
+  const bool anyone = !request.thread.thread.is_number();
+  session_.resumed = anyone ? std::nullopt : vcpu;
+  if (!session_.has_chosen) session_.current = *vcpu;
+  if (session_.names_threads()) {
     session_.back = anyone ? Session::Back::Reported : Session::Back::Chosen;
     session_.chosen = *vcpu;
   }

@@ -13,8 +13,9 @@ Debugger::Answer Debugger::serve(const rsp::ReadTransfer& request) {
       if (request.offset == 0 || threads_.empty()) threads_ = thread_list();
       return rsp::reply::transfer(threads_, request.offset, request.length);
     }
-    return rsp::reply::transfer(memory_map(session_.addresses, target_.vm().memory().regions()),
-                                request.offset, request.length);
+    return rsp::reply::transfer(
+        memory_map(session_.addresses.kind, target_.vm().memory().regions()), request.offset,
+        request.length);
   }
   if (request.object != "features") return rsp::reply::empty();
   if (request.annex != "target.xml") return refuse(ErrorCode::NotFound, "there is no such annex");

@@ -27,20 +27,34 @@ bool RunControl::set_mode(Mode mode) {
     phase_ = Phase::Stopped;
     pausing_ = false;
     passing_.reset();
+    stopped_vcpu_ = why_stopped();
     for (std::uint32_t i = 0; i < vcpus_.size(); ++i) {
-      const bool untold = std::find(reports_.begin(), reports_.end(), i) != reports_.end();
-      if (untold) {
-        vcpus_[i].told = vcpus_[i].told && i == reports_.front();
-      } else {
+      if (stopped_vcpu_ == VcpuId{i}) continue;
+      if (std::find(reports_.begin(), reports_.end(), i) == reports_.end()) {
         vcpus_[i].pending.reset();
+      } else {
+        vcpus_[i].told = false;
       }
     }
-    if (!reports_.empty()) stopped_vcpu_ = VcpuId{reports_.front()};
     reports_.clear();
   }
   mode_ = mode;
   if (std::exchange(ran_, false)) launch_all();
   return true;
+}
+
+// Whose stop is the machine's: the first that the client has not acknowledged, or else one that it
+// has, a dead vCPU's before others'.
+std::optional<VcpuId> RunControl::why_stopped() const {
+  if (!reports_.empty()) return VcpuId{reports_.front()};
+  std::optional<VcpuId> found;
+  for (std::uint32_t i = 0; i < vcpus_.size(); ++i) {
+    const Vcpu& vcpu = vcpus_[i];
+    if (!vcpu.active || !held({i}) || !vcpu.pending) continue;
+    if (vcpu.pending->cause == StopCause::Dead) return VcpuId{i};
+    if (!found) found = VcpuId{i};
+  }
+  return found;
 }
 
 bool RunControl::stopped() const {

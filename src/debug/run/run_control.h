@@ -240,6 +240,7 @@ class RunControl {
   void elect();
   void undo();
   void report_end_of_run();
+  std::optional<VcpuId> why_stopped() const;
   void ask_out(std::uint32_t index);
   void hold(std::uint32_t index, const StopEvent& event);
   bool hold_if_asked(std::uint32_t index);

@@ -147,6 +147,25 @@ TEST_F(NonStopServer, AllStopComesBackWithEverybodyStopped) {
   EXPECT_TRUE(bench.in_guest(0) && bench.in_guest(1) && bench.in_guest(2));
 }
 
+TEST_F(NonStopServer, AllStopKnowsWhyTheMachineHasStopped) {
+  EXPECT_EQ(bench.ask("Z0,1001,1"), "OK");
+  EXPECT_EQ(bench.ask("vCont;c:1"), "OK");
+  bench.run(2);
+  EXPECT_EQ(notified(), "Stop:T05thread:01;");
+  EXPECT_EQ(bench.ask("vStopped"), "OK");
+  EXPECT_EQ(bench.ask("vCont;c:2"), "OK");
+  bench.run();
+  bench.guest.vm.happen({1}, hypervisor::exit::Dead{"it is over"});
+  bench.server.drain_events();
+  EXPECT_EQ(notified(), "Stop:T06thread:02;");
+  EXPECT_EQ(bench.ask("vStopped"), "OK");
+  EXPECT_EQ(bench.ask("QNonStop:0"), "OK");
+  EXPECT_EQ(bench.ask("?"), "T06thread:02;");
+  // What was acknowledged is not told again.
+  bench.client.send("vCont;c");
+  EXPECT_EQ(bench.client.receive(), "(nothing)");
+}
+
 TEST_F(NonStopServer, TheNextConnectionIsAllStop) {
   EXPECT_EQ(bench.ask("Z0,1001,1"), "OK");
   EXPECT_EQ(bench.ask("vCont;c"), "OK");

@@ -71,17 +71,36 @@ TEST_F(Queries, Row17_ThreadAlive) {
 
 TEST_F(Queries, Row18_SelectThread) {
   guest.rax(1) = 0x22;
-  EXPECT_EQ(bench.ask("Hg2"), "OK");
-  EXPECT_EQ(bench.ask("g").substr(0, 16), "2200000000000000");
-  EXPECT_EQ(bench.ask("Hg0"), "OK");
-  EXPECT_EQ(bench.ask("qC"), "QC01");
   EXPECT_EQ(bench.ask("Hc2"), "OK");
   EXPECT_EQ(bench.ask("qC"), "QC02");
   EXPECT_EQ(bench.ask("Hc-1"), "OK");
   EXPECT_EQ(bench.ask("qC"), "QC01");
+  EXPECT_EQ(bench.ask("Hg2"), "OK");
+  EXPECT_EQ(bench.ask("g").substr(0, 16), "2200000000000000");
+  EXPECT_EQ(bench.ask("Hg0"), "OK");
+  EXPECT_EQ(bench.ask("qC"), "QC01");
   EXPECT_EQ(bench.ask("Hx1"), "E16");
   EXPECT_EQ(bench.ask("Hg"), "E16");
   EXPECT_EQ(bench.ask("Hg7"), "E16");
+}
+
+// To a client that uses both, Hc chooses whom the next s steps.
+TEST_F(Queries, WhoIsSteppedIsChosenApart) {
+  EXPECT_EQ(bench.ask("Hg1"), "OK");
+  EXPECT_EQ(bench.ask("Hc2"), "OK");
+  EXPECT_EQ(bench.ask("qC"), "QC01");
+  const std::uint64_t first = guest.rip(0), second = guest.rip(1);
+  bench.client.send("s");
+  bench.run();
+  EXPECT_EQ(bench.client.receive(), "T05thread:02;");
+  EXPECT_EQ(guest.rip(0), first);
+  EXPECT_EQ(guest.rip(1), second + 1);
+  // The one that has stopped is both from then on.
+  EXPECT_EQ(bench.ask("qC"), "QC02");
+  EXPECT_EQ(bench.ask("Hg1"), "OK");
+  bench.client.send("s");
+  bench.run();
+  EXPECT_EQ(guest.rip(0), first + 1);
 }
 
 TEST_F(Queries, Row19_TheModelsRegistersInTheirOrder) {

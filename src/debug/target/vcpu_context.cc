@@ -32,7 +32,7 @@ Result<void> VcpuContext::read_memory(Gva address, std::span<std::byte> out) {
     breakpoints_.hide(where, out, vcpu_);
     return {};
   }
-  ShadowedMemory memory(vm_, breakpoints_, vcpu_, AddressKind::Linear, vcpu_);
+  ShadowedMemory memory(vm_, breakpoints_, vcpu_, Addresses{}, vcpu_);
   const std::vector<std::byte> data = TRY(memory.read(address.value, out.size()));
   if (data.size() < out.size()) return fail(ErrorCode::BadAddress, "part of it cannot be read");
   std::copy(data.begin(), data.end(), out.begin());
