@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 
 namespace ringside::transport {
 namespace {
@@ -86,11 +87,36 @@ std::size_t Connection::finish(ssize_t result, bool zero_is_end) {
   return 0;
 }
 
+ssize_t Connection::receive(std::span<char> buffer) {
+  if (!keeps_descriptors_) return ::recv(input_.get(), buffer.data(), buffer.size(), MSG_DONTWAIT);
+  // What does not fit is closed by the kernel.
+  constexpr std::size_t kMost = 16;
+  alignas(cmsghdr) char control[CMSG_SPACE(kMost * sizeof(int))];
+  iovec bytes{buffer.data(), buffer.size()};
+  msghdr message{};
+  message.msg_iov = &bytes;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  const ssize_t count = ::recvmsg(input_.get(), &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  if (count < 0) return count;
+  for (cmsghdr* part = CMSG_FIRSTHDR(&message); part != nullptr;
+       part = CMSG_NXTHDR(&message, part)) {
+    if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS) continue;
+    const std::size_t size = part->cmsg_len - CMSG_LEN(0);
+    for (std::size_t at = 0; at + sizeof(int) <= size; at += sizeof(int)) {
+      int fd = -1;
+      std::memcpy(&fd, CMSG_DATA(part) + at, sizeof fd);
+      descriptors_.emplace_back(fd);
+    }
+  }
+  return count;
+}
+
 std::size_t Connection::read(std::span<char> buffer) {
   if (gone_ || buffer.empty()) return 0;
-  if (is_socket()) {
-    return finish(::recv(input_.get(), buffer.data(), buffer.size(), MSG_DONTWAIT), true);
-  }
+  descriptors_.clear();
+  if (is_socket()) return finish(receive(buffer), true);
   // Standard input and output share their open files with the shell and with stderr: making them
   // non-blocking would do so for all. Asking first does as well.
   if (!ready(input_.get(), POLLIN)) return 0;

@@ -6,6 +6,8 @@
 #include <cstddef>
 #include <span>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "base/fd.h"
 
@@ -29,6 +31,11 @@ class Connection {
 
   // How many bytes came: 0 when there are none now, or the client is gone.
   std::size_t read(std::span<char> buffer);
+  // From now on descriptors that come with bytes over a unix socket (SCM_RIGHTS, unix(7)) are kept
+  // for take_descriptors(); otherwise they are closed.
+  void keep_descriptors() { keeps_descriptors_ = true; }
+  // Those that came with what read() brought last.
+  std::vector<Fd> take_descriptors() { return std::exchange(descriptors_, {}); }
   // How many bytes went: 0 when there is no room now, or the client is gone.
   std::size_t write(std::string_view bytes);
   bool gone() const { return gone_; }
@@ -42,10 +49,13 @@ class Connection {
 
   bool is_socket() const { return !output_; }
   std::size_t finish(ssize_t result, bool zero_is_end);
+  ssize_t receive(std::span<char> buffer);
 
   Fd input_;
   Fd output_;  // none for a socket
   bool gone_ = false;
+  bool keeps_descriptors_ = false;
+  std::vector<Fd> descriptors_;
 };
 
 }  // namespace ringside::transport

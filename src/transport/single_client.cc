@@ -68,6 +68,11 @@ void SingleClient::unwatch() {
   if (connection_->output() != connection_->input()) loop_.remove(connection_->output());
 }
 
+void SingleClient::watch_listener(Interest interest) {
+  const std::optional<int> listening = listener_ ? listener_->descriptor() : std::nullopt;
+  if (further_waits_ && listening) loop_.set_interest(*listening, interest);
+}
+
 void SingleClient::accept() {
   const std::optional<int> before = listener_->descriptor();
   std::optional<Connection> client = listener_->accept();
@@ -122,6 +127,8 @@ void SingleClient::settle_first() {
 
 void SingleClient::connect(Connection connection) {
   connection_.emplace(std::move(connection));
+  if (handler_.wants_descriptors()) connection_->keep_descriptors();
+  watch_listener(Interest::None);
   ++served_;
   // Nothing is written here: what a request leads to in the next slice, a step's stop say, goes
   // with its acknowledgement in one piece. The main loop calls update() after each slice.
@@ -145,6 +152,7 @@ void SingleClient::connect(Connection connection) {
 void SingleClient::disconnect() {
   unwatch();
   connection_.reset();
+  watch_listener(Interest::Read);
   log::info("{}: the client has gone", name_);
   handler_.on_disconnected();
 }
@@ -154,6 +162,8 @@ void SingleClient::read() {
   const std::size_t room = std::min(buffer.size(), handler_.room());
   if (!connection_ || room == 0) return;
   const std::size_t count = connection_->read(std::span(buffer).first(room));
+  if (auto descriptors = connection_->take_descriptors(); !descriptors.empty())
+    handler_.on_descriptors(std::move(descriptors));
   if (count > 0) handler_.on_bytes(std::as_bytes(std::span(buffer).first(count)));
 }
 

@@ -13,6 +13,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "ringside/event_loop.h"
@@ -32,6 +33,10 @@ class ClientHandler {
   // How many bytes may come now; 0 stops reading.
   virtual std::size_t room() const = 0;
   virtual bool wants_close() const { return false; }
+  // Whether descriptors are taken that a client sends over a unix socket. on_descriptors() comes
+  // before on_bytes() with the bytes that they came with.
+  virtual bool wants_descriptors() const { return false; }
+  virtual void on_descriptors(std::vector<Fd> /*descriptors*/) {}
 };
 
 class SingleClient {
@@ -49,6 +54,8 @@ class SingleClient {
   // is no room.
   using TakeFurther = std::function<bool(Connection)>;
   void set_further(TakeFurther take) { further_ = std::move(take); }
+  // Or stays where it is until the client has gone: the system keeps a few who have connected.
+  void let_further_wait() { further_waits_ = true; }
   // The client's connection, for somebody else to go on with: there is no client any more, and the
   // handler is not told. Nothing where there is none.
   std::optional<Connection> release();
@@ -76,12 +83,14 @@ class SingleClient {
   void write();
   void watch();
   void unwatch();
+  void watch_listener(Interest interest);
 
   EventLoop& loop_;
   std::optional<Listener> listener_;
   std::string name_;
   ClientHandler& handler_;
   TakeFurther further_;
+  bool further_waits_ = false;
   std::optional<Connection> connection_;
   std::uint64_t served_ = 0;            // how many there have been, connection_ included
   std::optional<Connection> newcomer_;  // until it is clear that the first stays

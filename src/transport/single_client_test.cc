@@ -3,10 +3,13 @@
 
 #include "transport/poller.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+#include <cstring>
 
 namespace ringside::transport {
 namespace {
@@ -27,10 +30,18 @@ class Recorder final : public ClientHandler {
   void wrote(std::size_t count) override { out.erase(0, count); }
   std::size_t room() const override { return room_now; }
   bool wants_close() const override { return close; }
+  bool wants_descriptors() const override { return takes_descriptors; }
+  void on_descriptors(std::vector<Fd> came) override {
+    log += "(" + std::to_string(came.size()) + ")";
+    for (Fd& fd : came)
+      descriptors.push_back(std::move(fd));
+  }
 
   std::string log, out;
   std::size_t room_now = 1000;
   bool close = false;
+  bool takes_descriptors = false;
+  std::vector<Fd> descriptors;
 };
 
 class SingleClientTest : public ::testing::Test {
@@ -148,6 +159,67 @@ TEST_F(SingleClientTest, WhoHasWaitedIsServedThoughOthersWait) {
     turn();
     ASSERT_EQ(handler_.log, "first][second]");
   }
+}
+
+// Also where its descriptor is among those of the very round in which the first goes.
+TEST_F(SingleClientTest, OneThatIsLetWaitIsServedOnceTheFirstHasGone) {
+  client_->let_further_wait();
+  Fd first = connect();
+  turn();
+  Fd second = connect();
+  send(second, "b");
+  turn();
+  EXPECT_EQ(handler_.log, "[");
+  send(first, "a");
+  first.reset();
+  turn();
+  EXPECT_EQ(handler_.log, "[a][b");
+}
+
+TEST_F(SingleClientTest, DescriptorsComeBeforeTheBytesThatTheyCameWith) {
+  const auto send_pipe = [](const Fd& socket, Fd& other, char byte) {
+    int ends[2];
+    ASSERT_EQ(::pipe2(ends, O_CLOEXEC), 0);
+    other.reset(ends[0]);
+    const Fd sent(ends[1]);
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+    iovec bytes{&byte, 1};
+    msghdr message{};
+    message.msg_iov = &bytes;
+    message.msg_iovlen = 1;
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+    cmsghdr* const rights = CMSG_FIRSTHDR(&message);
+    rights->cmsg_level = SOL_SOCKET;
+    rights->cmsg_type = SCM_RIGHTS;
+    rights->cmsg_len = CMSG_LEN(sizeof(int));
+    std::memcpy(CMSG_DATA(rights), &ends[1], sizeof(int));
+    ASSERT_EQ(::sendmsg(socket.get(), &message, 0), 1);
+  };
+  Fd pipe;
+  char byte = 0;
+  for (const bool takes : {false, true}) {
+    handler_.takes_descriptors = takes;
+    handler_.log.clear();
+    Fd fd = connect();
+    turn();
+    send(fd, "a");
+    turn();
+    ASSERT_NO_FATAL_FAILURE(send_pipe(fd, pipe, 'b'));
+    turn();
+    send(fd, "c");
+    turn();
+    EXPECT_EQ(handler_.log, takes ? "[a(1)bc" : "[abc");
+    if (!takes) {
+      EXPECT_EQ(::read(pipe.get(), &byte, 1), 0) << "it is closed";
+    }
+    fd.reset();
+    turn();
+  }
+  ASSERT_EQ(handler_.descriptors.size(), 1u);
+  EXPECT_EQ(::write(handler_.descriptors[0].get(), "x", 1), 1);
+  EXPECT_EQ(::read(pipe.get(), &byte, 1), 1);
+  EXPECT_EQ(byte, 'x');
 }
 
 TEST_F(SingleClientTest, StopsReadingWithoutRoom) {
