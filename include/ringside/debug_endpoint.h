@@ -8,6 +8,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -82,6 +83,17 @@ class DebugEndpoint {
   void hide_breakpoints(Gpa where, std::span<std::byte> copy) const;
   // Whether there are any: never where the engine has breakpoints of its own.
   bool has_breakpoint_bytes() const;
+
+  // For the embedder's own requests beside those of debuggers. Calls it once, within settle() or
+  // serve(), while every vCPU is out of the guest: for a moment, of which no debugger is told,
+  // where the guest runs. It may call nothing of the endpoint but monitor() and
+  // machine_was_reset().
+  void while_out(std::function<void()> request);
+  // From such a request: what a monitor command says that changes nothing. `refusal` is what is
+  // said of others.
+  std::string monitor(std::string_view line, VcpuId current, std::string_view refusal) const;
+  // A debugger has stopped the guest, or the guest waits for its first one (ServerOptions::wait).
+  bool holds_guest() const;
 
   // The embedder has put the machine into the state of power-on, with every vCPU out of the guest:
   // what vCPUs had still to tell is void. Not from ServerOptions::restart, after which it is known.

@@ -234,6 +234,15 @@ bool DebugEndpoint::has_breakpoint_bytes() const {
   return parts_->server && parts_->server->breakpoints().has_bytes();
 }
 
+void DebugEndpoint::while_out(std::function<void()> request) {
+  if (parts_->server) parts_->server->while_out(std::move(request));
+}
+std::string DebugEndpoint::monitor(std::string_view line, VcpuId current,
+                                   std::string_view refusal) const {
+  return parts_->server ? parts_->server->monitor(line, current, refusal) : std::string();
+}
+bool DebugEndpoint::holds_guest() const { return parts_->server && parts_->server->holds_guest(); }
+
 void DebugEndpoint::machine_was_reset() {
   if (parts_->server) parts_->server->machine_was_reset();
 }

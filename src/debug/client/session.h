@@ -35,6 +35,8 @@ struct Session {
   bool controlled = false;
   // One that looks wants the machine, which nobody controls.
   bool wants_control = false;
+  // And what it is told where it may not.
+  std::string_view refusal = kOnlyLooks;
 
   // The vCPU that g, p, m and so on mean, and s too, unless Hc has chosen another one for it. To a
   // client that has never sent Hg both are one (docs/model.md, row 18).

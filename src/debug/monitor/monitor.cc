@@ -152,7 +152,7 @@ std::string Monitor::run(std::string_view line) {
       const auto consumed = static_cast<std::size_t>(rest - line.data());
       std::string_view arguments = line.substr(consumed);
       arguments.remove_prefix(std::min(arguments.find_first_not_of(' '), arguments.size()));
-      if (looks && !command.looks) return fmt::format("{}: {}\n", command.name, kOnlyLooks);
+      if (looks && !command.looks) return fmt::format("{}: {}\n", command.name, session_.refusal);
       if (!command.begin) return command.run(arguments);
       work_ = command.begin(arguments);
       return {};
@@ -163,7 +163,7 @@ std::string Monitor::run(std::string_view line) {
     if (used == 0) used = matches(words, entry.alias);
     if (used == 0) continue;
     if (looks && words.size() - used >= entry.changes_from)
-      return fmt::format("{}: {}\n", entry.name, kOnlyLooks);
+      return fmt::format("{}: {}\n", entry.name, session_.refusal);
     Result<std::string> text = (this->*entry.run)(Words(words).subspan(used));
     return text ? *text : fmt::format("{}: {}\n", entry.name, text.error().text());
   }

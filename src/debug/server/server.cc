@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "debug/monitor/monitor.h"
+
 namespace ringside::debug {
 namespace {
 
@@ -91,6 +93,8 @@ void Server::machine_was_reset() {
 bool Server::has_work() const {
   if (client_ && debugger_.scanning()) return true;
   if (client_ && debugger_.travelling() && target_.has_room()) return true;
+  const bool stopping = target_.control().phase() == Phase::Stopping;
+  if (!requests_.empty() && !target_.ended() && !stopping) return true;
   return target_.has_work();
 }
 
@@ -188,7 +192,7 @@ void Server::work() {
     if (report || runs) send_output(report);
     if (report && client_) say_stop();
     tell_owner();
-  } while (serve_one() || serve_observers());
+  } while (serve_requests() || serve_one() || serve_observers());
 }
 
 // In non-stop mode the client has no request that waits for a stop: it is notified, and takes no
@@ -290,6 +294,41 @@ bool Server::serve_journey() {
   debugger_.give_up_journey();
   return true;
 }
+
+// Before the client's, whose next one would end the pause.
+bool Server::serve_requests() {
+  RunControl& control = target_.control();
+  const bool busy = looking_ || control.phase() == Phase::Stopping ||
+                    (client_ && (debugger_.travelling() || debugger_.scanning()));
+  if (requests_.empty() || busy || target_.ended()) return false;
+  if (control.phase() == Phase::Running) {
+    paused_for_request_ = true;
+    control.pause();
+    return true;
+  }
+  const std::function<void()> request = std::move(requests_.front());
+  requests_.pop_front();
+  request();
+  if (std::exchange(paused_for_request_, false)) control.unpause();
+  return true;
+}
+
+std::string Server::monitor(std::string_view line, VcpuId current, std::string_view refusal) {
+  Session session;
+  session.role = Session::Role::Looks;
+  session.current = current;
+  session.refusal = refusal;
+  Monitor monitor(target_, session, options_);
+  std::string text = monitor.run(line);
+  if (const std::unique_ptr<MonitorWork> work = monitor.take_work()) {
+    // Those that look have their text at once.
+    if (const std::optional<std::string> result = work->advance()) return *result;
+    return std::string(refusal) + "\n";
+  }
+  return text;
+}
+
+bool Server::holds_guest() const { return target_.control().stopped(); }
 
 // Who looks takes a small share of the time from the guest, and from a client that is busy.
 bool Server::may_look(std::chrono::steady_clock::time_point now) const {

@@ -9,6 +9,8 @@
 
 #include <chrono>
 #include <cstddef>
+#include <deque>
+#include <functional>
 #include <list>
 #include <memory>
 #include <optional>
@@ -54,6 +56,17 @@ class Server {
   // How long there is nothing to do for observers, though they wait; nothing: they do not wait.
   std::optional<std::chrono::nanoseconds> time_to_look() const;
 
+  // ---- The owner of the machine, beside all clients
+  // Calls it once, within drain_events(), while every vCPU is out of the guest: for a moment, of
+  // which a client is told nothing, where the guest runs. It may not call the server but for
+  // monitor() and machine_was_reset().
+  void while_out(std::function<void()> request) { requests_.push_back(std::move(request)); }
+  // What a monitor command says that changes nothing, to somebody for whom this vCPU is the
+  // current one. `refusal`: what it says otherwise.
+  std::string monitor(std::string_view line, VcpuId current, std::string_view refusal);
+  // A client has stopped the guest, or it waits for one.
+  bool holds_guest() const;
+
   // Everything is as at power-on, by a monitor command: what vCPUs had still to tell is void.
   void machine_was_reset();
 
@@ -98,6 +111,7 @@ class Server {
   void serve_acknowledgements();
   bool serve_one();
   bool serve_journey();
+  bool serve_requests();
   bool serve_observers();
   bool may_look(std::chrono::steady_clock::time_point now) const;
 
@@ -110,6 +124,9 @@ class Server {
   std::optional<std::string> end_reply_;  // to be sent as an answer
   bool owner_knows_stop_ = false;         // what hooks have told last
   bool may_travel_ = false;               // a slice of a journey is left for this call of work()
+
+  std::deque<std::function<void()>> requests_;  // of while_out()
+  bool paused_for_request_ = false;
 
   std::list<Observer> observers_;
   // The pause of a machine that runs is for them.
