@@ -8,6 +8,8 @@
 #include <cstring>
 #include <utility>
 
+#include "guests/core/core_headers.h"
+
 namespace ringside::guests {
 namespace {
 
@@ -27,18 +29,6 @@ std::span<const std::byte> bytes_of(const T& value) {
 }
 
 std::uint64_t whole_pages(std::uint64_t size) { return (size + kPageSize - 1) & kPageMask; }
-
-Elf64_Phdr load(Gva address, Gpa where, std::uint64_t size, std::uint64_t at) {
-  Elf64_Phdr header{};
-  header.p_type = PT_LOAD;
-  header.p_flags = PF_R | PF_W | PF_X;
-  header.p_offset = at;
-  header.p_vaddr = address.value;
-  header.p_paddr = where.value;
-  header.p_filesz = size;
-  header.p_memsz = size;
-  return header;
-}
 
 }  // namespace
 
@@ -166,31 +156,20 @@ std::uint64_t CoreWriter::place_of(Gpa where) const {
 Result<void> CoreWriter::write_headers() {
   const std::size_t count = 1 + regions_.size() + segments_.size();
   static_assert(LinearSegments::kMostSegments + 1'000 < PN_XNUM);
-  Elf64_Ehdr header{};
-  std::memcpy(header.e_ident, ELFMAG, SELFMAG);
-  header.e_ident[EI_CLASS] = ELFCLASS64;
-  header.e_ident[EI_DATA] = ELFDATA2LSB;
-  header.e_ident[EI_VERSION] = EV_CURRENT;
-  header.e_type = ET_CORE;
-  header.e_machine = EM_X86_64;
-  header.e_version = EV_CURRENT;
-  header.e_phoff = sizeof header;
-  header.e_ehsize = sizeof header;
-  header.e_phentsize = sizeof(Elf64_Phdr);
-  header.e_phnum = static_cast<Elf64_Half>(count);
+  const Elf64_Ehdr header = core_header(count);
   std::vector<Elf64_Phdr> table;
   table.reserve(count);
-  Elf64_Phdr notes{};
-  notes.p_type = PT_NOTE;
-  notes.p_offset = sizeof header + count * sizeof(Elf64_Phdr);
-  notes.p_filesz = notes_.size();
+  const Elf64_Phdr notes =
+      core_notes_header(sizeof header + count * sizeof(Elf64_Phdr), notes_.size());
   table.push_back(notes);
   for (const Region& region : regions_) {
     const MemoryRegion& memory = region.memory;
-    table.push_back(load(kPhysicalInCore + memory.base.value, memory.base, memory.size, region.at));
+    table.push_back(core_segment_header(kPhysicalInCore + memory.base.value, memory.base,
+                                        memory.size, region.at));
   }
   for (const LinearSegment& segment : segments_)
-    table.push_back(load(segment.address, segment.where, segment.size, place_of(segment.where)));
+    table.push_back(
+        core_segment_header(segment.address, segment.where, segment.size, place_of(segment.where)));
   TRY(file_.write_at(0, bytes_of(header)));
   TRY(file_.write_at(sizeof header, std::as_bytes(std::span(table))));
   TRY(file_.write_at(notes.p_offset, notes_));
