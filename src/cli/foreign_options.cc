@@ -35,7 +35,7 @@ constexpr Foreign kUnmistakable[] = {
     {"-cpu", "not needed: there is one kind of CPU"},
     {"-no-reboot", "not needed: a reboot ends ringside with status 0"},
     {"-monitor", "not needed: a debugger types 'monitor help'"},
-    {"-qmp", "not needed: a debugger types 'monitor help'"},
+    {"-qmp", "--qmp unix:PATH"},
 };
 constexpr Foreign kShort[] = {
     {"-s", "-G 1234"},

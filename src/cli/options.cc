@@ -36,7 +36,7 @@ fault, 4 error or ended from outside; with --against 0 the same run, 6 another o
 
 // The words as they stand on the command line; meaning comes after.
 struct Words {
-  std::string cpus, memory, engine = "auto", append, gdb, guest_gdb, serial, debugcon = "none",
+  std::string cpus, memory, engine = "auto", append, gdb, guest_gdb, qmp, serial, debugcon = "none",
                             date, seed, history, pace = "on", translate = "on", on_kill = "detach",
                             log = "warning";
   std::vector<std::string> initrd, disks;
@@ -90,6 +90,9 @@ void declare(CLI::App& app, Words& words, Options& options) {
   debug(app.add_option("-G,--gdb", words.gdb,
                        "Serve a debugger; w: hold the guest until one continues it")
             ->type_name("[w]ENDPOINT"));
+  debug(app.add_option("--qmp", words.qmp,
+                       "Serve QEMU's machine protocol, as far as drgn and others need it")
+            ->type_name("unix:PATH"));
   debug(app.add_option("--on-kill", words.on_kill, "What a debugger's kill does (detach)")
             ->type_name("detach|stop"));
   debug(app.add_option("-g,--guest-gdb", words.guest_gdb,
@@ -239,7 +242,7 @@ Result<void> check_against(const CLI::App& app, const Options& options) {
   if (app.count("--against") == 0) return {};
   if (options.against.empty()) return bad("--against: '' has no file name");
   if (options.replay.empty()) return bad("--against compares with the journal of a --replay");
-  for (const char* name : {"--gdb", "--record", "--restore", "--save", "--dump-on-panic",
+  for (const char* name : {"--gdb", "--record", "--restore", "--save", "--dump-on-panic", "--qmp",
                            "--history", "--date", "--perf-map"}) {
     if (app.count(name) != 0) return bad("--against compares two journals, without {}", name);
   }
@@ -343,6 +346,18 @@ Result<void> interpret(const CLI::App& app, const Words& words, Options& options
   }
   if (app.count("--guest-gdb") != 0) {
     options.guest_gdb = TRY(endpoint("--guest-gdb", words.guest_gdb));
+  }
+  if (app.count("--qmp") != 0) {
+    options.qmp = TRY(endpoint("--qmp", words.qmp));
+    if (!std::holds_alternative<transport::UnixEndpoint>(*options.qmp)) {
+      return bad("--qmp: '{}' is not unix:PATH; who can reach the socket controls the guest",
+                 words.qmp);
+    }
+    const std::size_t comma = words.qmp.find(',');
+    if (comma != std::string::npos && words.qmp.find("=o", comma) != std::string::npos) {
+      return bad("--qmp: the socket always listens and nobody waits for it, so type {} alone",
+                 words.qmp.substr(0, comma));
+    }
   }
   const auto uses_stdio = [](const transport::Endpoint& where) {
     return std::holds_alternative<transport::StdioEndpoint>(where);

@@ -72,6 +72,7 @@ struct Options {
   std::optional<Date> date;  // none: the same in every run
   Translate translate = Translate::On;
   bool perf_map = false;
+  std::optional<transport::Endpoint> qmp;  // a unix socket's
   debug::OnKill on_kill = debug::OnKill::Detach;
   std::string record, replay;
   std::string against;                            // with `replay`: another journal to compare with

@@ -167,6 +167,19 @@ TEST(CommandLine, DebuggerEndpoints) {
   }
 }
 
+TEST(CommandLine, TheMachineProtocolHasAUnixSocket) {
+  EXPECT_FALSE(options({"kernel"}).qmp);
+  EXPECT_EQ(to_string(*options({"--qmp", "unix:/tmp/q", "kernel"}).qmp), "unix:/tmp/q");
+  EXPECT_EQ(to_string(*options({"--qmp", "unix:a,b", "kernel"}).qmp), "unix:a,b");
+  for (const char* other : {"1234", "stdio", "fd:3", "127.0.0.1:1"}) {
+    EXPECT_EQ(error({"--qmp", other, "kernel"}),
+              "--qmp: '" + std::string(other) +
+                  "' is not unix:PATH; who can reach the socket controls the guest");
+  }
+  EXPECT_EQ(error({"--qmp", "unix:q,server=on,wait=off", "kernel"}),
+            "--qmp: the socket always listens and nobody waits for it, so type unix:q alone");
+}
+
 TEST(CommandLine, StandardInputAndOutputHaveOneUser) {
   EXPECT_TRUE(std::holds_alternative<NoStream>(options({"-G", "stdio", "kernel"}).serial));
   EXPECT_TRUE(std::holds_alternative<NoStream>(options({"-g", "stdio", "kernel"}).serial));

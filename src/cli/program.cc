@@ -187,7 +187,9 @@ Result<void> Program::build() {
     const std::string place = options_.gdb ? to_string(options_.gdb->endpoint) : "";
     debugger_ = TRY(DebugEndpoint::open(place, &poller_));
   }
-  return debugger_->set_vm(*engine_, std::move(server));
+  if (options_.qmp) holdable_ = std::make_unique<hypervisor::HoldableVm>(*engine_);
+  hypervisor::Vm& vm = holdable_ ? static_cast<hypervisor::Vm&>(*holdable_) : *engine_;
+  return debugger_->set_vm(vm, std::move(server));
 }
 
 // What can fail about a reset comes before anything of the machine is changed.
@@ -231,6 +233,7 @@ Result<std::string> Program::reset_machine() {
   TRY(engine_->reset(boot_.entry));
   debugger_->machine_was_reset();
   if (travels_) travels_->begin();
+  if (qmp_) qmp_->tell(qmp::Reset{});
   return "The machine is as at power-on.\n";
 }
 
@@ -366,6 +369,7 @@ Result<void> Program::open_clients() {
     guest_gdb_handler_ = std::make_unique<DeviceClient>(guest_gdb_bytes_, device);
     guest_gdb_ = TRY(listen(*options_.guest_gdb, "guest gdb", *guest_gdb_handler_));
   }
+  if (options_.qmp) TRY(open_qmp());
   if (const auto* serial = std::get_if<transport::Endpoint>(&options_.serial)) {
     serial_handler_ = std::make_unique<DeviceClient>(
         serial_bytes_, DeviceClient::Device{serial_room, serial_receive, nullptr});
@@ -391,6 +395,7 @@ void Program::settle() {
     if (*client) (*client)->update();
   }
   if (console_) console_->update();
+  if (qmp_) qmp_->settle();
 }
 
 Slice Program::run_slice() {
@@ -419,8 +424,8 @@ Result<int> Program::run_to_end() {
     if (debugger_->is_talking()) {
       TRY(poller_.wait(std::chrono::nanoseconds(0)));
     } else {
-      auto wait = time_to_wait(slice, *engine_, debugger_->has_work(), *timeline_,
-                               time::Timeline::Clock::now());
+      const bool has_work = debugger_->has_work() || (qmp_ && qmp_->has_work());
+      auto wait = time_to_wait(slice, *engine_, has_work, *timeline_, time::Timeline::Clock::now());
       const auto look = debugger_->time_to_look();
       if (look && (!wait || *look < *wait)) wait = look;
       TRY(poller_.wait(wait));
@@ -433,6 +438,10 @@ std::optional<int> Program::ended_from_outside() {
   constexpr int kPowerOff = static_cast<int>(hypervisor::VmEnd::Kind::PowerOff);
   if (debugger_->wants_vm_end()) {
     notice("guest: switched off by the debugger");
+    return kPowerOff;
+  }
+  if (qmp_ && qmp_->wants_vm_end()) {
+    notice("guest: switched off by the machine protocol");
     return kPowerOff;
   }
   if (console_ && console_->quit()) {
@@ -458,6 +467,7 @@ Result<int> Program::finish(int status, time::JournalEnd::By by) {
   // The debugger's last packet. An engine with threads may have ended after its events were taken.
   if (by == time::JournalEnd::By::Outside) debugger_->announce_end(status);
   debugger_->settle();
+  if (qmp_) tell_shutdown(by == time::JournalEnd::By::Guest);
   constexpr std::chrono::seconds kPatience{1};
   const auto until = time::Timeline::Clock::now() + kPatience;
   while (debugger_->end_waits() && time::Timeline::Clock::now() < until) {

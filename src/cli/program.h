@@ -17,9 +17,11 @@
 #include "cli/host_output.h"
 #include "cli/options.h"
 #include "cli/payload.h"
+#include "cli/qmp_service.h"
 #include "cli/save_command.h"
 #include "cli/signals.h"
 #include "cli/waiting.h"
+#include "hypervisor/holdable_vm.h"
 #include "machine/boot/boot.h"
 #include "machine/machine.h"
 #include "machine/storage/block_backend.h"
@@ -74,6 +76,10 @@ class Program {
   void settle();
   Result<std::string> reset_machine();
   Result<void> reset_as_recorded();
+  Result<void> open_qmp();
+  Result<void> press_power_button();
+  void tell_shutdown(bool by_guest);
+  std::string_view reason_of_shutdown(bool by_guest) const;
   Result<Payload> read_payload_again();
   Result<void> power_on(const Payload& payload);
   int report_end(const hypervisor::VmEnd& end);
@@ -115,7 +121,10 @@ class Program {
   std::unique_ptr<machine::Machine> machine_;
   std::unique_ptr<hypervisor::Engine> engine_;
   std::unique_ptr<time::Timeline> timeline_;
+  // With --qmp: the engine as the debugger sees it.
+  std::unique_ptr<hypervisor::HoldableVm> holdable_;
   std::unique_ptr<DebugEndpoint> debugger_;  // there without -G too, and listens nowhere then
+  std::unique_ptr<QmpService> qmp_;
 
   std::unique_ptr<transport::ClientHandler> guest_gdb_handler_, serial_handler_;
   std::unique_ptr<transport::SingleClient> guest_gdb_, serial_;
