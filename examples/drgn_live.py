@@ -88,9 +88,17 @@ with tempfile.NamedTemporaryFile() as core:
     qmp.run("getfd", descriptor=core.fileno(), fdname="core")
     qmp.run("dump-guest-memory", paging=False, protocol="fd:core", begin=ranges[0][0], length=1)
     prog.set_core_dump(core.name)
+    core.seek(0)
+    notes = core.read()
+# It walks page tables from swapper_pg_dir on, whose address is in the mapping of the kernel's image.
+physical_base = int(re.search(rb"NUMBER\(phys_base\)=(-?\d+)", notes)[1])
+image = 0xFFFFFFFF80000000 - physical_base
 for first, last in ranges:
     host = int(qmp.monitor(f"gpa2hva {first:#x}").split(" is ")[1], 16)
     prog.add_memory_segment(first, last - first + 1, reader(qmp.peer(), first, host), physical=True)
+    begin, end = max(first, physical_base), min(last + 1, physical_base + (512 << 20))
+    if begin < end:
+        prog.add_memory_segment(image + begin, end - begin, reader(qmp.peer(), image + first, host))
 prog.load_debug_info([sys.argv[2]])
 
 if len(sys.argv) > 3:
