@@ -110,7 +110,7 @@ class Chaos {
 
   void act() {
     ToyGuestPark park(*this);
-    switch (pick(12)) {
+    switch (pick(13)) {
       case 0:
         if (connected_) {
           leave();
@@ -138,8 +138,12 @@ class Chaos {
         }
         break;
       case 5:
+        ++asked_;
+        bench_.server.while_out([this] { be_asked(); });
+        break;
       case 6:
       case 7:
+      case 8:
         bench_.guest.run(1 + pick(3));
         break;
       default:
@@ -168,10 +172,11 @@ class Chaos {
   void leave() {
     bench_.client.disconnect();
     connected_ = false;
-    for (int i = 0; i < 4; ++i) {
+    for (int i = 0; i < 4 || (served_ < asked_ && i < 1000); ++i) {
       bench_.guest.vm.park_all();
       bench_.server.drain_events();
     }
+    EXPECT_EQ(served_, asked_);
     for (unsigned i = 0; i < kVcpus; ++i) {
       auto& vcpu = bench_.guest.vm.vcpu({i});
       if (!vcpu.active()) continue;
@@ -187,6 +192,16 @@ class Chaos {
   }
 
  private:
+  // The owner's request, which is served whatever the client does.
+  void be_asked() {
+    ++served_;
+    for (unsigned i = 0; i < kVcpus; ++i)
+      EXPECT_FALSE(bench_.guest.vm.vcpu({i}).in_guest()) << i;
+    if (pick(10) == 0) {
+      EXPECT_NE(bench_.server.monitor("info cpus", {1}, "no"), "");
+    }
+  }
+
   // Lazy vCPUs park some time.
   struct ToyGuestPark {
     explicit ToyGuestPark(Chaos& chaos) {
@@ -224,6 +239,7 @@ class Chaos {
   Bench bench_;
   std::vector<std::uint8_t> code_;
   bool connected_ = false;
+  unsigned asked_ = 0, served_ = 0;
 };
 
 TEST(Server, AnythingAtAnyTime) {
