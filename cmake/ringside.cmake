@@ -36,7 +36,7 @@ endfunction()
 # The rooms that libringside is made of (cmake/library.cmake). They are compiled for a shared library, as
 # an embedder may put the archive into one of his own; and for others nothing of them is visible there
 # but what says so, so that calls within them stay direct ones.
-set(ringside_library_rooms base x86 rsp transport hypervisor debug/agent debug/run debug/points
+set(ringside_library_rooms base x86 rsp transport hypervisor debug/agent debug/trace debug/run debug/points
   debug/memory debug/target debug/client debug/monitor debug/packets debug/server library)
 
 # ringside_room(FOLDER USES folder... LIBRARIES lib...): the library of the sources in src/FOLDER, those
