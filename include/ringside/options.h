@@ -2,6 +2,8 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -82,6 +84,10 @@ struct ServerOptions {
   std::function<Result<void>()> restart = {};
   // Takes what persistent breakpoint commands print while there is no client.
   std::function<void(std::string_view text)> console = {};
+  // Makes a file under a name that a client has chosen, of what `read` gives from an offset on
+  // until that is nothing. Without it a client's traces are saved by the client alone.
+  using ReadPiece = std::function<std::vector<std::byte>(std::uint64_t offset)>;
+  std::function<Result<void>(const std::string& name, const ReadPiece& read)> save_trace = {};
   Hooks hooks = {};
   // The machine's past, where it has one; outlives the server.
   hypervisor::TimeTravel* time_travel = nullptr;

@@ -16,6 +16,7 @@
 #include "cli/notice.h"
 #include "cli/restored.h"
 #include "cli/run.h"
+#include "cli/save_trace.h"
 #include "cli/time_commands.h"
 #include "cli/vcpu_state.h"
 #include "time/machine_hash.h"
@@ -280,6 +281,9 @@ void Program::add_monitor_commands(debug::ServerOptions& server) {
   server.commands.push_back(save_command(save_subjects(), files_directory_.get()));
   server.commands.push_back(
       dump_command([this] { return core_subject({0}); }, files_directory_.get()));
+  server.save_trace = [this](const std::string& name, const auto& read) {
+    return save_trace(files_directory_.get(), name, read);
+  };
   if (engine_->recordable() == nullptr) return;
   server.commands.push_back(hash_command(*engine_->recordable(), *machine_, ram_));
 }

@@ -23,5 +23,7 @@ Request parse_session_query(std::string_view payload);
 Request parse_transfer(std::string_view payload);
 Request parse_monitor(std::string_view payload);
 Request parse_qemu(std::string_view payload);
+Request parse_trace(std::string_view payload);
+Request parse_trace_query(std::string_view payload);
 
 }  // namespace ringside::rsp

@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <variant>
 #include <vector>
 
@@ -210,15 +211,142 @@ struct SetStepMask {      // Qqemu.sstep=
   std::uint64_t mask = 0;
 };
 
-using Request =
-    std::variant<Unknown, Malformed, ReadRegisters, WriteRegisters, ReadRegister, WriteRegister,
-                 ReadMemory, WriteMemory, SearchMemory, ChecksumMemory, DescribeMemory, QueryStop,
-                 Resume, ResumeThreads, QueryResumeActions, ResumeBackward, Interrupt, SetNonStop,
-                 AcknowledgeStop, InsertBreakpoint, RemoveBreakpoint, SelectThread, IsThreadAlive,
-                 CurrentThread, FirstThreads, MoreThreads, ThreadDescription, QuerySupported,
-                 StartNoAckMode, QueryHost, QueryAttached, ExtendedMode, Attach, Run, Restart,
-                 Detach, Kill, KillProcess, ReadTransfer, Monitor, QueryPhysicalMode,
-                 SetPhysicalMode, QueryStepBits, QueryStepMask, SetStepMask>;
+// ---- tracepoints (trace.cc). A tracepoint is known by number and address: one number may have
+// several places.
+
+struct TraceAction {
+  enum class Kind : std::uint8_t {
+    Registers,   // R mask: all of them, whatever the mask
+    Memory,      // M base,offset,length
+    Expression,  // X length,bytecode
+  };
+  Kind kind = Kind::Registers;
+  std::optional<std::uint64_t> base;  // Memory: the register that `offset` is added to
+  std::uint64_t offset = 0;
+  std::uint64_t length = 0;
+  Bytes code;  // Expression
+  friend bool operator==(const TraceAction&, const TraceAction&) = default;
+};
+
+struct ClearTracepoints {};  // QTinit
+struct DefineTracepoint {    // QTDP:number:address:E|D:steps:pass[:F…][:S][:X…][-]
+  std::uint64_t number = 0;
+  Gva address;
+  bool enabled = true;
+  std::uint64_t steps = 0;  // while-stepping
+  std::uint64_t pass = 0;   // so many hits end the trace; 0: none does
+  enum class Kind : std::uint8_t { Trap, Fast, Static } kind = Kind::Trap;
+  std::uint64_t fast_length = 0;  // of the instruction that a Fast one would replace
+  std::optional<Bytes> condition;
+};
+struct AddTraceActions {  // QTDP:-number:address:[S]actions[-]
+  std::uint64_t number = 0;
+  Gva address;
+  bool while_stepping = false;  // from these on they are those of the steps
+  std::vector<TraceAction> actions;
+};
+struct AddTraceSource {  // QTDPsrc: a piece of what the user has typed
+  std::uint64_t number = 0;
+  Gva address;
+  std::string type;  // at, cond, cmd
+  std::uint64_t start = 0;
+  std::uint64_t total = 0;
+  std::string text;
+};
+struct DefineTraceVariable {  // QTDV
+  std::uint64_t number = 0;
+  std::int64_t value = 0;
+  bool builtin = false;
+  std::string name;
+};
+struct ReadTraceVariable {  // qTV
+  std::uint64_t number = 0;
+};
+struct EnableTracepoint {  // QTEnable, QTDisable
+  std::uint64_t number = 0;
+  Gva address;
+  bool enable = true;
+};
+struct SetReadOnlyMemory {  // QTro: what frames need not have, because it does not change
+  struct Range {
+    Gva start, end;
+  };
+  std::vector<Range> ranges;
+};
+struct StartTrace {};     // QTStart
+struct StopTrace {};      // QTStop
+struct QueryTrace {};     // qTStatus
+struct QueryTracepoint {  // qTP
+  std::uint64_t number = 0;
+  Gva address;
+};
+struct FirstTracepoints {};     // qTfP
+struct MoreTracepoints {};      // qTsP
+struct FirstTraceVariables {};  // qTfV
+struct MoreTraceVariables {};   // qTsV
+struct SelectFrame {            // QTFrame
+  enum class By : std::uint8_t {
+    Number,
+    Pc,          // the next one there
+    Tracepoint,  // the next one of it
+    Range,       // the next one with first <= pc <= last
+    Outside,
+  };
+  By by = By::Number;
+  std::optional<std::uint64_t> number;  // Number: none is the machine itself. Tracepoint: which
+  Gva first;                            // Pc: it
+  Gva last;
+};
+struct ReadTraceBuffer {  // qTBuffer
+  std::uint64_t offset = 0;
+  std::uint64_t length = 0;
+};
+struct SetTraceRing {  // QTBuffer:circular
+  bool circular = false;
+};
+struct SetTraceSize {                 // QTBuffer:size
+  std::optional<std::uint64_t> size;  // none: as the server likes
+};
+struct SaveTrace {  // QTSave
+  std::string name;
+};
+struct SetDisconnectedTracing {  // QTDisconnected
+  bool on = false;
+};
+struct SetTraceNotes {  // QTNotes: those that are named
+  std::optional<std::string> user, notes, stop;
+};
+struct QueryFastTracepoints {};  // qTMinFTPILen
+
+using Request = std::variant<
+    Unknown, Malformed, ReadRegisters, WriteRegisters, ReadRegister, WriteRegister, ReadMemory,
+    WriteMemory, SearchMemory, ChecksumMemory, DescribeMemory, QueryStop, Resume, ResumeThreads,
+    QueryResumeActions, ResumeBackward, Interrupt, SetNonStop, AcknowledgeStop, InsertBreakpoint,
+    RemoveBreakpoint, SelectThread, IsThreadAlive, CurrentThread, FirstThreads, MoreThreads,
+    ThreadDescription, QuerySupported, StartNoAckMode, QueryHost, QueryAttached, ExtendedMode,
+    Attach, Run, Restart, Detach, Kill, KillProcess, ReadTransfer, Monitor, QueryPhysicalMode,
+    SetPhysicalMode, QueryStepBits, QueryStepMask, SetStepMask, ClearTracepoints, DefineTracepoint,
+    AddTraceActions, AddTraceSource, DefineTraceVariable, ReadTraceVariable, EnableTracepoint,
+    SetReadOnlyMemory, StartTrace, StopTrace, QueryTrace, QueryTracepoint, FirstTracepoints,
+    MoreTracepoints, FirstTraceVariables, MoreTraceVariables, SelectFrame, ReadTraceBuffer,
+    SetTraceRing, SetTraceSize, SaveTrace, SetDisconnectedTracing, SetTraceNotes,
+    QueryFastTracepoints>;
+
+// Whether it is about tracepoints.
+template <typename R>
+inline constexpr bool kOfTracing =
+    std::is_same_v<R, ClearTracepoints> || std::is_same_v<R, DefineTracepoint> ||
+    std::is_same_v<R, AddTraceActions> || std::is_same_v<R, AddTraceSource> ||
+    std::is_same_v<R, DefineTraceVariable> || std::is_same_v<R, ReadTraceVariable> ||
+    std::is_same_v<R, EnableTracepoint> || std::is_same_v<R, SetReadOnlyMemory> ||
+    std::is_same_v<R, StartTrace> || std::is_same_v<R, StopTrace> ||
+    std::is_same_v<R, QueryTrace> || std::is_same_v<R, QueryTracepoint> ||
+    std::is_same_v<R, FirstTracepoints> || std::is_same_v<R, MoreTracepoints> ||
+    std::is_same_v<R, FirstTraceVariables> || std::is_same_v<R, MoreTraceVariables> ||
+    std::is_same_v<R, SelectFrame> || std::is_same_v<R, ReadTraceBuffer> ||
+    std::is_same_v<R, SetTraceRing> || std::is_same_v<R, SetTraceSize> ||
+    std::is_same_v<R, SaveTrace> || std::is_same_v<R, SetDisconnectedTracing> ||
+    std::is_same_v<R, SetTraceNotes> || std::is_same_v<R, QueryFastTracepoints>;
 
 // Total: every payload has a Request.
 Request parse(std::string_view payload);

@@ -76,6 +76,20 @@ std::string text_of(const Feature& feature) {
   return feature.name + '=' + feature.value;
 }
 
+std::string text_of(const TraceAction& action) {
+  switch (action.kind) {
+    case TraceAction::Kind::Registers:
+      return "registers";
+    case TraceAction::Kind::Memory:
+      return fmt::format("memory {}{:x} {:x}",
+                         action.base ? fmt::format("register {:x} + ", *action.base) : "",
+                         action.offset, action.length);
+    case TraceAction::Kind::Expression:
+      break;
+  }
+  return "expression " + to_hex(action.code);
+}
+
 struct Describe {
   std::string operator()(const Unknown&) const { return "unknown"; }
   std::string operator()(const Malformed& r) const {
@@ -191,6 +205,91 @@ struct Describe {
   std::string operator()(const SetStepMask& r) const {
     return fmt::format("set step mask {:x}", r.mask);
   }
+
+  std::string operator()(const ClearTracepoints&) const { return "clear tracepoints"; }
+  std::string operator()(const DefineTracepoint& r) const {
+    std::string text =
+        fmt::format("define tracepoint {:x} at {:x} {} steps {:x} pass {:x}", r.number,
+                    r.address.value, r.enabled ? "enabled" : "disabled", r.steps, r.pass);
+    if (r.kind == DefineTracepoint::Kind::Fast) text += fmt::format(" fast {:x}", r.fast_length);
+    if (r.kind == DefineTracepoint::Kind::Static) text += " static";
+    if (r.condition) text += " if " + to_hex(*r.condition);
+    return text;
+  }
+  std::string operator()(const AddTraceActions& r) const {
+    std::string text = fmt::format("add trace actions {:x} at {:x}{}", r.number, r.address.value,
+                                   r.while_stepping ? " while stepping" : "");
+    for (const TraceAction& action : r.actions)
+      text += " {" + text_of(action) + "}";
+    return text;
+  }
+  std::string operator()(const AddTraceSource& r) const {
+    return fmt::format("add trace source {:x} at {:x} {} {:x} {:x} {}", r.number, r.address.value,
+                       r.type, r.start, r.total, r.text);
+  }
+  std::string operator()(const DefineTraceVariable& r) const {
+    return fmt::format("define trace variable {:x} = {}{} {}", r.number, r.value,
+                       r.builtin ? " builtin" : "", r.name);
+  }
+  std::string operator()(const ReadTraceVariable& r) const {
+    return fmt::format("read trace variable {:x}", r.number);
+  }
+  std::string operator()(const EnableTracepoint& r) const {
+    return fmt::format("{} tracepoint {:x} at {:x}", r.enable ? "enable" : "disable", r.number,
+                       r.address.value);
+  }
+  std::string operator()(const SetReadOnlyMemory& r) const {
+    std::string text = "set read-only memory";
+    for (const auto& range : r.ranges)
+      text += fmt::format(" {:x}-{:x}", range.start.value, range.end.value);
+    return text;
+  }
+  std::string operator()(const StartTrace&) const { return "start trace"; }
+  std::string operator()(const StopTrace&) const { return "stop trace"; }
+  std::string operator()(const QueryTrace&) const { return "query trace"; }
+  std::string operator()(const QueryTracepoint& r) const {
+    return fmt::format("query tracepoint {:x} at {:x}", r.number, r.address.value);
+  }
+  std::string operator()(const FirstTracepoints&) const { return "first tracepoints"; }
+  std::string operator()(const MoreTracepoints&) const { return "more tracepoints"; }
+  std::string operator()(const FirstTraceVariables&) const { return "first trace variables"; }
+  std::string operator()(const MoreTraceVariables&) const { return "more trace variables"; }
+  std::string operator()(const SelectFrame& r) const {
+    switch (r.by) {
+      case SelectFrame::By::Number:
+        return r.number ? fmt::format("select frame {:x}", *r.number) : "select no frame";
+      case SelectFrame::By::Pc:
+        return fmt::format("select frame pc {:x}", r.first.value);
+      case SelectFrame::By::Tracepoint:
+        return fmt::format("select frame of {:x}", r.number.value_or(0));
+      case SelectFrame::By::Range:
+        return fmt::format("select frame in {:x} {:x}", r.first.value, r.last.value);
+      case SelectFrame::By::Outside:
+        break;
+    }
+    return fmt::format("select frame outside {:x} {:x}", r.first.value, r.last.value);
+  }
+  std::string operator()(const ReadTraceBuffer& r) const {
+    return fmt::format("read trace buffer {:x} {:x}", r.offset, r.length);
+  }
+  std::string operator()(const SetTraceRing& r) const {
+    return fmt::format("set trace ring {:d}", r.circular);
+  }
+  std::string operator()(const SetTraceSize& r) const {
+    return r.size ? fmt::format("set trace size {:x}", *r.size) : "set trace size any";
+  }
+  std::string operator()(const SaveTrace& r) const { return "save trace " + r.name; }
+  std::string operator()(const SetDisconnectedTracing& r) const {
+    return fmt::format("set disconnected tracing {:d}", r.on);
+  }
+  std::string operator()(const SetTraceNotes& r) const {
+    std::string text = "set trace notes";
+    if (r.user) text += " user " + *r.user;
+    if (r.notes) text += " notes " + *r.notes;
+    if (r.stop) text += " stop " + *r.stop;
+    return text;
+  }
+  std::string operator()(const QueryFastTracepoints&) const { return "query fast tracepoints"; }
 };
 
 }  // namespace

@@ -39,12 +39,27 @@ void look_around(DebugClient& client, const GuestProcess& guest, std::uint64_t s
   }
 }
 
+enum class Tracepoints { None, Record };
+
+// In the handler with steps behind it, and where the guest is most of the time.
+void trace(DebugClient& client, const GuestProcess& guest) {
+  const std::string handler = hex_number(guest["handler"]), sled = hex_number(guest["sled"] + 7);
+  for (const std::string& packet :
+       {std::string("QTinit"), "QTDP:1:" + handler + ":E:28:0-", "QTDP:-1:" + handler + ":R1-",
+        "QTDP:-1:" + handler + ":SR1", "QTDP:2:" + sled + ":E:5:0-", "QTDP:-2:" + sled + ":R1-",
+        "QTDP:-2:" + sled + ":SM-1," + sled + ",40", std::string("QTBuffer:circular:1"),
+        std::string("QTStart")})
+    ASSERT_EQ(client.request(packet), "OK") << packet;
+}
+
 // The state of the "interrupts" guest at its n-th timer interrupt. A debugger may stop it in
 // between, read, and step, also into interrupts.
-std::string hash_at_interrupt(std::uint64_t interrupts, unsigned meddling) {
+std::string hash_at_interrupt(std::uint64_t interrupts, unsigned meddling,
+                              Tracepoints tracepoints = Tracepoints::None) {
   GuestProcess guest("interrupts");
   DebugClient client = guest.attach();
   client.request("qSupported:swbreak+");
+  if (tracepoints == Tracepoints::Record) trace(client, guest);
   client.insert(guest["handler"]);
   std::minstd_rand random(meddling);
   for (;;) {
@@ -63,6 +78,13 @@ TEST(Determinism, ADebuggerThatLooksAndStepsChangesNothing) {
   EXPECT_THAT(expected, MatchesRegex("[0-9]+ instructions, hash [0-9a-f]{16}\n"));
   for (const unsigned meddling : {0u, 1u, 2u, 3u})
     EXPECT_EQ(hash_at_interrupt(40, meddling), expected) << meddling;
+}
+
+TEST(Determinism, TracepointsChangeNothing) {
+  if (engine() != "soft") GTEST_SKIP() << "only the software CPU is deterministic";
+  const std::string expected = hash_at_interrupt(40, 0);
+  EXPECT_EQ(hash_at_interrupt(40, 0, Tracepoints::Record), expected);
+  EXPECT_EQ(hash_at_interrupt(40, 1, Tracepoints::Record), expected);
 }
 
 TEST(Determinism, AHashSeesOneBit) {

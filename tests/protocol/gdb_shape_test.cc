@@ -34,7 +34,9 @@ class GdbShape : public Protocol {
     gdb_->set_acks(Acks::None);
     EXPECT_EQ(ask("Hgp0.0"), "OK");
     EXPECT_THAT(ask("qXfer:features:read:target.xml:0,ffb"), HasSubstr("i386:x86-64"));
-    EXPECT_EQ(ask("qTStatus"), "");
+    EXPECT_THAT(ask("qTStatus"), StartsWith("T0;tnotrun:0;"));
+    EXPECT_EQ(ask("qTfP"), "l");
+    EXPECT_EQ(ask("qTfV"), "l");
     EXPECT_THAT(ask("?"), StartsWith("T05thread:p01.01;"));
     EXPECT_THAT(ask("qXfer:threads:read::0,1000"), HasSubstr("id=\"p01.01\""));
     EXPECT_EQ(ask("qAttached:1"), "1");

@@ -2,6 +2,7 @@
 // the last client's choices is left. Plain data, owned by the debugger.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -76,6 +77,12 @@ struct Session {
   bool attached = true;
   // A vCPU has died, and has not been resumed since: the machine would end with it.
   bool dead = false;
+  // Of a recorded frame its number of all times (trace::Frame): registers and memory are its own.
+  // Otherwise they are the machine's.
+  std::optional<std::uint64_t> frame;
+  // How many tracepoints, and trace state variables, have been told of those that there are.
+  std::size_t told_tracepoints = 0;
+  std::size_t told_variables = 0;
   // D or k was served: nothing more is.
   bool over = false;
 

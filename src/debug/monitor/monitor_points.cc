@@ -94,7 +94,9 @@ Result<std::string> Monitor::breakpoints(Words words) {
     if (const auto space = target_.spaces().space_of(address))
       where += fmt::format("only where cr3 is {:#x}, ", *space);
     if (wish.program.persists) where += "persistent, ";
-    text += fmt::format("{:#018x} {}{}\n", address.value, where, counts(wish.program, wish.hits));
+    if (wish.traced) where += wish.wanted ? "also a tracepoint, " : "a tracepoint";
+    text += fmt::format("{:#018x} {}{}\n", address.value, where,
+                        wish.wanted ? counts(wish.program, wish.hits) : std::string());
   }
   for (const StoppointList::Entry& entry : target_.stoppoints().all())
     text += describe(entry, target_.vm());

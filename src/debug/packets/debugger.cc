@@ -33,7 +33,10 @@ using ServedToWhoLooks =
            rsp::ReadMemory, rsp::SearchMemory, rsp::ChecksumMemory, rsp::DescribeMemory,
            rsp::ReadTransfer, rsp::Monitor, rsp::QueryPhysicalMode, rsp::SetPhysicalMode,
            rsp::QueryStepBits, rsp::QueryStepMask, rsp::SetNonStop, rsp::Detach, rsp::Kill,
-           rsp::KillProcess>;
+           rsp::KillProcess, rsp::QueryTrace, rsp::QueryTracepoint, rsp::FirstTracepoints,
+           rsp::MoreTracepoints, rsp::FirstTraceVariables, rsp::MoreTraceVariables,
+           rsp::ReadTraceVariable, rsp::SelectFrame, rsp::ReadTraceBuffer,
+           rsp::QueryFastTracepoints>;
 
 }  // namespace
 
@@ -78,6 +81,9 @@ Debugger::Answer Debugger::answer(const rsp::Request& request) {
   }
   if (looks() && !std::visit(ServedToWhoLooks{}, request))
     return refuse(Error(ErrorCode::Busy, std::string(kOnlyLooks)));
+  if (session_.frame) {
+    if (std::optional<Answer> answer = answer_from_frame(request)) return *std::move(answer);
+  }
   return std::visit([this](const auto& r) { return serve(r); }, request);
 }
 

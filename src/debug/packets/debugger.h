@@ -104,6 +104,10 @@ class Debugger {
   static When when(const rsp::InsertBreakpoint&) { return When::Out; }
   static When when(const rsp::RemoveBreakpoint&) { return When::Out; }
   static When when(const rsp::Monitor&) { return When::Out; }
+  // Tracepoints are the guest's while it runs.
+  template <typename Request>
+  requires rsp::kOfTracing<Request>
+  static When when(const Request&) { return When::Out; }
   static When when(const rsp::QueryStop&) { return When::Stopped; }
   static When when(const rsp::Attach&) { return When::Attached; }
   static When when(const rsp::Run&) { return When::Attached; }
@@ -171,6 +175,31 @@ class Debugger {
   Answer serve(const rsp::QueryStepMask&);
   Answer serve(const rsp::SetStepMask&);
 
+  Answer serve(const rsp::ClearTracepoints&);
+  Answer serve(const rsp::DefineTracepoint&);
+  Answer serve(const rsp::AddTraceActions&);
+  Answer serve(const rsp::AddTraceSource&);
+  Answer serve(const rsp::DefineTraceVariable&);
+  Answer serve(const rsp::ReadTraceVariable&);
+  Answer serve(const rsp::EnableTracepoint&);
+  Answer serve(const rsp::SetReadOnlyMemory&);
+  Answer serve(const rsp::StartTrace&);
+  Answer serve(const rsp::StopTrace&);
+  Answer serve(const rsp::QueryTrace&);
+  Answer serve(const rsp::QueryTracepoint&);
+  Answer serve(const rsp::FirstTracepoints&);
+  Answer serve(const rsp::MoreTracepoints&);
+  Answer serve(const rsp::FirstTraceVariables&);
+  Answer serve(const rsp::MoreTraceVariables&);
+  Answer serve(const rsp::SelectFrame&);
+  Answer serve(const rsp::ReadTraceBuffer&);
+  Answer serve(const rsp::SetTraceRing&);
+  Answer serve(const rsp::SetTraceSize&);
+  Answer serve(const rsp::SaveTrace&);
+  Answer serve(const rsp::SetDisconnectedTracing&);
+  Answer serve(const rsp::SetTraceNotes&);
+  Answer serve(const rsp::QueryFastTracepoints&);
+
   // A request that the parser knows and nothing here serves.
   template <typename Request>
   Answer serve(const Request&) {
@@ -183,6 +212,15 @@ class Debugger {
   Answer refuse(const Result<T>& result) const {
     return refuse(result.error());
   }
+  // What a selected frame says, or forbids. Nothing: the request is as without one.
+  std::optional<Answer> answer_from_frame(const rsp::Request& request);
+  Answer frame_registers(const trace::Frame& frame, std::optional<std::uint64_t> number);
+  std::optional<Answer> frame_memory(const trace::Frame& frame, const rsp::ReadMemory& request);
+  Answer frame_info(const rsp::ReadTransfer& request);
+  Result<trace::Frame> selected_frame() const;
+  std::string trace_file_head() const;
+  Answer done(const Result<void>& result) const;
+  const std::string& target_xml();
   Result<void> restart();
   bool enter_mode();
   bool looks() const { return session_.role == Session::Role::Looks; }

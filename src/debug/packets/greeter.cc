@@ -40,6 +40,10 @@ std::string supported_features(const rsp::QuerySupported& request, const Abiliti
       ";QStartNoAckMode+;QNonStop+;vContSupported+;qXfer:features:read+;qXfer:threads:read+;"
       "qXfer:memory-map:read+";
   reply += ";ConditionalBreakpoints+;BreakpointCommands+;binary-upload+";
+  reply +=
+      ";ConditionalTracepoints+;TracepointSource+;EnableDisableTracepoints+;FastTracepoints+;"
+      "tracenz+;QTBuffer:size+;qXfer:traceframe-info:read+";
+  if (abilities.disconnected_tracing) reply += ";DisconnectedTracing+";
   if (abilities.time_travel) reply += ";ReverseStep+;ReverseContinue+";
   if (request.announces("multiprocess")) reply += ";multiprocess+";
   return reply;

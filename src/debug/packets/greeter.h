@@ -20,6 +20,7 @@ namespace ringside::debug {
 struct Abilities {
   bool hardware_breakpoints = true;
   bool time_travel = false;
+  bool disconnected_tracing = false;
 };
 
 class Greeter {

@@ -13,7 +13,8 @@ Debugger::Answer Debugger::serve(const rsp::QuerySupported& request) {
       request.announces("error-message") ? rsp::ErrorStyle::Text : rsp::ErrorStyle::Number;
 
   return supported_features(request, {.hardware_breakpoints = target_.stoppoints().supported(),
-                                      .time_travel = options_.time_travel != nullptr});
+                                      .time_travel = options_.time_travel != nullptr,
+                                      .disconnected_tracing = target_.can_keep_trace()});
 }
 
 Debugger::Answer Debugger::serve(const rsp::StartNoAckMode&) {

@@ -17,13 +17,18 @@ Debugger::Answer Debugger::serve(const rsp::ReadTransfer& request) {
         memory_map(session_.addresses.kind, target_.vm().memory().regions()), request.offset,
         request.length);
   }
+  if (request.object == "traceframe-info") return frame_info(request);
   if (request.object != "features") return rsp::reply::empty();
   if (request.annex != "target.xml") return refuse(ErrorCode::NotFound, "there is no such annex");
   session_.full_registers = true;
+  return rsp::reply::transfer(target_xml(), request.offset, request.length);
+}
+
+const std::string& Debugger::target_xml() {
   hypervisor::ExtraRegisters* const extra = target_.vm().extra_registers();
   using List = std::span<const hypervisor::ExtraRegister>;
   if (description_.empty()) description_ = target_description(extra ? extra->list() : List());
-  return rsp::reply::transfer(description_, request.offset, request.length);
+  return description_;
 }
 
 }  // namespace ringside::debug

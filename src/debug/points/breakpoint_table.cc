@@ -30,11 +30,12 @@ Result<BreakpointTable::Wish*> BreakpointTable::wish(Gva address, const AgentPro
   auto found = wishes_.find(address);
   if (found == wishes_.end()) {
     if (wishes_.size() >= kMostWishes) return fail(ErrorCode::BadRequest, "too many breakpoints");
-    found = wishes_.emplace(address, Wish{address, {}, ByAddress::No, {}, {}}).first;
+    found = wishes_.emplace(address, Wish{address, {}, ByAddress::No, {}, {}, true, false}).first;
     if (const auto past = past_hits_.find(address); past != past_hits_.end())
       found->second.hits = std::move(past->second);
   }
   found->second.program = program;
+  found->second.wanted = true;
   return &found->second;
 }
 
@@ -158,6 +159,11 @@ BreakpointTable::Removed BreakpointTable::remove(Gva address) {
   return removed;
 }
 
+void BreakpointTable::stop_wanting(Wish& wish) {
+  wish.wanted = false;
+  wish.program = {};
+}
+
 void BreakpointTable::remove_all_but_persistent() {
   std::vector<Gva> leaving;
   for (const auto& [address, wish] : wishes_) {
@@ -165,8 +171,15 @@ void BreakpointTable::remove_all_but_persistent() {
     if (!program.persists || program.commands.empty() || wish.pending() || has_bytes())
       leaving.push_back(address);
   }
-  for (const Gva address : leaving)
-    remove(address);
+  for (const Gva address : leaving) {
+    Wish& wish = *wish_at(address);
+    if (wish.traced) {
+      stop_wanting(wish);
+      wish.hits = {};
+    } else {
+      remove(address);
+    }
+  }
   past_hits_.clear();
 }
 

@@ -7,8 +7,10 @@
 //     them, else an int3 in guest memory with the byte it hides.
 // The wishes are the master: nowhere else is it kept that the client wants a software breakpoint.
 // The installations and what LinearBreakpoints counts for this table are derived from them.
-// Wishes that reach the same byte share one installation, and removing a wish removes exactly what
-// was installed for it, wherever the address leads by then. docs/decisions/0006 has the reasons.
+// A tracepoint is realised in the same way, by the wish of its address, which nobody need want as a
+// breakpoint then. Wishes that reach the same byte share one installation, and removing a wish
+// removes exactly what was installed for it, wherever the address leads by then.
+// docs/decisions/0006 has the reasons.
 //
 // Owned by the server's target; changed on its thread while every vCPU is out of the guest.
 #pragma once
@@ -66,6 +68,8 @@ class BreakpointTable {
     ByAddress by_address = ByAddress::No;
     AgentProgram program;
     HitCounts hits;
+    bool wanted = true;   // as a breakpoint. Otherwise only a tracepoint is here
+    bool traced = false;  // a tracepoint of the trace that runs is here
     // Nothing to hit yet: its address leads nowhere.
     bool pending() const { return places.empty() && by_address == ByAddress::No; }
     bool is_at(Gpa where) const;
@@ -101,6 +105,8 @@ class BreakpointTable {
     std::vector<Gpa> installations;  // those that went, because nobody else wants them
   };
   Removed remove(Gva address);
+  // The same where a tracepoint stays.
+  void stop_wanting(Wish& wish);
   // What a client leaves behind when it goes: only those whose commands persist, which stop nobody,
   // and only where no vCPU has to step over a byte of ours.
   void remove_all_but_persistent();

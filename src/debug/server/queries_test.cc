@@ -205,7 +205,8 @@ TEST_F(Queries, Defect10_AHugeReadIsBounded) {
 constexpr const char* kSupported =
     "PacketSize=20000;swbreak+;QStartNoAckMode+;QNonStop+;vContSupported+;qXfer:features:read+;"
     "qXfer:threads:read+;qXfer:memory-map:read+;ConditionalBreakpoints+;BreakpointCommands+;binary-"
-    "upload+";
+    "upload+;ConditionalTracepoints+;TracepointSource+;EnableDisableTracepoints+;"
+    "FastTracepoints+;tracenz+;QTBuffer:size+;qXfer:traceframe-info:read+";
 
 TEST_F(Queries, Row43_WhatIsSupported) {
   EXPECT_EQ(bench.ask("qSupported"), kSupported);
@@ -381,8 +382,8 @@ TEST_F(Queries, StepMask) {
 }
 
 TEST_F(Queries, Row61_WhatIsNotSupportedIsEmpty) {
-  for (const char* packet : {"", "vMustReplyEmpty", "vFoo", "qOffsets", "qSymbol::", "qTStatus",
-                             "R00", "vRun;", "vAttach;1", "bc", "Zfoo", "QFoo"}) {
+  for (const char* packet : {"", "vMustReplyEmpty", "vFoo", "qOffsets", "qSymbol::", "R00", "vRun;",
+                             "vAttach;1", "bc", "Zfoo", "QFoo"}) {
     const std::string reply = bench.ask(packet);
     EXPECT_TRUE(reply.empty() || reply == "E16") << packet << ": " << reply;
   }

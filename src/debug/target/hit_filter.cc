@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "debug/memory/shadowed_memory.h"
+#include "debug/target/traced_vcpu.h"
 #include "debug/target/vcpu_context.h"
 #include "hypervisor/guest_memory.h"
 
@@ -20,14 +21,22 @@ constexpr std::uint64_t kWorkBound = 1'000'000;
 
 class PrintingContext final : public VcpuContext {
  public:
-  PrintingContext(hypervisor::Vm& vm, BreakpointTable& breakpoints, VcpuId vcpu, PcView view,
-                  std::string& out)
-      : VcpuContext(vm, breakpoints, vcpu, view), out_(out) {}
+  PrintingContext(hypervisor::Vm& vm, BreakpointTable& breakpoints, trace::Tracing& tracing,
+                  VcpuId vcpu, PcView view, std::string& out)
+      : VcpuContext(vm, breakpoints, vcpu, view), tracing_(tracing), out_(out) {}
   void print(std::string_view text) override {
     out_.append(text.substr(0, kOutputLimit - std::min(kOutputLimit, out_.size())));
   }
+  // Those of tracepoints are everybody's.
+  Result<std::int64_t> read_variable(unsigned number) override {
+    return tracing_.read_variable(number);
+  }
+  Result<void> write_variable(unsigned number, std::int64_t value) override {
+    return tracing_.write_variable(number, value);
+  }
 
  private:
+  trace::Tracing& tracing_;
   std::string& out_;
 };
 
@@ -113,14 +122,35 @@ HitFilter::Int3 HitFilter::judge(VcpuId vcpu, const exit::Breakpoint& exit) {
   result.whose = Int3::Whose::Ours;
   bool stop = false;
   ask_breakpoints(vcpu, result.address, *where, stop);
-  result.answer = conclude(stop);
+  result.answer = conclude(vcpu, stop);
   return result;
 }
 
 void HitFilter::ask_breakpoints(VcpuId vcpu, Gva address, std::optional<Gpa> where, bool& stop) {
   breakpoints_.for_each_hit(vcpu, address, where, [&](BreakpointTable::Wish& wish) {
-    ask(vcpu, wish.address, wish.program, wish.hits, stop);
+    if (wish.traced) trace(vcpu, wish.address);
+    if (wish.wanted) ask(vcpu, wish.address, wish.program, wish.hits, stop);
   });
+}
+
+// Recorded is the present alone: a journey shows again what has happened.
+void HitFilter::trace(VcpuId vcpu, Gva address) {
+  if (mode_ != Mode::Live || !spaces_.counts(vm_, vcpu, address)) return;
+  PrintingContext context(vm_, breakpoints_, tracing_, vcpu, trace_view_, output_);
+  TracedVcpu guest(vm_, vcpu, trace_view_, context);
+  tracing_.hit(vcpu, address, guest, work_);
+}
+
+void HitFilter::record_step(VcpuId vcpu) {
+  const std::lock_guard lock(mutex_);
+  PrintingContext context(vm_, breakpoints_, tracing_, vcpu, trace_view_, output_);
+  TracedVcpu guest(vm_, vcpu, trace_view_, context);
+  tracing_.stepped(vcpu, guest, work_);
+}
+
+bool HitFilter::records_steps(VcpuId vcpu) const {
+  const std::lock_guard lock(mutex_);
+  return tracing_.steps(vcpu);
 }
 
 HitFilter::Answer HitFilter::evaluate_exit(VcpuId vcpu, const hypervisor::Exit& exit) {
@@ -149,12 +179,13 @@ HitFilter::Answer HitFilter::evaluate_exit(VcpuId vcpu, const hypervisor::Exit& 
   } else {
     stop = true;
   }
-  return conclude(stop);
+  return conclude(vcpu, stop);
 }
 
-HitFilter::Answer HitFilter::conclude(bool stop) const {
+HitFilter::Answer HitFilter::conclude(VcpuId vcpu, bool stop) const {
   if (stop) return Answer::Stop;
   if (mode_ != Mode::Live) return Answer::GoOn;
+  if (tracing_.steps(vcpu)) return Answer::Yield;
   return work_ >= kWorkBound || output_.size() >= kOutputBound ? Answer::Yield : Answer::GoOn;
 }
 
@@ -162,11 +193,12 @@ std::vector<AgentProgram> HitFilter::programs_of(const StopEvent& event) {
   const std::lock_guard lock(mutex_);
   std::vector<AgentProgram> result;
   if (event.cause == StopCause::Breakpoint) {
-    for (const BreakpointTable::Wish* wish : breakpoints_.wishes_at({event.address}))
-      result.push_back(wish->program);
+    for (const BreakpointTable::Wish* wish : breakpoints_.wishes_at({event.address})) {
+      if (wish->wanted) result.push_back(wish->program);
+    }
   } else if (event.cause == StopCause::LinearBreakpoint) {
     const BreakpointTable::Wish* wish = breakpoints_.wish_at({event.address});
-    if (wish != nullptr) result.push_back(wish->program);
+    if (wish != nullptr && wish->wanted) result.push_back(wish->program);
   } else {
     for (const StoppointList::Entry& entry : stoppoints_.all()) {
       if (entry.stoppoint.key() == event) result.push_back(entry.program);
@@ -194,7 +226,7 @@ void HitFilter::ask(VcpuId vcpu, Gva address, const AgentProgram& program, HitCo
     return;
   }
   if (mode_ == Mode::Backwards) return;
-  PrintingContext context(vm_, breakpoints_, vcpu, pc_view_, output_);
+  PrintingContext context(vm_, breakpoints_, tracing_, vcpu, pc_view_, output_);
   for (const Bytecode& command : program.commands) {
     const Result<std::uint64_t> done = evaluate(command, context, {}, &work_);
     if (!done) context.print("A breakpoint's command failed: " + done.error().text() + "\n");
@@ -203,7 +235,7 @@ void HitFilter::ask(VcpuId vcpu, Gva address, const AgentProgram& program, HitCo
 
 bool HitFilter::holds(VcpuId vcpu, const AgentProgram& program) {
   if (program.conditions.empty()) return true;
-  PrintingContext context(vm_, breakpoints_, vcpu, pc_view_, output_);
+  PrintingContext context(vm_, breakpoints_, tracing_, vcpu, pc_view_, output_);
   return std::any_of(program.conditions.begin(), program.conditions.end(),
                      [&](const Bytecode& condition) {
                        const auto value = evaluate(condition, context, {}, &work_);

@@ -21,6 +21,7 @@
 #include "debug/points/breakpoint_table.h"
 #include "debug/points/stoppoint_list.h"
 #include "debug/target/pc_view.h"
+#include "debug/trace/tracing.h"
 #include "ringside/vm.h"
 
 namespace ringside::debug {
@@ -28,11 +29,12 @@ namespace ringside::debug {
 class HitFilter final : public hypervisor::StopFilter {
  public:
   HitFilter(hypervisor::Vm& vm, BreakpointTable& breakpoints, StoppointList& stoppoints,
-            const AddressSpaces& spaces)
+            const AddressSpaces& spaces, trace::Tracing& tracing)
       : vm_(vm),
         breakpoints_(breakpoints),
         stoppoints_(stoppoints),
         spaces_(spaces),
+        tracing_(tracing),
         answers_(vm.vcpu_count()),
         int3s_(vm.vcpu_count()),
         covers_(vm.vcpu_count()) {}
@@ -89,6 +91,13 @@ class HitFilter final : public hypervisor::StopFilter {
 
   void show_pc(PcView view) { pc_view_ = view; }
 
+  // What tracepoints record as the instruction pointer, and mean by it.
+  void show_traced_pc(PcView view) { trace_view_ = view; }
+  // The next instructions of this vCPU are to be recorded: it is not let run past one, and
+  // record_step() comes after each, while it is out of the guest.
+  bool records_steps(VcpuId vcpu) const;
+  void record_step(VcpuId vcpu);
+
   // What commands have printed, and others have to say to the client while its guest runs.
   std::string take_output();
   void print(std::string_view text);
@@ -101,13 +110,15 @@ class HitFilter final : public hypervisor::StopFilter {
   bool holds(VcpuId vcpu, const AgentProgram& program);
   Answer evaluate_exit(VcpuId vcpu, const hypervisor::Exit& exit);
   void ask_breakpoints(VcpuId vcpu, Gva address, std::optional<Gpa> where, bool& stop);
-  Answer conclude(bool stop) const;
+  void trace(VcpuId vcpu, Gva address);
+  Answer conclude(VcpuId vcpu, bool stop) const;
   Int3 judge(VcpuId vcpu, const hypervisor::exit::Breakpoint& exit);
 
   hypervisor::Vm& vm_;
   BreakpointTable& breakpoints_;
   StoppointList& stoppoints_;
   const AddressSpaces& spaces_;
+  trace::Tracing& tracing_;
   mutable std::mutex mutex_;
   std::vector<Answer> answers_;             // by vCPU: what the engine was told last
   std::vector<std::optional<Int3>> int3s_;  // likewise, of an int3; until the target asks
@@ -118,6 +129,7 @@ class HitFilter final : public hypervisor::StopFilter {
   };
   std::vector<Cover> covers_;
   PcView pc_view_ = PcView::Offset;
+  PcView trace_view_ = PcView::Offset;
   Mode mode_ = Mode::Live;
   bool installed_ = false;
   std::string output_;

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "debug/target/traced_vcpu.h"
 #include "hypervisor/guest_memory.h"
 #include "ringside/x86/bits.h"
 
@@ -29,7 +30,8 @@ Target::Target(hypervisor::Vm& vm, BreakpointMechanism mechanism)
       linear_(vm),
       breakpoints_(vm, linear_, mechanism),
       stoppoints_(vm, linear_),
-      filter_(vm, breakpoints_, stoppoints_, spaces_),
+      tracing_(TracedVcpu::registers_size()),
+      filter_(vm, breakpoints_, stoppoints_, spaces_, tracing_),
       vcpus_(vm.vcpu_count()) {}
 
 void Target::begin() {
@@ -43,6 +45,7 @@ void Target::begin_again() {
     vcpus_[i].words.clear();
     control_.reset({i}, is_active(i));
   }
+  forget_steps();
   breakpoints_.restore_all();
 }
 
@@ -121,7 +124,7 @@ Result<x86::RegisterValue> Target::read_pc(VcpuId id, PcView view) {
 // An engine steps within RIPs; where they are no linear addresses it traps after every instruction.
 void Target::step_range(VcpuId id) {
   const hypervisor::StepRange* range = control_.stepped_range(id);
-  if (range == nullptr) return;
+  if (range == nullptr || filter_.records_steps(id)) return;
   if (pc_view_ == PcView::Linear) {
     const Result<x86::CpuState> state = vm_.vcpu(id).state();
     if (!state || !is_flat(*state)) return;
@@ -142,6 +145,8 @@ bool Target::on_breakpoint(VcpuId id) {
 Result<void> Target::prepare_resume(ResumePlan& plan) {
   if (control_.phase() != RunControl::Phase::Stopped)
     return fail(ErrorCode::Busy, "the guest is running");
+  // A trace that has ended by itself.
+  if (!tracing_.running()) remove_tracepoints();
   plan.actions.resize(vm_.vcpu_count(), plan.others);
   return prepare_actions(plan.actions);
 }
@@ -182,6 +187,7 @@ void Target::execute(const Command& command) {
       break;
     case Command::Kind::Resume:
       prepare_step(id);
+      prepare_traced_step(id);
       step_range(id);
       vm_.resume(id);
       break;
@@ -190,6 +196,7 @@ void Target::execute(const Command& command) {
       expect(vm_.vcpu(id).set_capability(Capability::MonitorTrap,
                                          command.kind == Command::Kind::TrapOn),
              "the step trap", id);
+      vcpus_[id.value].traced_step = false;
       if (command.kind == Command::Kind::TrapOff) prepare_step(id);
       break;
     case Command::Kind::Lift:
@@ -231,6 +238,7 @@ void Target::undo() {
   show_pc(PcView::Offset);
   vm_.stop_instead_of_death(false);
   spaces_.clear();
+  leave_trace();
   breakpoints_.remove_all_but_persistent();
   stoppoints_.remove_all();
   if (breakpoints_.empty()) filter_.uninstall();

@@ -115,6 +115,19 @@ class Target {
   Result<void> insert_stoppoint(const Stoppoint& stoppoint, const AgentProgram& program);
   Result<void> remove_stoppoint(const Stoppoint& stoppoint);
 
+  // --- Tracepoints (target_trace.cc). All of them while every vCPU is out of the guest.
+  trace::Tracing& tracing() { return tracing_; }
+  const trace::Tracing& tracing() const { return tracing_; }
+  // They record the instruction pointer in this view.
+  Result<void> start_trace(VcpuId via, PcView view);
+  void stop_trace();
+  // No trace, and nothing defined.
+  void clear_trace();
+  // The trace is to go on when its client is gone. NotSupported where it would hold vCPUs up.
+  Result<void> keep_trace(bool keep);
+  bool keeps_trace() const { return keeps_trace_; }
+  bool can_keep_trace() const { return breakpoints_.engine_installs(); }
+
   // What needs one of the engine's few breakpoints by linear address most comes first.
   enum class Need : std::uint8_t {
     Unreachable,  // there is no byte that could be executed
@@ -138,6 +151,8 @@ class Target {
     std::string words;
     std::vector<AgentProgram> judged_by;  // its last hit
     std::optional<InsnCount> left_at;     // where a journey began: instructions it had retired
+    bool traced_step = false;             // MonitorTrap is on for a tracepoint's sake alone
+    bool may_hit = false;                 // runs into what stands here before it is stepped again
   };
 
   void execute(const Command& command);
@@ -161,6 +176,15 @@ class Target {
   void go_on(VcpuId id, bool skips);
   void end_wait(VcpuId id);
   Result<void> prepare_actions(std::vector<Action>& actions);
+  Result<void> arm(VcpuId via, Gva address, const AgentProgram& program, Unmapped unmapped);
+  void disarm(Gva address);
+  Result<void> place_tracepoint(VcpuId via, Gva address);
+  void remove_tracepoints();
+  void leave_trace();
+  void prepare_traced_step(VcpuId id);
+  bool record_step(VcpuId id);
+  void forget_steps();
+  bool stands_at_point(VcpuId id);
   Result<void> place_breakpoint(VcpuId via, Gva address, const AgentProgram& program,
                                 Unmapped unmapped);
   Result<void> place_linear(VcpuId via, Gva address, const AgentProgram& program,
@@ -181,6 +205,7 @@ class Target {
   BreakpointTable breakpoints_;
   StoppointList stoppoints_;
   AddressSpaces spaces_;
+  trace::Tracing tracing_;
   HitFilter filter_;
   // Addresses of pending breakpoints that the client was told of. No breakpoints themselves: a note
   // outlives its wish, which clients take out and put back at every stop.
@@ -191,6 +216,8 @@ class Target {
   bool mask_in_steps_ = true;
   bool events_left_ = false;  // the last settle() left some
   PcView pc_view_ = PcView::Offset;
+  std::set<Gva> traced_;  // where tracepoints are placed
+  bool keeps_trace_ = false;
   bool report_ = false;
   VcpuId reported_{0};
 };

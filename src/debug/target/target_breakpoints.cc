@@ -3,6 +3,8 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+
 #include "base/log.h"
 #include "hypervisor/guest_memory.h"
 
@@ -37,6 +39,18 @@ Result<void> Target::set_breakpoint_exits(bool on) {
 
 Result<void> Target::insert_breakpoint(VcpuId via, Gva address, const AgentProgram& program,
                                        Unmapped unmapped) {
+  const BreakpointTable::Wish* const before = breakpoints_.wish_at(address);
+  const bool only_traced = before != nullptr && !before->wanted;
+  Result<void> armed = arm(via, address, program, unmapped);
+  if (armed) {
+    inserted(address);
+  } else if (only_traced) {
+    breakpoints_.stop_wanting(*breakpoints_.wish_at(address));
+  }
+  return armed;
+}
+
+Result<void> Target::arm(VcpuId via, Gva address, const AgentProgram& program, Unmapped unmapped) {
   filter_.install();
   const bool exits = !breakpoints_.engine_installs() && !breakpoints_.has_bytes();
   if (exits) {
@@ -44,14 +58,11 @@ Result<void> Target::insert_breakpoint(VcpuId via, Gva address, const AgentProgr
     if (!on) {
       (void)set_breakpoint_exits(false);
       if (on.error().code() != ErrorCode::NotSupported || vm_.breakpoints() == nullptr) return on;
-      TRY(place_linear(via, address, program, unmapped));
-      inserted(address);
-      return {};
+      return place_linear(via, address, program, unmapped);
     }
   }
   Result<void> placed = place_breakpoint(via, address, program, unmapped);
   if (exits && !breakpoints_.has_bytes()) TRY(set_breakpoint_exits(false));
-  if (placed) inserted(address);
   return placed;
 }
 
@@ -106,6 +117,23 @@ Result<void> Target::place_breakpoint(VcpuId via, Gva address, const AgentProgra
 }
 
 void Target::remove_breakpoint(Gva address) {
+  BreakpointTable::Wish* const wish = breakpoints_.wish_at(address);
+  if (wish == nullptr || !wish->traced) {
+    disarm(address);
+    return;
+  }
+  if (!wish->wanted) return;
+  breakpoints_.stop_wanting(*wish);
+  const auto wanted = [](const BreakpointTable::Wish* other) { return other->wanted; };
+  for (const BreakpointTable::Place& place : wish->places) {
+    const auto others = breakpoints_.wishes_at(place.sight.where);
+    if (std::none_of(others.begin(), others.end(), wanted))
+      control_.removed(breakpoint_event(place.sight.where));
+  }
+  if (!still_hit(linear_event(address))) control_.removed(linear_event(address));
+}
+
+void Target::disarm(Gva address) {
   const bool had_bytes = breakpoints_.has_bytes();
   const BreakpointTable::Removed removed = breakpoints_.remove(address);
   for (const Gpa where : removed.installations)
@@ -124,7 +152,7 @@ bool Target::still_hit(const StopEvent& event) {
     const Result<Gpa> where = hypervisor::translate(vm_, {i}, address);
     if (!where) continue;
     bool hit = false;
-    breakpoints_.for_each_hit({i}, address, *where, [&](const auto&) { hit = true; });
+    breakpoints_.for_each_hit({i}, address, *where, [&](const auto& wish) { hit |= wish.wanted; });
     if (hit) return true;
   }
   return false;
@@ -134,8 +162,10 @@ Result<void> Target::place_again(VcpuId via, Gva address) {
   const auto wish = breakpoints_.wishes().find(address);
   if (wish == breakpoints_.wishes().end()) return {};
   const AgentProgram program = wish->second.program;
-  remove_breakpoint(address);
-  return insert_breakpoint(via, address, program, Unmapped::Await);
+  const bool wanted = wish->second.wanted, traced = wish->second.traced;
+  disarm(address);
+  if (wanted) TRY(insert_breakpoint(via, address, program, Unmapped::Await));
+  return traced ? place_tracepoint(via, address) : Result<void>();
 }
 
 Result<void> Target::insert_stoppoint(const Stoppoint& stoppoint, const AgentProgram& program) {

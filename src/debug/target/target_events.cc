@@ -48,6 +48,7 @@ void Target::handle(const hypervisor::VcpuEvent& event) {
     }
     void operator()(const exit::Breakpoint& e) { target.handle_breakpoint(id, e); }
     void operator()(const exit::MonitorTrap&) {
+      if (target.record_step(id)) return;
       const auto rip = target.read_pc(id, target.pc_view_);
       target.control_.trapped(id, Gva{rip ? rip->as_u64() : 0});
     }
@@ -111,7 +112,8 @@ void Target::inserted(const StopEvent& event) {
 // What a hit of a client's breakpoint is known by: the address that the client named; or, through
 // an alias, the byte.
 StopEvent Target::hit_event(Gva address, Gpa where) {
-  return breakpoints_.wish_at(address) != nullptr ? linear_event(address) : breakpoint_event(where);
+  const BreakpointTable::Wish* const wish = breakpoints_.wish_at(address);
+  return wish != nullptr && wish->wanted ? linear_event(address) : breakpoint_event(where);
 }
 
 // What a hit of the engine's is to the client. Nothing: it was removed while the exit was on its
@@ -127,7 +129,7 @@ std::optional<StopEvent> Target::event_of(VcpuId id, const hypervisor::Exit& exi
     const Result<Gpa> where = hypervisor::translate(vm_, id, address);
     const std::optional<Gpa> byte = where ? std::optional(*where) : std::nullopt;
     bool hit = false;
-    breakpoints_.for_each_hit(id, address, byte, [&](const auto&) { hit = true; });
+    breakpoints_.for_each_hit(id, address, byte, [&](const auto& wish) { hit |= wish.wanted; });
     if (hit) return hit_event(address, byte.value_or(Gpa{}));
     event = {StopCause::HardwareBreakpoint, address.value, {}};
   }

@@ -11,9 +11,11 @@
 namespace ringside::debug {
 namespace {
 
-Target::Need need_of(const AddressView& view, const AgentProgram& program) {
+Target::Need need_of(const AddressView& view, const BreakpointTable::Wish& wish) {
+  const AgentProgram& program = wish.program;
   if (view.sights.empty() || !view.executable) return Target::Need::Unreachable;
-  if (!program.conditions.empty() || !program.commands.empty()) return Target::Need::None;
+  if (!wish.wanted || !program.conditions.empty() || !program.commands.empty())
+    return Target::Need::None;
   const bool one = view.everywhere && view.sights.size() == 1 && !view.user && view.paging;
   return one ? Target::Need::Stable : Target::Need::Changing;
 }
@@ -61,7 +63,7 @@ void Target::follow_addresses() {
       for (const Gpa where : breakpoints_.follow(address, view.sights))
         control_.inserted({StopCause::Breakpoint, where.value, hypervisor::WatchKind::Write});
     }
-    needs.emplace_back(need_of(view, wish.program), address);
+    needs.emplace_back(need_of(view, wish), address);
   }
   const bool switched_on = !had_bytes && can_install && !breakpoints_.engine_installs();
   if ((had_bytes || switched_on) && !breakpoints_.has_bytes()) (void)set_breakpoint_exits(false);

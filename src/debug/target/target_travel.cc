@@ -10,6 +10,7 @@ namespace exit = hypervisor::exit;
 Result<void> Target::set_out(Journey::Direction direction) {
   if (control_.phase() != RunControl::Phase::Stopped)
     return fail(ErrorCode::Busy, "the guest is running");
+  forget_steps();
   follow_addresses();
   for (std::uint32_t i = 0; i < vcpus_.size(); ++i)
     vcpus_[i].left_at = vm_.vcpu({i}).instructions();
