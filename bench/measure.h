@@ -52,5 +52,6 @@ std::vector<Measure> observer_measures();   // debuggers that look
 std::vector<Measure> saved_measures();      // machines saved and restored
 std::vector<Measure> core_measures();       // cores of guests
 std::vector<Measure> travel_measures();     // going back
+std::vector<Measure> trace_measures();      // tracepoints
 
 }  // namespace ringside::bench
