@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string_view>
 
 #include "ringside/x86/registers.h"
@@ -135,6 +136,16 @@ constexpr bool rows_are_in_order() {
   return true;
 }
 static_assert(rows_are_in_order());
+
+// The whole table as the `g` packet has it, in its order and widths: `out` is as long as they are
+// together.
+inline constexpr std::size_t kTableSize = [] {
+  std::size_t size = 0;
+  for (const RegisterInfo& r : kRegisters)
+    size += r.size();
+  return size;
+}();
+void write_registers(const CpuState& state, std::span<std::byte> out);
 
 constexpr const RegisterInfo& info(Register r) { return kRegisters[static_cast<std::size_t>(r)]; }
 std::optional<Register> register_by_name(std::string_view name);

@@ -1,4 +1,10 @@
 #include "ringside/x86/registers.h"
+
+#include <array>
+#include <cstddef>
+#include <cstring>
+#include <span>
+
 #include "x86/register_table.h"
 
 namespace ringside::x86 {
@@ -171,6 +177,42 @@ std::size_t offset_from(Register r, Register first) {
   return static_cast<std::size_t>(r) - static_cast<std::size_t>(first);
 }
 
+// Where a register is in a CpuState, and how wide it is there and on the wire.
+struct Piece {
+  std::uint16_t from = 0;
+  std::uint8_t held = 0, sent = 0;
+};
+
+std::array<Piece, kRegisterCount> find_pieces() {
+  CpuState state;  // not const: then reg() would give a copy
+  std::array<Piece, kRegisterCount> pieces;
+  const auto offset = [&](const void* field) {
+    return static_cast<std::uint16_t>(static_cast<const std::byte*>(field) -
+                                      reinterpret_cast<const std::byte*>(&state));
+  };
+  for (std::size_t i = 0; i < kRegisterCount; ++i) {
+    const auto r = static_cast<Register>(i);
+    Piece& piece = pieces[i];
+    piece.sent = piece.held = static_cast<std::uint8_t>(kRegisters[i].size());
+    const bool plain = with_field(state, r, [&](auto& field) {
+      piece.from = offset(&field);
+      piece.held = sizeof field;
+    });
+    if (plain) continue;
+    piece.from = r >= Register::St0 && r <= Register::St7
+                     ? offset(&state.fpu.st[offset_from(r, Register::St0)])
+                     : offset(&state.fpu.vector[offset_from(r, Register::Xmm0)]);
+  }
+  return pieces;
+}
+
+template <typename T>
+std::uint64_t load(const std::byte* from) {
+  T value;
+  std::memcpy(&value, from, sizeof value);
+  return value;
+}
+
 }  // namespace
 
 std::optional<Register> register_by_name(std::string_view name) {
@@ -190,6 +232,34 @@ RegisterValue get_register(const CpuState& state, Register r) {
     std::memcpy(value.bytes.data(), state.fpu.vector[offset_from(r, Register::Xmm0)].data(), 16);
   }
   return value;
+}
+
+// The sizes are constants for the compiler: a tracepoint does this at each hit.
+void write_registers(const CpuState& state, std::span<std::byte> out) {
+  static const std::array<Piece, kRegisterCount> pieces = find_pieces();
+  std::byte* to = out.data();
+  for (const Piece& piece : pieces) {
+    const std::byte* const from = reinterpret_cast<const std::byte*>(&state) + piece.from;
+    if (piece.sent > 8) {
+      // 80 and 128 bits: each is held in 16 bytes.
+      std::memcpy(to, from, 8);
+      if (piece.sent == 16) {
+        std::memcpy(to + 8, from + 8, 8);
+      } else {
+        std::memcpy(to + 8, from + 8, 2);
+      }
+    } else {
+      const std::uint64_t value = piece.held == 8   ? load<std::uint64_t>(from)
+                                  : piece.held == 4 ? load<std::uint32_t>(from)
+                                                    : load<std::uint16_t>(from);
+      if (piece.sent == 8) {
+        std::memcpy(to, &value, 8);
+      } else {
+        std::memcpy(to, &value, 4);
+      }
+    }
+    to += piece.sent;
+  }
 }
 
 void set_register(CpuState& state, Register r, const RegisterValue& value) {

@@ -1,5 +1,8 @@
 #include <gtest/gtest.h>
 
+#include <array>
+#include <cstring>
+
 #include "ringside/x86/registers.h"
 #include "x86/register_table.h"
 
@@ -30,6 +33,26 @@ TEST(Registers, EveryRegisterReadsBackWhatWasWritten) {
     set_register(state, r, value);
     EXPECT_EQ(get_register(state, r).bytes, value.bytes) << kRegisters[i].name;
   }
+}
+
+TEST(Registers, AllAtOnceAreWhatEachIs) {
+  CpuState state;
+  std::array<std::byte, kTableSize> expected{}, found{};
+  std::size_t offset = 0;
+  for (std::size_t i = 0; i < kRegisterCount; ++i) {
+    RegisterValue value;
+    for (std::size_t b = 0; b < kRegisters[i].size(); ++b)
+      value.bytes[b] = static_cast<std::uint8_t>(i * 7 + b * 31 + 1);
+    set_register(state, static_cast<Register>(i), value);
+  }
+  for (std::size_t i = 0; i < kRegisterCount; ++i) {
+    const RegisterValue value = get_register(state, static_cast<Register>(i));
+    std::memcpy(&expected[offset], value.bytes.data(), kRegisters[i].size());
+    offset += kRegisters[i].size();
+  }
+  EXPECT_EQ(offset, kTableSize);
+  write_registers(state, found);
+  EXPECT_EQ(found, expected);
 }
 
 }  // namespace
