@@ -87,6 +87,34 @@ TEST(Determinism, TracepointsChangeNothing) {
   EXPECT_EQ(hash_at_interrupt(40, 1, Tracepoints::Record), expected);
 }
 
+// Two vCPUs that take turns, with steps after hits of both: at the first vCPU's 20,000th tick.
+std::string hash_at_tick(Tracepoints tracepoints) {
+  GuestProcess guest("counters", {.cpus = 2});
+  DebugClient client = guest.attach();
+  client.request("qSupported:swbreak+");
+  const std::string tick = hex_number(guest["tick"]), loop = hex_number(guest["entry_of_loop"]);
+  if (tracepoints == Tracepoints::Record) {
+    for (const std::string& packet :
+         {std::string("QTinit"), "QTDP:1:" + loop + ":E:3:0-", "QTDP:-1:" + loop + ":R1-",
+          "QTDP:-1:" + loop + ":SR1", "QTDP:2:" + tick + ":E:0:0-", "QTDP:-2:" + tick + ":R1",
+          std::string("QTBuffer:circular:1"), std::string("QTStart")})
+      EXPECT_EQ(client.request(packet), "OK") << packet;
+  }
+  // const32 counters, ref64, const16 20000, equal, end.
+  const std::string counters = hex_number(guest["counters"]);
+  client.request("Z0," + tick + ",1;Xb,24" + std::string(8 - counters.size(), '0') + counters +
+                 "1a234e201327");
+  client.resume();
+  EXPECT_TRUE(client.await_stop().swbreak);
+  EXPECT_EQ(client.read_u64(guest["counters"]), 20000u);
+  return hash_of(client);
+}
+
+TEST(Determinism, TracepointsOfTwoVcpusChangeNothing) {
+  if (engine() != "soft") GTEST_SKIP() << "only the software CPU is deterministic";
+  EXPECT_EQ(hash_at_tick(Tracepoints::Record), hash_at_tick(Tracepoints::None));
+}
+
 TEST(Determinism, AHashSeesOneBit) {
   if (engine() != "soft") GTEST_SKIP() << "only the software CPU is deterministic";
   GuestProcess guest("counters");

@@ -114,6 +114,7 @@ TEST_F(Trace, StepsAreRecordedAfterAHit) {
 // A breakpoint where the tracepoint is, and another among its steps, stop as ever.
 TEST_F(Trace, BreakpointsStopAsEver) {
   begin(1);
+  client_->run_to((*guest_)["entry_of_loop"]);
   const std::string tick = at("tick");
   expect_ok(*client_, {"QTinit", "QTDP:1:" + tick + ":E:3:0-", "QTDP:-1:" + tick + ":SR1",
                        "QTStart", "Z0," + tick + ",1", "Z0," + at("tick_end") + ",1"});
@@ -128,6 +129,40 @@ TEST_F(Trace, BreakpointsStopAsEver) {
   run_until([&](const std::string& status) { return field(status, "tframes") > frames + 20; });
   expect_ok(*client_, {"QTStop"});
   EXPECT_NE(ask("m" + tick + ",1"), "cc");
+}
+
+// A client that steps comes by tracepoints as one that runs: each arrival is a hit, by whichever
+// kind of step it goes on.
+TEST_F(Trace, StepsOfAClientHitThemToo) {
+  begin(1);
+  const std::string tick = at("tick");
+  client_->run_to((*guest_)["entry_of_loop"]);
+  expect_ok(*client_, {"QTinit", "QTDP:1:" + tick + ":E:0:0-", "QTDP:-1:" + tick + ":R1",
+                       "QTDP:2:" + at("tick_end") + ":E:0:0-", "QTStart"});
+  const auto frames = [&] { return field(ask("qTStatus"), "tframes"); };
+  client_->step();
+  EXPECT_EQ(client_->rip(), (*guest_)["tick"]);
+  EXPECT_EQ(frames(), 0u);
+  client_->step();
+  EXPECT_EQ(frames(), 1u);
+  const std::string range = at("tick_end") + "," + hex_number((*guest_)["tick_end"] + 1);
+  EXPECT_THAT(ask("vCont;r" + range + ":1"), StartsWith("T05"));
+  EXPECT_EQ(frames(), 2u);
+  client_->run_to((*guest_)["entry_of_loop"]);
+  EXPECT_THAT(ask("vCont;r" + at("entry_of_loop") + "," +
+                  hex_number((*guest_)["entry_of_loop"] + 5) + ":1"),
+              StartsWith("T05"));
+  EXPECT_EQ(client_->rip(), (*guest_)["tick"]);
+  // From a breakpoint in the same place, where it has been hit already.
+  expect_ok(*client_, {"Z0," + tick + ",1"});
+  EXPECT_THAT(ask("vCont;c"), StartsWith("T05"));
+  EXPECT_EQ(frames(), 3u);
+  expect_ok(*client_, {"z0," + tick + ",1"});
+  client_->step();
+  EXPECT_EQ(client_->rip(), (*guest_)["tick_end"]);
+  EXPECT_EQ(frames(), 3u);
+  client_->step();
+  EXPECT_EQ(frames(), 4u);
 }
 
 TEST_F(Trace, ATraceGoesOnWithoutItsClient) {

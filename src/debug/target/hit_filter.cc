@@ -56,6 +56,7 @@ void HitFilter::uninstall() {
   mode_ = Mode::Live;
   int3s_.assign(int3s_.size(), std::nullopt);
   covers_.assign(covers_.size(), Cover{});
+  traced_at_.assign(traced_at_.size(), std::nullopt);
 }
 
 bool HitFilter::wants_stop(VcpuId vcpu, const hypervisor::Exit& exit) {
@@ -65,11 +66,13 @@ bool HitFilter::wants_stop(VcpuId vcpu, const hypervisor::Exit& exit) {
     covers_[vcpu.value].where.reset();
     if (found.whose == Int3::Whose::Ours) {
       covers_[vcpu.value].where = found.where;
+      if (found.answer == Answer::GoOn) traced_at_[vcpu.value].reset();
       return found.answer != Answer::GoOn;
     }
     return found.whose == Int3::Whose::Guests;
   }
   answers_[vcpu.value] = evaluate_exit(vcpu, exit);
+  if (answers_[vcpu.value] == Answer::GoOn) traced_at_[vcpu.value].reset();
   return answers_[vcpu.value] != Answer::GoOn;
 }
 
@@ -127,6 +130,7 @@ HitFilter::Int3 HitFilter::judge(VcpuId vcpu, const exit::Breakpoint& exit) {
 }
 
 void HitFilter::ask_breakpoints(VcpuId vcpu, Gva address, std::optional<Gpa> where, bool& stop) {
+  traced_at_[vcpu.value] = address;
   breakpoints_.for_each_hit(vcpu, address, where, [&](BreakpointTable::Wish& wish) {
     if (wish.traced) trace(vcpu, wish.address);
     if (wish.wanted) ask(vcpu, wish.address, wish.program, wish.hits, stop);
@@ -139,6 +143,22 @@ void HitFilter::trace(VcpuId vcpu, Gva address) {
   PrintingContext context(vm_, breakpoints_, tracing_, vcpu, trace_view_, output_);
   TracedVcpu guest(vm_, vcpu, trace_view_, context);
   tracing_.hit(vcpu, address, guest, work_);
+}
+
+void HitFilter::arrive_for_step(VcpuId vcpu, Gva address) {
+  const std::lock_guard lock(mutex_);
+  if (traced_at_[vcpu.value] == address) return;
+  traced_at_[vcpu.value] = address;
+  const Result<Gpa> where = hypervisor::translate(vm_, vcpu, address);
+  const auto byte = where ? std::optional(*where) : std::nullopt;
+  breakpoints_.for_each_hit(vcpu, address, byte, [&](const BreakpointTable::Wish& wish) {
+    if (wish.traced) trace(vcpu, wish.address);
+  });
+}
+
+void HitFilter::got_on(VcpuId vcpu) {
+  const std::lock_guard lock(mutex_);
+  traced_at_[vcpu.value].reset();
 }
 
 void HitFilter::record_step(VcpuId vcpu) {

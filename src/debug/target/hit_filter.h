@@ -37,7 +37,8 @@ class HitFilter final : public hypervisor::StopFilter {
         tracing_(tracing),
         answers_(vm.vcpu_count()),
         int3s_(vm.vcpu_count()),
-        covers_(vm.vcpu_count()) {}
+        covers_(vm.vcpu_count()),
+        traced_at_(vm.vcpu_count()) {}
 
   // What a hit does beside being judged.
   enum class Mode : std::uint8_t {
@@ -97,6 +98,11 @@ class HitFilter final : public hypervisor::StopFilter {
   // record_step() comes after each, while it is out of the guest.
   bool records_steps(VcpuId vcpu) const;
   void record_step(VcpuId vcpu);
+  // It is about to execute one instruction under a step, which passes what stands there: a
+  // tracepoint is hit all the same, once for each arrival.
+  void arrive_for_step(VcpuId vcpu, Gva address);
+  // It has executed something since its last hit.
+  void got_on(VcpuId vcpu);
 
   // What commands have printed, and others have to say to the client while its guest runs.
   std::string take_output();
@@ -128,6 +134,8 @@ class HitFilter final : public hypervisor::StopFilter {
     bool lifted = false;
   };
   std::vector<Cover> covers_;
+  // By vCPU: where tracepoints were hit last, until it executes what stands there.
+  std::vector<std::optional<Gva>> traced_at_;
   PcView pc_view_ = PcView::Offset;
   PcView trace_view_ = PcView::Offset;
   Mode mode_ = Mode::Live;

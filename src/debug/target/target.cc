@@ -124,7 +124,7 @@ Result<x86::RegisterValue> Target::read_pc(VcpuId id, PcView view) {
 // An engine steps within RIPs; where they are no linear addresses it traps after every instruction.
 void Target::step_range(VcpuId id) {
   const hypervisor::StepRange* range = control_.stepped_range(id);
-  if (range == nullptr || filter_.records_steps(id)) return;
+  if (range == nullptr || filter_.records_steps(id) || traces_within(*range)) return;
   if (pc_view_ == PcView::Linear) {
     const Result<x86::CpuState> state = vm_.vcpu(id).state();
     if (!state || !is_flat(*state)) return;
@@ -187,6 +187,7 @@ void Target::execute(const Command& command) {
       break;
     case Command::Kind::Resume:
       prepare_step(id);
+      arrive_at_tracepoint(id);
       prepare_traced_step(id);
       step_range(id);
       vm_.resume(id);

@@ -182,6 +182,8 @@ class Target {
   void remove_tracepoints();
   void leave_trace();
   void prepare_traced_step(VcpuId id);
+  void arrive_at_tracepoint(VcpuId id);
+  bool traces_within(const hypervisor::StepRange& range) const;
   bool record_step(VcpuId id);
   void forget_steps();
   bool stands_at_point(VcpuId id);

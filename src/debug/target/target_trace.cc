@@ -106,9 +106,27 @@ void Target::prepare_traced_step(VcpuId id) {
   state.traced_step = wanted && set.has_value();
 }
 
+// Before it enters the guest. Where it runs the engine hits what stands there, unless it has been
+// hit already.
+void Target::arrive_at_tracepoint(VcpuId id) {
+  if (!tracing_.running()) return;
+  if (!control_.trap_on(id)) {
+    filter_.got_on(id);
+  } else if (const Result<Gva> pc = linear_pc(id)) {
+    filter_.arrive_for_step(id, *pc);
+  }
+}
+
+// The engine steps through a range without a word, and past what stands in it.
+bool Target::traces_within(const hypervisor::StepRange& range) const {
+  const auto first = traced_.lower_bound(range.start);
+  return first != traced_.end() && *first < range.end;
+}
+
 // True: it was nobody's step but the tracepoint's.
 bool Target::record_step(VcpuId id) {
   VcpuState& state = vcpus_[id.value];
+  if (tracing_.running()) filter_.got_on(id);
   if (filter_.records_steps(id)) filter_.record_step(id);
   if (!state.traced_step) return false;
   state.may_hit = stands_at_point(id);
@@ -121,6 +139,7 @@ void Target::forget_steps() {
   tracing_.forget_steps();
   for (std::uint32_t i = 0; i < vcpus_.size(); ++i) {
     vcpus_[i].may_hit = false;
+    filter_.got_on({i});
     if (!std::exchange(vcpus_[i].traced_step, false) || control_.trap_on({i})) continue;
     (void)vm_.vcpu({i}).set_capability(Capability::MonitorTrap, false);
   }
