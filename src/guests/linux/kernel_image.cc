@@ -9,8 +9,6 @@ namespace {
 
 // Where the image ends at the latest, and modules begin.
 constexpr Gva kImageMapEnd{0xffffffffc0000000};
-// CONFIG_PHYSICAL_START, as all distributions have it.
-constexpr std::uint64_t kLinkedAt = 0x1000000;
 
 bool in_image_map(Gva address) { return address >= kImageMap && address < kImageMapEnd; }
 
@@ -37,6 +35,7 @@ std::optional<KernelImage> find_kernel_image(hypervisor::Vm& vm) {
     const hypervisor::LinearPiece piece = map->at(*code);
     if (!piece.gpa) continue;
     KernelImage image;
+    image.vcpu = {i};
     image.page_table = Gpa{state->cr3 & kPageMask};
     image.five_levels = (state->cr4 & x86::cr4::LA57) != 0;
     image.physical_base = piece.gpa->value - (piece.first.value - kImageMap.value);

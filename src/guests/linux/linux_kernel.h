@@ -1,0 +1,106 @@
+// The Linux kernel that a guest runs, as far as its memory tells: its symbols (kallsyms), where the
+// members of its structures lie (BTF), how far it was moved, and which task a vCPU runs.
+//
+// Nothing here is asked of the guest, and nothing in it is believed beyond the bounds that each
+// reader has. Made while every vCPU is out of the guest; not changed afterwards, so that any thread
+// that may read guest memory may ask.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "guests/linux/btf.h"
+#include "guests/linux/kallsyms.h"
+#include "guests/linux/kernel_image.h"
+#include "guests/linux/kernel_memory.h"
+#include "ringside/vm.h"
+
+namespace ringside::guests {
+
+// Of struct task_struct and what hangs from it.
+struct TaskLayout {
+  Btf::Place state, exit_state, pid, tgid, comm, tasks, thread_node, signal, thread_head, stack,
+      stack_pointer;
+  std::optional<Btf::Place> mm;
+};
+
+// Of struct module and what hangs from it. `text` is where its code is, and its size.
+struct ModuleLayout {
+  Btf::Place state, list, name, base, size, section_attributes, section_count, sections,
+      section_name, section_address;
+  std::uint32_t section_size = 0;  // of an element of `sections`
+};
+
+class LinuxKernel {
+ public:
+  // The error says in words what the guest lacks.
+  static Result<std::shared_ptr<const LinuxKernel>> find(hypervisor::Vm& vm);
+  // Whether it is still there: its tables are where they were.
+  bool is_current(const KernelImage& image) const;
+
+  const KernelMemory& memory() const { return memory_; }
+  const Kallsyms& symbols() const { return *symbols_; }
+  const std::string& banner() const { return banner_; }
+  std::optional<Gva> symbol(std::string_view name) const { return symbols_->address(name); }
+  // From where it was linked to be.
+  std::uint64_t moved_by() const { return moved_by_; }
+  Gva text() const { return text_; }
+  bool is_text(Gva address) const { return address >= text_ && address < text_end_; }
+  const std::string& vmcoreinfo() const { return vmcoreinfo_; }  // empty: none yet
+
+  // The errors say what is missing.
+  const Result<TaskLayout>& tasks() const { return tasks_; }
+  const Result<ModuleLayout>& modules() const { return modules_; }
+  std::optional<Gva> init_task() const { return init_task_; }
+  std::optional<Gva> module_list() const { return module_list_; }
+  // Where the kernel is when a module's sections are in place, and when one is about to go.
+  std::optional<Gva> module_comes() const { return module_comes_; }
+  std::optional<Gva> module_goes() const { return module_goes_; }
+
+  // What a vCPU runs, and its number as Linux counts; nothing where that is not to be seen, as
+  // before the kernel has set up its CPUs. On the thread that may read the vCPU's registers.
+  struct Running {
+    Gva task;
+    std::uint32_t cpu = 0;
+  };
+  std::optional<Running> running(VcpuId vcpu) const;
+  std::optional<std::uint32_t> cpu_count() const { return cpus_; }
+
+ private:
+  LinuxKernel(hypervisor::Vm& vm, KernelImage image, KernelMemory memory)
+      : vm_(vm), image_(image), memory_(std::move(memory)) {}
+  void take_symbols();
+  void take_layouts();
+  Result<Btf> type_information() const;
+
+  hypervisor::Vm& vm_;
+  KernelImage image_;
+  KernelMemory memory_;
+  std::uint64_t table_ = 0;  // what memory_ goes by, as CR3
+  std::shared_ptr<const Kallsyms> symbols_;
+  std::string banner_, vmcoreinfo_;
+  std::uint64_t moved_by_ = 0;
+  Gva text_, text_end_;
+  std::optional<Gva> type_begin_, type_end_, init_task_, module_list_, module_comes_, module_goes_,
+      cpu_offsets_, current_task_, hot_;
+  std::optional<std::uint32_t> cpus_;
+  Result<TaskLayout> tasks_ = fail(ErrorCode::NotFound, "");
+  Result<ModuleLayout> modules_ = fail(ErrorCode::NotFound, "");
+};
+
+// Keeps the kernel that was found last, because finding one takes some milliseconds.
+class LinuxKernels {
+ public:
+  explicit LinuxKernels(hypervisor::Vm& vm) : vm_(vm) {}
+  Result<std::shared_ptr<const LinuxKernel>> now();
+  hypervisor::Vm& vm() { return vm_; }
+
+ private:
+  hypervisor::Vm& vm_;
+  std::shared_ptr<const LinuxKernel> last_;
+};
+
+}  // namespace ringside::guests
