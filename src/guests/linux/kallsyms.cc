@@ -62,14 +62,15 @@ bool Kallsyms::spend(std::size_t steps) {
 
 // The end of tokens and index; nothing where there are none.
 std::optional<std::size_t> Kallsyms::take_tokens(std::span<const std::byte> image, std::size_t at) {
-  const std::string_view text(reinterpret_cast<const char*>(image.data()), image.size());
+  const std::string_view text(reinterpret_cast<const char*>(image.data()),
+                              std::min(image.size(), at + kLargestTokens));
   std::uint16_t starts[kTokens];
   std::size_t end = at;
   if (!spend(kTokens)) return std::nullopt;
   for (std::uint16_t& start : starts) {
     start = static_cast<std::uint16_t>(end - at);
     const std::size_t stop = text.find('\0', end);
-    if (stop == text.npos || stop - at > kLargestTokens) return std::nullopt;
+    if (stop == text.npos) return std::nullopt;
     end = stop + 1;
   }
   const std::size_t index = aligned(end);
