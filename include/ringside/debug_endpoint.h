@@ -48,6 +48,8 @@ class DebugEndpoint {
   // Before set_vm(), where the machine will have ServerOptions::time_travel: a client that is
   // greeted is told what the machine can do, and debuggers do not ask again.
   void expect_time_travel();
+  // The same where ServerOptions::guest will know of libraries, tables and VMCOREINFO.
+  void expect_guest_knowledge();
   // Once, before the guest runs: it runs from here on, or waits for a debugger.
   void start();
 

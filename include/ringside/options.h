@@ -48,6 +48,35 @@ struct MonitorCommand {
   bool looks = false;
 };
 
+// A piece of code that the system in the guest has loaded beside its own, as a debugger knows
+// libraries.
+struct GuestLibrary {
+  std::string name;  // of the file that a debugger looks for
+  // Where the file's sections are that occupy memory, all of them and in the file's order.
+  std::vector<std::uint64_t> sections;
+};
+
+// What is known of the system in the guest, by looking at its memory. Each of these may be empty:
+// then debuggers are not told that there is such a thing. They are called on the server's thread
+// while every vCPU is out of the guest, change nothing, and end soon whatever the guest has written
+// into its memory; an error's text says what the guest lacks.
+struct GuestKnowledge {
+  // For info sharedlibrary (qXfer:libraries), and where the guest is when one has come and when one
+  // is about to go.
+  std::function<Result<std::vector<GuestLibrary>>()> libraries = {};
+  std::function<Result<std::vector<Gva>>()> library_events = {};
+  // For info os (qXfer:osdata): the document of this kind; the list of kinds for an empty name.
+  std::function<Result<std::string>(std::string_view kind)> os_data = {};
+  // Where the first segment of the system's own program is, where that was moved (qOffsets).
+  std::function<std::optional<Gva>()> moved_to = {};
+  // How a Linux kernel describes itself to readers of dumps (qXfer:vmcoreinfo).
+  std::function<Result<std::string>()> vmcoreinfo = {};
+  // Whether a vCPU is in a certain task, which a kind (pid, comm) and a value name. The function
+  // that it gives is called on any thread that serves a hit.
+  using TaskTest = std::function<bool(VcpuId)>;
+  std::function<Result<TaskTest>(std::string_view kind, std::string_view value)> task_test = {};
+};
+
 // How software breakpoints (Z0) are realised.
 enum class BreakpointMechanism {
   BestOffered,  // by the engine itself where it has breakpoints by physical address
@@ -89,6 +118,7 @@ struct ServerOptions {
   using ReadPiece = std::function<std::vector<std::byte>(std::uint64_t offset)>;
   std::function<Result<void>(const std::string& name, const ReadPiece& read)> save_trace = {};
   Hooks hooks = {};
+  GuestKnowledge guest = {};
   // The machine's past, where it has one; outlives the server.
   hypervisor::TimeTravel* time_travel = nullptr;
   // When to tell a client that waits for something long that it is still worked on.

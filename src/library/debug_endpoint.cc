@@ -55,11 +55,16 @@ class DebugEndpoint::Parts final : public transport::ClientHandler {
   }
 
   void expect_time_travel() { travels_ = true; }
+  void expect_guest_knowledge() { knows_guest_ = true; }
 
   // ---- ClientHandler: the greeter's until the guest is started
   void on_connected() override {
     if (!started_) {
-      greeter_.emplace(debug::Abilities{.hardware_breakpoints = true, .time_travel = travels_});
+      greeter_.emplace(debug::Abilities{.hardware_breakpoints = true,
+                                        .time_travel = travels_,
+                                        .libraries = knows_guest_,
+                                        .os_data = knows_guest_,
+                                        .vmcoreinfo = knows_guest_});
       return;
     }
     call(hooks_.client_acts);
@@ -137,6 +142,7 @@ class DebugEndpoint::Parts final : public transport::ClientHandler {
   debug::Hooks hooks_;
   bool started_ = false;
   bool travels_ = false;
+  bool knows_guest_ = false;
   std::optional<debug::Greeter> greeter_;  // of a client that came before the start
   Clock::time_point last_heard_{};
   std::optional<ObserverSeats> seats_;
@@ -181,6 +187,7 @@ Result<void> DebugEndpoint::set_vm(hypervisor::Vm& vm, debug::ServerOptions opti
   return {};
 }
 void DebugEndpoint::expect_time_travel() { parts_->expect_time_travel(); }
+void DebugEndpoint::expect_guest_knowledge() { parts_->expect_guest_knowledge(); }
 void DebugEndpoint::start() {
   if (parts_->server) parts_->start();
 }

@@ -61,6 +61,8 @@ class StopReply {
   StopReply& core(std::uint64_t number);
   StopReply& swbreak() { return pair("swbreak", ""); }
   StopReply& hwbreak() { return pair("hwbreak", ""); }
+  // The list of libraries has changed.
+  StopReply& library() { return pair("library", ""); }
   StopReply& watch(Gva address) { return address_pair("watch", address); }
   StopReply& read_watch(Gva address) { return address_pair("rwatch", address); }
   StopReply& access_watch(Gva address) { return address_pair("awatch", address); }

@@ -34,6 +34,7 @@ constexpr NamedPacket kNamedPackets[] = {
     {"qsThreadInfo", parse_thread_query},
     {"qThreadExtraInfo", parse_thread_query},
     {"qXfer", parse_transfer},
+    {"qOffsets", parse_transfer},
     {"qRcmd", parse_monitor},
     {"qSearch", parse_memory_query},
     {"qCRC", parse_memory_query},

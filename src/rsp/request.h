@@ -195,7 +195,8 @@ struct ReadTransfer {  // qXfer:OBJECT:read:ANNEX:OFFSET,LENGTH
   std::uint64_t offset = 0;
   std::uint64_t length = 0;
 };
-struct Monitor {  // qRcmd; decoded
+struct QueryOffsets {};  // qOffsets: where the program is that GDB has read, if it was moved
+struct Monitor {         // qRcmd; decoded
   std::string command;
 };
 
@@ -324,7 +325,7 @@ using Request = std::variant<
     QueryResumeActions, ResumeBackward, Interrupt, SetNonStop, AcknowledgeStop, InsertBreakpoint,
     RemoveBreakpoint, SelectThread, IsThreadAlive, CurrentThread, FirstThreads, MoreThreads,
     ThreadDescription, QuerySupported, StartNoAckMode, QueryHost, QueryAttached, ExtendedMode,
-    Attach, Run, Restart, Detach, Kill, KillProcess, ReadTransfer, Monitor, QueryPhysicalMode,
+    Attach, Run, Restart, Detach, Kill, KillProcess, ReadTransfer, QueryOffsets, Monitor, QueryPhysicalMode,
     SetPhysicalMode, QueryStepBits, QueryStepMask, SetStepMask, ClearTracepoints, DefineTracepoint,
     AddTraceActions, AddTraceSource, DefineTraceVariable, ReadTraceVariable, EnableTracepoint,
     SetReadOnlyMemory, StartTrace, StopTrace, QueryTrace, QueryTracepoint, FirstTracepoints,

@@ -194,6 +194,7 @@ struct Describe {
   std::string operator()(const ReadTransfer& r) const {
     return fmt::format("transfer {} {} {:x} {:x}", r.object, r.annex, r.offset, r.length);
   }
+  std::string operator()(const QueryOffsets&) const { return "query offsets"; }
   std::string operator()(const Monitor& r) const { return "monitor " + r.command; }
 
   std::string operator()(const QueryPhysicalMode&) const { return "query physical mode"; }

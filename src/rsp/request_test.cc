@@ -188,7 +188,7 @@ constexpr Row kRows[] = {
     {"qCx", "unknown"},
     {"qCR", "unknown"},
     {"qSupportedx", "unknown"},
-    {"qOffsets", "unknown"},
+    {"qOffsets", "query offsets"},
     {"qSymbol::", "unknown"},
     {"qSearch:disk:0;1;a", "unknown"},
     {"qXfer:osdata:write::0:ff", "unknown"},

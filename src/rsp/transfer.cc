@@ -1,10 +1,11 @@
-// qXfer:OBJECT:read. GDB manual, "General Query Packets".
+// qXfer:OBJECT:read, qOffsets. GDB manual, "General Query Packets".
 #include "rsp/families.h"
 #include "rsp/fields.h"
 
 namespace ringside::rsp {
 
 Request parse_transfer(std::string_view payload) {
+  if (payload == "qOffsets") return QueryOffsets{};
   Fields fields(payload);
   if (!fields.take("qXfer:")) return Malformed{"qXfer wants :object:read:annex:offset,length"};
   ReadTransfer transfer;

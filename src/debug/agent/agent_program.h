@@ -17,6 +17,8 @@ struct AgentProgram {
   std::vector<Bytecode> commands;
   // The commands are to go on when the client is gone.
   bool persists = false;
+  // It is not the client's, which does not know of it: it tells where libraries come and go.
+  bool of_server = false;
   friend bool operator==(const AgentProgram&, const AgentProgram&) = default;
 };
 

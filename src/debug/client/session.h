@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string_view>
+#include <vector>
 
 #include "debug/memory/shadowed_memory.h"
 #include "debug/target/pc_view.h"
@@ -62,6 +63,11 @@ struct Session {
   bool full_registers = false;
   // The client wants RIP as a linear address, once it has read the description (monitor linear-pc).
   bool linear_pc = true;
+  // The client has asked for the list of libraries, so that it may be told of changes.
+  bool reads_libraries = false;
+  // Where the guest is when it has changed; empty unless the client wants to hear of it
+  // (monitor modules watch).
+  std::vector<Gva> library_events;
   // The client resumes by vCont, so it wants to know whose a stop is.
   bool vcont = false;
   bool no_ack = false;

@@ -95,10 +95,12 @@ std::span<const Monitor::Entry> Monitor::table() {
        &Monitor::watch_physical, 1},
       {"unwatch-phys", "", "ADDRESS", "Takes out what watch-phys set there.",
        &Monitor::unwatch_physical, 0},
-      {"bind", "", "[ADDRESS [CR3|off]]",
+      {"bind", "", "[ADDRESS [CR3|pid PID|comm NAME|off]]",
        "Lets breakpoints and watchpoints at a linear address count in one address space only.\n"
        "That of CR3, or of the current vCPU. It stays until `off` or the end of the session,\n"
-       "whether there is a breakpoint now or not. Without arguments lists what is bound.",
+       "whether there is a breakpoint now or not. Without arguments lists what is bound.\n"
+       "With pid or comm they count in one task of a Linux in the guest: a thread or all of a\n"
+       "process by its number, or what is called so.",
        &Monitor::bind, 1},
       {"cr3", "", "[CR3|off]",
        "Reads and writes memory in another address space than the vCPU's own.\n"
@@ -110,6 +112,11 @@ std::span<const Monitor::Entry> Monitor::table() {
       {"forget", "", "",
        "Takes out breakpoints whose commands persist, as an earlier session may have left them.",
        &Monitor::forget, 0},
+      {"modules watch", "", "[on|off]",
+       "Tells the debugger when a module of Linux comes or goes, so that it reads the list again.\n"
+       "That is a short stop of the guest each time. For debuggers that have read the list\n"
+       "(qXfer:libraries), as GDB has after `info sharedlibrary`.",
+       &Monitor::watch_modules, 1},
       {"linear-pc", "", "[on|off]",
        "Shows rip as a linear address outside 64-bit mode, as debuggers need it, or as it is.",
        &Monitor::linear_pc},
@@ -146,8 +153,13 @@ std::string Monitor::run(std::string_view line) {
     words[0] = words[0].substr(0, slash);
   }
   const bool looks = session_.role == Session::Role::Looks;
+  // A command of ours with a longer name comes before one of the owner's that begins like it.
+  std::size_t longest = 0;
+  for (const Entry& entry : table())
+    longest = std::max(longest, matches(words, entry.name));
   for (const MonitorCommand& command : options_.commands) {
-    if (const std::size_t used = matches(words, command.name)) {
+    const std::size_t used = matches(words, command.name);
+    if (used != 0 && used >= longest) {
       const char* rest = words[used - 1].data() + words[used - 1].size();
       const auto consumed = static_cast<std::size_t>(rest - line.data());
       std::string_view arguments = line.substr(consumed);

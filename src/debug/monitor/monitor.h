@@ -59,7 +59,9 @@ class Monitor {
   Result<std::string> unwatch_physical(Words words);
   Result<std::string> bind(Words words);
   Result<std::string> cr3(Words words);
+  Result<std::string> bind_to_task(Words words);
   Result<std::string> forget(Words words);
+  Result<std::string> watch_modules(Words words);
   Result<std::string> linear_pc(Words words);
   Result<std::string> physical(Words words);
   Result<std::string> examine(Words words);

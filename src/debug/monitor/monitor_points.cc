@@ -93,7 +93,10 @@ Result<std::string> Monitor::breakpoints(Words words) {
     where += describe(wish, target_.vm());
     if (const auto space = target_.spaces().space_of(address))
       where += fmt::format("only where cr3 is {:#x}, ", *space);
+    if (const std::string task = target_.spaces().task_of(address); !task.empty())
+      where += fmt::format("only in {}, ", task);
     if (wish.program.persists) where += "persistent, ";
+    if (wish.program.of_server) where += "for `modules watch`, ";
     if (wish.traced) where += wish.wanted ? "also a tracepoint, " : "a tracepoint";
     text += fmt::format("{:#018x} {}{}\n", address.value, where,
                         wish.wanted ? counts(wish.program, wish.hits) : std::string());
@@ -155,8 +158,11 @@ Result<std::string> Monitor::bind(Words words) {
     std::string text;
     for (const auto& [address, cr3] : spaces.all())
       text += fmt::format("{:#018x} counts where cr3 is {:#x}\n", address.value, cr3);
+    for (const auto& [address, task] : spaces.tasks())
+      text += fmt::format("{:#018x} counts in {}\n", address.value, task.words);
     return text.empty() ? "Nothing is bound.\n" : text;
   }
+  if (words.size() >= 3 && (words[1] == "pid" || words[1] == "comm")) return bind_to_task(words);
   if (words.size() > 2)
     return fail(ErrorCode::BadRequest, "wrong number of arguments; see help bind");
   const Gva address{TRY(number(words[0]))};
@@ -169,6 +175,7 @@ Result<std::string> Monitor::bind(Words words) {
   const std::uint64_t cr3 = words.size() == 2
                                 ? TRY(number(words[1]))
                                 : TRY(current().read_register(x86::Register::Cr3)).as_u64();
+  spaces.release(address);
   spaces.bind(address, cr3);
   TRY(target_.place_again(session_.current, address));
   return fmt::format("{:#x} counts where cr3 is {:#x}.\n", address.value,
@@ -186,6 +193,46 @@ Result<std::string> Monitor::cr3(Words words) {
   }
   return chosen ? fmt::format("Linear addresses are those of cr3 {:#x}.\n", *chosen)
                 : std::string("Linear addresses are those of the current vCPU.\n");
+}
+
+Result<std::string> Monitor::watch_modules(Words words) {
+  if (words.size() > 1 || (!words.empty() && words[0] != "on" && words[0] != "off"))
+    return fail(ErrorCode::BadRequest, "say on or off");
+  const bool was = !session_.library_events.empty();
+  if (!words.empty() && words[0] == "on" && !was) {
+    if (!options_.guest.library_events)
+      return fail(ErrorCode::NotSupported, "nothing is known of the modules of this guest");
+    if (!session_.reads_libraries) {
+      return fail(ErrorCode::NotSupported,
+                  "this debugger has not asked for the list of modules; in GDB type info "
+                  "sharedlibrary");
+    }
+    session_.library_events = TRY(options_.guest.library_events());
+  }
+  if (!words.empty() && words[0] == "off") {
+    for (const Gva address : std::exchange(session_.library_events, {})) {
+      const BreakpointTable::Wish* const wish = target_.breakpoints().wish_at(address);
+      if (wish != nullptr && wish->program.of_server) target_.remove_breakpoint(address);
+    }
+  }
+  return fmt::format("The debugger is {} when modules come and go.\n",
+                     session_.library_events.empty() ? "not told" : "told");
+}
+
+// A name may have blanks, as those of some of the kernel's own tasks: single ones.
+Result<std::string> Monitor::bind_to_task(Words words) {
+  AddressSpaces& spaces = target_.spaces();
+  const Gva address{TRY(number(words[0]))};
+  if (spaces.full()) return fail(ErrorCode::BadRequest, "too many addresses are bound");
+  if (!options_.guest.task_test)
+    return fail(ErrorCode::NotSupported, "nothing is known of the tasks of this guest");
+  const std::string name = fmt::format("{}", fmt::join(words.subspan(2), " "));
+  auto runs = TRY(options_.guest.task_test(words[1], name));
+  const std::string task = fmt::format("{} {}", words[1], name);
+  spaces.release(address);
+  spaces.bind(address, AddressSpaces::Task{task, std::move(runs)});
+  TRY(target_.place_again(session_.current, address));
+  return fmt::format("{:#x} counts in {}.\n", address.value, task);
 }
 
 }  // namespace ringside::debug

@@ -31,7 +31,7 @@ using ServedToWhoLooks =
            rsp::SelectThread, rsp::IsThreadAlive, rsp::CurrentThread, rsp::FirstThreads,
            rsp::MoreThreads, rsp::ThreadDescription, rsp::ReadRegisters, rsp::ReadRegister,
            rsp::ReadMemory, rsp::SearchMemory, rsp::ChecksumMemory, rsp::DescribeMemory,
-           rsp::ReadTransfer, rsp::Monitor, rsp::QueryPhysicalMode, rsp::SetPhysicalMode,
+           rsp::ReadTransfer, rsp::QueryOffsets, rsp::Monitor, rsp::QueryPhysicalMode, rsp::SetPhysicalMode,
            rsp::QueryStepBits, rsp::QueryStepMask, rsp::SetNonStop, rsp::Detach, rsp::Kill,
            rsp::KillProcess, rsp::QueryTrace, rsp::QueryTracepoint, rsp::FirstTracepoints,
            rsp::MoreTracepoints, rsp::FirstTraceVariables, rsp::MoreTraceVariables,
@@ -71,6 +71,8 @@ Debugger::When Debugger::when(const rsp::Request& request) const {
   if (needed == When::Attached) return session_.extended ? needed : When::Now;
   if (looks() && std::holds_alternative<rsp::QueryStop>(request)) return When::Out;
   if (!session_.attached) return When::Now;
+  const auto* const transfer = std::get_if<rsp::ReadTransfer>(&request);
+  if (transfer != nullptr && is_of_guest(*transfer)) return When::Out;
   return is_non_stop() && !looks() ? when_non_stop(request, needed) : needed;
 }
 

@@ -108,6 +108,7 @@ class Debugger {
   template <typename Request>
   requires rsp::kOfTracing<Request>
   static When when(const Request&) { return When::Out; }
+  static When when(const rsp::QueryOffsets&) { return When::Out; }
   static When when(const rsp::QueryStop&) { return When::Stopped; }
   static When when(const rsp::Attach&) { return When::Attached; }
   static When when(const rsp::Run&) { return When::Attached; }
@@ -168,6 +169,7 @@ class Debugger {
   Answer serve(const rsp::KillProcess&);
 
   Answer serve(const rsp::ReadTransfer&);
+  Answer serve(const rsp::QueryOffsets&);
 
   Answer serve(const rsp::QueryPhysicalMode&);
   Answer serve(const rsp::SetPhysicalMode&);
@@ -221,6 +223,11 @@ class Debugger {
   std::string trace_file_head() const;
   Answer done(const Result<void>& result) const;
   const std::string& target_xml();
+  bool is_of_guest(const rsp::ReadTransfer& request) const;
+  Answer serve_of_guest(const rsp::ReadTransfer& request);
+  Result<std::string> document_of_guest(const rsp::ReadTransfer& request);
+  void keep_library_events();
+  bool is_library_event(const StopEvent& event) const;
   Result<void> restart();
   bool enter_mode();
   bool looks() const { return session_.role == Session::Role::Looks; }
@@ -278,6 +285,8 @@ class Debugger {
   std::vector<std::string> before_answer_;
   // The documents that a client reads in pieces.
   std::string threads_;
+  // What was read of the guest's system last, and its name.
+  std::string guest_document_, guest_text_;
   std::string description_;
   bool kill_requested_ = false;
 };

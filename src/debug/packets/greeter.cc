@@ -45,6 +45,9 @@ std::string supported_features(const rsp::QuerySupported& request, const Abiliti
       "tracenz+;QTBuffer:size+;qXfer:traceframe-info:read+";
   if (abilities.disconnected_tracing) reply += ";DisconnectedTracing+";
   if (abilities.time_travel) reply += ";ReverseStep+;ReverseContinue+";
+  if (abilities.libraries) reply += ";qXfer:libraries:read+";
+  if (abilities.os_data) reply += ";qXfer:osdata:read+";
+  if (abilities.vmcoreinfo) reply += ";qXfer:vmcoreinfo:read+";
   if (request.announces("multiprocess")) reply += ";multiprocess+";
   return reply;
 }

@@ -21,6 +21,8 @@ struct Abilities {
   bool hardware_breakpoints = true;
   bool time_travel = false;
   bool disconnected_tracing = false;
+  // Something is known of the system in the guest.
+  bool libraries = false, os_data = false, vmcoreinfo = false;
 };
 
 class Greeter {

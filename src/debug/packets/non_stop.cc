@@ -76,6 +76,7 @@ Debugger::Answer Debugger::resume_each(const rsp::ResumeThreads& request) {
     const StopEvent* event = control.event_of({i});
     lets_die |= control.held({i}) && event != nullptr && event->cause == StopCause::Dead;
   }
+  if (runs_on(request)) keep_library_events();
   const Result<void> ready = target_.prepare_each(actions);
   if (!ready) return refuse(ready);
   target_.show_pc(session_.pc_view());

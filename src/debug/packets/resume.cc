@@ -113,6 +113,7 @@ Debugger::Answer Debugger::resume(ResumePlan plan) {
 }
 
 Result<void> Debugger::run_on(ResumePlan& plan) {
+  keep_library_events();
   TRY(target_.prepare_resume(plan));
   target_.show_pc(session_.pc_view());
   // A stop instead of a death is for clients that can say so: to a plain one the machine just ends,
@@ -212,7 +213,11 @@ std::string Debugger::stop_reply(VcpuId vcpu) const {
   switch (event->cause) {
     case StopCause::Breakpoint:
     case StopCause::LinearBreakpoint:
-      if (session_.swbreak) reply.swbreak();
+      if (is_library_event(*event)) {
+        reply.library();
+      } else if (session_.swbreak) {
+        reply.swbreak();
+      }
       break;
     case StopCause::HardwareBreakpoint:
       if (session_.hwbreak) reply.hwbreak();

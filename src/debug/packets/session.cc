@@ -14,7 +14,10 @@ Debugger::Answer Debugger::serve(const rsp::QuerySupported& request) {
 
   return supported_features(request, {.hardware_breakpoints = target_.stoppoints().supported(),
                                       .time_travel = options_.time_travel != nullptr,
-                                      .disconnected_tracing = target_.can_keep_trace()});
+                                      .disconnected_tracing = target_.can_keep_trace(),
+                                      .libraries = options_.guest.libraries != nullptr,
+                                      .os_data = options_.guest.os_data != nullptr,
+                                      .vmcoreinfo = options_.guest.vmcoreinfo != nullptr});
 }
 
 Debugger::Answer Debugger::serve(const rsp::StartNoAckMode&) {

@@ -18,6 +18,7 @@ Debugger::Answer Debugger::serve(const rsp::ReadTransfer& request) {
         request.length);
   }
   if (request.object == "traceframe-info") return frame_info(request);
+  if (is_of_guest(request)) return serve_of_guest(request);
   if (request.object != "features") return rsp::reply::empty();
   if (request.annex != "target.xml") return refuse(ErrorCode::NotFound, "there is no such annex");
   session_.full_registers = true;

@@ -30,9 +30,15 @@ class Points : public ::testing::Test {
       text += static_cast<char>(std::stoi(reply.substr(i, 2), nullptr, 16));
     return text;
   }
-  static ServerOptions options(std::string& console) {
+  ServerOptions options() {
     ServerOptions options;
-    options.console = [&console](std::string_view text) { console += text; };
+    options.guest.task_test = [this](std::string_view kind,
+                                     std::string_view value) -> Result<GuestKnowledge::TaskTest> {
+      if (value == "x") return fail(ErrorCode::NotFound, "no such task");
+      return GuestKnowledge::TaskTest([this, task = std::string(kind) + " " + std::string(value)](
+                                          VcpuId) { return running == task; });
+    };
+    options.console = [this](std::string_view text) { console += text; };
     return options;
   }
   // The client runs the guest and takes a packet.
@@ -51,7 +57,8 @@ class Points : public ::testing::Test {
 
   FakeStoppoints engine;
   std::string console;
-  Bench bench{2, options(console)};
+  std::string running;  // the task of the guest, as who knows its system would say
+  Bench bench{2, options()};
 };
 
 TEST_F(Points, PhysicalWatchpointsAreStopsWithWords) {
@@ -94,6 +101,40 @@ TEST_F(Points, BoundToAnotherAddressSpaceItDoesNotCount) {
   bench.client.disconnect();
   bench.client.connect();
   EXPECT_EQ(monitor("bind"), "Nothing is bound.\n");
+}
+
+// Which task a vCPU runs is for who knows the guest's system to say.
+TEST_F(Points, BoundToATaskItDoesNotCountInOthers) {
+  bench.ask("Z1,1000,1");
+  bench.ask("Z1,2000,1");
+  EXPECT_EQ(monitor("bind 0x1000 pid 7"), "0x1000 counts in pid 7.\n");
+  EXPECT_EQ(monitor("bind 0x2000 comm a b"), "0x2000 counts in comm a b.\n");
+  EXPECT_EQ(monitor("bind 0x3000 pid x"), "bind: no such task\n");
+  running = "pid 8";
+  bench.client.send("vCont;c");
+  EXPECT_EQ(happen(exit::HardwareBreakpoint{Gva{0x1000}}), "(nothing)");
+  running = "pid 7";
+  EXPECT_EQ(happen(exit::HardwareBreakpoint{Gva{0x1000}}).substr(0, 3), "T05");
+  EXPECT_NE(monitor("breakpoints").find("breakpoint, 1 hits"), std::string::npos);
+  bench.client.send("vCont;c");
+  EXPECT_EQ(happen(exit::HardwareBreakpoint{Gva{0x2000}}), "(nothing)");
+  running = "comm a b";
+  EXPECT_EQ(happen(exit::HardwareBreakpoint{Gva{0x2000}}).substr(0, 3), "T05");
+  EXPECT_EQ(monitor("bind"),
+            "0x0000000000001000 counts in pid 7\n0x0000000000002000 counts in comm a b\n");
+  EXPECT_EQ(monitor("bind 0x1000 0x5000"), "0x1000 counts where cr3 is 0x5000.\n");
+  monitor("bind 0x2000 off");
+  EXPECT_EQ(monitor("bind"), "0x0000000000001000 counts where cr3 is 0x5000\n");
+  bench.client.disconnect();
+  bench.client.connect();
+  EXPECT_EQ(monitor("bind"), "Nothing is bound.\n");
+}
+
+TEST(PointsOfAnUnknownGuest, AreBoundToNoTask) {
+  Bench bench;
+  bench.attach();
+  EXPECT_EQ(bench.ask("qRcmd," + rsp::reply::hex("bind 0x1000 pid 7")),
+            rsp::reply::hex("bind: nothing is known of the tasks of this guest\n"));
 }
 
 TEST_F(Points, BindingMovesABreakpointThatIsThere) {
