@@ -12,6 +12,7 @@
 #include "cli/against.h"
 #include "cli/files.h"
 #include "cli/hash_command.h"
+#include "cli/linux_commands.h"
 #include "cli/monitor_commands.h"
 #include "cli/notice.h"
 #include "cli/restored.h"
@@ -64,6 +65,7 @@ Result<void> Program::greet() {
   if (!uses_stdio(options_.gdb)) return {};
   debugger_ = TRY(DebugEndpoint::open(to_string(options_.gdb->endpoint), &poller_));
   if (history_limit() != 0) debugger_->expect_time_travel();
+  debugger_->expect_guest_knowledge();
   return serve_greeter();
 }
 
@@ -284,6 +286,7 @@ void Program::add_monitor_commands(debug::ServerOptions& server) {
   server.save_trace = [this](const std::string& name, const auto& read) {
     return save_trace(files_directory_.get(), name, read);
   };
+  add_linux(server, *engine_, files_directory_.get());
   if (engine_->recordable() == nullptr) return;
   server.commands.push_back(hash_command(*engine_->recordable(), *machine_, ram_));
 }
