@@ -1,0 +1,168 @@
+// Stock GDB without any symbols knows the Linux in the guest from its memory: tasks, tables, a
+// breakpoint for one program, and modules whose symbols it loads by itself.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <regex>
+
+#include "gdb/gdb_session.h"
+#include "linux/linux_guest.h"
+
+namespace ringside::testing {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::AnyOf;
+using ::testing::ContainsRegex;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+struct Kernel {
+  const char* flavour;
+  const char* release;
+  std::vector<const char*> modules;  // to load, in this order; the last is looked at
+};
+void PrintTo(const Kernel& kernel, std::ostream* out) { *out << kernel.flavour; }
+
+class LinuxKnowledge : public ::testing::TestWithParam<Kernel> {
+ protected:
+  void SetUp() override {
+    if (!files_.missing().empty()) GTEST_SKIP() << files_.missing();
+    const std::string missing = GdbSession::missing();
+    if (!missing.empty()) GTEST_SKIP() << missing;
+    guest_.emplace(files_, LinuxOptions{.cpus = 2, .arguments = {"-G", "0", "--files", folder()}});
+    target_ = guest_->gdb_target();
+    shell().await_prompt();
+    gdb_.emplace("");
+    gdb("set solib-search-path " + folder());
+  }
+  std::string folder() const { return RINGSIDE_LINUX_FILES "/" + std::string(GetParam().flavour); }
+  LinuxShell& shell() { return guest_->shell(); }
+  std::string gdb(std::string_view command) {
+    return gdb_->command(command, Deadline(std::chrono::seconds(180)));
+  }
+  std::string finish() { return gdb_->finish(Deadline(std::chrono::seconds(180))); }
+  void connect() { gdb("target remote " + target_); }
+  // While GDB does not hold the guest.
+  std::string address_of(const std::string& symbol) {
+    const std::string line = shell().output_of("grep ' " + symbol + "' /proc/kallsyms | head -n 1");
+    return "0x" + line.substr(0, line.find(' '));
+  }
+  void load_modules() {
+    for (const char* module : GetParam().modules)
+      shell().output_of(std::string("insmod /modules/") + module + ".ko");
+  }
+
+  const LinuxFiles files_{GetParam().flavour};
+  std::optional<LinuxGuest> guest_;
+  std::optional<GdbSession> gdb_;
+  std::string target_;
+};
+
+TEST_P(LinuxKnowledge, TasksAndTables) {
+  shell().output_of("for i in 7; do target $i & done");
+  shell().output_of("while ! pidof target >/dev/null; do sleep 0.1; done");
+  // One that surely sleeps.
+  shell().output_of("for i in 1000; do sleep $i & done");
+  shell().output_of("while ! grep -q 'State:.S' /proc/$(pidof sleep)/status; do true; done");
+  const std::string sleeper = std::to_string(std::stoi(shell().output_of("pidof sleep")));
+  connect();
+  const std::string tasks = gdb("monitor tasks");
+  EXPECT_THAT(tasks, ContainsRegex("\n +1 +1 [RS] +[01-] sh\n"));
+  EXPECT_THAT(tasks, ContainsRegex("\n +2 +2 S +- kthreadd\n"));
+  EXPECT_THAT(tasks, ContainsRegex("\n +[0-9]+ +[0-9]+ [RS] +[01-] target\n"));
+  EXPECT_THAT(tasks, Not(HasSubstr("not all")));
+  EXPECT_THAT(gdb("monitor task " + sleeper),
+              AllOf(HasSubstr(sleeper + " sleep: process " + sleeper + ", state S"),
+                    HasSubstr(" __schedule+0x"), HasSubstr("in its program: rip 0x"),
+                    ContainsRegex("\n0x[0-9a-f]+ [a-z_]*nanosleep\\+0x")));
+  EXPECT_THAT(gdb("monitor task 2"), HasSubstr(" kthreadd+0x"));
+  EXPECT_THAT(gdb("info os"),
+              AllOf(HasSubstr("processes"), HasSubstr("cpus"), HasSubstr("modules")));
+  EXPECT_THAT(gdb("info os processes"), AllOf(ContainsRegex("\n1 +1 +[RS] +[01]? +sh *\n"),
+                                              ContainsRegex("\n2 +2 +S +kthreadd *\n")));
+  EXPECT_THAT(gdb("info os cpus"), ContainsRegex("\n0 +0 .*\n1 +1 "));
+  EXPECT_THAT(gdb("monitor kaslr"),
+              AllOf(HasSubstr(GetParam().release), HasSubstr("It is where it was linked to be.")));
+  gdb("detach");
+}
+
+TEST_P(LinuxKnowledge, ABreakpointForOneProgram) {
+  const std::string opens = address_of("[tT] do_sys_openat2$");
+  connect();
+  EXPECT_THAT(gdb("break *" + opens), HasSubstr("reakpoint 1 at"));
+  EXPECT_THAT(gdb("monitor bind " + opens + " comm cat"), HasSubstr("counts in comm cat."));
+  gdb_->start("continue");
+  shell().start("ls / >/tmp/list; wc /tmp/list; cat /tmp/list");
+  EXPECT_THAT(finish(), HasSubstr("Breakpoint 1, "));
+  // The name is set before a program's own files are opened.
+  EXPECT_THAT(gdb("monitor tasks"), ContainsRegex(" [01] cat\n"));
+  EXPECT_THAT(gdb("info os cpus"), HasSubstr(" cat"));
+  gdb("delete");
+  gdb("detach");
+  EXPECT_EQ(shell().finish().status, 0);
+
+  connect();
+  EXPECT_THAT(gdb("monitor bind"), HasSubstr("Nothing is bound."));
+  gdb("break *" + opens);
+  EXPECT_THAT(gdb("monitor bind " + opens + " pid 1"), HasSubstr("counts in pid 1."));
+  gdb_->start("continue");
+  shell().start("cat /tmp/list >/dev/null; echo opened >/tmp/by-the-shell");
+  EXPECT_THAT(finish(), HasSubstr("Breakpoint 2, "));
+  EXPECT_THAT(gdb("monitor tasks"), ContainsRegex("\n +1 +1 R +[01] sh\n"));
+  gdb("delete");
+  gdb("detach");
+  EXPECT_EQ(shell().finish().status, 0);
+}
+
+TEST_P(LinuxKnowledge, ModulesAreLibraries) {
+  const std::string name = GetParam().modules.back();
+  load_modules();
+  const std::string probe = address_of("[tT] virtblk_probe");
+  connect();
+  EXPECT_THAT(gdb("monitor modules"), ContainsRegex("0x[0-9a-f]+ +[0-9]+ live +" + name + "\n"));
+  EXPECT_THAT(gdb("info os modules"), HasSubstr(name));
+  gdb("sharedlibrary");
+  EXPECT_THAT(gdb("info sharedlibrary"), ContainsRegex("Yes .*" + name + "\\.ko\n"));
+  EXPECT_THAT(gdb("output/x (long)&virtblk_probe"), HasSubstr(probe));
+  // One that goes and comes.
+  gdb("set stop-on-solib-events 1");
+  EXPECT_THAT(gdb("monitor modules watch on"), HasSubstr("is told when modules"));
+  gdb_->start("continue");
+  shell().start("rmmod " + name + "; insmod /modules/" + name + ".ko");
+  EXPECT_THAT(finish(), AllOf(HasSubstr("Stopped due to shared library event"),
+                              HasSubstr("unloaded"), HasSubstr(name + ".ko")));
+  EXPECT_THAT(gdb("info sharedlibrary"), Not(HasSubstr(name + ".ko")));
+  gdb_->start("continue");
+  EXPECT_THAT(finish(), AllOf(HasSubstr("Stopped due to shared library event"),
+                              HasSubstr(" loaded "), HasSubstr(name + ".ko")));
+  EXPECT_THAT(gdb("info sharedlibrary"), ContainsRegex("Yes .*" + name + "\\.ko\n"));
+  const std::string moved = gdb("output/x (long)&virtblk_probe");
+  gdb("detach");
+  EXPECT_EQ(shell().finish().status, 0);
+  EXPECT_THAT(moved, HasSubstr(address_of("[tT] virtblk_probe")));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    , LinuxKnowledge,
+    ::testing::Values(Kernel{"cloud-amd64", "6.1.", {"virtio_ring", "virtio", "virtio_blk"}},
+                      Kernel{"6.12-cloud-amd64", "6.12.", {"virtio_blk"}}),
+    [](const auto& kernel) { return std::string(kernel.index == 0 ? "Linux_6_1" : "Linux_6_12"); });
+
+// A kernel of which this is not known says so.
+TEST(LinuxKnowledge32, SaysWhatIsNotThere) {
+  const LinuxFiles files("686");
+  if (!files.missing().empty()) GTEST_SKIP() << files.missing();
+  if (const std::string missing = GdbSession::missing(); !missing.empty()) GTEST_SKIP() << missing;
+  LinuxGuest guest(files, {.arguments = {"-G", "0"}});
+  const std::string target = guest.gdb_target();
+  guest.shell().await_prompt();
+  GdbSession gdb("");
+  gdb.command("target remote " + target);
+  EXPECT_THAT(gdb.command("monitor tasks"), HasSubstr("only 64-bit Linux kernels are known"));
+  EXPECT_THAT(gdb.command("monitor bind 0xc1000000 pid 1"), HasSubstr("only 64-bit Linux kernels"));
+  gdb.command("detach");
+}
+
+}  // namespace
+}  // namespace ringside::testing
