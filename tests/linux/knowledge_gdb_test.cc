@@ -3,10 +3,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <regex>
 
 #include "gdb/gdb_session.h"
 #include "linux/linux_guest.h"
+#include "support/temporary_folder.h"
 
 namespace ringside::testing {
 namespace {
@@ -162,6 +164,41 @@ TEST(LinuxKnowledge32, SaysWhatIsNotThere) {
   EXPECT_THAT(gdb.command("monitor tasks"), HasSubstr("only 64-bit Linux kernels are known"));
   EXPECT_THAT(gdb.command("monitor bind 0xc1000000 pid 1"), HasSubstr("only 64-bit Linux kernels"));
   gdb.command("detach");
+}
+
+// A kernel that ringside has not started moves itself. Here one starts another (kexec).
+TEST(LinuxKnowledgeMoved, GdbFindsItsSymbolsWhereItWent) {
+  const LinuxFiles files("cloud-amd64");
+  if (!files.missing().empty()) GTEST_SKIP() << files.missing();
+  if (const std::string missing = GdbSession::missing(); !missing.empty()) GTEST_SKIP() << missing;
+  // It comes on a disk, which is whole sectors.
+  const TemporaryFolder folder;
+  const std::filesystem::path disk = folder / "kernel";
+  std::filesystem::copy_file(files.kernel(), disk);
+  std::filesystem::resize_file(disk, (std::filesystem::file_size(disk) + 511) / 512 * 512);
+  LinuxGuest guest(files,
+                   {.memory = "512M", .arguments = {"-G", "0", "-d", disk.string() + ",ro"}});
+  const std::string target = guest.gdb_target();
+  guest.shell().await_prompt();
+  guest.shell().load_disk_driver();
+  guest.shell().output_of("dd if=/dev/vda of=/tmp/kernel bs=1M");
+  guest.shell().start("kexec /tmp/kernel console=ttyS0");
+  guest.process().await(ChildProcess::Stream::Output, "Kernel panic - not syncing: VFS",
+                        boot_deadline());
+  GdbSession gdb(files.symbols());
+  const auto run = [&](const std::string& command) {
+    return gdb.command(command, Deadline(std::chrono::seconds(180)));
+  };
+  run("target remote " + target);
+  const std::string said = run("monitor kaslr");
+  std::smatch moved;
+  ASSERT_TRUE(std::regex_search(said, moved, std::regex("moved by (0x[0-9a-f]+): ")));
+  EXPECT_THAT(run("print/x (long)&_text - 0xffffffff81000000"), HasSubstr("= " + moved[1].str()));
+  EXPECT_THAT(run("print linux_banner"), HasSubstr("\"Linux version 6.1."));
+  EXPECT_THAT(run("print init_task.comm"), HasSubstr("\"swapper"));
+  EXPECT_THAT(run("backtrace"), HasSubstr(" in panic ("));
+  EXPECT_THAT(run("monitor tasks"), ContainsRegex("\n +2 +2 S +- kthreadd\n"));
+  run("detach");
 }
 
 }  // namespace
