@@ -49,6 +49,28 @@ struct Looked : private Hand, public Bench {
   Client looker;
 };
 
+TEST(Observers, AreToldWhatIsKnownOfTheGuestsSystem) {
+  ServerOptions options;
+  options.guest.os_data = [](std::string_view kind) -> Result<std::string> {
+    return "<" + std::string(kind) + ">";
+  };
+  options.guest.libraries = []() -> Result<std::vector<GuestLibrary>> {
+    return std::vector<GuestLibrary>{{"m.ko", {0x1000}}};
+  };
+  options.guest.library_events = []() -> Result<std::vector<Gva>> {
+    return std::vector<Gva>{{0x1000}};
+  };
+  Looked bench(std::move(options));
+  EXPECT_EQ(bench.look("qXfer:osdata:read:cpus:0,fff"), "l<cpus>");
+  EXPECT_NE(bench.look("qXfer:libraries:read::0,fff").find("m.ko"), std::string::npos);
+  EXPECT_EQ(bench.look("qOffsets"), "");
+  // modules watch on
+  EXPECT_NE(bench.look("qRcmd,6d6f64756c6573207761746368206f6e").find("6f6e6c79206c6f6f6b73"),
+            std::string::npos)
+      << "it only looks";
+  bench.expect_unseen();
+}
+
 TEST(Observers, ReadAMachineThatRunsAndNobodyNotices) {
   Looked bench;
   for (int i = 0; i < 3; ++i) {
