@@ -325,12 +325,12 @@ using Request = std::variant<
     QueryResumeActions, ResumeBackward, Interrupt, SetNonStop, AcknowledgeStop, InsertBreakpoint,
     RemoveBreakpoint, SelectThread, IsThreadAlive, CurrentThread, FirstThreads, MoreThreads,
     ThreadDescription, QuerySupported, StartNoAckMode, QueryHost, QueryAttached, ExtendedMode,
-    Attach, Run, Restart, Detach, Kill, KillProcess, ReadTransfer, QueryOffsets, Monitor, QueryPhysicalMode,
-    SetPhysicalMode, QueryStepBits, QueryStepMask, SetStepMask, ClearTracepoints, DefineTracepoint,
-    AddTraceActions, AddTraceSource, DefineTraceVariable, ReadTraceVariable, EnableTracepoint,
-    SetReadOnlyMemory, StartTrace, StopTrace, QueryTrace, QueryTracepoint, FirstTracepoints,
-    MoreTracepoints, FirstTraceVariables, MoreTraceVariables, SelectFrame, ReadTraceBuffer,
-    SetTraceRing, SetTraceSize, SaveTrace, SetDisconnectedTracing, SetTraceNotes,
+    Attach, Run, Restart, Detach, Kill, KillProcess, ReadTransfer, QueryOffsets, Monitor,
+    QueryPhysicalMode, SetPhysicalMode, QueryStepBits, QueryStepMask, SetStepMask, ClearTracepoints,
+    DefineTracepoint, AddTraceActions, AddTraceSource, DefineTraceVariable, ReadTraceVariable,
+    EnableTracepoint, SetReadOnlyMemory, StartTrace, StopTrace, QueryTrace, QueryTracepoint,
+    FirstTracepoints, MoreTracepoints, FirstTraceVariables, MoreTraceVariables, SelectFrame,
+    ReadTraceBuffer, SetTraceRing, SetTraceSize, SaveTrace, SetDisconnectedTracing, SetTraceNotes,
     QueryFastTracepoints>;
 
 // Whether it is about tracepoints.

@@ -31,11 +31,11 @@ using ServedToWhoLooks =
            rsp::SelectThread, rsp::IsThreadAlive, rsp::CurrentThread, rsp::FirstThreads,
            rsp::MoreThreads, rsp::ThreadDescription, rsp::ReadRegisters, rsp::ReadRegister,
            rsp::ReadMemory, rsp::SearchMemory, rsp::ChecksumMemory, rsp::DescribeMemory,
-           rsp::ReadTransfer, rsp::QueryOffsets, rsp::Monitor, rsp::QueryPhysicalMode, rsp::SetPhysicalMode,
-           rsp::QueryStepBits, rsp::QueryStepMask, rsp::SetNonStop, rsp::Detach, rsp::Kill,
-           rsp::KillProcess, rsp::QueryTrace, rsp::QueryTracepoint, rsp::FirstTracepoints,
-           rsp::MoreTracepoints, rsp::FirstTraceVariables, rsp::MoreTraceVariables,
-           rsp::ReadTraceVariable, rsp::SelectFrame, rsp::ReadTraceBuffer,
+           rsp::ReadTransfer, rsp::QueryOffsets, rsp::Monitor, rsp::QueryPhysicalMode,
+           rsp::SetPhysicalMode, rsp::QueryStepBits, rsp::QueryStepMask, rsp::SetNonStop,
+           rsp::Detach, rsp::Kill, rsp::KillProcess, rsp::QueryTrace, rsp::QueryTracepoint,
+           rsp::FirstTracepoints, rsp::MoreTracepoints, rsp::FirstTraceVariables,
+           rsp::MoreTraceVariables, rsp::ReadTraceVariable, rsp::SelectFrame, rsp::ReadTraceBuffer,
            rsp::QueryFastTracepoints>;
 
 }  // namespace
