@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <optional>
 #include <stdexcept>
 
 #include "engine/kvm/kvm_vm.h"
@@ -81,6 +82,29 @@ TEST_P(Races, AKilledClientLeavesTheGuestRunning) {
 
 TEST_P(Races, InNonStopModeEachStopIsToldOnce) { run_non_stop(3, 0, events()); }
 TEST_P(Races, AKilledNonStopClientLeavesTheGuestRunning) { run_non_stop(4, 30, events() / 5); }
+
+// Its embedder ends, and the vCPUs are in the middle of a condition.
+TEST_P(Races, AServerGoesWhileItsConditionsAreJudged) {
+  for (unsigned i = 0; i < 5; ++i) {
+    TestVm vm(GetParam(), "counters", 4);
+    std::optional<debug::Server> server(std::in_place, vm.engine(), debug::ServerOptions{});
+    debug::testing::Client client(*server);
+    server->start();
+    client.connect();
+    for (const Deadline deadline; client.ask("?") == "(nothing)" && !deadline.passed();) {
+      vm.engine().run_slice();
+      server->drain_events();
+    }
+    client.ask(fmt::format("Z0,{:x},1;X3,220027", vm["tick"]));
+    client.send("vCont;c");
+    vm.engine().run_slice();
+    server->drain_events();
+    client.send("D");  // whose teardown has no time to end
+    server.reset();
+    while (vm.engine().take_event()) {
+    }
+  }
+}
 
 TEST(WithoutInt3, TheRefusalSaysHowManyBreakpointsAreLeft) {
   const EngineKind kind = kvm_without_int3();

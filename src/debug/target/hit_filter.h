@@ -89,6 +89,7 @@ class HitFilter final : public hypervisor::StopFilter {
   // Before the engine gets its first breakpoint, and after its last one went.
   void install();
   void uninstall();
+  ~HitFilter() { uninstall(); }
 
   void show_pc(PcView view) { pc_view_ = view; }
 

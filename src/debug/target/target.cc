@@ -137,7 +137,8 @@ bool Target::on_breakpoint(VcpuId id) {
   const Result<Gva> pc = linear_pc(id);
   if (!pc) return false;
   const Result<Gpa> where = hypervisor::translate(vm_, id, *pc);
-  return where && breakpoints_.has_byte(*where);
+  // One that is out for a vCPU that passes it is back before anybody else runs.
+  return where && (breakpoints_.has_byte(*where) || lifted_ == *where);
 }
 
 // --- What run control decides

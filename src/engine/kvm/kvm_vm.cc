@@ -130,7 +130,12 @@ class KvmVm final : public KvmEngine,
   }
 
   // ---- Breakpoints and watchpoints
-  void set_filter(hypervisor::StopFilter* filter) override { system_.filter = filter; }
+  // Who takes it away may destroy it: no thread asks it any more then.
+  void set_filter(hypervisor::StopFilter* filter) override {
+    system_.filter = filter;
+    if (filter != nullptr) return;
+    const EverybodyOut out(system_.gate);
+  }
   Result<void> insert_breakpoint(Gva address) override {
     return change_stoppoints([&](kvm::Stoppoints& all) { return all.insert_breakpoint(address); });
   }

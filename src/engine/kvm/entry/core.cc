@@ -37,17 +37,15 @@ std::uint8_t VcpuCore::int3_at_rip() {
 // The debugger's filter is asked here, on the vCPU's thread, so that a false condition wakes
 // nobody.
 bool VcpuCore::wants_stop(const Exit& hit) {
-  hypervisor::StopFilter* filter = system.filter;
   const bool is_hit = std::holds_alternative<exit::Breakpoint>(hit) ||
                       std::holds_alternative<exit::HardwareBreakpoint>(hit) ||
                       std::holds_alternative<exit::Watchpoint>(hit) ||
                       std::holds_alternative<exit::PhysicalWatchpoint>(hit);
-  if (filter == nullptr || !is_hit) return true;
-  bool stop = false;
-  {
-    const auto bytes_stay = keep_bytes();
-    stop = filter->wants_stop(id, hit);
-  }
+  if (!is_hit) return true;
+  const auto bytes_stay = keep_bytes();
+  hypervisor::StopFilter* filter = system.filter;  // which is there as long as the bytes stay
+  if (filter == nullptr) return true;
+  const bool stop = filter->wants_stop(id, hit);
   if (!stop && filter->has_news()) system.events.wake();
   return stop;
 }

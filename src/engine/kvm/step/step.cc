@@ -175,16 +175,13 @@ void Step::settle(Outcome outcome) {
 std::optional<Exit> step(EntryParts& parts) {
   VcpuCore& core = parts.core;
   parts.pages.forget_hits();
-  hypervisor::StopFilter* filter = parts.passed.under_int3() ? core.system.filter.load() : nullptr;
-  if (filter != nullptr) {
-    core.close_gate();
-    filter->uncover(core.id);
-  }
+  const bool alone = parts.passed.under_int3();
+  if (alone) core.close_gate();
+  hypervisor::StopFilter* filter = alone ? core.system.filter.load() : nullptr;
+  if (filter != nullptr) filter->uncover(core.id);
   std::optional<Exit> why = Step(parts).take();
-  if (filter != nullptr) {
-    filter->cover(core.id);
-    core.open_gate();
-  }
+  if (filter != nullptr) filter->cover(core.id);
+  if (alone) core.open_gate();
   parts.pages.set_blocked(false);
   std::optional<Gva> stepped_to;
   if (core.registers.load(kPlace)) stepped_to = core.registers.linear_rip();
