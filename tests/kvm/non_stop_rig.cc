@@ -15,8 +15,9 @@ void NonStopRig::greet() {
   ask("qSupported:swbreak+");
   ask("vCont?");
   EXPECT_EQ(ask("QNonStop:1"), "OK");
-  EXPECT_EQ(ask("?"), "OK") << "a guest that ran does not run on";
   cpus_ = {};
+  told(ask("?"));  // one stands, and the others run on
+  EXPECT_EQ(ask("vStopped"), "OK");
   acknowledged_ = true;
   stop_all();
 }

@@ -15,11 +15,15 @@ bool RunControl::set_mode(Mode mode) {
     if (phase_ != Phase::Stopped) return false;
     phase_ = Phase::Running;
     others_ = {Action::Kind::Run, {}, false};
+    // Stock GDB wants one thread that stands, and no more.
+    const auto tells = [](const Vcpu& vcpu) { return vcpu.pending && !vcpu.stale; };
+    bool somebody_stands = std::any_of(vcpus_.begin(), vcpus_.end(), tells);
     for (Vcpu& vcpu : vcpus_) {
       // Its breakpoint is gone, and it has not been told: it will not be.
       if (std::exchange(vcpu.stale, false)) vcpu.pending.reset();
       if (vcpu.pending && is_breakpoint(vcpu.pending->cause)) vcpu.told = true;
-      vcpu.action = ran_ && vcpu.active && !vcpu.pending ? others_ : Action{};
+      vcpu.action = ran_ && somebody_stands && vcpu.active && !vcpu.pending ? others_ : Action{};
+      somebody_stands |= vcpu.active;
     }
     stopped_vcpu_.reset();
   } else {

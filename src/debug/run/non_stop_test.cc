@@ -240,12 +240,15 @@ struct Explorer {
     first.control.started({0});
     first.cpus[0].active = true;
     if (ran) {
+      first.control.started({1});
+      first.cpus[1].active = true;
       first.control.release();
       (void)first.control.take_commands();
       first.control.attach();
       first.control.returned({0});
+      first.control.returned({1});
       (void)first.control.take_commands();
-      first.cpus[0].does = kRun;
+      first.cpus[1].does = kRun;  // and the other one stands
     } else {
       first.control.attach();
     }

@@ -153,9 +153,10 @@ class RunControl {
   void moved(VcpuId id);
 
   // --- Non-stop
-  // To NonStop from Stopped: a machine that ran until attach() stopped it runs on, and otherwise
-  // every vCPU is held. To AllStop from NonStop with every vCPU out of the guest, after pause():
-  // Stopped. False, and no effect, where this is the mode already, or at another moment.
+  // To NonStop from Stopped: of a machine that ran until attach() stopped it one vCPU is held, or
+  // those that have something to tell, and otherwise every vCPU. To AllStop from NonStop with every
+  // vCPU out of the guest, after pause(): Stopped. False, and no effect, where this is the mode
+  // already, or at another moment.
   bool set_mode(Mode mode);
   Mode mode() const { return mode_; }
   // What each vCPU does from now on, by its number; Hold says nothing. Without effect on a vCPU
