@@ -41,6 +41,10 @@ class DebugEndpoint {
   // A client that is there loses its connection; the guest stays as it is.
   ~DebugEndpoint();
 
+  // One that listens nowhere listens at this endpoint from now on, while the guest runs: only who
+  // connects stops it. Busy where it listens already; otherwise the errors of open().
+  Result<void> listen(std::string_view endpoint);
+
   // The machine to debug, which must outlive the endpoint. Once; what follows has no effect without
   // it. A client that comes before start() is greeted, and waits for it. BadRequest for a machine
   // with no vCPU or more than kMaxVcpus.

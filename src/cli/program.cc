@@ -283,6 +283,15 @@ void Program::add_monitor_commands(debug::ServerOptions& server) {
   server.commands.push_back(save_command(save_subjects(), files_directory_.get()));
   server.commands.push_back(
       dump_command([this] { return core_subject({0}); }, files_directory_.get()));
+  server.commands.push_back(
+      {"gdbserver", "ENDPOINT",
+       "Serves debuggers at ENDPOINT from now on, as -G does from the start (and SIGUSR1 at\n"
+       "127.0.0.1:1234, or any free port). Once, where nothing listens yet.",
+       [this](std::string_view endpoint) {
+         const auto where = begin_to_listen(endpoint);
+         return where ? "gdb: listening on " + *where + "\n"
+                      : "gdbserver: " + where.error().text() + "\n";
+       }});
   server.save_trace = [this](const std::string& name, const auto& read) {
     return save_trace(files_directory_.get(), name, read);
   };
@@ -361,6 +370,23 @@ void Program::say_where(std::string_view name, const std::string& where,
   notice("{}: listening on {}", name, where);
 }
 
+// Without -G, or beside a client that came through a pipe: the debug server is there, and listens
+// from now on.
+Result<std::string> Program::begin_to_listen(std::string_view endpoint) {
+  TRY(debugger_->listen(endpoint));
+  say_where("gdb", debugger_->where(), debugger_->reachable_from_outside());
+  return debugger_->where();
+}
+
+// SIGUSR1. At GDB's usual port, or where that is another's at any free one.
+void Program::listen_at_a_signal() {
+  const Result<std::string> usual = begin_to_listen("127.0.0.1:1234");
+  if (usual) return;
+  const bool taken = usual.error().code() != ErrorCode::Busy;
+  const Result<std::string> any = taken ? begin_to_listen("127.0.0.1:0") : usual;
+  if (!any) notice("{}", any.error().text());
+}
+
 Result<void> Program::open_clients() {
   // What comes from outside while the machine is in its past waits there.
   const auto serial_room = [this] { return in_past() ? 0 : machine_->serial_room(0); };
@@ -420,6 +446,7 @@ Result<int> Program::run_to_end() {
   debugger_->start();
   for (;;) {
     const Slice slice = run_slice();
+    if (signals_.take_user_signal()) listen_at_a_signal();
     if (failure_) {
       debugger_->announce_end(kErrorStatus);  // a client that waits would know no status
       debugger_->settle();

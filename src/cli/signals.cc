@@ -9,11 +9,16 @@ namespace ringside::cli {
 namespace {
 
 std::atomic<int> g_received = 0;
+std::atomic<bool> g_user_signal = false;
 std::atomic<const transport::Poller*> g_poller = nullptr;
 
 void note(int signal) {
   const int saved = errno;
-  g_received = signal;
+  if (signal == SIGUSR1) {
+    g_user_signal = true;
+  } else {
+    g_received = signal;
+  }
   if (const transport::Poller* poller = g_poller) poller->wake();
   errno = saved;
 }
@@ -28,19 +33,23 @@ void handle(int signal, void (*handler)(int)) {
 
 EndSignals::EndSignals(const transport::Poller& poller, InterruptKey interrupt_key) {
   g_received = 0;
+  g_user_signal = false;
   g_poller = &poller;
   handle(SIGINT, interrupt_key == InterruptKey::Ends ? note : SIG_IGN);
   handle(SIGTERM, note);
   handle(SIGHUP, note);
+  handle(SIGUSR1, note);
   handle(SIGPIPE, SIG_IGN);
   handle(SIGXFSZ, SIG_IGN);  // a file beyond RLIMIT_FSIZE: the write fails with EFBIG instead
 }
 
 EndSignals::~EndSignals() {
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGXFSZ})
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGPIPE, SIGXFSZ})
     handle(signal, SIG_DFL);
   g_poller = nullptr;
 }
+
+bool EndSignals::take_user_signal() { return g_user_signal.exchange(false); }
 
 std::string_view EndSignals::received() const {
   switch (g_received) {

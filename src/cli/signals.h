@@ -1,4 +1,5 @@
-// SIGINT, SIGTERM and SIGHUP end the main loop in order instead of the process on the spot.
+// SIGINT, SIGTERM and SIGHUP end the main loop in order instead of the process on the spot, and
+// SIGUSR1 asks for a debug server.
 #pragma once
 
 #include <string_view>
@@ -19,6 +20,8 @@ class EndSignals {
 
   // The name of the signal that came, or nothing.
   std::string_view received() const;
+  // Whether SIGUSR1 has come since the last call.
+  bool take_user_signal();
 };
 
 }  // namespace ringside::cli

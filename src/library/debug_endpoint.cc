@@ -177,6 +177,10 @@ Result<std::unique_ptr<DebugEndpoint>> DebugEndpoint::open(hypervisor::Vm& vm,
 DebugEndpoint::DebugEndpoint(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 DebugEndpoint::~DebugEndpoint() = default;
 
+Result<void> DebugEndpoint::listen(std::string_view endpoint) {
+  return parts_->client->listen_at(TRY(transport::parse_endpoint(endpoint)));
+}
+
 Result<void> DebugEndpoint::set_vm(hypervisor::Vm& vm, debug::ServerOptions options) {
   if (parts_->server) return fail(ErrorCode::BadRequest, "the endpoint has a machine already");
   if (vm.vcpu_count() == 0 || vm.vcpu_count() > kMaxVcpus) {

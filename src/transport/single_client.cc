@@ -34,6 +34,14 @@ void SingleClient::listen(Listener listener) {
   loop_.add(*listener_->descriptor(), Interest::Read, [this](auto) { accept(); });
 }
 
+Result<void> SingleClient::listen_at(const Endpoint& endpoint) {
+  if (listener_)
+    return fail(ErrorCode::Busy,
+                name_ + ": listening on " + to_string(listener_->endpoint()) + " already");
+  listen(TRY(Listener::open(endpoint)));
+  return {};
+}
+
 Result<void> SingleClient::adopt(Connection connection) {
   if (connection_) settle_first();
   if (!connection_) settle_newcomer();

@@ -63,6 +63,8 @@ class SingleClient {
   // Writes what can be written and settles what to wait for. After anything that may have changed
   // what the handler has to say.
   void update();
+  // One that listens nowhere does from now on. Busy where it listens already.
+  Result<void> listen_at(const Endpoint& endpoint);
   // A client that has come in another way. Busy if there is one already, and no further one is
   // taken.
   Result<void> adopt(Connection connection);
