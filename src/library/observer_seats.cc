@@ -56,7 +56,9 @@ ObserverSeats::~ObserverSeats() = default;
 bool ObserverSeats::take(transport::Connection connection) {
   remove_gone();
   if (seats_.size() >= kMost) return false;
-  seats_.emplace_back(loop_, server_, acts_).begin(std::move(connection));
+  if (!group_) group_ = transport::DescriptorGroup::create(loop_).value_or(nullptr);
+  EventLoop& loop = group_ ? *group_ : loop_;
+  seats_.emplace_back(loop, server_, acts_).begin(std::move(connection));
   return true;
 }
 

@@ -4,11 +4,13 @@
 
 #include <functional>
 #include <list>
+#include <memory>
 #include <optional>
 
 #include "debug/server/server.h"
 #include "ringside/event_loop.h"
 #include "transport/connection.h"
+#include "transport/descriptor_group.h"
 
 namespace ringside {
 
@@ -40,6 +42,9 @@ class ObserverSeats {
   void remove_gone();
 
   EventLoop& loop_;
+  // Of their sockets: they are looked at after each slice of the guest, and there may be many. Null
+  // where the system has no more descriptors; then each is in the loop.
+  std::unique_ptr<transport::DescriptorGroup> group_;
   debug::Server& server_;
   std::function<void()> acts_;
   std::list<Seat> seats_;

@@ -1,0 +1,85 @@
+#include "transport/descriptor_group.h"
+
+#include <sys/epoll.h>
+
+#include <array>
+#include <cerrno>
+#include <utility>
+#include <vector>
+
+namespace ringside::transport {
+namespace {
+
+bool includes(Interest interest, Interest part) {
+  return (static_cast<unsigned>(interest) & static_cast<unsigned>(part)) != 0;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<DescriptorGroup>> DescriptorGroup::create(EventLoop& loop) {
+  Fd epoll(::epoll_create1(EPOLL_CLOEXEC));
+  if (!epoll) return fail(Error::from_errno("cannot create an epoll descriptor", errno));
+  return std::unique_ptr<DescriptorGroup>(new DescriptorGroup(loop, std::move(epoll)));
+}
+
+DescriptorGroup::DescriptorGroup(EventLoop& loop, Fd epoll)
+    : loop_(loop), epoll_(std::move(epoll)) {
+  loop_.add(epoll_.get(), Interest::Read, [this](auto) { dispatch(); });
+}
+
+DescriptorGroup::~DescriptorGroup() { loop_.remove(epoll_.get()); }
+
+// A descriptor of no interest is taken out: epoll would tell of a hang-up all the same, again and
+// again.
+void DescriptorGroup::watch(int fd, Interest before, Interest now) {
+  if (before == now) return;
+  epoll_event event{};
+  event.data.fd = fd;
+  if (includes(now, Interest::Read)) event.events |= EPOLLIN;
+  if (includes(now, Interest::Write)) event.events |= EPOLLOUT;
+  const int change = now == Interest::None      ? EPOLL_CTL_DEL
+                     : before == Interest::None ? EPOLL_CTL_ADD
+                                                : EPOLL_CTL_MOD;
+  (void)::epoll_ctl(epoll_.get(), change, fd, &event);
+}
+
+void DescriptorGroup::add(int fd, Interest interest, Callback callback) {
+  entries_[fd] = std::make_shared<Entry>(Entry{interest, std::move(callback), false});
+  watch(fd, Interest::None, interest);
+}
+
+void DescriptorGroup::set_interest(int fd, Interest interest) {
+  const auto found = entries_.find(fd);
+  if (found == entries_.end()) return;
+  watch(fd, std::exchange(found->second->interest, interest), interest);
+}
+
+void DescriptorGroup::remove(int fd) {
+  const auto found = entries_.find(fd);
+  if (found == entries_.end()) return;
+  watch(fd, found->second->interest, Interest::None);
+  found->second->removed = true;
+  entries_.erase(found);
+}
+
+void DescriptorGroup::dispatch() {
+  std::array<epoll_event, 32> events{};
+  const int count = ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), 0);
+  // By entry, because a callback may give a descriptor's number to another one.
+  std::vector<std::pair<std::shared_ptr<Entry>, std::uint32_t>> round;
+  for (int i = 0; i < count; ++i) {
+    const epoll_event& event = events[static_cast<std::size_t>(i)];
+    const auto found = entries_.find(event.data.fd);
+    if (found != entries_.end()) round.emplace_back(found->second, event.events);
+  }
+  for (const auto& [entry, what] : round) {
+    if (entry->removed) continue;
+    const bool ended = (what & (EPOLLHUP | EPOLLERR)) != 0;
+    const Ready ready{
+        ((what & EPOLLIN) != 0 || ended) && includes(entry->interest, Interest::Read),
+        ((what & EPOLLOUT) != 0 || ended) && includes(entry->interest, Interest::Write)};
+    if (ready.readable || ready.writable) entry->callback(ready);
+  }
+}
+
+}  // namespace ringside::transport

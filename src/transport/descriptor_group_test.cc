@@ -1,0 +1,90 @@
+#include "transport/descriptor_group.h"
+
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <memory>
+
+#include "transport/poller.h"
+
+namespace ringside::transport {
+namespace {
+
+struct Pair {
+  Pair() {
+    int ends[2];
+    EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    ours = Fd(ends[0]);
+    theirs = Fd(ends[1]);
+  }
+  void say() { EXPECT_EQ(::write(theirs.get(), "x", 1), 1); }
+  void hear() {
+    char c;
+    EXPECT_EQ(::read(ours.get(), &c, 1), 1);
+  }
+  Fd ours, theirs;
+};
+
+class DescriptorGroupTest : public ::testing::Test {
+ protected:
+  void look() { ASSERT_TRUE(poller_.wait(std::chrono::nanoseconds(0))); }
+  Poller poller_ = *Poller::create();
+  std::unique_ptr<DescriptorGroup> group_ = *DescriptorGroup::create(poller_);
+};
+
+TEST_F(DescriptorGroupTest, ManyAreOneToTheLoop) {
+  const std::size_t before = poller_.watched().size();
+  std::array<Pair, 5> pairs;
+  std::array<int, 5> heard{};
+  for (std::size_t i = 0; i < pairs.size(); ++i) {
+    group_->add(pairs[i].ours.get(), Interest::Read, [&, i](EventLoop::Ready ready) {
+      EXPECT_TRUE(ready.readable);
+      pairs[i].hear();
+      ++heard[i];
+    });
+  }
+  EXPECT_EQ(poller_.watched().size(), before);
+  look();
+  pairs[1].say();
+  pairs[4].say();
+  look();
+  EXPECT_EQ(heard, (std::array<int, 5>{0, 1, 0, 0, 1}));
+}
+
+TEST_F(DescriptorGroupTest, WhatIsOfNoInterestIsSilentEvenAtItsEnd) {
+  Pair pair;
+  int called = 0;
+  group_->add(pair.ours.get(), Interest::None, [&](auto) { ++called; });
+  pair.theirs.reset();
+  look();
+  EXPECT_EQ(called, 0);
+  group_->set_interest(pair.ours.get(), Interest::Read);
+  look();
+  EXPECT_EQ(called, 1);
+  group_->set_interest(pair.ours.get(), Interest::None);
+  look();
+  EXPECT_EQ(called, 1);
+}
+
+// Whatever a callback does to others of its round.
+TEST_F(DescriptorGroupTest, WhoIsRemovedHearsNothingMore) {
+  Pair first, second;
+  int called = 0;
+  const auto callback = [&](auto) {
+    ++called;
+    group_->remove(first.ours.get());
+    group_->remove(second.ours.get());
+  };
+  group_->add(first.ours.get(), Interest::Read, callback);
+  group_->add(second.ours.get(), Interest::Read, callback);
+  first.say();
+  second.say();
+  look();
+  look();
+  EXPECT_EQ(called, 1);
+}
+
+}  // namespace
+}  // namespace ringside::transport
