@@ -25,6 +25,7 @@ class ObserverSeats::Seat final : public transport::ClientHandler {
   void on_bytes(std::span<const std::byte> bytes) override {
     acts_();
     observer_->on_bytes(bytes);
+    server_.observer_acts();
     server_.drain_events();
   }
   void on_disconnected() override {
@@ -63,6 +64,7 @@ bool ObserverSeats::take(transport::Connection connection) {
 }
 
 void ObserverSeats::update() {
+  if (server_.observers_rest()) return;
   for (Seat& seat : seats_)
     seat.update();
   remove_gone();

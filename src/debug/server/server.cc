@@ -12,7 +12,7 @@ using Phase = RunControl::Phase;
 
 // Of the time in which the guest runs, or the client that controls it is busy, observers get one
 // part in so many.
-constexpr unsigned kShareOfLooking = 32;
+constexpr unsigned kShareOfLooking = 48;
 // Reading a request and writing its answer: system calls, and the guest's slice that ends for them.
 constexpr std::chrono::microseconds kAroundALook{100};
 // So long after its last packet a client counts as busy.
@@ -68,7 +68,10 @@ void Server::on_disconnected() {
 
 void Server::drain_events() { work(); }
 
-Observer& Server::observe() { return observers_.emplace_back(target_, options_); }
+Observer& Server::observe() {
+  observers_rest_ = false;
+  return observers_.emplace_back(target_, options_);
+}
 
 void Server::leave(Observer& observer) {
   observers_.remove_if([&](const Observer& o) { return &o == &observer; });
@@ -347,6 +350,7 @@ std::optional<std::chrono::nanoseconds> Server::time_to_look() const {
 
 // One request of each that has one. Where the guest runs, it is brought out for a moment first.
 bool Server::serve_observers() {
+  if (observers_rest_ && !looking_) return false;
   look_waits_ = false;
   RunControl& control = target_.control();
   if (looking_ && control.phase() == Phase::Running) looking_ = false;  // the client has gone
@@ -358,6 +362,11 @@ bool Server::serve_observers() {
     look_waits_ |= wants != Wants::Nothing;
     needs_all_out |= wants == Wants::AllOut;
   }
+  const auto rests = [](const Observer& o) {
+    return o.output().empty() && !o.wants_close() && !o.wants_control();
+  };
+  observers_rest_ =
+      !look_waits_ && !looking_ && std::all_of(observers_.begin(), observers_.end(), rests);
   // What the machine does in such a moment is somebody's request, and not to be seen half done.
   const bool moves = client_ && (debugger_.travelling() || debugger_.scanning());
   if (control.phase() == Phase::Stopping || moves || !may_serve_observers_) return false;

@@ -36,6 +36,7 @@ class Client {
     const auto data = std::as_bytes(std::span(bytes));
     if (observer_ != nullptr) {
       observer_->on_bytes(data);
+      server_.observer_acts();
       server_.drain_events();
     } else {
       server_.on_bytes(data);
