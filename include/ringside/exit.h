@@ -36,6 +36,8 @@ struct MonitorTrap {};
 // RIP.
 struct HardwareBreakpoint {
   Gva address;
+  // What the address leads to, where the engine knows; it saves the debugger a walk.
+  std::optional<Gpa> where = std::nullopt;
 };
 
 // A watched access happened; the instruction is complete.

@@ -182,8 +182,8 @@ HitFilter::Answer HitFilter::evaluate_exit(VcpuId vcpu, const hypervisor::Exit& 
     }
   };
   if (const auto* hit = std::get_if<exit::HardwareBreakpoint>(&exit)) {
-    std::optional<Gpa> byte;
-    if (breakpoints_.installations() > 0) {
+    std::optional<Gpa> byte = hit->where;
+    if (!byte && breakpoints_.installations() > 0) {
       if (const Result<Gpa> where = hypervisor::translate(vm_, vcpu, hit->address)) byte = *where;
     }
     // By its linear address, before the int3 that may be there as well: one arrival.

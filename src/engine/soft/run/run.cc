@@ -139,12 +139,12 @@ Block* find_block(Cpu& cpu, Gpa gpa, std::uint64_t linear, Block* previous) {
 
 // A breakpoint of the debugger stands at `linear`. False: it does not count, because the debugger
 // resumes from here or a condition is false.
-bool stops_here(Cpu& cpu, std::uint64_t linear) {
+bool stops_here(Cpu& cpu, std::uint64_t linear, std::optional<Gpa> where = std::nullopt) {
   if (cpu.breakpoint_passed == linear) {
     cpu.breakpoint_passed.reset();
     return false;
   }
-  hypervisor::Exit hit = exit::HardwareBreakpoint{{linear}};
+  hypervisor::Exit hit = exit::HardwareBreakpoint{{linear}, where};
   const Board::Verdict verdict = cpu.board().judge(cpu, hit, Board::HitIs::Next);
   if (verdict == Board::Verdict::Exit) cpu.pending_exit = std::move(hit);
   if (verdict == Board::Verdict::EndSlice) cpu.breakpoint_passed = linear;  // it has had its say
@@ -314,7 +314,7 @@ void run_blocks(Cpu& cpu) {
         execute_single(cpu);
         continue;
       }
-      if (block->stops_first && stops_here(cpu, linear)) [[unlikely]] {
+      if (block->stops_first && stops_here(cpu, linear, gpa)) [[unlikely]] {
         return;
       }
       if (run_translated(cpu, *block, gpa, linear, led_here, slot)) {
