@@ -14,6 +14,8 @@ Request parse_resume(std::string_view payload);
 Request parse_breakpoint(std::string_view payload);
 Request parse_thread(std::string_view payload);
 Request parse_session(std::string_view payload);
+// _…, j…, MultiMemRead, and LLDB's of the following; Unknown where it is none of them.
+Request parse_lldb(std::string_view payload);
 
 // q…, Q… and v…: Unknown where the name is not of the family.
 Request parse_memory_query(std::string_view payload);

@@ -6,6 +6,16 @@
 
 namespace ringside::rsp {
 
+std::optional<Suffixed> split_thread_suffix(std::string_view payload) {
+  constexpr std::string_view kSuffix = ";thread:";
+  const std::size_t at = payload.find(kSuffix);
+  if (at == std::string_view::npos) return Suffixed{payload, std::nullopt};
+  Fields fields(payload.substr(at + kSuffix.size()));
+  const auto thread = fields.thread_id();
+  if (!thread || !fields.take(';') || !fields.at_end()) return std::nullopt;
+  return Suffixed{payload.substr(0, at), thread};
+}
+
 std::string_view Fields::take_rest() {
   const std::string_view taken = rest_;
   rest_ = {};

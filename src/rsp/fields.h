@@ -12,6 +12,14 @@
 
 namespace ringside::rsp {
 
+// LLDB puts `;thread:ID;` behind what means one thread.
+struct Suffixed {
+  std::string_view payload;  // without it
+  std::optional<ThreadId> thread;
+};
+// Nothing: there is a suffix, and it is malformed.
+std::optional<Suffixed> split_thread_suffix(std::string_view payload);
+
 class Fields {
  public:
   explicit Fields(std::string_view text) : rest_(text) {}

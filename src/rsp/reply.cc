@@ -62,7 +62,9 @@ std::string error(ErrorNumber number) {
 }
 
 std::string error(const Error& error, ErrorStyle style) {
-  if (style == ErrorStyle::Number) return reply::error(error_number(error.code()));
+  const std::string number = reply::error(error_number(error.code()));
+  if (style == ErrorStyle::Number) return number;
+  if (style == ErrorStyle::Both) return number + ';' + to_hex(error.text());
   std::string text = "E." + error.text();
   // GDB does not unescape this reply, so framing's escapes must find nothing to do.
   std::replace_if(

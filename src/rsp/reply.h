@@ -28,6 +28,7 @@ ErrorNumber error_number(ErrorCode code);
 enum class ErrorStyle {
   Number,  // Exx
   Text,    // E.sentence, where the client announced error-message+
+  Both,    // Exx;sentence in hex, where LLDB asked by QEnableErrorStrings
 };
 
 namespace reply {

@@ -68,6 +68,14 @@ constexpr NamedPacket kNamedPackets[] = {
     {"qTsV", parse_trace_query},
     {"qTBuffer", parse_trace_query},
     {"qTMinFTPILen", parse_trace_query},
+    {"QThreadSuffixSupported", parse_lldb},
+    {"QListThreadsInStopReply", parse_lldb},
+    {"QEnableErrorStrings", parse_lldb},
+    {"QSaveRegisterState", parse_lldb},
+    {"QRestoreRegisterState", parse_lldb},
+    {"qProcessInfo", parse_lldb},
+    {"qGDBServerVersion", parse_lldb},
+    {"qWatchpointSupportInfo", parse_lldb},
 };
 
 Request parse_named(std::string_view payload) {
@@ -75,6 +83,8 @@ Request parse_named(std::string_view payload) {
   for (const NamedPacket& packet : kNamedPackets) {
     if (packet.name == name) return packet.parse(payload);
   }
+  // The only query whose name runs into its argument.
+  if (payload.starts_with("qThreadStopInfo")) return parse_lldb(payload);
   return Unknown{};
 }
 
@@ -88,8 +98,13 @@ Request parse(std::string_view payload) {
     case 'p':
     case 'P':
       return parse_registers(payload);
-    case 'm':
+    case '_':
+    case 'j':
+      return parse_lldb(payload);
     case 'M':
+      if (payload.starts_with("Mu")) return parse_lldb(payload);
+      return parse_memory(payload);
+    case 'm':
     case 'x':
     case 'X':
       return parse_memory(payload);

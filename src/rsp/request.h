@@ -34,16 +34,22 @@ struct Malformed {
 
 // ---- registers (registers.cc)
 
-struct ReadRegisters {};  // g
-struct WriteRegisters {   // G
+// `thread` is LLDB's suffix to these; none: the one that Hg chose.
+struct ReadRegisters {  // g
+  std::optional<ThreadId> thread = {};
+};
+struct WriteRegisters {  // G
   Bytes data;
+  std::optional<ThreadId> thread = {};
 };
 struct ReadRegister {  // p
   std::uint64_t number = 0;
+  std::optional<ThreadId> thread = {};
 };
 struct WriteRegister {  // P; in the guest's byte order
   std::uint64_t number = 0;
   Bytes data;
+  std::optional<ThreadId> thread = {};
 };
 
 // ---- memory (memory.cc)
@@ -319,6 +325,39 @@ struct SetTraceNotes {  // QTNotes: those that are named
 };
 struct QueryFastTracepoints {};  // qTMinFTPILen
 
+// ---- LLDB's packets (lldb.cc)
+
+struct EnableThreadSuffix {};      // QThreadSuffixSupported
+struct EnableThreadList {};        // QListThreadsInStopReply
+struct EnableErrorStrings {};      // QEnableErrorStrings
+struct QueryProcess {};            // qProcessInfo
+struct QueryServerVersion {};      // qGDBServerVersion
+struct QueryWatchpointSupport {};  // qWatchpointSupportInfo
+struct QueryThreadStop {           // qThreadStopInfo: a stop reply for one thread
+  ThreadId thread;
+};
+struct QueryThreadStops {};  // jThreadsInfo: of all threads, in JSON
+struct SaveRegisters {       // QSaveRegisterState
+  std::optional<ThreadId> thread = {};
+};
+struct RestoreRegisters {  // QRestoreRegisterState
+  std::uint64_t number = 0;
+  std::optional<ThreadId> thread = {};
+};
+struct AllocateMemory {};  // _M, _m: memory of the debugger's own in the guest
+struct MemorySpan {
+  Gva address;
+  std::uint64_t length = 0;
+};
+struct ReadMemorySpans {  // MultiMemRead
+  std::vector<MemorySpan> spans;
+};
+// Z or z within jMultiBreakpoint.
+using BreakpointRequest = std::variant<Unknown, Malformed, InsertBreakpoint, RemoveBreakpoint>;
+struct ChangeBreakpoints {  // jMultiBreakpoint; in this order
+  std::vector<BreakpointRequest> requests;
+};
+
 using Request = std::variant<
     Unknown, Malformed, ReadRegisters, WriteRegisters, ReadRegister, WriteRegister, ReadMemory,
     WriteMemory, SearchMemory, ChecksumMemory, DescribeMemory, QueryStop, Resume, ResumeThreads,
@@ -331,7 +370,9 @@ using Request = std::variant<
     EnableTracepoint, SetReadOnlyMemory, StartTrace, StopTrace, QueryTrace, QueryTracepoint,
     FirstTracepoints, MoreTracepoints, FirstTraceVariables, MoreTraceVariables, SelectFrame,
     ReadTraceBuffer, SetTraceRing, SetTraceSize, SaveTrace, SetDisconnectedTracing, SetTraceNotes,
-    QueryFastTracepoints>;
+    QueryFastTracepoints, EnableThreadSuffix, EnableThreadList, EnableErrorStrings, QueryProcess,
+    QueryServerVersion, QueryWatchpointSupport, QueryThreadStop, QueryThreadStops, SaveRegisters,
+    RestoreRegisters, AllocateMemory, ReadMemorySpans, ChangeBreakpoints>;
 
 // Whether it is about tracepoints.
 template <typename R>

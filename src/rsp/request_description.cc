@@ -90,21 +90,27 @@ std::string text_of(const TraceAction& action) {
   return "expression " + to_hex(action.code);
 }
 
+std::string thread_text(const std::optional<ThreadId>& thread) {
+  return thread ? " thread " + text_of(*thread) : std::string();
+}
+
 struct Describe {
   std::string operator()(const Unknown&) const { return "unknown"; }
   std::string operator()(const Malformed& r) const {
     return fmt::format("malformed: {}", r.reason);
   }
 
-  std::string operator()(const ReadRegisters&) const { return "read registers"; }
+  std::string operator()(const ReadRegisters& r) const {
+    return "read registers" + thread_text(r.thread);
+  }
   std::string operator()(const WriteRegisters& r) const {
-    return "write registers " + to_hex(r.data);
+    return "write registers " + to_hex(r.data) + thread_text(r.thread);
   }
   std::string operator()(const ReadRegister& r) const {
-    return fmt::format("read register {:x}", r.number);
+    return fmt::format("read register {:x}{}", r.number, thread_text(r.thread));
   }
   std::string operator()(const WriteRegister& r) const {
-    return fmt::format("write register {:x} {}", r.number, to_hex(r.data));
+    return fmt::format("write register {:x} {}{}", r.number, to_hex(r.data), thread_text(r.thread));
   }
 
   std::string operator()(const ReadMemory& r) const {
@@ -291,6 +297,35 @@ struct Describe {
     return text;
   }
   std::string operator()(const QueryFastTracepoints&) const { return "query fast tracepoints"; }
+  std::string operator()(const EnableThreadSuffix&) const { return "enable thread suffix"; }
+  std::string operator()(const EnableThreadList&) const { return "enable thread list"; }
+  std::string operator()(const EnableErrorStrings&) const { return "enable error strings"; }
+  std::string operator()(const QueryProcess&) const { return "query process"; }
+  std::string operator()(const QueryServerVersion&) const { return "query server version"; }
+  std::string operator()(const QueryWatchpointSupport&) const { return "query watchpoints"; }
+  std::string operator()(const QueryThreadStop& r) const {
+    return "query stop of thread " + text_of(r.thread);
+  }
+  std::string operator()(const QueryThreadStops&) const { return "query stops of threads"; }
+  std::string operator()(const SaveRegisters& r) const {
+    return "save registers" + thread_text(r.thread);
+  }
+  std::string operator()(const RestoreRegisters& r) const {
+    return fmt::format("restore registers {}{}", r.number, thread_text(r.thread));
+  }
+  std::string operator()(const AllocateMemory&) const { return "allocate memory"; }
+  std::string operator()(const ReadMemorySpans& r) const {
+    std::string text = "read memory spans";
+    for (const MemorySpan& span : r.spans)
+      text += fmt::format(" {:x} {:x}", span.address.value, span.length);
+    return text;
+  }
+  std::string operator()(const ChangeBreakpoints& r) const {
+    std::string text = "change breakpoints";
+    for (const BreakpointRequest& request : r.requests)
+      text += " {" + std::visit(*this, request) + "}";
+    return text;
+  }
 };
 
 }  // namespace

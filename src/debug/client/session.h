@@ -11,6 +11,7 @@
 #include "debug/memory/shadowed_memory.h"
 #include "debug/target/pc_view.h"
 #include "ringside/types.h"
+#include "ringside/x86/cpu_state.h"
 #include "rsp/reply.h"
 
 namespace ringside::debug {
@@ -77,6 +78,17 @@ struct Session {
   Addresses addresses;
   // The signal of the last stop report without a vCPU.
   std::uint8_t signal = 5;
+  // LLDB: stop replies have all threads with their instruction pointers, and why they stopped in
+  // its words.
+  bool lists_threads = false;
+  // What LLDB has had saved and not restored yet, the eldest first.
+  struct SavedRegisters {
+    std::uint32_t number = 0;
+    VcpuId vcpu;
+    x86::CpuState state;
+  };
+  std::vector<SavedRegisters> saved;
+  std::uint32_t last_saved = 0;
   // The client may detach, kill, attach and run again within one connection.
   bool extended = false;
   // The client has the machine. Otherwise, in extended mode, that runs as if nobody were there.

@@ -1,6 +1,7 @@
 #include "debug/packets/debugger.h"
 
 #include <type_traits>
+#include <utility>
 
 namespace ringside::debug {
 namespace {
@@ -19,7 +20,8 @@ struct ServedWithoutMachine
     : Serves<rsp::Unknown, rsp::Malformed, rsp::QuerySupported, rsp::StartNoAckMode, rsp::QueryHost,
              rsp::ExtendedMode, rsp::QueryResumeActions, rsp::QueryStop, rsp::FirstThreads,
              rsp::MoreThreads, rsp::Attach, rsp::Run, rsp::Restart, rsp::SetNonStop,
-             rsp::AcknowledgeStop> {
+             rsp::AcknowledgeStop, rsp::EnableThreadSuffix, rsp::EnableThreadList,
+             rsp::EnableErrorStrings, rsp::QueryServerVersion, rsp::QueryWatchpointSupport> {
   using Serves::operator();
   bool operator()(const rsp::ReadTransfer& r) const { return r.object == "features"; }
 };
@@ -36,7 +38,24 @@ using ServedToWhoLooks =
            rsp::Detach, rsp::Kill, rsp::KillProcess, rsp::QueryTrace, rsp::QueryTracepoint,
            rsp::FirstTracepoints, rsp::MoreTracepoints, rsp::FirstTraceVariables,
            rsp::MoreTraceVariables, rsp::ReadTraceVariable, rsp::SelectFrame, rsp::ReadTraceBuffer,
-           rsp::QueryFastTracepoints>;
+           rsp::QueryFastTracepoints, rsp::EnableThreadSuffix, rsp::EnableThreadList,
+           rsp::EnableErrorStrings, rsp::QueryProcess, rsp::QueryServerVersion,
+           rsp::QueryWatchpointSupport, rsp::QueryThreadStop, rsp::QueryThreadStops,
+           rsp::AllocateMemory, rsp::ReadMemorySpans>;
+
+// The thread that a packet means instead of that which Hg has chosen.
+struct NamedThread {
+  std::optional<rsp::ThreadId> operator()(const rsp::ReadRegisters& r) const { return r.thread; }
+  std::optional<rsp::ThreadId> operator()(const rsp::WriteRegisters& r) const { return r.thread; }
+  std::optional<rsp::ThreadId> operator()(const rsp::ReadRegister& r) const { return r.thread; }
+  std::optional<rsp::ThreadId> operator()(const rsp::WriteRegister& r) const { return r.thread; }
+  std::optional<rsp::ThreadId> operator()(const rsp::SaveRegisters& r) const { return r.thread; }
+  std::optional<rsp::ThreadId> operator()(const rsp::RestoreRegisters& r) const { return r.thread; }
+  template <typename Request>
+  std::optional<rsp::ThreadId> operator()(const Request&) const {
+    return std::nullopt;
+  }
+};
 
 }  // namespace
 
@@ -86,7 +105,24 @@ Debugger::Answer Debugger::answer(const rsp::Request& request) {
   if (session_.frame) {
     if (std::optional<Answer> answer = answer_from_frame(request)) return *std::move(answer);
   }
+  if (const auto named = named_thread(request)) {
+    const std::optional<VcpuId> vcpu = find_thread(*named);
+    if (!vcpu) return refuse(ErrorCode::BadRequest, "there is no such thread");
+    return answer_about(*vcpu, request);
+  }
   return std::visit([this](const auto& r) { return serve(r); }, request);
+}
+
+std::optional<rsp::ThreadId> Debugger::named_thread(const rsp::Request& request) {
+  return std::visit(NamedThread{}, request);
+}
+
+// The choice stays as it was.
+Debugger::Answer Debugger::answer_about(VcpuId vcpu, const rsp::Request& request) {
+  const VcpuId chosen = std::exchange(session_.current, vcpu);
+  Answer answer = std::visit([this](const auto& r) { return serve(r); }, request);
+  session_.current = chosen;
+  return answer;
 }
 
 Debugger::Answer Debugger::refuse(const Error& error) const {

@@ -103,6 +103,12 @@ class Debugger {
   static When when(const rsp::DescribeMemory&) { return When::Out; }
   static When when(const rsp::InsertBreakpoint&) { return When::Out; }
   static When when(const rsp::RemoveBreakpoint&) { return When::Out; }
+  static When when(const rsp::QueryThreadStop&) { return When::Out; }
+  static When when(const rsp::QueryThreadStops&) { return When::Out; }
+  static When when(const rsp::SaveRegisters&) { return When::Out; }
+  static When when(const rsp::RestoreRegisters&) { return When::Out; }
+  static When when(const rsp::ReadMemorySpans&) { return When::Out; }
+  static When when(const rsp::ChangeBreakpoints&) { return When::Out; }
   static When when(const rsp::Monitor&) { return When::Out; }
   // Tracepoints are the guest's while it runs.
   template <typename Request>
@@ -202,6 +208,20 @@ class Debugger {
   Answer serve(const rsp::SetTraceNotes&);
   Answer serve(const rsp::QueryFastTracepoints&);
 
+  Answer serve(const rsp::EnableThreadSuffix&);
+  Answer serve(const rsp::EnableThreadList&);
+  Answer serve(const rsp::EnableErrorStrings&);
+  Answer serve(const rsp::QueryProcess&);
+  Answer serve(const rsp::QueryServerVersion&);
+  Answer serve(const rsp::QueryWatchpointSupport&);
+  Answer serve(const rsp::QueryThreadStop&);
+  Answer serve(const rsp::QueryThreadStops&);
+  Answer serve(const rsp::SaveRegisters&);
+  Answer serve(const rsp::RestoreRegisters&);
+  Answer serve(const rsp::AllocateMemory&);
+  Answer serve(const rsp::ReadMemorySpans&);
+  Answer serve(const rsp::ChangeBreakpoints&);
+
   // A request that the parser knows and nothing here serves.
   template <typename Request>
   Answer serve(const Request&) {
@@ -228,6 +248,7 @@ class Debugger {
   Result<std::string> document_of_guest(const rsp::ReadTransfer& request);
   void keep_library_events();
   bool is_library_event(const StopEvent& event) const;
+  Answer answer_about(VcpuId vcpu, const rsp::Request& request);
   Result<void> restart();
   bool enter_mode();
   bool looks() const { return session_.role == Session::Role::Looks; }
@@ -252,6 +273,7 @@ class Debugger {
   bool applies(const rsp::ThreadAction& action, VcpuId vcpu) const;
   std::string thread_list() const;
   std::string thread_name(VcpuId vcpu) const;
+  static std::optional<rsp::ThreadId> named_thread(const rsp::Request& request);
   When when_non_stop(const rsp::Request& request, When needed) const;
   bool is_non_stop() const { return target_.control().mode() == RunControl::Mode::NonStop; }
   Answer resume_each(const rsp::ResumeThreads& request);
@@ -259,7 +281,17 @@ class Debugger {
   std::uint8_t signal_of(const StopEvent* event) const;
   std::string stop_reply() const;
   std::string stop_reply(VcpuId vcpu) const;
+  std::string stop_reply(VcpuId vcpu, std::uint8_t signal, const StopEvent* event) const;
   void expedite(rsp::StopReply& reply, VcpuId vcpu) const;
+  // What LLDB is told (lldb.cc).
+  struct ToldStop {
+    std::uint8_t signal = 0;
+    const StopEvent* event = nullptr;
+  };
+  ToldStop told_stop(VcpuId vcpu) const;
+  std::string stop_in_json(VcpuId vcpu) const;
+  void add_threads(rsp::StopReply& reply) const;
+  void add_reason(rsp::StopReply& reply, VcpuId vcpu, const StopEvent& event) const;
   Result<x86::RegisterValue> show_register(VcpuId vcpu, x86::Register r) const;
   Result<void> write_register(x86::Register r, const x86::RegisterValue& value);
   const hypervisor::ExtraRegister* find_extra_register(std::uint64_t number) const;

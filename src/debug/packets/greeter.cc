@@ -39,7 +39,8 @@ std::string supported_features(const rsp::QuerySupported& request, const Abiliti
   reply +=
       ";QStartNoAckMode+;QNonStop+;vContSupported+;qXfer:features:read+;qXfer:threads:read+;"
       "qXfer:memory-map:read+";
-  reply += ";ConditionalBreakpoints+;BreakpointCommands+;binary-upload+";
+  reply +=
+      ";ConditionalBreakpoints+;BreakpointCommands+;binary-upload+;MultiMemRead+;jMultiBreakpoint+";
   reply +=
       ";ConditionalTracepoints+;TracepointSource+;EnableDisableTracepoints+;FastTracepoints+;"
       "tracenz+;QTBuffer:size+;qXfer:traceframe-info:read+";

@@ -28,6 +28,7 @@ bool runs_on(const rsp::ResumeThreads& request) {
 // A vCPU that the client has stopped can be looked at while others run. What changes memory, what
 // looks for long, and what places breakpoints has them all out of the guest for a moment.
 Debugger::When Debugger::when_non_stop(const rsp::Request& request, When needed) const {
+  if (named_thread(request)) return When::Out;
   if (is_one_of<rsp::ReadRegisters, rsp::WriteRegisters, rsp::ReadRegister, rsp::WriteRegister,
                 rsp::ReadMemory, rsp::DescribeMemory>(request)) {
     return target_.control().in_guest(session_.current) ? When::Out : When::Now;

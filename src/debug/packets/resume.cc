@@ -1,4 +1,6 @@
 // ? c C s S vCont vCont? vCtrlC, and the stop reports.
+#include <fmt/core.h>
+
 #include <algorithm>
 
 #include "debug/packets/debugger.h"
@@ -22,6 +24,7 @@ Debugger::Answer Debugger::serve(const rsp::QueryStop&) {
   if (looks()) {
     rsp::StopReply reply(kSigtrap);
     reply.thread(process(), target_.control().stopped_vcpu().value_or(session_.current).value + 1u);
+    add_threads(reply);
     return reply.str();
   }
   if (is_non_stop()) {
@@ -180,8 +183,13 @@ void Debugger::expedite(rsp::StopReply& reply, VcpuId vcpu) const {
   for (const x86::Register r : {x86::Register::Rbp, x86::Register::Rsp, x86::Register::Rip}) {
     const Result<x86::RegisterValue> value = show_register(vcpu, r);
     if (!value) continue;
-    reply.register_value(static_cast<std::uint64_t>(r),
-                         std::as_bytes(std::span(value->bytes)).first(x86::info(r).size()));
+    const auto bytes = std::as_bytes(std::span(value->bytes)).first(x86::info(r).size());
+    // LLDB takes a number of two digits for a register, and no other.
+    if (session_.lists_threads) {
+      reply.pair(fmt::format("{:02x}", static_cast<unsigned>(r)), rsp::reply::hex(bytes));
+    } else {
+      reply.register_value(static_cast<std::uint64_t>(r), bytes);
+    }
   }
 }
 
@@ -189,10 +197,7 @@ std::string Debugger::stop_reply() const {
   const auto vcpu = target_.control().stopped_vcpu();
   if (!vcpu) {
     if (!session_.names_threads()) return "S05";
-    rsp::StopReply reply(session_.signal);
-    reply.thread(process(), session_.current.value + 1u);
-    expedite(reply, session_.current);
-    return reply.str();
+    return stop_reply(session_.current, session_.signal, nullptr);
   }
   return stop_reply(*vcpu);
 }
@@ -206,10 +211,16 @@ std::uint8_t Debugger::signal_of(const StopEvent* event) const {
 
 std::string Debugger::stop_reply(VcpuId vcpu) const {
   const StopEvent* event = target_.control().event_of(vcpu);
-  rsp::StopReply reply(signal_of(event));
+  return stop_reply(vcpu, signal_of(event), event);
+}
+
+std::string Debugger::stop_reply(VcpuId vcpu, std::uint8_t signal, const StopEvent* event) const {
+  rsp::StopReply reply(signal);
   reply.thread(process(), vcpu.value + 1u);
   expedite(reply, vcpu);
+  add_threads(reply);
   if (event == nullptr) return reply.str();
+  add_reason(reply, vcpu, *event);
   switch (event->cause) {
     case StopCause::Breakpoint:
     case StopCause::LinearBreakpoint:

@@ -1,4 +1,4 @@
-// qSupported QStartNoAckMode qHostInfo qAttached ! vAttach vRun R D k vKill.
+// qSupported QStartNoAckMode qAttached ! vAttach vRun R D k vKill.
 #include "debug/client/changes.h"
 #include "debug/packets/debugger.h"
 #include "debug/packets/greeter.h"
@@ -23,12 +23,6 @@ Debugger::Answer Debugger::serve(const rsp::QuerySupported& request) {
 Debugger::Answer Debugger::serve(const rsp::StartNoAckMode&) {
   session_.no_ack = true;
   return rsp::reply::ok();
-}
-
-// LLDB would take a watchpoint's stop for one before the access on some processors. Backwards it is
-// before it, which LLDB sees by itself.
-Debugger::Answer Debugger::serve(const rsp::QueryHost&) {
-  return "watchpoint_exceptions_received:after;";
 }
 
 Debugger::Answer Debugger::serve(const rsp::QueryAttached&) { return "1"; }
@@ -136,6 +130,7 @@ void Debugger::let_go() {
   next.vcont = session_.vcont;
   next.no_ack = session_.no_ack;
   next.non_stop = session_.non_stop;
+  next.lists_threads = session_.lists_threads;
   next.extended = true;
   next.attached = false;
   next.dead = session_.dead || has_died();

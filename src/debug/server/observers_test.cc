@@ -87,6 +87,25 @@ TEST(Observers, ReadAMachineThatRunsAndNobodyNotices) {
   EXPECT_GT(bench.guest.rax(0), 1u);
 }
 
+// Of what LLDB asks, that which changes nothing but the session.
+TEST(Observers, MayUseLldb) {
+  Looked bench;
+  EXPECT_EQ(bench.look("QThreadSuffixSupported"), "OK");
+  EXPECT_EQ(bench.look("QListThreadsInStopReply"), "OK");
+  const std::string reply = bench.look("?");
+  EXPECT_EQ(reply.substr(0, 36), "T05thread:01;threads:01,02;thread-pc") << reply;
+  EXPECT_EQ(bench.look("qThreadStopInfo2").substr(0, 13), "T00thread:02;");
+  EXPECT_EQ(bench.look("jThreadsInfo"),
+            R"([{"tid":1,"name":"vCPU 0","signal":5},{"tid":2,"name":"vCPU 1"}])");
+  EXPECT_EQ(bench.look("p10;thread:2;").substr(2, 14), "20000000000000");
+  EXPECT_EQ(bench.look("P0=3300000000000000;thread:2;"), "E16");
+  EXPECT_EQ(bench.look("QSaveRegisterState"), "E16");
+  EXPECT_EQ(bench.look("QRestoreRegisterState:1"), "E16");
+  EXPECT_EQ(bench.look(R"(jMultiBreakpoint:{"breakpoint_requests":["Z0,2000,1"]})"), "E16");
+  EXPECT_EQ(bench.look("MultiMemRead:ranges:1000,2;"), "2;\x40\xeb");
+  bench.expect_unseen();
+}
+
 TEST(Observers, AreToldOfAStoppedMachineAsItStopped) {
   Looked bench;
   bench.ask("Z0,1000,1");

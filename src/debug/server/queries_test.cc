@@ -205,7 +205,8 @@ TEST_F(Queries, Defect10_AHugeReadIsBounded) {
 constexpr const char* kSupported =
     "PacketSize=20000;swbreak+;QStartNoAckMode+;QNonStop+;vContSupported+;qXfer:features:read+;"
     "qXfer:threads:read+;qXfer:memory-map:read+;ConditionalBreakpoints+;BreakpointCommands+;binary-"
-    "upload+;ConditionalTracepoints+;TracepointSource+;EnableDisableTracepoints+;"
+    "upload+;MultiMemRead+;jMultiBreakpoint+;ConditionalTracepoints+;TracepointSource+;"
+    "EnableDisableTracepoints+;"
     "FastTracepoints+;tracenz+;QTBuffer:size+;qXfer:traceframe-info:read+";
 
 TEST_F(Queries, Row43_WhatIsSupported) {

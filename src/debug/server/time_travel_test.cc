@@ -29,7 +29,8 @@ TEST(TimeTravel, IsAnnouncedWhereThereIsAPast) {
   EXPECT_EQ(client.ask("qSupported:swbreak+").find("Reverse"), std::string::npos);
   EXPECT_EQ(client.ask("bs"), "");
   EXPECT_EQ(client.ask("bc"), "");
-  EXPECT_EQ(client.ask("qHostInfo"), "watchpoint_exceptions_received:after;");
+  EXPECT_NE(client.ask("qHostInfo").find(";watchpoint_exceptions_received:after;"),
+            std::string::npos);
 }
 
 TEST(TimeTravel, IsPromisedByAGreeterThatKnows) {
