@@ -22,9 +22,11 @@ class LldbDialogue : public ::testing::TestWithParam<const char*> {
   // What LLDB says to a script of commands, the first of which connects. A command that fails is
   // the last one.
   std::string talk(GuestProcess& guest, const std::vector<std::string>& commands) {
-    std::vector<std::string> arguments{GetParam(), "--no-lldbinit", guest.image().path(), "-o",
-                                       "gdb-remote 127.0.0.1:" + std::to_string(guest.port())};
-    for (const std::string& command : commands)
+    std::vector<std::string> all = before_connecting;
+    all.push_back("gdb-remote 127.0.0.1:" + std::to_string(guest.port()));
+    all.insert(all.end(), commands.begin(), commands.end());
+    std::vector<std::string> arguments{GetParam(), "--no-lldbinit", guest.image().path()};
+    for (const std::string& command : all)
       arguments.insert(arguments.end(), {"-o", command});
     // Not --batch, which takes an end of history for a crash.
     arguments.insert(arguments.end(), {"-o", "quit"});
@@ -37,6 +39,8 @@ class LldbDialogue : public ::testing::TestWithParam<const char*> {
     EXPECT_THAT(said, ::testing::Not(::testing::HasSubstr("Assertion")));
     return said;
   }
+
+  std::vector<std::string> before_connecting;
 };
 
 inline std::string lldb_name(const ::testing::TestParamInfo<const char*>& one) {

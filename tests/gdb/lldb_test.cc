@@ -1,5 +1,9 @@
 // What LLDB's users do, in each version that is installed.
+#include <fstream>
+#include <set>
+
 #include "gdb/lldb_fixture.h"
+#include "support/temporary_folder.h"
 
 namespace ringside::testing {
 namespace {
@@ -89,6 +93,94 @@ TEST_P(Lldb, Watches) {
   EXPECT_THAT(said, HasSubstr("new value: 1"));
   EXPECT_THAT(said, ContainsRegex("\\$[0-9]+ = 1\n"));
   EXPECT_THAT(said, HasSubstr("detached"));
+}
+
+// A whole session: into a function, over it, out of it, with two vCPUs.
+TEST_P(Lldb, StepsInOverAndOut) {
+  GuestProcess guest("demo", {.cpus = 2});
+  const std::string said = talk(
+      guest, {"breakpoint set -n look_at", "continue", "breakpoint disable 1", "thread step-over",
+              "thread step-in", "bt", "thread step-out", "thread step-over",
+              "frame variable worker->numbers", "thread step-out", "thread list", "detach"});
+  EXPECT_THAT(said, HasSubstr("stop reason = breakpoint 1.1"));
+  EXPECT_THAT(said, HasSubstr("stop reason = step in"));
+  EXPECT_THAT(said, ContainsRegex("frame #0: 0x[0-9a-f]+ demo.elf`is_prime\\(number=[0-9]+\\)[^\n]*"
+                                  "\n +frame #1: 0x[0-9a-f]+ demo.elf`look_at"));
+  EXPECT_THAT(said, ContainsRegex("stop reason = step over\n +frame #0: [^\n]*`look_at"));
+  EXPECT_THAT(said, ContainsRegex("\\(uint64_t\\) worker->numbers = [0-9]+"));
+  EXPECT_THAT(said, ContainsRegex("stop reason = step out\n +frame #0: [^\n]*`(work|look_at)"));
+  EXPECT_THAT(said, HasSubstr("name = 'vCPU 1'"));
+  EXPECT_THAT(said, HasSubstr("detached"));
+  EXPECT_TRUE(guest.running());
+}
+
+// LLDB's own way of waiting for a command ends with the guest's stop, so a guest that runs is
+// interrupted through its API, as editors do. Then the same guest once more.
+TEST_P(Lldb, InterruptsLeavesAndComesBack) {
+  GuestProcess guest("demo", {.cpus = 2});
+  const std::vector<std::string> interrupt{
+      "script lldb.debugger.SetAsync(True)",
+      "script continued = lldb.process.Continue(); print('continued:', continued)",
+      "script print('stopped:', lldb.process.Stop())",
+      "script print('state:', lldb.SBDebugger.StateAsCString(lldb.process.GetState()))",
+      "script lldb.debugger.SetAsync(False)",
+      "thread list",
+      "detach"};
+  for (int i = 0; i < 2; ++i) {
+    const std::string said = talk(guest, interrupt);
+    if (said.find("embedded script interpreter") != std::string::npos)
+      GTEST_SKIP() << "this LLDB has no Python";
+    EXPECT_THAT(said, HasSubstr("continued: success"));
+    EXPECT_THAT(said, HasSubstr("stopped: success"));
+    EXPECT_THAT(said, HasSubstr("state: stopped"));
+    EXPECT_THAT(said, ContainsRegex("thread #1.*stop reason = signal SIG"));
+    EXPECT_THAT(said, HasSubstr("detached"));
+    EXPECT_TRUE(guest.running());
+  }
+}
+
+// What LLDB cannot do here it says, and changes nothing in the guest.
+TEST_P(Lldb, RefusesToCallFunctionsOfTheGuest) {
+  GuestProcess guest("demo");
+  const std::string said =
+      talk(guest, {"breakpoint set -n look_at", "continue", "register read rip",
+                   "expression --allow-jit true -- is_prime(7)", "register read rip", "detach"});
+  EXPECT_THAT(said, HasSubstr("stop reason = breakpoint 1.1"));
+  EXPECT_THAT(said, ContainsRegex("error: .*expression"));
+  EXPECT_TRUE(guest.running());
+}
+
+// Which packets an LLDB sent that got the empty reply, "not supported".
+std::set<std::string> unsupported(const std::filesystem::path& log) {
+  std::ifstream file(log);
+  std::set<std::string> packets;
+  std::string last;
+  for (std::string line; std::getline(file, line);) {
+    const std::size_t sent = line.find("send packet: $");
+    if (sent != std::string::npos) last = line.substr(sent + 14, line.rfind('#') - sent - 14);
+    if (line.find("read packet: $#00") != std::string::npos) packets.insert(last);
+  }
+  return packets;
+}
+
+TEST_P(Lldb, GetsAnAnswerToWhatItAsks) {
+  const TemporaryFolder folder;
+  GuestProcess guest("demo", {.cpus = 2});
+  before_connecting = {"log enable -f " + (folder / "log").string() + " gdb-remote packets"};
+  const std::string said =
+      talk(guest, {"breakpoint set -n look_at", "continue", "expression worker->numbers = 5",
+                   "watchpoint set variable workers[0].numbers", "thread step-over", "detach"});
+  EXPECT_THAT(said, HasSubstr("detached"));
+  // Of Darwin, of debug servers that start programs, of older descriptions of registers, and what
+  // is about files that were loaded.
+  const std::set<std::string> foreign{"jThreadExtendedInfo:",
+                                      "qStructuredDataPlugins",
+                                      "qVAttachOrWaitSupported",
+                                      "qSymbol::",
+                                      "qOffsets",
+                                      "qShlibInfoAddr"};
+  for (const std::string& packet : unsupported(folder / "log"))
+    EXPECT_TRUE(foreign.contains(packet)) << packet;
 }
 
 INSTANTIATE_TEST_SUITE_P(Installed, Lldb,
