@@ -15,29 +15,35 @@
 
 namespace ringside::testing {
 
+// What an LLDB says to a script of commands. One that fails is the last one.
+inline std::string lldb_says(const std::string& program, const std::string& image,
+                             const std::vector<std::string>& commands,
+                             const Deadline& deadline = Deadline()) {
+  std::vector<std::string> arguments{program, "--no-lldbinit", image};
+  for (const std::string& command : commands)
+    arguments.insert(arguments.end(), {"-o", command});
+  // Not --batch, which takes an end of history for a crash.
+  arguments.insert(arguments.end(), {"-o", "quit"});
+  ChildProcess process(arguments);
+  process.close_input();
+  process.await_exit(deadline);
+  // Assertions go to either stream, and do not end it; what failed is on the second.
+  std::string said =
+      process.text(ChildProcess::Stream::Output) + process.text(ChildProcess::Stream::Error);
+  EXPECT_THAT(said, ::testing::Not(::testing::HasSubstr("Assertion")));
+  return said;
+}
+
 class LldbDialogue : public ::testing::TestWithParam<const char*> {
  protected:
   void SetUp() override { SKIP_IF(host::no_program(GetParam())); }
 
-  // What LLDB says to a script of commands, the first of which connects. A command that fails is
-  // the last one.
+  // The same, of which the first command connects.
   std::string talk(GuestProcess& guest, const std::vector<std::string>& commands) {
     std::vector<std::string> all = before_connecting;
     all.push_back("gdb-remote 127.0.0.1:" + std::to_string(guest.port()));
     all.insert(all.end(), commands.begin(), commands.end());
-    std::vector<std::string> arguments{GetParam(), "--no-lldbinit", guest.image().path()};
-    for (const std::string& command : all)
-      arguments.insert(arguments.end(), {"-o", command});
-    // Not --batch, which takes an end of history for a crash.
-    arguments.insert(arguments.end(), {"-o", "quit"});
-    ChildProcess process(arguments);
-    process.close_input();
-    process.await_exit();
-    // Assertions go to either stream, and do not end it; what failed is on the second.
-    std::string said =
-        process.text(ChildProcess::Stream::Output) + process.text(ChildProcess::Stream::Error);
-    EXPECT_THAT(said, ::testing::Not(::testing::HasSubstr("Assertion")));
-    return said;
+    return lldb_says(GetParam(), guest.image().path(), all);
   }
 
   std::vector<std::string> before_connecting;
