@@ -67,8 +67,8 @@ TEST_P(LinuxLldb, DebiansKernel) {
   // It boots on without us, to the point where it misses its root file system.
   ringside.await(ChildProcess::Stream::Output, "Kernel panic - not syncing: VFS",
                  Deadline(std::chrono::seconds(300)));
-  const std::string late =
-      talk({"bt", "thread list", "expression system_state", "expression init_task.comm", "detach"});
+  const std::string late = talk({"bt", "thread list", "expression system_state",
+                                 "expression (char*)init_task.comm", "detach"});
   EXPECT_THAT(late, HasSubstr("frame #0: "));
   EXPECT_THAT(late, HasSubstr("name = 'vCPU 1'"));
   EXPECT_THAT(late, HasSubstr("\"swapper/0\""));
