@@ -47,10 +47,14 @@ class Link {
   std::string_view output() const { return std::string_view(output_).substr(written_); }
   void wrote(std::size_t count);
   bool full() const { return output_.size() - written_ >= full_; }
+  // The client has not taken the last things yet. Console output waits then, because a stop report
+  // would come after all of it: GDB reads a megabyte of text in a second.
+  bool behind() const { return output_.size() - written_ >= kBehind; }
 
  private:
   // For a client that counts the frame in.
   static constexpr std::size_t kSlack = 64;
+  static constexpr std::size_t kBehind = 4 * 1024;
   // Below this a run length saves nothing that anybody could measure.
   static constexpr std::size_t kRunLengthsFrom = 256;
 

@@ -57,10 +57,18 @@ int why_no_connection(int socket) {
   return ::getpeername(socket, reinterpret_cast<sockaddr*>(&peer), &size) == 0 ? 0 : errno;
 }
 
+// What a peer has not room for waits with us, in bounded queues, and not in the kernel, which would
+// let megabytes of a guest's text gather there before a debugger's stop report. A peer that reads
+// is sent as much as ever.
 Connection Connection::over_socket(Fd socket) {
-  const int on = 1;
-  // Fails on a unix socket, which needs no such thing.
-  ::setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  const int on = 1, waiting = 8 * 1024, waiting_unix = 64 * 1024;
+  // Both fail on a unix socket, whose whole queue is bounded instead.
+  const bool tcp = ::setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) == 0;
+  if (tcp) {
+    ::setsockopt(socket.get(), IPPROTO_TCP, TCP_NOTSENT_LOWAT, &waiting, sizeof waiting);
+  } else {
+    ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDBUF, &waiting_unix, sizeof waiting_unix);
+  }
   return {std::move(socket), Fd()};
 }
 

@@ -146,6 +146,24 @@ TEST(Listener, SendsAtOnce) {
   EXPECT_NE(on, 0);
 }
 
+// A peer that does not read holds up what is written for it before megabytes of it are on their
+// way.
+TEST(Listener, KeepsLittleForAPeerThatDoesNotRead) {
+  const TemporaryFolder folder;
+  for (const Endpoint& endpoint :
+       {Endpoint(TcpEndpoint{}), Endpoint(UnixEndpoint{folder.file("gdb")})}) {
+    Listener listener = listen(endpoint);
+    const Fd client = connect_to(listener.endpoint());
+    const Connection connection = accept_one(listener);
+    const std::string text(16 * 1024, 'a');
+    std::size_t written = 0;
+    for (ssize_t count = 1; count > 0; written += count > 0 ? static_cast<std::size_t>(count) : 0)
+      count = ::send(connection.output(), text.data(), text.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    EXPECT_GT(written, 16u * 1024);
+    EXPECT_LT(written, 512u * 1024);
+  }
+}
+
 TEST(Listener, TellsWhetherOthersCanReachIt) {
   EXPECT_TRUE(listen(TcpEndpoint{"0.0.0.0", 0}).reachable_from_outside());
   EXPECT_FALSE(listen(TcpEndpoint{"127.1.2.3", 0}).reachable_from_outside());

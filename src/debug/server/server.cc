@@ -220,7 +220,7 @@ void Server::tell_owner() {
 // Text for the client's console, which it takes only while it believes the guest running. `all`: a
 // stop report follows, after which it is too late.
 void Server::send_output(bool all) {
-  if (!has_client() || is_non_stop() || (client_->link().full() && !all)) return;
+  if (!has_client() || is_non_stop() || (client_->link().behind() && !all)) return;
   constexpr std::size_t kMost = rsp::kPacketSize / 2 - 1;
   const std::string text = target_.take_output();
   for (std::size_t at = 0; at < text.size(); at += kMost)

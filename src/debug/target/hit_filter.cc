@@ -14,8 +14,8 @@ namespace {
 namespace exit = hypervisor::exit;
 
 // How much text waits for the main loop before vCPUs wait too, and what one hit may add beyond.
-constexpr std::size_t kOutputBound = 64 << 10;
-constexpr std::size_t kOutputLimit = 4 * kOutputBound;
+constexpr std::size_t kOutputBound = 4 << 10;
+constexpr std::size_t kOutputLimit = 256 << 10;
 // Some milliseconds of evaluation.
 constexpr std::uint64_t kWorkBound = 1'000'000;
 
