@@ -2,6 +2,8 @@
 
 #include <signal.h>
 
+#include <algorithm>
+
 namespace ringside::testing {
 
 MiSession::MiSession(std::string_view version, const std::string& image)
@@ -18,6 +20,11 @@ std::string MiSession::ask(std::string_view command) {
 
 std::string MiSession::await_stop(const Deadline& deadline) {
   return await_line("*stopped", stops_seen_, deadline);
+}
+
+std::string MiSession::await_printed() {
+  printed_seen_ = std::max(printed_seen_, results_seen_);
+  return await_line("@\"", printed_seen_, Deadline());
 }
 
 void MiSession::interrupt() { process_.kill(SIGINT); }

@@ -18,6 +18,8 @@ class MiSession {
   std::string ask(std::string_view command);
   // The next *stopped record that was not given out yet.
   std::string await_stop(const Deadline& deadline = Deadline());
+  // The next line of what the guest prints by dprintf that was not given out yet.
+  std::string await_printed();
   // Ctrl-C, as front ends send it where commands are not asynchronous.
   void interrupt();
   // What GDB has said and nobody was given, up to now: notifications, console, target's output.
@@ -28,7 +30,7 @@ class MiSession {
 
   ChildProcess process_;
   int token_ = 0;
-  std::size_t results_seen_ = 0, stops_seen_ = 0;
+  std::size_t results_seen_ = 0, stops_seen_ = 0, printed_seen_ = 0;
 };
 
 }  // namespace ringside::testing
