@@ -15,10 +15,11 @@
 
 namespace ringside::testing {
 
-// What an LLDB says to a script of commands. One that fails is the last one.
+// What an LLDB says to a script of commands. One that fails is the last one. LLDB 14 takes seconds
+// to interrupt a guest through its API.
 inline std::string lldb_says(const std::string& program, const std::string& image,
                              const std::vector<std::string>& commands,
-                             const Deadline& deadline = Deadline()) {
+                             const Deadline& deadline = Deadline(std::chrono::seconds(120))) {
   std::vector<std::string> arguments{program, "--no-lldbinit", image};
   for (const std::string& command : commands)
     arguments.insert(arguments.end(), {"-o", command});
