@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "platform/controllers.h"
+#include "platform/observable.h"
 #include "platform/platform.h"
 #include "platform/recordable.h"
 #include "platform/rewindable.h"
@@ -42,6 +43,8 @@ class Engine : public Vm {
   virtual Recordable* recordable() { return nullptr; }
   // Null where the past is gone.
   virtual Rewindable* rewindable() { return nullptr; }
+  // Null where nobody can look on at exact moments.
+  virtual Observable* observable() { return nullptr; }
   // Null where the interrupt controllers are the machine's.
   virtual ControllerViews* controller_views() { return nullptr; }
 };

@@ -140,6 +140,7 @@ class SoftVm final : public SoftEngine {
       SoftVcpu* vcpu = next_runnable();
       if (vcpu == nullptr) break;
       const std::uint64_t before = vcpu->cpu.icount, parts_before = board_.parts_ever;
+      const std::uint64_t total_before = sampler_ != nullptr ? board_.retired() : 0;
       if (at_stop_count()) {
         budget -= std::min(budget, run_part_of(*vcpu));
       } else if (steps(*vcpu)) {
@@ -147,6 +148,7 @@ class SoftVm final : public SoftEngine {
       } else {
         budget -= std::min(budget, run_vcpu(*vcpu, budget));
       }
+      if (samples()) take_sample(vcpu->cpu.id(), total_before);
       if (vcpu->cpu.icount == before && board_.parts_ever == parts_before)
         std::tie(turn_, turn_left_) = turn;
       ran |= !board_.held || vcpu->cpu.icount != before;
@@ -271,6 +273,15 @@ class SoftVm final : public SoftEngine {
     for (std::uint32_t i = 0; i < vcpus_.size(); ++i) {
       if ((vcpus >> i & 1) != 0) pass_breakpoint(vcpus_[i]->cpu);
     }
+  }
+
+  // ---- Observable
+  void sample_every(std::uint64_t every, hypervisor::Sampler* sampler) override {
+    sampler_ = sampler;
+    sample_every_ = every;
+  }
+  void listen_to_flow(hypervisor::FlowListener* listener) override {
+    board_.flow_listener = listener;
   }
 
   // ---- CpuPort
@@ -465,6 +476,18 @@ class SoftVm final : public SoftEngine {
   // No instruction may retire before it stops.
   bool at_stop_count() const { return until_stop() == 0; }
 
+  bool samples() const { return sampler_ != nullptr && !travels(); }
+  // How many instructions there are before the next sample, of which every count that is divisible
+  // has one: so the moments do not depend on when somebody began to take them.
+  std::uint64_t until_sample() const {
+    if (!samples()) return ~std::uint64_t{0};
+    return sample_every_ - board_.retired() % sample_every_;
+  }
+  void take_sample(VcpuId vcpu, std::uint64_t total_before) {
+    const std::uint64_t total = board_.retired();
+    if (total / sample_every_ != total_before / sample_every_) sampler_->sample(vcpu, {total});
+  }
+
   // How many instructions there is time for before the next event of the machine.
   std::uint64_t until_event() const {
     const std::uint64_t left = board_.platform.next_event().ns - now().ns;
@@ -489,7 +512,8 @@ class SoftVm final : public SoftEngine {
   }
 
   std::uint64_t run_vcpu(SoftVcpu& vcpu, std::uint64_t budget) {
-    const std::uint64_t count = std::min({budget, turn_left_, until_event(), until_stop()});
+    const std::uint64_t count =
+        std::min({budget, turn_left_, until_event(), until_stop(), until_sample()});
     begin(vcpu.cpu);
     run(vcpu.cpu, vcpu.cpu.icount + count);
     return std::max<std::uint64_t>(finish(vcpu), 1);
@@ -504,7 +528,8 @@ class SoftVm final : public SoftEngine {
   // One step, or as many as stay within the range of the vCPU.
   std::uint64_t step_vcpu(SoftVcpu& vcpu, std::uint64_t budget) {
     Cpu& cpu = vcpu.cpu;
-    const std::uint64_t most = std::min({budget, turn_left_, until_event(), until_stop()});
+    const std::uint64_t most =
+        std::min({budget, turn_left_, until_event(), until_stop(), until_sample()});
     cpu.run_until = cpu.icount + most;
     begin(cpu);
     bool stepped = false, goes_on = false;
@@ -568,7 +593,9 @@ class SoftVm final : public SoftEngine {
   bool resumed_ = false;       // since the last slice
   std::uint32_t turn_ = 0;
   std::uint64_t turn_left_ = kTurn;
-  std::uint64_t slices_ = 0;  // not state
+  std::uint64_t slices_ = 0;                // not state
+  hypervisor::Sampler* sampler_ = nullptr;  // nor are these; null: nobody
+  std::uint64_t sample_every_ = 1;
 };
 
 }  // namespace

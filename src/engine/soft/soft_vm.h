@@ -9,6 +9,7 @@
 #include "engine/soft/translate/host_code_listener.h"
 #include "platform/engine.h"
 #include "platform/guest_ram.h"
+#include "platform/observable.h"
 #include "platform/platform.h"
 #include "platform/recordable.h"
 #include "platform/rewindable.h"
@@ -39,7 +40,8 @@ Result<void> can_translate();
 class SoftEngine : public hypervisor::Engine,
                    public hypervisor::CpuPort,
                    public hypervisor::Recordable,
-                   public hypervisor::Rewindable {
+                   public hypervisor::Rewindable,
+                   public hypervisor::Observable {
  public:
   // Visits CPUs, engine and RAM (not the machine). For snapshots and the determinism hash.
   virtual void visit_state(StateVisitor& visitor) = 0;
@@ -47,6 +49,7 @@ class SoftEngine : public hypervisor::Engine,
   hypervisor::CpuPort& cpus() override { return *this; }
   Recordable* recordable() override { return this; }
   Rewindable* rewindable() override { return this; }
+  Observable* observable() override { return this; }
   VirtualTime now() const override = 0;
 };
 

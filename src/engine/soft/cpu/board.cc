@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "engine/soft/cpu/cpu.h"
+#include "x86/linear_address.h"
 
 namespace ringside::soft {
 
@@ -29,6 +30,19 @@ void Board::note_parts(std::uint64_t count) {
   parts += count;
   parts_ever += count;
   if (running != nullptr) running->parts_ever += count;
+}
+
+void tell_flow(Cpu& cpu, hypervisor::FlowEvent& event) {
+  Board& board = cpu.board();
+  const x86::Segment& code = cpu.seg(x86::SegmentName::Cs);
+  event.vcpu = cpu.id();
+  event.new_cpl = static_cast<std::uint8_t>(cpu.cpl());
+  event.to = {cpu.code64() ? cpu.rip() : x86::segmented_address(code.base, cpu.rip())};
+  event.new_stack = cpu.rsp();
+  event.cr3 = cpu.cr3;
+  event.time = board.now();
+  event.total = {board.retired()};
+  board.flow_listener->flow(event);
 }
 
 Board::Verdict Board::judge(Cpu& cpu, const hypervisor::Exit& hit, HitIs when) {

@@ -11,6 +11,7 @@
 #include "engine/soft/state/address_set.h"
 #include "engine/soft/state/code_cache.h"
 #include "platform/guest_ram.h"
+#include "platform/observable.h"
 #include "platform/platform.h"
 #include "platform/recordable.h"
 #include "ringside/exit.h"
@@ -56,6 +57,10 @@ class Board {
   std::uint64_t parts = 0, parts_at = 0;
   std::uint64_t parts_ever = 0;
   std::uint64_t stop_parts = 0;  // of Cpu::stop_icount
+
+  // Not null: calls, returns and interrupts are told of, and no host code is used.
+  hypervisor::FlowListener* flow_listener = nullptr;
+  bool tells_flow() const { return flow_listener != nullptr && listener == nullptr; }
 
   std::uint64_t entropy = 0;  // where RDRAND's sequence is
 
@@ -129,6 +134,9 @@ class Board {
 
 // An access that a watchpoint by physical address is for: an exit once the instruction is complete.
 void note_physical_hit(Cpu& cpu, const Board::Watch& watch, bool by_device);
+
+// Completes `event` with what the CPU is now, after it, and tells the listener.
+void tell_flow(Cpu& cpu, hypervisor::FlowEvent& event);
 
 // Raises an exception or interrupt through the IDT in every mode, with double and triple faults
 // (SDM 3A chapter 6). deliver.cc.

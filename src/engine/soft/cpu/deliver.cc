@@ -5,6 +5,7 @@
 #include "engine/soft/cpu/cpu.h"
 #include "engine/soft/cpu/new_stack.h"
 #include "engine/soft/state/fault.h"
+#include "x86/linear_address.h"
 
 namespace ringside::soft {
 namespace {
@@ -81,6 +82,14 @@ void deliver(Cpu& cpu, const Event& event) {
   // INT1 comes in the place of a trap that an SS load has held back; after INT n, INT3 and INTO
   // that trap is taken before the handler's first instruction (SDM 3C 26.7.3).
   if (event.type == EventType::PrivilegedSoftware) cpu.pending_debug = 0;
+  hypervisor::FlowEvent flow;
+  if (cpu.board().tells_flow()) {
+    flow.kind = hypervisor::FlowEvent::Kind::Interrupt;
+    flow.vector = event.vector;
+    flow.cpl = static_cast<std::uint8_t>(cpu.cpl());
+    flow.from = flow.next = x86::linear_pc(cpu.state());
+    flow.stack = cpu.rsp();
+  }
   if (!cpu.protected_mode()) {
     deliver_real(cpu, event);
   } else if (cpu.long_mode()) {
@@ -93,6 +102,7 @@ void deliver(Cpu& cpu, const Event& event) {
   cpu.interrupt_shadow_until = cpu.debug_shadow_until = 0;
   cpu.event_delivered = true;
   cpu.leave_soon();
+  if (cpu.board().tells_flow()) tell_flow(cpu, flow);
 }
 
 void deliver_exception(Cpu& cpu, x86::Exception exception, EventType type) {

@@ -231,6 +231,25 @@ bool may_change_flow(const Decoded& decoded) {
   return false;
 }
 
+std::uint8_t flow_of(const Decoded& decoded) {
+  switch (decoded.insn.meta.category) {
+    case ZYDIS_CATEGORY_CALL:
+      return prefix::kCall;
+    case ZYDIS_CATEGORY_RET:
+      break;
+    default:
+      return 0;
+  }
+  switch (decoded.insn.mnemonic) {
+    case ZYDIS_MNEMONIC_IRET:
+    case ZYDIS_MNEMONIC_IRETD:
+    case ZYDIS_MNEMONIC_IRETQ:
+      return prefix::kResume;
+    default:
+      return prefix::kReturn;
+  }
+}
+
 }  // namespace
 
 void lower_common(const Decoded& decoded, Insn& insn) {
@@ -241,6 +260,7 @@ void lower_common(const Decoded& decoded, Insn& insn) {
   insn.base = insn.index = Cpu::kNoRegister;
   if ((decoded.insn.attributes & ZYDIS_ATTRIB_HAS_LOCK) != 0) insn.prefixes |= prefix::kLock;
   if (may_change_flow(decoded)) insn.prefixes |= prefix::kEndsBlock;
+  insn.prefixes |= flow_of(decoded);
   // The last of F2 and F3 wins, whether Zydis sees a use for it or not.
   for (unsigned i = 0; i < decoded.insn.raw.prefix_count; ++i) {
     const std::uint8_t value = decoded.insn.raw.prefixes[i].value;

@@ -207,6 +207,31 @@ void settle_retirement(Cpu& cpu) {
   note_iterations(cpu);
 }
 
+// For who listens to the flow: the place before an instruction that may be told of.
+struct FlowBefore {
+  explicit FlowBefore(const Cpu& cpu) : stack(cpu.rsp()), cpl(cpu.cpl()) {}
+  std::uint64_t stack;
+  unsigned cpl;
+};
+
+// The instruction `insn`, at `from`, has been executed.
+[[gnu::noinline]] void tell_flow(Cpu& cpu, const Insn& insn, std::uint64_t from,
+                                 const FlowBefore& before) {
+  using Kind = hypervisor::FlowEvent::Kind;
+  hypervisor::FlowEvent event;
+  const unsigned flow = insn.prefixes & prefix::kFlow;
+  event.kind = flow == prefix::kCall     ? Kind::Call
+               : flow == prefix::kReturn ? Kind::Return
+                                         : Kind::Resume;
+  event.cpl = static_cast<std::uint8_t>(before.cpl);
+  event.from = {from};
+  event.next = {from + insn.length};
+  event.stack = before.stack;
+  tell_flow(cpu, event);
+}
+
+bool is_told(const Insn& insn) { return (insn.prefixes & prefix::kFlow) != 0; }
+
 void execute_single(Cpu& cpu) {
   const std::uint64_t linear = linear_pc(cpu);
   cpu.insn_rip = cpu.rip();
@@ -214,7 +239,9 @@ void execute_single(Cpu& cpu) {
   const Block* block = find_block(cpu, cpu.fetch_gpa(linear), linear, nullptr);
   const Insn insn = block != nullptr ? *block->first : decode_across_pages(cpu, linear);
   if (!within_code_segment(cpu, insn.length)) raise(x86::Vector::GeneralProtection, 0);
+  const FlowBefore before(cpu);
   execute(cpu, insn);
+  if (cpu.board().tells_flow() && is_told(insn)) tell_flow(cpu, insn, linear, before);
   settle_retirement(cpu);
 }
 
@@ -266,13 +293,30 @@ const Insn* run_instructions(Cpu& cpu, const Insn* insn, const Insn* end) {
   return insn;
 }
 
+// As run_instructions, whose last instruction is told of if it is the block's last.
+const Insn* run_told_instructions(Cpu& cpu, const Insn* insn, const Insn* end) {
+  const Insn& last = *(end - 1);
+  if (!is_told(last)) return run_instructions(cpu, insn, end);
+  if (end - insn > 1) {
+    insn = run_instructions(cpu, insn, end - 1);
+    if (insn != end - 1 || cpu.icount >= cpu.limit) return insn;
+  }
+  const std::uint64_t from = linear_pc(cpu);
+  const FlowBefore before(cpu);
+  insn = run_instructions(cpu, insn, end);
+  if (cpu.retired) tell_flow(cpu, last, from, before);
+  return insn;
+}
+
 // Runs the block's host code and what follows it, if it has some or is to get it now. Gives whether
 // it did. `led_here` is the exit by which other host code was left right before, or null; `slot`
 // becomes the one by which it is left now.
 bool run_translated(Cpu& cpu, Block& block, Gpa gpa, std::uint64_t linear, ExitSlot* led_here,
                     ExitSlot*& slot) {
   Translator* const translator = cpu.board().translator;
-  if (translator == nullptr || cpu.limit - cpu.icount < block.count) return false;
+  if (translator == nullptr || cpu.board().flow_listener != nullptr ||
+      cpu.limit - cpu.icount < block.count)
+    return false;
   translator->synchronise();
   HostBlock* host = block.host();
   if (host == nullptr) {
@@ -328,7 +372,9 @@ void run_blocks(Cpu& cpu) {
     }
     previous = block;
     const Insn* const end = block->first + block->count;
-    const Insn* const insn = run_instructions(cpu, block->first + index, end);
+    const Insn* const insn = cpu.board().tells_flow()
+                                 ? run_told_instructions(cpu, block->first + index, end)
+                                 : run_instructions(cpu, block->first + index, end);
     if (insn != end) [[unlikely]] {
       const std::uint64_t now_at = linear_pc(cpu);
       cpu.half_way = {block,

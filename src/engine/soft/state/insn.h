@@ -28,6 +28,8 @@ inline constexpr std::uint8_t kRep = 1, kRepne = 2, kLock = 4;
 // Not a prefix: the instruction may change the flow, the mode or the translation, so that a block
 // of decoded instructions ends with it.
 inline constexpr std::uint8_t kEndsBlock = 0x80;
+// Nor these: a CALL, a RET, an IRET.
+inline constexpr std::uint8_t kFlow = 0x70, kCall = 0x10, kReturn = 0x20, kResume = 0x40;
 }  // namespace prefix
 
 struct Insn {
