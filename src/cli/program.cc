@@ -12,6 +12,7 @@
 #include "cli/against.h"
 #include "cli/files.h"
 #include "cli/hash_command.h"
+#include "cli/linux_code.h"
 #include "cli/linux_commands.h"
 #include "cli/monitor_commands.h"
 #include "cli/notice.h"
@@ -231,6 +232,7 @@ Result<void> Program::power_on(const Payload& payload) {
 
 Result<std::string> Program::reset_machine() {
   const Payload payload = TRY(read_payload_again());
+  recordings_->end_all("the machine was reset");
   TRY(timeline_->note(time::MachineReset{}));
   TRY(power_on(payload));
   TRY(engine_->reset(boot_.entry));
@@ -243,6 +245,7 @@ Result<std::string> Program::reset_machine() {
 // In a replay, whatever its debugger does: the guest may run.
 Result<void> Program::reset_as_recorded() {
   const Payload payload = TRY(read_payload_again());
+  recordings_->end_all("the machine was reset");
   TRY(power_on(payload));
   engine_->recordable()->reset_under_way(boot_.entry);
   past_is_over_ = true;
@@ -296,6 +299,9 @@ void Program::add_monitor_commands(debug::ServerOptions& server) {
     return save_trace(files_directory_.get(), name, read);
   };
   add_linux(server, *engine_, files_directory_.get());
+  recordings_ = std::make_unique<Recordings>(*engine_, files_directory_.get(),
+                                             [this] { return linux_code(*engine_); });
+  recordings_->add_commands(server);
   if (engine_->recordable() == nullptr) return;
   server.commands.push_back(hash_command(*engine_->recordable(), *machine_, ram_));
 }
@@ -448,6 +454,7 @@ Result<int> Program::run_to_end() {
     const Slice slice = run_slice();
     if (signals_.take_user_signal()) listen_at_a_signal();
     if (failure_) {
+      recordings_->end_all("the machine cannot go on");
       debugger_->announce_end(kErrorStatus);  // a client that waits would know no status
       debugger_->settle();
       return fail(*failure_);
@@ -498,6 +505,7 @@ std::optional<int> Program::ended_from_outside() {
 // has all inputs of the run, and the disks' images have what was written in it.
 Result<int> Program::finish(int status, time::JournalEnd::By by) {
   if (travels_) TRY(travels_->return_to_present());
+  recordings_->end_all("the machine has ended");
   // The debugger's last packet. An engine with threads may have ended after its events were taken.
   if (by == time::JournalEnd::By::Outside) debugger_->announce_end(status);
   debugger_->settle();

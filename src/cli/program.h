@@ -18,6 +18,7 @@
 #include "cli/options.h"
 #include "cli/payload.h"
 #include "cli/qmp_service.h"
+#include "cli/recordings.h"
 #include "cli/save_command.h"
 #include "cli/signals.h"
 #include "cli/waiting.h"
@@ -122,6 +123,7 @@ class Program {
 
   std::unique_ptr<machine::Machine> machine_;
   std::unique_ptr<hypervisor::Engine> engine_;
+  std::unique_ptr<Recordings> recordings_;
   std::unique_ptr<time::Timeline> timeline_;
   // With --qmp: the engine as the debugger sees it.
   std::unique_ptr<hypervisor::HoldableVm> holdable_;
