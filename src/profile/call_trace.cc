@@ -53,17 +53,13 @@ void CallTrace::end(Result<std::string> why) {
   ended_(std::move(why));
 }
 
-// The system's stacks are told apart by where they end, those of programs by their address space
-// and the MiB that they are in, as far as a stack pointer shows it.
+// The stack pointer alone tells stacks apart: by 16 KiB, as large as Linux has them, in the system,
+// and by a MiB in programs, each of which has its address space. Where one is larger it seems to be
+// two, in which calls and returns find each other all the same, because they meet at one address.
 CallTrace::Stack* CallTrace::stack_of(const FlowEvent& event, std::uint64_t pointer, unsigned cpl) {
-  std::pair<std::uint64_t, std::uint64_t> key{0, 0};
-  if (cpl == 3) {
-    key = {event.cr3 >> 13 << 13 | 1, pointer >> 20};
-  } else if (const auto known = code_.stack_end(Gva{pointer})) {
-    key = {0, known->value};
-  } else {
-    key = {2, pointer >> 20};
-  }
+  const bool is_programs = cpl == 3;
+  const std::pair key{is_programs ? event.cr3 >> 13 << 13 | 1 : 0,
+                      is_programs ? pointer >> 20 : pointer >> 14};
   const auto found = stacks_.find(key);
   if (found != stacks_.end()) return &found->second;
   if (stacks_.size() >= kMostStacks) return nullptr;
@@ -75,7 +71,7 @@ CallTrace::Stack* CallTrace::stack_of(const FlowEvent& event, std::uint64_t poin
     write_line(fmt::format(
         R"({{"name":"thread_name","ph":"M","pid":{},"tid":{},"args":{{"name":{}}}}})", i + 1,
         stack.number,
-        quoted(fmt::format("{} stack {:#x}{}", cpl == 3 ? "program" : "system", pointer, who))));
+        quoted(fmt::format("{} stack {:#x}{}", is_programs ? "program" : "system", pointer, who))));
   }
   return &stack;
 }
@@ -115,14 +111,14 @@ void CallTrace::enter(const FlowEvent& event) {
 void CallTrace::leave(const FlowEvent& event) {
   Stack* const stack = stack_of(event, event.stack, event.cpl);
   if (stack == nullptr) return;
-  Gva expected = event.to;
-  if (!stack->frames.empty() && stack->frames.back().place == event.stack)
-    expected = stack->frames.back().return_to;
+  // A RET to an address that no CALL has pushed is a jump, by which the caller calls through a
+  // register where the processor must not predict (a "retpoline"): the caller is what it jumps to.
+  const bool is_jump = event.kind == FlowEvent::Kind::Return && !stack->frames.empty() &&
+                       stack->frames.back().place == event.stack &&
+                       stack->frames.back().return_to != event.to;
+  if (is_jump) stack->frames.pop_back();
   pop_to(*stack, event.stack, event.time);
-  // A RET to an address that no CALL has pushed is a jump, with which the caller calls through a
-  // register where the processor must not predict: the caller's own name is that of its target.
-  if (event.kind == FlowEvent::Kind::Return && expected != event.to && !stack->frames.empty() &&
-      stack->frames.back().place == event.new_stack)
+  if (is_jump && !stack->frames.empty() && stack->frames.back().place == event.new_stack)
     stack->frames.back().function = event.to;
 }
 

@@ -157,8 +157,8 @@ TEST_F(Recording, NothingOfThePastIsRecorded) {
   monitor("profile start p 1000");
   run_to_interrupt(6);
   const std::string before = monitor("profile");
-  monitor("goto start");
-  monitor("goto present");
+  EXPECT_THAT(monitor("goto start"), StartsWith("at "));
+  EXPECT_THAT(monitor("goto present"), StartsWith("at "));
   EXPECT_EQ(monitor("profile"), before);
 }
 
