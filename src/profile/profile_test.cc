@@ -230,18 +230,6 @@ TEST_F(Profile, ACallThroughAReturnHasTheNameOfItsTarget) {
               ElementsAre(R"({"name":"inner","ph":"X","ts":0.001,"dur":0.004,"pid":1,"tid":1})"));
 }
 
-TEST_F(Profile, ATraceSeesCallsThatWereTranslatedBefore) {
-  begin(kMiddleWithFrame, kReturns);
-  run_to(80'000);
-  CallTrace trace(*engine_, functions_, output(), note_end());
-  run_to(160'000);
-  ASSERT_TRUE(trace.finish());
-  EXPECT_EQ(trace.calls(), 20'000u);
-  EXPECT_THAT(ends_, ElementsAre());
-  run_to(240'000);
-  EXPECT_EQ(trace.calls(), 20'000u);
-}
-
 TEST_F(Profile, ATraceHasALimit) {
   begin(kMiddleWithFrame, kReturns);
   CallTrace trace(*engine_, functions_, output(10'000), note_end());

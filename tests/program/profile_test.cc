@@ -126,6 +126,31 @@ TEST_F(Recording, ATraceOfCallsIsTheSameInEveryRunAndTheGuestCannotTell) {
   EXPECT_TRUE(traces[0].ends_with("}\n]}\n"));
 }
 
+// The guest is translated before, and then every call is seen all the same.
+TEST_F(Recording, ATraceHasEveryCall) {
+  begin("counters", {});
+  const std::string counters = hex_number((*guest_)["counters"]);
+  const std::string tick = hex_number((*guest_)["tick"]);
+  const auto run_to_tick = [&](const char* number) {
+    // const32 counters, ref64, const16 NUMBER, equal, end.
+    const std::string condition =
+        ";Xb,24" + std::string(8 - counters.size(), '0') + counters + "1a23" + number + "1327";
+    ASSERT_EQ(client_->request("Z0," + tick + ",1" + condition), "OK");
+    client_->resume();
+    client_->await_stop();
+    client_->remove((*guest_)["tick"]);
+  };
+  run_to_tick("4e20");  // 20,000
+  monitor("trace calls t");
+  run_to_tick("7530");  // 30,000
+  EXPECT_THAT(monitor("trace stop"), StartsWith("trace: 't' has 10000 calls, "));
+  const std::string trace = content("t"), call = "{\"name\":\"0x" + tick + "\",\"ph\":\"X\"";
+  std::size_t calls = 0;
+  for (std::size_t at = 0; (at = trace.find(call, at)) != std::string::npos; ++at)
+    ++calls;
+  EXPECT_EQ(calls, 10'000u);
+}
+
 TEST_F(Recording, ItGoesOnWithoutADebuggerAndEndsWithTheMachine) {
   begin("counters", {.cpus = 2});
   monitor("profile start p 1000");
@@ -157,7 +182,7 @@ TEST_F(Recording, NothingOfThePastIsRecorded) {
   monitor("profile start p 1000");
   run_to_interrupt(6);
   const std::string before = monitor("profile");
-  EXPECT_THAT(monitor("goto start"), StartsWith("at "));
+  EXPECT_THAT(monitor("goto -5000"), StartsWith("at "));
   EXPECT_THAT(monitor("goto present"), StartsWith("at "));
   EXPECT_EQ(monitor("profile"), before);
 }
