@@ -11,7 +11,7 @@ SLOW = RINGSIDE_TEST_PATIENCE=10
 build = sh scripts/build $(1)
 run_tests = sh scripts/run-tests $(1) -j$(JOBS)
 
-.PHONY: all release dev demo demo-linux test test-guests test-kvm bench fuzz asan tsan install format \
+.PHONY: all release dev demo demo-linux test test-guests test-kvm bench pictures fuzz asan tsan install format \
   tidy tidy-changed clean
 all release:
 	$(call build,release)
@@ -35,6 +35,12 @@ bench:
 	sh scripts/setup build test bench
 	$(call build,bench)
 	build/ringside_bench $(BENCH)
+
+# The flame graph of Debian's boot, the benchmarks' ratios and a dialogue with GDB, into build/pictures.
+pictures:
+	sh scripts/setup build demo pictures
+	$(call build,release demo)
+	sh scripts/pictures
 
 fuzz:
 	sh scripts/setup build fuzz
