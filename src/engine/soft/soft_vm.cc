@@ -14,6 +14,7 @@
 #include "engine/soft/cpu/board.h"
 #include "engine/soft/loaded_state.h"
 #include "engine/soft/run/run.h"
+#include "engine/soft/sampling.h"
 #include "engine/soft/soft_memory.h"
 #include "engine/soft/soft_points.h"
 #include "engine/soft/soft_vcpu.h"
@@ -140,7 +141,7 @@ class SoftVm final : public SoftEngine {
       SoftVcpu* vcpu = next_runnable();
       if (vcpu == nullptr) break;
       const std::uint64_t before = vcpu->cpu.icount, parts_before = board_.parts_ever;
-      const std::uint64_t total_before = sampler_ != nullptr ? board_.retired() : 0;
+      const std::uint64_t total_before = samples() ? board_.retired() : 0;
       if (at_stop_count()) {
         budget -= std::min(budget, run_part_of(*vcpu));
       } else if (steps(*vcpu)) {
@@ -148,7 +149,7 @@ class SoftVm final : public SoftEngine {
       } else {
         budget -= std::min(budget, run_vcpu(*vcpu, budget));
       }
-      if (samples()) take_sample(vcpu->cpu.id(), total_before);
+      if (samples()) sampling_.note(vcpu->cpu.id(), total_before, board_.retired());
       if (vcpu->cpu.icount == before && board_.parts_ever == parts_before)
         std::tie(turn_, turn_left_) = turn;
       ran |= !board_.held || vcpu->cpu.icount != before;
@@ -277,12 +278,9 @@ class SoftVm final : public SoftEngine {
 
   // ---- Observable
   void sample_every(std::uint64_t every, hypervisor::Sampler* sampler) override {
-    sampler_ = sampler;
-    sample_every_ = every;
+    sampling_.begin(every, sampler);
   }
-  void listen_to_flow(hypervisor::FlowListener* listener) override {
-    board_.flow_listener = listener;
-  }
+  void listen_to_flow(hypervisor::FlowListener* who) override { board_.flow_listener = who; }
 
   // ---- CpuPort
   void deadline_moved() override { interrupt_running(); }
@@ -476,16 +474,9 @@ class SoftVm final : public SoftEngine {
   // No instruction may retire before it stops.
   bool at_stop_count() const { return until_stop() == 0; }
 
-  bool samples() const { return sampler_ != nullptr && !travels(); }
-  // How many instructions there are before the next sample, of which every count that is divisible
-  // has one: so the moments do not depend on when somebody began to take them.
+  bool samples() const { return sampling_.on() && !travels(); }
   std::uint64_t until_sample() const {
-    if (!samples()) return ~std::uint64_t{0};
-    return sample_every_ - board_.retired() % sample_every_;
-  }
-  void take_sample(VcpuId vcpu, std::uint64_t total_before) {
-    const std::uint64_t total = board_.retired();
-    if (total / sample_every_ != total_before / sample_every_) sampler_->sample(vcpu, {total});
+    return samples() ? sampling_.until_next(board_.retired()) : ~std::uint64_t{0};
   }
 
   // How many instructions there is time for before the next event of the machine.
@@ -593,9 +584,8 @@ class SoftVm final : public SoftEngine {
   bool resumed_ = false;       // since the last slice
   std::uint32_t turn_ = 0;
   std::uint64_t turn_left_ = kTurn;
-  std::uint64_t slices_ = 0;                // not state
-  hypervisor::Sampler* sampler_ = nullptr;  // nor are these; null: nobody
-  std::uint64_t sample_every_ = 1;
+  std::uint64_t slices_ = 0;  // not state
+  Sampling sampling_;
 };
 
 }  // namespace

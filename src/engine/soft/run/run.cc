@@ -8,6 +8,7 @@
 #include "engine/soft/cpu/debug_registers.h"
 #include "engine/soft/decode/lower.h"
 #include "engine/soft/instructions/instructions.h"
+#include "engine/soft/run/flow.h"
 #include "engine/soft/translate/translator.h"
 #include "x86/linear_address.h"
 
@@ -206,31 +207,6 @@ void settle_retirement(Cpu& cpu) {
   --cpu.icount;
   note_iterations(cpu);
 }
-
-// For who listens to the flow: the place before an instruction that may be told of.
-struct FlowBefore {
-  explicit FlowBefore(const Cpu& cpu) : stack(cpu.rsp()), cpl(cpu.cpl()) {}
-  std::uint64_t stack;
-  unsigned cpl;
-};
-
-// The instruction `insn`, at `from`, has been executed.
-[[gnu::noinline]] void tell_flow(Cpu& cpu, const Insn& insn, std::uint64_t from,
-                                 const FlowBefore& before) {
-  using Kind = hypervisor::FlowEvent::Kind;
-  hypervisor::FlowEvent event;
-  const unsigned flow = insn.prefixes & prefix::kFlow;
-  event.kind = flow == prefix::kCall     ? Kind::Call
-               : flow == prefix::kReturn ? Kind::Return
-                                         : Kind::Resume;
-  event.cpl = static_cast<std::uint8_t>(before.cpl);
-  event.from = {from};
-  event.next = {from + insn.length};
-  event.stack = before.stack;
-  tell_flow(cpu, event);
-}
-
-bool is_told(const Insn& insn) { return (insn.prefixes & prefix::kFlow) != 0; }
 
 void execute_single(Cpu& cpu) {
   const std::uint64_t linear = linear_pc(cpu);
