@@ -166,6 +166,21 @@ TEST_F(Recording, ItGoesOnWithoutADebuggerAndEndsWithTheMachine) {
   EXPECT_EQ(files(), 2u);
 }
 
+TEST_F(Recording, AReplayHasTheProfileOfTheRun) {
+  const std::string journal = folder_ + "/journal";
+  for (const std::string option : {"--record", "--replay"}) {
+    begin("interrupts", {.arguments = {option, journal}});
+    monitor("profile start " + option.substr(2) + " 1000");
+    run_to_interrupt(9);
+    monitor("profile stop");
+    client_.reset();
+    guest_->process().kill(SIGTERM);
+    guest_->process().await_exit();
+  }
+  EXPECT_THAT(content("record"), StartsWith("# a profile"));
+  EXPECT_EQ(content("replay"), content("record"));
+}
+
 TEST_F(Recording, AResetEndsIt) {
   begin("counters", {});
   monitor("profile start p 1000");
