@@ -411,6 +411,11 @@ std::optional<std::uint8_t> Machine::acknowledge_interrupt(VcpuId vcpu) {
   return parts_->apics.apic(vcpu).acknowledge();
 }
 
+std::optional<std::uint8_t> Machine::peek_interrupt(VcpuId vcpu) const {
+  Lock lock(parts_->lock);
+  return std::as_const(parts_->apics).apic(vcpu).peek_interrupt();
+}
+
 // CR8 is bits 7..4 of the task-priority register (SDM 3A 10.8.6.1).
 std::uint8_t Machine::task_priority(VcpuId vcpu) {
   Lock lock(parts_->lock);

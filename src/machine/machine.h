@@ -112,6 +112,7 @@ class Machine final : public hypervisor::Platform {
   bool mmio_peek(VcpuId, Gpa address, unsigned width, std::uint64_t& value) const override;
   bool is_mmio(Gpa address) const override;
   std::optional<std::uint8_t> acknowledge_interrupt(VcpuId vcpu) override;
+  std::optional<std::uint8_t> peek_interrupt(VcpuId vcpu) const override;
   std::uint8_t task_priority(VcpuId vcpu) override;
   void set_task_priority(VcpuId vcpu, std::uint8_t priority) override;
   bool apic_msr_read(VcpuId vcpu, std::uint32_t msr, std::uint64_t& value) override;

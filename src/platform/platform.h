@@ -49,6 +49,9 @@ class Platform {
   // Interrupts, for engines without an interrupt controller of their own. The vector to deliver, or
   // nothing when the request went away meanwhile.
   virtual std::optional<std::uint8_t> acknowledge_interrupt(VcpuId vcpu) = 0;
+  // What acknowledge_interrupt() would give now, from the controllers' state: for a debugger. No
+  // guest can notice that it was asked.
+  virtual std::optional<std::uint8_t> peek_interrupt(VcpuId /*vcpu*/) const { return std::nullopt; }
   virtual std::uint8_t task_priority(VcpuId vcpu) = 0;  // CR8
   virtual void set_task_priority(VcpuId vcpu, std::uint8_t priority) = 0;
   // IA32_APIC_BASE, IA32_TSC_DEADLINE and the x2APIC range. False: #GP(0).

@@ -35,6 +35,10 @@ std::uint8_t ApicBus::acknowledge_external() {
   return external_ == nullptr ? 0xff : external_->acknowledge();
 }
 
+std::uint8_t ApicBus::peek_external() const {
+  return external_ == nullptr ? 0xff : external_->peek_vector();
+}
+
 // The processor with the lowest priority, and among equals the first: hardware may choose any, and
 // a fixed choice is the deterministic one (SDM 3A 10.6.2.4).
 LocalApic* ApicBus::lowest_priority(const ApicMessage& message, const LocalApic* excluded) {

@@ -20,6 +20,7 @@ class ExternalInterrupts {
  public:
   virtual ~ExternalInterrupts() = default;
   virtual std::uint8_t acknowledge() = 0;
+  virtual std::uint8_t peek_vector() const = 0;  // that it would give now
 };
 
 class ApicBus final : public Device, public ApicFabric {
@@ -44,6 +45,7 @@ class ApicBus final : public Device, public ApicFabric {
   void send(const ApicMessage& message, const LocalApic& sender, bool exclude_sender) override;
   void broadcast_eoi(std::uint8_t vector) override;
   std::uint8_t acknowledge_external() override;
+  std::uint8_t peek_external() const override;
 
  private:
   bool deliver(const ApicMessage& message, const LocalApic* excluded);

@@ -214,6 +214,12 @@ std::optional<std::uint8_t> LocalApic::acknowledge() {
   return vector;
 }
 
+std::optional<std::uint8_t> LocalApic::peek_interrupt() const {
+  if (external_ready()) return fabric_.peek_external();
+  if (!fixed_ready()) return std::nullopt;
+  return static_cast<std::uint8_t>(highest(state_.request));
+}
+
 void LocalApic::end_of_interrupt() {
   const int vector = highest(state_.in_service);
   if (vector < 0) return;

@@ -30,6 +30,8 @@ class ApicFabric {
   virtual void broadcast_eoi(std::uint8_t vector) = 0;
   // The interrupt acknowledge cycle of the 8259 pair.
   virtual std::uint8_t acknowledge_external() = 0;
+  // The vector that it would give now.
+  virtual std::uint8_t peek_external() const = 0;
 };
 
 class LocalApic final : public Device, private EventSink {
@@ -61,6 +63,8 @@ class LocalApic final : public Device, private EventSink {
 
   // The vCPU takes an interrupt; nothing when the request is gone.
   std::optional<std::uint8_t> acknowledge();
+  // What acknowledge() would give now. Looking changes nothing.
+  std::optional<std::uint8_t> peek_interrupt() const;
   // The LINT0 input, wired to the 8259 pair.
   void set_lint0(bool asserted);
 

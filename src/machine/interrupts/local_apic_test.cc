@@ -31,6 +31,7 @@ struct Pics final : ExternalInterrupts {
     ++acknowledged;
     return 0x20;
   }
+  std::uint8_t peek_vector() const override { return 0x20; }
 };
 
 struct LocalApicTest : ::testing::Test {
@@ -85,6 +86,7 @@ TEST_F(LocalApicTest, StartsInVirtualWireModeOnTheBootProcessor) {
 TEST_F(LocalApicTest, DeliversByPriorityAndNests) {
   send(0, 0, 0x40000 | 0x31);
   EXPECT_TRUE(cpus.pins[0]);
+  EXPECT_EQ(apic(0).peek_interrupt(), 0x31);
   EXPECT_EQ(apic(0).acknowledge(), 0x31);
   EXPECT_FALSE(cpus.pins[0]);
   EXPECT_EQ(read(0, kPpr), 0x30u);

@@ -210,6 +210,13 @@ std::uint8_t PicPair::acknowledge() {
   return vector;
 }
 
+std::uint8_t PicPair::peek_vector() const {
+  const int line = master_.pending();
+  const bool is_slaves = line == static_cast<int>(kCascade);
+  const int own = is_slaves ? slave_.pending() : line;
+  return (is_slaves ? slave_ : master_).vector(own < 0 ? 7 : static_cast<unsigned>(own));
+}
+
 std::uint8_t PicPair::read_port(std::uint16_t port) {
   const std::uint8_t value = peek_port(port);
   if (port < kEdgeLevel) {

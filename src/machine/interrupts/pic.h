@@ -26,6 +26,8 @@ class Pic8259 {
   hypervisor::PicImage image() const;
   // The request with the highest priority, taken into service; -1 when there is none.
   int acknowledge();
+  // The same request, where it stays.
+  int pending() const;
   std::uint8_t vector(unsigned line) const {
     return static_cast<std::uint8_t>(state_.vector_base + line);
   }
@@ -57,7 +59,6 @@ class Pic8259 {
   };
   static_assert(std::has_unique_object_representations_v<State>);
 
-  int pending() const;
   int highest(std::uint8_t lines) const;
   void start_initialisation(std::uint8_t icw1);
   void write_initialisation(std::uint8_t value);
@@ -75,6 +76,7 @@ class PicPair final : public Device, public BytePorts, public ExternalInterrupts
 
   void set_line(unsigned line, bool asserted);  // 0..15 but 2
   std::uint8_t acknowledge() override;
+  std::uint8_t peek_vector() const override;
   hypervisor::PicPairImage image() const { return {master_.image(), slave_.image()}; }
 
   void reset() override;

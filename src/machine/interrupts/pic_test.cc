@@ -69,6 +69,17 @@ TEST_F(PicTest, SlaveComesThroughTheCascade) {
   EXPECT_EQ(pics.acknowledge(), 0x2c);
 }
 
+TEST_F(PicTest, ALookTellsWhatAnAcknowledgeWouldGive) {
+  EXPECT_EQ(pics.peek_vector(), 0x27);  // the request went away
+  pulse(12);
+  EXPECT_EQ(pics.peek_vector(), 0x2c);
+  pulse(1);
+  EXPECT_EQ(pics.peek_vector(), 0x21);
+  EXPECT_EQ(pics.acknowledge(), 0x21);
+  write(0x20, 0x20);
+  EXPECT_EQ(pics.peek_vector(), pics.acknowledge());
+}
+
 TEST_F(PicTest, MasksAndReadsThem) {
   write(0x21, 0x10);
   EXPECT_EQ(pics.read_port(0x21), 0x10);
