@@ -12,6 +12,19 @@ namespace ringside::hypervisor {
 
 enum class WatchKind : std::uint8_t { Write, Read, Access };
 
+// What a vCPU does that it can be caught at (ringside/catches.h).
+enum class CatchKind : std::uint8_t {
+  Exception,        // a fault, a trap, INT3, INTO, INT1
+  Interrupt,        // an external one, an NMI, INT n
+  Msr,              // RDMSR and WRMSR
+  Port,             // IN, OUT and their string forms
+  ControlRegister,  // a write: MOV, LMSW, CLTS
+  Halt,             // HLT
+  TaskSwitch,       // a hardware task (SDM 3A chapter 7)
+  PrivilegeChange,  // another CPL
+};
+inline constexpr unsigned kCatchKinds = 8;
+
 namespace exit {
 
 // Left because of suspend(); nothing happened in the guest (bhyve's VM_EXITCODE_DEBUG).
@@ -54,6 +67,28 @@ struct PhysicalWatchpoint {
   bool by_device = false;
 };
 
+// The vCPU does what a catch is for. An exception or interrupt is about to be delivered: RIP is on
+// the instruction that raised it, or before which it comes, and nothing has been pushed. Resumed
+// from here the vCPU goes on with the delivery, unless it was moved meanwhile. An exception that
+// came while another event was being delivered has been delivered (`delivered`). All other kinds
+// are over, as a watchpoint's access is: RIP is behind the instruction.
+struct Caught {
+  enum class Source : std::uint8_t { External, Nmi, Instruction };
+
+  CatchKind kind = CatchKind::Exception;
+  // The vector, MSR, port or control register; the TSS selector; the privilege level now.
+  std::uint32_t number = 0;
+  bool is_write = false;             // of an MSR or port
+  std::uint8_t width = 1;            // of a port access, in bytes
+  bool delivered = false;            // an exception: RIP is at its handler
+  Source source = Source::External;  // of an interrupt
+  std::optional<std::uint32_t> error_code = std::nullopt;
+  // What was read or written; the address of a page fault; the privilege level before.
+  std::uint64_t value = 0;
+  Gva at = {};  // the linear address of RIP
+  friend bool operator==(const Caught&, const Caught&) = default;
+};
+
 // The guest has said that it cannot go on (the panic port). It can be resumed.
 struct GuestPanic {
   const char* reason = "";  // a literal
@@ -69,7 +104,7 @@ struct Dead {
 
 using Exit = std::variant<exit::Parked, exit::Started, exit::Breakpoint, exit::MonitorTrap,
                           exit::HardwareBreakpoint, exit::Watchpoint, exit::PhysicalWatchpoint,
-                          exit::GuestPanic, exit::Dead>;
+                          exit::Caught, exit::GuestPanic, exit::Dead>;
 
 struct VcpuEvent {
   VcpuId vcpu;

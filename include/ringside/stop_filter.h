@@ -6,10 +6,10 @@
 
 namespace ringside::hypervisor {
 
-// Given to an engine by the debug server. Asked at a hit of a breakpoint or watchpoint of the
-// engine, on the thread that runs the vCPU and before it leaves the guest: false goes on as if
-// nothing had been there. This is what keeps a false condition inside the engine. It may read the
-// vCPU and memory, and does not resume or suspend.
+// Given to an engine by the debug server. Asked at a hit of a breakpoint, watchpoint or catch
+// of the engine, on the thread that runs the vCPU and before it leaves the guest: false goes on as
+// if nothing had been there. This is what keeps a false condition inside the engine. It may read
+// the vCPU and memory, and does not resume or suspend.
 class StopFilter {
  public:
   virtual ~StopFilter() = default;

@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 
+#include "ringside/pending_events.h"
 #include "ringside/result.h"
 #include "ringside/types.h"
 #include "ringside/x86/cpu_state.h"
@@ -72,6 +73,10 @@ class Vcpu {
   virtual std::string name() const { return {}; }
   // Instructions this vCPU has retired; nothing where the engine does not count.
   virtual std::optional<InsnCount> instructions() { return std::nullopt; }
+
+  // Events that wait for this vCPU, and what holds them off; nothing where the engine does not
+  // know. While it is out of the guest. Looking changes nothing.
+  virtual std::optional<PendingEvents> pending_events() { return std::nullopt; }
 
   // ---- Single registers, which are the whole state's unless an engine has a shorter way
   virtual Result<x86::RegisterValue> read_register(x86::Register r);

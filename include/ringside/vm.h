@@ -13,6 +13,7 @@
 #include <optional>
 
 #include "ringside/breakpoints.h"
+#include "ringside/catches.h"
 #include "ringside/exit.h"
 #include "ringside/extra_registers.h"
 #include "ringside/memory.h"
@@ -55,6 +56,7 @@ class Vm {
   virtual SpareBreakpoints* spare_breakpoints() { return nullptr; }
   virtual Watchpoints* watchpoints() { return nullptr; }
   virtual PhysicalWatchpoints* physical_watchpoints() { return nullptr; }
+  virtual Catches* catches() { return nullptr; }
   virtual FilteredStops* filtered_stops() { return nullptr; }
   virtual ExtraRegisters* extra_registers() { return nullptr; }
 };

@@ -43,6 +43,7 @@ class HoldableVm final : public Vm {
   SpareBreakpoints* spare_breakpoints() override { return vm_.spare_breakpoints(); }
   Watchpoints* watchpoints() override { return vm_.watchpoints(); }
   PhysicalWatchpoints* physical_watchpoints() override { return vm_.physical_watchpoints(); }
+  Catches* catches() override { return vm_.catches(); }
   FilteredStops* filtered_stops() override { return vm_.filtered_stops(); }
   ExtraRegisters* extra_registers() override { return vm_.extra_registers(); }
 

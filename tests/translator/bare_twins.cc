@@ -24,6 +24,9 @@ struct ExitWords {
     return fmt::format("physical watchpoint {:x} kind {}{}", hit.address.value,
                        static_cast<int>(hit.kind), hit.by_device ? " by a device" : "");
   }
+  std::string operator()(const exit::Caught& hit) const {
+    return fmt::format("caught kind {} number {:x}", static_cast<int>(hit.kind), hit.number);
+  }
   std::string operator()(const exit::Breakpoint&) const { return "int3"; }
   std::string operator()(const exit::Started&) const { return "started"; }
   std::string operator()(const exit::GuestPanic&) const { return "panic"; }

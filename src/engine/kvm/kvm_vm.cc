@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "base/log.h"
@@ -26,6 +27,7 @@ class KvmVm final : public KvmEngine,
                     public hypervisor::SpareBreakpoints,
                     public hypervisor::Watchpoints,
                     public hypervisor::PhysicalWatchpoints,
+                    public hypervisor::Catches,
                     public hypervisor::FilteredStops {
  public:
   KvmVm(hypervisor::GuestRam& ram, hypervisor::Platform& platform, const Facts& facts)
@@ -107,6 +109,7 @@ class KvmVm final : public KvmEngine,
   hypervisor::ControllerViews* controller_views() override {
     return system_.controllers ? &controller_views_ : nullptr;
   }
+  hypervisor::Catches* catches() override { return this; }
   hypervisor::FilteredStops* filtered_stops() override {
     return breakpoints() != nullptr || watchpoints() != nullptr ? this : nullptr;
   }
@@ -174,6 +177,23 @@ class KvmVm final : public KvmEngine,
   Result<void> remove_physical_watchpoint(Gpa address, std::uint64_t size,
                                           hypervisor::WatchKind kind) override {
     return system_.pages.remove({PageWatches::Space::Physical, address.value, size, kind});
+  }
+  // Those that KVM leaves the guest for anyhow. With the kernel's local APICs a HLT is none.
+  bool offers(hypervisor::CatchKind kind) override {
+    return kind == hypervisor::CatchKind::Port ||
+           (kind == hypervisor::CatchKind::Halt && !system_.controllers);
+  }
+  Result<void> insert_catch(const hypervisor::Catch& wanted) override {
+    if (!offers(wanted.kind))
+      return fail(ErrorCode::NotSupported, "KVM does not leave the guest for that");
+    system_.catches.push_back(wanted);
+    return {};
+  }
+  Result<void> remove_catch(const hypervisor::Catch& wanted) override {
+    const auto found = std::find(system_.catches.begin(), system_.catches.end(), wanted);
+    if (found == system_.catches.end()) return fail(ErrorCode::NotFound, "no such catch");
+    system_.catches.erase(found);
+    return {};
   }
   unsigned count_spare_breakpoints() override {
     const std::lock_guard lock(system_.stoppoints_lock);

@@ -55,6 +55,30 @@ Result<void> SoftPoints::remove_physical_watchpoint(Gpa address, std::uint64_t s
   return remove_watch(board_.physical_watches, {address.value, size, kind});
 }
 
+Result<void> SoftPoints::insert_catch(const hypervisor::Catch& wanted) {
+  board_.catches.push_back(wanted);
+  catches_changed();
+  return {};
+}
+
+Result<void> SoftPoints::remove_catch(const hypervisor::Catch& wanted) {
+  const auto found = std::find(board_.catches.begin(), board_.catches.end(), wanted);
+  if (found == board_.catches.end()) return fail(ErrorCode::NotFound, "no such catch");
+  board_.catches.erase(found);
+  catches_changed();
+  return {};
+}
+
+// Handlers of instructions look at these; host code calls those handlers, or does nothing that can
+// be caught.
+void SoftPoints::catches_changed() {
+  board_.catch_kinds = 0;
+  for (const hypervisor::Catch& one : board_.catches)
+    board_.catch_kinds |= 1u << static_cast<unsigned>(one.kind);
+  for (Cpu* cpu : board_.cpus)
+    cpu->catch_privilege(board_.catches_any(hypervisor::CatchKind::PrivilegeChange));
+}
+
 std::string SoftPoints::describe_breakpoint(Gva) { return kSeesAll; }
 
 std::string SoftPoints::describe_watchpoint(Gva, std::uint64_t, hypervisor::WatchKind) {

@@ -1,5 +1,6 @@
-// Breakpoints and watchpoints of the software CPU, as a debugger asks for them: sets on the board
-// that every vCPU looks at. Owned by the engine; main thread, while every vCPU is out of the guest.
+// Breakpoints, watchpoints and catches of the software CPU, as a debugger asks for them: sets on
+// the board that every vCPU looks at. Owned by the engine; main thread, while every vCPU is out of
+// the guest.
 #pragma once
 
 #include <cstdint>
@@ -8,6 +9,7 @@
 
 #include "engine/soft/cpu/board.h"
 #include "ringside/breakpoints.h"
+#include "ringside/catches.h"
 #include "ringside/stop_filter.h"
 #include "ringside/watchpoints.h"
 
@@ -17,6 +19,7 @@ class SoftPoints final : public hypervisor::Breakpoints,
                          public hypervisor::PhysicalBreakpoints,
                          public hypervisor::Watchpoints,
                          public hypervisor::PhysicalWatchpoints,
+                         public hypervisor::Catches,
                          public hypervisor::FilteredStops {
  public:
   explicit SoftPoints(Board& board) : board_(board) {}
@@ -34,12 +37,16 @@ class SoftPoints final : public hypervisor::Breakpoints,
                                           hypervisor::WatchKind kind) override;
   Result<void> remove_physical_watchpoint(Gpa address, std::uint64_t size,
                                           hypervisor::WatchKind kind) override;
+  bool offers(hypervisor::CatchKind) override { return true; }
+  Result<void> insert_catch(const hypervisor::Catch& wanted) override;
+  Result<void> remove_catch(const hypervisor::Catch& wanted) override;
   std::string describe_breakpoint(Gva) override;
   std::string describe_watchpoint(Gva, std::uint64_t size, hypervisor::WatchKind) override;
 
  private:
   Result<void> insert_watch(std::vector<Board::Watch>& watches, const Board::Watch& watch);
   Result<void> remove_watch(std::vector<Board::Watch>& watches, const Board::Watch& watch);
+  void catches_changed();
   void checks_changed();
   void breakpoints_changed(Gva address);
 

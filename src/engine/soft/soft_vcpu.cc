@@ -25,6 +25,7 @@ Result<void> SoftVcpu::set_state(const x86::CpuState& state) {
 // triple fault, there is nothing to execute.
 void SoftVcpu::note_move() {
   left_at_breakpoint.reset();
+  cpu.forget_caught();
   if (cpu.activity == Activity::Halted || cpu.activity == Activity::WaitingForDevice)
     cpu.activity = Activity::Running;
 }
@@ -137,6 +138,24 @@ Result<void> SoftVcpu::set_entry_insn_length(std::uint8_t length) {
   cpu.entry_insn_length = length;
   tell(change::InsnLength{cpu.id(), length});
   return {};
+}
+
+std::optional<hypervisor::PendingEvents> SoftVcpu::pending_events() {
+  using Shadow = hypervisor::PendingEvents::Shadow;
+  hypervisor::PendingEvents events;
+  events.exception = cpu.injected;
+  events.debug_traps = cpu.pending_debug;
+  if (cpu.icount < cpu.debug_shadow_until) {
+    events.shadow = Shadow::StackLoad;
+  } else if (cpu.icount < cpu.interrupt_shadow_until) {
+    events.shadow = Shadow::Sti;
+  }
+  events.nmi_pending = cpu.nmi_pending;
+  events.nmi_blocked = cpu.nmi_blocked;
+  events.interrupt_waiting = cpu.interrupt_pin;
+  if (cpu.interrupt_pin) events.vector = cpu.board().platform.peek_interrupt(cpu.id());
+  events.interrupts_enabled = cpu.flags.interrupts();
+  return events;
 }
 
 Result<std::uint8_t> SoftVcpu::entry_insn_length() { return cpu.entry_insn_length; }

@@ -48,6 +48,7 @@ class SoftVcpu final : public hypervisor::Vcpu {
   Result<void> inject_exception(const x86::Exception& exception) override;
   Result<void> set_entry_insn_length(std::uint8_t length) override;
   Result<std::uint8_t> entry_insn_length() override;
+  std::optional<hypervisor::PendingEvents> pending_events() override;
   std::optional<InsnCount> instructions() override { return InsnCount{cpu.icount}; }
 
  private:

@@ -59,6 +59,7 @@ class SoftVm final : public SoftEngine {
   hypervisor::PhysicalBreakpoints* physical_breakpoints() override { return &points_; }
   hypervisor::Watchpoints* watchpoints() override { return &points_; }
   hypervisor::PhysicalWatchpoints* physical_watchpoints() override { return &points_; }
+  hypervisor::Catches* catches() override { return &points_; }
   hypervisor::FilteredStops* filtered_stops() override { return &points_; }
   const std::optional<VmEnd>& ended() const override { return ended_; }
   void stop_instead_of_death(bool on) override { stop_instead_of_death_ = on; }
@@ -267,6 +268,7 @@ class SoftVm final : public SoftEngine {
     board_.listener = listener;
     for (const auto& vcpu : vcpus_) {
       vcpu->cpu.breakpoint_passed.reset();
+      vcpu->cpu.forget_caught();
       vcpu->update_mask();
     }
   }

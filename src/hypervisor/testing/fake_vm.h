@@ -29,6 +29,7 @@ class FakeVcpu final : public Vcpu {
   VcpuActivity activity() const override { return doing.value_or(Vcpu::activity()); }
   std::string name() const override { return called; }
   std::optional<InsnCount> instructions() override { return retired; }
+  std::optional<PendingEvents> pending_events() override { return pending; }
 
   Result<x86::RegisterValue> read_register(x86::Register r) override {
     return x86::get_register(cpu, r);
@@ -89,6 +90,7 @@ class FakeVcpu final : public Vcpu {
   std::optional<VcpuActivity> doing;  // nothing: running or halted
   std::string called;
   std::optional<InsnCount> retired;
+  std::optional<PendingEvents> pending;
 
  private:
   friend class FakeVm;
@@ -255,6 +257,7 @@ class FakeVm : public Vm {
   SpareBreakpoints* spare_breakpoints() override { return offer.spare_breakpoints; }
   Watchpoints* watchpoints() override { return offer.watchpoints; }
   PhysicalWatchpoints* physical_watchpoints() override { return offer.physical_watchpoints; }
+  Catches* catches() override { return offer.catches; }
   FilteredStops* filtered_stops() override { return offer.filtered_stops; }
   ExtraRegisters* extra_registers() override { return offer.extra_registers; }
 
@@ -267,6 +270,7 @@ class FakeVm : public Vm {
     PhysicalWatchpoints* physical_watchpoints = nullptr;
     FilteredStops* filtered_stops = nullptr;
     ExtraRegisters* extra_registers = nullptr;
+    Catches* catches = nullptr;
   } offer;
 
   // The guest's side, for the test. A vCPU that is out of the guest cannot make an event.

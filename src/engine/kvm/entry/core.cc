@@ -1,5 +1,6 @@
 #include "engine/kvm/entry/core.h"
 
+#include <algorithm>
 #include <span>
 #include <utility>
 #include <variant>
@@ -34,12 +35,18 @@ std::uint8_t VcpuCore::int3_at_rip() {
   return int3_length(std::span(code, size), code_size());
 }
 
+bool VcpuCore::is_caught(const exit::Caught& what) const {
+  const std::vector<hypervisor::Catch>& all = system.catches;
+  return std::any_of(all.begin(), all.end(), [&](const auto& one) { return one.is_for(what); });
+}
+
 // The debugger's filter is asked here, on the vCPU's thread, so that a false condition wakes
 // nobody.
 bool VcpuCore::wants_stop(const Exit& hit) {
   const bool is_hit = std::holds_alternative<exit::Breakpoint>(hit) ||
                       std::holds_alternative<exit::HardwareBreakpoint>(hit) ||
                       std::holds_alternative<exit::Watchpoint>(hit) ||
+                      std::holds_alternative<exit::Caught>(hit) ||
                       std::holds_alternative<exit::PhysicalWatchpoint>(hit);
   if (!is_hit) return true;
   const auto bytes_stay = keep_bytes();

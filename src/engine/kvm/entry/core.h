@@ -64,6 +64,8 @@ class VcpuCore {
   void close_gate() { system.gate.close(&thread_); }
   void open_gate() { system.gate.open(); }
 
+  // Whether there is a catch for this, so that the filter is to be asked.
+  bool is_caught(const hypervisor::exit::Caught& what) const;
   // Whether a hit is one for the debugger.
   bool wants_stop(const Exit& hit);
   // The guest cannot go on. Nothing, when the machine has ended with it.

@@ -55,10 +55,23 @@ void DeviceAccesses::port() {
       core_.activity = Activity::WaitingForDevice;
       return;
     }
+    if (!core_.system.catches.empty()) note_port(value);
   }
+  if (!caught_.empty()) pages_.note(std::exchange(caught_, {}));
   port_progress_ = 0;
   core_.activity = Activity::Running;
   pending_ = true;
+}
+
+void DeviceAccesses::note_port(std::uint32_t value) {
+  const auto& io = core_.file.run().io;
+  hypervisor::exit::Caught access;
+  access.kind = hypervisor::CatchKind::Port;
+  access.number = io.port;
+  access.is_write = io.direction == KVM_EXIT_IO_OUT;
+  access.width = io.size;
+  access.value = value & (~std::uint32_t{0} >> (32 - 8 * io.size));
+  if (core_.is_caught(access)) caught_.push_back(access);
 }
 
 DeviceAccesses::PortOutput DeviceAccesses::unsent_output() const {
@@ -72,6 +85,7 @@ void DeviceAccesses::forget() {
   retry_ = false;
   pending_ = false;
   port_progress_ = 0;
+  caught_.clear();
 }
 
 void DeviceAccesses::reset() {

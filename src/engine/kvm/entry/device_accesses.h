@@ -54,6 +54,8 @@ class DeviceAccesses {
   void send(const PortOutput& output);
 
  private:
+  void note_port(std::uint32_t value);
+
   VcpuCore& core_;
   VcpuThread& thread_;
   Interrupts& interrupts_;
@@ -62,6 +64,7 @@ class DeviceAccesses {
   bool pending_ = false;
   unsigned port_progress_ = 0;  // of a string of port accesses
   const char* panic_ = nullptr;
+  PageAccesses::Hits caught_;  // of the port accesses under way, which are not over
 };
 
 }  // namespace ringside::kvm

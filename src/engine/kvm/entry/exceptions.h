@@ -22,6 +22,8 @@ class Exceptions {
   Result<void> inject(const x86::Exception& exception);
   Result<void> set_length(std::uint8_t length);
   std::uint8_t length() const { return length_; }
+  // What waits for the next resume.
+  const std::optional<x86::Exception>& queued() const { return queued_; }
   // INIT: what waits is lost.
   void forget() { queued_.reset(); }
   void reset();

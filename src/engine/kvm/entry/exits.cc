@@ -156,8 +156,11 @@ std::optional<Exit> Exits::finish_access() {
 std::optional<Exit> Exits::settle_page_hits() {
   pages_.take_device_hits();
   if (std::optional<Exit> why = finish_access()) return why;
-  const PageAccesses::Hits hits = pages_.take_hits();
-  for (const Exit& hit : hits) {
+  PageAccesses::Hits hits = pages_.take_hits();
+  for (Exit& hit : hits) {
+    auto* const caught = std::get_if<exit::Caught>(&hit);
+    if (caught != nullptr && core_.registers.load(RegisterFile::kGeneral | RegisterFile::kSystem))
+      caught->at = core_.registers.linear_rip();
     if (core_.wants_stop(hit)) return hit;
   }
   return std::nullopt;

@@ -24,6 +24,8 @@ class Interrupts {
   bool ends_halt() const { return nmi_ || (core_.interrupts_on && interrupt_waits()); }
 
   // ---- The thread, or under the lock
+  // The vector that was acknowledged and has not been delivered.
+  std::optional<std::uint8_t> held() const { return held_; }
   bool any_waits() const { return nmi_ || interrupt_waits(); }
   // Before each entry that may begin in a handler: injects what is due, and has KVM say when more
   // can be injected.

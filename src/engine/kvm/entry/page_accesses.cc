@@ -46,6 +46,12 @@ bool PageAccesses::access(Gpa address, std::uint8_t* data, unsigned width, bool 
 
 void PageAccesses::note(const Hits& hits) { hits_.insert(hits_.end(), hits.begin(), hits.end()); }
 
+void PageAccesses::note_halt() {
+  hypervisor::exit::Caught halt;
+  halt.kind = hypervisor::CatchKind::Halt;
+  if (core_.is_caught(halt)) hits_.push_back(halt);
+}
+
 PageAccesses::Hits PageAccesses::take_hits() { return std::exchange(hits_, {}); }
 
 void PageAccesses::reset() {

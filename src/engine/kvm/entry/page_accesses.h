@@ -27,8 +27,9 @@ class PageAccesses {
   // One access that KVM asks for. False: it is none of memory.
   bool access(Gpa address, std::uint8_t* data, unsigned width, bool write);
 
-  // Of the instruction under way.
+  // Of the instruction under way, also what it is caught at.
   void note(const Hits& hits);
+  void note_halt();
   bool has_hits() const { return !hits_.empty(); }
   Hits take_hits();
   void forget_hits() { hits_.clear(); }

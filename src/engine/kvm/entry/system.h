@@ -46,6 +46,9 @@ struct System {
   Stoppoints stoppoints;
   std::atomic<unsigned> stoppoints_generation{0};  // counts their changes
 
+  // What vCPUs are caught at. Changed while all of them are out of the guest.
+  std::vector<hypervisor::Catch> catches;
+
   // What devices have written that is watched, on no vCPU's thread: the first vCPU that sees it
   // reports it.
   std::mutex device_hits_lock;

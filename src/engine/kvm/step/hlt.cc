@@ -30,6 +30,7 @@ Result<void> note_halt(EntryParts& parts) {
   TRY(core.registers.load(RegisterFile::kGeneral));
   core.interrupts_on = (core.registers.general().rflags & x86::rflags::IF) != 0;
   core.activity = Activity::Halted;
+  parts.pages.note_halt();
   if (!core.kernel_apic()) return {};
   TRY(core.registers.flush());
   return parts.kernel_activity.set(KVM_MP_STATE_HALTED);

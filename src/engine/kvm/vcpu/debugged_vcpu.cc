@@ -161,6 +161,41 @@ Result<void> DebuggedVcpu::write_msr(std::uint32_t number, std::uint64_t value) 
   return set_msr(core_.file.fd(), number, value);
 }
 
+// What the vCPU's thread has taken back from KVM waits with us, the rest with KVM. Of the kernel's
+// local APIC only the vector that is on its way to the processor is seen.
+std::optional<hypervisor::PendingEvents> DebuggedVcpu::pending_events() {
+  using Shadow = hypervisor::PendingEvents::Shadow;
+  const Unstarted out(parts_);
+  std::optional<std::uint8_t> vector;
+  if (!core_.kernel_apic()) vector = core_.system.platform.peek_interrupt(core_.id);
+  const Lock lock = handover_.lock();
+  if (!core_.registers.load(RegisterFile::kGeneral | RegisterFile::kEvents)) return std::nullopt;
+  const kvm_vcpu_events& kvm = core_.registers.events();
+  hypervisor::PendingEvents events;
+  events.exception = parts_.exceptions.queued();
+  if (!events.exception && (kvm.exception.injected != 0 || kvm.exception.pending != 0)) {
+    events.exception = {static_cast<x86::Vector>(kvm.exception.nr), std::nullopt, 0};
+    if (kvm.exception.has_error_code != 0) events.exception->error_code = kvm.exception.error_code;
+  }
+  if ((kvm.interrupt.shadow & KVM_X86_SHADOW_INT_MOV_SS) != 0) {
+    events.shadow = Shadow::StackLoad;
+  } else if ((kvm.interrupt.shadow & KVM_X86_SHADOW_INT_STI) != 0) {
+    events.shadow = Shadow::Sti;
+  }
+  events.nmi_pending =
+      parts_.interrupts.nmi_waits() || kvm.nmi.pending != 0 || kvm.nmi.injected != 0;
+  events.nmi_blocked = kvm.nmi.masked != 0;
+  if (const auto held = parts_.interrupts.held()) {
+    vector = held;
+  } else if (kvm.interrupt.injected != 0) {
+    vector = kvm.interrupt.nr;
+  }
+  events.vector = vector;
+  events.interrupt_waiting = vector.has_value();
+  events.interrupts_enabled = (core_.registers.general().rflags & x86::rflags::IF) != 0;
+  return events;
+}
+
 // By what was found out about the host before the first vCPU was made.
 bool DebuggedVcpu::offers(Capability capability) const {
   const Facts& facts = core_.system.facts;

@@ -27,6 +27,8 @@ class DebuggedVcpu final : public hypervisor::Vcpu {
   Result<std::uint64_t> read_msr(std::uint32_t number) override;
   Result<void> write_msr(std::uint32_t number, std::uint64_t value) override;
 
+  std::optional<hypervisor::PendingEvents> pending_events() override;
+
   bool offers(hypervisor::Capability capability) const override;
   Result<void> set_capability(hypervisor::Capability capability, bool on) override;
   bool step_within(Gva start, Gva end) override;

@@ -171,13 +171,18 @@ std::optional<Exit> RunLoop::run_freely() {
   if (const int error = parts_.entry.run(); error != 0) return parts_.exits.handle_failure(error);
   // A HLT is no exit where the local APIC is the kernel's; it has ended.
   if (core_.kernel_apic()) core_.activity = Activity::Running;
+  if (core_.file.run().exit_reason == KVM_EXIT_HLT) parts_.pages.note_halt();
   return parts_.exits.handle();
 }
 
 // A step that was begun before ends with the access.
 std::optional<Exit> RunLoop::retry_port() {
   parts_.devices.port_again();
-  if (!core_.monitor_trap || !parts_.devices.pending()) return std::nullopt;
+  const bool done = parts_.devices.pending();
+  if (parts_.pages.has_hits()) {
+    if (std::optional<Exit> hit = settle(std::nullopt)) return hit;
+  }
+  if (!core_.monitor_trap || !done) return std::nullopt;
   if (std::optional<Exit> why = parts_.exits.finish_access()) return why;
   return exit::MonitorTrap{};
 }

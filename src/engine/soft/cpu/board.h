@@ -114,6 +114,12 @@ class Board {
   };
   std::vector<Watch> watches;
   std::vector<Watch> physical_watches;  // by guest-physical address
+  // What a vCPU is caught at (catches.h), and of which kinds there are some.
+  std::vector<hypervisor::Catch> catches;
+  std::uint32_t catch_kinds = 0;
+  bool catches_any(hypervisor::CatchKind kind) const {
+    return (catch_kinds >> static_cast<unsigned>(kind) & 1) != 0;
+  }
   bool page_has_breakpoint(std::uint64_t linear_page) const {
     return !breakpoints.in_page(linear_page).empty();
   }
@@ -157,5 +163,7 @@ struct Event {
 void deliver(Cpu& cpu, const Event& event);
 // Delivers an exception with the double-fault rules; a triple fault goes to Board::dead.
 void deliver_exception(Cpu& cpu, x86::Exception exception, EventType type = EventType::Fault);
+// An exception that is delivered in delivering another event, as debuggers are told of it.
+void note_delivered(Cpu& cpu, const x86::Exception& exception);
 
 }  // namespace ringside::soft

@@ -159,6 +159,24 @@ class Cpu {
   std::vector<hypervisor::exit::Watchpoint> watch_hits;
   std::vector<hypervisor::exit::PhysicalWatchpoint> physical_watch_hits;
 
+  // What it was caught at in the present instruction, likewise.
+  std::vector<hypervisor::exit::Caught> caught;
+  // Events that the debugger was told of when icount was `caught_at`: their delivery is not told of
+  // again. Until something is delivered. Not state.
+  std::vector<hypervisor::exit::Caught> events_passed;
+  std::uint64_t caught_at = 0;
+  // Half of a task switch is done: a fault is told of when it has been delivered, as the
+  // instruction cannot be executed again.
+  bool switches_task = false;
+  // RF has let an instruction pass when icount was this (debug_registers.h): undone, it has RF
+  // again.
+  std::uint64_t rf_spent_at = ~std::uint64_t{0};
+  // The debugger has moved it, or its state is another: what it was caught at is no more.
+  void forget_caught() {
+    events_passed.clear();
+    rf_spent_at = ~std::uint64_t{0};
+  }
+
   VcpuId id() const { return id_; }
   Board& board() { return board_; }
   const Board& board() const { return board_; }
@@ -228,6 +246,11 @@ class Cpu {
   void update_mode();
   // CPL is SS.DPL in protected mode (CS.RPL), 0 in real mode, 3 in virtual-8086 mode. Transfers set
   // it together with CS and SS, then update_mode().
+  // From here on update_mode() notes other privilege levels than the present one, or does not.
+  void catch_privilege(bool on) {
+    catches_privilege_ = on;
+    seen_cpl_ = cpl_;
+  }
   void set_cpl(unsigned cpl) { cpl_ = static_cast<std::uint8_t>(cpl); }
 
   x86::CpuState state() const;
@@ -434,12 +457,16 @@ class Cpu {
   void generation_begun(bool anew);
   // The same, by a walk only where none is known from before.
   Gpa translate_cached(std::uint64_t linear, AccessKind kind, Privilege privilege);
+  void note_privilege();
   void fill_tlb(std::uint64_t linear, Gpa gpa, AccessKind kind, Privilege privilege);
 
   VcpuId id_;
   Board& board_;
   // Derived by update_mode().
   std::uint8_t cpl_ = 0;
+  // Whether other levels are to be noted, and the last that was. Not state.
+  bool catches_privilege_ = false;
+  std::uint8_t seen_cpl_ = 0;
   Width code_width_ = Width::Bits16;
   Width stack_width_ = Width::Bits16;
   std::uint64_t stack_mask_ = 0xffff;

@@ -27,6 +27,8 @@ void Cpu::update_mode() {
   frame.data = &tlb_.entry(privilege_, 0);
   frame.fetch = fetch_entries_[is_user(privilege_) ? 1 : 0].data();
   if (is_user(privilege_) != is_user(before)) forget_fetch_page();
+  if (catches_privilege_) [[unlikely]]
+    note_privilege();
 }
 
 std::uint8_t Cpu::use_of(SegmentName name) const {

@@ -200,6 +200,7 @@ void Cpu::reset(ResetKind kind) {
   retired = true;
   string_lines = 0;
   one_iteration = false;
+  forget_caught();
   activity = id_.value == 0 ? Activity::Running : Activity::WaitingForStartUp;
 }
 
@@ -262,6 +263,7 @@ void Cpu::visit_state(StateVisitor& visitor) {
   tlb_.visit_state(visitor);
   visit_fetch_entries(visitor);
   if (visitor.loading()) {
+    forget_caught();
     update_mode();
     leave_soon();
   }

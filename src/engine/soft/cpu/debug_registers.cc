@@ -84,6 +84,7 @@ bool breaks_on_instruction(const Cpu& cpu, std::uint64_t linear) {
 void check_instruction_breakpoint(Cpu& cpu, std::uint64_t linear) {
   if (!any_debug_register_enabled(cpu.dr7)) return;
   if (cpu.flags.rf()) {
+    cpu.rf_spent_at = cpu.icount;
     cpu.flags.set_system(x86::rflags::RF, false);  // good for this instruction (SDM 3B 17.3.1.1)
     return;
   }

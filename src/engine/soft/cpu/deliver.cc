@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "engine/soft/cpu/catches.h"
 #include "engine/soft/cpu/cpu.h"
 #include "engine/soft/cpu/new_stack.h"
 #include "engine/soft/state/fault.h"
@@ -101,8 +102,16 @@ void deliver(Cpu& cpu, const Event& event) {
   cpu.activity = Activity::Running;
   cpu.interrupt_shadow_until = cpu.debug_shadow_until = 0;
   cpu.event_delivered = true;
+  cpu.events_passed.clear();
   cpu.leave_soon();
   if (cpu.board().tells_flow()) tell_flow(cpu, flow);
+}
+
+// It came where nothing can be undone any more.
+void note_delivered(Cpu& cpu, const x86::Exception& exception) {
+  hypervisor::exit::Caught event = caught_exception(exception);
+  event.delivered = true;
+  note_caught(cpu, event);
 }
 
 void deliver_exception(Cpu& cpu, x86::Exception exception, EventType type) {
@@ -127,6 +136,7 @@ void deliver_exception(Cpu& cpu, x86::Exception exception, EventType type) {
       } else {
         exception = second;
       }
+      note_delivered(cpu, exception);
     }
     // What failed is the instruction that began here: a software exception had moved past it.
     type = EventType::Fault;

@@ -1,6 +1,7 @@
 #include "engine/soft/cpu/port_access.h"
 
 #include "engine/soft/cpu/board.h"
+#include "engine/soft/cpu/catches.h"
 #include "engine/soft/cpu/cpu.h"
 #include "engine/soft/cpu/debug_registers.h"
 #include "engine/soft/state/fault.h"
@@ -23,6 +24,17 @@ bool allowed_by_map(Cpu& cpu, std::uint16_t port, unsigned width) {
   return (bits >> (port % 8) & ((1u << width) - 1)) == 0;
 }
 
+hypervisor::exit::Caught caught_port(std::uint16_t port, unsigned width, bool is_write,
+                                     std::uint32_t value) {
+  hypervisor::exit::Caught access;
+  access.kind = hypervisor::CatchKind::Port;
+  access.number = port;
+  access.is_write = is_write;
+  access.width = static_cast<std::uint8_t>(width);
+  access.value = value & (~std::uint32_t{0} >> (32 - 8 * width));
+  return access;
+}
+
 }  // namespace
 
 void check_port_access(Cpu& cpu, std::uint16_t port, unsigned width) {
@@ -42,6 +54,7 @@ std::uint32_t port_in(Cpu& cpu, std::uint16_t port, unsigned width) {
     throw InsnWaits{};
   }
   note_breakpoints(cpu, port_breakpoints_met(cpu, port, width));
+  note_caught(cpu, caught_port(port, width, false, value));
   return value;
 }
 
@@ -50,6 +63,7 @@ void port_out(Cpu& cpu, std::uint16_t port, unsigned width, std::uint32_t value)
     throw InsnWaits{};
   }
   note_breakpoints(cpu, port_breakpoints_met(cpu, port, width));
+  note_caught(cpu, caught_port(port, width, true, value));
 }
 
 }  // namespace ringside::soft

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "engine/soft/cpu/board.h"
+#include "engine/soft/cpu/catches.h"
 #include "engine/soft/cpu/control.h"
 #include "engine/soft/cpu/new_stack.h"
 
@@ -240,6 +241,11 @@ void switch_task(Cpu& cpu, std::uint16_t selector, TaskSwitch source,
   cpu.set_cpl(cpl);
   cpu.update_mode();
   cpu.leave_soon();
+  hypervisor::exit::Caught caught;
+  caught.kind = hypervisor::CatchKind::TaskSwitch;
+  caught.number = selector;
+  note_caught(cpu, caught);
+  cpu.switches_task = true;
   if (wide && (cpu.cr0 & x86::cr0::PG) != 0) write_cr3(cpu, task.cr3);
 
   load_task_segments(cpu, task, external);
@@ -248,6 +254,7 @@ void switch_task(Cpu& cpu, std::uint16_t selector, TaskSwitch source,
     stack.push(*error_code, wide ? Width::Bits32 : Width::Bits16);
     cpu.set_rsp(stack.pointer(cpu.rsp()));
   }
+  cpu.switches_task = false;
   if (task.trap) cpu.pending_debug |= x86::dr6::BT;
 }
 

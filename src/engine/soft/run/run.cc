@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "engine/soft/cpu/board.h"
+#include "engine/soft/cpu/catches.h"
 #include "engine/soft/cpu/cpu.h"
 #include "engine/soft/cpu/debug_registers.h"
 #include "engine/soft/decode/lower.h"
@@ -162,9 +163,10 @@ bool stops_before_fetch(Cpu& cpu, std::uint64_t linear) {
   return false;
 }
 
-// The instruction is complete: do its hits of watchpoints count? The first that does is the exit.
-void settle_watch_hits(Cpu& cpu) {
-  if (cpu.watch_hits.empty() && cpu.physical_watch_hits.empty()) [[likely]] {
+// The instruction is complete: do its hits of watchpoints and catches count? The first that does is
+// the exit.
+void settle_hits(Cpu& cpu) {
+  if (cpu.watch_hits.empty() && cpu.physical_watch_hits.empty() && cpu.caught.empty()) [[likely]] {
     return;
   }
   const auto settle = [&](hypervisor::Exit hit) {
@@ -176,8 +178,13 @@ void settle_watch_hits(Cpu& cpu) {
     settle(watch);
   for (const exit::PhysicalWatchpoint& watch : cpu.physical_watch_hits)
     settle(watch);
+  for (exit::Caught& what : cpu.caught) {
+    what.at = {linear_pc(cpu)};
+    settle(what);
+  }
   cpu.watch_hits.clear();
   cpu.physical_watch_hits.clear();
+  cpu.caught.clear();
 }
 
 // In legacy modes: every byte of the block lies within the code segment.
@@ -404,35 +411,69 @@ void take_fault(Cpu& cpu, const GuestFault& fault) {
   deliver_exception(cpu, fault.exception);
 }
 
-// The instruction at insn_rip is to be executed again. `held_debug` was pending before it.
-void undo(Cpu& cpu, std::uint64_t held_debug) {
+// What an instruction may have changed before it turned out that it is to be executed again.
+struct Before {
+  explicit Before(const Cpu& cpu) : debug(cpu.pending_debug), nmi_blocked(cpu.nmi_blocked) {}
+  std::uint64_t debug;  // traps that were pending
+  bool nmi_blocked;
+};
+
+// The instruction at insn_rip is to be executed again.
+void undo(Cpu& cpu, const Before& before) {
   note_iterations(cpu);
   cpu.rip() = cpu.insn_rip;
   cpu.retired = true;
-  cpu.pending_debug = held_debug;
+  cpu.pending_debug = before.debug;
+  cpu.nmi_blocked = before.nmi_blocked;
+  if (cpu.rf_spent_at == cpu.icount) cpu.flags.set_system(x86::rflags::RF, true);
   cpu.watch_hits.clear();
   cpu.physical_watch_hits.clear();
+  cpu.caught.clear();
+}
+
+// Undone for the debugger, who has heard of a breakpoint here.
+void undo_caught(Cpu& cpu, const Before& before) {
+  undo(cpu, before);
+  cpu.breakpoint_passed = linear_pc(cpu);
+}
+
+// Whether faults are an instruction's, which can be executed again, or those of delivering an event
+// that came between two.
+enum class FaultsOf : std::uint8_t { Instruction, Delivery };
+
+void fault_raised(Cpu& cpu, const GuestFault& fault, FaultsOf origin, const Before& before) {
+  cpu.rip() = cpu.insn_rip;
+  const bool half_done = std::exchange(cpu.switches_task, false);
+  if (origin == FaultsOf::Delivery || half_done) {
+    note_delivered(cpu, fault.exception);
+  } else if (stops_before(cpu, caught_exception(fault.exception))) {
+    undo_caught(cpu, before);
+    return;
+  }
+  take_fault(cpu, fault);
 }
 
 // Runs `action` and delivers what it raises.
 template <typename Action>
-void guarded(Cpu& cpu, Action action) {
-  const std::uint64_t held_debug = cpu.pending_debug;
+void guarded(Cpu& cpu, Action action, FaultsOf origin = FaultsOf::Instruction) {
+  const Before before(cpu);
   try {
     action();
     if (cpu.host_fault) [[unlikely]] {
-      take_fault(cpu, *std::exchange(cpu.host_fault, std::nullopt));
+      fault_raised(cpu, *std::exchange(cpu.host_fault, std::nullopt), origin, before);
     } else if (cpu.host_error) [[unlikely]] {
       std::rethrow_exception(std::exchange(cpu.host_error, nullptr));
     }
   } catch (const GuestFault& fault) {
-    take_fault(cpu, fault);
+    fault_raised(cpu, fault, origin, before);
+  } catch (const InsnCaught&) {
+    undo_caught(cpu, before);
   } catch (const InsnWaits&) {
-    undo(cpu, held_debug);
+    undo(cpu, before);
     cpu.activity = Activity::WaitingForDevice;
     cpu.board().note_parts(1);
   } catch (const InsnHeld&) {
-    undo(cpu, held_debug);
+    undo(cpu, before);
     cpu.breakpoint_passed = linear_pc(cpu);  // one here has had its say
     cpu.board().held = true;
     cpu.yield_soon();
@@ -445,9 +486,11 @@ bool got_on(const Cpu& cpu) {
 }
 
 // Injected events, NMI and interrupts that are due before the next instruction. True when one was
-// delivered.
+// delivered, or is caught before that.
 bool deliver_due(Cpu& cpu, bool external_allowed) {
+  using Source = exit::Caught::Source;
   if (cpu.injected) {
+    if (stops_before(cpu, caught_exception(*cpu.injected))) return true;
     const x86::Exception exception = *cpu.injected;
     cpu.injected.reset();
     const std::uint8_t length = cpu.entry_insn_length;
@@ -466,33 +509,50 @@ bool deliver_due(Cpu& cpu, bool external_allowed) {
   }
   if (!external_allowed) return false;
   if (nmi_deliverable(cpu)) {
+    if (stops_before(cpu, caught_interrupt(2, Source::Nmi))) return true;
     cpu.board().note_parts(1);
     cpu.nmi_pending = false;
     cpu.activity = Activity::Running;
     cpu.insn_rip = cpu.rip();
     cpu.nmi_blocked = true;
-    guarded(cpu, [&] { deliver(cpu, {EventType::Nmi, 2, std::nullopt}); });
+    guarded(
+        cpu,
+        [&] {
+          deliver(cpu, {EventType::Nmi, 2, std::nullopt});
+        },
+        FaultsOf::Delivery);
     return true;
   }
   if (interrupt_deliverable(cpu)) {
+    if (cpu.board().catches_any(hypervisor::CatchKind::Interrupt)) [[unlikely]] {
+      const auto next = cpu.board().platform.peek_interrupt(cpu.id());
+      if (next && stops_before(cpu, caught_interrupt(*next, Source::External))) return true;
+    }
     const auto vector = cpu.board().platform.acknowledge_interrupt(cpu.id());
     if (!vector) return false;
     cpu.board().note_parts(1);
     cpu.activity = Activity::Running;
     cpu.insn_rip = cpu.rip();
-    guarded(cpu, [&] { deliver(cpu, {EventType::External, *vector, std::nullopt}); });
+    guarded(
+        cpu,
+        [&] {
+          deliver(cpu, {EventType::External, *vector, std::nullopt});
+        },
+        FaultsOf::Delivery);
     return true;
   }
   return false;
 }
 
-// The instruction has been executed, and its trap, if it has one, is due: not at a breakpoint,
-// which comes before it, and not on a vCPU that is dead. Other exits come after it.
+// The instruction has been executed, and its trap, if it has one, is due: not at a breakpoint or
+// before an event that is caught, which come before it, and not on a vCPU that is dead. Other exits
+// come after it.
 bool is_over(const Cpu& cpu) {
   if (cpu.activity == Activity::Dead) return false;
   return !cpu.pending_exit ||
-         !(std::holds_alternative<hypervisor::exit::Breakpoint>(*cpu.pending_exit) ||
-           std::holds_alternative<hypervisor::exit::HardwareBreakpoint>(*cpu.pending_exit));
+         !(std::holds_alternative<exit::Breakpoint>(*cpu.pending_exit) ||
+           std::holds_alternative<exit::HardwareBreakpoint>(*cpu.pending_exit) ||
+           std::holds_alternative<exit::Caught>(*cpu.pending_exit));
 }
 
 // One instruction with everything that can happen round it.
@@ -509,13 +569,17 @@ void run_one(Cpu& cpu) {
   }
 }
 
-void deliver_pending_debug(Cpu& cpu) {
+// False: it is caught before that.
+bool deliver_pending_debug(Cpu& cpu) {
+  const exit::Caught trap = caught_exception({x86::Vector::Debug, std::nullopt, 0});
+  if (stops_before(cpu, trap)) return false;
   cpu.board().note_parts(1);
   record_debug_causes(cpu, std::exchange(cpu.pending_debug, 0));
   cpu.insn_rip = cpu.rip();
   cpu.activity = Activity::Running;
   deliver_exception(cpu, {x86::Vector::Debug, std::nullopt, 0});
-  settle_watch_hits(cpu);
+  settle_hits(cpu);
+  return true;
 }
 
 }  // namespace
@@ -538,9 +602,9 @@ void run(Cpu& cpu, std::uint64_t until) {
   cpu.run_until = until;
   while (cpu.icount < cpu.run_until && !cpu.pending_exit && can_wake(cpu)) {
     // Traps on the previous instruction come before interrupts (SDM 3A table 6-2).
-    if (debug_deliverable(cpu)) deliver_pending_debug(cpu);
+    if (debug_deliverable(cpu) && !deliver_pending_debug(cpu)) return;
     if (deliver_due(cpu, true)) {
-      settle_watch_hits(cpu);
+      settle_hits(cpu);
       continue;
     }
     if (cpu.activity != Activity::Running) return;
@@ -551,7 +615,7 @@ void run(Cpu& cpu, std::uint64_t until) {
       cpu.limit = interrupt_shadow(cpu) ? std::min(cpu.run_until, cpu.icount + 1) : cpu.run_until;
       guarded(cpu, [&] { run_blocks(cpu); });
     }
-    settle_watch_hits(cpu);
+    settle_hits(cpu);
     if (debug_deliverable(cpu)) deliver_pending_debug(cpu);
   }
 }
@@ -565,12 +629,12 @@ bool step(Cpu& cpu) {
   }
   // An external event may be the step's instruction, unless interrupts are masked.
   if (deliver_due(cpu, true)) {
-    settle_watch_hits(cpu);
+    settle_hits(cpu);
     return true;
   }
   cpu.limit = cpu.icount + 1;
   run_one(cpu);
-  settle_watch_hits(cpu);
+  settle_hits(cpu);
   if (debug_deliverable(cpu)) deliver_pending_debug(cpu);
   return got_on(cpu);
 }
@@ -586,7 +650,7 @@ void run_part(Cpu& cpu) {
     cpu.limit = cpu.icount + 1;
     run_one(cpu);
   }
-  settle_watch_hits(cpu);
+  settle_hits(cpu);
 }
 
 bool stops_at_breakpoint(Cpu& cpu) { return stops_before_next(cpu); }

@@ -21,4 +21,8 @@ struct InsnWaits {};
 // until the next slice, so that the guest cannot tell.
 struct InsnHeld {};
 
+// The instruction raises an event that the debugger catches, before its delivery: undone. What the
+// vCPU leaves the guest with is in Cpu::pending_exit.
+struct InsnCaught {};
+
 }  // namespace ringside::soft

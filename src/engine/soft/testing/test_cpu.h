@@ -61,7 +61,12 @@ class TestPlatform final : public hypervisor::Platform {
   bool mmio_peek(VcpuId, Gpa, unsigned, std::uint64_t&) const override { return false; }
   bool mmio_write(VcpuId, Gpa, unsigned, std::uint64_t) override { return false; }
   bool is_mmio(Gpa) const override { return false; }
-  std::optional<std::uint8_t> acknowledge_interrupt(VcpuId) override { return vector; }
+  unsigned acknowledged = 0;
+  std::optional<std::uint8_t> acknowledge_interrupt(VcpuId) override {
+    ++acknowledged;
+    return vector;
+  }
+  std::optional<std::uint8_t> peek_interrupt(VcpuId) const override { return vector; }
   std::uint8_t task_priority(VcpuId) override { return priority; }
   void set_task_priority(VcpuId, std::uint8_t value) override { priority = value; }
   bool apic_msr_read(VcpuId, std::uint32_t msr, std::uint64_t& value) override {

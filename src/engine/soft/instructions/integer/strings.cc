@@ -296,7 +296,7 @@ void repeat(Cpu& cpu, const Insn& insn) {
     if (complete || new_page) take_time(cpu);
     if (complete) return;
     if (new_page || cpu.one_iteration || cpu.pending_debug != 0 || cpu.pending_exit.has_value() ||
-        !cpu.watch_hits.empty() || !cpu.physical_watch_hits.empty()) {
+        !cpu.watch_hits.empty() || !cpu.physical_watch_hits.empty() || !cpu.caught.empty()) {
       cpu.rip() = cpu.insn_rip;
       if (!new_page) cpu.retired = false;
       return;

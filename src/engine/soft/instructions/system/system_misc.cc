@@ -1,5 +1,6 @@
 // Port I/O, MSRs, time, CPUID, FS and GS bases.
 #include "engine/soft/cpu/board.h"
+#include "engine/soft/cpu/catches.h"
 #include "engine/soft/cpu/control.h"
 #include "engine/soft/cpu/cpuid.h"
 #include "engine/soft/cpu/msr.h"
@@ -71,11 +72,21 @@ bool lower_out(const Decoded& decoded, Insn& insn) {
 
 // ---- MSRs, time, identity
 
+void note_msr(Cpu& cpu, bool is_write, std::uint64_t value) {
+  hypervisor::exit::Caught access;
+  access.kind = hypervisor::CatchKind::Msr;
+  access.number = cpu.get<std::uint32_t>(kRcx);
+  access.is_write = is_write;
+  access.value = value;
+  note_caught(cpu, access);
+}
+
 void rdmsr(Cpu& cpu, const Insn&) {
   require_ring0(cpu);
   const auto value = read_msr(cpu, cpu.get<std::uint32_t>(kRcx));
   if (!value) raise(Vector::GeneralProtection, 0);
   set_pair(cpu, *value);
+  note_msr(cpu, false, *value);
 }
 
 void wrmsr(Cpu& cpu, const Insn&) {
@@ -83,6 +94,7 @@ void wrmsr(Cpu& cpu, const Insn&) {
   const std::uint64_t value =
       cpu.get<std::uint32_t>(kRax) | static_cast<std::uint64_t>(cpu.get<std::uint32_t>(kRdx)) << 32;
   if (!write_msr(cpu, cpu.get<std::uint32_t>(kRcx), value)) raise(Vector::GeneralProtection, 0);
+  note_msr(cpu, true, value);
   cpu.leave_soon();
 }
 

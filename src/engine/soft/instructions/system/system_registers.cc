@@ -1,5 +1,6 @@
 // Control and debug registers, TLB and caches, HLT (SDM 3A chapter 2, 3B 17.2).
 #include "engine/soft/cpu/board.h"
+#include "engine/soft/cpu/catches.h"
 #include "engine/soft/cpu/control.h"
 #include "engine/soft/cpu/cpuid.h"
 #include "engine/soft/cpu/debug_registers.h"
@@ -15,6 +16,14 @@ using x86::Vector;
 // MOV to and from these registers has the width of the mode, whatever the prefixes.
 std::uint64_t register_mask(const Cpu& cpu) {
   return cpu.code64() ? ~std::uint64_t{0} : 0xffffffff;
+}
+
+void note_write(Cpu& cpu, unsigned control_register, std::uint64_t value) {
+  hypervisor::exit::Caught write;
+  write.kind = hypervisor::CatchKind::ControlRegister;
+  write.number = control_register;
+  write.value = value;
+  note_caught(cpu, write);
 }
 
 void mov_from_cr(Cpu& cpu, const Insn& insn) {
@@ -60,6 +69,7 @@ void mov_to_cr(Cpu& cpu, const Insn& insn) {
       write_cr8(cpu, value);
       break;
   }
+  note_write(cpu, insn.extra, value);
 }
 
 // DR4 and DR5 are DR6 and DR7 unless CR4.DE (SDM 3B 17.2.2). Returns 0..3, 6 or 7.
@@ -105,6 +115,7 @@ void mov_to_dr(Cpu& cpu, const Insn& insn) {
 void clts(Cpu& cpu, const Insn&) {
   require_ring0(cpu);
   cpu.cr0 &= ~x86::cr0::TS;
+  note_write(cpu, 0, cpu.cr0);
 }
 
 template <bool kMemory>
@@ -114,6 +125,7 @@ void lmsw(Cpu& cpu, const Insn& insn) {
   // PE can be set but not cleared (SDM 2A, LMSW).
   constexpr std::uint64_t kBits = x86::cr0::MP | x86::cr0::EM | x86::cr0::TS;
   write_cr0(cpu, (cpu.cr0 & ~kBits) | (value & (kBits | x86::cr0::PE)));
+  note_write(cpu, 0, cpu.cr0);
 }
 
 void smsw_m(Cpu& cpu, const Insn& insn) {
@@ -174,6 +186,9 @@ void hlt(Cpu& cpu, const Insn&) {
   require_ring0(cpu);
   cpu.activity = Activity::Halted;
   cpu.leave_soon();
+  hypervisor::exit::Caught halt;
+  halt.kind = hypervisor::CatchKind::Halt;
+  note_caught(cpu, halt);
 }
 
 bool has_class(const Decoded& decoded, unsigned i, ZydisRegisterClass wanted) {

@@ -1,5 +1,6 @@
 // INT n, INT3, INTO, INT1 and IRET (SDM 2A INT n, IRET).
 #include "engine/soft/cpu/board.h"
+#include "engine/soft/cpu/catches.h"
 #include "engine/soft/cpu/cpu.h"
 #include "engine/soft/cpu/debug_registers.h"
 #include "engine/soft/cpu/tasks.h"
@@ -16,7 +17,9 @@ using x86::Vector;
 void int_n(Cpu& cpu, const Insn& insn) {
   // Virtual-8086 code needs IOPL 3 for INT n, not for INT3 and INTO (SDM 3B 20.2.7).
   if (cpu.virtual_8086() && cpu.flags.iopl() < 3) raise(Vector::GeneralProtection, 0);
-  deliver(cpu, {EventType::SoftwareInterrupt, static_cast<std::uint8_t>(insn.immediate), {}});
+  const auto vector = static_cast<std::uint8_t>(insn.immediate);
+  check_own_event(cpu, caught_interrupt(vector, hypervisor::exit::Caught::Source::Instruction));
+  deliver(cpu, {EventType::SoftwareInterrupt, vector, {}});
 }
 
 void int3(Cpu& cpu, const Insn& insn) {
@@ -27,15 +30,18 @@ void int3(Cpu& cpu, const Insn& insn) {
     cpu.leave_soon();
     return;
   }
+  check_own_event(cpu, caught_exception({Vector::Breakpoint, {}, 0}));
   deliver(cpu, {EventType::SoftwareException, static_cast<std::uint8_t>(Vector::Breakpoint), {}});
 }
 
 void into(Cpu& cpu, const Insn&) {
   if (!cpu.flags.of()) return;
+  check_own_event(cpu, caught_exception({Vector::Overflow, {}, 0}));
   deliver(cpu, {EventType::SoftwareException, static_cast<std::uint8_t>(Vector::Overflow), {}});
 }
 
 void int1(Cpu& cpu, const Insn&) {
+  check_own_event(cpu, caught_exception({Vector::Debug, {}, 0}));
   deliver(cpu, {EventType::PrivilegedSoftware, static_cast<std::uint8_t>(Vector::Debug), {}});
   cpu.dr7 &= ~x86::dr7::GD;
 }
