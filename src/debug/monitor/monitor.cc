@@ -95,6 +95,24 @@ std::span<const Monitor::Entry> Monitor::table() {
        &Monitor::watch_physical, 1},
       {"unwatch-phys", "", "ADDRESS", "Takes out what watch-phys set there.",
        &Monitor::unwatch_physical, 0},
+      {"catch", "", "[WHAT [NUMBER] [r|w] [if REGISTER COMPARISON NUMBER]|delete NUMBER|all]",
+       "Stops the machine at what a vCPU does, wherever that is.\n"
+       "WHAT is one of:\n"
+       "  exception [VECTOR|#PF]  interrupt [VECTOR]  before it is delivered; int n counts as an\n"
+       "                          interrupt, int3 as #BP\n"
+       "  msr [NAME|NUMBER] [r|w]  io PORT[-PORT] [r|w]  cr [NUMBER] (writes)  hlt  task-switch\n"
+       "  cpl [LEVEL]             after the instruction\n"
+       "The condition compares a register with a number (==, !=, <, <=, >, >=, without signs).\n"
+       "A hit is a stop with its reason in words, in the present only: a journey passes them. "
+       "They\n"
+       "stay until `delete` or the end of the session. A triple fault is always a stop.\n"
+       "Without arguments lists them.",
+       &Monitor::catches, 1},
+      {"pending", "info pending", "[CPU]",
+       "Shows which events wait for vCPUs, and what holds them off.\n"
+       "An exception that is queued, the shadow after sti and loads of ss, NMIs, and the external\n"
+       "interrupt that is next.",
+       &Monitor::pending},
       {"bind", "", "[ADDRESS [CR3|pid PID|comm NAME|off]]",
        "Lets breakpoints and watchpoints at a linear address count in one address space only.\n"
        "That of CR3, or of the current vCPU. It stays until `off` or the end of the session,\n"

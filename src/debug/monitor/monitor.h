@@ -57,6 +57,11 @@ class Monitor {
   Result<std::string> mem(Words words);
   Result<std::string> watch_physical(Words words);
   Result<std::string> unwatch_physical(Words words);
+  Result<std::string> catches(Words words);
+  Result<std::string> delete_catch(Words words);
+  Result<void> catch_numbers(hypervisor::Catch& wanted, std::string_view word);
+  Result<RegisterTest> register_test(Words words);
+  Result<std::string> pending(Words words);
   Result<std::string> bind(Words words);
   Result<std::string> cr3(Words words);
   Result<std::string> bind_to_task(Words words);

@@ -253,6 +253,7 @@ std::string Debugger::stop_reply(VcpuId vcpu, std::uint8_t signal, const StopEve
       reply.replay_end().description("the recorded run ends here");
       break;
     case StopCause::PhysicalWatchpoint:  // the client knows of none; the words are the reason
+    case StopCause::Caught:              // nor of this
     case StopCause::Step:
     case StopCause::GuestPanic:
     case StopCause::Dead:

@@ -24,7 +24,7 @@ inline Action action_of(const rsp::ThreadAction& action) {
 // Causes that a stop reply has no field for.
 inline bool has_words(StopCause cause) {
   return cause == StopCause::Dead || cause == StopCause::GuestPanic ||
-         cause == StopCause::PhysicalWatchpoint;
+         cause == StopCause::PhysicalWatchpoint || cause == StopCause::Caught;
 }
 
 inline bool is_death(const StopEvent* event) {

@@ -37,6 +37,7 @@ enum class StopCause : std::uint8_t {
   HardwareBreakpoint,
   Watchpoint,
   PhysicalWatchpoint,
+  Caught,  // what is caught by `monitor catch`
   Step,
   GuestPanic,
   Dead,
@@ -50,7 +51,8 @@ enum class StopCause : std::uint8_t {
 struct StopEvent {
   StopCause cause = StopCause::Step;
   // Breakpoint, PhysicalWatchpoint: the guest-physical address. The other breakpoints and
-  // Watchpoint: the linear address that the client named. Otherwise zero.
+  // Watchpoint: the linear address that the client named. Caught: the number of the vector,
+  // register or port. Otherwise zero.
   std::uint64_t address = 0;
   hypervisor::WatchKind watch = hypervisor::WatchKind::Write;
   friend bool operator==(const StopEvent&, const StopEvent&) = default;

@@ -196,6 +196,8 @@ HitFilter::Answer HitFilter::evaluate_exit(VcpuId vcpu, const hypervisor::Exit& 
     ask_stoppoints({StopCause::Watchpoint, watch->address.value, watch->kind});
   } else if (const auto* physical = std::get_if<exit::PhysicalWatchpoint>(&exit)) {
     ask_stoppoints({StopCause::PhysicalWatchpoint, physical->address.value, physical->kind});
+  } else if (const auto* caught = std::get_if<exit::Caught>(&exit)) {
+    stop = catches_.hit(vcpu, *caught);
   } else {
     stop = true;
   }

@@ -19,6 +19,7 @@
 
 #include "debug/points/address_spaces.h"
 #include "debug/points/breakpoint_table.h"
+#include "debug/points/catch_list.h"
 #include "debug/points/stoppoint_list.h"
 #include "debug/target/pc_view.h"
 #include "debug/trace/tracing.h"
@@ -29,10 +30,11 @@ namespace ringside::debug {
 class HitFilter final : public hypervisor::StopFilter {
  public:
   HitFilter(hypervisor::Vm& vm, BreakpointTable& breakpoints, StoppointList& stoppoints,
-            const AddressSpaces& spaces, trace::Tracing& tracing)
+            CatchList& catches, const AddressSpaces& spaces, trace::Tracing& tracing)
       : vm_(vm),
         breakpoints_(breakpoints),
         stoppoints_(stoppoints),
+        catches_(catches),
         spaces_(spaces),
         tracing_(tracing),
         answers_(vm.vcpu_count()),
@@ -124,6 +126,7 @@ class HitFilter final : public hypervisor::StopFilter {
   hypervisor::Vm& vm_;
   BreakpointTable& breakpoints_;
   StoppointList& stoppoints_;
+  CatchList& catches_;
   const AddressSpaces& spaces_;
   trace::Tracing& tracing_;
   mutable std::mutex mutex_;

@@ -30,8 +30,9 @@ Target::Target(hypervisor::Vm& vm, BreakpointMechanism mechanism)
       linear_(vm),
       breakpoints_(vm, linear_, mechanism),
       stoppoints_(vm, linear_),
+      catches_(vm),
       tracing_(TracedVcpu::registers_size()),
-      filter_(vm, breakpoints_, stoppoints_, spaces_, tracing_),
+      filter_(vm, breakpoints_, stoppoints_, catches_, spaces_, tracing_),
       vcpus_(vm.vcpu_count()) {}
 
 void Target::begin() {
@@ -243,6 +244,7 @@ void Target::undo() {
   leave_trace();
   breakpoints_.remove_all_but_persistent();
   stoppoints_.remove_all();
+  catches_.remove_all();
   if (breakpoints_.empty()) filter_.uninstall();
   noted_.clear();
   expect(set_breakpoint_exits(false), "breakpoint exits", {0});

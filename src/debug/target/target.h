@@ -15,6 +15,7 @@
 #include "base/result.h"
 #include "debug/points/address_spaces.h"
 #include "debug/points/breakpoint_table.h"
+#include "debug/points/catch_list.h"
 #include "debug/points/stoppoint_list.h"
 #include "debug/run/run_control.h"
 #include "debug/target/hit_filter.h"
@@ -36,6 +37,7 @@ class Target {
   const RunControl& control() const { return control_; }
   BreakpointTable& breakpoints() { return breakpoints_; }
   StoppointList& stoppoints() { return stoppoints_; }
+  CatchList& catches() { return catches_; }
   AddressSpaces& spaces() { return spaces_; }
 
   // Makes the vCPUs that are alive at power-on known; none runs yet.
@@ -114,6 +116,9 @@ class Target {
   Result<void> place_again(VcpuId via, Gva address);
   Result<void> insert_stoppoint(const Stoppoint& stoppoint, const AgentProgram& program);
   Result<void> remove_stoppoint(const Stoppoint& stoppoint);
+  // Its number in catches().
+  Result<unsigned> insert_catch(const hypervisor::Catch& wanted,
+                                const std::optional<RegisterTest>& condition);
 
   // --- Tracepoints (target_trace.cc). All of them while every vCPU is out of the guest.
   trace::Tracing& tracing() { return tracing_; }
@@ -206,6 +211,7 @@ class Target {
   LinearBreakpoints linear_;
   BreakpointTable breakpoints_;
   StoppointList stoppoints_;
+  CatchList catches_;
   AddressSpaces spaces_;
   trace::Tracing tracing_;
   HitFilter filter_;

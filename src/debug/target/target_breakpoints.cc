@@ -175,6 +175,12 @@ Result<void> Target::insert_stoppoint(const Stoppoint& stoppoint, const AgentPro
   return {};
 }
 
+Result<unsigned> Target::insert_catch(const hypervisor::Catch& wanted,
+                                      const std::optional<RegisterTest>& condition) {
+  filter_.install();
+  return catches_.insert(wanted, condition);
+}
+
 Result<void> Target::remove_stoppoint(const Stoppoint& stoppoint) {
   TRY(stoppoints_.remove(stoppoint));
   control_.removed(stoppoint.key());

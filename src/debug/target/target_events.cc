@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "debug/target/caught_words.h"
 #include "hypervisor/guest_memory.h"
 #include "ringside/x86/bits.h"
 
@@ -57,6 +58,10 @@ void Target::handle(const hypervisor::VcpuEvent& event) {
     void operator()(const exit::PhysicalWatchpoint& e) {
       target.vcpus_[id.value].words =
           target.describe(id, e, hypervisor::Journey::Direction::Forward);
+      target.handle_stoppoint(id, e);
+    }
+    void operator()(const exit::Caught& e) {
+      target.vcpus_[id.value].words = debug::words_of(id, e);
       target.handle_stoppoint(id, e);
     }
     void operator()(const exit::GuestPanic& e) {
@@ -124,6 +129,9 @@ std::optional<StopEvent> Target::event_of(VcpuId id, const hypervisor::Exit& exi
     event = {StopCause::Watchpoint, watch->address.value, watch->kind};
   } else if (const auto* physical = std::get_if<exit::PhysicalWatchpoint>(&exit)) {
     event = {StopCause::PhysicalWatchpoint, physical->address.value, physical->kind};
+  } else if (const auto* caught = std::get_if<exit::Caught>(&exit)) {
+    if (!catches_.has(*caught)) return std::nullopt;
+    return StopEvent{StopCause::Caught, caught->number, {}};
   } else {
     const Gva address = std::get<exit::HardwareBreakpoint>(exit).address;
     const Result<Gpa> where = hypervisor::translate(vm_, id, address);
