@@ -141,6 +141,21 @@ TEST_F(Dialogue, WatchingWithoutAnAddressOfItsOwn) {
   EXPECT_THAT(gdb("print $_thread"), HasSubstr("= 2"));
 }
 
+TEST_F(Dialogue, CatchingWhatTheMachineDoes) {
+  begin("transfers");
+  connect();
+  EXPECT_THAT(gdb("monitor catch io 0xe9 w if $rcx <= 3"), HasSubstr("Catch 1: io 0xe9 w"));
+  const std::string stop = gdb("continue");
+  EXPECT_THAT(stop, ContainsRegex("vCPU 0 wrote 0x.. to port 0xe9 .1 byte."));
+  EXPECT_THAT(stop, HasSubstr("SIGTRAP"));
+  EXPECT_THAT(gdb("print $rcx"), ContainsRegex("= [0-3]"));
+  EXPECT_THAT(gdb("monitor catch"),
+              ContainsRegex("1: io 0xe9 w if .rcx <= 0x3, [0-9]+ hits, 1 true"));
+  gdb("monitor catch delete 1");
+  EXPECT_THAT(gdb("monitor pending"), HasSubstr("interrupt shadow: none"));
+  continue_and_interrupt();
+}
+
 TEST_F(Dialogue, APanicInWords) {
   begin("end_panic");
   connect();
