@@ -170,6 +170,23 @@ TEST_F(Catching, AnIretThatFaultsKeepsNmisBlockedUntilItsFaultIsDelivered) {
   EXPECT_FALSE(cpu->nmi_blocked);
 }
 
+// RF lets this one instruction pass a breakpoint of the guest's (SDM 3B 17.3.1.1), also when it is
+// executed again.
+TEST_F(Catching, AnInstructionThatRfLetsPassKeepsItUntilItsFaultIsDelivered) {
+  ASSERT_TRUE(points.insert_catch({CatchKind::Exception}));
+  cpu.code("0f0b");
+  cpu->dr[0] = at::kCode;
+  cpu->dr7 = x86::dr7::kReset | 1;
+  cpu->flags.set_system(x86::rflags::RF, true);
+  const auto caught = run();
+  ASSERT_TRUE(caught);
+  EXPECT_EQ(caught->number, 6u);
+  EXPECT_TRUE(cpu->flags.rf());
+  cpu->pending_exit.reset();
+  soft::run(*cpu, cpu->icount + 1);
+  EXPECT_EQ(cpu.arrived(), 6);
+}
+
 TEST_F(Catching, MsrsPortsControlRegistersAndHltAfterTheInstruction) {
   for (const CatchKind kind :
        {CatchKind::Msr, CatchKind::Port, CatchKind::ControlRegister, CatchKind::Halt})
