@@ -136,6 +136,7 @@ void deliver_exception(Cpu& cpu, x86::Exception exception, EventType type) {
       } else {
         exception = second;
       }
+      cpu.switches_task = false;
       note_delivered(cpu, exception);
     }
     // What failed is the instruction that began here: a software exception had moved past it.

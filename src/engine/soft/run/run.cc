@@ -9,6 +9,7 @@
 #include "engine/soft/cpu/debug_registers.h"
 #include "engine/soft/decode/lower.h"
 #include "engine/soft/instructions/instructions.h"
+#include "engine/soft/run/boundary.h"
 #include "engine/soft/run/flow.h"
 #include "engine/soft/translate/translator.h"
 #include "x86/linear_address.h"
@@ -17,18 +18,6 @@ namespace ringside::soft {
 namespace {
 
 namespace exit = hypervisor::exit;
-
-std::uint64_t instruction_pointer(const Cpu& cpu) {
-  return cpu.rip() &
-         Cpu::kWidthMask[static_cast<unsigned>(cpu.code64() ? Width::Bits64 : Width::Bits32)];
-}
-
-// As x86::linear_pc, by what the CPU has derived from its mode: the fast loop asks for every block.
-std::uint64_t linear_pc(const Cpu& cpu) {
-  const std::uint64_t rip = instruction_pointer(cpu);
-  if (cpu.code64()) return rip;
-  return x86::segmented_address(cpu.seg(x86::SegmentName::Cs).base, rip);
-}
 
 // Reads code bytes from `linear` on, at most 15; stops early at a fault on a later page.
 unsigned fetch_bytes(Cpu& cpu, std::uint64_t linear, std::uint8_t (&bytes)[16]) {
@@ -163,30 +152,6 @@ bool stops_before_fetch(Cpu& cpu, std::uint64_t linear) {
   return false;
 }
 
-// The instruction is complete: do its hits of watchpoints and catches count? The first that does is
-// the exit.
-void settle_hits(Cpu& cpu) {
-  if (cpu.watch_hits.empty() && cpu.physical_watch_hits.empty() && cpu.caught.empty()) [[likely]] {
-    return;
-  }
-  const auto settle = [&](hypervisor::Exit hit) {
-    if (cpu.pending_exit) return;
-    const Board::Verdict verdict = cpu.board().judge(cpu, hit, Board::HitIs::Over);
-    if (verdict == Board::Verdict::Exit) cpu.pending_exit = std::move(hit);
-  };
-  for (const exit::Watchpoint& watch : cpu.watch_hits)
-    settle(watch);
-  for (const exit::PhysicalWatchpoint& watch : cpu.physical_watch_hits)
-    settle(watch);
-  for (exit::Caught& what : cpu.caught) {
-    what.at = {linear_pc(cpu)};
-    settle(what);
-  }
-  cpu.watch_hits.clear();
-  cpu.physical_watch_hits.clear();
-  cpu.caught.clear();
-}
-
 // In legacy modes: every byte of the block lies within the code segment.
 bool within_code_segment(const Cpu& cpu, std::uint64_t bytes) {
   if (cpu.code64()) return true;
@@ -199,12 +164,6 @@ void execute(Cpu& cpu, const Insn& insn) {
   cpu.rip() += insn.length;
   insn.execute(cpu, insn);
   ++cpu.icount;
-}
-
-// The string instruction that was begun last is not over.
-void note_iterations(Cpu& cpu) {
-  const std::uint64_t count = std::exchange(cpu.iterations, 0);
-  if (count != 0) cpu.board().note_parts(count);
 }
 
 // The instruction that has just run may have said that it is not complete.
@@ -409,32 +368,6 @@ void take_fault(Cpu& cpu, const GuestFault& fault) {
   if (cpu.breakpoint_passed == linear_pc(cpu)) cpu.breakpoint_passed.reset();
   ++cpu.icount;
   deliver_exception(cpu, fault.exception);
-}
-
-// What an instruction may have changed before it turned out that it is to be executed again.
-struct Before {
-  explicit Before(const Cpu& cpu) : debug(cpu.pending_debug), nmi_blocked(cpu.nmi_blocked) {}
-  std::uint64_t debug;  // traps that were pending
-  bool nmi_blocked;
-};
-
-// The instruction at insn_rip is to be executed again.
-void undo(Cpu& cpu, const Before& before) {
-  note_iterations(cpu);
-  cpu.rip() = cpu.insn_rip;
-  cpu.retired = true;
-  cpu.pending_debug = before.debug;
-  cpu.nmi_blocked = before.nmi_blocked;
-  if (cpu.rf_spent_at == cpu.icount) cpu.flags.set_system(x86::rflags::RF, true);
-  cpu.watch_hits.clear();
-  cpu.physical_watch_hits.clear();
-  cpu.caught.clear();
-}
-
-// Undone for the debugger, who has heard of a breakpoint here.
-void undo_caught(Cpu& cpu, const Before& before) {
-  undo(cpu, before);
-  cpu.breakpoint_passed = linear_pc(cpu);
 }
 
 // Whether faults are an instruction's, which can be executed again, or those of delivering an event
