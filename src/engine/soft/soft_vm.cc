@@ -267,8 +267,7 @@ class SoftVm final : public SoftEngine {
   void travel(hypervisor::HitListener* listener) override {
     board_.listener = listener;
     for (const auto& vcpu : vcpus_) {
-      vcpu->cpu.breakpoint_passed.reset();
-      vcpu->cpu.forget_caught();
+      vcpu->cpu.forget_stops();
       vcpu->update_mask();
     }
   }
@@ -389,7 +388,6 @@ class SoftVm final : public SoftEngine {
   }
 
   static constexpr const char* kResumedDead = "resumed after a triple fault";
-
   void power_on(const x86::CpuState& entry) {
     for (const hypervisor::RamSlot& slot : board_.ram.slots())
       board_.ram_written(slot.base, slot.size);

@@ -177,6 +177,12 @@ class Cpu {
     rf_spent_at = ~std::uint64_t{0};
   }
 
+  // Where it stands is another moment of the run.
+  void forget_stops() {
+    breakpoint_passed.reset();
+    forget_caught();
+  }
+
   VcpuId id() const { return id_; }
   Board& board() { return board_; }
   const Board& board() const { return board_; }
