@@ -92,8 +92,11 @@ TEST_F(Exdi, BreaksStepsAndInterrupts) {
   } else {
     EXPECT_EQ(watching, "");
   }
+  const auto count = [&] { return client.request("m" + counter + ",8"); };
+  const std::string before = count();
   client.send("vCont;c");
-  guest.process().await_busy();
+  for (const Deadline deadline; count() == before;)
+    ASSERT_FALSE(deadline.passed());
   client.interrupt();
   EXPECT_EQ(client.receive().substr(0, 13), "T02thread:01;");
   EXPECT_EQ(client.request("qRcmd,696e666f20637075730a").substr(0, 1), "2");  // "* CPU #0…"
