@@ -287,14 +287,17 @@ void Program::add_monitor_commands(debug::ServerOptions& server) {
   server.commands.push_back(
       dump_command([this] { return core_subject({0}); }, files_directory_.get()));
   server.commands.push_back(
-      {"gdbserver", "ENDPOINT",
+      {"gdbserver",
+       "ENDPOINT",
        "Serves debuggers at ENDPOINT from now on, as -G does from the start (and SIGUSR1 at\n"
        "127.0.0.1:1234, or any free port). Once, where nothing listens yet.",
        [this](std::string_view endpoint) {
          const auto where = begin_to_listen(endpoint);
          return where ? "gdb: listening on " + *where + "\n"
                       : "gdbserver: " + where.error().text() + "\n";
-       }});
+       },
+       {},
+       true});
   server.save_trace = [this](const std::string& name, const auto& read) {
     return save_trace(files_directory_.get(), name, read);
   };

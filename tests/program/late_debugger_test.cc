@@ -39,5 +39,22 @@ TEST(LateDebugger, ComesWhenASignalAsksForIt) {
   EXPECT_EQ(ringside.await_exit(), 4);
 }
 
+TEST(LateDebugger, ComesWhenTheMonitorIsAskedForIt) {
+  const TemporaryFolder folder;
+  const std::string place = folder / "qmp";
+  ChildProcess ringside(
+      {RINGSIDE_PROGRAM, "--qmp", "unix:" + place, "-s", "none", GuestImage("counters").path()});
+  ringside.await_line(Stream::Error, "qmp: listening on");
+  RawClient qmp(place);
+  qmp.send_bytes(
+      "{\"execute\":\"qmp_capabilities\"}"
+      "{\"execute\":\"human-monitor-command\","
+      "\"arguments\":{\"command-line\":\"gdbserver 0\"}}");
+  const std::string line = ringside.await_line(Stream::Error, "gdb: listening on 127.0.0.1:");
+  DebugClient client(port_in(line));
+  EXPECT_EQ(client.request("?"), "S05");
+  client.run_to(GuestImage("counters")["tick"]);
+}
+
 }  // namespace
 }  // namespace ringside::testing
