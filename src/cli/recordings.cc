@@ -147,11 +147,11 @@ Result<std::string> Recordings::trace(std::string_view arguments) {
 }
 
 void Recordings::add_commands(debug::ServerOptions& server) {
-  const auto add = [&](std::string name, std::string usage, std::string help, auto member) {
+  const auto add = [&](const char* name, const char* usage, const char* help, auto member) {
     debug::MonitorCommand command;
     command.name = name;
-    command.usage = std::move(usage);
-    command.help = std::move(help);
+    command.usage = usage;
+    command.help = help;
     command.run = [this, name, member](std::string_view arguments) {
       const Result<std::string> text = (this->*member)(arguments);
       return fmt::format("{}: {}\n", name, text ? *text : text.error().text());

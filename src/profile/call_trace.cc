@@ -78,7 +78,7 @@ CallTrace::Stack* CallTrace::stack_of(const FlowEvent& event, std::uint64_t poin
 
 std::string CallTrace::name_of(const Frame& frame) {
   const auto place = code_.place_of(frame.function);
-  const std::string function = place ? place->name : fmt::format("{:#x}", frame.function.value);
+  std::string function = place ? place->name : fmt::format("{:#x}", frame.function.value);
   if (frame.vector < 0) return function;
   return fmt::format("vector {}: {}", frame.vector, function);
 }

@@ -10,7 +10,6 @@
 namespace ringside::soft {
 namespace {
 
-using hypervisor::Catch;
 using hypervisor::CatchKind;
 using hypervisor::exit::Caught;
 using testing::TestCpu;
