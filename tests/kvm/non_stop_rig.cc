@@ -134,7 +134,7 @@ void NonStopRig::told(const std::string& reply) {
     EXPECT_TRUE(cpu.ever.contains(now % kPlaces)) << "a stale report: " << reply;
     EXPECT_FALSE(knew && now == from) << "told twice: " << reply;
   } else if (stop.signal == 0) {
-    ++counts_.asked;
+    ++counts_.stops;
     cpu.told = knew && now == from;
   } else {
     ++counts_.steps;

@@ -20,12 +20,6 @@ class NonStopRig final : public RaceBed {
   // running test.
   void act(unsigned kills);
 
-  struct Counts {
-    unsigned asked = 0, steps = 0, hits = 0, resumes = 0;
-  };
-  const Counts& counts() const { return counts_; }
-  unsigned kills() const { return kills_; }
-
  private:
   struct Cpu {
     bool runs = true;
@@ -49,7 +43,6 @@ class NonStopRig final : public RaceBed {
 
   std::array<Cpu, kVcpus> cpus_;
   bool acknowledged_ = true;  // the last notification
-  Counts counts_;
 };
 
 }  // namespace ringside::testing

@@ -92,7 +92,7 @@ RaceBed::Progress RaceBed::look() {
 }
 
 void RaceBed::kill() {
-  ++kills_;
+  ++counts_.kills;
   client_->disconnect();
   await([&] { return everybody_runs() && loop() == code_; }, "the guest as it was");
   for (unsigned i = 0; i < kVcpus; ++i) {

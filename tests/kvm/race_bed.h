@@ -23,6 +23,11 @@ class RaceBed {
   // The client goes; the guest must run on with its memory intact. Then another comes.
   void kill();
 
+  struct Counts {
+    unsigned stops = 0, steps = 0, hits = 0, resumes = 0, kills = 0;
+  };
+  const Counts& counts() const { return counts_; }
+
  protected:
   static constexpr unsigned kVcpus = 4;
   static constexpr const char* kNothing = "(nothing)";
@@ -52,7 +57,7 @@ class RaceBed {
   std::optional<debug::testing::Client> client_;
   std::array<std::uint64_t, kPlaces> places_{};
   std::set<unsigned> inserted_;
-  unsigned kills_ = 0;
+  Counts counts_;
 
  private:
   std::string loop();

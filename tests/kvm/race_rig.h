@@ -19,12 +19,6 @@ class RaceRig final : public RaceBed {
   // not as it should be is a failure of the running test.
   void act(unsigned kills);
 
-  struct Counts {
-    unsigned stops = 0, steps = 0, hits = 0, resumes = 0;
-  };
-  const Counts& counts() const { return counts_; }
-  unsigned kills() const { return kills_; }
-
  private:
   void greet() override;
   void change_breakpoint();
@@ -36,7 +30,6 @@ class RaceRig final : public RaceBed {
   // Where a vCPU was when its hit was told; and where the rule says nothing: it was stepped there,
   // or the breakpoint was changed under it.
   std::array<std::optional<std::uint64_t>, kVcpus> told_, unsure_;
-  Counts counts_;
 };
 
 }  // namespace ringside::testing
