@@ -4,11 +4,10 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <deque>
 #include <string>
-#include <unordered_map>
 
 #include "debug/run/run_control.h"
+#include "debug/testing/exploration.h"
 #include "debug/testing/run_control_state.h"
 
 namespace ringside::debug {
@@ -200,40 +199,13 @@ struct World {
   }
 };
 
-struct Explorer {
-  unsigned vcpus;
-  // The machine ran until the client came.
-  bool ran;
-  std::size_t limit_depth;
-  std::unordered_map<std::string, std::string> came_from = {};
-  std::deque<std::pair<World, unsigned>> queue = {};
-  std::size_t transitions = 0;
-  std::string failure = {};
+struct Explorer : Exploration<World> {
+  // `running`: the machine ran until the client came.
+  Explorer(unsigned count, bool running, std::size_t limit_depth)
+      : Exploration(limit_depth), vcpus(count), ran(running) {}
 
-  template <typename Act>
-  void go(const World& from, const std::string& parent, unsigned depth, const char* name,
-          std::uint32_t index, Act act) {
-    if (!failure.empty()) return;
-    ++transitions;
-    World next = from;
-    next.last = std::string(name) + " " + std::to_string(index);
-    act(next);
-    next.execute();
-    const std::string key = next.key();
-    const bool fresh = came_from.try_emplace(key, parent + "\n" + next.last).second;
-    if (!next.error.empty()) {
-      failure = next.error + "; the way there, backwards: " + next.last;
-      for (std::string at = parent; !at.empty();) {
-        const std::string& entry = came_from[at];
-        const std::size_t split = entry.find('\n');
-        if (split == std::string::npos) break;
-        failure += " < " + entry.substr(split + 1);
-        at = entry.substr(0, split);
-      }
-      return;
-    }
-    if (fresh && depth + 1 < limit_depth) queue.emplace_back(std::move(next), depth + 1);
-  }
+  unsigned vcpus;
+  bool ran;
 
   void run() {
     World first(vcpus);
@@ -253,17 +225,11 @@ struct Explorer {
       first.control.attach();
     }
     if (!first.control.set_mode(Mode::NonStop)) first.fail("the mode is refused");
-    first.execute();
-    came_from.emplace(first.key(), "");
-    queue.emplace_back(std::move(first), 0);
-    while (!queue.empty() && failure.empty()) {
-      const auto [world, depth] = std::move(queue.front());
-      queue.pop_front();
-      const std::string key = world.key();
-      client_moves(world, key, depth);
+    explore_from(std::move(first), [this](const World& w, const std::string& key, unsigned depth) {
+      client_moves(w, key, depth);
       for (std::uint32_t i = 0; i < vcpus; ++i)
-        engine_moves(world, key, depth, i);
-    }
+        engine_moves(w, key, depth, i);
+    });
   }
 
   void resume(const World& w, const std::string& key, unsigned depth, const char* name,
@@ -454,12 +420,12 @@ struct Explorer {
 };
 
 void explore(unsigned vcpus, bool ran, std::size_t depth) {
-  Explorer explorer{vcpus, ran, depth};
+  Explorer explorer(vcpus, ran, depth);
   explorer.run();
-  std::printf("%u vCPUs: %zu states, %zu transitions\n", vcpus, explorer.came_from.size(),
-              explorer.transitions);
-  EXPECT_EQ(explorer.failure, "");
-  EXPECT_GT(explorer.came_from.size(), 500u);
+  std::printf("%u vCPUs: %zu states, %zu transitions\n", vcpus, explorer.states(),
+              explorer.transitions());
+  EXPECT_EQ(explorer.failure(), "");
+  EXPECT_GT(explorer.states(), 500u);
 }
 
 TEST(NonStopEveryInterleaving, TwoVcpus) { explore(2, false, 100); }

@@ -5,10 +5,9 @@
 #include <gtest/gtest.h>
 
 #include <cstdio>
-#include <deque>
 #include <string>
-#include <unordered_map>
 
+#include "debug/testing/exploration.h"
 #include "debug/testing/run_control_state.h"
 
 namespace ringside::debug {
@@ -240,45 +239,13 @@ struct World {
   }
 };
 
-struct Explorer {
+struct Explorer : Exploration<World> {
+  Explorer(unsigned count, bool waits, StopCause of_breakpoint, std::size_t limit_depth)
+      : Exploration(limit_depth), vcpus(count), wait(waits), cause(of_breakpoint) {}
+
   unsigned vcpus;
   bool wait;
   StopCause cause;
-  std::size_t limit_depth;
-  std::unordered_map<std::string, std::string> came_from;  // state → previous state and transition
-  std::deque<std::pair<World, unsigned>> queue;
-  std::size_t transitions = 0;
-  unsigned deepest = 0;
-  std::string failure;
-
-  // Runs one transition on a copy and queues the state it leads to, if new.
-  template <typename Act>
-  void go(const World& from, const std::string& parent, unsigned depth, const char* name,
-          std::uint32_t index, Act act) {
-    if (!failure.empty()) return;
-    ++transitions;
-    World next = from;
-    next.last = std::string(name) + " " + std::to_string(index);
-    act(next);
-    next.execute();
-    const std::string key = next.key();
-    const bool fresh = came_from.try_emplace(key, parent + "\n" + next.last).second;
-    if (!next.error.empty()) {
-      failure = next.error + "; the way there, backwards: " + next.last;
-      for (std::string at = parent; !at.empty();) {
-        const std::string& entry = came_from[at];
-        const std::size_t split = entry.find('\n');
-        if (split == std::string::npos) break;
-        failure += " < " + entry.substr(split + 1);
-        at = entry.substr(0, split);
-      }
-      return;
-    }
-    if (fresh) {
-      deepest = std::max(deepest, depth + 1);
-      if (depth + 1 < limit_depth) queue.emplace_back(std::move(next), depth + 1);
-    }
-  }
 
   void run() {
     World first(vcpus, cause);
@@ -288,17 +255,11 @@ struct Explorer {
       first.undoing = true;
       first.control.release();
     }
-    first.execute();
-    came_from.emplace(first.key(), "");
-    queue.emplace_back(std::move(first), 0);
-    while (!queue.empty() && failure.empty()) {
-      const auto [world, depth] = std::move(queue.front());
-      queue.pop_front();
-      const std::string key = world.key();
-      client_moves(world, key, depth);
+    explore_from(std::move(first), [this](const World& w, const std::string& key, unsigned depth) {
+      client_moves(w, key, depth);
       for (std::uint32_t i = 0; i < vcpus; ++i)
-        engine_moves(world, key, depth, i);
-    }
+        engine_moves(w, key, depth, i);
+    });
   }
 
   // Whether vCPU `index` stands on the breakpoint.
@@ -457,7 +418,7 @@ struct Explorer {
       }
     } else {
       World copy = w;
-      if (copy.control.resume({{}, kRun})) failure = "resume accepted while not stopped";
+      if (copy.control.resume({{}, kRun})) failure_ = "resume accepted while not stopped";
     }
     if (phase == Phase::Running) {
       go(w, key, depth, "pause", 0, [](World& n) { n.control.pause(); });
@@ -563,13 +524,13 @@ struct Explorer {
 
 void explore(unsigned vcpus, bool wait, std::size_t depth,
              StopCause cause = StopCause::Breakpoint) {
-  Explorer explorer{vcpus, wait, cause, depth, {}, {}, 0, 0, {}};
+  Explorer explorer(vcpus, wait, cause, depth);
   explorer.run();
   std::printf("%u vCPUs, %s: %zu states, %zu transitions, deepest %u\n", vcpus,
-              wait ? "waiting at the first instruction" : "running at once",
-              explorer.came_from.size(), explorer.transitions, explorer.deepest);
-  EXPECT_EQ(explorer.failure, "");
-  EXPECT_GT(explorer.came_from.size(), 500u);
+              wait ? "waiting at the first instruction" : "running at once", explorer.states(),
+              explorer.transitions(), explorer.deepest());
+  EXPECT_EQ(explorer.failure(), "");
+  EXPECT_GT(explorer.states(), 500u);
 }
 
 TEST(RunControlEveryInterleaving, TwoVcpus) { explore(2, false, 100); }

@@ -48,13 +48,7 @@ class CatchCommands : public ::testing::Test {
     bench.attach();
     bench.ask("vCont?");
   }
-  std::string monitor(std::string_view command) {
-    const std::string reply = bench.ask("qRcmd," + rsp::reply::hex(command));
-    std::string text;
-    for (std::size_t i = 0; i + 1 < reply.size(); i += 2)
-      text += static_cast<char>(std::stoi(reply.substr(i, 2), nullptr, 16));
-    return text;
-  }
+  std::string monitor(std::string_view command) { return bench.monitor(command); }
   // The client runs the guest and takes a packet.
   std::string happen(const Caught& what) {
     bench.guest.vm.happen({0}, what);

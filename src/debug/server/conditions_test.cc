@@ -42,13 +42,7 @@ class Conditions : public ::testing::Test {
     bench.guest.write(0x1000, {opcode::kIncRax, opcode::kJump, 0xfd});
     bench.attach();
   }
-  std::string monitor(std::string_view command) {
-    const std::string reply = bench.ask("qRcmd," + rsp::reply::hex(command));
-    std::string text;
-    for (std::size_t i = 0; i + 1 < reply.size(); i += 2)
-      text += static_cast<char>(std::stoi(reply.substr(i, 2), nullptr, 16));
-    return text;
-  }
+  std::string monitor(std::string_view command) { return bench.monitor(command); }
   Bench bench;
   ToyGuest& guest = bench.guest;
 };

@@ -42,13 +42,7 @@ class Guest : public ::testing::Test {
     options.guest.vmcoreinfo = []() -> Result<std::string> { return "OSRELEASE=6.1\n"; };
     return options;
   }
-  std::string monitor(std::string_view command) {
-    const std::string reply = bench.ask("qRcmd," + rsp::reply::hex(command));
-    std::string text;
-    for (std::size_t i = 0; i + 1 < reply.size(); i += 2)
-      text += static_cast<char>(std::stoi(reply.substr(i, 2), nullptr, 16));
-    return text;
-  }
+  std::string monitor(std::string_view command) { return bench.monitor(command); }
   std::string read(std::string_view what) {
     return bench.ask("qXfer:" + std::string(what) + ":0,fff");
   }

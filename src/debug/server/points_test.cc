@@ -23,13 +23,7 @@ class Points : public ::testing::Test {
     bench.attach();
     bench.ask("vCont?");
   }
-  std::string monitor(std::string_view command) {
-    const std::string reply = bench.ask("qRcmd," + rsp::reply::hex(command));
-    std::string text;
-    for (std::size_t i = 0; i + 1 < reply.size(); i += 2)
-      text += static_cast<char>(std::stoi(reply.substr(i, 2), nullptr, 16));
-    return text;
-  }
+  std::string monitor(std::string_view command) { return bench.monitor(command); }
   ServerOptions options() {
     ServerOptions options;
     options.guest.task_test = [this](std::string_view kind,

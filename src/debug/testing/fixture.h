@@ -2,10 +2,12 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "debug/testing/client.h"
 #include "debug/testing/toy_guest.h"
+#include "rsp/reply.h"
 
 namespace ringside::debug::testing {
 
@@ -30,6 +32,14 @@ struct Bench {
   }
   bool in_guest(unsigned i) { return guest.vm.vcpu({i}).in_guest(); }
   std::string ask(std::string_view payload) { return client.ask(payload); }
+  // What the debugger's console shows of a monitor command.
+  std::string monitor(std::string_view command) {
+    const std::string reply = ask("qRcmd," + rsp::reply::hex(command));
+    std::string text;
+    for (std::size_t i = 0; i + 1 < reply.size(); i += 2)
+      text += static_cast<char>(std::stoi(reply.substr(i, 2), nullptr, 16));
+    return text;
+  }
 
   ToyGuest guest;
   Server server;
