@@ -1,6 +1,10 @@
 // LLDB as Visual Studio Code and other editors drive it: lldb-dap, by its protocol.
 #include <gmock/gmock.h>
 
+#include <memory>
+#include <stdexcept>
+#include <string_view>
+
 #include "gdb/dap_session.h"
 #include "gdb/lldb_fixture.h"
 
@@ -22,6 +26,39 @@ class LldbDap : public ::testing::TestWithParam<const char*> {
   }
 };
 
+// lldb-dap 19 asks for the state of the process before its other thread has heard of the first
+// stop, takes it for gone and lets go, now and then and on a busy machine more often. An editor's
+// user attaches again, as here.
+constexpr std::string_view kLostAtOnce = "process unloaded during launch or attach";
+
+// Attached, with a breakpoint at look_at.
+std::unique_ptr<DapSession> attached(const char* program, const GuestProcess& guest) {
+  for (int tries = 1;; ++tries) {
+    auto dap = std::make_unique<DapSession>(std::vector<std::string>{program});
+    const std::string can = dap->ask("initialize", R"({"adapterID":"lldb-dap","clientID":"vscode",)"
+                                                   R"("linesStartAt1":true,"pathFormat":"path"})");
+    EXPECT_THAT(can, HasSubstr("\"supportsFunctionBreakpoints\":true"));
+    // The response to attach may come after configurationDone.
+    const int attach = dap->start(
+        "attach", R"({"program":")" + guest.image().path() +
+                      R"(","attachCommands":["target create )" + guest.image().path() +
+                      R"(","gdb-remote 127.0.0.1:)" + std::to_string(guest.port()) + R"("]})");
+    try {
+      dap->await_event("initialized");
+      const std::string set =
+          dap->ask("setFunctionBreakpoints", R"({"breakpoints":[{"name":"look_at"}]})");
+      EXPECT_THAT(set, HasSubstr("\"verified\":true"));
+      dap->ask("setExceptionBreakpoints", R"({"filters":[]})");
+      dap->ask("configurationDone");
+      dap->finish(attach);
+      return dap;
+    } catch (const std::runtime_error& error) {
+      if (tries == 5 || std::string_view(error.what()).find(kLostAtOnce) == std::string_view::npos)
+        throw;
+    }
+  }
+}
+
 // As the symbols name it: an editor that is elsewhere has a sourceMap in its settings.
 std::string lines_of(const std::string& path, const std::string& lines) {
   return R"({"source":{"path":")" + path + R"("},"breakpoints":[)" + lines + "]}";
@@ -31,23 +68,8 @@ TEST_P(LldbDap, AttachesStepsReadsVariablesAndLeaves) {
   GuestProcess guest("demo", {.cpus = 2, .start = GuestOptions::Start::Running});
   const auto value = DapSession::value_of;
   {
-    DapSession dap({GetParam()});
-    const std::string can = dap.ask("initialize", R"({"adapterID":"lldb-dap","clientID":"vscode",)"
-                                                  R"("linesStartAt1":true,"pathFormat":"path"})");
-    EXPECT_THAT(can, HasSubstr("\"supportsFunctionBreakpoints\":true"));
-    // The response to attach may come after configurationDone.
-    const int attach = dap.start(
-        "attach", R"({"program":")" + guest.image().path() +
-                      R"(","attachCommands":["target create )" + guest.image().path() +
-                      R"(","gdb-remote 127.0.0.1:)" + std::to_string(guest.port()) + R"("]})");
-    dap.await_event("initialized");
-    const std::string set =
-        dap.ask("setFunctionBreakpoints", R"({"breakpoints":[{"name":"look_at"}]})");
-    EXPECT_THAT(set, HasSubstr("\"verified\":true"));
-    dap.ask("setExceptionBreakpoints", R"({"filters":[]})");
-    dap.ask("configurationDone");
-    dap.finish(attach);
-
+    const std::unique_ptr<DapSession> session = attached(GetParam(), guest);
+    DapSession& dap = *session;
     std::string stopped = dap.await_stop();
     if (value(stopped, "reason") != "function breakpoint" &&
         value(stopped, "reason") != "breakpoint") {
