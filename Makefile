@@ -11,7 +11,7 @@ SLOW = RINGSIDE_TEST_PATIENCE=10
 build = sh scripts/build $(1)
 run_tests = sh scripts/run-tests $(1) -j$(JOBS)
 
-.PHONY: all release dev demo demo-linux test test-guests test-kvm bench pictures fuzz asan tsan install format \
+.PHONY: all release dev demo demo-linux test test-guests test-kvm soak bench pictures fuzz asan tsan install format \
   tidy tidy-changed clean
 all release:
 	$(call build,release)
@@ -35,6 +35,14 @@ bench:
 	sh scripts/setup build test bench
 	$(call build,bench)
 	build/ringside_bench $(BENCH)
+
+# Debian's Linux under a debugger that does everything: MINUTES, and whatever else `soak` may take.
+SOAK_MINUTES ?= 4
+soak:
+	sh scripts/setup build test guests
+	$(call build,dev ringside_soak)
+	sh tests/linux/prepare build/linux
+	build/ringside_soak $(SOAK_MINUTES) $(SOAK_SEED)
 
 # The flame graph of Debian's boot, the benchmarks' ratios and a dialogue with GDB, into build/pictures.
 pictures:

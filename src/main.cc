@@ -4,6 +4,7 @@
 #include "cli/notice.h"
 #include "cli/options.h"
 #include "cli/run.h"
+#include "cli/signals.h"
 
 int main(int argc, char** argv) {
   using namespace ringside::cli;
@@ -11,6 +12,7 @@ int main(int argc, char** argv) {
     notice("ringside: {}", error.text());
     return kErrorStatus;
   };
+  keep_user_signal();
   const ringside::Result<CommandLine> line = parse_command_line(argc, argv);
   if (!line) return failed(line.error());
   if (line->print) {

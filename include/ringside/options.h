@@ -46,6 +46,9 @@ struct MonitorCommand {
   std::function<std::unique_ptr<MonitorWork>(std::string_view arguments)> begin = {};
   // It changes nothing, so that debuggers that only look may use it, also while the guest runs.
   bool looks = false;
+  // It leads the machine as a whole somewhere else, so that it is refused in non-stop mode, where
+  // each vCPU stops by itself.
+  bool moves_machine = false;
 };
 
 // A piece of code that the system in the guest has loaded beside its own, as a debugger knows

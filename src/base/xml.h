@@ -12,6 +12,8 @@ inline std::string xml_text(std::string_view text) {
   for (const char c : text) {
     if (c == '<') {
       result += "&lt;";
+    } else if (c == '>') {  // where "]]" is before it
+      result += "&gt;";
     } else if (c == '&') {
       result += "&amp;";
     } else if (c == '"') {

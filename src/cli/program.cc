@@ -382,6 +382,10 @@ void Program::say_where(std::string_view name, const std::string& where,
 // Without -G, or beside a client that came through a pipe: the debug server is there, and listens
 // from now on.
 Result<std::string> Program::begin_to_listen(std::string_view endpoint) {
+  // What is standard input by now has been the guest's console, or nobody's; and a client there
+  // could not come a second time.
+  if (std::holds_alternative<transport::StdioEndpoint>(TRY(transport::parse_endpoint(endpoint))))
+    return fail(ErrorCode::NotSupported, "stdio is for -G at the start; give a port, or unix:PATH");
   TRY(debugger_->listen(endpoint));
   say_where("gdb", debugger_->where(), debugger_->reachable_from_outside());
   return debugger_->where();

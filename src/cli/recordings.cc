@@ -116,6 +116,7 @@ Result<std::string> Recordings::profile(std::string_view arguments) {
   profile::Output output = TRY(
       open(profile_place_, words[1], kProfileBegins, "a profile", profile::Profiler::kMostBytes));
   if (const auto begun = output.append(kProfileBegins); !begun) return fail(begun.error());
+  profiler_.reset();  // the engine has one at a time, which takes itself out as it goes
   profiler_ = std::make_unique<profile::Profiler>(
       engine_, *profile_place_.code, *every, std::move(output),
       [this](const Result<std::string>& why) { notice("profile: {}", end_profile(why)); });
@@ -140,6 +141,7 @@ Result<std::string> Recordings::trace(std::string_view arguments) {
   if (runs) return fail(ErrorCode::Busy, fmt::format("'{}' is being written", trace_place_.name));
   profile::Output output = TRY(open(trace_place_, words[1], kTraceBegins, "a trace of calls",
                                     profile::CallTrace::kMostBytes));
+  trace_.reset();
   trace_ = std::make_unique<profile::CallTrace>(
       engine_, *trace_place_.code, std::move(output),
       [this](const Result<std::string>& why) { notice("trace: {}", end_trace(why)); });

@@ -31,9 +31,10 @@ void handle(int signal, void (*handler)(int)) {
 
 }  // namespace
 
+void keep_user_signal() { handle(SIGUSR1, note); }
+
 EndSignals::EndSignals(const transport::Poller& poller, InterruptKey interrupt_key) {
   g_received = 0;
-  g_user_signal = false;
   g_poller = &poller;
   handle(SIGINT, interrupt_key == InterruptKey::Ends ? note : SIG_IGN);
   handle(SIGTERM, note);

@@ -10,6 +10,9 @@ namespace ringside::cli {
 
 enum class InterruptKey { Ends, Ignored };
 
+// From now on SIGUSR1 is kept for EndSignals instead of ending the process.
+void keep_user_signal();
+
 // Installs the handlers while it lives; one at a time.
 class EndSignals {
  public:

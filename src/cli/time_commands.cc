@@ -297,6 +297,12 @@ debug::MonitorCommand look(std::string name, std::string usage, std::string help
   return result;
 }
 
+debug::MonitorCommand journey(std::string name, std::string usage, std::string help) {
+  debug::MonitorCommand result = command(std::move(name), std::move(usage), std::move(help));
+  result.moves_machine = true;
+  return result;
+}
+
 }  // namespace
 
 void add_time_commands(debug::ServerOptions& server, const TimeSubjects& subjects) {
@@ -312,7 +318,7 @@ void add_time_commands(debug::ServerOptions& server, const TimeSubjects& subject
   };
   add(look("when", "", "Shows where in its run the machine is: instructions retired by all vCPUs."),
       [shared](std::string_view) { return say(describe(*shared)); });
-  add(command("goto", "COUNT|-N|start|present|NAME",
+  add(journey("goto", "COUNT|-N|start|present|NAME",
               "Goes to a moment of the run.\n"
               "COUNT is the instructions retired by all vCPUs, as when shows it; -N is N of them "
               "back from\n"

@@ -76,7 +76,8 @@ class Json {
 };
 
 Request parse_changes(std::string_view text) {
-  constexpr Malformed kMalformed{R"(jMultiBreakpoint wants {"breakpoint_requests":["Z...",...]})"};
+  constexpr Malformed kMalformed{
+      R"(jMultiBreakpoint wants an object whose "breakpoint_requests" are Z and z packets)"};
   Json json(text);
   ChangeBreakpoints change;
   if (!json.take('{') || json.string() != "breakpoint_requests" || !json.take(':') ||

@@ -101,6 +101,17 @@ TEST_F(Recording, AProfileIsTheSameInEveryRun) {
   EXPECT_EQ(status.st_mode & 0777u, 0600u);
 }
 
+TEST_F(Recording, AnotherOfEachBeginsAnew) {
+  begin("interrupts", {});
+  for (const std::string name : {"one", "two"}) {
+    monitor("profile start p" + name + " 1000");
+    monitor("trace calls t" + name);
+    run_to_interrupt(5);
+    EXPECT_THAT(monitor("profile stop"), ContainsRegex("' has [1-9][0-9]* samples"));
+    EXPECT_THAT(monitor("trace stop"), ContainsRegex("' has [1-9][0-9]* calls"));
+  }
+}
+
 TEST_F(Recording, ATraceOfCallsIsTheSameInEveryRunAndTheGuestCannotTell) {
   std::vector<std::string> traces, hashes;
   for (const std::string name : {"none", "one", "two"}) {

@@ -188,6 +188,18 @@ TEST_F(TimeTravel, NobodyGoesElsewhereWhileTheGuestRuns) {
   EXPECT_THAT(say("goto start"), HasSubstr("at 0\n"));
 }
 
+// Nobody would go on from there: each vCPU is resumed by itself, and a journey is of the machine.
+TEST_F(TimeTravel, NobodyGoesElsewhereInNonStopMode) {
+  begin(1);
+  run_to_round(20);
+  EXPECT_EQ(ask("QNonStop:1"), "OK");
+  const std::uint64_t present = now();
+  EXPECT_EQ(say("goto start"), "goto: in non-stop mode the machine is not moved as a whole\n");
+  EXPECT_EQ(now(), present);
+  EXPECT_EQ(ask("QNonStop:0"), "OK");
+  EXPECT_THAT(say("goto start"), HasSubstr("at 0\n"));
+}
+
 // The guest writes to its local APIC and is not said not to have.
 TEST_F(TimeTravel, TheLastWriteToWhatIsNoMemoryIsNotLookedFor) {
   begin(1);

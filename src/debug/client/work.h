@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "base/result.h"
 #include "ringside/options.h"
@@ -25,14 +26,18 @@ struct SignOfLife {
   std::string payload;
 };
 
+// GDB manual, "Notification Packets": recipients discard what they do not understand, and restart
+// their timeouts.
+inline constexpr std::string_view kSignOfLife = "Ringside:working";
+
 class Work {
  public:
   virtual ~Work() = default;
   // Works for about a millisecond: the answer once there is one.
   virtual std::optional<Result<std::string>> advance() = 0;
-  // GDB manual, "Notification Packets": recipients discard what they do not understand, and restart
-  // their timeouts.
-  virtual SignOfLife sign_of_life() { return {SignOfLife::Kind::Notification, "Ringside:working"}; }
+  virtual SignOfLife sign_of_life() {
+    return {SignOfLife::Kind::Notification, std::string(kSignOfLife)};
+  }
   // The client does not want it any more.
   virtual Result<std::string> give_up() { return fail(ErrorCode::Busy, "interrupted"); }
 };

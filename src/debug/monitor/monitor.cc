@@ -183,6 +183,9 @@ std::string Monitor::run(std::string_view line) {
       std::string_view arguments = line.substr(consumed);
       arguments.remove_prefix(std::min(arguments.find_first_not_of(' '), arguments.size()));
       if (looks && !command.looks) return fmt::format("{}: {}\n", command.name, session_.refusal);
+      if (command.moves_machine && session_.non_stop)
+        return fmt::format("{}: in non-stop mode the machine is not moved as a whole\n",
+                           command.name);
       if (!command.begin) return command.run(arguments);
       work_ = command.begin(arguments);
       return {};

@@ -43,6 +43,8 @@ using ServedToWhoLooks =
            rsp::QueryWatchpointSupport, rsp::QueryThreadStop, rsp::QueryThreadStops,
            rsp::AllocateMemory, rsp::ReadMemorySpans>;
 
+using Resumes = Serves<rsp::Resume, rsp::ResumeThreads, rsp::ResumeBackward>;
+
 // The thread that a packet means instead of that which Hg has chosen.
 struct NamedThread {
   std::optional<rsp::ThreadId> operator()(const rsp::ReadRegisters& r) const { return r.thread; }
@@ -88,7 +90,8 @@ Debugger::When Debugger::when(const rsp::Request& request) const {
   // What takes the machine is for extended sessions, and others are told at once that it is not
   // for them. What needs the machine is refused to who has let it go.
   if (needed == When::Attached) return session_.extended ? needed : When::Now;
-  if (looks() && std::holds_alternative<rsp::QueryStop>(request)) return When::Out;
+  if (looks() && (std::holds_alternative<rsp::QueryStop>(request) || stays_where_it_is(request)))
+    return When::Out;
   if (!session_.attached) return When::Now;
   const auto* const transfer = std::get_if<rsp::ReadTransfer>(&request);
   if (transfer != nullptr && is_of_guest(*transfer)) return When::Out;
@@ -99,6 +102,10 @@ Debugger::Answer Debugger::answer(const rsp::Request& request) {
   if (!session_.attached && !std::visit(ServedWithoutMachine{}, request)) {
     if (std::holds_alternative<rsp::Kill>(request)) return std::nullopt;  // k has no answer
     return refuse(ErrorCode::NotFound, "no process is attached; vAttach;1 or vRun");
+  }
+  if (stays_where_it_is(request)) {
+    before_answer_.push_back(rsp::reply::console_output(std::string(kOnlyLooks) + '\n'));
+    return serve(rsp::QueryStop{});
   }
   if (looks() && !std::visit(ServedToWhoLooks{}, request))
     return refuse(Error(ErrorCode::Busy, std::string(kOnlyLooks)));
@@ -111,6 +118,11 @@ Debugger::Answer Debugger::answer(const rsp::Request& request) {
     return answer_about(*vcpu, request);
   }
   return std::visit([this](const auto& r) { return serve(r); }, request);
+}
+
+// LLDB ends its session where a resume gets an error, so one that only looks hears of a stop.
+bool Debugger::stays_where_it_is(const rsp::Request& request) const {
+  return looks() && session_.lists_threads && std::visit(Resumes{}, request);
 }
 
 std::optional<rsp::ThreadId> Debugger::named_thread(const rsp::Request& request) {

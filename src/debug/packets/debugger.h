@@ -249,6 +249,7 @@ class Debugger {
   void keep_library_events();
   bool is_library_event(const StopEvent& event) const;
   Answer answer_about(VcpuId vcpu, const rsp::Request& request);
+  bool stays_where_it_is(const rsp::Request& request) const;
   Result<void> restart();
   bool enter_mode();
   bool looks() const { return session_.role == Session::Role::Looks; }

@@ -201,8 +201,7 @@ VcpuId Debugger::vcpu_going_back() const {
 // For who leaves. False: the machine is still in its past, and must not run.
 bool Debugger::return_to_present() {
   hypervisor::TimeTravel* const machine = options_.time_travel;
-  const bool stopped = target_.control().phase() == RunControl::Phase::Stopped;
-  if (machine == nullptr || !stopped || (!trip_ && !machine->in_past())) return true;
+  if (machine == nullptr || (!trip_ && !machine->in_past())) return true;
   trip_.reset();
   const Result<void> back = machine->return_to_present();
   target_.come_to();

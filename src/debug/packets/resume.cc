@@ -78,8 +78,7 @@ Debugger::Answer Debugger::serve(const rsp::ResumeThreads& request) {
     somebody_goes |= target_.is_active(i) && plan.actions[i].kind != Action::Kind::Hold;
   }
   // Who wants everybody stopped has that.
-  const auto stops = [](const rsp::ThreadAction& a) { return a.kind == rsp::ResumeKind::Stop; };
-  if (std::all_of(request.actions.begin(), request.actions.end(), stops)) {
+  if (only_stops(request)) {
     if (target_.control().phase() != RunControl::Phase::Stopped)
       return refuse(ErrorCode::Busy, "the guest is running");
     rsp::StopReply reply(kNoSignal);

@@ -1,6 +1,8 @@
 // What resumes and stops are in the protocol's terms. Pure.
 #pragma once
 
+#include <algorithm>
+
 #include "debug/run/run_control.h"
 #include "rsp/request.h"
 
@@ -19,6 +21,12 @@ inline Action action_of(const rsp::ThreadAction& action) {
       break;
   }
   return {};
+}
+
+// Nobody is resumed: who is named stops, or stays where it is.
+inline bool only_stops(const rsp::ResumeThreads& request) {
+  return std::all_of(request.actions.begin(), request.actions.end(),
+                     [](const auto& action) { return action.kind == rsp::ResumeKind::Stop; });
 }
 
 // Causes that a stop reply has no field for.

@@ -7,6 +7,7 @@
 
 #include "base/hex.h"
 #include "debug/packets/debugger.h"
+#include "debug/packets/stops.h"
 #include "debug/target/traced_vcpu.h"
 #include "rsp/framing.h"
 #include "x86/register_table.h"
@@ -151,7 +152,9 @@ std::optional<Debugger::Answer> Debugger::answer_from_frame(const rsp::Request& 
     return refuse(ErrorCode::NotSupported, "a recorded frame is selected; it cannot be changed");
   if (is(static_cast<Searches*>(nullptr)))
     return refuse(ErrorCode::NotSupported, "a recorded frame is selected; it is not searched");
-  if (is(static_cast<Resumes*>(nullptr))) session_.frame.reset();
+  const auto* const threads = std::get_if<rsp::ResumeThreads>(&request);
+  const bool stays = threads != nullptr && only_stops(*threads);
+  if (is(static_cast<Resumes*>(nullptr)) && !stays) session_.frame.reset();
   const auto* const one = std::get_if<rsp::ReadRegister>(&request);
   const auto* const memory = std::get_if<rsp::ReadMemory>(&request);
   const bool all = std::holds_alternative<rsp::ReadRegisters>(request);

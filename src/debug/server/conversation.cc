@@ -51,7 +51,13 @@ std::optional<rsp::Event::Kind> Conversation::take_input() {
   return event->kind;
 }
 
+void Conversation::put_off() {
+  if (!std::exchange(put_off_, true)) sign_due_ = options_.clock() + kSilence;
+  if (sign_is_due()) link_.notify(kSignOfLife);
+}
+
 void Conversation::answer() {
+  put_off_ = false;
   const rsp::Request request = *std::exchange(waiting_, std::nullopt);
   const std::optional<std::string> reply = debugger_.answer(request);
   if (reply) send_answer(*reply);
@@ -74,10 +80,15 @@ bool Conversation::serve_scan() {
   return reply.has_value();
 }
 
-void Conversation::send_sign_of_life() {
+bool Conversation::sign_is_due() {
   const auto now = options_.clock();
-  if (now < sign_due_ || link_.full()) return;
+  if (now < sign_due_ || link_.full()) return false;
   sign_due_ = now + kSilence;
+  return true;
+}
+
+void Conversation::send_sign_of_life() {
+  if (!sign_is_due()) return;
   const SignOfLife sign = debugger_.sign_of_life();
   if (sign.kind == SignOfLife::Kind::Packet) {
     link_.send(sign.payload);

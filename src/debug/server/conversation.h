@@ -41,6 +41,8 @@ class Conversation {
   rsp::Link& link() { return link_; }
   // The request that waits, which may be served now.
   void answer();
+  // The request that waits cannot be served yet: its client hears so at times.
+  void put_off();
   // The request that waits is not answered.
   void ignore() { waiting_.reset(); }
   // A slice of a request that takes long. False when there is nothing to do before somebody calls
@@ -50,6 +52,7 @@ class Conversation {
  private:
   void send_answer(const std::string& reply);
   void send_sign_of_life();
+  bool sign_is_due();
 
   Debugger& debugger_;
   const ServerOptions& options_;
@@ -57,7 +60,8 @@ class Conversation {
   std::string input_;
   std::size_t looked_at_ = 0;  // how much of input_ the link has taken
   std::optional<rsp::Request> waiting_;
-  std::chrono::steady_clock::time_point sign_due_;  // of a scan
+  bool put_off_ = false;
+  std::chrono::steady_clock::time_point sign_due_;  // of a scan, or of what was put off
 };
 
 }  // namespace ringside::debug

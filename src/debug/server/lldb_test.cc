@@ -44,6 +44,19 @@ TEST_F(LldbPackets, HostAndProcessAreTheMachine) {
   EXPECT_THAT(bench.ask("qGDBServerVersion"), ::testing::MatchesRegex("name:ringside;version:.+;"));
 }
 
+// LLDB's session would be over where a resume gets an error.
+TEST_F(LldbPackets, WhoLooksStaysWhereTheMachineIs) {
+  testing::Client other(bench.server);
+  other.connect_to_look();
+  EXPECT_EQ(other.ask("vCont;s:1").substr(0, 1), "E");
+  EXPECT_EQ(other.ask("QListThreadsInStopReply"), "OK");
+  const std::string there = other.ask("?");
+  for (const char* resume : {"vCont;s:1", "vCont;c", "c", "bs"}) {
+    EXPECT_THAT(other.ask(resume), ::testing::StartsWith("O")) << "a word on why";
+    EXPECT_EQ(other.receive(), there);
+  }
+}
+
 // The toy guest has none.
 TEST_F(LldbPackets, WatchpointsAreThereOrNot) {
   EXPECT_EQ(bench.ask("qWatchpointSupportInfo:"), "num:0;");

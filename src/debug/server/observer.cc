@@ -37,4 +37,8 @@ void Observer::serve() {
   }
 }
 
+void Observer::put_off() {
+  if (conversation_.waiting()) conversation_.put_off();
+}
+
 }  // namespace ringside::debug

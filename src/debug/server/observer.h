@@ -38,6 +38,8 @@ class Observer {
   };
   Wants wants();
   void serve();
+  // What it wants has to wait for what the client does.
+  void put_off();
   void forget_current() { debugger_.forget_current(); }
   // Nobody, or somebody, controls the machine.
   void set_controlled(bool controlled) { debugger_.set_controlled(controlled); }

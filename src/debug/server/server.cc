@@ -369,6 +369,8 @@ bool Server::serve_observers() {
       !look_waits_ && !looking_ && std::all_of(observers_.begin(), observers_.end(), rests);
   // What the machine does in such a moment is somebody's request, and not to be seen half done.
   const bool moves = client_ && (debugger_.travelling() || debugger_.scanning());
+  for (Observer& observer : observers_)
+    if (moves && observer.wants() != Wants::Nothing) observer.put_off();
   if (control.phase() == Phase::Stopping || moves || !may_serve_observers_) return false;
   const auto now = options_.clock();
   if (!looking_) {

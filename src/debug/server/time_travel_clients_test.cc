@@ -268,6 +268,28 @@ TEST(TimeTravel, AClientThatDoesNotReadHoldsItsJourneyUp) {
   EXPECT_EQ(all.size(), 1000u * 1000);
 }
 
+// A machine that is under way is not looked at, and who waits for it hears that it lives.
+TEST(TimeTravel, WhoLooksHearsThatTheMachineIsUnderWay) {
+  std::chrono::steady_clock::time_point now{};
+  ServerOptions options;
+  options.clock = [&now] { return now; };
+  TravelBench machine(1, options);
+  machine.stop_after(10);
+  Client other(machine.server);
+  other.connect_to_look();
+  machine.client.send("bc");
+  other.send("m1000,1");
+  while (machine.server.has_work()) {
+    now += std::chrono::milliseconds(300);
+    machine.server.drain_events();
+  }
+  now += std::chrono::seconds(10);
+  machine.server.drain_events();
+  const std::string all = other.take_raw();
+  EXPECT_THAT(all, ::testing::HasSubstr("%Ringside:working#"));
+  EXPECT_THAT(all, ::testing::ContainsRegex("%Ringside:working#..[$]40#"));
+}
+
 TEST(TimeTravel, NoPacketComesBeforeTheReport) {
   std::chrono::steady_clock::time_point now{};
   ServerOptions options;

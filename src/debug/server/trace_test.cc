@@ -285,6 +285,17 @@ TEST_F(Tracepoints, WhatIsTooMuchIsRefused) {
   EXPECT_GT(pieces, 90u);
 }
 
+TEST_F(Tracepoints, AFrameStaysWhereNobodyIsResumed) {
+  expect_ok({"QTinit", "QTDP:1:1000:E:0:0-", "QTDP:-1:1000:R1", "QTStart"});
+  run(60);
+  EXPECT_EQ(ask("QTFrame:0"), "F0T1");
+  const std::string recorded = ask("g");
+  ask("vCont;t");
+  EXPECT_EQ(ask("g"), recorded);
+  run(1);
+  EXPECT_NE(ask("g"), recorded);
+}
+
 class TracepointsOfTwo : public Tracepoints {
  protected:
   TracepointsOfTwo() : Tracepoints(2) {}

@@ -1,11 +1,13 @@
 #include "engine/soft/state/code_cache.h"
 
 #include <algorithm>
+#include <cstdlib>
+#include <new>
 #include <utility>
 
 namespace ringside::soft {
 namespace {
-constexpr std::size_t kBlocksPerChunk = 1u << 10, kInsnsPerChunk = 1u << 13;
+constexpr std::size_t kBlocksPerChunk = 1u << 8, kInsnsPerChunk = 1u << 11;
 
 // The 64-byte granules of a page that [first, last] touches, as a mask.
 std::uint64_t granules(std::uint64_t first, std::uint64_t last) {
@@ -15,7 +17,10 @@ std::uint64_t granules(std::uint64_t first, std::uint64_t last) {
 }
 }  // namespace
 
-CodeCache::CodeCache() : slots_(std::size_t{1} << kSlotBits), crossings_(kCrossings) {}
+CodeCache::CodeCache()
+    : slots_(static_cast<Block**>(std::calloc(kSlots, sizeof(Block*)))), crossings_(kCrossings) {
+  if (!slots_) throw std::bad_alloc();
+}
 
 Insn* CodeCache::reserve() {
   // A block lies in one chunk.
@@ -92,7 +97,7 @@ bool CodeCache::written(Gpa address, std::uint64_t size) {
 
 void CodeCache::clear() {
   if (pages_.empty() && insns_used_ == 0) return;  // a debugger's breakpoints come by the thousand
-  std::fill(slots_.begin(), slots_.end(), nullptr);
+  std::fill_n(slots_.get(), kSlots, nullptr);
   pages_.clear();
   ++crossing_epoch_;
   insns_used_ = 0;

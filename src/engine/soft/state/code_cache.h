@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstdlib>
 #include <memory>
 #include <unordered_map>
 #include <vector>
@@ -157,6 +158,7 @@ class CodeCache {
   };
   // Python's test suite or a C compiler have some 150,000 blocks of 5 instructions.
   static constexpr unsigned kSlotBits = 18;
+  static constexpr std::size_t kSlots = std::size_t{1} << kSlotBits;
   static constexpr std::size_t kPoolInsns = 5u << 18;   // 40 MiB
   static constexpr std::size_t kPoolBlocks = 1u << 18;  // 16 MiB
   static constexpr std::size_t kCrossings = 1u << 12;
@@ -166,7 +168,12 @@ class CodeCache {
   // Notes that the bytes, which lie in one page, are decoded. True when the page had no code.
   bool mark(Gpa address, std::uint64_t size);
 
-  std::vector<Block*> slots_;
+  struct Free {
+    void operator()(Block** slots) const { std::free(slots); }
+  };
+  // Null where there is no block. Pages that no guest has needed are not touched, which is most of
+  // what the start would cost.
+  std::unique_ptr<Block*[], Free> slots_;
   std::unordered_map<std::uint64_t, Page> pages_;
   std::vector<std::unique_ptr<Insn[]>> insn_chunks_;  // made when they are needed
   std::size_t insns_used_ = 0;
