@@ -11,7 +11,8 @@ namespace ringside::transport {
 namespace {
 
 bool includes(Interest interest, Interest part) {
-  return (static_cast<unsigned>(interest) & static_cast<unsigned>(part)) != 0;
+  return (static_cast<unsigned>(interest) & static_cast<unsigned>(part)) ==
+         static_cast<unsigned>(part);
 }
 
 }  // namespace
@@ -31,33 +32,42 @@ DescriptorGroup::~DescriptorGroup() { loop_.remove(epoll_.get()); }
 
 // A descriptor of no interest is taken out: epoll would tell of a hang-up all the same, again and
 // again.
-void DescriptorGroup::watch(int fd, Interest before, Interest now) {
+void DescriptorGroup::watch(Entry& entry, Interest now) {
+  const Interest before = std::exchange(entry.watched, now);
   if (before == now) return;
   epoll_event event{};
-  event.data.fd = fd;
+  event.data.fd = entry.fd;
   if (includes(now, Interest::Read)) event.events |= EPOLLIN;
   if (includes(now, Interest::Write)) event.events |= EPOLLOUT;
   const int change = now == Interest::None      ? EPOLL_CTL_DEL
                      : before == Interest::None ? EPOLL_CTL_ADD
                                                 : EPOLL_CTL_MOD;
-  (void)::epoll_ctl(epoll_.get(), change, fd, &event);
+  (void)::epoll_ctl(epoll_.get(), change, entry.fd, &event);
 }
 
 void DescriptorGroup::add(int fd, Interest interest, Callback callback) {
-  entries_[fd] = std::make_shared<Entry>(Entry{interest, std::move(callback), false});
-  watch(fd, Interest::None, interest);
+  const auto entry = std::make_shared<Entry>();
+  entry->fd = fd;
+  entry->interest = interest;
+  entry->callback = std::move(callback);
+  watch(*entry, interest);
+  entries_[fd] = entry;
 }
 
+// Less interest is told to the system when something comes that is of none: who asks one thing at a
+// time has answers in between, and would pay two system calls for each.
 void DescriptorGroup::set_interest(int fd, Interest interest) {
   const auto found = entries_.find(fd);
   if (found == entries_.end()) return;
-  watch(fd, std::exchange(found->second->interest, interest), interest);
+  Entry& entry = *found->second;
+  entry.interest = interest;
+  if (!includes(entry.watched, interest)) watch(entry, interest);
 }
 
 void DescriptorGroup::remove(int fd) {
   const auto found = entries_.find(fd);
   if (found == entries_.end()) return;
-  watch(fd, found->second->interest, Interest::None);
+  watch(*found->second, Interest::None);
   found->second->removed = true;
   entries_.erase(found);
 }
@@ -78,7 +88,11 @@ void DescriptorGroup::dispatch() {
     const Ready ready{
         ((what & EPOLLIN) != 0 || ended) && includes(entry->interest, Interest::Read),
         ((what & EPOLLOUT) != 0 || ended) && includes(entry->interest, Interest::Write)};
-    if (ready.readable || ready.writable) entry->callback(ready);
+    if (ready.readable || ready.writable) {
+      entry->callback(ready);
+    } else {
+      watch(*entry, entry->interest);
+    }
   }
 }
 

@@ -27,13 +27,15 @@ class DescriptorGroup final : public EventLoop {
 
  private:
   struct Entry {
+    int fd = -1;
     Interest interest = Interest::None;
+    Interest watched = Interest::None;  // by the system: at least interest
     Callback callback;
     bool removed = false;
   };
 
   DescriptorGroup(EventLoop& loop, Fd epoll);
-  void watch(int fd, Interest before, Interest now);
+  void watch(Entry& entry, Interest now);
   void dispatch();
 
   EventLoop& loop_;

@@ -1,11 +1,14 @@
 #include "transport/descriptor_group.h"
 
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <array>
+#include <fstream>
 #include <memory>
+#include <string>
 
 #include "transport/poller.h"
 
@@ -30,6 +33,20 @@ struct Pair {
 class DescriptorGroupTest : public ::testing::Test {
  protected:
   void look() { ASSERT_TRUE(poller_.wait(std::chrono::nanoseconds(0))); }
+  int descriptor() const { return poller_.watched().back().first; }
+  bool has_something() const {
+    pollfd entry{descriptor(), POLLIN, 0};
+    return ::poll(&entry, 1, 0) > 0;
+  }
+  // Lines of descriptors and their events (man 5 proc, "fdinfo").
+  std::string watched_by_the_system() const {
+    std::ifstream info("/proc/self/fdinfo/" + std::to_string(descriptor()));
+    std::string result;
+    for (std::string line; std::getline(info, line);) {
+      if (line.starts_with("tfd:")) result += line + "\n";
+    }
+    return result;
+  }
   Poller poller_ = *Poller::create();
   std::unique_ptr<DescriptorGroup> group_ = *DescriptorGroup::create(poller_);
 };
@@ -66,6 +83,50 @@ TEST_F(DescriptorGroupTest, WhatIsOfNoInterestIsSilentEvenAtItsEnd) {
   group_->set_interest(pair.ours.get(), Interest::None);
   look();
   EXPECT_EQ(called, 1);
+}
+
+// The system is told of less interest only once something comes that is of none, and then the loop
+// does not spin for it.
+TEST_F(DescriptorGroupTest, LessInterestCostsNothingUntilSomethingComes) {
+  Pair pair;
+  int called = 0;
+  const auto hear = [&](auto) {
+    pair.hear();
+    ++called;
+  };
+  group_->add(pair.ours.get(), Interest::Read, hear);
+  const std::string watched = watched_by_the_system();
+  group_->set_interest(pair.ours.get(), Interest::None);
+  EXPECT_EQ(watched_by_the_system(), watched);
+  group_->set_interest(pair.ours.get(), Interest::Read);
+  pair.say();
+  look();
+  EXPECT_EQ(called, 1);
+  group_->set_interest(pair.ours.get(), Interest::None);
+  pair.say();
+  look();
+  EXPECT_EQ(called, 1);
+  EXPECT_EQ(watched_by_the_system(), "");
+  EXPECT_FALSE(has_something());
+  group_->set_interest(pair.ours.get(), Interest::Read);
+  look();
+  EXPECT_EQ(called, 2);
+}
+
+TEST_F(DescriptorGroupTest, MoreInterestIsToldAtOnce) {
+  Pair pair;
+  int writable = 0;
+  group_->add(pair.ours.get(), Interest::Read,
+              [&](EventLoop::Ready ready) { writable += ready.writable ? 1 : 0; });
+  look();
+  EXPECT_EQ(writable, 0);
+  group_->set_interest(pair.ours.get(), Interest::ReadWrite);
+  look();
+  EXPECT_EQ(writable, 1);
+  group_->set_interest(pair.ours.get(), Interest::Read);
+  look();
+  EXPECT_EQ(writable, 1);
+  EXPECT_FALSE(has_something());
 }
 
 // Whatever a callback does to others of its round.

@@ -138,15 +138,12 @@ void SingleClient::connect(Connection connection) {
   if (handler_.wants_descriptors()) connection_->keep_descriptors();
   watch_listener(Interest::None);
   ++served_;
-  // Nothing is written here: what a request leads to in the next slice, a step's stop say, goes
-  // with its acknowledgement in one piece. The main loop calls update() after each slice.
+  // Nothing is written here, nor is it settled what to wait for: what a request leads to in the
+  // next slice, a step's stop say, goes with its acknowledgement in one piece. The main loop calls
+  // update() after each slice.
   const auto ready = [this](EventLoop::Ready what) {
     if (what.readable) read();
-    if (connection_->gone()) {
-      disconnect();
-    } else {
-      watch();
-    }
+    if (connection_->gone()) disconnect();
   };
   loop_.add(connection_->input(), Interest::Read, ready);
   if (connection_->output() != connection_->input()) {
