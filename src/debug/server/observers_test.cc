@@ -325,6 +325,27 @@ TEST(Observers, TakeASmallShareOfTheTimeFromAGuestThatRuns) {
   bench.expect_unseen();
 }
 
+// Between two looks nobody walks through them: neither the server after a slice of the guest, nor
+// the owner of their sockets.
+TEST(Observers, RestWhileTheyWaitForTheirTime) {
+  Looked bench;
+  EXPECT_EQ(bench.look("m1000,1"), "40");
+  bench.server.drain_events();
+  EXPECT_TRUE(bench.server.observers_rest());
+  bench.looker.send("m1000,1");
+  EXPECT_FALSE(bench.server.observers_rest()) << "there is an acknowledgement to write";
+  EXPECT_EQ(bench.looker.receive(), "(nothing)");
+  bench.server.drain_events();
+  EXPECT_TRUE(bench.server.observers_rest());
+  bench.run(3);
+  EXPECT_TRUE(bench.server.observers_rest());
+  bench.wait();
+  EXPECT_FALSE(bench.server.observers_rest()) << "there is an answer to write";
+  EXPECT_EQ(bench.looker.receive(), "40");
+  bench.server.drain_events();
+  EXPECT_TRUE(bench.server.observers_rest());
+}
+
 TEST(Observers, AreServedAtOnceWhereTheMachineStandsAndItsClientIsSilent) {
   Looked bench;
   bench.client.interrupt();

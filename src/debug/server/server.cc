@@ -349,8 +349,11 @@ std::optional<std::chrono::nanoseconds> Server::time_to_look() const {
 }
 
 // One request of each that has one. Where the guest runs, it is brought out for a moment first.
+//
+// This is called after each slice of the guest, some 20 microseconds, and between two looks there
+// are thousands: what observers want is asked only when it may have changed, or can be served.
 bool Server::serve_observers() {
-  if (observers_rest_ && !looking_) return false;
+  if (observers_rest_ && !looking_ && !(look_waits_ && may_look(options_.clock()))) return false;
   look_waits_ = false;
   RunControl& control = target_.control();
   if (looking_ && control.phase() == Phase::Running) looking_ = false;  // the client has gone
@@ -365,8 +368,7 @@ bool Server::serve_observers() {
   const auto rests = [](const Observer& o) {
     return o.output().empty() && !o.wants_close() && !o.wants_control();
   };
-  observers_rest_ =
-      !look_waits_ && !looking_ && std::all_of(observers_.begin(), observers_.end(), rests);
+  observers_rest_ = !looking_ && std::all_of(observers_.begin(), observers_.end(), rests);
   // What the machine does in such a moment is somebody's request, and not to be seen half done.
   const bool moves = client_ && (debugger_.travelling() || debugger_.scanning());
   for (Observer& observer : observers_)
@@ -384,6 +386,7 @@ bool Server::serve_observers() {
   }
   // Then sockets are read and signals taken, also where what observers ask for has no end.
   may_serve_observers_ = false;
+  observers_rest_ = false;  // there are answers to write
   unsigned served = 0;
   for (Observer& observer : observers_) {
     observer.set_controlled(client_.has_value());

@@ -52,7 +52,8 @@ class Server {
   void leave(Observer& observer);
   // Bytes of an observer's have come.
   void observer_acts() { observers_rest_ = false; }
-  // Observers have nothing to do, to say or to end: their owner need not look after them.
+  // Observers have nothing to say or to end, and nothing to do before time_to_look() is over: their
+  // owner need not look after them.
   bool observers_rest() const { return observers_rest_ && !target_.ended(); }
   // An observer that wants_control(), while connected() is false: it is the client from now on, and
   // no observer any more.
@@ -135,7 +136,7 @@ class Server {
   std::list<Observer> observers_;
   // The pause of a machine that runs is for them.
   bool looking_ = false;
-  bool observers_rest_ = true;
+  bool observers_rest_ = true;        // but for requests that wait for their time
   bool may_serve_observers_ = false;  // a round of them is left for this call of work()
   bool look_waits_ = false;           // one has a request that is not served yet
   std::chrono::steady_clock::time_point look_began_, next_look_, last_heard_;
