@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "rsp/file_io.h"
+
 namespace ringside::debug {
 namespace {
 
@@ -10,6 +12,10 @@ constexpr std::size_t kInputLimit = 2 * rsp::kPacketSize;
 
 // How long a client that waits for something long hears nothing.
 constexpr std::chrono::milliseconds kSilence{500};
+
+// So much text may be sent before the client is asked whether it has read it. With what gathers
+// here meanwhile it is some kilobytes, which GDB reads in as many milliseconds.
+constexpr std::size_t kUnasked = 2 * 1024;
 
 }  // namespace
 
@@ -28,7 +34,8 @@ Conversation::Conversation(Debugger& debugger, Conversation other)
       input_(std::move(other.input_)),
       looked_at_(other.looked_at_),
       waiting_(std::move(other.waiting_)),
-      sign_due_(other.sign_due_) {}
+      sign_due_(other.sign_due_),
+      answers_calls_(other.answers_calls_) {}
 
 void Conversation::on_bytes(std::span<const std::byte> bytes) {
   input_.erase(0, looked_at_);
@@ -41,14 +48,47 @@ bool Conversation::wants_input() const { return input_.size() - looked_at_ < kIn
 std::optional<rsp::Event::Kind> Conversation::take_input() {
   std::string_view input = std::string_view(input_).substr(looked_at_);
   const std::optional<rsp::Event> event = link_.receive(input);
-  if (event && event->kind == rsp::Event::Kind::Packet) waiting_ = rsp::parse(event->payload);
+  std::optional<rsp::Event::Kind> kind;
+  if (event) kind = event->kind;
+  if (kind == rsp::Event::Kind::Packet) kind = take_packet(event->payload);
   looked_at_ = input_.size() - input.size();
   if (input.empty()) {
     input_.clear();
     looked_at_ = 0;
   }
-  if (!event) return std::nullopt;
-  return event->kind;
+  return kind;
+}
+
+// What comes after a call is its result. A client that says something else has not understood it,
+// and is not asked again.
+rsp::Event::Kind Conversation::take_packet(std::string_view payload) {
+  if (std::exchange(asked_, false)) {
+    if (const std::optional<rsp::CallResult> result = rsp::parse_call_result(payload)) {
+      return *result == rsp::CallResult::Interrupted ? rsp::Event::Kind::Interrupt
+                                                     : rsp::Event::Kind::Ack;
+    }
+    answers_calls_ = false;
+  }
+  learn(waiting_.emplace(rsp::parse(payload)));
+  return rsp::Event::Kind::Packet;
+}
+
+// GDB carries out calls by File-I/O, and announces nothing of it. This it has announced, and nobody
+// else has, since 7.11.
+void Conversation::learn(const rsp::Request& request) {
+  const auto* const features = std::get_if<rsp::QuerySupported>(&request);
+  if (features != nullptr) answers_calls_ = features->announces("vContSupported");
+}
+
+void Conversation::print(std::string_view text, Next next) {
+  constexpr std::size_t kMost = rsp::kPacketSize / 2 - 1;
+  for (std::size_t at = 0; at < text.size(); at += kMost)
+    link_.send(rsp::reply::console_output(text.substr(at, kMost)));
+  unasked_ += text.size();
+  if (!answers_calls_ || asked_ || next == Next::Stop || unasked_ < kUnasked) return;
+  link_.send(rsp::kCall);
+  unasked_ = 0;
+  asked_ = true;
 }
 
 void Conversation::put_off() {

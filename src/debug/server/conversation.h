@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
@@ -48,8 +49,17 @@ class Conversation {
   // A slice of a request that takes long. False when there is nothing to do before somebody calls
   // again.
   bool serve_scan();
+  // What a client says of itself in its first packets.
+  void learn(const rsp::Request& request);
+
+  // ---- Text for its console, which it takes only while it believes the guest running
+  bool wants_text() const { return !link_.behind() && !asked_; }
+  // `next`: what the client is told after it.
+  enum class Next : std::uint8_t { Nothing, Stop };
+  void print(std::string_view text, Next next);
 
  private:
+  rsp::Event::Kind take_packet(std::string_view payload);
   void send_answer(const std::string& reply);
   void send_sign_of_life();
   bool sign_is_due();
@@ -62,6 +72,13 @@ class Conversation {
   std::optional<rsp::Request> waiting_;
   bool put_off_ = false;
   std::chrono::steady_clock::time_point sign_due_;  // of a scan, or of what was put off
+
+  // A client hears of a stop after all text that it was sent before, and the system keeps more for
+  // it than GDB reads in a tenth of a second. So GDB is asked at times what it has read, and until
+  // it has answered, text waits with us.
+  bool answers_calls_ = false;
+  bool asked_ = false;
+  std::size_t unasked_ = 0;  // text that was sent since
 };
 
 }  // namespace ringside::debug

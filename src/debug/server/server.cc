@@ -45,8 +45,10 @@ void Server::take_over(Greeter greeter) {
   client_.emplace(debugger_, options_, std::move(greeter.link_), std::move(greeter.input_),
                   std::move(greeter.waiting_));
   debugger_.begin_session();
-  for (const rsp::Request& request : greeter.answered_)
+  for (const rsp::Request& request : greeter.answered_) {
+    client_->learn(request);
     (void)debugger_.answer(request);
+  }
   target_.control().attach();
   work();
 }
@@ -129,7 +131,7 @@ bool Server::say_end() {
   const bool awaited = target_.take_report() || target_.control().awaits_report();
   if (end_is_said_ || !awaited) return true;
   end_is_said_ = true;
-  send_output(true);
+  send_output(Conversation::Next::Stop);
   const std::vector<std::string> packets = debugger_.report_end(*target_.vm().ended());
   if (is_non_stop()) {
     notify_of_end(packets.back());
@@ -169,7 +171,7 @@ void Server::serve_acknowledgements() {
 void Server::announce_end(int status) {
   if (!client_ || end_is_said_ || !target_.control().awaits_report()) return;
   end_is_said_ = true;
-  send_output(true);
+  send_output(Conversation::Next::Stop);
   const std::string reply = debugger_.exit_reply(status);
   if (is_non_stop()) {
     notify_of_end(reply);
@@ -192,7 +194,8 @@ void Server::work() {
     if (!has_client() || is_non_stop()) print_without_client();
     const bool report = target_.take_report();
     const bool runs = target_.control().phase() != Phase::Stopped || debugger_.travelling();
-    if (report || runs) send_output(report);
+    using Next = Conversation::Next;
+    if (report || runs) send_output(report ? Next::Stop : Next::Nothing);
     if (report && client_) say_stop();
     tell_owner();
   } while (serve_requests() || serve_one() || serve_observers());
@@ -217,14 +220,10 @@ void Server::tell_owner() {
   if (hook) hook();
 }
 
-// Text for the client's console, which it takes only while it believes the guest running. `all`: a
-// stop report follows, after which it is too late.
-void Server::send_output(bool all) {
-  if (!has_client() || is_non_stop() || (client_->link().behind() && !all)) return;
-  constexpr std::size_t kMost = rsp::kPacketSize / 2 - 1;
-  const std::string text = target_.take_output();
-  for (std::size_t at = 0; at < text.size(); at += kMost)
-    client_->link().send(rsp::reply::console_output(std::string_view(text).substr(at, kMost)));
+void Server::send_output(Conversation::Next next) {
+  if (!has_client() || is_non_stop()) return;
+  if (next == Conversation::Next::Nothing && !client_->wants_text()) return;
+  client_->print(target_.take_output(), next);
 }
 
 void Server::print_without_client() {

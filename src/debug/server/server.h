@@ -107,7 +107,7 @@ class Server {
   bool is_non_stop() const { return target_.control().mode() == RunControl::Mode::NonStop; }
   void work();
   void tell_owner();
-  void send_output(bool all);
+  void send_output(Conversation::Next next);
   void print_without_client();
   std::optional<rsp::Event::Kind> take_input();
   void say_stop();
