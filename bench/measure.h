@@ -49,6 +49,7 @@ std::vector<Measure> float_measures();      // floating point
 std::vector<Measure> work_measures();       // a user's work in Linux
 std::vector<Measure> clock_measures();      // the guest's clock
 std::vector<Measure> observer_measures();   // debuggers that look
+std::vector<Measure> interrupt_measures();  // Ctrl-C in a front end
 std::vector<Measure> saved_measures();      // machines saved and restored
 std::vector<Measure> core_measures();       // cores of guests
 std::vector<Measure> travel_measures();     // going back
