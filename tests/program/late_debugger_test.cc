@@ -49,6 +49,8 @@ TEST(LateDebugger, ComesWhenTheMonitorIsAskedForIt) {
   qmp.send_bytes(
       "{\"execute\":\"qmp_capabilities\"}"
       "{\"execute\":\"human-monitor-command\","
+      "\"arguments\":{\"command-line\":\"gdbserver stdio\"}}"  // refused
+      "{\"execute\":\"human-monitor-command\","
       "\"arguments\":{\"command-line\":\"gdbserver 0\"}}");
   const std::string line = ringside.await_line(Stream::Error, "gdb: listening on 127.0.0.1:");
   DebugClient client(port_in(line));

@@ -103,10 +103,10 @@ TEST_F(Recording, AProfileIsTheSameInEveryRun) {
 
 TEST_F(Recording, AnotherOfEachBeginsAnew) {
   begin("interrupts", {});
-  for (const std::string name : {"one", "two"}) {
-    monitor("profile start p" + name + " 1000");
-    monitor("trace calls t" + name);
-    run_to_interrupt(5);
+  for (const std::uint64_t count : {5, 9}) {
+    monitor("profile start profile" + std::to_string(count) + " 1000");
+    monitor("trace calls calls" + std::to_string(count));
+    run_to_interrupt(count);
     EXPECT_THAT(monitor("profile stop"), ContainsRegex("' has [1-9][0-9]* samples"));
     EXPECT_THAT(monitor("trace stop"), ContainsRegex("' has [1-9][0-9]* calls"));
   }

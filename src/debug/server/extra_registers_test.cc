@@ -75,7 +75,7 @@ TEST(ThreadNames, AreTheEnginesWhereItHasSome) {
   bench.attach();
   const std::string list = bench.ask("qXfer:threads:read::0,1000");
   EXPECT_THAT(list, HasSubstr("name=\"vCPU 0\""));
-  EXPECT_THAT(list, HasSubstr("name=\"io &lt;&quot;1&quot;> &amp; more\""));
+  EXPECT_THAT(list, HasSubstr("name=\"io &lt;&quot;1&quot;&gt; &amp; more\""));
   EXPECT_EQ(bench.ask("qThreadExtraInfo,2"), "696f203c2231223e2026206d6f7265");
 }
 

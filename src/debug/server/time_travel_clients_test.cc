@@ -1,6 +1,7 @@
 // Journeys through the past and what comes between: interrupts, clients that leave, requests that
 // would change the past, failures, and what the owner hears of it.
 #include <fmt/format.h>
+#include <gmock/gmock.h>
 
 #include "debug/testing/travel_bench.h"
 
