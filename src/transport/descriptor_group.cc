@@ -7,15 +7,9 @@
 #include <utility>
 #include <vector>
 
+#include "transport/readiness.h"
+
 namespace ringside::transport {
-namespace {
-
-bool includes(Interest interest, Interest part) {
-  return (static_cast<unsigned>(interest) & static_cast<unsigned>(part)) ==
-         static_cast<unsigned>(part);
-}
-
-}  // namespace
 
 Result<std::unique_ptr<DescriptorGroup>> DescriptorGroup::create(EventLoop& loop) {
   Fd epoll(::epoll_create1(EPOLL_CLOEXEC));
@@ -37,8 +31,7 @@ void DescriptorGroup::watch(Entry& entry, Interest now) {
   if (before == now) return;
   epoll_event event{};
   event.data.fd = entry.fd;
-  if (includes(now, Interest::Read)) event.events |= EPOLLIN;
-  if (includes(now, Interest::Write)) event.events |= EPOLLOUT;
+  event.events = events_of(now);
   const int change = now == Interest::None      ? EPOLL_CTL_DEL
                      : before == Interest::None ? EPOLL_CTL_ADD
                                                 : EPOLL_CTL_MOD;
@@ -84,10 +77,7 @@ void DescriptorGroup::dispatch() {
   }
   for (const auto& [entry, what] : round) {
     if (entry->removed) continue;
-    const bool ended = (what & (EPOLLHUP | EPOLLERR)) != 0;
-    const Ready ready{
-        ((what & EPOLLIN) != 0 || ended) && includes(entry->interest, Interest::Read),
-        ((what & EPOLLOUT) != 0 || ended) && includes(entry->interest, Interest::Write)};
+    const Ready ready = ready_for(entry->interest, what);
     if (ready.readable || ready.writable) {
       entry->callback(ready);
     } else {

@@ -6,19 +6,9 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "transport/readiness.h"
+
 namespace ringside::transport {
-namespace {
-
-bool includes(Interest interest, Interest part) {
-  return (static_cast<unsigned>(interest) & static_cast<unsigned>(part)) != 0;
-}
-
-short events_of(Interest interest) {
-  return static_cast<short>((includes(interest, Interest::Read) ? POLLIN : 0) |
-                            (includes(interest, Interest::Write) ? POLLOUT : 0));
-}
-
-}  // namespace
 
 Result<Poller> Poller::create() {
   Fd wakeup(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
@@ -60,7 +50,7 @@ Result<> Poller::wait(std::optional<std::chrono::nanoseconds> timeout) {
     // Left out altogether: poll reports a hang-up to those who ask for nothing, too, and would
     // return at once again and again.
     if (entry->interest == Interest::None) continue;
-    polled_.push_back({entry->fd, events_of(entry->interest), 0});
+    polled_.push_back({entry->fd, static_cast<short>(events_of(entry->interest)), 0});
     round_.push_back(entry);
   }
   timespec limit{};
@@ -85,11 +75,8 @@ void Poller::dispatch() {
     const short events = polled_[i + 1].revents;
     Entry& entry = *round_[i];
     if (events == 0 || entry.removed) continue;
-    const bool ended = (events & (POLLHUP | POLLERR | POLLNVAL)) != 0;
     // What an earlier callback of this round no longer wants is not told.
-    const Ready ready{
-        ((events & POLLIN) != 0 || ended) && includes(entry.interest, Interest::Read),
-        ((events & POLLOUT) != 0 || ended) && includes(entry.interest, Interest::Write)};
+    const Ready ready = ready_for(entry.interest, static_cast<std::uint32_t>(events));
     if (ready.readable || ready.writable) entry.callback(ready);
   }
 }
