@@ -207,6 +207,38 @@ TEST_P(ReversePositions, WhoComesNextIsInThePresent) {
   EXPECT_EQ(times_found(), 1u);
 }
 
+// A register whose reading has an effect is read on purpose by an instruction; from a bookmark on
+// it is as if that had never been.
+TEST_F(PastDialogue, ADeviceIsReadOnPurpose) {
+  begin("counters", {.start = Start::Running});
+  guest_->await_said_numbers(1);
+  connect();
+  gdb("break *tick");
+  gdb("continue");
+  gdb("delete");
+  guest_->process().write_input("x");
+  const auto line_status = [&] { return gdb("monitor i 0x3fd"); };
+  const std::string received = "portb[0x03fd] = 0x61\n", taken = "portb[0x03fd] = 0x60\n";
+  for (const Deadline deadline; line_status() != received;)
+    ASSERT_FALSE(deadline.passed());
+  EXPECT_THAT(gdb("monitor i 0x3f8"), HasSubstr("= 0x78"));
+  EXPECT_EQ(line_status(), received);  // a look takes nothing
+  const std::string hash = gdb("monitor hash"), registers = gdb("info registers");
+  gdb("monitor bookmark before");
+  gdb("set $rdx = 0x3f8");
+  gdb("set {char}$pc = 0xec");  // in al, dx
+  gdb("stepi");
+  EXPECT_THAT(gdb("print/x $al"), HasSubstr("= 0x78"));
+  EXPECT_EQ(line_status(), taken);
+  go_to("before");
+  EXPECT_EQ(line_status(), received);
+  EXPECT_EQ(gdb("monitor hash"), hash);
+  EXPECT_EQ(gdb("info registers"), registers);
+  EXPECT_THAT(gdb("monitor branch"), HasSubstr("this is the present"));
+  EXPECT_THAT(continue_and_interrupt(), HasSubstr("SIGINT"));
+  EXPECT_EQ(line_status(), received);
+}
+
 INSTANTIATE_TEST_SUITE_P(Vcpus, ReversePositions, ::testing::Values(1u, 2u, 4u),
                          [](const ::testing::TestParamInfo<unsigned>& one) {
                            return std::to_string(one.param);
