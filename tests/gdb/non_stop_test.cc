@@ -1,4 +1,4 @@
-// Stock GDB in non-stop mode: each vCPU stops and runs by itself.
+// Stock GDB in non-stop mode: each vCPU stops and runs by itself, and a trace stops nobody.
 #include "gdb/gdb_fixture.h"
 
 namespace ringside::testing {
@@ -111,6 +111,61 @@ TEST_F(NonStop, AllStopAboveIt) {
   EXPECT_THAT(gdb("stepi"), HasSubstr("tick_end"));
   gdb("delete");
   EXPECT_THAT(continue_and_interrupt(), HasSubstr("SIGINT"));
+  EXPECT_THAT(gdb("detach"), HasSubstr("detached"));
+}
+
+TEST_F(NonStop, ATraceStopsNobody) {
+  begin_counters();
+  connect();
+  EXPECT_THAT(gdb("trace *tick"), HasSubstr("Tracepoint 1 at"));
+  gdb("actions\ncollect $regs\nend");
+  gdb("passcount 300 1");
+  EXPECT_EQ(gdb("tstart"), "");
+  std::string status;
+  for (const Deadline deadline; status.find("Trace stopped") == status.npos;
+       status = gdb("tstatus"))
+    ASSERT_FALSE(deadline.passed()) << status;
+  EXPECT_THAT(status, AllOf(HasSubstr("Trace stopped by tracepoint 1."),
+                            HasSubstr("Collected 300 trace frames.")));
+  EXPECT_EQ(count(gdb("info threads"), "(running)\n"), 3u);
+  EXPECT_THAT(gdb("tfind start"), HasSubstr("Found trace frame 0, tracepoint 1"));
+  EXPECT_THAT(gdb("print $pc"), HasSubstr("<tick>"));
+  EXPECT_THAT(gdb("tdump"),
+              AllOf(HasSubstr("Data collected at tracepoint 1, trace frame 0"), HasSubstr("rdi")));
+  // vCPU 0 stands.
+  EXPECT_THAT(gdb("print $rdi >= 1 && $rdi <= 3"), HasSubstr("= 1"));
+  gdb("tfind none");
+  gdb("continue &");
+  await_everybody_running();
+  EXPECT_THAT(gdb("detach"), HasSubstr("detached"));
+}
+
+// Each vCPU writes its number to a port; one of them is caught at that.
+TEST_F(NonStop, WhatIsCaughtStopsOneVcpu) {
+  begin("counters", {.cpus = 4});
+  gdb("set non-stop on");
+  connect();
+  EXPECT_THAT(gdb("monitor catch io 0x3f8 w if $rcx == 0x32"), HasSubstr("Catch 1: io 0x3f8 w"));
+  gdb("continue -a &");
+  const std::string threads = await_threads([](const std::string& said) {
+    return count(said, "\"vCPU ") == 4 && count(said, "(running)\n") == 3;
+  });
+  // GDB numbers threads as it comes to know them.
+  const std::size_t name = threads.find("\"vCPU 2\"");
+  ASSERT_NE(name, std::string::npos) << threads;
+  const std::size_t line = threads.rfind('\n', name) + 1;
+  EXPECT_THAT(threads.substr(line, threads.find('\n', name) - line), Not(HasSubstr("(running)")));
+  gdb("thread " + std::to_string(std::stoi(threads.substr(line + 2))));
+  EXPECT_THAT(gdb("print $rcx"), HasSubstr("= 50"));
+  EXPECT_THAT(gdb("monitor catch"), HasSubstr(", 1 true"));
+  const auto value = [](const std::string& text) { return text.substr(text.find(" = ")); };
+  const std::string other = value(counter(3));
+  for (const Deadline deadline; value(counter(3)) == other;)
+    ASSERT_FALSE(deadline.passed());
+  EXPECT_THAT(counter(2), HasSubstr("= 0"));
+  EXPECT_THAT(gdb("monitor catch delete 1"), HasSubstr("taken out"));
+  gdb("continue &");
+  await_everybody_running();
   EXPECT_THAT(gdb("detach"), HasSubstr("detached"));
 }
 
