@@ -55,6 +55,11 @@ class Tracepoints : public ::testing::Test {
   ToyGuest& guest = bench.guest;
 };
 
+class TracepointsOfTwo : public Tracepoints {
+ protected:
+  TracepointsOfTwo() : Tracepoints(2) {}
+};
+
 TEST_F(Tracepoints, RecordAndStopNobody) {
   expect_ok({"QTinit", "QTDP:1:1000:E:0:0-", "QTDP:-1:1000:R1M-1,1000,4", "QTStart"});
   EXPECT_THAT(status(), StartsWith("T1;tframes:0;tcreated:0;"));
@@ -137,6 +142,29 @@ TEST_F(Tracepoints, ConditionsPassesAndVariables) {
   // The next resume takes out what is of no use any more.
   bench.client.send("vCont;c");
   EXPECT_EQ(guest.byte(0x1000), opcode::kIncRax);
+}
+
+// In non-stop mode too, where a vCPU is resumed while another one runs. A step alone brings nobody
+// out, and so leaves guest memory as it is.
+TEST_F(TracepointsOfTwo, WhatIsOfNoUseGoesWithTheNextResumeOfOneThread) {
+  expect_ok({"QNonStop:1", "QTinit", "QTDP:1:1000:E:0:1-", "QTDP:-1:1000:R1", "QTStart"});
+  guest.vm.vcpu({0}).cpu.rip = 0x1001;
+  guest.vm.vcpu({1}).cpu.rip = 0x3000;
+  EXPECT_EQ(ask("vCont;c"), "OK");
+  EXPECT_EQ(guest.byte(0x1000), opcode::kInt3);
+  bench.run(20);
+  EXPECT_THAT(status(), StartsWith("T0;tpasscount:1;tframes:1;"));
+  EXPECT_EQ(ask("vCont;t:1"), "OK");
+  EXPECT_THAT(bench.client.notified(), StartsWith("Stop:T00thread:01;"));
+  EXPECT_EQ(ask("vStopped"), "OK");
+  EXPECT_EQ(ask("vCont;s:1"), "OK");
+  bench.run();
+  EXPECT_THAT(bench.client.notified(), StartsWith("Stop:T05thread:01;"));
+  EXPECT_EQ(ask("vStopped"), "OK");
+  EXPECT_EQ(guest.byte(0x1000), opcode::kInt3);
+  EXPECT_EQ(ask("vCont;c:1"), "OK");
+  EXPECT_EQ(guest.byte(0x1000), opcode::kIncRax);
+  EXPECT_TRUE(bench.in_guest(0) && bench.in_guest(1));
 }
 
 TEST_F(Tracepoints, AFullBufferEndsTheTraceUnlessItIsARing) {
@@ -295,11 +323,6 @@ TEST_F(Tracepoints, AFrameStaysWhereNobodyIsResumed) {
   run(1);
   EXPECT_NE(ask("g"), recorded);
 }
-
-class TracepointsOfTwo : public Tracepoints {
- protected:
-  TracepointsOfTwo() : Tracepoints(2) {}
-};
 
 TEST_F(TracepointsOfTwo, WhoLooksHasFramesOfItsOwn) {
   expect_ok({"QTinit", "QTDP:1:1000:E:0:0-", "QTDP:-1:1000:R1", "QTStart"});

@@ -147,8 +147,6 @@ bool Target::on_breakpoint(VcpuId id) {
 Result<void> Target::prepare_resume(ResumePlan& plan) {
   if (control_.phase() != RunControl::Phase::Stopped)
     return fail(ErrorCode::Busy, "the guest is running");
-  // A trace that has ended by itself.
-  if (!tracing_.running()) remove_tracepoints();
   plan.actions.resize(vm_.vcpu_count(), plan.others);
   return prepare_actions(plan.actions);
 }
@@ -165,7 +163,7 @@ Result<void> Target::prepare_actions(std::vector<Action>& actions) {
   const auto goes_on = [](const Action& action) {
     return action.kind == Action::Kind::Run || action.kind == Action::Kind::StepRange;
   };
-  if (std::any_of(actions.begin(), actions.end(), goes_on)) follow_addresses();
+  if (std::any_of(actions.begin(), actions.end(), goes_on)) place_what_is_wanted();
   for (std::uint32_t i = 0; i < actions.size(); ++i) {
     Action& action = actions[i];
     if (action.kind == Action::Kind::Hold || !is_active(i)) continue;
@@ -175,6 +173,12 @@ Result<void> Target::prepare_actions(std::vector<Action>& actions) {
         control_.passes_breakpoint({i}, action) && can_step({i}) && on_breakpoint({i});
   }
   return {};
+}
+
+void Target::place_what_is_wanted() {
+  // Of a trace that has ended by itself.
+  if (!tracing_.running()) remove_tracepoints();
+  follow_addresses();
 }
 
 void Target::execute(const Command& command) {

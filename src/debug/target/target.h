@@ -162,6 +162,9 @@ class Target {
 
   void execute(const Command& command);
   void carry_out();
+  // Before anybody runs on, while every vCPU is out of the guest: breakpoints are where they are
+  // wanted now, and what is of no use any more is gone.
+  void place_what_is_wanted();
   // Looks where the addresses of breakpoints lead by now, for engines that do not look out for the
   // addresses themselves, and gives what breakpoints by linear address the engine can spare to
   // those that need it most.

@@ -11,7 +11,7 @@ Result<void> Target::set_out(Journey::Direction direction) {
   if (control_.phase() != RunControl::Phase::Stopped)
     return fail(ErrorCode::Busy, "the guest is running");
   forget_steps();
-  follow_addresses();
+  place_what_is_wanted();
   for (std::uint32_t i = 0; i < vcpus_.size(); ++i)
     vcpus_[i].left_at = vm_.vcpu({i}).instructions();
   filter_.set_mode(direction == Journey::Direction::Back ? HitFilter::Mode::Backwards
