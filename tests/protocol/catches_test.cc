@@ -1,6 +1,7 @@
 // monitor catch and monitor pending: raw packets to the real program.
 #include <gmock/gmock.h>
 
+#include <initializer_list>
 #include <optional>
 #include <string>
 
@@ -53,6 +54,46 @@ TEST_F(Catches, APortIsCaughtWithItsReasonInWords) {
   EXPECT_EQ(monitor("catch delete all"), "2 taken out.\n");
   client_->send("vCont;c");
   EXPECT_TRUE(client_->silent_for(kQuiet));
+}
+
+// In non-stop mode what is caught stops the vCPU that has done it, and the others run on.
+TEST_F(Catches, InNonStopModeOneVcpuStops) {
+  begin("counters", {.cpus = 4});
+  const auto ask = [&](const char* packet) { return client_->request(packet); };
+  const auto counter = [&](unsigned vcpu) {
+    return client_->read_u64((*guest_)["counters"] + 8 * vcpu);
+  };
+  const auto await_progress_of = [&](std::initializer_list<unsigned> vcpus) {
+    const Deadline deadline;
+    for (const unsigned vcpu : vcpus) {
+      const std::uint64_t before = counter(vcpu);
+      while (counter(vcpu) == before)
+        ASSERT_FALSE(deadline.passed()) << "vCPU " << vcpu << " does not run";
+    }
+  };
+  // A notification may come before an acknowledgement.
+  EXPECT_EQ(ask("QStartNoAckMode"), "OK");
+  client_->set_acks(Acks::None);
+  EXPECT_EQ(ask("QNonStop:1"), "OK");
+  EXPECT_EQ(ask("?").substr(0, 13), "T00thread:01;");
+  EXPECT_EQ(ask("vStopped"), "OK");
+  // Each vCPU says its number, that of vCPU 2 is this one.
+  EXPECT_EQ(monitor("catch io 0x3f8 w if $rcx == 0x32"),
+            "Catch 1: io 0x3f8 w if $rcx == 0x32, 0 hits, 0 true\n");
+  EXPECT_EQ(ask("vCont;c"), "OK");
+  std::string stop = ask("?");
+  for (const Deadline deadline; stop == "OK"; stop = ask("?"))
+    ASSERT_FALSE(deadline.passed());
+  EXPECT_EQ(stop.substr(0, 13), "T05thread:03;");
+  EXPECT_EQ(ask("vStopped"), "OK");
+  await_progress_of({0, 1, 3});
+  EXPECT_EQ(counter(2), 0u);
+  EXPECT_THAT(monitor("catch"),
+              ContainsRegex("1: io 0x3f8 w if .rcx == 0x32, [0-9]+ hits, 1 true"));
+  EXPECT_EQ(monitor("catch delete all"), "1 taken out.\n");  // while they run
+  EXPECT_EQ(ask("vCont;c:3"), "OK");
+  await_progress_of({2});
+  EXPECT_EQ(ask("?"), "OK");
 }
 
 // Where an engine cannot, it says so in a sentence.

@@ -4,6 +4,8 @@
 #include <array>
 #include <cstring>
 #include <functional>
+#include <stdexcept>
+#include <vector>
 
 #include "protocol/protocol_test.h"
 
@@ -45,6 +47,13 @@ class Trace : public Protocol {
       ASSERT_FALSE(deadline.passed());
     client_->interrupt();
     EXPECT_THAT(client_->receive(), StartsWith("T02"));
+  }
+  // In non-stop mode: the vCPUs that the client has stopped.
+  std::vector<unsigned> stopped() {
+    std::vector<unsigned> vcpus;
+    for (std::string reply = ask("?"); reply != "OK"; reply = ask("vStopped"))
+      vcpus.push_back(parse_stop(reply).vcpu.value_or(~0u));
+    return vcpus;
   }
   // Of the selected frame.
   std::uint64_t number(const std::string& digits) {
@@ -91,6 +100,55 @@ TEST_F(Trace, EveryHitIsRecordedOnce) {
   }
   EXPECT_EQ(ask("QTFrame:ffffffff"), "OK");
   EXPECT_GE(client_->read_u64((*guest_)["counters"]), seen[0]);
+}
+
+// In non-stop mode a trace is begun while three vCPUs run and one stands: that one comes by
+// nowhere, and the others are not stopped by what is recorded of them.
+TEST_F(Trace, InNonStopModeWhoRunsIsRecorded) {
+  begin(4);
+  const std::string tick = at("tick");
+  // A notification may come before an acknowledgement.
+  expect_ok(*client_, {"QStartNoAckMode"});
+  client_->set_acks(Acks::None);
+  expect_ok(*client_, {"QNonStop:1"});
+  EXPECT_EQ(stopped(), std::vector<unsigned>{0});
+  const auto trace = [&](unsigned passes) {
+    expect_ok(*client_, {"QTinit", "QTDP:1:" + tick + ":E:0:" + hex_number(passes) + "-",
+                         "QTDP:-1:" + tick + ":R1-",
+                         "QTDP:-1:" + tick + ":M-1," + at("counters") + ",20", "QTStart"});
+    const Deadline deadline;
+    while (!ask("qTStatus").starts_with("T0"))
+      ASSERT_FALSE(deadline.passed());
+    EXPECT_THAT(ask("qTStatus"), StartsWith("T0;tpasscount:1;tframes:" + hex_number(passes)));
+  };
+  // The last count of each vCPU that came by.
+  const auto counts = [&](unsigned passes) {
+    std::array<std::uint64_t, 4> seen{};
+    for (std::uint64_t i = 0; i < passes; ++i) {
+      EXPECT_EQ(ask("QTFrame:" + hex_number(i)), "F" + hex_number(i) + "T1");
+      const std::uint64_t vcpu = number(ask("p5"));
+      if (vcpu >= seen.size()) throw std::runtime_error("no vCPU has this number");
+      const std::uint64_t count =
+          number(ask("m" + hex_number((*guest_)["counters"] + 8 * vcpu) + ",8"));
+      if (seen[vcpu] != 0) EXPECT_EQ(count, seen[vcpu] + 1) << "vCPU " << vcpu;
+      seen[vcpu] = count;
+    }
+    expect_ok(*client_, {"QTFrame:ffffffff"});
+    return seen;
+  };
+  trace(100);
+  EXPECT_EQ(stopped(), std::vector<unsigned>{0});
+  EXPECT_EQ(counts(100)[0], 0u);
+  // Another vCPU in its place, and what is left of the last trace goes.
+  expect_ok(*client_, {"vCont;c:1", "vCont;t:4"});
+  const Deadline deadline;
+  while (stopped() != std::vector<unsigned>{3})
+    ASSERT_FALSE(deadline.passed());
+  trace(50);
+  EXPECT_EQ(counts(50)[3], 0u);
+  EXPECT_EQ(stopped(), std::vector<unsigned>{3});
+  expect_ok(*client_, {"vCont;c:4"});
+  EXPECT_EQ(stopped(), std::vector<unsigned>{});
 }
 
 TEST_F(Trace, StepsAreRecordedAfterAHit) {

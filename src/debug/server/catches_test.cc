@@ -1,10 +1,8 @@
 // monitor catch and pending: what is asked of the engine, and what a client hears of a hit.
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <vector>
-
 #include "debug/server/server.h"
+#include "debug/testing/fake_catches.h"
 #include "debug/testing/fixture.h"
 #include "rsp/reply.h"
 
@@ -15,31 +13,8 @@ using hypervisor::Catch;
 using hypervisor::CatchKind;
 using hypervisor::exit::Caught;
 using testing::Bench;
-
-class FakeCatches final : public hypervisor::Catches {
- public:
-  bool offers(CatchKind kind) override { return kind != CatchKind::TaskSwitch; }
-  Result<void> insert_catch(const Catch& wanted) override {
-    all.push_back(wanted);
-    return {};
-  }
-  Result<void> remove_catch(const Catch& wanted) override {
-    const auto found = std::find(all.begin(), all.end(), wanted);
-    if (found == all.end()) return fail(ErrorCode::NotFound, "no such catch");
-    all.erase(found);
-    return {};
-  }
-  std::vector<Catch> all;
-};
-
-Caught port_write(std::uint32_t port, std::uint64_t value) {
-  Caught what;
-  what.kind = CatchKind::Port;
-  what.number = port;
-  what.is_write = true;
-  what.value = value;
-  return what;
-}
+using testing::FakeCatches;
+using testing::port_write;
 
 class CatchCommands : public ::testing::Test {
  protected:
@@ -89,6 +64,22 @@ TEST_F(CatchCommands, WhatIsAskedOfTheEngine) {
   EXPECT_EQ(monitor("catch delete all"), "11 taken out.\n");
   EXPECT_TRUE(engine.all.empty());
   EXPECT_EQ(monitor("catch"), "Nothing is caught.\n");
+}
+
+TEST_F(CatchCommands, InNonStopModeTheOthersRunOn) {
+  EXPECT_EQ(bench.ask("QNonStop:1"), "OK");
+  EXPECT_EQ(monitor("catch io 0x3f8"), "Catch 1: io 0x3f8, 0 hits\n");
+  EXPECT_EQ(bench.ask("vCont;c"), "OK");
+  bench.guest.vm.happen({1}, port_write(0x3f8, 0x41));
+  bench.server.drain_events();
+  EXPECT_EQ(bench.client.notified(), "Stop:T05thread:02;");
+  EXPECT_TRUE(bench.in_guest(0));
+  EXPECT_FALSE(bench.in_guest(1));
+  EXPECT_EQ(bench.ask("vStopped"), "OK");
+  EXPECT_EQ(monitor("catch"), "1: io 0x3f8, 1 hits\n");
+  EXPECT_EQ(bench.ask("vCont;c:2"), "OK");
+  EXPECT_TRUE(bench.in_guest(0) && bench.in_guest(1));
+  EXPECT_EQ(bench.client.notified(), "(nothing)");
 }
 
 TEST_F(CatchCommands, WhatIsRefused) {
