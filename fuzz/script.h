@@ -16,7 +16,8 @@
 
 namespace ringside::fuzz {
 
-// The events that all of them have; 1 to 10 are each target's own.
+// The events that all of them have; 1 to 9, and those from 13 on, are each target's own. 10 ends a
+// line.
 inline constexpr unsigned char kMonitor = 11;  // the rest of the line is a monitor command
 inline constexpr unsigned char kRaw = 12;      // the rest of the line is sent as it is
 
@@ -29,23 +30,46 @@ inline void send_raw(debug::Server& server, std::string_view bytes) {
   server.on_bytes(std::as_bytes(std::span(bytes)));
 }
 
-inline void send_packet(debug::Server& server, std::string_view payload) {
+inline std::string framed(std::string_view payload) {
   std::string frame;
   rsp::append_frame(frame, payload, rsp::RunLengthOutput::Off);
-  send_raw(server, frame);
+  return frame;
+}
+
+// The packet of a monitor command.
+inline std::string monitor_packet(std::string_view command) {
+  return "qRcmd," + to_hex(std::as_bytes(std::span(command)));
+}
+
+inline void send_packet(debug::Server& server, std::string_view payload) {
+  send_raw(server, framed(payload));
 }
 
 inline void send_monitor(debug::Server& server, std::string_view command) {
-  send_packet(server, "qRcmd," + to_hex(std::as_bytes(std::span(command))));
+  send_packet(server, monitor_packet(command));
+}
+
+inline void take_all(debug::Server& server) {
+  while (!server.output().empty())
+    server.wrote(server.output().size());
 }
 
 // The client takes everything, and is replaced where the server closes the connection.
 inline void take_output(debug::Server& server) {
-  while (!server.output().empty())
-    server.wrote(server.output().size());
+  take_all(server);
   if (!server.wants_close()) return;
   server.on_disconnected();
   server.on_connected();
+}
+
+// Commands that persist, and a trace that is to go on, are all that a client can leave, and the
+// next one can end them.
+inline void end_what_persists(debug::Server& server) {
+  server.on_connected();
+  send_monitor(server, "forget");
+  send_packet(server, "QTDisconnected:0");
+  take_all(server);
+  server.on_disconnected();
 }
 
 // One input: its first byte makes the scene, which plays the first lines of the rest. The client
