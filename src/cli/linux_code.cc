@@ -13,12 +13,6 @@ namespace {
 
 using guests::LinuxKernel;
 
-// Where Linux has its own memory, and modules (Documentation/arch/x86/x86_64/mm.rst).
-constexpr Gva kKernelHalf{0xffff800000000000}, kModules{0xffffffffc0000000},
-    kModulesEnd{0xffffffffff000000};
-// THREAD_SIZE and IRQ_STACK_SIZE without KASAN (arch/x86/include/asm/page_64_types.h).
-constexpr std::uint64_t kStackSize = 16 << 10;
-
 class LinuxCode final : public profile::GuestCode {
  public:
   explicit LinuxCode(hypervisor::Vm& vm) : vm_(vm) {}
@@ -40,7 +34,7 @@ class LinuxCode final : public profile::GuestCode {
   }
 
   std::optional<Place> place_of(Gva address) override {
-    if (kernel_ == nullptr || address < kKernelHalf) return std::nullopt;
+    if (kernel_ == nullptr || address < kernel_->lowest()) return std::nullopt;
     const auto known = places_.find(address.value);
     if (known != places_.end()) return known->second;
     constexpr std::size_t kMost = 500'000;
@@ -49,14 +43,14 @@ class LinuxCode final : public profile::GuestCode {
   }
 
   bool is_known_code(Gva address) override {
-    if (kernel_ == nullptr || address < kKernelHalf) return false;
+    if (kernel_ == nullptr || address < kernel_->lowest()) return false;
     return is_kernels(address) || module_of(address) != nullptr;
   }
 
-  // Of tasks and of interrupts.
+  // Of tasks and of interrupts, whose stacks are as large.
   std::optional<Gva> stack_end(Gva address) override {
-    if (kernel_ == nullptr || address < kKernelHalf) return std::nullopt;
-    return Gva{(address.value | (kStackSize - 1)) + 1};
+    if (kernel_ == nullptr || address < kernel_->lowest()) return std::nullopt;
+    return Gva{(address.value | (kernel_->stack_size() - 1)) + 1};
   }
 
   std::optional<Task> task_of(VcpuId vcpu) override {
@@ -83,7 +77,7 @@ class LinuxCode final : public profile::GuestCode {
   }
 
   const guests::Module* module_of(Gva address) {
-    if (address < kModules || address >= kModulesEnd) return nullptr;
+    if (is_kernels(address)) return nullptr;
     const auto find = [&] {
       const auto has = [&](const guests::Module& module) {
         return address >= module.base && address.value - module.base.value < module.size;

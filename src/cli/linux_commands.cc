@@ -163,13 +163,13 @@ void add_linux(debug::ServerOptions& server, hypervisor::Vm& vm, int files) {
     };
     server.commands.push_back(std::move(command));
   };
-  show(
-      "tasks", "",
-      "Lists the tasks of a Linux in the guest: number, process, state, the vCPU that runs it, "
-      "name.\n"
-      "A 64-bit kernel is needed that keeps its symbols (kallsyms) and type information (BTF), as\n"
-      "distributions' kernels do.",
-      [](LinuxKernels& known, std::string_view) { return tasks(known); });
+  show("tasks", "",
+       "Lists the tasks of a Linux in the guest: number, process, state, the vCPU that runs it, "
+       "name.\n"
+       "A kernel is needed that keeps its symbols (kallsyms), as distributions' kernels do. "
+       "Without its\n"
+       "type information (BTF) structures are known by their shapes.",
+       [](LinuxKernels& known, std::string_view) { return tasks(known); });
   show("task", "PID",
        "Shows what a sleeping task of Linux has saved: registers, stack, return addresses.", task);
   show("modules", "",

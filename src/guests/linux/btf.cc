@@ -74,8 +74,8 @@ bool is_other_name(std::uint8_t kind) {
 
 }  // namespace
 
-Result<Btf> Btf::parse(std::vector<std::byte> bytes) {
-  Btf btf(std::move(bytes));
+Result<Btf> Btf::parse(std::vector<std::byte> bytes, Word word) {
+  Btf btf(std::move(bytes), word);
   const Result<void> done = btf.index();
   if (!done) return fail(done.error());
   return btf;
@@ -154,7 +154,7 @@ std::optional<std::uint32_t> Btf::size_of(std::uint32_t id, unsigned depth) cons
   if (found == nullptr || depth > kDeepest) return std::nullopt;
   switch (found->kind) {
     case kPointer:
-      return 8;
+      return guests::size_of(word_);
     case kArray: {
       const auto size = size_of(word(found->body), depth + 1);
       const std::uint64_t count = word(found->body + 8);

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "guests/linux/kernel_image.h"
 
 namespace ringside::guests {
 
@@ -20,7 +21,8 @@ class Btf {
   // Larger type information is refused: Debian's kernels have 4 to 7 MiB.
   static constexpr std::size_t kMostBytes = 24u << 20;
 
-  static Result<Btf> parse(std::vector<std::byte> bytes);
+  // `word`: how large a pointer is, which it does not say itself.
+  static Result<Btf> parse(std::vector<std::byte> bytes, Word word = Word::Bits64);
 
   struct Place {
     std::uint32_t offset = 0;  // in bytes
@@ -42,7 +44,7 @@ class Btf {
     bool bit_fields = false;  // members' offsets have their sizes in the upper byte
     std::size_t body = 0;     // where its own data begin
   };
-  explicit Btf(std::vector<std::byte> bytes) : bytes_(std::move(bytes)) {}
+  Btf(std::vector<std::byte> bytes, Word word) : bytes_(std::move(bytes)), word_(word) {}
   Result<void> index();
   std::uint32_t word(std::size_t at) const;
   std::string_view name(std::uint32_t offset) const;
@@ -59,6 +61,7 @@ class Btf {
                             std::size_t& work) const;
 
   std::vector<std::byte> bytes_;
+  Word word_;
   std::vector<Type> types_;  // from 1 on, as they are numbered
   std::size_t strings_ = 0, strings_size_ = 0;
 };

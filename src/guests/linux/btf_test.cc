@@ -50,6 +50,15 @@ TEST(Btf, SaysWhereMembersLie) {
   EXPECT_FALSE(btf->member("nothing", "a"));
 }
 
+TEST(Btf, PointersAreAsWideAsTheKernels) {
+  BtfWriter w;
+  w.structure("s", 12, {{"many", w.array(w.pointer(), 3), 0}});
+  const auto btf = Btf::parse(bytes_of(w.bytes()), Word::Bits32);
+  ASSERT_TRUE(btf);
+  expect_place(btf->member("s", "many"), 0, 12, 3);
+  expect_place(parse(w.bytes())->member("s", "many"), 0, 24, 3);
+}
+
 TEST(Btf, TypesThatContainThemselvesEnd) {
   BtfWriter w;
   const auto name = w.next();

@@ -1,4 +1,4 @@
-// scripts/kallsyms.c of Linux writes the tables. Since 4.6 they are, each aligned to eight bytes,
+// scripts/kallsyms.c of Linux writes the tables. Since 4.6 they are, each aligned to a word,
 //   before 6.4: offsets, relative_base, num_syms, names, markers, token_table, token_index
 //   since  6.4: num_syms, names, markers, token_table, token_index, offsets, relative_base
 #include "guests/linux/kallsyms.h"
@@ -6,13 +6,12 @@
 #include <algorithm>
 #include <cstring>
 
-#include "guests/linux/kernel_image.h"
 #include "guests/linux/kernel_memory.h"
 
 namespace ringside::guests {
 namespace {
 
-constexpr std::size_t kTokens = 256, kAlignment = 8, kMarked = 256;
+constexpr std::size_t kTokens = 256, kMarked = 256;
 // The tokens of digits are the digits themselves, because many names have them.
 constexpr std::string_view kDigits("0\0001\0002\0003\0004\0005\0006\0007\0008\0009\0", 20);
 // A table with its index has no more.
@@ -26,33 +25,35 @@ std::optional<T> value_at(std::span<const std::byte> image, std::size_t at) {
   return value;
 }
 
-std::size_t aligned(std::size_t at) { return (at + kAlignment - 1) & ~(kAlignment - 1); }
-
 }  // namespace
 
-Result<Kallsyms> Kallsyms::find(std::span<const std::byte> image, Gva base) {
+Result<Kallsyms> Kallsyms::find(std::span<const std::byte> image, Gva base,
+                                const KernelSpace& space) {
+  Kallsyms found(space);
   const std::string_view text(reinterpret_cast<const char*>(image.data()), image.size());
-  std::size_t budget = Kallsyms().budget_;
   for (std::size_t at = text.find(kDigits); at != text.npos; at = text.find(kDigits, at + 1)) {
     // Before the token of '0' are 48 others, each with a NUL at its end.
     std::size_t first = at, ends = 0;
     const std::size_t bound = at - std::min(at, kLargestTokens);
     while (first > bound && (text[first - 1] != '\0' || ends++ < '0'))
       --first;
-    // The table begins at the first multiple of eight after what comes before it, which may end
+    // The table begins at the first multiple of a word after what comes before it, which may end
     // with zeros.
-    for (std::size_t from = aligned(first); from <= at && from < first + kLongestName; from += 8) {
-      Kallsyms found;
-      found.budget_ = budget;
+    for (std::size_t from = found.aligned(first); from <= at && from < first + kLongestName;
+         from += found.alignment()) {
       const auto end = found.take_tokens(image, from);
-      const bool whole = end && found.take_names(image, from, *end);
-      budget = found.budget_;
-      if (!whole) continue;
+      if (!end || !found.take_names(image, from, *end)) continue;
       found.tokens_at_ = base + from;
       return found;
     }
   }
   return fail(ErrorCode::NotFound, "the kernel's image has no table of its symbols (kallsyms)");
+}
+
+std::optional<std::uint64_t> Kallsyms::word_at(std::span<const std::byte> image,
+                                               std::size_t at) const {
+  if (space_.word == Word::Bits32) return value_at<std::uint32_t>(image, at);
+  return value_at<std::uint64_t>(image, at);
 }
 
 bool Kallsyms::spend(std::size_t steps) {
@@ -93,7 +94,7 @@ bool Kallsyms::take_names(std::span<const std::byte> image, std::size_t tokens,
   for (std::size_t at = tokens & ~std::size_t{3}; at >= bound + 4 && tries < kMostTries;) {
     at -= 4;
     if (!spend(1)) return false;
-    if (at % kAlignment != 0 || *value_at<std::uint32_t>(image, at) != 0) continue;
+    if (at % alignment() != 0 || *value_at<std::uint32_t>(image, at) != 0) continue;
     std::vector<std::uint32_t> markers = {0};
     while (at + 4 * markers.size() + 4 <= tokens) {
       const std::uint32_t next = *value_at<std::uint32_t>(image, at + 4 * markers.size());
@@ -114,17 +115,17 @@ bool Kallsyms::take_names(std::span<const std::byte> image, std::size_t tokens,
 bool Kallsyms::take_names_before(std::span<const std::byte> image, std::size_t marks,
                                  const std::vector<std::uint32_t>& markers, std::size_t token_end) {
   const std::size_t last = markers.back();
-  if (marks < last + 2 * kAlignment) return false;
+  if (marks < last + 2 * alignment()) return false;
   // After the last marker are 1 to 256 names more.
-  std::size_t at = (marks - last) & ~(kAlignment - 1);
+  std::size_t at = (marks - last) & ~(alignment() - 1);
   const std::size_t bound = at - std::min(at, kMarked * (kLongestName + 2));
-  for (; at >= std::max(bound, 2 * kAlignment); at -= kAlignment) {
+  for (; at >= std::max(bound, 2 * alignment()); at -= alignment()) {
     if (!spend(1)) return false;
-    const auto count = value_at<std::uint64_t>(image, at - kAlignment);
+    const auto count = word_at(image, at - alignment());
     if (!count || *count == 0 || *count > kMostSymbols) continue;
     if ((*count + kMarked - 1) / kMarked != markers.size()) continue;
     // To copy the names, and to compare the addresses.
-    if (!spend((marks - at) / kAlignment + *count)) return false;
+    if (!spend((marks - at) / alignment() + *count)) return false;
     count_ = static_cast<std::uint32_t>(*count);
     names_.assign(image.begin() + static_cast<std::ptrdiff_t>(at),
                   image.begin() + static_cast<std::ptrdiff_t>(marks));
@@ -150,19 +151,21 @@ bool Kallsyms::take_addresses(std::span<const std::byte> image, std::size_t name
   const std::size_t size = std::size_t{4} * count_;
   const std::size_t after = aligned(token_end);
   if (take_offsets(image, after, aligned(after + size))) return true;
-  const std::size_t before = aligned(size) + 2 * kAlignment;
-  return names >= before && take_offsets(image, names - before, names - 2 * kAlignment);
+  const std::size_t before = aligned(size) + 2 * alignment();
+  return names >= before && take_offsets(image, names - before, names - 2 * alignment());
 }
 
 bool Kallsyms::take_offsets(std::span<const std::byte> image, std::size_t at, std::size_t base_at) {
-  const auto base = value_at<std::uint64_t>(image, base_at);
-  if (!base || *base < kImageMap.value) return false;
+  const auto base = word_at(image, base_at);
+  if (!base || *base < space_.image_map.value) return false;
   offsets_.resize(count_);
   std::memcpy(offsets_.data(), image.data() + at, std::size_t{4} * count_);
   relative_base_ = *base;
   const auto negative =
       std::count_if(offsets_.begin(), offsets_.end(), [](auto o) { return o < 0; });
-  has_absolute_ = static_cast<std::size_t>(negative) > offsets_.size() / 2;
+  // Only 64-bit kernels have addresses of each CPU's own memory there, which begins at zero.
+  has_absolute_ =
+      space_.word == Word::Bits64 && static_cast<std::size_t>(negative) > offsets_.size() / 2;
   // They are in the order of addresses.
   for (std::uint32_t index = 1; index < count_; ++index)
     if (value_of(index) < value_of(index - 1)) return false;
@@ -232,7 +235,7 @@ std::optional<Kallsyms::Place> Kallsyms::place_of(Gva address) const {
   const std::uint32_t after = first([&](std::uint64_t value) { return value > address.value; });
   if (after == 0) return std::nullopt;
   const std::uint64_t here = value_of(after - 1);
-  if (here < kImageMap.value) return std::nullopt;
+  if (here < space_.image_map.value) return std::nullopt;
   // Of several at an address the first: the others are other names for it.
   const std::uint32_t best = first([&](std::uint64_t value) { return value >= here; });
   std::size_t at = markers_[best / kMarked];

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "guests/linux/kernel_image.h"
 #include "ringside/types.h"
 
 namespace ringside::guests {
@@ -21,13 +22,16 @@ namespace ringside::guests {
 class Kallsyms {
  public:
   // `image`: the kernel's image as it lies in memory, which begins at this address.
-  static Result<Kallsyms> find(std::span<const std::byte> image, Gva base);
+  static Result<Kallsyms> find(std::span<const std::byte> image, Gva base,
+                               const KernelSpace& space);
 
   std::uint32_t count() const { return count_; }
   // The first symbol of each of these names, in their order; one pass over all names. Symbols of
   // memory that each CPU has its own of are offsets into that.
   std::vector<std::optional<Gva>> addresses(std::span<const std::string_view> names) const;
   std::optional<Gva> address(std::string_view name) const;
+  // The address of the last one.
+  Gva last() const { return Gva{value_of(count_ - 1)}; }
   // The last symbol at or before an address.
   struct Place {
     std::string name;
@@ -45,6 +49,10 @@ class Kallsyms {
   static constexpr std::size_t kLongestName = 512;
   static constexpr std::uint32_t kMostSymbols = 4'000'000;
 
+  explicit Kallsyms(const KernelSpace& space) : space_(space) {}
+  std::size_t alignment() const { return size_of(space_.word); }
+  std::size_t aligned(std::size_t at) const { return (at + alignment() - 1) & ~(alignment() - 1); }
+  std::optional<std::uint64_t> word_at(std::span<const std::byte> image, std::size_t at) const;
   bool spend(std::size_t steps);
   std::optional<std::size_t> take_tokens(std::span<const std::byte> image, std::size_t at);
   bool take_names(std::span<const std::byte> image, std::size_t tokens, std::size_t token_end);
@@ -56,6 +64,7 @@ class Kallsyms {
   std::optional<std::size_t> next_name(std::size_t at, std::string* name) const;
   std::uint64_t value_of(std::uint32_t index) const;
 
+  KernelSpace space_;
   Gva tokens_at_;
   std::vector<std::byte> tokens_;     // as they lie in memory, with their index
   std::vector<std::uint16_t> words_;  // where each of the 256 begins in tokens_

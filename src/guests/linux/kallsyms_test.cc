@@ -10,12 +10,16 @@ namespace {
 using testing::symbol_tables;
 using testing::SymbolOptions;
 
-constexpr std::uint64_t kBase = 0xffffffff81000000;
+constexpr std::uint64_t kBase = 0xffffffff81000000, kBase32 = 0xc1000000;
+constexpr std::uint64_t base_of(Word word) { return word == Word::Bits64 ? kBase : kBase32; }
 
-std::map<std::uint64_t, std::string> symbols() {
-  std::map<std::uint64_t, std::string> all = {{0x40, "current_task"}, {kBase, "_text"}};
+// Each CPU's own memory begins at zero in a 64-bit kernel, and behind its code in a 32-bit one.
+std::map<std::uint64_t, std::string> symbols(Word word = Word::Bits64) {
+  const std::uint64_t base = base_of(word);
+  std::map<std::uint64_t, std::string> all = {
+      {word == Word::Bits64 ? 0x40 : base + 0x800000, "current_task"}, {base, "_text"}};
   for (std::uint64_t i = 0; i < 1000; ++i)
-    all[kBase + 0x1000 + i * 16] = "function_" + std::to_string(i);
+    all[base + 0x1000 + i * 16] = "function_" + std::to_string(i);
   return all;
 }
 
@@ -24,32 +28,46 @@ std::string image_with(const std::string& tables) {
   return std::string(0x1230, '\x5a') + std::string(8, '\0') + tables + std::string(64, '\x5a');
 }
 
-Result<Kallsyms> find(const std::string& image) {
-  return Kallsyms::find(std::as_bytes(std::span(image)), Gva{kBase});
+Result<Kallsyms> find(const std::string& image, Word word = Word::Bits64) {
+  const KernelSpace space{word, word == Word::Bits64 ? kImageMap : Gva{0xc0000000}};
+  return Kallsyms::find(std::as_bytes(std::span(image)), Gva{base_of(word)}, space);
 }
 
 class Orders : public ::testing::TestWithParam<SymbolOptions> {};
 
 TEST_P(Orders, NamesAndAddressesAreFoundBothWays) {
-  const auto found = find(image_with(symbol_tables(symbols(), kBase, GetParam())));
+  const Word word = GetParam().word;
+  const std::uint64_t base = base_of(word);
+  const auto found = find(image_with(symbol_tables(symbols(word), base, GetParam())), word);
   ASSERT_TRUE(found) << found.error().text();
   EXPECT_EQ(found->count(), 1002u);
-  EXPECT_EQ(found->address("_text"), Gva{kBase});
-  EXPECT_EQ(found->address("current_task"), Gva{0x40});
-  EXPECT_EQ(found->address("function_0"), Gva{kBase + 0x1000});
-  EXPECT_EQ(found->address("function_999"), Gva{kBase + 0x1000 + 999 * 16});
+  EXPECT_EQ(found->address("_text"), Gva{base});
+  EXPECT_EQ(found->address("current_task"), Gva{word == Word::Bits64 ? 0x40 : base + 0x800000});
+  EXPECT_EQ(found->address("function_0"), Gva{base + 0x1000});
+  EXPECT_EQ(found->address("function_999"), Gva{base + 0x1000 + 999 * 16});
   EXPECT_FALSE(found->address("function_1000"));
-  const auto place = found->place_of(Gva{kBase + 0x1000 + 300 * 16 + 3});
+  const auto place = found->place_of(Gva{base + 0x1000 + 300 * 16 + 3});
   ASSERT_TRUE(place);
   EXPECT_EQ(place->name, "function_300");
   EXPECT_EQ(place->offset, 3u);
-  EXPECT_FALSE(found->place_of(Gva{kBase - 1}));
+  EXPECT_FALSE(found->place_of(Gva{base - 1}));
   EXPECT_FALSE(found->place_of(Gva{0x50})) << "each CPU's own";
+}
+
+TEST(Kallsyms, TablesOfTheOtherWidthAreNone) {
+  const std::string narrow =
+      symbol_tables(symbols(Word::Bits32), kBase32, {true, false, Word::Bits32});
+  EXPECT_TRUE(find(image_with(narrow), Word::Bits32));
+  EXPECT_FALSE(find(image_with(narrow), Word::Bits64));
+  EXPECT_FALSE(find(image_with(symbol_tables(symbols(), kBase)), Word::Bits32));
 }
 
 INSTANTIATE_TEST_SUITE_P(Kallsyms, Orders,
                          ::testing::Values(SymbolOptions{false, false}, SymbolOptions{true, false},
-                                           SymbolOptions{true, true}, SymbolOptions{false, true}));
+                                           SymbolOptions{true, true}, SymbolOptions{false, true},
+                                           SymbolOptions{false, false, Word::Bits32},
+                                           SymbolOptions{true, false, Word::Bits32},
+                                           SymbolOptions{true, true, Word::Bits32}));
 
 TEST(Kallsyms, AnImageWithoutAnyHasNone) {
   EXPECT_FALSE(find(""));

@@ -1,16 +1,20 @@
 #include "guests/linux/kernel_memory.h"
 
 #include <algorithm>
+#include <cstring>
 
 namespace ringside::guests {
 
-Result<KernelMemory> KernelMemory::of(hypervisor::Vm& vm, VcpuId vcpu, std::uint64_t cr3) {
+Result<KernelMemory> KernelMemory::of(hypervisor::Vm& vm, VcpuId vcpu, std::uint64_t cr3,
+                                      Word word) {
   Result<hypervisor::LinearMap> map = hypervisor::LinearMap::of(vm, vcpu, cr3);
   if (!map) return fail(std::move(map).error());
-  return KernelMemory(vm.memory(), *map);
+  return KernelMemory(vm.memory(), *map, word);
 }
 
 bool KernelMemory::read(Gva address, std::span<std::byte> out) const {
+  constexpr std::uint64_t kLow = 0xffffffff;
+  if (word_ == Word::Bits32) address.value &= kLow;
   while (!out.empty()) {
     const hypervisor::LinearPiece piece = map_.at(address);
     if (!piece.gpa) return false;
@@ -38,6 +42,26 @@ std::optional<std::vector<std::byte>> KernelMemory::read(Gva address, std::uint6
   return bytes;
 }
 
+std::optional<std::uint64_t> KernelMemory::number(Gva address) const {
+  std::uint64_t value = 0;
+  if (!numbers(address, std::span(&value, 1))) return std::nullopt;
+  return value;
+}
+
+bool KernelMemory::numbers(Gva address, std::span<std::uint64_t> out) const {
+  if (word_ == Word::Bits64) return read(address, std::as_writable_bytes(out));
+  // Into the second half, from where none is overwritten before it is read.
+  const auto bytes = std::as_writable_bytes(out);
+  const auto half = bytes.subspan(bytes.size() / 2);
+  if (!read(address, half)) return false;
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    std::uint32_t value = 0;
+    std::memcpy(&value, half.data() + i * sizeof value, sizeof value);
+    out[i] = value;
+  }
+  return true;
+}
+
 std::optional<std::string> KernelMemory::text(Gva address, std::size_t most) const {
   std::string result;
   std::byte piece[64];
@@ -53,6 +77,13 @@ std::optional<std::string> KernelMemory::text(Gva address, std::size_t most) con
   }
   if (result.empty() && most != 0) return std::nullopt;
   return result;
+}
+
+std::vector<std::uint64_t> words_in(std::span<const std::byte> bytes, Word word) {
+  std::vector<std::uint64_t> words(bytes.size() / size_of(word));
+  for (std::size_t i = 0; i < words.size(); ++i)
+    std::memcpy(&words[i], bytes.data() + i * size_of(word), size_of(word));
+  return words;
 }
 
 std::string printable(std::string_view text) {

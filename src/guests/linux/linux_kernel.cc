@@ -7,6 +7,8 @@
 #include <charconv>
 
 #include "base/result.h"
+#include "guests/linux/code_data.h"
+#include "guests/linux/exported_symbols.h"
 #include "guests/linux/vmcoreinfo.h"
 #include "x86/linear_address.h"
 
@@ -18,6 +20,8 @@ constexpr std::uint64_t kLargestImage = 128u << 20;
 // More CPUs than a machine of ours has, and as many as Linux may think of (NR_CPUS).
 constexpr std::uint32_t kMostCpus = 8192;
 constexpr std::size_t kLongestBanner = 512;
+// How far behind the tables of symbols that of exports and its names are looked for.
+constexpr std::size_t kExports = 16u << 20;
 
 // The image from its first byte on: shown where memory can be, else copied.
 struct ImageBytes {
@@ -41,13 +45,17 @@ ImageBytes image_bytes(hypervisor::Memory& memory, Gpa where) {
   return image;
 }
 
-bool runs_32_bit_kernel(hypervisor::Vm& vm) {
-  const Result<x86::CpuState> state = vm.vcpu({0}).state();
-  return state && !x86::in_long_mode(*state) && (state->cr0 & x86::cr0::PG) != 0 &&
-         x86::linear_pc(*state).value >= 0xc0000000;
+// The segment that a 32-bit kernel has each CPU's own memory in (GDT_ENTRY_PERCPU of
+// arch/x86/include/asm/segment.h): where it begins.
+std::optional<std::uint64_t> cpus_segment(const KernelMemory& memory, const x86::CpuState& state) {
+  constexpr std::uint64_t kEntry = 27;
+  if (state.gdtr.limit < kEntry * 8 + 7) return std::nullopt;
+  const auto descriptor = memory.get<std::uint64_t>(Gva{state.gdtr.base + kEntry * 8});
+  if (!descriptor) return std::nullopt;
+  // SDM 3A 3.4.5: the base in three pieces.
+  return (*descriptor >> 16 & 0xffffff) | (*descriptor >> 56) << 24;
 }
 
-// The text of a member of type char[].
 std::optional<std::uint64_t> number_after(std::string_view text, std::string_view key) {
   const std::size_t at = text.find(key);
   if (at == text.npos) return std::nullopt;
@@ -64,93 +72,149 @@ Result<std::shared_ptr<const LinuxKernel>> LinuxKernel::find(hypervisor::Vm& vm)
   const std::optional<KernelImage> image = find_kernel_image(vm);
   if (!image) {
     return fail(ErrorCode::NotFound,
-                runs_32_bit_kernel(vm)
-                    ? "the guest is in 32-bit code; only 64-bit Linux kernels are known"
-                    : "no vCPU is in a 64-bit Linux kernel, or has set up its system calls");
+                "no vCPU is in a Linux kernel, or has set up its system calls");
   }
-  const std::uint64_t first = image->moved_by + kImageMap.value + kLinkedAt;
-  const Gpa where{image->physical_base + (first - kImageMap.value)};
-  const ImageBytes bytes = image_bytes(vm.memory(), where);
-  Kallsyms symbols = TRY(Kallsyms::find(bytes.shown, Gva{first}));
-  const auto by_cpu = TRY(KernelMemory::of(vm, image->vcpu, image->page_table.value));
+  const Gva map = image->space.image_map;
+  const auto part_from = [&](Gva first) {
+    return image_bytes(vm.memory(), Gpa{image->physical_base + (first.value - map.value)});
+  };
+  Gva first = image->first;
+  ImageBytes bytes = part_from(first);
+  Result<Kallsyms> symbols = Kallsyms::find(bytes.shown, first, image->space);
+  if (!symbols && image->space.word == Word::Bits32 && first.value - map.value > kLinkedAt) {
+    // The vCPU may be behind the tables, in code that runs once.
+    first = first - kLinkedAt;
+    bytes = part_from(first);
+    symbols = Kallsyms::find(bytes.shown, first, image->space);
+  }
+  if (!symbols) return fail(symbols.error());
+  const auto by_cpu =
+      TRY(KernelMemory::of(vm, image->vcpu, image->page_table.value, image->space.word));
   std::shared_ptr<LinuxKernel> kernel(new LinuxKernel(vm, *image, by_cpu));
   kernel->table_ = image->page_table.value;
-  kernel->symbols_ = std::make_shared<const Kallsyms>(std::move(symbols));
-  kernel->take_symbols();
+  kernel->symbols_ = std::make_shared<const Kallsyms>(*std::move(symbols));
+  kernel->take_symbols({bytes.shown, first});
   kernel->take_layouts();
   return std::shared_ptr<const LinuxKernel>(std::move(kernel));
 }
 
 bool LinuxKernel::is_current(const KernelImage& image) const {
-  if (image.physical_base != image_.physical_base || image.five_levels != image_.five_levels)
+  if (image.physical_base != image_.physical_base || image.five_levels != image_.five_levels ||
+      image.space != image_.space)
     return false;
   const std::span<const std::byte> was = symbols_->tokens();
   const auto now = memory_.read(symbols_->tokens_at(), was.size());
   // Structures and lists may still have been unreadable, and VMCOREINFO not there yet.
-  return now && std::ranges::equal(*now, was) && tasks_ && modules_ && !vmcoreinfo_.empty();
+  return now && std::ranges::equal(*now, was) && tasks_ && (modules_ || is_without_types()) &&
+         !vmcoreinfo_.empty();
 }
 
-void LinuxKernel::take_symbols() {
+Gva LinuxKernel::lowest() const {
+  // Documentation/arch/x86/x86_64/mm.rst.
+  constexpr Gva kKernelHalf{0xffff800000000000};
+  return word() == Word::Bits64 ? kKernelHalf : image_.space.image_map;
+}
+
+void LinuxKernel::take_symbols(const ImagePart& image) {
   constexpr std::array<std::string_view, 19> kNames = {
       "_text",           "_stext",          "_etext",          "init_top_pgt",     "linux_banner",
       "__start_BTF",     "__stop_BTF",      "init_task",       "modules",          "do_init_module",
       "free_module",     "current_task",    "pcpu_hot",        "__per_cpu_offset", "nr_cpu_ids",
       "vmcoreinfo_data", "vmcoreinfo_size", "phys_startup_64", "swapper_pg_dir"};
-  const auto found = symbols_->addresses(kNames);
+  auto found = symbols_->addresses(kNames);
   const auto at = [&](std::string_view name) {
     return found[static_cast<std::size_t>(std::ranges::find(kNames, name) - kNames.begin())];
   };
-  // A process's page table need not have the kernel in it (page table isolation).
-  if (const auto table = at("init_top_pgt"); table && *table >= kImageMap) {
-    const std::uint64_t cr3 = table->value - kImageMap.value + image_.physical_base;
-    const Result<KernelMemory> memory = KernelMemory::of(vm_, image_.vcpu, cr3);
-    const auto probe = at("init_task");
-    if (memory && probe && memory->get<std::uint64_t>(*probe)) {
-      memory_ = *memory;
-      table_ = cr3;
+  if (!at("init_task")) {
+    // The kernel's symbols are those of code alone. Its exports have some of data, and lie behind.
+    const std::uint64_t from = symbols_->tokens_at().value - image.first.value;
+    const auto behind = image.bytes.subspan(from, std::min(kExports, image.bytes.size() - from));
+    const auto exports = exported_symbols(behind, symbols_->tokens_at(), word());
+    for (std::size_t i = 0; i < kNames.size(); ++i) {
+      const auto exported = exports.find(kNames[i]);
+      if (!found[i] && exported != exports.end()) found[i] = exported->second;
     }
   }
+  init_task_ = at("init_task");
+  take_kernels_table(at(word() == Word::Bits64 ? "init_top_pgt" : "swapper_pg_dir"), init_task_);
   text_ = at("_text").value_or(at("_stext").value_or(Gva{}));
   text_end_ = at("_etext").value_or(text_);
+  if (text_end_ == text_ && symbols_->count() != 0) text_end_ = symbols_->last();
   type_begin_ = at("__start_BTF");
   type_end_ = at("__stop_BTF");
-  init_task_ = at("init_task");
   module_list_ = at("modules");
+  if (!module_list_) module_list_ = search_module_list(memory_, *symbols_);
   module_comes_ = at("do_init_module");
   module_goes_ = at("free_module");
   cpu_offsets_ = at("__per_cpu_offset");
   current_task_ = at("current_task");
   hot_ = at("pcpu_hot");
-  if (const auto where = at("linux_banner")) {
-    banner_ = memory_.text(*where, kLongestBanner).value_or("");
-    while (banner_.ends_with('?'))
-      banner_.pop_back();
-  }
+  take_banner(at("linux_banner"), image);
   if (const auto where = at("nr_cpu_ids")) cpus_ = memory_.get<std::uint32_t>(*where);
   if (cpus_) cpus_ = std::min(*cpus_, kMostCpus);
-  if (const auto data = at("vmcoreinfo_data"), size = at("vmcoreinfo_size"); data && size) {
-    const auto text = memory_.pointer(*data);
-    const auto length = memory_.get<std::uint64_t>(*size);
-    if (text && length && *length != 0 && *length <= kPageSize) {
-      const auto bytes = memory_.read(*text, *length);
-      if (bytes) {
-        for (const std::byte byte : *bytes) {
-          const char c = static_cast<char>(byte);
-          vmcoreinfo_ += c == '\n' || (c >= ' ' && c <= '~') ? c : '?';
-        }
-      }
-    }
-  }
+  take_vmcoreinfo(at("vmcoreinfo_data"), at("vmcoreinfo_size"));
+  if (const auto said = vmcoreinfo_symbol(vmcoreinfo_, "swapper_pg_dir");
+      said && word() == Word::Bits32)
+    take_kernels_table(Gva{*said}, init_task_);
   // Where it was linked to be is a symbol that nobody moves, and else as all distributions have it.
   std::uint64_t linked = kLinkedAt;
   if (const auto start = at("phys_startup_64"); start && start->value < kLargestImage)
     linked = start->value;
-  moved_by_ = text_.value - kImageMap.value - linked;
+  moved_by_ = text_.value - image_.space.image_map.value - linked;
   if (const auto said = number_after(vmcoreinfo_, "\nKERNELOFFSET=")) moved_by_ = *said;
 }
 
+// A process's page table need not have the kernel in it (page table isolation), and goes with it.
+void LinuxKernel::take_kernels_table(std::optional<Gva> table, std::optional<Gva> probe) {
+  const Gva map = image_.space.image_map;
+  if (!table || *table < map || !probe) return;
+  const std::uint64_t cr3 = table->value - map.value + image_.physical_base;
+  const Result<KernelMemory> memory = KernelMemory::of(vm_, image_.vcpu, cr3, word());
+  if (!memory || !memory->number(*probe)) return;
+  memory_ = *memory;
+  table_ = cr3;
+}
+
+void LinuxKernel::take_banner(std::optional<Gva> where, const ImagePart& image) {
+  if (!where) {
+    const std::string_view all(reinterpret_cast<const char*>(image.bytes.data()),
+                               image.bytes.size());
+    if (const auto offset = find_banner(all)) where = image.first + *offset;
+  }
+  if (where) banner_ = memory_.text(*where, kLongestBanner).value_or("");
+  while (banner_.ends_with('?'))
+    banner_.pop_back();
+}
+
+void LinuxKernel::take_vmcoreinfo(std::optional<Gva> data, std::optional<Gva> size) {
+  std::optional<std::vector<std::byte>> bytes;
+  if (data && size) {
+    const auto text = memory_.pointer(*data);
+    const auto length = memory_.number(*size);
+    if (text && length && *length != 0 && *length <= kPageSize)
+      bytes = memory_.read(*text, *length);
+  } else if (const auto function = symbol("paddr_vmcoreinfo_note")) {
+    // The function returns where the note is, by the variable that says it.
+    for (const Gva variable : addresses_in_code(memory_, *function)) {
+      const auto where =
+          variable >= image_.space.image_map ? memory_.pointer(variable) : std::nullopt;
+      const auto page =
+          where && where->value % kPageSize == 0 ? memory_.read(*where, kPageSize) : std::nullopt;
+      const auto text = page ? vmcoreinfo_note(*page) : std::nullopt;
+      if (!text) continue;
+      const auto shown = std::as_bytes(std::span(*text));
+      bytes.emplace(shown.begin(), shown.end());
+      break;
+    }
+  }
+  for (const std::byte byte : bytes.value_or(std::vector<std::byte>())) {
+    const char c = static_cast<char>(byte);
+    vmcoreinfo_ += c == '\n' || (c >= ' ' && c <= '~') ? c : '?';
+  }
+}
+
 Result<Btf> LinuxKernel::type_information() const {
-  if (!type_begin_ || !type_end_) {
+  if (is_without_types()) {
     return fail(ErrorCode::NotFound,
                 "the kernel has no type information (BTF) in its memory: it was built without "
                 "CONFIG_DEBUG_INFO_BTF");
@@ -163,10 +227,22 @@ Result<Btf> LinuxKernel::type_information() const {
   auto bytes = memory_.read(*type_begin_, size);
   if (!bytes)
     return fail(ErrorCode::BadAddress, "the kernel's type information (BTF) is not in memory");
-  return Btf::parse(*std::move(bytes));
+  return Btf::parse(*std::move(bytes), word());
+}
+
+Result<ModuleLayout> LinuxKernel::modules() const {
+  if (!is_without_types() || !module_list_) return modules_;
+  return search_module_layout(memory_, *module_list_);
 }
 
 void LinuxKernel::take_layouts() {
+  if (is_without_types() && init_task_) {
+    tasks_ = search_task_layout(memory_, *symbols_, *init_task_);
+    // struct pcpu_hot begins with it.
+    if (!current_task_) current_task_ = hot_;
+    modules_ = fail(type_information().error());
+    return;
+  }
   const Result<Btf> types = type_information();
   if (!types) {
     tasks_ = fail(types.error());
@@ -231,17 +307,21 @@ std::optional<LinuxKernel::Running> LinuxKernel::running(VcpuId vcpu) const {
   hypervisor::Vcpu& cpu = vm_.vcpu(vcpu);
   if (!cpu.active()) return std::nullopt;
   const Result<x86::CpuState> state = cpu.state();
-  if (!state || !x86::in_long_mode(*state)) return std::nullopt;
-  const Result<KernelMemory> memory = KernelMemory::of(vm_, vcpu, table_);
+  if (!state || x86::in_long_mode(*state) != (word() == Word::Bits64)) return std::nullopt;
+  const Result<KernelMemory> memory = KernelMemory::of(vm_, vcpu, table_, word());
   if (!memory) return std::nullopt;
-  // The CPU's own memory: in the kernel by GS, in a program by what GS will be. Which of the two
-  // is told by the kernel's list of them.
-  const std::uint64_t bases[] = {state->seg(x86::SegmentName::Gs).base, state->kernel_gs_base};
+  // The CPU's own memory: in the kernel by GS, in a program by what GS will be; in a 32-bit kernel
+  // by FS, and FS will be what one entry of the CPU's segments says. Which of the two is told by
+  // the kernel's list of them.
+  const bool is_wide = word() == Word::Bits64;
+  const std::uint64_t bases[] = {
+      state->seg(is_wide ? x86::SegmentName::Gs : x86::SegmentName::Fs).base,
+      is_wide ? state->kernel_gs_base : cpus_segment(*memory, *state).value_or(0)};
   std::array<std::uint64_t, kPageSize / 8> known;
   for (std::uint32_t from = 0; from < *cpus_; from += known.size()) {
     const std::size_t count = std::min<std::size_t>(known.size(), *cpus_ - from);
     const std::span<std::uint64_t> offsets(known.data(), count);
-    if (!memory->read(*cpu_offsets_ + 8 * std::uint64_t{from}, std::as_writable_bytes(offsets)))
+    if (!memory->numbers(*cpu_offsets_ + std::uint64_t{size_of(word())} * from, offsets))
       return std::nullopt;
     for (const std::uint64_t base : bases) {
       const auto found = std::ranges::find(offsets, base);

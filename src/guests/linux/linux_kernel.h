@@ -1,5 +1,6 @@
 // The Linux kernel that a guest runs, as far as its memory tells: its symbols (kallsyms), where the
-// members of its structures lie (BTF), how far it was moved, and which task a vCPU runs.
+// members of its structures lie (BTF, or else their shapes), how far it was moved, and which task a
+// vCPU runs. Kernels of 64 and of 32 bits: readers ask its memory for a word, and it for the rest.
 //
 // Nothing here is asked of the guest, and nothing in it is believed beyond the bounds that each
 // reader has. Made while every vCPU is out of the guest; not changed afterwards, so that any thread
@@ -16,23 +17,10 @@
 #include "guests/linux/kallsyms.h"
 #include "guests/linux/kernel_image.h"
 #include "guests/linux/kernel_memory.h"
+#include "guests/linux/layout_search.h"
 #include "ringside/vm.h"
 
 namespace ringside::guests {
-
-// Of struct task_struct and what hangs from it.
-struct TaskLayout {
-  Btf::Place state, exit_state, pid, tgid, comm, tasks, thread_node, signal, thread_head, stack,
-      stack_pointer;
-  std::optional<Btf::Place> mm;
-};
-
-// Of struct module and what hangs from it. `text` is where its code is, and its size.
-struct ModuleLayout {
-  Btf::Place state, list, name, base, size, section_attributes, section_count, sections,
-      section_name, section_address;
-  std::uint32_t section_size = 0;  // of an element of `sections`
-};
 
 class LinuxKernel {
  public:
@@ -42,6 +30,10 @@ class LinuxKernel {
   bool is_current(const KernelImage& image) const;
 
   const KernelMemory& memory() const { return memory_; }
+  Word word() const { return memory_.word(); }
+  // Where the kernel's half of memory begins.
+  Gva lowest() const;
+  std::uint64_t stack_size() const { return stack_size_of(word()); }
   const Kallsyms& symbols() const { return *symbols_; }
   const std::string& banner() const { return banner_; }
   std::optional<Gva> symbol(std::string_view name) const { return symbols_->address(name); }
@@ -53,7 +45,8 @@ class LinuxKernel {
 
   // The errors say what is missing.
   const Result<TaskLayout>& tasks() const { return tasks_; }
-  const Result<ModuleLayout>& modules() const { return modules_; }
+  // Of a kernel that does not carry it, by the modules that are there now.
+  Result<ModuleLayout> modules() const;
   std::optional<Gva> init_task() const { return init_task_; }
   std::optional<Gva> module_list() const { return module_list_; }
   // Where the kernel is when a module's sections are in place, and when one is about to go.
@@ -72,8 +65,17 @@ class LinuxKernel {
  private:
   LinuxKernel(hypervisor::Vm& vm, KernelImage image, KernelMemory memory)
       : vm_(vm), image_(image), memory_(std::move(memory)) {}
-  void take_symbols();
+  // What of the image is searched for symbols, and where that begins.
+  struct ImagePart {
+    std::span<const std::byte> bytes;
+    Gva first;
+  };
+  void take_symbols(const ImagePart& image);
+  void take_kernels_table(std::optional<Gva> table, std::optional<Gva> probe);
+  void take_banner(std::optional<Gva> where, const ImagePart& image);
+  void take_vmcoreinfo(std::optional<Gva> data, std::optional<Gva> size);
   void take_layouts();
+  bool is_without_types() const { return !type_begin_ || !type_end_; }
   Result<Btf> type_information() const;
 
   hypervisor::Vm& vm_;

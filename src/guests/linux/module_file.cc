@@ -26,18 +26,26 @@ std::optional<std::string_view> text_in(std::span<const std::byte> bytes, std::u
   return std::string_view(reinterpret_cast<const char*>(bytes.data()) + at, size);
 }
 
-}  // namespace
+// What files of both widths are made of.
+struct File64 {
+  using Header = Elf64_Ehdr;
+  using Section = Elf64_Shdr;
+};
+struct File32 {
+  using Header = Elf32_Ehdr;
+  using Section = Elf32_Shdr;
+};
 
-Result<ModuleFile> read_module_file(std::span<const std::byte> bytes) {
+template <typename Elf>
+Result<ModuleFile> read_file(std::span<const std::byte> bytes) {
   const auto bad = [](const char* why) { return fail(ErrorCode::BadRequest, why); };
-  const auto header = value_at<Elf64_Ehdr>(bytes, 0);
-  if (!header || std::memcmp(header->e_ident, ELFMAG, SELFMAG) != 0 ||
-      header->e_ident[EI_CLASS] != ELFCLASS64 || header->e_type != ET_REL)
-    return bad("it is no 64-bit relocatable ELF file");
+  using Section = typename Elf::Section;
+  const auto header = value_at<typename Elf::Header>(bytes, 0);
+  if (!header || header->e_type != ET_REL) return bad("it is no relocatable ELF file");
   const auto section = [&](std::uint64_t index) {
-    return value_at<Elf64_Shdr>(bytes, header->e_shoff + index * sizeof(Elf64_Shdr));
+    return value_at<Section>(bytes, header->e_shoff + index * sizeof(Section));
   };
-  if (header->e_shentsize != sizeof(Elf64_Shdr) || header->e_shoff > bytes.size())
+  if (header->e_shentsize != sizeof(Section) || header->e_shoff > bytes.size())
     return bad("its table of sections is damaged");
   const auto names_section = section(header->e_shstrndx);
   if (!names_section) return bad("its table of sections is damaged");
@@ -54,6 +62,16 @@ Result<ModuleFile> read_module_file(std::span<const std::byte> bytes) {
     if (const auto note = text_in(bytes, found->sh_offset, found->sh_size)) file.build_id = *note;
   }
   return file;
+}
+
+}  // namespace
+
+Result<ModuleFile> read_module_file(std::span<const std::byte> bytes) {
+  if (bytes.size() >= EI_NIDENT && std::memcmp(bytes.data(), ELFMAG, SELFMAG) == 0) {
+    if (bytes[EI_CLASS] == std::byte{ELFCLASS64}) return read_file<File64>(bytes);
+    if (bytes[EI_CLASS] == std::byte{ELFCLASS32}) return read_file<File32>(bytes);
+  }
+  return fail(ErrorCode::BadRequest, "it is no ELF file");
 }
 
 std::vector<std::uint64_t> place_sections(const ModuleFile& file, const Module& module) {

@@ -29,7 +29,7 @@ struct ModuleFile {
   std::string build_id;               // the note of that name, whole; empty: there is none
 };
 
-// A 64-bit relocatable ELF file; an error in words for anything else.
+// A relocatable ELF file, of 64 or 32 bits; an error in words for anything else.
 Result<ModuleFile> read_module_file(std::span<const std::byte> bytes);
 
 // An address for each section of the file. What the kernel has not kept lies, as debuggers are

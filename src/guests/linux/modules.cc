@@ -38,7 +38,7 @@ std::vector<ModuleSection> sections_of(const KernelMemory& memory, const ModuleL
 }  // namespace
 
 Result<ModuleList> list_modules(const LinuxKernel& kernel) {
-  const ModuleLayout& layout = TRY(kernel.modules());
+  const ModuleLayout layout = TRY(kernel.modules());
   if (!kernel.module_list()) {
     return fail(ErrorCode::NotFound,
                 "the kernel's symbols have no list of modules: it was built without "
@@ -46,6 +46,7 @@ Result<ModuleList> list_modules(const LinuxKernel& kernel) {
   }
   const KernelMemory& memory = kernel.memory();
   ModuleList list;
+  list.word = kernel.word();
   std::unordered_set<std::uint64_t> seen;
   std::optional<Gva> next = memory.pointer(*kernel.module_list());
   while (next && *next != *kernel.module_list()) {
@@ -79,13 +80,14 @@ Result<ModuleList> list_modules(const LinuxKernel& kernel) {
 }
 
 std::string describe_modules(const ModuleList& list) {
-  std::string text = fmt::format("{:<18} {:>8} {:<7} {}\n", "CODE", "SIZE", "STATE", "NAME");
+  const unsigned width = 2 * size_of(list.word) + 2;
+  std::string text = fmt::format("{:<{}} {:>8} {:<7} {}\n", "CODE", width, "SIZE", "STATE", "NAME");
   for (const Module& module : list.modules) {
     const char* const state = module.state == 'L'   ? "live"
                               : module.state == 'C' ? "coming"
                               : module.state == 'G' ? "going"
                                                     : "?";
-    text += fmt::format("{:#018x} {:>8} {:<7} {}\n", module.base.value, module.size, state,
+    text += fmt::format("{:#0{}x} {:>8} {:<7} {}\n", module.base.value, width, module.size, state,
                         module.name);
   }
   if (list.modules.empty()) text = "No modules are loaded.\n";

@@ -25,6 +25,7 @@ struct Module {
 
 struct ModuleList {
   std::vector<Module> modules;
+  Word word = Word::Bits64;
   std::string cut_off;  // why there may be more; empty: that was all
 };
 

@@ -17,6 +17,7 @@ constexpr std::size_t kLongestComm = 64;
 // As fs/proc/array.c names them: the lowest bit that is set.
 char state_of(std::uint64_t state, std::uint32_t exit_state) {
   constexpr std::uint64_t kIdle = 0x402;  // TASK_UNINTERRUPTIBLE | TASK_NOLOAD
+  constexpr std::uint64_t kEnded = 0x80;  // TASK_DEAD
   if ((exit_state & 0x20) != 0) return 'Z';
   if ((exit_state & 0x10) != 0) return 'X';
   if ((state & kIdle) == kIdle) return 'I';
@@ -25,6 +26,7 @@ char state_of(std::uint64_t state, std::uint32_t exit_state) {
   if ((state & 4) != 0) return 'T';
   if ((state & 8) != 0) return 't';
   if ((state & 0x40) != 0) return 'P';
+  if ((state & kEnded) != 0) return 'X';
   return 'R';
 }
 
@@ -41,7 +43,9 @@ class TaskReader {
     const KernelMemory& memory = kernel_.memory();
     const auto pid = memory.get<std::uint32_t>(address + layout_.pid.offset);
     const auto tgid = memory.get<std::uint32_t>(address + layout_.tgid.offset);
-    const auto exit_state = memory.get<std::uint32_t>(address + layout_.exit_state.offset);
+    const auto exit_state = layout_.exit_state
+                                ? memory.get<std::uint32_t>(address + layout_.exit_state->offset)
+                                : std::optional<std::uint32_t>(0);
     const auto comm = memory.text(address + layout_.comm.offset,
                                   std::min<std::size_t>(layout_.comm.size, kLongestComm));
     std::uint64_t state = 0;

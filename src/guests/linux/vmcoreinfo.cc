@@ -60,6 +60,13 @@ std::string_view release_in(std::string_view banner) {
   return is_version && banner.substr(release.size(), 2) == " (" ? release : std::string_view();
 }
 
+// Of a 32-bit kernel nothing is inferred.
+std::optional<KernelImage> find_wide_image(hypervisor::Vm& vm) {
+  std::optional<KernelImage> image = find_kernel_image(vm);
+  if (image && image->space.word != Word::Bits64) image.reset();
+  return image;
+}
+
 }  // namespace
 
 std::optional<std::string> vmcoreinfo_note(std::span<const std::byte> page) {
@@ -78,8 +85,18 @@ std::optional<std::string> vmcoreinfo_note(std::span<const std::byte> page) {
   return std::string(text);
 }
 
+std::optional<std::uint64_t> vmcoreinfo_symbol(std::string_view vmcoreinfo, std::string_view name) {
+  return value_of(vmcoreinfo, fmt::format("SYMBOL({})", name), 16);
+}
+
+std::optional<std::size_t> find_banner(std::string_view text) {
+  for (std::size_t at = text.find(kBanner); at != text.npos; at = text.find(kBanner, at + 1))
+    if (!release_in(text.substr(at)).empty()) return at;
+  return std::nullopt;
+}
+
 std::optional<std::uint64_t> kernels_page_table(std::string_view vmcoreinfo) {
-  const auto symbol = value_of(vmcoreinfo, "SYMBOL(swapper_pg_dir)", 16);
+  const auto symbol = vmcoreinfo_symbol(vmcoreinfo, "swapper_pg_dir");
   const auto base = value_of(vmcoreinfo, "NUMBER(phys_base)", 10);
   if (!symbol || !base || *symbol < kImageMap.value) return std::nullopt;
   return *symbol - kImageMap.value + *base;
@@ -94,7 +111,7 @@ std::string infer_vmcoreinfo(const KernelImage& image, std::string_view release)
       image.five_levels ? 1 : 0, image.moved_by);
 }
 
-VmcoreinfoSearch::VmcoreinfoSearch(hypervisor::Vm& vm) : vm_(vm), image_(find_kernel_image(vm)) {
+VmcoreinfoSearch::VmcoreinfoSearch(hypervisor::Vm& vm) : vm_(vm), image_(find_wide_image(vm)) {
   for (const MemoryRegion& region : vm.memory().regions()) {
     if (region.kind != MemoryKind::Ram) continue;
     ram_.push_back(region);
@@ -163,14 +180,11 @@ void VmcoreinfoSearch::look_for_note(std::span<const std::byte> memory) {
 void VmcoreinfoSearch::look_for_banner(std::span<const std::byte> memory) {
   const std::string_view all = as_text(memory);
   const auto look = [this](std::string_view text) {
-    for (std::size_t at = text.find(kBanner); at != text.npos; at = text.find(kBanner, at + 1)) {
-      const std::string_view release = release_in(text.substr(at));
-      if (release.empty()) continue;
-      text_ = infer_vmcoreinfo(*image_, release);
-      origin_ = VmcoreinfoOrigin::Inferred;
-      pass_ = Pass::Over;
-      return;
-    }
+    const std::optional<std::size_t> at = find_banner(text);
+    if (!at) return;
+    text_ = infer_vmcoreinfo(*image_, release_in(text.substr(*at)));
+    origin_ = VmcoreinfoOrigin::Inferred;
+    pass_ = Pass::Over;
   };
   constexpr std::size_t kMost = kBanner.size() + kLongestRelease + 2;
   look(end_of_piece_ + std::string(all.substr(0, kMost)));

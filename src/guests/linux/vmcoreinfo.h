@@ -49,7 +49,7 @@ class VmcoreinfoSearch {
   bool is_of_this_kernel(std::string_view text) const;
 
   hypervisor::Vm& vm_;
-  const std::optional<KernelImage> image_;
+  const std::optional<KernelImage> image_;  // of a 64-bit kernel
   std::vector<hypervisor::MemoryRegion> ram_;
   std::uint64_t total_ = 0, done_ = 0;
   Pass pass_ = Pass::Note;
@@ -62,7 +62,11 @@ class VmcoreinfoSearch {
 
 // The text of the note that begins at the beginning of `page`, where there is one.
 std::optional<std::string> vmcoreinfo_note(std::span<const std::byte> page);
-// The physical address of the page table that the kernel's own tasks use (swapper_pg_dir).
+// What it says the address of a symbol to be.
+std::optional<std::uint64_t> vmcoreinfo_symbol(std::string_view vmcoreinfo, std::string_view name);
+// Where a kernel's banner begins in a text: "Linux version 6.1.0-56-cloud-amd64 (".
+std::optional<std::size_t> find_banner(std::string_view text);
+// The physical address of the page table that a 64-bit kernel's own tasks use (swapper_pg_dir).
 std::optional<std::uint64_t> kernels_page_table(std::string_view vmcoreinfo);
 // The lines that can be had without the kernel's help.
 std::string infer_vmcoreinfo(const KernelImage& image, std::string_view release);

@@ -1,13 +1,20 @@
 // A Linux kernel for tests that is nothing but its tables: symbols, type information, lists of
 // tasks and modules, in a fake machine's memory. A test puts lies into it.
 //
-//   0x200000  the image, 4 MiB, at 0xffffffff81000000 and up: text, symbols, types, data
-//   0         all of memory, 8 MiB, at kDirect; behind it, where memory ends, a device
+// Of 64 bits:
+//   0x200000   the image, 4 MiB, at 0xffffffff81000000 and up: text, symbols, types, data
+//   0          all of memory, 8 MiB, at kDirect; behind it, where memory ends, a device
+// Of 32 bits:
+//   0x1000000  the image, at 0xc1000000, and 8 MiB from 0 on at 0xc0000000, with a device behind
+//
+// One without types has neither them nor symbols of its data: what it exports, what its code
+// mentions and what its tasks look like has to do.
 #pragma once
 
 #include <algorithm>
 #include <cstring>
 #include <map>
+#include <ostream>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -35,9 +42,13 @@ class TableWriter {
     bytes_ += bytes;
     return *this;
   }
-  TableWriter& align() {
-    bytes_.resize((bytes_.size() + 7) / 8 * 8);
+  TableWriter& align(Word word = Word::Bits64) {
+    const std::size_t size = size_of(word);
+    bytes_.resize((bytes_.size() + size - 1) / size * size);
     return *this;
+  }
+  TableWriter& number(std::uint64_t value, Word word) {
+    return raw({reinterpret_cast<const char*>(&value), size_of(word)});
   }
   const std::string& bytes() const { return bytes_; }
 
@@ -98,6 +109,7 @@ class BtfWriter {
 struct SymbolOptions {
   bool offsets_first = false;  // as before 6.4
   bool sequence = false;       // with a table between markers and tokens
+  Word word = Word::Bits64;
 };
 
 // The tables of symbols, as scripts/kallsyms.c makes them but for the compression.
@@ -108,7 +120,11 @@ inline std::string symbol_tables(const std::map<std::uint64_t, std::string>& sym
   for (const auto& [address, name] : symbols) {
     if (count++ % 256 == 0) markers.put(static_cast<std::uint32_t>(names.bytes().size()));
     names.put(static_cast<std::uint8_t>(name.size() + 1)).raw("T").raw(name);
-    const auto offset = address < base ? address : base - 1 - address;
+    // Only 64-bit kernels have addresses from 0 on, of each CPU's own memory.
+    const bool is_relative = options.word == Word::Bits32;
+    const auto offset = is_relative      ? address - base
+                        : address < base ? address
+                                         : base - 1 - address;
     offsets.put(static_cast<std::int32_t>(offset));
   }
   for (unsigned token = 0; token < 256; ++token) {
@@ -117,13 +133,42 @@ inline std::string symbol_tables(const std::map<std::uint64_t, std::string>& sym
     tokens.text(shown ? std::string(1, static_cast<char>(token)) : std::string("##"));
   }
   TableWriter all;
-  const auto put_offsets = [&] { all.raw(offsets.bytes()).align().put(base); };
+  const Word word = options.word;
+  const auto put_offsets = [&] { all.raw(offsets.bytes()).align(word).number(base, word); };
   if (options.offsets_first) put_offsets();
-  all.put<std::uint64_t>(symbols.size()).raw(names.bytes()).align().raw(markers.bytes()).align();
-  if (options.sequence) all.raw(std::string(3 * symbols.size(), '\x11')).align();
-  all.raw(tokens.bytes()).align().raw(index.bytes()).align();
+  all.number(symbols.size(), word).raw(names.bytes()).align(word);
+  all.raw(markers.bytes()).align(word);
+  if (options.sequence) all.raw(std::string(3 * symbols.size(), '\x11')).align(word);
+  all.raw(tokens.bytes()).align(word).raw(index.bytes()).align(word);
   if (!options.offsets_first) put_offsets();
   return all.bytes();
+}
+
+// The tables of what a kernel exports: entries, and behind them their names.
+inline std::string export_table(const std::map<std::string, std::uint64_t>& exports,
+                                std::uint64_t base, bool as_distances = true) {
+  TableWriter entries, names;
+  names.text("");
+  const std::uint64_t names_at = base + 12 * exports.size();
+  for (const auto& [name, address] : exports) {
+    const auto put = [&](std::uint64_t value) {
+      const std::uint64_t here = as_distances ? base + entries.bytes().size() : 0;
+      entries.put(static_cast<std::uint32_t>(value - here));
+    };
+    put(address);
+    put(names_at + names.bytes().size());
+    put(names_at);
+    names.text(name);
+  }
+  return entries.raw(names.bytes()).bytes();
+}
+
+struct KernelFlavour {
+  Word word = Word::Bits64;
+  bool has_types = true;
+};
+inline void PrintTo(const KernelFlavour& flavour, std::ostream* out) {
+  *out << 8 * size_of(flavour.word) << " bits" << (flavour.has_types ? "" : ", without types");
 }
 
 class SyntheticKernel {
@@ -135,48 +180,38 @@ class SyntheticKernel {
   static constexpr std::uint64_t kTask = 256;  // sizes
   static constexpr std::uint64_t kModule = 256;
 
-  explicit SyntheticKernel(unsigned vcpus = 2) : vm(vcpus) {
+  // `moved_by`: from where it was linked to be; of 32-bit kernels.
+  explicit SyntheticKernel(unsigned vcpus = 2, KernelFlavour flavour = {},
+                           std::uint64_t moved_by = 0)
+      : word(flavour.word),
+        has_types(flavour.has_types),
+        text(word == Word::Bits64 ? kText : 0xc0000000 + kLinkedAt + moved_by),
+        image(word == Word::Bits64 ? kImage : kLinkedAt + moved_by),
+        direct(word == Word::Bits64 ? kDirect : 0xc0000000),
+        device(direct + 0x800000),
+        vm(vcpus) {
     vm.memory().add_ram({0}, 0x800000);
     vm.memory().add_device({0x10000000}, 0x200000);
-    entry(0x1000 + 511 * 8, 0x2003);
-    entry(0x2000 + 510 * 8, 0x3003);
-    entry(0x3000 + 8 * 8, 0x200083);
-    entry(0x3000 + 9 * 8, 0x400083);
-    entry(0x1000 + 273 * 8, 0x4003);
-    entry(0x4000, 0x5003);
-    for (std::uint64_t i = 0; i < 4; ++i)
-      entry(0x5000 + i * 8, i << 21 | 0x83);
-    entry(0x5000 + 4 * 8, 0x10000083);
-    for (unsigned i = 0; i < vcpus; ++i) {
-      vm.make_active({i});
-      x86::CpuState& cpu = vm.vcpu({i}).cpu;
-      cpu.cr0 = x86::cr0::PE | x86::cr0::PG;
-      cpu.cr4 = x86::cr4::PAE;
-      cpu.efer = x86::efer::LME | x86::efer::LMA;
-      cpu.seg(x86::SegmentName::Cs).attributes = 0xa09b;
-      cpu.cr3 = 0x1000;
-      cpu.rip = kText + 0x123;
+    if (word == Word::Bits64) {
+      map_64_bits();
+    } else {
+      vm.memory().add_ram({image}, kImageSize);
+      map_32_bits();
     }
-    symbols[kText] = "_text";
-    symbols[kText + 0x80000] = "_etext";
-    symbols[0x100] = "current_task";
-    symbols[kText + kTypes] = "__start_BTF";
-    symbols[data(0x1000)] = "init_task";
-    symbols[data(0x2000)] = "modules";
-    symbols[data(0x3000)] = "__per_cpu_offset";
-    symbols[data(0x3800)] = "nr_cpu_ids";
-    symbols[data(0x4000)] = "linux_banner";
-    symbols[kText + 0x1000] = "do_init_module";
-    symbols[kText + 0x2000] = "free_module";
+    for (std::uint32_t i = 0; i < vcpus; ++i)
+      begin_vcpu(i);
+    symbols[text] = "_text";
+    symbols[text + 0x80000] = "_etext";
+    symbols[text + 0x1000] = "do_init_module";
+    symbols[text + 0x2000] = "free_module";
     for (std::uint64_t i = 0; i < 600; ++i)
-      symbols[kText + 0x10000 + i * 16] = "filler_" + std::to_string(i);
+      symbols[text + 0x10000 + i * 16] = "filler_" + std::to_string(i);
+    add_symbols();
     // Each CPU's own memory, and what it runs.
     poke(data(0x3800), std::uint32_t{vcpus});
-    for (std::uint64_t i = 0; i < vcpus; ++i) {
-      poke(data(0x3000 + 8 * i), kDirect + 0x600000 + i * 0x1000);
-      vm.vcpu({static_cast<std::uint32_t>(i)}).cpu.seg(x86::SegmentName::Gs).base =
-          kDirect + 0x600000 + i * 0x1000;
-      run(static_cast<std::uint32_t>(i), data(0x1000));
+    for (std::uint32_t i = 0; i < vcpus; ++i) {
+      poke_word(data(0x3000 + size_of(word) * i), cpu_base(i));
+      run(i, data(0x1000));
     }
     put(data(0x4000), "Linux version 6.1.0-synthetic (nobody)\n");
     list_at(data(0x1000) + 32);
@@ -184,20 +219,31 @@ class SyntheticKernel {
     task(data(0x1000), 0, 0, "swapper/0");
   }
 
-  static std::uint64_t data(std::uint64_t offset) { return kText + kData + offset; }
-
-  // Writes symbols and types. After the symbols are as they shall be.
-  void build(const SymbolOptions& options = {}, const std::string& types = usual_types()) {
-    symbols[kText + kTypes + types.size()] = "__stop_BTF";
-    put(kText + kTypes, types);
-    put(kText + kSymbols, symbol_tables(symbols, kText, options));
+  std::uint64_t data(std::uint64_t offset) const { return text + kData + offset; }
+  // What is added to the address of each CPU's own data.
+  std::uint64_t cpu_base(std::uint32_t cpu) const {
+    const std::uint64_t own = direct + 0x600000 + cpu * 0x1000;
+    return word == Word::Bits64 ? own : (own + 0x100 - data(0x7000)) & 0xffffffff;
   }
 
-  static std::string usual_types() {
+  // Writes symbols and types. After the symbols are as they shall be.
+  void build(SymbolOptions options = {}, std::string types = {}) {
+    options.word = word;
+    if (types.empty()) types = usual_types(word);
+    if (has_types) {
+      symbols[text + kTypes + types.size()] = "__stop_BTF";
+      put(text + kTypes, types);
+    }
+    put(text + kSymbols, symbol_tables(symbols, text, options));
+  }
+
+  static std::string usual_types(Word word = Word::Bits64) {
+    const std::uint32_t size = size_of(word);
     BtfWriter w;
     const auto u32 = w.integer(4), u8 = w.integer(1), pointer = w.pointer();
-    const auto list = w.structure("list_head", 16, {{"next", pointer, 0}, {"prev", pointer, 8}});
-    const auto comm = w.array(u8, 16), name = w.array(u8, 56);
+    const auto list =
+        w.structure("list_head", 2 * size, {{"next", pointer, 0}, {"prev", pointer, size}});
+    const auto comm = w.array(u8, 16), name = w.array(u8, 64 - size);
     const auto thread = w.structure("thread_struct", 24, {{"sp", w.other_name(pointer), 8}});
     w.structure("task_struct", kTask,
                 {{"__state", u32, 0},
@@ -212,24 +258,26 @@ class SyntheticKernel {
                  {"thread", thread, 80},
                  {"mm", pointer, 104}});
     w.structure("signal_struct", 64, {{"thread_head", list, 16}});
-    const auto memory = w.structure("module_memory", 16, {{"base", pointer, 0}, {"size", u32, 8}});
+    const auto memory =
+        w.structure("module_memory", 2 * size, {{"base", pointer, 0}, {"size", u32, size}});
     const auto memories = w.array(memory, 7);
     w.structure("module", kModule,
                 {{"state", u32, 0},
-                 {"list", list, 8},
-                 {"name", name, 24},
+                 {"list", list, size},
+                 {"name", name, 3 * size},
                  {"mem", memories, 80},
                  {"sect_attrs", pointer, 192}});
-    const auto attribute = w.structure("attribute", 8, {{"name", pointer, 0}});
-    const auto binary = w.structure("bin_attribute", 16, {{"attr", attribute, 0}});
-    const auto section =
-        w.structure("module_sect_attr", 24, {{"battr", binary, 0}, {"address", pointer, 16}});
+    const auto attribute = w.structure("attribute", size, {{"name", pointer, 0}});
+    const auto binary = w.structure("bin_attribute", 2 * size, {{"attr", attribute, 0}});
+    const auto section = w.structure("module_sect_attr", 3 * size,
+                                     {{"battr", binary, 0}, {"address", pointer, 2 * size}});
     const auto sections = w.array(section, 0);
-    w.structure("module_sect_attrs", 24, {{"nsections", u32, 16}, {"attrs", sections, 24}});
+    w.structure("module_sect_attrs", 16 + size,
+                {{"nsections", u32, 16}, {"attrs", sections, 16 + size}});
     return w.bytes();
   }
 
-  // A task at this address, not in any list.
+  // A task at this address, not in any list. It sleeps on a stack that others have too.
   void task(std::uint64_t at, std::uint32_t pid, std::uint32_t tgid, std::string_view comm,
             std::uint32_t state = 0) {
     poke(at, state);
@@ -237,50 +285,58 @@ class SyntheticKernel {
     poke(at + 12, tgid);
     put(at + 16, comm);
     poke(at + 16 + std::min<std::size_t>(comm.size(), 15), '\0');
+    poke_word(at + 72, direct + 0x640000);
+    poke_word(at + 88, direct + 0x641800);
   }
   // A process of one thread in the list of tasks, with a signal structure behind its task.
   void process(std::uint64_t at, std::uint32_t pid, std::string_view comm,
                std::uint32_t state = 1) {
     task(at, pid, pid, comm, state);
-    poke(at + 64, at + kTask);
+    poke_word(at + 64, at + kTask);
     list_at(at + kTask + 16);
     link(at + kTask + 16, at + 48);
     link(data(0x1000) + 32, at + 32);
   }
   void thread(std::uint64_t leader, std::uint64_t at, std::uint32_t pid, std::string_view comm) {
     task(at, pid, get(leader + 12), comm, 1);
-    poke(at + 64, leader + kTask);
+    poke_word(at + 64, leader + kTask);
     link(leader + kTask + 16, at + 48);
   }
   void run(std::uint32_t cpu, std::uint64_t task_at) {
-    poke(kDirect + 0x600000 + cpu * 0x1000 + 0x100, task_at);
+    poke_word(direct + 0x600000 + cpu * 0x1000 + 0x100, task_at);
   }
   // A module with these sections.
   void module(std::uint64_t at, std::string_view name, std::uint32_t state,
               const std::vector<std::pair<std::string, std::uint64_t>>& sections) {
+    const std::uint64_t size = size_of(word);
     poke(at, state);
-    put(at + 24, name);
-    poke(at + 80, sections.empty() ? std::uint64_t{0} : sections.front().second);
-    poke(at + 88, std::uint32_t{0x1000});
-    const std::uint64_t attributes = at + kModule;
-    poke(at + 192, attributes);
+    put(at + 3 * size, name);
+    poke_word(at + 80, sections.empty() ? std::uint64_t{0} : sections.front().second);
+    poke(at + 80 + size, std::uint32_t{0x1000});
+    const std::uint64_t attributes = at + kModule, names = attributes + 0x400;
+    poke_word(at + 192, attributes);
+    put(names, "sections");
+    poke_word(attributes, names);
     poke(attributes + 16, static_cast<std::uint32_t>(sections.size()));
     for (std::size_t i = 0; i < sections.size(); ++i) {
-      const std::uint64_t text = attributes + 0x400 + i * 32;
-      put(text, sections[i].first);
-      poke(attributes + 24 + i * 24, text);
-      poke(attributes + 24 + i * 24 + 16, sections[i].second);
+      const std::uint64_t text_at = names + (i + 1) * 32, element = attributes + 16 + size;
+      put(text_at, sections[i].first);
+      poke_word(element + i * 3 * size, text_at);
+      poke_word(element + i * 3 * size + 2 * size, sections[i].second);
     }
-    link(data(0x2000), at + 8);
+    link(data(0x2000), at + size);
   }
 
   // ---- by the kernel's addresses
-  static Gpa where(std::uint64_t address) {
-    return {address >= kText ? address - kText + kImage : address - kDirect};
+  Gpa where(std::uint64_t address) const {
+    return {address >= text ? address - text + image : address - direct};
   }
   template <typename T>
   void poke(std::uint64_t address, T value) {
     put(address, {reinterpret_cast<const char*>(&value), sizeof value});
+  }
+  void poke_word(std::uint64_t address, std::uint64_t value) {
+    put(address, {reinterpret_cast<const char*>(&value), size_of(word)});
   }
   void put(std::uint64_t address, std::string_view bytes) {
     for (const char c : bytes)
@@ -290,23 +346,116 @@ class SyntheticKernel {
     return vm.memory().peek<std::uint32_t>(where(address));
   }
   void list_at(std::uint64_t head) {
-    poke(head, head);
-    poke(head + 8, head);
+    poke_word(head, head);
+    poke_word(head + size_of(word), head);
   }
   // At the end of a list.
   void link(std::uint64_t head, std::uint64_t node) {
-    const auto last = vm.memory().peek<std::uint64_t>(where(head + 8));
-    poke(last, node);
-    poke(node, head);
-    poke(node + 8, last);
-    poke(head + 8, node);
+    const unsigned size = size_of(word);
+    const std::uint64_t last = word == Word::Bits64
+                                   ? vm.memory().peek<std::uint64_t>(where(head + size))
+                                   : get(head + size);
+    poke_word(last, node);
+    poke_word(node, head);
+    poke_word(node + size, last);
+    poke_word(head + size, node);
   }
 
+  const Word word;
+  const bool has_types;
+  const std::uint64_t text, image, direct, device;
   hypervisor::testing::FakeVm vm;
   std::map<std::uint64_t, std::string> symbols;
 
  private:
+  void map_64_bits() {
+    entry(0x1000 + 511 * 8, 0x2003);
+    entry(0x2000 + 510 * 8, 0x3003);
+    entry(0x3000 + 8 * 8, 0x200083);
+    entry(0x3000 + 9 * 8, 0x400083);
+    entry(0x1000 + 273 * 8, 0x4003);
+    entry(0x4000, 0x5003);
+    for (std::uint64_t i = 0; i < 4; ++i)
+      entry(0x5000 + i * 8, i << 21 | 0x83);
+    entry(0x5000 + 4 * 8, 0x10000083);
+  }
+  // Pages of 4 MiB, without PAE: the first eight, the device, the image.
+  void map_32_bits() {
+    const auto page = [&](std::uint64_t linear, std::uint32_t physical) {
+      vm.memory().poke(Gpa{0x1000 + (linear >> 22) * 4}, physical | 0x83);
+    };
+    page(direct, 0);
+    page(direct + 0x400000, 0x400000);
+    page(device, 0x10000000);
+    page(text, static_cast<std::uint32_t>(image));
+  }
+  void begin_vcpu(std::uint32_t i) {
+    vm.make_active({i});
+    x86::CpuState& cpu = vm.vcpu({i}).cpu;
+    cpu.cr0 = x86::cr0::PE | x86::cr0::PG;
+    cpu.cr3 = 0x1000;
+    cpu.rip = text + 0x123;
+    if (word == Word::Bits64) {
+      cpu.cr4 = x86::cr4::PAE;
+      cpu.efer = x86::efer::LME | x86::efer::LMA;
+      cpu.seg(x86::SegmentName::Cs).attributes = 0xa09b;
+      cpu.seg(x86::SegmentName::Gs).base = cpu_base(i);
+      return;
+    }
+    cpu.cr4 = x86::cr4::PSE;
+    cpu.seg(x86::SegmentName::Cs) = {0x60, 0xc09b, 0xffffffff, 0};
+    cpu.seg(x86::SegmentName::Ss) = {0x68, 0xc093, 0xffffffff, 0};
+    cpu.seg(x86::SegmentName::Fs).base = cpu_base(i);
+    // The entry of the CPU's own memory, and the gate of page faults.
+    const std::uint64_t base = cpu_base(i), descriptors = direct + 0x5f0000 + i * 0x1000;
+    cpu.gdtr = {descriptors, 0xff};
+    poke(descriptors + std::uint64_t{27} * 8,
+         0x0000930000000000 | (base & 0xffffff) << 16 | base >> 24 << 56);
+    cpu.idtr = {direct + 0x5e0000, 0x7ff};
+    const std::uint64_t handler = text + 0x200;
+    poke(direct + 0x5e0000 + 14 * 8, 0x8e0000600000 | (handler & 0xffff) | handler >> 16 << 48);
+  }
+  void add_symbols() {
+    const bool is_wide = word == Word::Bits64;
+    const std::map<std::string, std::uint64_t> known = {
+        {"__per_cpu_offset", data(0x3000)},
+        {"current_task", is_wide ? 0x100 : data(0x7000)},
+        {"init_task", data(0x1000)},
+        {"nr_cpu_ids", data(0x3800)}};
+    if (has_types) {
+      for (const auto& [name, address] : known)
+        symbols[address] = name;
+      symbols[text + kTypes] = "__start_BTF";
+      symbols[data(0x2000)] = "modules";
+      symbols[data(0x4000)] = "linux_banner";
+      return;
+    }
+    put(data(0x8000), export_table(known, data(0x8000)));
+    const auto function = [&](std::uint64_t offset, const char* name, std::string_view code) {
+      symbols[text + offset] = name;
+      put(text + offset, code);
+    };
+    using namespace std::string_view_literals;
+    // mov [rdi + 88], rsp; mov rsp, [rsi + 88]; and mov [eax + 88], esp; mov esp, [edx + 88].
+    function(0x3000, "__switch_to_asm",
+             is_wide ? "\x48\x89\xa7\x58\0\0\0\x48\x8b\xa6\x58\0\0\0"sv
+                     : "\x89\xa0\x58\0\0\0\x8b\xa2\x58\0\0\0"sv);
+    // mov dword [rdx + 0], 1, and 2.
+    function(0x3100, "schedule_timeout_interruptible", "\xc7\x42\0\1\0\0\0"sv);
+    function(0x3200, "schedule_timeout_uninterruptible", "\xc7\x42\0\2\0\0\0"sv);
+    const auto mention = [&](std::uint64_t offset, const char* name, std::uint64_t address) {
+      // mov rax, N, sign-extended; and mov eax, N.
+      function(offset, name, is_wide ? "\x48\xc7\xc0"sv : "\xb8"sv);
+      poke(text + offset + (is_wide ? 3 : 1), static_cast<std::uint32_t>(address));
+    };
+    mention(0x3300, "find_module_all", data(0x2000));
+    mention(0x3400, "paddr_vmcoreinfo_note", data(0x5000));
+  }
   void entry(std::uint64_t where, std::uint64_t value) { vm.memory().poke(Gpa{where}, value); }
 };
+
+// The flavours that tests go through.
+inline constexpr KernelFlavour kFlavours[] = {
+    {Word::Bits64, true}, {Word::Bits64, false}, {Word::Bits32, true}, {Word::Bits32, false}};
 
 }  // namespace ringside::guests::testing
