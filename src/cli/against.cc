@@ -34,7 +34,7 @@ class ScratchDisk final : public machine::BlockBackend {
   bool write(std::uint64_t offset, std::span<const std::byte> data) override {
     return over_.write(offset, data);
   }
-  bool flush() override { return true; }
+  Flush flush() override { return Flush::Done; }
 
  private:
   time::PastDisk over_;
@@ -50,7 +50,7 @@ struct Start {
 
 Result<machine::BootResult> boot(const Start& start, hypervisor::GuestRam& ram) {
   if (start.options.bios.empty()) return machine::boot(start.payload.request, ram);
-  return machine::boot_firmware(start.options.bios, start.payload.image, ram);
+  return machine::boot_firmware(start.options.bios, start.payload.image.bytes(), ram);
 }
 
 // A machine that nobody outside sees or hears. Stays where it is made.
@@ -100,7 +100,7 @@ class QuietMachine {
     if (start_.options.bios.empty()) {
       boot_ = TRY(boot(start_, ram_));
     } else {
-      machine::shadow_firmware(start_.payload.image, ram_);
+      machine::shadow_firmware(start_.payload.image.bytes(), ram_);
     }
     engine_->recordable()->reset_under_way(boot_.entry);
     return {};

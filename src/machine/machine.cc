@@ -2,8 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <atomic>
 #include <map>
 #include <mutex>
+#include <thread>
 #include <utility>
 
 #include "base/state_hash.h"
@@ -52,6 +55,7 @@ struct Machine::Parts {
   // Engines with vCPU threads call from all of them. Recursive, because an engine may ask back from
   // within a CpuPort call.
   std::recursive_mutex lock;
+  std::atomic<unsigned> waiting{0};  // threads
   hypervisor::GuestRam& ram;
   MachineOptions options;
   CpuLink cpus;
@@ -81,6 +85,8 @@ struct Machine::Parts {
   std::vector<std::unique_ptr<VirtioBlock>> disks;
   std::vector<std::unique_ptr<VirtioMmio>> virtio;
   void add_disk(std::shared_ptr<BlockBackend> backend);
+  // The first device that has work, or null.
+  VirtioMmio* worker() const;
   // The local APIC of `vcpu` if its page is at `address`, or null.
   const LocalApic* apic_page(VcpuId vcpu, Gpa address) const;
   LocalApic* apic_page(VcpuId vcpu, Gpa address) {
@@ -138,8 +144,8 @@ void Machine::Parts::add_disk(std::shared_ptr<BlockBackend> backend) {
   const auto number = static_cast<unsigned>(disks.size());
   const DmaMemory memory(ram, cpus);
   disks.push_back(std::make_unique<VirtioBlock>(std::move(backend), memory, number));
-  virtio.push_back(std::make_unique<VirtioMmio>(*disks.back(), memory,
-                                                InterruptLine(lines, kVirtioFirstLine + number)));
+  virtio.push_back(std::make_unique<VirtioMmio>(
+      *disks.back(), memory, InterruptLine(lines, kVirtioFirstLine + number), cpus));
   const BlockBackend& disk = *options.disks[number];
   mmio.claim(kVirtioBase + number * kVirtioStride, kVirtioSize, *virtio.back(),
              {fmt::format("virtio disk {}, {} KiB{}", number, disk.size() >> 10,
@@ -148,13 +154,33 @@ void Machine::Parts::add_disk(std::shared_ptr<BlockBackend> backend) {
   devices.push_back(virtio.back().get());
 }
 
+VirtioMmio* Machine::Parts::worker() const {
+  const auto found = std::find_if(virtio.begin(), virtio.end(),
+                                  [](const auto& device) { return device->has_work(); });
+  return found == virtio.end() ? nullptr : found->get();
+}
+
 const LocalApic* Machine::Parts::apic_page(VcpuId vcpu, Gpa address) const {
   const LocalApic& apic = apics.apic(vcpu);
   const bool here = (apic.base() & kPageMask) == (address.value & kPageMask);
   return here && apic.enabled() && !apic.x2apic() ? &apic : nullptr;
 }
 
-using Lock = std::lock_guard<std::recursive_mutex>;
+// Whoever waits for it is seen: a thread that takes it again and again has to let others have it.
+class Machine::Lock {
+ public:
+  explicit Lock(Parts& parts) : parts_(parts) {
+    if (parts_.lock.try_lock()) return;
+    ++parts_.waiting;
+    parts_.lock.lock();
+    --parts_.waiting;
+  }
+  ~Lock() { parts_.lock.unlock(); }
+  Lock(const Lock&) = delete;
+
+ private:
+  Parts& parts_;
+};
 
 Machine::Machine(hypervisor::GuestRam& ram, MachineOptions options)
     : parts_(std::make_unique<Parts>(ram, std::move(options))) {
@@ -163,7 +189,7 @@ Machine::Machine(hypervisor::GuestRam& ram, MachineOptions options)
 Machine::~Machine() = default;
 
 void Machine::connect(hypervisor::CpuPort& cpus, hypervisor::ControllerViews* views) {
-  Lock lock(parts_->lock);
+  Lock lock(*parts_);
   parts_->cpus.connect(cpus);
   parts_->engines_controllers = views;
 }
@@ -172,27 +198,27 @@ void Machine::connect(hypervisor::CpuPort& cpus, hypervisor::ControllerViews* vi
 std::string Machine::describe_local_apic(VcpuId vcpu) const {
   if (hypervisor::ControllerViews* const engines = parts_->engines_controllers)
     return describe(engines->local_apic(vcpu).value_or(hypervisor::LocalApicImage{}));
-  Lock lock(parts_->lock);
+  Lock lock(*parts_);
   return describe(parts_->apics.apic(vcpu).image());
 }
 
 std::string Machine::describe_io_apic() const {
   if (hypervisor::ControllerViews* const engines = parts_->engines_controllers)
     return describe(engines->io_apic().value_or(hypervisor::IoApicImage{}));
-  Lock lock(parts_->lock);
+  Lock lock(*parts_);
   return describe(parts_->io_apic.image());
 }
 
 std::string Machine::describe_pics() const {
   if (hypervisor::ControllerViews* const engines = parts_->engines_controllers)
     return describe(engines->pics().value_or(hypervisor::PicPairImage{}));
-  Lock lock(parts_->lock);
+  Lock lock(*parts_);
   return describe(parts_->pics.image());
 }
 
 std::string Machine::describe_memory_map() const {
   const bool engines = parts_->engines_controllers != nullptr;
-  Lock lock(parts_->lock);
+  Lock lock(*parts_);
   std::vector<MapEntry> memory;
   for (const hypervisor::RamSlot& slot : parts_->ram.slots())
     memory.push_back({slot.base.value, slot.size, slot.read_only ? "rom" : "ram", ""});
@@ -216,7 +242,7 @@ std::string Machine::describe_memory_map() const {
 }
 
 std::string Machine::describe_devices() const {
-  Lock lock(parts_->lock);
+  Lock lock(*parts_);
   std::vector<DeviceEntry> devices;
   const auto entry = [&](const DeviceLabel& label) -> DeviceEntry& {
     for (DeviceEntry& device : devices) {
@@ -250,23 +276,23 @@ std::optional<std::uint32_t> Machine::look_at_port(VcpuId vcpu, std::uint16_t po
 }
 
 void Machine::send_nmi(VcpuId vcpu) {
-  Lock lock(parts_->lock);
+  Lock lock(*parts_);
   parts_->cpus.non_maskable_interrupt(vcpu);
 }
 
 bool Machine::press_power_button() {
-  Lock lock(parts_->lock);
+  Lock lock(*parts_);
   return parts_->power.press_button();
 }
 
 void Machine::reset() {
-  Lock lock(parts_->lock);
+  Lock lock(*parts_);
   for (Device* device : parts_->devices)
     device->reset();
 }
 
 void Machine::visit_state(StateVisitor& visitor) {
-  Lock lock(parts_->lock);
+  Lock lock(*parts_);
   for (Device* device : parts_->devices)
     device->visit_state(visitor);
   parts_->events.visit_state(visitor);
@@ -280,7 +306,7 @@ std::vector<std::pair<std::string, std::uint64_t>> Machine::hash_devices() {
       "system control",    "PCI",        "keyboard controller",
       "real-time clock",   "ACPI power", "firmware configuration",
       "guest's debug port"};
-  Lock lock(parts_->lock);
+  Lock lock(*parts_);
   std::vector<std::pair<std::string, std::uint64_t>> hashes;
   const auto add = [&](std::string name, auto& part) {
     StateHasher hasher;
@@ -296,51 +322,51 @@ std::vector<std::pair<std::string, std::uint64_t>> Machine::hash_devices() {
 }
 
 std::size_t Machine::serial_room(unsigned port) const {
-  Lock lock(parts_->lock);
+  Lock lock(*parts_);
   return (port == 0 ? parts_->com1 : parts_->com2).room();
 }
 
 std::size_t Machine::guest_gdb_room() const {
-  Lock lock(parts_->lock);
+  Lock lock(*parts_);
   return parts_->guest_gdb.room();
 }
 
 void Machine::input(const SerialInput& input) {
-  Lock lock(parts_->lock);
+  Lock lock(*parts_);
   (input.port == 0 ? parts_->com1 : parts_->com2).receive(input.bytes);
 }
 
 void Machine::input(const GuestGdbInput& input) {
-  Lock lock(parts_->lock);
+  Lock lock(*parts_);
   parts_->guest_gdb.receive(input.bytes);
 }
 
 void Machine::input(const GuestGdbConnection& input) {
-  Lock lock(parts_->lock);
+  Lock lock(*parts_);
   parts_->guest_gdb.set_connected(input.connected);
 }
 
 hypervisor::Access Machine::port_read(VcpuId vcpu, std::uint16_t port, unsigned width,
                                       std::uint32_t& value) {
-  Lock lock(parts_->lock);
+  Lock lock(*parts_);
   return parts_->ports.read({vcpu, port, width}, value);
 }
 
 hypervisor::Access Machine::port_write(VcpuId vcpu, std::uint16_t port, unsigned width,
                                        std::uint32_t value) {
-  Lock lock(parts_->lock);
+  Lock lock(*parts_);
   return parts_->ports.write({vcpu, port, width}, value);
 }
 
 bool Machine::takes_write(VcpuId vcpu, std::uint16_t port, unsigned width) {
-  Lock lock(parts_->lock);
+  Lock lock(*parts_);
   if (parts_->ports.takes_write({vcpu, port, width})) return true;
   parts_->held |= std::uint64_t{1} << vcpu.value;
   return false;
 }
 
 void Machine::output_has_room() {
-  Lock lock(parts_->lock);
+  Lock lock(*parts_);
   const std::uint64_t held = std::exchange(parts_->held, 0);
   for (std::uint32_t i = 0; i < parts_->options.vcpus; ++i) {
     if ((held >> i & 1) != 0) parts_->cpus.retry({i});
@@ -348,7 +374,7 @@ void Machine::output_has_room() {
 }
 
 bool Machine::mmio_read(VcpuId vcpu, Gpa address, unsigned width, std::uint64_t& value) {
-  Lock lock(parts_->lock);
+  Lock lock(*parts_);
   if (LocalApic* apic = parts_->apic_page(vcpu, address)) {
     const auto read = [apic](unsigned number) { return apic->read_mmio(number); };
     value = apic_value(address, width, read);
@@ -362,7 +388,7 @@ bool Machine::mmio_read(VcpuId vcpu, Gpa address, unsigned width, std::uint64_t&
 }
 
 bool Machine::mmio_peek(VcpuId vcpu, Gpa address, unsigned width, std::uint64_t& value) const {
-  Lock lock(parts_->lock);
+  Lock lock(*parts_);
   const Parts& parts = *parts_;
   if (const LocalApic* apic = parts.apic_page(vcpu, address)) {
     const auto peek = [apic](unsigned number) { return apic->peek_mmio(number); };
@@ -377,12 +403,12 @@ bool Machine::mmio_peek(VcpuId vcpu, Gpa address, unsigned width, std::uint64_t&
 }
 
 std::uint32_t Machine::port_peek(VcpuId vcpu, std::uint16_t port, unsigned width) const {
-  Lock lock(parts_->lock);
+  Lock lock(*parts_);
   return parts_->ports.peek({vcpu, port, width});
 }
 
 bool Machine::mmio_write(VcpuId vcpu, Gpa address, unsigned width, std::uint64_t value) {
-  Lock lock(parts_->lock);
+  Lock lock(*parts_);
   if (LocalApic* apic = parts_->apic_page(vcpu, address)) {
     // Other than aligned 32-bit writes are undefined (SDM 3A 10.4.1).
     const unsigned offset = address.value & 0xfff;
@@ -399,7 +425,7 @@ bool Machine::mmio_write(VcpuId vcpu, Gpa address, unsigned width, std::uint64_t
 }
 
 bool Machine::is_mmio(Gpa address) const {
-  Lock lock(parts_->lock);
+  Lock lock(*parts_);
   for (std::uint32_t i = 0; i < parts_->apics.count(); ++i) {
     if (std::as_const(*parts_).apic_page({i}, address) != nullptr) return true;
   }
@@ -407,28 +433,28 @@ bool Machine::is_mmio(Gpa address) const {
 }
 
 std::optional<std::uint8_t> Machine::acknowledge_interrupt(VcpuId vcpu) {
-  Lock lock(parts_->lock);
+  Lock lock(*parts_);
   return parts_->apics.apic(vcpu).acknowledge();
 }
 
 std::optional<std::uint8_t> Machine::peek_interrupt(VcpuId vcpu) const {
-  Lock lock(parts_->lock);
+  Lock lock(*parts_);
   return std::as_const(parts_->apics).apic(vcpu).peek_interrupt();
 }
 
 // CR8 is bits 7..4 of the task-priority register (SDM 3A 10.8.6.1).
 std::uint8_t Machine::task_priority(VcpuId vcpu) {
-  Lock lock(parts_->lock);
+  Lock lock(*parts_);
   return parts_->apics.apic(vcpu).task_priority() >> 4;
 }
 
 void Machine::set_task_priority(VcpuId vcpu, std::uint8_t priority) {
-  Lock lock(parts_->lock);
+  Lock lock(*parts_);
   parts_->apics.apic(vcpu).set_task_priority(static_cast<std::uint8_t>(priority << 4));
 }
 
 bool Machine::apic_msr_read(VcpuId vcpu, std::uint32_t number, std::uint64_t& value) {
-  Lock lock(parts_->lock);
+  Lock lock(*parts_);
   LocalApic& apic = parts_->apics.apic(vcpu);
   if (number == msr::kApicBase) {
     value = apic.base();
@@ -443,7 +469,7 @@ bool Machine::apic_msr_read(VcpuId vcpu, std::uint32_t number, std::uint64_t& va
 }
 
 bool Machine::apic_msr_write(VcpuId vcpu, std::uint32_t number, std::uint64_t value) {
-  Lock lock(parts_->lock);
+  Lock lock(*parts_);
   LocalApic& apic = parts_->apics.apic(vcpu);
   if (number == msr::kApicBase) return apic.set_base(value);
   if (number == msr::kTscDeadline) {
@@ -455,13 +481,27 @@ bool Machine::apic_msr_write(VcpuId vcpu, std::uint32_t number, std::uint64_t va
 }
 
 VirtualTime Machine::next_event() const {
-  Lock lock(parts_->lock);
+  Lock lock(*parts_);
   return parts_->events.next();
 }
 
 void Machine::run_events(VirtualTime now) {
-  Lock lock(parts_->lock);
+  Lock lock(*parts_);
   parts_->events.run(now);
+}
+
+bool Machine::has_work() const {
+  Lock lock(*parts_);
+  return parts_->worker() != nullptr;
+}
+
+// A thread that has nothing else to do asks for one part after the other.
+hypervisor::WorkPart Machine::work() {
+  while (parts_->waiting != 0)
+    std::this_thread::yield();
+  Lock lock(*parts_);
+  VirtioMmio* const worker = parts_->worker();
+  return worker == nullptr ? hypervisor::WorkPart::Done : worker->work();
 }
 
 }  // namespace ringside::machine

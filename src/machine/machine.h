@@ -119,9 +119,12 @@ class Machine final : public hypervisor::Platform {
   bool apic_msr_write(VcpuId vcpu, std::uint32_t msr, std::uint64_t value) override;
   VirtualTime next_event() const override;
   void run_events(VirtualTime now) override;
+  bool has_work() const override;
+  hypervisor::WorkPart work() override;
 
  private:
   struct Parts;
+  class Lock;
   std::unique_ptr<Parts> parts_;
 };
 

@@ -21,6 +21,13 @@ enum class Access : std::uint8_t {
   Wait,
 };
 
+// What came of one part of a device's work.
+enum class WorkPart : std::uint8_t {
+  Done,
+  // The host is not ready: nothing of the machine has changed. It is to be asked again.
+  Waits,
+};
+
 class Platform {
  public:
   virtual ~Platform() = default;
@@ -61,6 +68,14 @@ class Platform {
   // Time. The earliest moment at which a device wants to run, and running all that is due.
   virtual VirtualTime next_event() const = 0;
   virtual void run_events(VirtualTime now) = 0;
+
+  // What the guest has asked of a device with one access may be more than an access can take (a
+  // disk from end to end, 256 times). The device does the rest in parts of bounded size. In an
+  // engine whose run can be repeated no vCPU executes an instruction, and no time passes, before it
+  // is all done. Between two parts a debugger may stop the guest, which is then between two
+  // instructions, and what is left of the work is the device's state.
+  virtual bool has_work() const { return false; }
+  virtual WorkPart work() { return WorkPart::Done; }
 };
 
 // What devices may do to CPUs and engine. Implemented by each engine.
@@ -68,7 +83,7 @@ class CpuPort {
  public:
   virtual ~CpuPort() = default;
   virtual VirtualTime now() const = 0;
-  // next_event() has become earlier.
+  // next_event() has become earlier, or there is work.
   virtual void deadline_moved() = 0;
   // The level of the CPU's INTR pin: an interrupt above the task priority is pending.
   virtual void set_interrupt_pin(VcpuId vcpu, bool level) = 0;

@@ -258,6 +258,8 @@ class Journeys::BackAStep final : public Base {
       if (noted() && std::holds_alternative<hypervisor::exit::HardwareBreakpoint>(noted()->exit))
         noted().reset();
       part.hit = noted();
+      // What no vCPU did may be long (a device's work): nobody looks for its places.
+      if (!part.mover && !part.hit && !travels_.parts_.empty()) break;
       travels_.parts_.push_back(std::move(part));
     }
     if (!there) return {};

@@ -15,7 +15,7 @@ bool PastDisk::write_back() {
   for (const auto& [sector, content] : over_) {
     if (!image_->write(sector * kSector, content)) return false;
   }
-  return image_->flush();
+  return flush_all(*image_);
 }
 
 void PastDisk::exchange(std::uint64_t sector, Sector& content) {

@@ -45,7 +45,7 @@ class PastDisk final : public machine::BlockBackend {
   bool read_only() const override { return image_->read_only(); }
   bool read(std::uint64_t offset, std::span<std::byte> out) override;
   bool write(std::uint64_t offset, std::span<const std::byte> data) override;
-  bool flush() override { return in_past_ || image_->flush(); }
+  Flush flush() override { return in_past_ ? Flush::Done : image_->flush(); }
 
  private:
   void keep(std::uint64_t offset, std::uint64_t size);

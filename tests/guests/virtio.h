@@ -5,6 +5,9 @@
 #include "guest.h"
 
 #define DEVICE 0xd0000000ul
+#ifndef RING
+#define RING 4 /* entries of the queue */
+#endif
 
 static volatile uint32_t* reg(unsigned offset) { return (volatile uint32_t*)(DEVICE + offset); }
 
@@ -13,13 +16,13 @@ struct descriptor {
   uint32_t length;
   uint16_t flags, next;
 };
-static struct descriptor descriptors[4] __attribute__((aligned(16)));
-static struct { uint16_t flags, index, ring[4]; } available __attribute__((aligned(2)));
+static struct descriptor descriptors[RING] __attribute__((aligned(16)));
+static struct { uint16_t flags, index, ring[RING]; } available __attribute__((aligned(2)));
 static struct {
   uint16_t flags, index;
   struct {
     uint32_t id, length;
-  } ring[4];
+  } ring[RING];
 } used __attribute__((aligned(4)));
 static struct {
   uint32_t type, reserved;
@@ -45,7 +48,7 @@ static void start_device(uint32_t features) {
   *reg(0x20) = features;
   *reg(0x70) = 11; /* FEATURES_OK */
   *reg(0x30) = 0;
-  *reg(0x38) = 4;
+  *reg(0x38) = RING;
   *reg(0x80) = (uint32_t)(uint64_t)descriptors;
   *reg(0x84) = 0;
   *reg(0x90) = (uint32_t)(uint64_t)&available;
@@ -58,7 +61,7 @@ static void start_device(uint32_t features) {
 
 /* The request that the descriptors say goes to the device. */
 static void send_request(void) {
-  available.ring[available.index % 4] = 0;
+  available.ring[available.index % RING] = 0;
   __atomic_thread_fence(__ATOMIC_SEQ_CST);
   available.index += 1;
   __atomic_thread_fence(__ATOMIC_SEQ_CST);

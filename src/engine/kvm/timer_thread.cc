@@ -38,15 +38,21 @@ void TimerThread::run() {
       wait(std::nullopt);
       continue;
     }
+    const bool works = system_.platform.has_work() && is_clock_running();
+    if (works) system_.platform.work();
     const VirtualTime next = system_.platform.next_event();
     const auto due =
         next == kNever ? std::nullopt : system_.clock.host_time(next);  // none while it stands
     if (due && *due <= GuestClock::Host::now()) {
       system_.platform.run_events(system_.clock.now());
-    } else {
+    } else if (!works) {
       wait(due);
     }
   }
+}
+
+bool TimerThread::is_clock_running() const {
+  return system_.clock.host_time(VirtualTime{}).has_value();
 }
 
 void TimerThread::wait(std::optional<GuestClock::Host::time_point> until) {

@@ -1,4 +1,5 @@
-// The thread that runs the machine's events when they are due. Owned by the engine.
+// The thread that runs the machine's events when they are due, and does its devices' work while any
+// vCPU is in the guest. Owned by the engine.
 #pragma once
 
 #include <condition_variable>
@@ -24,6 +25,7 @@ class TimerThread {
 
  private:
   void run();
+  bool is_clock_running() const;
   void wait(std::optional<GuestClock::Host::time_point> until);
 
   System& system_;

@@ -4,6 +4,7 @@
 #include "engine/soft/cpu/board.h"
 #include "engine/soft/cpu/cpu.h"
 #include "hypervisor/step_range.h"
+#include "platform/halted_for_good.h"
 #include "ringside/vm.h"
 
 namespace ringside::soft {
@@ -20,6 +21,11 @@ class SoftVcpu final : public hypervisor::Vcpu {
   // What it does is what it did in the run that is repeated, whatever the debugger lets run.
   bool follows() const { return travels() || cpu.board().repeats == Board::Repeats::Running; }
   bool runs() const { return (follows() ? is_active : is_in_guest) && !is_held; }
+  hypervisor::Hope hope() const {
+    const bool wakeable = cpu.flags.interrupts() || cpu.nmi_pending;
+    return is_active ? hypervisor::hope_of(cpu.activity, is_in_guest, wakeable)
+                     : hypervisor::Hope::Absent;
+  }
   // Who wants no interrupts to come: the debugger, except where a run is repeated; and that run.
   bool debugger_masks = false, run_masks = false;
   void update_mask() {

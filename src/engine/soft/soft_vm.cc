@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <functional>
 #include <tuple>
 #include <utility>
 
@@ -131,6 +132,7 @@ class SoftVm final : public SoftEngine {
     resumed_ = false;
     note_who_lets_run();
     while (budget > 0 && !ended_ && events_.empty() && !board_.held && !at_stop()) {
+      if (board_.platform.has_work()) return work_a_part() || ran;
       if (board_.platform.next_event() <= now()) {
         board_.platform.run_events(now());
         board_.note_parts(1);
@@ -164,20 +166,11 @@ class SoftVm final : public SoftEngine {
   bool wants_slice() const override {
     if (ended_) return false;
     if (resumed_ || !events_.empty()) return true;
-    if (board_.held) return false;
-    return std::any_of(vcpus_.begin(), vcpus_.end(),
-                       [](const auto& vcpu) { return vcpu->runs() && can_wake(vcpu->cpu); });
+    return !board_.held && has_something_to_run();
   }
 
   std::optional<VirtualTime> idle_until() const override {
-    if (ended_) return std::nullopt;
-    bool any_in_guest = false;
-    for (const auto& vcpu : vcpus_) {
-      if (!vcpu->runs()) continue;
-      any_in_guest = true;
-      if (can_wake(vcpu->cpu)) return std::nullopt;
-    }
-    if (!any_in_guest) return std::nullopt;
+    if (ended_ || !anyone_runs() || has_something_to_run()) return std::nullopt;
     return board_.platform.next_event();
   }
 
@@ -219,9 +212,9 @@ class SoftVm final : public SoftEngine {
   }
   bool set_progress(const hypervisor::Progress& progress) override {
     constexpr std::uint64_t kMostTime = std::uint64_t{1} << 62;
-    const bool possible =
-        turn_ < vcpus_.size() && board_.time_base < kMostTime &&
-        std::all_of(vcpus_.begin(), vcpus_.end(), [](const auto& v) { return can_be(v->cpu); });
+    bool possible = turn_ < vcpus_.size() && board_.time_base < kMostTime;
+    for (const auto& vcpu : vcpus_)
+      possible &= can_be(vcpu->cpu);
     if (!possible || board_.retired() != progress.instructions.value) return false;
     board_.parts_at = board_.retired();
     board_.parts = progress.parts;
@@ -297,12 +290,9 @@ class SoftVm final : public SoftEngine {
   }
   void init(VcpuId id) override {
     Cpu& cpu = vcpus_[id.value]->cpu;
-    if (&cpu == board_.running) {
-      cpu.init_pending = true;
-      cpu.leave_soon();
-    } else {
-      take_init(*vcpus_[id.value]);
-    }
+    if (&cpu != board_.running) return take_init(*vcpus_[id.value]);
+    cpu.init_pending = true;
+    cpu.leave_soon();
   }
   void start_up(VcpuId id, std::uint8_t vector) override {
     SoftVcpu& vcpu = *vcpus_[id.value];
@@ -374,6 +364,14 @@ class SoftVm final : public SoftEngine {
   }
 
   bool travels() const { return board_.listener != nullptr; }
+  bool anyone_runs() const {
+    return std::any_of(vcpus_.begin(), vcpus_.end(), [](const auto& vcpu) { return vcpu->runs(); });
+  }
+  bool has_something_to_run() const {
+    if (board_.platform.has_work()) return anyone_runs();
+    return std::any_of(vcpus_.begin(), vcpus_.end(),
+                       [](const auto& vcpu) { return vcpu->runs() && can_wake(vcpu->cpu); });
+  }
   bool steps(const SoftVcpu& vcpu) const {
     return vcpu.cpu.monitor_trap && !travels() && vcpu.is_in_guest;
   }
@@ -560,15 +558,17 @@ class SoftVm final : public SoftEngine {
     if (!run_survives_) end({VmEnd::Kind::TripleFault, 0, std::move(reason), cpu.id()});
   }
 
+  // One part of a device's work, and then the main loop looks at its sockets.
+  bool work_a_part() {
+    if (!anyone_runs()) return false;
+    if (board_.platform.work() == hypervisor::WorkPart::Done) board_.note_parts(1);
+    return true;
+  }
+
   void check_halted_for_good() {
     if (stop_instead_of_death_ || travels()) return;
-    const auto hope = [](const SoftVcpu& vcpu) {
-      if (!vcpu.is_active) return hypervisor::Hope::Absent;
-      const Cpu& cpu = vcpu.cpu;
-      const bool wakeable = cpu.flags.interrupts() || cpu.nmi_pending;
-      return hypervisor::hope_of(cpu.activity, vcpu.is_in_guest, wakeable);
-    };
-    if (hypervisor::halted_for_good(vcpus_, hope)) end(hypervisor::end_by_halt());
+    if (hypervisor::halted_for_good(vcpus_, std::mem_fn(&SoftVcpu::hope)))
+      end(hypervisor::end_by_halt());
   }
 
   Board board_;

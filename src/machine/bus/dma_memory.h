@@ -18,6 +18,10 @@ class DmaMemory {
   const std::byte* readable(Gpa address, std::uint64_t size) const {
     return reinterpret_cast<const std::byte*>(ram_->host(address, size));
   }
+  bool can_write(Gpa address, std::uint64_t size) const {
+    const hypervisor::RamSlot* slot = ram_->find(address, size);
+    return slot != nullptr && !slot->read_only;
+  }
   // Null for ROM too. To be written at once, and then written() is called.
   std::byte* writable(Gpa address, std::uint64_t size) const {
     const hypervisor::RamSlot* slot = ram_->find(address, size);

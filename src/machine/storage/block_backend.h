@@ -1,5 +1,6 @@
-// Where a virtual disk's bytes are. Calls are synchronous: the guest sees no time pass. Owned by
-// who made the machine's options; must outlive the machine.
+// Where a virtual disk's bytes are. Calls are synchronous: the guest sees no time pass. Who has
+// much to read or write does it in parts. Owned by who made the machine's options; must outlive the
+// machine.
 #pragma once
 
 #include <cstddef>
@@ -20,9 +21,21 @@ class BlockBackend {
   // Within size(). False: an I/O error, which the guest sees as one.
   virtual bool read(std::uint64_t offset, std::span<std::byte> out) = 0;
   virtual bool write(std::uint64_t offset, std::span<const std::byte> data) = 0;
-  // All that was written is on stable storage when this returns true.
-  virtual bool flush() = 0;
+  enum class Flush : std::uint8_t {
+    Done,  // all that was written is on stable storage
+    Failed,
+    UnderWay,  // some of it is; to be called again
+  };
+  virtual Flush flush() = 0;
 };
+
+// However long it takes.
+inline bool flush_all(BlockBackend& disk) {
+  BlockBackend::Flush flush = disk.flush();
+  while (flush == BlockBackend::Flush::UnderWay)
+    flush = disk.flush();
+  return flush == BlockBackend::Flush::Done;
+}
 
 // A raw disk image. A size that is not a whole number of 512-byte sectors is an error. One that is
 // opened for writing is locked against a second writer.

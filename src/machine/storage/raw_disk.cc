@@ -6,7 +6,9 @@
 
 #include <array>
 #include <cerrno>
+#include <set>
 #include <string_view>
+#include <utility>
 
 #include "base/fd.h"
 #include "machine/storage/block_backend.h"
@@ -15,6 +17,9 @@ namespace ringside::machine {
 namespace {
 
 constexpr std::uint64_t kSector = 512;
+// A flush writes so much to the disk at a time, and the last few of these at once.
+constexpr std::uint64_t kChunk = 4 << 20;
+constexpr std::size_t kFewChunks = 4;
 
 class RawDisk final : public BlockBackend {
  public:
@@ -36,6 +41,8 @@ class RawDisk final : public BlockBackend {
   }
 
   bool write(std::uint64_t offset, std::span<const std::byte> data) override {
+    for (std::uint64_t chunk = offset / kChunk; chunk * kChunk < offset + data.size(); ++chunk)
+      dirty_.insert(chunk);
     while (!data.empty()) {
       const ssize_t n = ::pwrite(fd_.get(), data.data(), data.size(), static_cast<off_t>(offset));
       if (n < 0 && errno == EINTR) continue;
@@ -46,12 +53,32 @@ class RawDisk final : public BlockBackend {
     return true;
   }
 
-  bool flush() override { return ::fdatasync(fd_.get()) == 0; }
+  Flush flush() override {
+    if (dirty_.size() > kFewChunks) {
+      sync_chunk(*dirty_.begin());
+      dirty_.erase(dirty_.begin());
+      return Flush::UnderWay;
+    }
+    dirty_.clear();
+    const bool failed = std::exchange(chunk_failed_, false);
+    return ::fdatasync(fd_.get()) == 0 && !failed ? Flush::Done : Flush::Failed;
+  }
 
  private:
+  // What cannot be done here, fdatasync does. But an error of the disk is told only once.
+  void sync_chunk(std::uint64_t chunk) {
+    constexpr unsigned kAll =
+        SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
+    const int done = ::sync_file_range(fd_.get(), static_cast<off64_t>(chunk * kChunk),
+                                       static_cast<off64_t>(kChunk), kAll);
+    if (done != 0 && (errno == EIO || errno == ENOSPC || errno == EDQUOT)) chunk_failed_ = true;
+  }
+
   Fd fd_;
   std::uint64_t size_;
   bool read_only_;
+  std::set<std::uint64_t> dirty_;  // chunks that were written to since the last flush
+  bool chunk_failed_ = false;
 };
 
 // The size of a file, or of a block device.

@@ -56,7 +56,7 @@ TEST_F(RawDiskFlush, ReachesTheHostsDisk) {
   const std::byte data[512] = {std::byte{1}};
   ASSERT_TRUE((*disk)->write(0, data));
   EXPECT_TRUE(g_synced.empty());
-  EXPECT_TRUE((*disk)->flush());
+  EXPECT_EQ((*disk)->flush(), BlockBackend::Flush::Done);
   ASSERT_EQ(g_synced.size(), 1u);
   EXPECT_TRUE(is_image(g_synced[0]));
 }
@@ -65,7 +65,25 @@ TEST_F(RawDiskFlush, ThatFailsFailsForTheGuestToo) {
   const auto disk = open_raw_disk(path_, false);
   ASSERT_TRUE(disk);
   g_sync_fails = true;
-  EXPECT_FALSE((*disk)->flush());
+  EXPECT_EQ((*disk)->flush(), BlockBackend::Flush::Failed);
+}
+
+// However much was written, a call takes so long as a few MiB do.
+TEST_F(RawDiskFlush, OfMuchIsDoneInParts) {
+  constexpr std::uint64_t kChunk = 4 << 20;
+  ASSERT_EQ(::truncate(path_.c_str(), 16 * kChunk), 0);
+  const auto disk = open_raw_disk(path_, false);
+  ASSERT_TRUE(disk);
+  const std::byte data[512] = {std::byte{1}};
+  for (std::uint64_t chunk = 0; chunk < 16; ++chunk)
+    ASSERT_TRUE((*disk)->write(chunk * kChunk, data));
+  for (unsigned part = 0; part < 12; ++part) {
+    EXPECT_EQ((*disk)->flush(), BlockBackend::Flush::UnderWay);
+    EXPECT_TRUE(g_synced.empty());
+  }
+  EXPECT_EQ((*disk)->flush(), BlockBackend::Flush::Done);
+  EXPECT_EQ(g_synced.size(), 1u);
+  EXPECT_EQ((*disk)->flush(), BlockBackend::Flush::Done);
 }
 
 // The first bytes of images as qemu-img makes them.

@@ -48,7 +48,7 @@ std::uint64_t VirtioBlock::features() const {
 
 // A request is a 16-byte header, the data, and one byte of status at the very end. The driver may
 // cut these into segments as it likes (2.7.4), so that the header is gathered.
-std::optional<std::uint32_t> VirtioBlock::serve(const VirtioChain& chain) {
+bool VirtioBlock::begin(const VirtioChain& chain) {
   Header header;
   auto* into = reinterpret_cast<std::byte*>(&header);
   std::size_t missing = sizeof header;
@@ -57,7 +57,7 @@ std::optional<std::uint32_t> VirtioBlock::serve(const VirtioChain& chain) {
     const std::uint32_t size =
         std::min<std::uint32_t>(segment.size, static_cast<std::uint32_t>(missing));
     const std::byte* from = memory_.readable(segment.address, size);
-    if (from == nullptr) return std::nullopt;
+    if (from == nullptr) return false;
     std::memcpy(into, from, size);
     into += size;
     missing -= size;
@@ -65,71 +65,100 @@ std::optional<std::uint32_t> VirtioBlock::serve(const VirtioChain& chain) {
     segment.size -= size;
     if (missing == 0) break;
   }
-  if (missing != 0 || rest.writable.empty() || rest.writable.back().size == 0) return std::nullopt;
+  if (missing != 0 || rest.writable.empty() || rest.writable.back().size == 0) return false;
   VirtioSegment& last = rest.writable.back();
   --last.size;
   const Gpa status_address = last.address + last.size;
-  std::erase_if(rest.readable, is_empty);
-  std::erase_if(rest.writable, is_empty);
-  std::uint32_t written = 0;
-  const std::uint8_t status = run(header.type, header.sector, rest, written);
-  if (!memory_.write(status_address, status)) return std::nullopt;
-  return written + 1;
+  request_ = Request{};
+  request_.type = header.type;
+  request_.sector = header.sector;
+  request_.status_address = status_address.value;
+  data_ = header.type == kWrite ? std::move(rest.readable) : std::move(rest.writable);
+  std::erase_if(data_, is_empty);
+  return true;
 }
 
-std::uint8_t VirtioBlock::run(std::uint32_t type, std::uint64_t sector, const VirtioChain& chain,
-                              std::uint32_t& written) {
-  switch (type) {
+void VirtioBlock::visit_request(StateVisitor& visitor) {
+  visitor.field(request_);
+  visitor.container(data_);
+  visitor.expect(data_.size() <= VirtioQueue::kMaxSegments && request_.segment <= data_.size());
+  visitor.expect(request_.within == 0 || (request_.segment < data_.size() &&
+                                          request_.within < data_[request_.segment].size));
+}
+
+// A flush has a part of the work to itself: only then it is known that nothing of the machine has
+// changed while the host was not ready.
+VirtioDevice::Progress VirtioBlock::go_on(Allowance& allowance) {
+  Status status = kUnsupported;
+  switch (request_.type) {
     case kRead:
-      return read(sector, chain.writable, written);
     case kWrite:
-      return write(sector, chain.readable);
-    case kFlush:
-      return backend_->flush() ? kOk : kIoError;
+      status = transfer(allowance);
+      break;
+    case kFlush: {
+      const bool is_alone = allowance.is_whole();
+      allowance.spend_all();
+      if (!is_alone) return Progress::More;
+      const BlockBackend::Flush flush = backend_->flush();
+      if (flush == BlockBackend::Flush::UnderWay) return Progress::Waits;
+      status = flush == BlockBackend::Flush::Done ? kOk : kIoError;
+      break;
+    }
     case kIdentify:
-      return identify(chain.writable, written);
+      status = identify();
+      break;
     default:
-      return kUnsupported;
+      break;
   }
+  if (!status) return Progress::More;
+  return memory_.write({request_.status_address}, *status) ? Progress::Over : Progress::Broken;
 }
 
 // Whole sectors, all of them on the disk.
-bool VirtioBlock::on_disk(std::uint64_t sector, std::span<const VirtioSegment> segments) const {
-  const std::uint64_t size = total(segments), sectors = backend_->size() / kSector;
-  return size % kSector == 0 && sector <= sectors && size / kSector <= sectors - sector;
+bool VirtioBlock::on_disk() const {
+  const std::uint64_t size = total(data_), sectors = backend_->size() / kSector;
+  return size % kSector == 0 && request_.sector <= sectors &&
+         size / kSector <= sectors - request_.sector;
 }
 
-std::uint8_t VirtioBlock::read(std::uint64_t sector, std::span<const VirtioSegment> segments,
-                               std::uint32_t& written) {
-  if (!on_disk(sector, segments)) return kIoError;
-  std::uint64_t offset = sector * kSector;
-  for (const VirtioSegment& segment : segments) {
-    std::byte* to = memory_.writable(segment.address, segment.size);
-    if (to == nullptr || !backend_->read(offset, {to, segment.size})) return kIoError;
-    memory_.written(segment.address, segment.size);
-    offset += segment.size;
-    written += segment.size;
+// Of a segment that is not in memory as a whole nothing is touched.
+VirtioBlock::Status VirtioBlock::transfer(Allowance& allowance) {
+  if (!on_disk() || (request_.type == kWrite && backend_->read_only())) return kIoError;
+  while (request_.segment < data_.size()) {
+    const VirtioSegment& segment = data_[request_.segment];
+    const bool is_there = request_.type == kRead
+                              ? memory_.can_write(segment.address, segment.size)
+                              : memory_.readable(segment.address, segment.size) != nullptr;
+    if (!is_there) return kIoError;
+    const std::uint32_t part = std::min(segment.size - request_.within, allowance.left());
+    if (part == 0) return std::nullopt;
+    allowance.spend(part);
+    if (!move(segment.address + request_.within, part)) return kIoError;
+    request_.within += part;
+    if (request_.within != segment.size) return std::nullopt;
+    request_.within = 0;
+    ++request_.segment;
+    if (request_.type == kRead) request_.written += segment.size;
   }
   return kOk;
 }
 
-std::uint8_t VirtioBlock::write(std::uint64_t sector, std::span<const VirtioSegment> segments) {
-  if (backend_->read_only() || !on_disk(sector, segments)) return kIoError;
-  std::uint64_t offset = sector * kSector;
-  for (const VirtioSegment& segment : segments) {
-    const std::byte* from = memory_.readable(segment.address, segment.size);
-    if (from == nullptr || !backend_->write(offset, {from, segment.size})) return kIoError;
-    offset += segment.size;
-  }
-  return kOk;
+bool VirtioBlock::move(Gpa address, std::uint32_t size) {
+  const std::uint64_t offset = request_.sector * kSector + request_.done;
+  request_.done += size;
+  if (offset > backend_->size() || size > backend_->size() - offset) return false;
+  if (request_.type == kWrite)
+    return backend_->write(offset, {memory_.readable(address, size), size});
+  if (!backend_->read(offset, {memory_.writable(address, size), size})) return false;
+  memory_.written(address, size);
+  return true;
 }
 
-std::uint8_t VirtioBlock::identify(std::span<const VirtioSegment> segments,
-                                   std::uint32_t& written) {
+std::uint8_t VirtioBlock::identify() {
   std::string name = "ringside-" + std::to_string(number_);
   name.resize(20, '\0');
   std::size_t done = 0;
-  for (const VirtioSegment& segment : segments) {
+  for (const VirtioSegment& segment : data_) {
     const auto size =
         static_cast<std::uint32_t>(std::min<std::size_t>(segment.size, name.size() - done));
     std::byte* to = memory_.writable(segment.address, size);
@@ -137,7 +166,7 @@ std::uint8_t VirtioBlock::identify(std::span<const VirtioSegment> segments,
     std::memcpy(to, name.data() + done, size);
     memory_.written(segment.address, size);
     done += size;
-    written += size;
+    request_.written += size;
   }
   return done == name.size() ? kOk : kIoError;
 }

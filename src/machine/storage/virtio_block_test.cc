@@ -24,7 +24,7 @@ struct VirtioBlockTest : ::testing::Test {
   DmaMemory memory{ram, cpus};
   std::shared_ptr<testing::MemoryDisk> disk = std::make_shared<testing::MemoryDisk>(8 * 512);
   VirtioBlock block{disk, memory, 0};
-  VirtioMmio transport{block, memory, {lines, 16}};
+  VirtioMmio transport{block, memory, {lines, 16}, cpus};
   std::uint16_t published = 0;
 
   std::uint32_t read(std::uint64_t offset) {
@@ -76,6 +76,15 @@ struct VirtioBlockTest : ::testing::Test {
     poke<std::uint16_t>(kAvailable + 4 + 2 * (published % 8), head);
     poke<std::uint16_t>(kAvailable + 2, ++published);
     write(0x050, 0);
+    finish();
+  }
+  // Gives how many parts the work had that the guest's access has left.
+  unsigned finish() {
+    unsigned parts = 0;
+    while (transport.has_work()) {
+      if (transport.work() == hypervisor::WorkPart::Done) ++parts;
+    }
+    return parts;
   }
   // Header, data and status as three descriptors; gives the status byte.
   unsigned request(std::uint32_t type, std::uint64_t sector, std::uint32_t size) {
@@ -210,11 +219,137 @@ TEST_F(VirtioBlockTest, SurvivesAnyRing) {
 TEST_F(VirtioBlockTest, StateMoves) {
   start();
   request(4, 0, 0);
-  VirtioMmio other{block, memory, {lines, 17}};
+  VirtioMmio other{block, memory, {lines, 17}, cpus};
   EXPECT_TRUE(testing::load(other, testing::save(transport)));
   EXPECT_EQ(other.read_mmio({{}, 0x070, 4}), 0xfu);
   EXPECT_EQ(other.read_mmio({{}, 0x060, 4}), 1u);
   EXPECT_EQ(testing::save(other), testing::save(transport));
+}
+
+// What a guest with large requests finds, in parts.
+struct VirtioBlockWork : VirtioBlockTest {
+  static constexpr std::uint64_t kBig = 0x100000;
+  static constexpr std::uint32_t kSize = 900 << 10;
+  VirtioBlockWork() {
+    disk->content.resize(kSize);
+    for (std::size_t i = 0; i < kSize; ++i)
+      disk->content[i] = static_cast<std::byte>(i / 512 * 7);
+  }
+  // So many requests for the whole disk, in one notification; gives the parts after the access.
+  void ask(unsigned requests, std::uint32_t type = 0) {
+    header(type, 0);
+    const std::uint16_t direction = type == 0 ? kWrite : 0;
+    descriptor(kTable, 0, kHeader, 16, kNext, 1);
+    descriptor(kTable, 1, kBig, kSize, static_cast<std::uint16_t>(kNext | direction), 2);
+    descriptor(kTable, 2, kStatusByte, 1, kWrite);
+    for (unsigned i = 0; i < requests; ++i) {
+      descriptor(kDescriptors, i, kTable, 48, kIndirect);
+      poke<std::uint16_t>(kAvailable + 4 + 2 * (published % 8), static_cast<std::uint16_t>(i));
+      ++published;
+    }
+    poke<std::uint16_t>(kAvailable + 2, published);
+    disk->moved = 0;
+    write(0x050, 0);
+  }
+  std::uint16_t answered() { return peek<std::uint16_t>(kUsed + 2); }
+};
+
+TEST_F(VirtioBlockWork, IsBoundedForEachPart) {
+  start();
+  ask(8);
+  EXPECT_LE(disk->moved, Allowance::kBytes);
+  EXPECT_TRUE(transport.has_work());
+  EXPECT_EQ(cpus.deadline_moves, 1u);
+  while (transport.has_work()) {
+    const std::uint16_t before = answered();
+    disk->moved = 0;
+    EXPECT_EQ(transport.work(), hypervisor::WorkPart::Done);
+    EXPECT_LE(disk->moved, Allowance::kBytes);
+    EXPECT_TRUE(disk->moved != 0 || answered() == 8);
+    EXPECT_LE(answered() - before, 2);
+  }
+  EXPECT_EQ(answered(), 8u);
+  EXPECT_EQ(std::memcmp(ram.host({kBig}, kSize), disk->content.data(), kSize), 0);
+  EXPECT_EQ(peek<std::uint32_t>(kUsed + 4 + 4), kSize + 1);
+  EXPECT_TRUE(lines.level[16]);
+}
+
+TEST_F(VirtioBlockWork, WhatIsSmallIsDoneWithinTheAccess) {
+  start();
+  ask(1);
+  EXPECT_FALSE(transport.has_work());
+  EXPECT_EQ(answered(), 1u);
+}
+
+TEST_F(VirtioBlockWork, NothingIsLostOfASavedMachine) {
+  start();
+  ask(8, 1);
+  const std::vector<std::byte> saved = testing::save(transport);
+  VirtioBlock other_block{disk, memory, 0};
+  VirtioMmio other{other_block, memory, {lines, 17}, cpus};
+  EXPECT_TRUE(testing::load(other, saved));
+  EXPECT_EQ(testing::save(other), saved);
+  EXPECT_TRUE(other.has_work());
+  while (other.has_work())
+    other.work();
+  EXPECT_EQ(answered(), 8u);
+  EXPECT_EQ(peek<std::uint8_t>(kStatusByte), 0u);
+}
+
+TEST_F(VirtioBlockWork, EndsWithTheQueueAndWithAReset) {
+  start();
+  ask(8);
+  write(0x044, 0);
+  EXPECT_FALSE(transport.has_work());
+  published = 0;
+  write(0x070, 0);
+  start();
+  poke<std::uint16_t>(kUsed + 2, 0);
+  ask(8);
+  ASSERT_TRUE(transport.has_work());
+  transport.reset();
+  EXPECT_FALSE(transport.has_work());
+  transport.work();
+  EXPECT_LT(answered(), 8u);
+}
+
+// The disk is asked again, and the guest sees nothing of it.
+TEST_F(VirtioBlockWork, AFlushWaitsForTheHost) {
+  start();
+  header(4, 0);
+  descriptor(kDescriptors, 0, kHeader, 16, kNext, 1);
+  descriptor(kDescriptors, 1, kStatusByte, 1, kWrite);
+  poke<std::uint16_t>(kAvailable + 4, 0);
+  poke<std::uint16_t>(kAvailable + 2, 1);
+  disk->waits = 3;
+  write(0x050, 0);
+  const std::vector<std::byte> before = testing::save(transport);
+  for (unsigned i = 0; i < 3; ++i) {
+    EXPECT_EQ(transport.work(), hypervisor::WorkPart::Waits);
+    EXPECT_EQ(testing::save(transport), before);
+    EXPECT_EQ(answered(), 0u);
+  }
+  EXPECT_EQ(transport.work(), hypervisor::WorkPart::Done);
+  EXPECT_EQ(answered(), 1u);
+  EXPECT_EQ(disk->flushes, 1u);
+}
+
+// What a file says of a request that is not over.
+TEST_F(VirtioBlockWork, SurvivesAnyState) {
+  start();
+  ask(8);
+  const std::vector<std::byte> saved = testing::save(transport);
+  std::mt19937 random(3);
+  for (int round = 0; round < 3000; ++round) {
+    std::vector<std::byte> state = saved;
+    for (unsigned i = 0; i < 1 + random() % 4; ++i)
+      state[random() % state.size()] = static_cast<std::byte>(random());
+    VirtioBlock block_of_it{disk, memory, 0};
+    VirtioMmio other{block_of_it, memory, {lines, 17}, cpus};
+    if (!testing::load(other, state)) continue;
+    for (unsigned i = 0; i < 20 && other.has_work(); ++i)
+      other.work();
+  }
 }
 
 TEST(RawDisk, ReadsWritesAndChecksTheFile) {
@@ -226,7 +361,7 @@ TEST(RawDisk, ReadsWritesAndChecksTheFile) {
     EXPECT_FALSE(open_raw_disk(path, false));  // locked
     std::array<std::byte, 4> bytes{};
     EXPECT_TRUE(disk->write(512, bytes));
-    EXPECT_TRUE(disk->flush());
+    EXPECT_TRUE(flush_all(*disk));
     bytes.fill(std::byte{1});
     EXPECT_TRUE(disk->read(510, bytes));
     EXPECT_EQ(bytes[1], std::byte{'x'});

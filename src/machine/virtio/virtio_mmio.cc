@@ -54,6 +54,8 @@ void VirtioMmio::reset() {
 void VirtioMmio::visit_state(StateVisitor& visitor) {
   visitor.field(state_);
   queue_.visit_state(visitor);
+  visitor.expect(state_.work <= kInRequest);
+  if (state_.work == kInRequest) device_.visit_request(visitor);
 }
 
 std::uint64_t VirtioMmio::offered_features() const {
@@ -145,7 +147,9 @@ void VirtioMmio::write_queue_register(std::uint64_t offset, std::uint32_t value)
   VirtioQueue::State& queue = queue_.state;
   if (offset == kQueueReady) {
     queue.ready = value & 1;
-    if (!queue.ready) queue.next_available = queue.next_used = 0;
+    if (queue.ready) return;
+    queue.next_available = queue.next_used = 0;
+    give_up();
     return;
   }
   if (queue.ready) return;  // not to be changed while in use
@@ -187,31 +191,73 @@ void VirtioMmio::write_status(std::uint32_t value) {
 }
 
 void VirtioMmio::fail_device() {
+  give_up();
   state_.status |= kStatusNeedsReset;
   state_.interrupt_status |= kInterruptConfiguration;
   update();
 }
 
+bool VirtioMmio::can_serve() const {
+  return queue_.state.ready && (state_.status & kStatusDriverOk) &&
+         !(state_.status & kStatusNeedsReset);
+}
+
+// The request under way and those that wait are dropped.
+void VirtioMmio::give_up() {
+  state_.work = kIdle;
+  state_.head = 0;
+}
+
+// What is published while there is work will be seen without this.
 void VirtioMmio::notify() {
-  if (!queue_.state.ready || !(state_.status & kStatusDriverOk) ||
-      (state_.status & kStatusNeedsReset)) {
-    return;
-  }
-  bool used = false;
+  if (!can_serve() || has_work()) return;
+  state_.work = kBetweenRequests;
+  work();
+  if (has_work()) cpus_.deadline_moved();
+}
+
+// False: there is no next one, and no work any more.
+bool VirtioMmio::begin_next(Allowance& allowance) {
+  // What a request costs beside its data.
+  constexpr std::uint64_t kRequestCost = 4096, kSegmentCost = 64;
   VirtioChain chain;
-  // At most one queue's worth: a guest with other vCPUs could refill it for ever.
-  for (unsigned i = 0; i < queue_.state.size; ++i) {
-    const VirtioQueue::Next next = queue_.pop(chain);
-    if (next == VirtioQueue::Next::Empty) break;
-    const auto written = next == VirtioQueue::Next::Chain ? device_.serve(chain) : std::nullopt;
-    if (!written || !queue_.push(chain, *written)) {
+  const VirtioQueue::Next next = queue_.pop(chain);
+  if (next == VirtioQueue::Next::Empty) {
+    give_up();
+    return false;
+  }
+  if (next == VirtioQueue::Next::Broken || !device_.begin(chain)) {
+    fail_device();
+    return false;
+  }
+  allowance.spend(kRequestCost + kSegmentCost * (chain.readable.size() + chain.writable.size()));
+  state_.work = kInRequest;
+  state_.head = chain.head;
+  return true;
+}
+
+hypervisor::WorkPart VirtioMmio::work() {
+  using Progress = VirtioDevice::Progress;
+  if (!can_serve()) give_up();
+  Allowance allowance;
+  bool used = false;
+  while (has_work() && allowance.left() != 0) {
+    if (state_.work == kBetweenRequests && !begin_next(allowance)) break;
+    const Progress progress = device_.go_on(allowance);
+    if (progress == Progress::Waits) return hypervisor::WorkPart::Waits;
+    if (progress == Progress::More) break;
+    if (progress == Progress::Broken || !queue_.push(state_.head, device_.written())) {
       fail_device();
-      return;
+      break;
     }
+    state_.work = kBetweenRequests;
+    state_.head = 0;
     used = true;
   }
-  if (used && queue_.wants_interrupt()) state_.interrupt_status |= kInterruptUsed;
+  const bool failed = (state_.status & kStatusNeedsReset) != 0;
+  if (used && !failed && queue_.wants_interrupt()) state_.interrupt_status |= kInterruptUsed;
   update();
+  return hypervisor::WorkPart::Done;
 }
 
 }  // namespace ringside::machine

@@ -7,8 +7,6 @@ namespace {
 
 constexpr std::uint16_t kHasNext = 1, kWritable = 2, kIndirect = 4;
 constexpr std::uint16_t kNoInterrupt = 1;
-// Longer chains than a whole queue are loops.
-constexpr std::size_t kMaxSegments = 1024;
 
 }  // namespace
 
@@ -56,12 +54,12 @@ VirtioQueue::Next VirtioQueue::pop(VirtioChain& chain) {
   return good ? Next::Chain : Next::Broken;
 }
 
-bool VirtioQueue::push(const VirtioChain& chain, std::uint32_t written) {
+bool VirtioQueue::push(std::uint16_t head, std::uint32_t written) {
   struct Used {
     std::uint32_t head, written;
   };
   const std::uint64_t slot = state.next_used & (state.size - 1u);
-  if (!memory_.write({state.used + 4 + 8 * slot}, Used{chain.head, written})) return false;
+  if (!memory_.write({state.used + 4 + 8 * slot}, Used{head, written})) return false;
   std::atomic_thread_fence(std::memory_order_release);
   ++state.next_used;
   return memory_.write({state.used + 2}, state.next_used);

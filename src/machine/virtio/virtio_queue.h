@@ -16,7 +16,9 @@ namespace ringside::machine {
 struct VirtioSegment {
   Gpa address;
   std::uint32_t size = 0;
+  std::uint32_t padding = 0;  // it is saved
 };
+static_assert(std::has_unique_object_representations_v<VirtioSegment>);
 
 // One request: what the device may read, then what it may write.
 struct VirtioChain {
@@ -27,6 +29,8 @@ struct VirtioChain {
 class VirtioQueue {
  public:
   static constexpr std::uint16_t kMaxSize = 256;
+  // Of one chain. Longer ones than a whole queue are loops.
+  static constexpr std::size_t kMaxSegments = 1024;
 
   enum class Next : std::uint8_t { Chain, Empty, Broken };
 
@@ -50,7 +54,7 @@ class VirtioQueue {
 
   Next pop(VirtioChain& chain);
   // `written`: bytes that the device put into the chain. False: the used ring is not in memory.
-  bool push(const VirtioChain& chain, std::uint32_t written);
+  bool push(std::uint16_t head, std::uint32_t written);
   // Whether the guest wants to hear of used buffers.
   bool wants_interrupt() const;
 
