@@ -1,26 +1,56 @@
 #include "cli/payload.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "base/state_hash.h"
 #include "cli/files.h"
+#include "machine/boot/boot_image.h"
 
 namespace ringside::cli {
 
-Result<Payload> read_payload(const Options& options, const std::function<void()>& meanwhile) {
+namespace {
+
+Reading kernel_reading(const Options& options, const machine::Meanwhile& meanwhile) {
+  Reading reading;
+  reading.meanwhile = meanwhile;
+  reading.begins_with = machine::kRecognisedBy;
+  reading.check_beginning = [&name = options.kernel](std::span<const std::byte> beginning) {
+    return machine::recognise(name, beginning);
+  };
+  return reading;
+}
+
+Reading module_reading(const Options& options, const machine::Meanwhile& meanwhile) {
+  Reading reading;
+  reading.meanwhile = meanwhile;
+  reading.most = options.memory;
+  reading.beyond =
+      fmt::format("there is no room for it in the guest's {} of memory; give it more with -m",
+                  machine::megabytes(options.memory));
+  return reading;
+}
+
+}  // namespace
+
+Result<Payload> read_payload(const Options& options, const machine::Meanwhile& meanwhile) {
   Payload payload;
   if (!options.bios.empty()) {
-    payload.image = TRY(read_file(options.bios, "firmware"));
+    Reading reading;
+    reading.meanwhile = meanwhile;
+    payload.image = TRY(read_file(options.bios, "firmware", reading));
     return payload;
   }
   machine::BootRequest& request = payload.request;
   request.meanwhile = meanwhile;
-  payload.image = TRY(read_file(options.kernel, "kernel", meanwhile));
+  payload.image = TRY(read_file(options.kernel, "kernel", kernel_reading(options, meanwhile)));
   request.kernel_name = options.kernel;
-  request.kernel = payload.image;
+  request.kernel = payload.image.bytes();
   for (const ModuleOption& module : options.modules) {
-    request.modules.push_back(
-        {module.path, module.argument, TRY(read_file(module.path, "initrd", meanwhile))});
+    payload.modules.push_back(
+        TRY(read_file(module.path, "initrd", module_reading(options, meanwhile))));
+    request.modules.push_back({module.path, module.argument, payload.modules.back().bytes()});
   }
   request.command_line = options.append;
   request.vcpus = options.cpus;
@@ -30,7 +60,7 @@ Result<Payload> read_payload(const Options& options, const std::function<void()>
 
 std::uint64_t hash_of(const Payload& payload) {
   StateHasher hasher;
-  hasher.add(payload.image);
+  hasher.add(payload.image.bytes());
   for (const machine::BootModule& module : payload.request.modules)
     hasher.add(module.content);
   return hasher.value();

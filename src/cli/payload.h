@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "cli/files.h"
 #include "cli/options.h"
 #include "machine/boot/boot.h"
 #include "machine/storage/block_backend.h"
@@ -17,12 +18,14 @@
 namespace ringside::cli {
 
 struct Payload {
-  std::vector<std::byte> image;  // the kernel, or the firmware
-  machine::BootRequest request;  // for a kernel; points into `image`
+  FileContent image;  // the kernel, or the firmware
+  std::vector<FileContent> modules;
+  machine::BootRequest request;  // for a kernel; points into these
 };
 
-// While a file is a pipe that has nothing, and while a kernel is unpacked, `meanwhile` is called.
-Result<Payload> read_payload(const Options& options, const std::function<void()>& meanwhile);
+// What no loader would take is refused before it is read whole. `meanwhile` is called now and then,
+// and may be null.
+Result<Payload> read_payload(const Options& options, const machine::Meanwhile& meanwhile);
 
 using Disks = std::vector<std::shared_ptr<machine::BlockBackend>>;
 

@@ -46,7 +46,9 @@ Program::Program(const Options& options, const time::SavedMachine* saved, hyperv
       saved_(saved),
       poller_(std::move(poller)),
       signals_(poller_, uses_stdio(options.gdb) ? InterruptKey::Ignored : InterruptKey::Ends),
-      ram_(std::move(ram)) {}
+      ram_(std::move(ram)) {
+  signals_.end_at_once(true);
+}
 
 Program::~Program() = default;
 
@@ -88,7 +90,7 @@ Result<void> Program::load() {
   }
   if (!options_.bios.empty()) {
     firmware_size_ = payload.image.size();
-    boot_ = TRY(machine::boot_firmware(options_.bios, payload.image, ram_));
+    boot_ = TRY(machine::boot_firmware(options_.bios, payload.image.bytes(), ram_));
     return {};
   }
   boot_ = TRY(machine::boot(payload.request, ram_));
@@ -101,7 +103,11 @@ Result<void> Program::load() {
 }
 
 Result<Payload> Program::read_payload() {
-  return cli::read_payload(options_, [this] { note(serve_greeter()); });
+  return cli::read_payload(options_, [this]() -> Result<void> {
+    TRY(serve_greeter());
+    if (signals_.received().empty()) return {};
+    return fail(ErrorCode::System, fmt::format("ended by {}", signals_.received()));
+  });
 }
 
 machine::ByteSink Program::sink_into(const std::shared_ptr<HostOutput>& output) {
@@ -187,6 +193,8 @@ Result<void> Program::build() {
     server.hooks.guest_stopped = [this] { guest_is_stopped_ = true; };
     server.hooks.guest_resumed = [this] { guest_is_stopped_ = false; };
   }
+  // From here on there is something to leave in order: sockets with names, a terminal's mode.
+  signals_.end_at_once(false);
   if (debugger_ == nullptr) {
     const std::string place = options_.gdb ? to_string(options_.gdb->endpoint) : "";
     debugger_ = TRY(DebugEndpoint::open(place, &poller_));
@@ -225,7 +233,7 @@ Result<void> Program::power_on(const Payload& payload) {
   if (options_.bios.empty()) {
     boot_ = TRY(machine::boot(payload.request, ram_));
   } else {
-    machine::shadow_firmware(payload.image, ram_);
+    machine::shadow_firmware(payload.image.bytes(), ram_);
   }
   return {};
 }

@@ -1,18 +1,42 @@
 #include "cli/signals.h"
 
 #include <signal.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <cerrno>
+
+#include "cli/run.h"
 
 namespace ringside::cli {
 namespace {
 
 std::atomic<int> g_received = 0;
 std::atomic<bool> g_user_signal = false;
+std::atomic<bool> g_at_once = false;
 std::atomic<const transport::Poller*> g_poller = nullptr;
 
+std::string_view name_of(int signal) {
+  switch (signal) {
+    case SIGINT:
+      return "SIGINT";
+    case SIGHUP:
+      return "SIGHUP";
+    default:
+      return "SIGTERM";
+  }
+}
+
+// Of the C library nothing may be used here but system calls.
+[[noreturn]] void end_here(int signal) {
+  for (const std::string_view part :
+       {std::string_view("ringside: ended by "), name_of(signal), std::string_view("\n")})
+    (void)!::write(STDERR_FILENO, part.data(), part.size());
+  ::_exit(kErrorStatus);
+}
+
 void note(int signal) {
+  if (signal != SIGUSR1 && g_at_once) end_here(signal);
   const int saved = errno;
   if (signal == SIGUSR1) {
     g_user_signal = true;
@@ -35,6 +59,7 @@ void keep_user_signal() { handle(SIGUSR1, note); }
 
 EndSignals::EndSignals(const transport::Poller& poller, InterruptKey interrupt_key) {
   g_received = 0;
+  g_at_once = false;
   g_poller = &poller;
   handle(SIGINT, interrupt_key == InterruptKey::Ends ? note : SIG_IGN);
   handle(SIGTERM, note);
@@ -50,19 +75,13 @@ EndSignals::~EndSignals() {
   g_poller = nullptr;
 }
 
+void EndSignals::end_at_once(bool on) { g_at_once = on; }
+
 bool EndSignals::take_user_signal() { return g_user_signal.exchange(false); }
 
 std::string_view EndSignals::received() const {
-  switch (g_received) {
-    case 0:
-      return {};
-    case SIGINT:
-      return "SIGINT";
-    case SIGHUP:
-      return "SIGHUP";
-    default:
-      return "SIGTERM";
-  }
+  const int signal = g_received;
+  return signal == 0 ? std::string_view() : name_of(signal);
 }
 
 }  // namespace ringside::cli

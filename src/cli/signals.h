@@ -1,5 +1,6 @@
 // SIGINT, SIGTERM and SIGHUP end the main loop in order instead of the process on the spot, and
-// SIGUSR1 asks for a debug server.
+// SIGUSR1 asks for a debug server. Before there is a main loop, while the machine is loaded, they
+// end the process on the spot, and say so: whatever it is at, it may be long.
 #pragma once
 
 #include <string_view>
@@ -21,6 +22,8 @@ class EndSignals {
   EndSignals(const EndSignals&) = delete;
   EndSignals& operator=(const EndSignals&) = delete;
 
+  // Whether the process ends with an end's status where a signal finds it.
+  void end_at_once(bool on);
   // The name of the signal that came, or nothing.
   std::string_view received() const;
   // Whether SIGUSR1 has come since the last call.

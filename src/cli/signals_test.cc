@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -29,6 +30,27 @@ TEST(EndSignals, AFileBeyondTheLimitOfTheProcessIsAnErrorOfTheWrite) {
   EXPECT_EQ(count, -1);
   EXPECT_EQ(problem, EFBIG);
   EXPECT_TRUE(signals.received().empty());
+}
+
+TEST(EndSignals, WhileAMachineIsLoadedASignalEndsTheProcessOnTheSpot) {
+  auto poller = transport::Poller::create();
+  ASSERT_TRUE(poller);
+  EXPECT_EXIT(
+      {
+        EndSignals signals(*poller, InterruptKey::Ends);
+        signals.end_at_once(true);
+        ::raise(SIGTERM);
+      },
+      ::testing::ExitedWithCode(4), "^ringside: ended by SIGTERM\n$");
+  EXPECT_EXIT(
+      {
+        EndSignals signals(*poller, InterruptKey::Ends);
+        signals.end_at_once(true);
+        signals.end_at_once(false);
+        ::raise(SIGINT);
+        ::_exit(signals.received() == "SIGINT" ? 0 : 1);
+      },
+      ::testing::ExitedWithCode(0), "");
 }
 
 }  // namespace

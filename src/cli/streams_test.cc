@@ -16,7 +16,7 @@ using transport::Poller;
 std::span<const std::byte> bytes(std::string_view text) {
   return std::as_bytes(std::span(text.data(), text.size()));
 }
-std::string text(const std::vector<std::byte>& bytes) {
+std::string text(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
@@ -45,7 +45,7 @@ TEST(HostOutput, WritesEverythingInOrder) {
       if (i % 1000 == 0) output->flush();
     }
   }
-  EXPECT_EQ(text(read_file(path, "output").value()), expected);
+  EXPECT_EQ(text(read_file(path, "output").value().bytes()), expected);
   ::unlink(path.c_str());
 }
 
@@ -106,6 +106,54 @@ TEST(ReadFile, NamesWhatAndWhy) {
             "cannot read kernel '/nowhere': No such file or directory");
   EXPECT_EQ(read_file("/", "kernel").error().text(), "cannot read kernel '/': Is a directory");
   EXPECT_EQ(read_file("/dev/null", "kernel").value().size(), 0u);
+}
+
+class ReadFileParts : public ::testing::Test {
+ protected:
+  ReadFileParts() : file_(::open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600)) {}
+  std::string path() const { return "/proc/self/fd/" + std::to_string(file_.get()); }
+  Fd file_;
+};
+
+// What it has not, takes no memory, and no time.
+TEST_F(ReadFileParts, HolesAreNotRead) {
+  constexpr off_t kSize = off_t{3} << 30;
+  ASSERT_EQ(::ftruncate(file_.get(), kSize), 0);
+  ASSERT_EQ(::pwrite(file_.get(), "begin", 5, 0), 5);
+  ASSERT_EQ(::pwrite(file_.get(), "end", 3, kSize - 3), 3);
+  unsigned parts = 0;
+  Reading reading;
+  reading.meanwhile = [&]() -> Result<void> {
+    ++parts;
+    return {};
+  };
+  const auto content = read_file(path(), "kernel", reading);
+  ASSERT_TRUE(content);
+  ASSERT_EQ(content->size(), static_cast<std::size_t>(kSize));
+  EXPECT_EQ(text(content->bytes().first(5)), "begin");
+  EXPECT_EQ(text(content->bytes().last(3)), "end");
+  EXPECT_LT(parts, 10u);
+}
+
+TEST_F(ReadFileParts, IsGivenUpByWhatItBeginsWithBySizeAndFromOutside) {
+  ASSERT_EQ(::pwrite(file_.get(), std::string(5u << 20, 'x').data(), 5u << 20, 0), 5 << 20);
+  Reading reading;
+  reading.begins_with = 100;
+  std::size_t seen = 0;
+  reading.check_beginning = [&](std::span<const std::byte> beginning) -> Result<void> {
+    seen = beginning.size();
+    return fail(ErrorCode::BadRequest, "no kernel");
+  };
+  EXPECT_EQ(read_file(path(), "kernel", reading).error().text(), "no kernel");
+  EXPECT_EQ(seen, 100u);
+  reading = {};
+  reading.most = 1000;
+  reading.beyond = "there is no room for it";
+  EXPECT_EQ(read_file(path(), "initrd", reading).error().text(),
+            "cannot read initrd '" + path() + "': there is no room for it");
+  reading = {};
+  reading.meanwhile = []() -> Result<void> { return fail(ErrorCode::System, "ended"); };
+  EXPECT_EQ(read_file(path(), "initrd", reading).error().text(), "ended");
 }
 
 }  // namespace

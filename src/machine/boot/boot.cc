@@ -42,7 +42,19 @@ std::string describe(Bytes file) {
   return "is of no known format";
 }
 
+Error not_supported(const std::string& name, std::string_view found) {
+  return Error(ErrorCode::BadRequest, fmt::format("kernel '{}' {}; {}", name, found, kSupported));
+}
+
 }  // namespace
+
+Result<void> recognise(const std::string& name, std::span<const std::byte> beginning) {
+  if (is_linux_image(beginning) || is_multiboot(beginning)) return {};
+  if (!is_elf(beginning)) return fail(not_supported(name, describe(beginning)));
+  const Result<void> header = check_elf_header(beginning);
+  if (!header) return fail(not_supported(name, header.error().text()));
+  return {};
+}
 
 Result<Gpa> place_text(BootMemory& memory, const std::string& text, std::string_view what) {
   const Gpa place = TRY(memory.place_low(text.size() + 1, kLowMemory, what));
@@ -51,7 +63,7 @@ Result<Gpa> place_text(BootMemory& memory, const std::string& text, std::string_
 }
 
 Result<BootResult> boot(const BootRequest& request, hypervisor::GuestRam& ram) {
-  BootMemory memory(ram);
+  BootMemory memory(ram, request.meanwhile);
   TRY(write_acpi_tables(ram, {request.vcpus, request.virtio_devices}));
   if (is_linux_image(request.kernel)) return boot_linux_image(request, memory);
   if (is_multiboot(request.kernel)) return boot_multiboot(request, memory);
@@ -59,6 +71,7 @@ Result<BootResult> boot(const BootRequest& request, hypervisor::GuestRam& ram) {
   std::string found;
   if (is_elf(request.kernel)) {
     Result<ElfImage> elf = parse_elf(request.kernel);
+    if (elf) TRY(check_memory(*elf, memory, request.kernel_name));
     if (elf && is_linux_elf(*elf)) return boot_linux_elf(request, *elf, memory);
     if (elf && elf->pvh_entry) return boot_pvh(request, *elf, memory);
     found = elf ? fmt::format("is an ELF{} program without a multiboot header, a PVH note or Linux",
@@ -67,8 +80,7 @@ Result<BootResult> boot(const BootRequest& request, hypervisor::GuestRam& ram) {
   } else {
     found = describe(request.kernel);
   }
-  return fail(ErrorCode::BadRequest,
-              fmt::format("kernel '{}' {}; {}", request.kernel_name, found, kSupported));
+  return fail(not_supported(request.kernel_name, found));
 }
 
 void shadow_firmware(Bytes image, hypervisor::GuestRam& ram) {

@@ -17,16 +17,19 @@ namespace ringside::machine {
 struct BootModule {
   std::string name;      // for messages
   std::string argument;  // multiboot: the text after the first blank
-  std::vector<std::byte> content;
+  std::span<const std::byte> content;
 };
+
+// Called now and then by who has much to do. An error gives it up.
+using Meanwhile = std::function<Result<void>()>;
 
 struct BootRequest {
   std::string kernel_name;  // for messages
   std::span<const std::byte> kernel;
   std::string command_line;
-  std::vector<BootModule> modules;       // the first is the initrd for Linux
-  unsigned vcpus = 1;                    // what the ACPI tables tell
-  std::function<void()> meanwhile = {};  // called now and then while a kernel is unpacked
+  std::vector<BootModule> modules;  // the first is the initrd for Linux
+  unsigned vcpus = 1;               // what the ACPI tables tell
+  Meanwhile meanwhile = {};
   unsigned virtio_devices = 0;
 };
 
@@ -35,6 +38,11 @@ struct BootResult {
   x86::CpuState entry;  // of the boot processor
   bool is_linux = false;
 };
+
+// A kernel can be told by the first kRecognisedBy bytes of its file, or all of a shorter one: an
+// error is boot()'s.
+inline constexpr std::size_t kRecognisedBy = 64u << 10;
+Result<void> recognise(const std::string& name, std::span<const std::byte> beginning);
 
 // BadRequest with a sentence that names the kernel, what was found and what is supported.
 Result<BootResult> boot(const BootRequest& request, hypervisor::GuestRam& ram);

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <optional>
 #include <span>
+#include <string>
 #include <type_traits>
 
 namespace ringside::machine {
@@ -39,6 +40,9 @@ Bytes bytes_of(const T& value) {
 inline Bytes bytes_of_text(const char* text, std::size_t size) {
   return std::as_bytes(std::span(text, size));
 }
+
+// A size as people write it.
+std::string megabytes(std::uint64_t bytes);
 
 // Offset of the first occurrence, if any.
 std::optional<std::uint64_t> find_bytes(Bytes image, Bytes wanted);

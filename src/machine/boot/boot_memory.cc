@@ -13,12 +13,12 @@ constexpr std::uint64_t kExtendedBios = 0x9fc00, kLegacyHole = 0xa0000, kBiosAre
 
 std::uint64_t page_up(std::uint64_t value) { return (value + kPageSize - 1) & kPageMask; }
 
+}  // namespace
+
 std::string megabytes(std::uint64_t bytes) {
   if (bytes % (1u << 20) == 0) return fmt::format("{}M", bytes >> 20);
-  return fmt::format("{}K", (bytes + 1023) >> 10);
+  return fmt::format("{}K", (bytes >> 10) + (bytes % 1024 != 0 ? 1 : 0));
 }
-
-}  // namespace
 
 std::optional<std::uint64_t> find_bytes(Bytes image, Bytes wanted) {
   const auto found = std::search(image.begin(), image.end(), wanted.begin(), wanted.end());
@@ -45,7 +45,8 @@ std::vector<MemoryRange> memory_map(const hypervisor::GuestRam& ram) {
   return map;
 }
 
-BootMemory::BootMemory(hypervisor::GuestRam& ram) : ram_(ram), map_(memory_map(ram)) {}
+BootMemory::BootMemory(hypervisor::GuestRam& ram, Meanwhile meanwhile)
+    : ram_(ram), meanwhile_(std::move(meanwhile)), map_(memory_map(ram)) {}
 
 void BootMemory::use(std::uint64_t begin, std::uint64_t end) {
   used_.push_back({begin, end});
@@ -65,14 +66,18 @@ Error BootMemory::no_room(std::uint64_t size, std::string_view what) const {
                            what, megabytes(size), megabytes(ram_.size())));
 }
 
-Result<void> BootMemory::reserve(Gpa base, std::uint64_t size, std::string_view what) {
-  if (size == 0) return {};
-  if (ram_.host(base, size) == nullptr) {
+Result<void> BootMemory::check(Gpa base, std::uint64_t size, std::string_view what) const {
+  if (size != 0 && ram_.host(base, size) == nullptr) {
     return fail(ErrorCode::BadRequest,
                 fmt::format("{} wants {} at {:#x}, which is not in the guest's {} of memory", what,
                             megabytes(size), base.value, megabytes(ram_.size())));
   }
-  use(base.value, base.value + size);
+  return {};
+}
+
+Result<void> BootMemory::reserve(Gpa base, std::uint64_t size, std::string_view what) {
+  TRY(check(base, size, what));
+  if (size != 0) use(base.value, base.value + size);
   return {};
 }
 
@@ -80,10 +85,21 @@ Result<void> BootMemory::load(Gpa base, Bytes content, std::uint64_t memory_size
                               std::string_view what) {
   TRY(reserve(base, memory_size, what));
   if (memory_size == 0) return {};
-  std::uint8_t* host = ram_.host(base, memory_size);
-  const std::size_t copied = std::min<std::uint64_t>(content.size(), memory_size);
-  if (copied != 0) std::memcpy(host, content.data(), copied);
-  std::memset(host + copied, 0, memory_size - copied);
+  return fill(base, content.first(std::min<std::uint64_t>(content.size(), memory_size)),
+              memory_size);
+}
+
+// The content, and zeros behind it.
+Result<void> BootMemory::fill(Gpa base, Bytes content, std::uint64_t size) {
+  constexpr std::uint64_t kPiece = 16u << 20;
+  std::uint8_t* const host = ram_.host(base, size);
+  for (std::uint64_t at = 0; at < size; at += kPiece) {
+    const std::uint64_t piece = std::min(kPiece, size - at);
+    const std::uint64_t copied = at < content.size() ? std::min(piece, content.size() - at) : 0;
+    if (copied != 0) std::memcpy(host + at, content.data() + at, copied);
+    std::memset(host + at + copied, 0, piece - copied);
+    if (meanwhile_) TRY(meanwhile_());
+  }
   return {};
 }
 
@@ -97,7 +113,7 @@ Result<Gpa> BootMemory::place_low(std::uint64_t size, Gpa from, std::string_view
       const Used* used = overlap(begin, begin + size);
       if (used == nullptr) {
         use(begin, begin + size);
-        std::memset(ram_.host({begin}, size), 0, size);
+        TRY(fill({begin}, {}, size));
         return Gpa{begin};
       }
       begin = page_up(used->end);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "machine/boot/boot.h"
 #include "machine/boot/boot_image.h"
 #include "platform/guest_ram.h"
 
@@ -25,7 +26,8 @@ std::vector<MemoryRange> memory_map(const hypervisor::GuestRam& ram);
 
 class BootMemory {
  public:
-  explicit BootMemory(hypervisor::GuestRam& ram);
+  explicit BootMemory(hypervisor::GuestRam& ram, Meanwhile meanwhile = {});
+  std::uint64_t size() const { return ram_.size(); }  // of RAM
 
   const std::vector<MemoryRange>& map() const { return map_; }
   // One past the highest byte used so far below 4 GiB.
@@ -33,6 +35,8 @@ class BootMemory {
 
   // Content at a fixed address, zeros up to `memory_size`. Parts of one kernel may overlap.
   Result<void> load(Gpa base, Bytes content, std::uint64_t memory_size, std::string_view what);
+  // Whether there is such memory.
+  Result<void> check(Gpa base, std::uint64_t size, std::string_view what) const;
   // Keeps a range free of what is placed later; its bytes stay as they are.
   Result<void> reserve(Gpa base, std::uint64_t size, std::string_view what);
   // The lowest free place of whole pages at `from` or above, zeroed; always below 4 GiB.
@@ -50,7 +54,10 @@ class BootMemory {
   const Used* overlap(std::uint64_t begin, std::uint64_t end) const;
   Error no_room(std::uint64_t size, std::string_view what) const;
 
+  Result<void> fill(Gpa base, Bytes content, std::uint64_t size);
+
   hypervisor::GuestRam& ram_;
+  Meanwhile meanwhile_;
   std::vector<MemoryRange> map_;
   std::vector<Used> used_;
   Gpa end_;

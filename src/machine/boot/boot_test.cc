@@ -1,6 +1,9 @@
 #include "machine/boot/boot.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <deque>
 
 #include "machine/boot/boot_memory.h"
 #include "machine/testing/packers.h"
@@ -21,6 +24,11 @@ class Boot : public ::testing::Test {
  protected:
   explicit Boot(std::uint64_t memory = 64u << 20) : ram(GuestRam::create(memory).value()) {}
 
+  // Modules point to what somebody else has.
+  std::span<const std::byte> keep(Image image) {
+    kept_.push_back(std::move(image));
+    return kept_.back();
+  }
   Result<BootResult> boot_kernel(const Image& kernel) {
     request.kernel_name = "test-kernel";
     request.kernel = kernel;
@@ -53,6 +61,7 @@ class Boot : public ::testing::Test {
 
   GuestRam ram;
   BootRequest request;
+  std::deque<Image> kept_;
 };
 
 void expect_flat_32bit(const x86::CpuState& cpu) {
@@ -149,8 +158,8 @@ TEST_F(Boot, MultibootByAddressesRefusesNonsense) {
 }
 
 TEST_F(Boot, MultibootModulesKeepOrderContentAndArguments) {
-  request.modules.push_back({"first", "alpha beta", Image(5000, std::byte{1})});
-  request.modules.push_back({"second", "", Image(3, std::byte{2})});
+  request.modules.push_back({"first", "alpha beta", keep(Image(5000, std::byte{1}))});
+  request.modules.push_back({"second", "", keep(Image(3, std::byte{2}))});
   request.modules.push_back({"empty", "x", {}});
   const BootResult result = booted(
       testing::make_elf32(0x100010, {{0x100000, 0x100000, testing::multiboot_content(), 0x2000}}));
@@ -189,10 +198,56 @@ TEST_F(Boot, ErrorsNameTheKernelAndTheMemory) {
                 0x100000, {{0x100000, 0x100000, testing::multiboot_content(), 128u << 20}})),
             "a segment of 'test-kernel' wants 128M at 0x100000, which is not in the guest's 64M of "
             "memory");
-  request.modules.push_back({"big", "", Image(64u << 20)});
+  request.modules.push_back({"big", "", keep(Image(64u << 20))});
   EXPECT_EQ(
       error(testing::make_elf32(0x100000, {{0x100000, 0x100000, testing::multiboot_content(), 0}})),
       "no room for module 'big' (64M) in the guest's 64M of memory; give it more with -m");
+}
+
+// A file of a few MiB could ask for terabytes to be filled.
+TEST_F(Boot, SegmentsTakeNoMoreThanThereIs) {
+  std::vector<TestSegment> segments(2000, TestSegment{0x200000, 0x200000, Image(1), 48u << 20});
+  segments[0] = {0x100000, 0x100000, testing::multiboot_content(), 0};
+  EXPECT_EQ(error(testing::make_elf32(0x100010, segments)),
+            "the segments of 'test-kernel' take more than the guest's 64M of memory; give it more "
+            "with -m");
+  segments.resize(2);
+  EXPECT_TRUE(boot_kernel(testing::make_elf32(0x100010, segments)));
+}
+
+TEST_F(Boot, NotesAreNotGoneThroughForEver) {
+  std::vector<TestSegment> segments(40, TestSegment{0, 0, Image(100'000), 0, PT_NOTE});
+  segments[0] = {0x100000, 0x100000, Image(64), 0};
+  EXPECT_THAT(error(testing::make_elf64(0x100000, segments)),
+              ::testing::HasSubstr("is an ELF file with more than 1M of notes"));
+}
+
+TEST_F(Boot, KernelsAreToldByTheirBeginning) {
+  const auto beginning = [](const Image& image) {
+    return std::span<const std::byte>(image).first(std::min(image.size(), kRecognisedBy));
+  };
+  const Image kernel = testing::make_bzimage(Image(200'000));
+  EXPECT_TRUE(recognise("kernel", beginning(kernel)));
+  EXPECT_TRUE(recognise("kernel", beginning(testing::make_vmlinux())));
+  EXPECT_EQ(recognise("kernel", beginning(Image(200'000))).error().text(),
+            error(Image(200'000)).replace(8, 11, "kernel"));
+  Image arm = testing::make_vmlinux();
+  testing::put<std::uint16_t>(arm, 18, EM_AARCH64);
+  EXPECT_THAT(recognise("kernel", beginning(arm)).error().text(),
+              ::testing::HasSubstr("is an ELF file for 64-bit ARM"));
+}
+
+// What fills memory asks now and then whether it is to go on.
+TEST_F(Boot, IsGivenUp) {
+  unsigned calls = 0;
+  request.meanwhile = [&]() -> Result<void> {
+    if (++calls == 2) return fail(ErrorCode::System, "given up");
+    return {};
+  };
+  EXPECT_EQ(error(testing::make_elf32(
+                0x100010, {{0x100000, 0x100000, testing::multiboot_content(), 60u << 20}})),
+            "given up");
+  EXPECT_EQ(calls, 2u);
 }
 
 class BootBig : public Boot {
@@ -265,7 +320,7 @@ TEST_P(BootLinux, BzImageIsUnpackedAndEnteredIn64BitMode) {
   Image payload = testing::pack(testing::make_vmlinux(), GetParam());
   testing::put<std::uint32_t>(payload, payload.size(), 0x1234);
   request.command_line = "console=ttyS0 quiet";
-  request.modules.push_back({"initrd.img", "", Image(0x2345, std::byte{0xab})});
+  request.modules.push_back({"initrd.img", "", keep(Image(0x2345, std::byte{0xab}))});
   const BootResult result = booted(testing::make_bzimage(payload));
   EXPECT_EQ(result.format, "Linux 6.1.0-test, boot protocol 2.15, " +
                                std::string(compression_name(GetParam())) +
@@ -302,7 +357,7 @@ INSTANTIATE_TEST_SUITE_P(Formats, BootLinux,
 TEST_F(Boot, TheInitrdStaysBelowItsLimitAndOffTheKernel) {
   Image kernel = testing::make_bzimage(testing::make_vmlinux());
   testing::put<std::uint32_t>(kernel, 0x22c, 0x1002fff);  // ends on the kernel's last page
-  request.modules.push_back({"initrd.img", "", Image(0x1000)});
+  request.modules.push_back({"initrd.img", "", keep(Image(0x1000))});
   const BootResult result = booted(kernel);
   EXPECT_EQ(peek<std::uint32_t>(result.entry.reg(Gpr::Rsi) + 0x218), 0xfff000u);
 }
@@ -359,7 +414,7 @@ TEST_F(Boot, VmlinuxGetsThe64BitProtocolEvenWithAPvhNote) {
 
 TEST_F(Boot, AnElfWithAPvhNote) {
   request.command_line = "hello";
-  request.modules.push_back({"mod", "arg", Image(10, std::byte{7})});
+  request.modules.push_back({"mod", "arg", keep(Image(10, std::byte{7}))});
   const BootResult result =
       booted(testing::make_elf64(0x100000, {{0x100000, 0x100000, Image(16), 0},
                                             {0, 0, testing::pvh_note(0x100008), 0, PT_NOTE}}));

@@ -56,9 +56,10 @@ std::optional<std::uint32_t> find_pvh_note(Bytes notes) {
   return std::nullopt;
 }
 
+tl::unexpected<Error> bad(std::string text) { return fail(ErrorCode::BadRequest, std::move(text)); }
+
 template <typename Class>
-Result<ElfImage> parse(Bytes file, bool is_64bit) {
-  const auto bad = [](std::string text) { return fail(ErrorCode::BadRequest, std::move(text)); };
+Result<typename Class::Header> parse_header(Bytes file) {
   const auto header = read_at<typename Class::Header>(file, 0);
   if (!header) return bad("is an ELF file that ends within its header");
   if (header->e_machine != Class::kMachine) {
@@ -74,16 +75,24 @@ Result<ElfImage> parse(Bytes file, bool is_64bit) {
     return bad(fmt::format("is an ELF file with program headers of {} bytes, not {}",
                            header->e_phentsize, sizeof(typename Class::Program)));
   }
+  return *header;
+}
 
+template <typename Class>
+Result<ElfImage> parse(Bytes file, bool is_64bit) {
+  // A kernel's notes take less, and all of them are gone through.
+  constexpr std::uint64_t kMostNotes = 1u << 20;
+  std::uint64_t notes = 0;
+  const typename Class::Header header = TRY(parse_header<Class>(file));
   ElfImage image;
   image.is_64bit = is_64bit;
-  image.entry = header->e_entry;
-  for (unsigned i = 0; i < header->e_phnum; ++i) {
+  image.entry = header.e_entry;
+  for (unsigned i = 0; i < header.e_phnum; ++i) {
     // The product cannot overflow: both factors are 16-bit. The sum can, and slice() sees it.
     const std::uint64_t offset =
-        header->e_phoff + std::uint64_t{i} * sizeof(typename Class::Program);
+        header.e_phoff + std::uint64_t{i} * sizeof(typename Class::Program);
     const auto program =
-        offset < header->e_phoff ? std::nullopt : read_at<typename Class::Program>(file, offset);
+        offset < header.e_phoff ? std::nullopt : read_at<typename Class::Program>(file, offset);
     if (!program) return bad("is an ELF file that ends within its program headers");
     if (program->p_type != PT_LOAD && program->p_type != PT_NOTE) continue;
     const std::optional<Bytes> content = slice(file, program->p_offset, program->p_filesz);
@@ -93,6 +102,8 @@ Result<ElfImage> parse(Bytes file, bool is_64bit) {
                              file.size()));
     }
     if (program->p_type == PT_NOTE) {
+      notes += content->size();
+      if (notes > kMostNotes) return bad("is an ELF file with more than 1M of notes");
       if (!image.pvh_entry) image.pvh_entry = find_pvh_note(*content);
       continue;
     }
@@ -121,22 +132,46 @@ bool is_elf(Bytes file) {
   return file.size() >= SELFMAG && std::memcmp(file.data(), ELFMAG, SELFMAG) == 0;
 }
 
+Result<void> check_elf_header(Bytes beginning) {
+  if (beginning.size() < EI_NIDENT) return bad("is an ELF file that ends within its header");
+  if (beginning[EI_DATA] != std::byte{ELFDATA2LSB}) return bad("is a big-endian ELF file");
+  if (beginning[EI_CLASS] == std::byte{ELFCLASS32}) {
+    TRY(parse_header<Elf32>(beginning));
+  } else if (beginning[EI_CLASS] == std::byte{ELFCLASS64}) {
+    TRY(parse_header<Elf64>(beginning));
+  } else {
+    return bad("is an ELF file of an unknown class");
+  }
+  return {};
+}
+
 Result<ElfImage> parse_elf(Bytes file) {
-  if (file.size() < EI_NIDENT) {
-    return fail(ErrorCode::BadRequest, "is an ELF file that ends within its header");
+  TRY(check_elf_header(file));
+  return file[EI_CLASS] == std::byte{ELFCLASS32} ? parse<Elf32>(file, false)
+                                                 : parse<Elf64>(file, true);
+}
+
+Result<void> check_memory(const ElfImage& elf, const BootMemory& memory, std::string_view name) {
+  std::uint64_t left = memory.size();
+  const std::string what = fmt::format("a segment of '{}'", name);
+  for (const ElfSegment& segment : elf.segments) {
+    TRY(memory.check(segment.physical, segment.memory_size, what));
+    if (segment.memory_size > left) {
+      return bad(
+          fmt::format("the segments of '{}' take more than the guest's {} of memory; give "
+                      "it more with -m",
+                      name, megabytes(memory.size())));
+    }
+    left -= segment.memory_size;
   }
-  if (file[EI_DATA] != std::byte{ELFDATA2LSB}) {
-    return fail(ErrorCode::BadRequest, "is a big-endian ELF file");
-  }
-  if (file[EI_CLASS] == std::byte{ELFCLASS32}) return parse<Elf32>(file, false);
-  if (file[EI_CLASS] == std::byte{ELFCLASS64}) return parse<Elf64>(file, true);
-  return fail(ErrorCode::BadRequest, "is an ELF file of an unknown class");
+  return {};
 }
 
 Result<void> load_segments(const ElfImage& elf, BootMemory& memory, std::string_view name) {
+  TRY(check_memory(elf, memory, name));
+  const std::string what = fmt::format("a segment of '{}'", name);
   for (const ElfSegment& segment : elf.segments) {
-    TRY(memory.load(segment.physical, segment.content, segment.memory_size,
-                    fmt::format("a segment of '{}'", name)));
+    TRY(memory.load(segment.physical, segment.content, segment.memory_size, what));
   }
   return {};
 }

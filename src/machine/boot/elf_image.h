@@ -34,6 +34,11 @@ struct ElfImage {
 bool is_elf(Bytes file);
 // Errors are the end of a sentence that begins with the kernel's name: "is an ELF file for ...".
 Result<ElfImage> parse_elf(Bytes file);
+// The same of what can be told by the beginning of a file.
+Result<void> check_elf_header(Bytes beginning);
+// Segments may overlap, but no kernel has more of them in all than there is memory: what is not
+// bounded by the file's size would take as long as the file says.
+Result<void> check_memory(const ElfImage& elf, const BootMemory& memory, std::string_view name);
 Result<void> load_segments(const ElfImage& elf, BootMemory& memory, std::string_view name);
 
 }  // namespace ringside::machine

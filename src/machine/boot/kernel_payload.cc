@@ -53,7 +53,7 @@ enum class Step { More, End, Damaged };
 // it wrote, and whether it wants another turn; one that writes nothing and wants more is stuck at
 // the end of its input.
 Result<Buffer> collect(
-    Compression compression, std::size_t limit, const std::function<void()>& meanwhile,
+    Compression compression, std::size_t limit, const Meanwhile& meanwhile,
     const std::function<Step(std::span<std::byte>, std::size_t& written)>& decode) {
   constexpr std::size_t kFirst = 256u << 10, kTurn = 1u << 20;
   Buffer out(std::min(kFirst, limit));
@@ -67,7 +67,7 @@ Result<Buffer> collect(
     const Step step =
         decode(std::span(out).subspan(used, std::min(kTurn, out.size() - used)), written);
     used += written;
-    if (meanwhile) meanwhile();
+    if (meanwhile) TRY(meanwhile());
     if (step == Step::Damaged) return fail(damaged(compression, "it cannot be unpacked"));
     if (step == Step::End) break;
     if (written == 0) return fail(damaged(compression, "it ends too early"));
@@ -76,8 +76,7 @@ Result<Buffer> collect(
   return out;
 }
 
-Result<Buffer> unpack_gzip(Bytes payload, std::size_t limit,
-                           const std::function<void()>& meanwhile) {
+Result<Buffer> unpack_gzip(Bytes payload, std::size_t limit, const Meanwhile& meanwhile) {
   z_stream stream{};
   constexpr int kGzipOnly = 16;
   if (inflateInit2(&stream, MAX_WBITS + kGzipOnly) != Z_OK) {
@@ -98,7 +97,7 @@ Result<Buffer> unpack_gzip(Bytes payload, std::size_t limit,
 }
 
 Result<Buffer> unpack_lzma(Bytes payload, Compression compression, std::size_t limit,
-                           const std::function<void()>& meanwhile) {
+                           const Meanwhile& meanwhile) {
   constexpr std::uint64_t kDecoderMemory = 1u << 30;
   lzma_stream stream = LZMA_STREAM_INIT;
   const lzma_ret started = compression == Compression::Xz
@@ -119,8 +118,7 @@ Result<Buffer> unpack_lzma(Bytes payload, Compression compression, std::size_t l
       });
 }
 
-Result<Buffer> unpack_zstd(Bytes payload, std::size_t limit,
-                           const std::function<void()>& meanwhile) {
+Result<Buffer> unpack_zstd(Bytes payload, std::size_t limit, const Meanwhile& meanwhile) {
   const std::unique_ptr<ZSTD_DCtx, std::size_t (*)(ZSTD_DCtx*)> context(ZSTD_createDCtx(),
                                                                         ZSTD_freeDCtx);
   if (context == nullptr) return fail(ErrorCode::System, "zstd cannot start");
@@ -142,8 +140,7 @@ Result<Buffer> unpack_zstd(Bytes payload, std::size_t limit,
 // unpacks to at most 8 MiB and, since a byte of a length field counts 255 bytes at most (LZ4 block
 // format), to less than 256 times its size. It has no end mark: a length that cannot be one (the
 // unpacked size that Linux appends) or the end of the data ends it.
-Result<Buffer> unpack_lz4(Bytes payload, std::size_t limit,
-                          const std::function<void()>& meanwhile) {
+Result<Buffer> unpack_lz4(Bytes payload, std::size_t limit, const Meanwhile& meanwhile) {
   constexpr std::size_t kBlock = 8u << 20;
   Buffer out;
   std::uint64_t at = 4;
@@ -164,7 +161,7 @@ Result<Buffer> unpack_lz4(Bytes payload, std::size_t limit,
     if (written < 0) return fail(damaged(Compression::Lz4Legacy, "it cannot be unpacked"));
     out.resize(before + static_cast<std::size_t>(written));
     at += 4 + std::uint64_t{*length};
-    if (meanwhile) meanwhile();
+    if (meanwhile) TRY(meanwhile());
   }
   if (out.empty()) return fail(damaged(Compression::Lz4Legacy, "it ends too early"));
   return out;
@@ -190,7 +187,7 @@ std::optional<Compression> detect_compression(Bytes payload) {
 }
 
 Result<std::vector<std::byte>> unpack(Bytes payload, Compression compression, std::size_t limit,
-                                      const std::function<void()>& meanwhile) {
+                                      const Meanwhile& meanwhile) {
   switch (compression) {
     case Compression::None:
       if (payload.size() > limit) return fail(too_large(limit));

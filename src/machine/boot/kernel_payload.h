@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "machine/boot/boot.h"
 #include "machine/boot/boot_image.h"
 
 namespace ringside::machine {
@@ -21,6 +22,6 @@ std::optional<Compression> detect_compression(Bytes payload);
 // most `limit` bytes; an error is one of the file, in words. It may take seconds: `meanwhile` is
 // called after each MiB or so.
 Result<std::vector<std::byte>> unpack(Bytes payload, Compression compression, std::size_t limit,
-                                      const std::function<void()>& meanwhile = {});
+                                      const Meanwhile& meanwhile = {});
 
 }  // namespace ringside::machine

@@ -151,6 +151,8 @@ Result<BootResult> Loader::load_image() {
   }
   Result<std::vector<std::byte>> unpacked =
       unpack(*payload, *compression, kLargestKernel, request_.meanwhile);
+  // Was it given up?
+  if (request_.meanwhile) TRY(request_.meanwhile());
   if (!unpacked) return bad("cannot be unpacked: its {}", unpacked.error().text());
   Result<ElfImage> elf = parse_elf(*unpacked);
   if (!is_elf(*unpacked) || !elf) {
