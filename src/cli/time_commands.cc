@@ -18,7 +18,7 @@ namespace {
 using time::Place;
 using time::Travels;
 
-constexpr std::size_t kMostBookmarks = 10'000;
+constexpr std::size_t kMostBookmarks = 10'000, kLongestName = 100;
 constexpr std::uint64_t kMostBytes = 4096;
 
 std::vector<std::string> words_of(std::string_view text) {
@@ -338,6 +338,8 @@ void add_time_commands(debug::ServerOptions& server, const TimeSubjects& subject
       [shared](std::string_view text) {
         const std::vector<std::string> words = words_of(text);
         if (words.size() > 1) return say("bookmark: a name has no blanks\n");
+        if (!words.empty() && words[0].size() > kLongestName)
+          return say(fmt::format("bookmark: a name has at most {} characters\n", kLongestName));
         std::string name = words.empty() ? std::to_string(++shared->unnamed) : words[0];
         if (words.empty()) name.insert(0, "mark");
         if (parse_number(name) || name.starts_with('-') || name == "start" || name == "present")

@@ -171,7 +171,7 @@ Result<std::string> Monitor::bind(Words words) {
     TRY(target_.place_again(session_.current, address));
     return fmt::format("{:#x} counts everywhere.\n", address.value);
   }
-  if (spaces.full()) return fail(ErrorCode::BadRequest, "too many addresses are bound");
+  if (spaces.full()) return fail(ErrorCode::BadRequest, AddressSpaces::kFull);
   const std::uint64_t cr3 = words.size() == 2
                                 ? TRY(number(words[1]))
                                 : TRY(current().read_register(x86::Register::Cr3)).as_u64();
@@ -223,7 +223,7 @@ Result<std::string> Monitor::watch_modules(Words words) {
 Result<std::string> Monitor::bind_to_task(Words words) {
   AddressSpaces& spaces = target_.spaces();
   const Gva address{TRY(number(words[0]))};
-  if (spaces.full()) return fail(ErrorCode::BadRequest, "too many addresses are bound");
+  if (spaces.full()) return fail(ErrorCode::BadRequest, AddressSpaces::kFull);
   if (!options_.guest.task_test)
     return fail(ErrorCode::NotSupported, "nothing is known of the tasks of this guest");
   const std::string name = fmt::format("{}", fmt::join(words.subspan(2), " "));

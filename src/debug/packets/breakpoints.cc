@@ -35,8 +35,7 @@ Debugger::Answer Debugger::serve(const rsp::InsertBreakpoint& request) {
 
   // The client's addresses are those of another address space (monitor cr3).
   if (const auto cr3 = session_.addresses.cr3) {
-    if (target_.spaces().full())
-      return refuse(ErrorCode::BadRequest, "too many addresses are bound");
+    if (target_.spaces().full()) return refuse(ErrorCode::BadRequest, AddressSpaces::kFull);
     target_.spaces().bind(request.address, *cr3);
   }
   const AgentProgram program{request.conditions, request.commands, request.commands_persist};

@@ -22,6 +22,9 @@ class AddressSpaces {
   // The bits of CR3 that say where the top table is: not PCID, PWT, PCD or LAM (SDM 3A 4.5).
   static constexpr std::uint64_t kTable = 0x000f'ffff'ffff'f000;
 
+  static constexpr std::size_t kMost = 10'000;
+  static constexpr const char* kFull = "10000 addresses are bound already, which is the most";
+
   struct Task {
     std::string words;  // for lists
     GuestKnowledge::TaskTest runs;
@@ -66,7 +69,6 @@ class AddressSpaces {
   }
 
  private:
-  static constexpr std::size_t kMost = 10'000;
   std::map<Gva, std::uint64_t> bound_;
   std::map<Gva, Task> tasks_;
 };

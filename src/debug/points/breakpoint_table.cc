@@ -1,5 +1,7 @@
 #include "debug/points/breakpoint_table.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "base/log.h"
@@ -11,7 +13,7 @@ namespace {
 constexpr std::byte kInt3{0xcc};
 
 // More than anybody sets; it bounds what a client can have us keep.
-constexpr std::size_t kMostWishes = 100'000;
+constexpr std::size_t kMostWishes = 20'000;
 // Of one wish: address spaces that have a page of their own there, as far as they have been seen.
 constexpr std::size_t kMostPlaces = 16;
 
@@ -29,10 +31,16 @@ bool BreakpointTable::engine_installs() const {
 Result<BreakpointTable::Wish*> BreakpointTable::wish(Gva address, const AgentProgram& program) {
   auto found = wishes_.find(address);
   if (found == wishes_.end()) {
-    if (wishes_.size() >= kMostWishes) return fail(ErrorCode::BadRequest, "too many breakpoints");
+    if (wishes_.size() >= kMostWishes) {
+      return fail(ErrorCode::BadRequest,
+                  fmt::format("there are {} breakpoints already, which is the most", kMostWishes));
+    }
+    TRY(room_.exchange({}, program));
     found = wishes_.emplace(address, Wish{address, {}, ByAddress::No, {}, {}, true, false}).first;
     if (const auto past = past_hits_.find(address); past != past_hits_.end())
       found->second.hits = std::move(past->second);
+  } else {
+    TRY(room_.exchange(found->second.program, program));
   }
   found->second.program = program;
   found->second.wanted = true;
@@ -41,7 +49,12 @@ Result<BreakpointTable::Wish*> BreakpointTable::wish(Gva address, const AgentPro
 
 // After a request that failed: a wish that began with it is not kept, an older one is.
 void BreakpointTable::forget_if_new(Gva address, bool is_new) {
-  if (is_new) wishes_.erase(address);
+  if (is_new) erase(wishes_.find(address));
+}
+
+void BreakpointTable::erase(std::map<Gva, Wish>::iterator wish) {
+  room_.give_back(wish->second.program);
+  wishes_.erase(wish);
 }
 
 Result<void> BreakpointTable::insert(Gva address, const Sight& sight, const AgentProgram& program) {
@@ -155,12 +168,13 @@ BreakpointTable::Removed BreakpointTable::remove(Gva address) {
   }
   drop_linear(address);
   if (past_hits_.size() < kMostWishes) past_hits_[address] = std::move(found->second.hits);
-  wishes_.erase(found);
+  erase(found);
   return removed;
 }
 
 void BreakpointTable::stop_wanting(Wish& wish) {
   wish.wanted = false;
+  room_.give_back(wish.program);
   wish.program = {};
 }
 

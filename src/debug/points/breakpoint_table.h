@@ -163,6 +163,7 @@ class BreakpointTable {
   };
 
   Result<Wish*> wish(Gva address, const AgentProgram& program);
+  void erase(std::map<Gva, Wish>::iterator wish);
   void forget_if_new(Gva address, bool is_new);
   Result<void> install(Gpa where);
   Result<void> add_place(Wish& wish, const Sight& sight);
@@ -184,6 +185,7 @@ class BreakpointTable {
   // Of those that were taken out: clients do that at every stop, and put them back.
   std::map<Gva, HitCounts> past_hits_;
   std::size_t bytes_ = 0;  // installations that are int3
+  ProgramRoom room_;       // that the wishes' programs take
 };
 
 }  // namespace ringside::debug

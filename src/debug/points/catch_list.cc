@@ -1,5 +1,7 @@
 #include "debug/points/catch_list.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "base/log.h"
@@ -55,7 +57,9 @@ Result<unsigned> CatchList::insert(const hypervisor::Catch& wanted,
   hypervisor::Catches* const engine = vm_.catches();
   if (engine == nullptr || !engine->offers(wanted.kind))
     return fail(ErrorCode::NotSupported, "this engine does not catch that");
-  if (list_.size() >= kMost) return fail(ErrorCode::BadRequest, "too many catches");
+  if (list_.size() >= kMost)
+    return fail(ErrorCode::BadRequest,
+                fmt::format("there are {} catches already, which is the most", kMost));
   TRY(engine->insert_catch(wanted));
   list_.push_back({++last_, wanted, condition, {}});
   return last_;

@@ -1,5 +1,7 @@
 #include "debug/points/stoppoint_list.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "base/log.h"
@@ -43,11 +45,23 @@ Result<void> StoppointList::apply(const Stoppoint& stoppoint, bool insert) {
 Result<void> StoppointList::insert(const Stoppoint& stoppoint, const AgentProgram& program) {
   const auto found = find(stoppoint);
   if (found != list_.end()) {
+    TRY(room_.exchange(found->program, program));
     found->program = program;
     return {};
   }
-  if (list_.size() >= kMost) return fail(ErrorCode::BadRequest, "too many watchpoints");
-  TRY(apply(stoppoint, true));
+  if (list_.size() >= kMost) {
+    return fail(
+        ErrorCode::BadRequest,
+        fmt::format("there are {} watchpoints and hardware breakpoints already, which is the "
+                    "most",
+                    kMost));
+  }
+  TRY(room_.exchange({}, program));
+  const Result<void> applied = apply(stoppoint, true);
+  if (!applied) {
+    room_.give_back(program);
+    return applied;
+  }
   list_.push_back({stoppoint, program, {}});
   const auto past = std::find_if(past_hits_.begin(), past_hits_.end(),
                                  [&](const auto& entry) { return entry.first == stoppoint; });
@@ -63,6 +77,7 @@ Result<void> StoppointList::remove(const Stoppoint& stoppoint) {
   if (found == list_.end()) return {};
   TRY(apply(stoppoint, false));
   if (past_hits_.size() < kMost) past_hits_.emplace_back(stoppoint, std::move(found->hits));
+  room_.give_back(found->program);
   list_.erase(found);
   return {};
 }
@@ -73,6 +88,7 @@ void StoppointList::remove_all() {
     if (!removed) log::warning("a watchpoint stays behind: {}", removed.error().text());
   }
   list_.clear();
+  room_ = {};
   past_hits_.clear();
 }
 

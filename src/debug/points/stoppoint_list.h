@@ -61,6 +61,7 @@ class StoppointList {
   hypervisor::Vm& vm_;
   LinearBreakpoints& linear_;
   std::vector<Entry> list_;
+  ProgramRoom room_;  // that their programs take
   // Of those that were taken out: clients do that at every stop, and put them back.
   std::vector<std::pair<Stoppoint, HitCounts>> past_hits_;
 };

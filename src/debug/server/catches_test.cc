@@ -112,7 +112,7 @@ TEST_F(CatchCommands, WhatIsRefused) {
   EXPECT_TRUE(engine.all.empty());
   for (int i = 0; i < 100; ++i)
     monitor("catch hlt");
-  EXPECT_EQ(monitor("catch hlt"), "catch: too many catches\n");
+  EXPECT_EQ(monitor("catch hlt"), "catch: there are 100 catches already, which is the most\n");
   bench.guest.vm.offer.catches = nullptr;
   EXPECT_EQ(monitor("catch msr"), "catch: this engine does not catch that\n");
   bench.guest.vm.offer.catches = &engine;

@@ -1,6 +1,9 @@
 // Breakpoints and watchpoints beyond what packets say: physical memory, address spaces, commands
 // that outlive their client, the reasons in words.
 #include "debug/server/server.h"
+
+#include <fmt/format.h>
+
 #include "debug/testing/fake_stoppoints.h"
 #include "debug/testing/fixture.h"
 #include "rsp/reply.h"
@@ -54,6 +57,54 @@ class Points : public ::testing::Test {
   std::string running;  // the task of the guest, as who knows its system would say
   Bench bench{2, options()};
 };
+
+// A condition of so many bytes, which nothing evaluates.
+std::string condition(std::size_t bytes) {
+  std::string code;
+  for (std::size_t i = 0; i < bytes; ++i)
+    code += "27";
+  return fmt::format("X{:x},{}", bytes, code);
+}
+
+TEST_F(Points, ConditionsAreBoundedInAll) {
+  bench.ask("qSupported:error-message+");
+  const std::string large = condition(7000);
+  const char* const full =
+      "E.conditions and commands have at most 4 MiB in all, and these would make it more";
+  const auto insert = [&](char type, unsigned number) {
+    return bench.ask(fmt::format("Z{},{:x},1;{}", type, 0x1000 + number, large));
+  };
+  unsigned count = 0;
+  std::string answer = "OK";
+  while (count < 1000 && (answer = insert('0', count)) == "OK")
+    ++count;
+  EXPECT_EQ(answer, full);
+  EXPECT_GT(count, 580u);
+  EXPECT_LT(count, 600u);
+  // One that is there may have another instead, and what goes makes room.
+  EXPECT_EQ(insert('0', 0), "OK");
+  EXPECT_EQ(bench.ask("Z0,1000,1"), "OK");
+  EXPECT_EQ(insert('0', count), "OK");
+  EXPECT_EQ(insert('0', count + 1), full);
+  EXPECT_EQ(bench.ask("z0,1001,1"), "OK");
+  EXPECT_EQ(insert('0', count + 1), "OK");
+  // Hardware breakpoints have as much for themselves.
+  count = 0;
+  while (count < 1000 && (answer = insert('1', count)) == "OK")
+    ++count;
+  EXPECT_EQ(answer, full);
+  EXPECT_EQ(bench.ask("z1,1000,1"), "OK");
+  EXPECT_EQ(insert('1', count), "OK");
+}
+
+TEST_F(Points, BreakpointsAreBoundedInNumber) {
+  bench.ask("qSupported:error-message+");
+  for (unsigned i = 0; i < 20'000; ++i)
+    ASSERT_EQ(bench.ask(fmt::format("Z0,{:x},1", 0x100000 + i)), "OK") << i;
+  EXPECT_EQ(bench.ask("Z0,1000,1"), "E.there are 20000 breakpoints already, which is the most");
+  EXPECT_EQ(bench.ask("z0,100000,1"), "OK");
+  EXPECT_EQ(bench.ask("Z0,1000,1"), "OK");
+}
 
 TEST_F(Points, PhysicalWatchpointsAreStopsWithWords) {
   EXPECT_NE(monitor("watch-phys 0x2000 4 a").find("Watching 4 bytes"), std::string::npos);

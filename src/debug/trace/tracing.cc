@@ -33,7 +33,8 @@ Result<void> Tracing::may_define() const {
 
 Result<void> Tracing::charge(std::size_t bytes) {
   if (bytes > kMostBytes - bytes_)
-    return fail(ErrorCode::BadRequest, "the tracepoints are too long, all together");
+    return fail(ErrorCode::BadRequest,
+                "the tracepoints have at most 4 MiB in all, and this would make it more");
   bytes_ += bytes;
   return {};
 }
@@ -62,7 +63,7 @@ Result<void> Tracing::define(Tracepoint tracepoint) {
   if (find(tracepoint.number, tracepoint.address) != nullptr)
     return fail(ErrorCode::BadRequest, "there is such a tracepoint already");
   if (tracepoints_.size() >= kMostTracepoints)
-    return fail(ErrorCode::BadRequest, "too many tracepoints");
+    return fail(ErrorCode::BadRequest, "there are 1000 tracepoints already, which is the most");
   TRY(charge(tracepoint.condition ? tracepoint.condition->size() : 0));
   tracepoints_.push_back(std::move(tracepoint));
   return {};
@@ -76,7 +77,7 @@ Result<void> Tracing::add_actions(std::uint64_t number, Gva address, bool while_
   for (const Action& action : actions)
     bytes += size_of(action);
   if (tracepoint.actions.size() + tracepoint.step_actions.size() + actions.size() > kMostActions)
-    return fail(ErrorCode::BadRequest, "too many actions");
+    return fail(ErrorCode::BadRequest, "a tracepoint has at most 1000 actions");
   TRY(charge(bytes));
   tracepoint.has_step_actions |= while_stepping;
   std::vector<Action>& list =
@@ -99,7 +100,8 @@ Result<void> Tracing::define_variable(Variable variable) {
     return fail(ErrorCode::BadRequest, "a trace state variable's number is 0 to 65535");
   const auto found = variables_.find(variable.number);
   if (found == variables_.end() && variables_.size() >= kMostVariables)
-    return fail(ErrorCode::BadRequest, "too many trace state variables");
+    return fail(ErrorCode::BadRequest,
+                "there are 1000 trace state variables already, which is the most");
   TRY(charge(sizeof variable + variable.name.size()));
   variable.value = variable.initial;
   variables_.insert_or_assign(variable.number, std::move(variable));
@@ -130,13 +132,14 @@ Result<void> Tracing::set_size(std::optional<std::uint64_t> bytes) {
 
 Result<void> Tracing::set_notes(Notes notes) {
   if (notes.user.size() + notes.notes.size() + notes.stop.size() > 4096)
-    return fail(ErrorCode::BadRequest, "the notes are too long");
+    return fail(ErrorCode::BadRequest, "the notes have at most 4096 bytes in all");
   notes_ = std::move(notes);
   return {};
 }
 
 Result<void> Tracing::set_read_only(std::vector<Range> ranges) {
-  if (ranges.size() > kMostRanges) return fail(ErrorCode::BadRequest, "too many ranges");
+  if (ranges.size() > kMostRanges)
+    return fail(ErrorCode::BadRequest, "there are at most 1000 ranges of read-only memory");
   read_only_ = std::move(ranges);
   return {};
 }
