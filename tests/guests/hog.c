@@ -19,7 +19,7 @@ static unsigned add(unsigned number, uint64_t address, uint32_t length, uint16_t
   return number + 1;
 }
 
-__attribute__((noinline)) void ask_device(void) { *reg(0x50) = 0; }
+__attribute__((noinline)) void ask_device(void) { send_request(); }
 
 void vcpu_main(unsigned vcpu) {
   if (vcpu != 0)
@@ -30,7 +30,7 @@ void vcpu_main(unsigned vcpu) {
   unsigned count = add(0, (uint64_t)&request, sizeof request, kNext);
   while (left != 0 && count <= kMostSegments) {
     const uint32_t length = left < kSegment ? (uint32_t)left : kSegment;
-    count = add(count, 32ul << 20, length, kNext | kWrite);
+    count = add(count, 8ul << 20, length, kNext | kWrite);
     left -= length;
   }
   count = add(count, (uint64_t)&status, 1, kWrite);
@@ -38,7 +38,7 @@ void vcpu_main(unsigned vcpu) {
     describe(i, table, count * sizeof table[0], kIndirect);
     available.ring[i] = (uint16_t)i;
   }
-  available.index = RING;
+  available.index = RING - 1; /* the last one is the first one again */
   print("r");
   ask_device();
   while (!is_answered()) {
