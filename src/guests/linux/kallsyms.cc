@@ -30,6 +30,8 @@ std::optional<T> value_at(std::span<const std::byte> image, std::size_t at) {
 Result<Kallsyms> Kallsyms::find(std::span<const std::byte> image, Gva base,
                                 const KernelSpace& space) {
   Kallsyms found(space);
+  // Real tables take less than a tenth of it.
+  found.budget_ = 1'000'000 + image.size() / 4;
   const std::string_view text(reinterpret_cast<const char*>(image.data()), image.size());
   for (std::size_t at = text.find(kDigits); at != text.npos; at = text.find(kDigits, at + 1)) {
     // Before the token of '0' are 48 others, each with a NUL at its end.

@@ -74,8 +74,9 @@ class Kallsyms {
   std::uint64_t relative_base_ = 0;
   bool has_absolute_ = false;  // offsets that are not negative are addresses themselves
   std::uint32_t count_ = 0;
-  // What of the search's work is left: memory full of almost right tables is not gone through.
-  std::size_t budget_ = 50'000'000;
+  // What of the search's work is left: memory full of almost right tables is not gone through. The
+  // search is one piece of somebody's request.
+  std::size_t budget_ = 0;
 };
 
 }  // namespace ringside::guests
