@@ -9,11 +9,12 @@ namespace {
 static_assert(EPOLLIN == POLLIN && EPOLLOUT == POLLOUT && EPOLLHUP == POLLHUP &&
               EPOLLERR == POLLERR);
 
-bool includes(Interest interest, Interest part) {
-  return (static_cast<unsigned>(interest) & static_cast<unsigned>(part)) != 0;
-}
-
 }  // namespace
+
+bool includes(Interest interest, Interest part) {
+  return (static_cast<unsigned>(interest) & static_cast<unsigned>(part)) ==
+         static_cast<unsigned>(part);
+}
 
 std::uint32_t events_of(Interest interest) {
   return (includes(interest, Interest::Read) ? POLLIN : 0u) |

@@ -8,6 +8,9 @@
 
 namespace ringside::transport {
 
+// Whether all of `part` is in `interest`.
+bool includes(Interest interest, Interest part);
+
 // Both calls have the same bits.
 std::uint32_t events_of(Interest interest);
 
