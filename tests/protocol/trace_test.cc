@@ -130,7 +130,9 @@ TEST_F(Trace, InNonStopModeWhoRunsIsRecorded) {
       if (vcpu >= seen.size()) throw std::runtime_error("no vCPU has this number");
       const std::uint64_t count =
           number(ask("m" + hex_number((*guest_)["counters"] + 8 * vcpu) + ",8"));
-      if (seen[vcpu] != 0) EXPECT_EQ(count, seen[vcpu] + 1) << "vCPU " << vcpu;
+      if (seen[vcpu] != 0) {
+        EXPECT_EQ(count, seen[vcpu] + 1) << "vCPU " << vcpu;
+      }
       seen[vcpu] = count;
     }
     expect_ok(*client_, {"QTFrame:ffffffff"});

@@ -22,7 +22,7 @@ class CopiedDisk final : public machine::BlockBackend {
   bool read_only() const override { return read_only_; }
   bool read(std::uint64_t offset, std::span<std::byte> out) override;
   bool write(std::uint64_t offset, std::span<const std::byte> data) override;
-  bool flush() override { return true; }
+  Flush flush() override { return Flush::Done; }
   // A figure of all that was written, in its order.
   std::uint64_t writes() const { return writes_.value(); }
 

@@ -82,10 +82,10 @@ Result<void> WholeMachine::load(const cli::Options& options) {
   is_firmware_ = !options.bios.empty();
   request_.kernel_name = is_firmware_ ? options.bios : options.kernel;
   image_ = TRY(cli::read_file(request_.kernel_name, "kernel"));
-  request_.kernel = image_;
+  request_.kernel = image_.bytes();
   for (const cli::ModuleOption& module : options.modules) {
-    request_.modules.push_back(
-        {module.path, module.argument, TRY(cli::read_file(module.path, "initrd"))});
+    modules_.push_back(TRY(cli::read_file(module.path, "initrd")));
+    request_.modules.push_back({module.path, module.argument, modules_.back().bytes()});
   }
   request_.command_line = options.append;
   request_.vcpus = options.cpus;
@@ -97,9 +97,9 @@ Result<void> WholeMachine::power_on() {
   if (!is_firmware_) {
     entry_ = TRY(machine::boot(request_, ram_)).entry;
   } else if (engine_ == nullptr) {
-    entry_ = TRY(machine::boot_firmware(request_.kernel_name, image_, ram_)).entry;
+    entry_ = TRY(machine::boot_firmware(request_.kernel_name, image_.bytes(), ram_)).entry;
   } else {
-    machine::shadow_firmware(image_, ram_);
+    machine::shadow_firmware(image_.bytes(), ram_);
   }
   return {};
 }

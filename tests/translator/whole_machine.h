@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "cli/files.h"
 #include "cli/options.h"
 #include "engine/soft/soft_vm.h"
 #include "machine/boot/boot.h"
@@ -52,7 +53,8 @@ class WholeMachine {
 
   hypervisor::GuestRam ram_;
   bool is_firmware_ = false;
-  std::vector<std::byte> image_;
+  cli::FileContent image_;
+  std::vector<cli::FileContent> modules_;
   machine::BootRequest request_;
   x86::CpuState entry_;
   std::vector<std::shared_ptr<CopiedDisk>> disks_;

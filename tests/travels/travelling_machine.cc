@@ -23,7 +23,7 @@ TravellingMachine::TravellingMachine(const TravelOptions& options)
   if (!kernel) throw std::runtime_error(kernel.error().text());
   machine::BootRequest request;
   request.kernel_name = path_;
-  request.kernel = *kernel;
+  request.kernel = kernel->bytes();
   request.vcpus = options.vcpus;
   request.virtio_devices = 1;
   const auto boot = machine::boot(request, ram_);
