@@ -64,7 +64,10 @@ std::string Controller::say(const std::string& command) {
 
 void Controller::greet() {
   ask("qSupported:multiprocess+;swbreak+;hwbreak+;error-message+;qXfer:features:read+");
-  if (some(2) == 0 && ask("QStartNoAckMode") == "OK") client_.set_acks(Acks::None);
+  // In non-stop mode a notification may come before an acknowledgement, which this client takes for
+  // none.
+  const bool quiet = mode_ == Mode::NonStop || some(2) == 0;
+  if (quiet && ask("QStartNoAckMode") == "OK") client_.set_acks(Acks::None);
   ask("vCont?");
   if (mode_ == Mode::NonStop) ask("QNonStop:1");
   ask("?");
