@@ -358,20 +358,19 @@ bool Server::serve_observers() {
   if (looking_ && control.phase() == Phase::Running) looking_ = false;  // the client has gone
   if ((observers_.empty() && !looking_) || target_.ended()) return false;
   using Wants = Observer::Wants;
+  // What the machine does in such a moment is somebody's request, and not to be seen half done.
+  const bool moves = client_ && (debugger_.travelling() || debugger_.scanning());
   bool needs_all_out = false;
   for (Observer& observer : observers_) {
     const Wants wants = observer.wants();
     look_waits_ |= wants != Wants::Nothing;
     needs_all_out |= wants == Wants::AllOut;
+    if (moves && wants != Wants::Nothing) observer.put_off();
   }
   const auto rests = [](const Observer& o) {
     return o.output().empty() && !o.wants_close() && !o.wants_control();
   };
   observers_rest_ = !looking_ && std::all_of(observers_.begin(), observers_.end(), rests);
-  // What the machine does in such a moment is somebody's request, and not to be seen half done.
-  const bool moves = client_ && (debugger_.travelling() || debugger_.scanning());
-  for (Observer& observer : observers_)
-    if (moves && observer.wants() != Wants::Nothing) observer.put_off();
   if (control.phase() == Phase::Stopping || moves || !may_serve_observers_) return false;
   const auto now = options_.clock();
   if (!looking_) {

@@ -280,10 +280,13 @@ TEST(TimeTravel, WhoLooksHearsThatTheMachineIsUnderWay) {
   other.connect_to_look();
   machine.client.send("bc");
   other.send("m1000,1");
+  bool is_written = false;
   while (machine.server.has_work()) {
     now += std::chrono::milliseconds(300);
     machine.server.drain_events();
+    is_written |= machine.travel.is_travelling() && !machine.server.observers_rest();
   }
+  EXPECT_TRUE(is_written) << "its socket's owner is told that there is something to write";
   now += std::chrono::seconds(10);
   machine.server.drain_events();
   const std::string all = other.take_raw();
