@@ -147,8 +147,8 @@ PageWalk Walker::walk() {
   for (unsigned shift = shape_.top_shift;; shift -= shape_.index_bits) {
     const std::uint64_t index = (address_.value >> shift) & bits(shape_.index_bits - 1, 0);
     const Gpa where{table + index * shape_.entry_size};
-    const std::optional<std::uint64_t> read = memory_.read_entry(where, shape_.entry_size);
-    const std::uint64_t value = read.value_or(0);
+    std::uint64_t value = 0;
+    const bool read = memory_.read_entry(where, shape_.entry_size, value);
     result_.entries[result_.levels++] = {where, value};
     if (!read) return ended(PageWalk::Outcome::Unreadable);
     if ((value & entry::kPresent) == 0) return ended(PageWalk::Outcome::NotPresent);

@@ -5,7 +5,6 @@
 
 #include <array>
 #include <cstdint>
-#include <optional>
 
 #include "ringside/types.h"
 
@@ -47,11 +46,13 @@ struct PageWalk {
   unsigned entry_size = 8;  // 4 in 32-bit paging
 };
 
-// Reads `size` (4 or 8) bytes of guest-physical memory; nothing where there is no RAM.
+// Reads `size` (4 or 8) bytes of guest-physical memory into `value`, whose bits above them are 0
+// before and after; false where there is no RAM. Not a std::optional: g++ 12 returns one through
+// memory, with a load that waits for two stores, and every walk does this four times.
 class PhysicalReader {
  public:
   virtual ~PhysicalReader() = default;
-  virtual std::optional<std::uint64_t> read_entry(Gpa address, unsigned size) = 0;
+  virtual bool read_entry(Gpa address, unsigned size, std::uint64_t& value) = 0;
 };
 
 PageWalk walk(const PagingState& state, Gva address, PhysicalReader& memory);

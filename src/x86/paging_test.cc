@@ -17,12 +17,13 @@ constexpr std::uint64_t kPresent = 1, kWritable = 2, kUser = 4, kLarge = 0x80, k
 // Memory that holds nothing but page-table entries; everything else in `size` bytes is zero.
 class Tables final : public PhysicalReader {
  public:
-  std::optional<std::uint64_t> read_entry(Gpa address, unsigned size) override {
-    if (address.value >= limit) return std::nullopt;
+  bool read_entry(Gpa address, unsigned size, std::uint64_t& value) override {
+    if (address.value >= limit) return false;
     EXPECT_EQ(address.value % size, 0u);
     EXPECT_EQ(size, entry_size);
     const auto found = entries.find(address.value);
-    return found == entries.end() ? 0 : found->second;
+    value = found == entries.end() ? 0 : found->second;
+    return true;
   }
   std::unordered_map<std::uint64_t, std::uint64_t> entries;
   std::uint64_t limit = 1ull << 40;

@@ -47,7 +47,7 @@ class ProgramRoom {
     std::size_t size = 0;
     for (const auto* list : {&program.conditions, &program.commands}) {
       for (const Bytecode& code : *list)
-        size += sizeof code + code.size();
+        size += sizeof(Bytecode) + code.size();
     }
     return size;
   }

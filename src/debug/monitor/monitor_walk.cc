@@ -10,11 +10,9 @@ namespace {
 class EntryReader final : public x86::PhysicalReader {
  public:
   explicit EntryReader(hypervisor::Memory& memory) : memory_(memory) {}
-  std::optional<std::uint64_t> read_entry(Gpa address, unsigned size) override {
-    std::uint64_t value = 0;
-    if (!memory_.read_ram(address, std::as_writable_bytes(std::span(&value, 1)).first(size)))
-      return std::nullopt;
-    return value;
+  bool read_entry(Gpa address, unsigned size, std::uint64_t& value) override {
+    return memory_.read_ram(address, std::as_writable_bytes(std::span(&value, 1)).first(size))
+        .has_value();
   }
 
  private:

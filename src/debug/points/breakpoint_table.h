@@ -119,7 +119,7 @@ class BreakpointTable {
   // Calls `visit` with each wish that is hit by this vCPU, which is about to execute at `address`,
   // where `where` is the byte that this leads to. Usable on the vCPU's own thread.
   template <typename Visit>
-  void for_each_hit(VcpuId vcpu, Gva address, std::optional<Gpa> where, Visit visit) {
+  void for_each_hit(VcpuId vcpu, Gva address, const std::optional<Gpa>& where, Visit visit) {
     if (Wish* wish = wish_at(address)) visit(*wish);
     if (!where) return;
     for (Wish* wish : wishes_at(*where)) {

@@ -57,7 +57,7 @@ Result<void> StoppointList::insert(const Stoppoint& stoppoint, const AgentProgra
                     kMost));
   }
   TRY(room_.exchange({}, program));
-  const Result<void> applied = apply(stoppoint, true);
+  Result<void> applied = apply(stoppoint, true);
   if (!applied) {
     room_.give_back(program);
     return applied;

@@ -129,7 +129,8 @@ HitFilter::Int3 HitFilter::judge(VcpuId vcpu, const exit::Breakpoint& exit) {
   return result;
 }
 
-void HitFilter::ask_breakpoints(VcpuId vcpu, Gva address, std::optional<Gpa> where, bool& stop) {
+void HitFilter::ask_breakpoints(VcpuId vcpu, Gva address, const std::optional<Gpa>& where,
+                                bool& stop) {
   traced_at_[vcpu.value] = address;
   breakpoints_.for_each_hit(vcpu, address, where, [&](BreakpointTable::Wish& wish) {
     if (wish.traced) trace(vcpu, wish.address);

@@ -118,7 +118,7 @@ class HitFilter final : public hypervisor::StopFilter {
   void ask(VcpuId vcpu, Gva address, const AgentProgram& program, HitCounts& hits, bool& stop);
   bool holds(VcpuId vcpu, const AgentProgram& program);
   Answer evaluate_exit(VcpuId vcpu, const hypervisor::Exit& exit);
-  void ask_breakpoints(VcpuId vcpu, Gva address, std::optional<Gpa> where, bool& stop);
+  void ask_breakpoints(VcpuId vcpu, Gva address, const std::optional<Gpa>& where, bool& stop);
   void trace(VcpuId vcpu, Gva address);
   Answer conclude(VcpuId vcpu, bool stop) const;
   Int3 judge(VcpuId vcpu, const hypervisor::exit::Breakpoint& exit);

@@ -293,12 +293,11 @@ void expect_64bit(const x86::CpuState& cpu, const GuestRam& ram) {
   class Reader final : public x86::PhysicalReader {
    public:
     explicit Reader(const GuestRam& ram) : ram_(ram) {}
-    std::optional<std::uint64_t> read_entry(Gpa address, unsigned size) override {
-      std::uint64_t value = 0;
+    bool read_entry(Gpa address, unsigned size, std::uint64_t& value) override {
       const std::uint8_t* host = ram_.host(address, size);
-      if (host == nullptr) return std::nullopt;
+      if (host == nullptr) return false;
       std::memcpy(&value, host, size);
-      return value;
+      return true;
     }
     const GuestRam& ram_;
   } reader(ram);

@@ -10,12 +10,11 @@ namespace {
 class EntryReader final : public x86::PhysicalReader {
  public:
   explicit EntryReader(hypervisor::GuestRam& ram) : ram_(ram) {}
-  std::optional<std::uint64_t> read_entry(Gpa address, unsigned size) override {
+  bool read_entry(Gpa address, unsigned size, std::uint64_t& value) override {
     const std::uint8_t* host = ram_.host(address, size);
-    if (host == nullptr) return std::nullopt;
-    std::uint64_t value = 0;
+    if (host == nullptr) return false;
     hypervisor::copy_from_shared(std::as_writable_bytes(std::span(&value, 1)).first(size), host);
-    return value;
+    return true;
   }
 
  private:

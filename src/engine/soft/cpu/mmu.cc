@@ -21,13 +21,14 @@ class RamReader final : public x86::PhysicalReader {
  public:
   RamReader(const Cpu& cpu, x86::PagingMode mode)
       : cpu_(cpu), top_is_loaded_(mode == x86::PagingMode::Pae) {}
-  std::optional<std::uint64_t> read_entry(Gpa address, unsigned size) override {
+  bool read_entry(Gpa address, unsigned size, std::uint64_t& value) override {
     // PAE's four top entries are those that were loaded with CR3 (SDM 3A 4.4.1). It is the level
     // that counts: a page directory may lie where they came from, and memory there may be another.
-    if (std::exchange(top_is_loaded_, false)) return cpu_.pdpte[address.value / 8 % 4];
-    std::uint64_t value = 0;
-    if (!cpu_.board().read_entry(address, &value, size)) return std::nullopt;
-    return value;
+    if (std::exchange(top_is_loaded_, false)) {
+      value = cpu_.pdpte[address.value / 8 % 4];
+      return true;
+    }
+    return cpu_.board().read_entry(address, &value, size);
   }
 
  private:

@@ -130,12 +130,16 @@ Block* find_block(Cpu& cpu, Gpa gpa, std::uint64_t linear, Block* previous) {
 
 // A breakpoint of the debugger stands at `linear`. False: it does not count, because the debugger
 // resumes from here or a condition is false.
-bool stops_here(Cpu& cpu, std::uint64_t linear, std::optional<Gpa> where = std::nullopt) {
+bool stops_here(Cpu& cpu, std::uint64_t linear, const std::optional<Gpa>& where = std::nullopt) {
   if (cpu.breakpoint_passed == linear) {
     cpu.breakpoint_passed.reset();
     return false;
   }
-  hypervisor::Exit hit = exit::HardwareBreakpoint{{linear}, where};
+  // Made in its place: moved there, its halves would be stored and loaded again as a whole.
+  hypervisor::Exit hit;
+  auto& breakpoint = hit.emplace<exit::HardwareBreakpoint>();
+  breakpoint.address = Gva{linear};
+  breakpoint.where = where;
   const Board::Verdict verdict = cpu.board().judge(cpu, hit, Board::HitIs::Next);
   if (verdict == Board::Verdict::Exit) cpu.pending_exit = std::move(hit);
   if (verdict == Board::Verdict::EndSlice) cpu.breakpoint_passed = linear;  // it has had its say

@@ -167,8 +167,9 @@ struct KernelFlavour {
   Word word = Word::Bits64;
   bool has_types = true;
 };
-inline void PrintTo(const KernelFlavour& flavour, std::ostream* out) {
-  *out << 8 * size_of(flavour.word) << " bits" << (flavour.has_types ? "" : ", without types");
+inline std::ostream& operator<<(std::ostream& out, const KernelFlavour& flavour) {
+  return out << 8 * size_of(flavour.word) << " bits"
+             << (flavour.has_types ? "" : ", without types");
 }
 
 class SyntheticKernel {
