@@ -1,12 +1,12 @@
 #include "engine/kvm/entry/vcpu_thread.h"
 
-#include <fmt/format.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <unistd.h>
 
+#include <array>
 #include <csignal>
-#include <fstream>
-#include <string>
+#include <string_view>
 #include <utility>
 
 #include "engine/kvm/host/kick.h"
@@ -33,9 +33,12 @@ void VcpuThread::start(std::function<void()> body) {
   thread_ = std::thread([this, body = std::move(body)] {
     take_only_kicks();
     this_thread = this;
-    number_ = ::gettid();
+    stat_file_.reset(::open("/proc/thread-self/stat", O_RDONLY | O_CLOEXEC));
+    stat_ = stat_file_.get();
+    stat_.notify_one();
     body();
   });
+  stat_.wait(kNotYet);
   ::pthread_getcpuclockid(thread_.native_handle(), &processor_clock_);
 }
 
@@ -93,9 +96,10 @@ std::chrono::nanoseconds VcpuThread::time_used() const {
 
 // proc(5): after the name in brackets. True where there is no /proc.
 bool VcpuThread::asleep() const {
-  std::ifstream stat(fmt::format("/proc/self/task/{}/stat", number_.load()));
-  std::string line;
-  if (!std::getline(stat, line)) return true;
+  std::array<char, 256> text;
+  const ssize_t size = ::pread(stat_, text.data(), text.size(), 0);
+  if (size <= 0) return true;
+  const std::string_view line(text.data(), static_cast<std::size_t>(size));
   const std::size_t name_end = line.rfind(')');
   return name_end != std::string::npos && line.compare(name_end, 3, ") S") == 0;
 }

@@ -51,7 +51,10 @@ class VcpuThread {
   kvm_run& run_;
   std::atomic<bool> attention_{false};  // something was asked for since the thread last looked
   std::atomic<bool> running_{false};    // in KVM_RUN, or about to
-  std::atomic<pid_t> number_{0};
+  // The file that says whether it sleeps, open because the process may lose the right to open it.
+  static constexpr int kNotYet = -2;
+  std::atomic<int> stat_{kNotYet};
+  Fd stat_file_;
   clockid_t processor_clock_ = CLOCK_MONOTONIC;  // the thread's
   std::thread thread_;
 };
