@@ -1,7 +1,5 @@
 #include "base/whole_file.h"
 
-#include <fcntl.h>
-#include <stdio.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -9,45 +7,25 @@
 
 namespace ringside {
 
-Result<WholeFile> WholeFile::create(int directory, std::string name, std::string shown) {
-  WholeFile file(directory, std::move(name), std::move(shown));
-  // Another machine in this directory has another process id; what a process left that was killed
-  // may have the same.
-  constexpr int kAttempts = 100;
-  for (int attempt = 0; attempt < kAttempts; ++attempt) {
-    std::string temporary =
-        ".ringside-" + std::to_string(::getpid()) + "-" + std::to_string(attempt);
-    file.fd_.reset(::openat(directory, temporary.c_str(),
-                            O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
-    if (file.fd_) {
-      file.temporary_ = std::move(temporary);
-      return file;
-    }
-    if (errno != EEXIST) break;
-  }
-  return fail(file.failed(errno));
+Result<WholeFile> WholeFile::create(Folder& folder, std::string name, FileKind kind) {
+  Folder::NewFile file = TRY(folder.create(name, kind));
+  return WholeFile(folder, std::move(name), std::move(file));
 }
 
 WholeFile::WholeFile(WholeFile&& other) noexcept
-    : directory_(other.directory_),
+    : folder_(other.folder_),
       name_(std::move(other.name_)),
-      shown_(std::move(other.shown_)),
-      temporary_(std::exchange(other.temporary_, {})),
-      fd_(std::move(other.fd_)) {}
+      file_{std::move(other.file_.fd), std::exchange(other.file_.number, 0)} {}
 
 WholeFile::~WholeFile() {
-  if (!temporary_.empty()) ::unlinkat(directory_, temporary_.c_str(), 0);
-}
-
-Error WholeFile::failed(int errno_value) const {
-  return Error::from_errno("cannot write '" + shown_ + "'", errno_value);
+  if (file_.number != 0) folder_.discard(file_.number);
 }
 
 Result<void> WholeFile::write(std::span<const std::byte> bytes) {
   while (!bytes.empty()) {
-    const ssize_t count = ::write(fd_.get(), bytes.data(), bytes.size());
+    const ssize_t count = ::write(file_.fd.get(), bytes.data(), bytes.size());
     if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return fail(failed(errno));
+    if (count < 0) return fail(cannot_write(name_, errno));
     bytes = bytes.subspan(static_cast<std::size_t>(count));
   }
   return {};
@@ -56,9 +34,9 @@ Result<void> WholeFile::write(std::span<const std::byte> bytes) {
 Result<void> WholeFile::write_at(std::uint64_t offset, std::span<const std::byte> bytes) {
   while (!bytes.empty()) {
     const ssize_t count =
-        ::pwrite(fd_.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset));
+        ::pwrite(file_.fd.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset));
     if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return fail(failed(errno));
+    if (count < 0) return fail(cannot_write(name_, errno));
     bytes = bytes.subspan(static_cast<std::size_t>(count));
     offset += static_cast<std::uint64_t>(count);
   }
@@ -66,17 +44,15 @@ Result<void> WholeFile::write_at(std::uint64_t offset, std::span<const std::byte
 }
 
 Result<void> WholeFile::set_size(std::uint64_t size) {
-  if (::ftruncate(fd_.get(), static_cast<off_t>(size)) != 0) return fail(failed(errno));
+  if (::ftruncate(file_.fd.get(), static_cast<off_t>(size)) != 0)
+    return fail(cannot_write(name_, errno));
   return {};
 }
 
 Result<void> WholeFile::finish() {
   // Some file systems say only then that there was no room.
-  if (::close(fd_.release()) != 0) return fail(failed(errno));
-  if (::renameat(directory_, temporary_.c_str(), directory_, name_.c_str()) != 0)
-    return fail(failed(errno));
-  temporary_.clear();
-  return {};
+  if (::close(file_.fd.release()) != 0) return fail(cannot_write(name_, errno));
+  return folder_.finish(std::exchange(file_.number, 0));
 }
 
 }  // namespace ringside

@@ -7,16 +7,15 @@
 #include <span>
 #include <string>
 
-#include "base/fd.h"
+#include "base/folder.h"
 #include "base/result.h"
 
 namespace ringside {
 
 class WholeFile {
  public:
-  // `directory` is open and outlives it; `name` has no `/`. The file is its owner's alone (mode
-  // 0600). Errors name `shown`.
-  static Result<WholeFile> create(int directory, std::string name, std::string shown);
+  // The folder outlives it, and says whether such a file may have that name.
+  static Result<WholeFile> create(Folder& folder, std::string name, FileKind kind);
   WholeFile(WholeFile&& other) noexcept;
   WholeFile& operator=(WholeFile&&) = delete;
   ~WholeFile();  // what is not finished goes
@@ -30,14 +29,12 @@ class WholeFile {
   Result<void> finish();
 
  private:
-  WholeFile(int directory, std::string name, std::string shown)
-      : directory_(directory), name_(std::move(name)), shown_(std::move(shown)) {}
-  Error failed(int errno_value) const;
+  WholeFile(Folder& folder, std::string name, Folder::NewFile file)
+      : folder_(folder), name_(std::move(name)), file_(std::move(file)) {}
 
-  int directory_;
-  std::string name_, shown_;
-  std::string temporary_;  // empty: there is none
-  Fd fd_;
+  Folder& folder_;
+  std::string name_;
+  Folder::NewFile file_;  // of number 0 once it is finished, or another's
 };
 
 }  // namespace ringside

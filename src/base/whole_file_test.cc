@@ -1,6 +1,5 @@
 #include "base/whole_file.h"
 
-#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -17,11 +16,11 @@ class WholeFileTest : public ::testing::Test {
  protected:
   WholeFileTest() {
     std::filesystem::create_directory(folder_);
-    directory_.reset(::open(folder_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    opened_ = std::move(OpenFolder::open(folder_).value());
   }
   ~WholeFileTest() override { std::filesystem::remove_all(folder_); }
 
-  Result<WholeFile> create() { return WholeFile::create(directory_.get(), "name", "name"); }
+  Result<WholeFile> create() { return WholeFile::create(*opened_, "name", FileKind::Profile); }
   static Result<void> write(WholeFile& file, std::string_view text) {
     return file.write(std::as_bytes(std::span(text)));
   }
@@ -36,8 +35,19 @@ class WholeFileTest : public ::testing::Test {
 
   const std::string folder_ =
       ::testing::TempDir() + "ringside-whole-file-" + std::to_string(::getpid());
-  Fd directory_;
+  std::unique_ptr<OpenFolder> opened_;
 };
+
+// Whatever the umask is.
+TEST_F(WholeFileTest, IsItsOwnersAlone) {
+  const mode_t before = ::umask(0);
+  Result<WholeFile> file = create();
+  ::umask(before);
+  ASSERT_TRUE(file && file->finish());
+  struct stat status {};
+  ASSERT_EQ(::stat((folder_ + "/name").c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 07777, 0600u);
+}
 
 TEST_F(WholeFileTest, AppearsWhenItIsFinished) {
   Result<WholeFile> file = create();
@@ -77,28 +87,31 @@ TEST_F(WholeFileTest, LeavesNothingUnlessFinished) {
 }
 
 TEST_F(WholeFileTest, ReplacesWhatHadItsName) {
-  std::ofstream(folder_ + "/name") << "old";
+  const std::string old = std::string(beginning_of(FileKind::Profile)) + "old";
+  std::ofstream(folder_ + "/name") << old;
   Result<WholeFile> file = create();
   ASSERT_TRUE(file && write(*file, "new"));
-  EXPECT_EQ(content(), "old");
+  EXPECT_EQ(content(), old);
   ASSERT_TRUE(file->finish());
   EXPECT_EQ(content(), "new");
 }
 
 TEST_F(WholeFileTest, NeverWritesThroughALink) {
   std::ofstream(folder_ + "/other") << "kept";
-  std::filesystem::create_symlink("other", folder_ + "/name");
   Result<WholeFile> file = create();
-  ASSERT_TRUE(file && write(*file, "new") && file->finish());
+  ASSERT_TRUE(file);
+  std::filesystem::create_symlink("other", folder_ + "/name");
+  EXPECT_FALSE(create());
+  ASSERT_TRUE(write(*file, "new") && file->finish());
   EXPECT_EQ(content(), "new");
   std::ifstream other(folder_ + "/other");
   EXPECT_EQ(std::string(std::istreambuf_iterator<char>(other), {}), "kept");
 }
 
 TEST_F(WholeFileTest, ADirectoryOfItsNameStays) {
-  std::filesystem::create_directory(folder_ + "/name");
   Result<WholeFile> file = create();
   ASSERT_TRUE(file && write(*file, "new"));
+  std::filesystem::create_directory(folder_ + "/name");
   const Result<void> finished = file->finish();
   ASSERT_FALSE(finished);
   EXPECT_EQ(finished.error().text().rfind("cannot write 'name': ", 0), 0u);

@@ -150,7 +150,10 @@ Result<int> compare_runs(const Options& given) {
   Start start{options, {}, {}};
   for (const DiskOption& disk : options.disks)
     start.images.push_back(TRY(machine::open_raw_disk(disk.path, true)));
-  start.payload = TRY(read_payload(options, {}));
+  sandbox::Names names;
+  names.inputs = payload_files(options);
+  sandbox::HostOutside host(std::move(names));
+  start.payload = TRY(read_payload(options, host, {}));
   const std::uint64_t content =
       TRY(content_of(start.images, hash_of(start.payload), options.append));
   const time::RunIdentity identity{options.cpus, options.memory, content};

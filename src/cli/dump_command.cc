@@ -1,15 +1,10 @@
 #include "cli/dump_command.h"
 
-#include <elf.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
-#include <array>
 #include <chrono>
-#include <cstring>
 #include <utility>
 
-#include "base/file_place.h"
 #include "base/whole_file.h"
 #include "cli/notice.h"
 
@@ -18,13 +13,6 @@ namespace {
 
 using guests::CoreSubject;
 using guests::CoreWriter;
-
-bool is_core(int file) {
-  Elf64_Ehdr header{};
-  const ssize_t count = ::pread(file, &header, sizeof header, 0);
-  return count == static_cast<ssize_t>(sizeof header) &&
-         std::memcmp(header.e_ident, ELFMAG, SELFMAG) == 0 && header.e_type == ET_CORE;
-}
 
 // A little of it is not there, where the PC has its screen.
 std::uint64_t mebibytes(std::uint64_t bytes) { return (bytes + (1u << 19)) >> 20; }
@@ -70,13 +58,8 @@ class DumpWork final : public debug::MonitorWork {
 
 }  // namespace
 
-Result<void> check_place(const DumpPlace& place) {
-  return check_file_place(place.directory, place.name, is_core, "a core");
-}
-
 Result<std::unique_ptr<CoreWriter>> begin_dump(const DumpPlace& place, CoreSubject subject) {
-  TRY(check_place(place));
-  WholeFile file = TRY(WholeFile::create(place.directory, place.name, place.name));
+  WholeFile file = TRY(WholeFile::create(place.folder, place.name, FileKind::Core));
   return CoreWriter::begin(std::move(subject), std::move(file));
 }
 
@@ -97,7 +80,7 @@ Result<void> dump(const DumpPlace& place, CoreSubject subject,
   return {};
 }
 
-debug::MonitorCommand dump_command(std::function<CoreSubject()> subject, int directory) {
+debug::MonitorCommand dump_command(std::function<CoreSubject()> subject, Folder& folder) {
   debug::MonitorCommand command;
   command.name = "dump-guest-memory";
   command.usage = "FILE";
@@ -105,8 +88,8 @@ debug::MonitorCommand dump_command(std::function<CoreSubject()> subject, int dir
       "Writes a core of the guest, with all memory and the registers of each vCPU, for gdb, crash\n"
       "and drgn. FILE is made in the directory of --files.";
   command.begin = [subject = std::move(subject),
-                   directory](std::string_view name) -> std::unique_ptr<debug::MonitorWork> {
-    return std::make_unique<DumpWork>(DumpPlace{directory, std::string(name)}, subject());
+                   &folder](std::string_view name) -> std::unique_ptr<debug::MonitorWork> {
+    return std::make_unique<DumpWork>(DumpPlace{folder, std::string(name)}, subject());
   };
   return command;
 }

@@ -12,14 +12,11 @@
 
 namespace ringside::cli {
 
-// Where a core goes: a name in a directory that is open.
+// Where a core goes.
 struct DumpPlace {
-  int directory = -1;
+  Folder& folder;
   std::string name;
 };
-
-// Whether there is room for a file of that name: what has it must be a core.
-Result<void> check_place(const DumpPlace& place);
 
 Result<std::unique_ptr<guests::CoreWriter>> begin_dump(const DumpPlace& place,
                                                        guests::CoreSubject subject);
@@ -28,7 +25,7 @@ Result<std::unique_ptr<guests::CoreWriter>> begin_dump(const DumpPlace& place,
 Result<void> dump(const DumpPlace& place, guests::CoreSubject subject,
                   const std::function<std::string_view()>& interruption);
 
-// `subject`: made anew for each dump. `directory`: that of a debugger's files, open.
-debug::MonitorCommand dump_command(std::function<guests::CoreSubject()> subject, int directory);
+// `subject`: made anew for each dump. `folder`: that of a debugger's files.
+debug::MonitorCommand dump_command(std::function<guests::CoreSubject()> subject, Folder& folder);
 
 }  // namespace ringside::cli

@@ -1,6 +1,5 @@
 #include "cli/dump_command.h"
 
-#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -16,7 +15,7 @@ class Dump : public ::testing::Test {
  protected:
   Dump() {
     std::filesystem::create_directory(folder_);
-    directory_.reset(::open(folder_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    opened_ = std::move(OpenFolder::open(folder_).value());
     vm_.memory().add_ram({0}, 0x100000);
     vm_.memory().poke<int>({0x5000}, 5);
   }
@@ -24,11 +23,11 @@ class Dump : public ::testing::Test {
 
   const std::string folder_ = ::testing::TempDir() + "ringside-dump-" + std::to_string(::getpid());
   hypervisor::testing::FakeVm vm_;
-  Fd directory_;
+  std::unique_ptr<OpenFolder> opened_;
 };
 
 TEST_F(Dump, IsThereWhenItIsWhole) {
-  const Result<void> done = dump({directory_.get(), "core"}, {vm_}, [] { return ""; });
+  const Result<void> done = dump({*opened_, "core"}, {vm_}, [] { return ""; });
   EXPECT_TRUE(done) << done.error().text();
   EXPECT_TRUE(std::filesystem::exists(folder_ + "/core"));
 }
@@ -36,7 +35,7 @@ TEST_F(Dump, IsThereWhenItIsWhole) {
 TEST_F(Dump, IsGivenUpWhenTheProcessIsToEnd) {
   unsigned asked = 0;
   const auto interruption = [&asked] { return ++asked < 2 ? "" : "SIGTERM"; };
-  const Result<void> done = dump({directory_.get(), "core"}, {vm_}, interruption);
+  const Result<void> done = dump({*opened_, "core"}, {vm_}, interruption);
   ASSERT_FALSE(done);
   EXPECT_EQ(done.error().text(), "given up, because SIGTERM has come");
   EXPECT_TRUE(std::filesystem::is_empty(folder_));

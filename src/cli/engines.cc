@@ -9,6 +9,7 @@
 #include "engine/kvm/host/probe.h"
 #include "engine/kvm/kvm_vm.h"
 #include "engine/soft/soft_vm.h"
+#include "sandbox/sandbox.h"
 
 namespace ringside::cli {
 namespace {
@@ -103,6 +104,7 @@ std::string describe_engines() {
   const kvm::Facts& facts = kvm::host_facts();
   for (const std::string& line : kvm::describe(facts))
     text += line + "\n";
+  text += sandbox::describe();
   const std::string why = why_not_kvm(facts);
   if (!why.empty()) return text + fmt::format("auto: takes soft, because {}\n", why);
   return text +

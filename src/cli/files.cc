@@ -11,8 +11,6 @@
 #include <cerrno>
 #include <utility>
 
-#include "base/fd.h"
-
 namespace ringside::cli {
 
 namespace {
@@ -143,12 +141,18 @@ FileContent::FileContent(std::vector<std::byte> bytes) {
 
 Result<FileContent> read_file(const std::string& path, std::string_view what,
                               const Reading& reading) {
+  tl::expected<Fd, int> file(Fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)));
+  if (!*file) file = tl::unexpected<int>(errno);
+  return read_open_file(std::move(file), path, what, reading);
+}
+
+Result<FileContent> read_open_file(tl::expected<Fd, int> file, const std::string& path,
+                                   std::string_view what, const Reading& reading) {
   const std::string name = fmt::format("cannot read {} '{}'", what, path);
-  Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (!fd) return fail(Error::from_errno(name, errno));
+  if (!file) return fail(Error::from_errno(name, file.error()));
   struct stat status {};
-  const bool is_regular = ::fstat(fd.get(), &status) == 0 && S_ISREG(status.st_mode);
-  Reader reader(std::move(fd), name, reading);
+  const bool is_regular = ::fstat(file->get(), &status) == 0 && S_ISREG(status.st_mode);
+  Reader reader(std::move(*file), name, reading);
   // Files of /proc have content and no size.
   if (is_regular && status.st_size > 0)
     return reader.read_regular(static_cast<std::uint64_t>(status.st_size));

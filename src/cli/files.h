@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/fd.h"
 #include "base/result.h"
 
 namespace ringside::cli {
@@ -45,5 +46,8 @@ struct Reading {
 // The whole file. The error names `what` and the file.
 Result<FileContent> read_file(const std::string& path, std::string_view what,
                               const Reading& reading = {});
+// The same of one that somebody has opened without waiting, or could not for that errno.
+Result<FileContent> read_open_file(tl::expected<Fd, int> file, const std::string& path,
+                                   std::string_view what, const Reading& reading);
 
 }  // namespace ringside::cli

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "base/output_file.h"
 
 namespace ringside::cli {
 namespace {
@@ -41,9 +42,7 @@ std::unique_ptr<HostOutput> HostOutput::standard_output(transport::Poller& polle
 
 Result<std::unique_ptr<HostOutput>> HostOutput::file(transport::Poller& poller,
                                                      const std::string& path) {
-  constexpr mode_t kMode = 0666;
-  Fd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, kMode));
-  if (!fd) return fail(Error::from_errno(fmt::format("cannot write '{}'", path), errno));
+  Fd fd = TRY(open_output(path));
   const int number = fd.get();
   return std::unique_ptr<HostOutput>(new HostOutput(poller, number, std::move(fd)));
 }

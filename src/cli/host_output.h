@@ -21,7 +21,7 @@ class HostOutput {
  public:
   // Standard output is the process's, so it stays open.
   static std::unique_ptr<HostOutput> standard_output(transport::Poller& poller);
-  // Creates the file or empties it.
+  // Creates the file or empties it (base/output_file.h).
   static Result<std::unique_ptr<HostOutput>> file(transport::Poller& poller,
                                                   const std::string& path);
   ~HostOutput();

@@ -1,6 +1,5 @@
 #include "cli/linux_commands.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -54,18 +53,18 @@ Result<guests::TaskTest> task_test(LinuxKernels& kernels, std::string_view kind,
   return test_for(TRY(kernels.now()), choice);
 }
 
-// A module's file in the debugger's directory, where the one that was loaded is there.
+// A module's file in the debugger's folder, where the one that was loaded is there.
 struct FoundFile {
   std::string name;
   guests::ModuleFile file;
 };
-std::optional<FoundFile> find_file(int directory, const guests::Module& module,
+std::optional<FoundFile> find_file(Folder& folder, const guests::Module& module,
                                    const guests::KernelMemory& memory) {
   constexpr std::size_t kLargest = 64u << 20;
   for (const std::string& name : guests::file_names(module.name)) {
-    const Fd fd(::openat(directory, name.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+    const Fd fd = folder.open_module(name);
     struct stat about {};
-    if (!fd || ::fstat(fd.get(), &about) != 0 || !S_ISREG(about.st_mode)) continue;
+    if (!fd || ::fstat(fd.get(), &about) != 0) continue;
     const auto size = static_cast<std::size_t>(about.st_size);
     if (size > kLargest) continue;
     std::vector<std::byte> bytes(size);
@@ -77,13 +76,13 @@ std::optional<FoundFile> find_file(int directory, const guests::Module& module,
 }
 
 // One that comes has its sections in place, one that goes is gone.
-Result<std::vector<debug::GuestLibrary>> libraries(LinuxKernels& kernels, int directory) {
+Result<std::vector<debug::GuestLibrary>> libraries(LinuxKernels& kernels, Folder& folder) {
   const auto kernel = TRY(kernels.now());
   std::vector<debug::GuestLibrary> result;
   for (const guests::Module& module : TRY(list_modules(*kernel)).modules) {
     if (module.state != 'L' && module.state != 'C') continue;
     debug::GuestLibrary library{module.name + ".ko", {}};
-    if (const auto found = find_file(directory, module, kernel->memory())) {
+    if (const auto found = find_file(folder, module, kernel->memory())) {
       library.name = found->name;
       library.sections = place_sections(found->file, module);
     } else {
@@ -105,13 +104,13 @@ Result<std::vector<Gva>> library_events(LinuxKernels& kernels) {
   return std::vector<Gva>{*kernel->module_comes(), *kernel->module_goes()};
 }
 
-Result<std::string> modules(LinuxKernels& kernels, int directory) {
+Result<std::string> modules(LinuxKernels& kernels, Folder& folder) {
   const auto kernel = TRY(kernels.now());
   const guests::ModuleList list = TRY(list_modules(*kernel));
   std::string text = describe_modules(list);
   std::string missing;
   for (const guests::Module& module : list.modules) {
-    if (find_file(directory, module, kernel->memory())) continue;
+    if (find_file(folder, module, kernel->memory())) continue;
     missing += (missing.empty() ? "" : ", ") + module.name;
   }
   if (!missing.empty()) {
@@ -149,7 +148,7 @@ Result<std::string> vmcoreinfo(LinuxKernels& kernels) {
 
 }  // namespace
 
-void add_linux(debug::ServerOptions& server, hypervisor::Vm& vm, int files) {
+void add_linux(debug::ServerOptions& server, hypervisor::Vm& vm, Folder& files) {
   const Kernels kernels = std::make_shared<LinuxKernels>(vm);
   const auto show = [&](std::string name, std::string usage, std::string help, auto text_of) {
     debug::MonitorCommand command;
@@ -174,13 +173,13 @@ void add_linux(debug::ServerOptions& server, hypervisor::Vm& vm, int files) {
        "Shows what a sleeping task of Linux has saved: registers, stack, return addresses.", task);
   show("modules", "",
        "Lists the modules of a Linux in the guest. For `info sharedlibrary` see modules watch.",
-       [files](LinuxKernels& known, std::string_view) { return modules(known, files); });
+       [&files](LinuxKernels& known, std::string_view) { return modules(known, files); });
   show("kaslr", "",
        "Says how far a Linux in the guest was moved from where it was linked to be, and what to "
        "tell\n"
        "GDB then.",
        [](LinuxKernels& known, std::string_view) { return kaslr(known); });
-  server.guest.libraries = [kernels, files] { return libraries(*kernels, files); };
+  server.guest.libraries = [kernels, &files] { return libraries(*kernels, files); };
   server.guest.library_events = [kernels] { return library_events(*kernels); };
   server.guest.os_data = [kernels](std::string_view kind) { return os_data(*kernels, kind); };
   server.guest.moved_to = [kernels] { return moved_to(*kernels); };

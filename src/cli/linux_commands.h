@@ -2,13 +2,14 @@
 // server asks for by itself.
 #pragma once
 
+#include "base/folder.h"
 #include "ringside/options.h"
 #include "ringside/vm.h"
 
 namespace ringside::cli {
 
-// `files`: the directory of a debugger's files, open, where the modules' files may be; it and the
+// `files`: that of a debugger's files, where the modules' files may be; it and the
 // machine outlive the server.
-void add_linux(debug::ServerOptions& server, hypervisor::Vm& vm, int files);
+void add_linux(debug::ServerOptions& server, hypervisor::Vm& vm, Folder& files);
 
 }  // namespace ringside::cli

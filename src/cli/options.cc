@@ -38,7 +38,7 @@ fault, 4 error or ended from outside; with --against 0 the same run, 6 another o
 struct Words {
   std::string cpus, memory, engine = "auto", append, gdb, guest_gdb, qmp, serial, debugcon = "none",
                             date, seed, history, pace = "on", translate = "on", on_kill = "detach",
-                            log = "warning";
+                            sandbox = "on", log = "warning";
   std::vector<std::string> initrd, disks;
 };
 
@@ -69,6 +69,12 @@ void declare(CLI::App& app, Words& words, Options& options) {
   machine(app.add_option("--translate", words.translate,
                          "Software CPU: translate hot code to host code, or interpret all (on)")
               ->type_name("on|off"));
+  machine(app.add_option("--sandbox", words.sandbox,
+                         "Once the guest runs, open, connect and execute nothing new (on)")
+              ->type_name("on|off"));
+  machine(app.add_option("--user", options.user,
+                         "Started by root: whose rights to go on with, once everything is open")
+              ->type_name("NAME"));
   machine(
       app.add_flag("--probe", options.probe, "Say what each engine can do on this host, and exit"));
 
@@ -295,6 +301,9 @@ Result<void> interpret(const CLI::App& app, const Words& words, Options& options
   options.pace = TRY(choose<Pace>("--pace", words.pace, {{"on", Pace::On}, {"off", Pace::Off}}));
   options.translate = TRY(choose<Translate>("--translate", words.translate,
                                             {{"on", Translate::On}, {"off", Translate::Off}}));
+  options.sandbox = TRY(
+      choose<Sandbox>("--sandbox", words.sandbox, {{"on", Sandbox::On}, {"off", Sandbox::Off}}));
+  if (app.count("--user") != 0 && options.user.empty()) return bad("--user: '' is not a name");
   options.on_kill = TRY(
       choose<debug::OnKill>("--on-kill", words.on_kill,
                             {{"detach", debug::OnKill::Detach}, {"stop", debug::OnKill::Stop}}));

@@ -42,6 +42,9 @@ struct ModuleOption {
 // Of the software CPU: hot code to host code, or nothing.
 enum class Translate : std::uint8_t { Off, On };
 
+// Of the process once the guest runs: it can open, connect and execute nothing new, or everything.
+enum class Sandbox : std::uint8_t { Off, On };
+
 struct HostsDate {};
 // That the guest's clock begins with: the host's at the start, or seconds since 1970.
 using Date = std::variant<HostsDate, std::int64_t>;
@@ -83,6 +86,8 @@ struct Options {
   std::string files;                              // a debugger's; empty: the directory of the start
   // Bytes for the past; 0: there is none. Nothing: the usual where there is a debugger.
   std::optional<std::uint64_t> history;
+  Sandbox sandbox = Sandbox::On;
+  std::string user;  // to whom root's rights are handed down; empty: nobody
   bool probe = false;
   log::Level log_level = log::Level::Warning;
 };

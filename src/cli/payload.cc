@@ -34,22 +34,34 @@ Reading module_reading(const Options& options, const machine::Meanwhile& meanwhi
 
 }  // namespace
 
-Result<Payload> read_payload(const Options& options, const machine::Meanwhile& meanwhile) {
+std::vector<std::string> payload_files(const Options& options) {
+  if (!options.bios.empty()) return {options.bios};
+  std::vector<std::string> files;
+  if (!options.kernel.empty()) files.push_back(options.kernel);
+  for (const ModuleOption& module : options.modules)
+    files.push_back(module.path);
+  return files;
+}
+
+Result<Payload> read_payload(const Options& options, sandbox::Outside& outside,
+                             const machine::Meanwhile& meanwhile) {
+  const auto read = [&](const std::string& path, std::string_view what, const Reading& reading) {
+    return read_open_file(outside.open_input(path), path, what, reading);
+  };
   Payload payload;
   if (!options.bios.empty()) {
     Reading reading;
     reading.meanwhile = meanwhile;
-    payload.image = TRY(read_file(options.bios, "firmware", reading));
+    payload.image = TRY(read(options.bios, "firmware", reading));
     return payload;
   }
   machine::BootRequest& request = payload.request;
   request.meanwhile = meanwhile;
-  payload.image = TRY(read_file(options.kernel, "kernel", kernel_reading(options, meanwhile)));
+  payload.image = TRY(read(options.kernel, "kernel", kernel_reading(options, meanwhile)));
   request.kernel_name = options.kernel;
   request.kernel = payload.image.bytes();
   for (const ModuleOption& module : options.modules) {
-    payload.modules.push_back(
-        TRY(read_file(module.path, "initrd", module_reading(options, meanwhile))));
+    payload.modules.push_back(TRY(read(module.path, "initrd", module_reading(options, meanwhile))));
     request.modules.push_back({module.path, module.argument, payload.modules.back().bytes()});
   }
   request.command_line = options.append;

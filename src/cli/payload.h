@@ -14,6 +14,7 @@
 #include "cli/options.h"
 #include "machine/boot/boot.h"
 #include "machine/storage/block_backend.h"
+#include "sandbox/outside.h"
 
 namespace ringside::cli {
 
@@ -25,7 +26,10 @@ struct Payload {
 
 // What no loader would take is refused before it is read whole. `meanwhile` is called now and then,
 // and may be null.
-Result<Payload> read_payload(const Options& options, const machine::Meanwhile& meanwhile);
+Result<Payload> read_payload(const Options& options, sandbox::Outside& outside,
+                             const machine::Meanwhile& meanwhile);
+// The files that it reads.
+std::vector<std::string> payload_files(const Options& options);
 
 using Disks = std::vector<std::shared_ptr<machine::BlockBackend>>;
 

@@ -17,6 +17,7 @@
 #include "cli/monitor_commands.h"
 #include "cli/notice.h"
 #include "cli/restored.h"
+#include "cli/rights.h"
 #include "cli/run.h"
 #include "cli/save_trace.h"
 #include "cli/time_commands.h"
@@ -40,9 +41,10 @@ Result<std::uint64_t> host_entropy() {
 }  // namespace
 
 // A debugger that started us through a pipe shares its terminal with us: its Ctrl-C is not ours.
-Program::Program(const Options& options, const time::SavedMachine* saved, hypervisor::GuestRam ram,
-                 transport::Poller poller)
+Program::Program(const Options& options, sandbox::Outside& outside, const time::SavedMachine* saved,
+                 hypervisor::GuestRam ram, transport::Poller poller)
     : options_(options),
+      outside_(outside),
       saved_(saved),
       poller_(std::move(poller)),
       signals_(poller_, uses_stdio(options.gdb) ? InterruptKey::Ignored : InterruptKey::Ends),
@@ -103,7 +105,7 @@ Result<void> Program::load() {
 }
 
 Result<Payload> Program::read_payload() {
-  return cli::read_payload(options_, [this]() -> Result<void> {
+  return cli::read_payload(options_, outside_, [this]() -> Result<void> {
     TRY(serve_greeter());
     if (signals_.received().empty()) return {};
     return fail(ErrorCode::System, fmt::format("ended by {}", signals_.received()));
@@ -291,9 +293,9 @@ void Program::add_monitor_commands(debug::ServerOptions& server) {
     TRY(reset_machine());
     return {};
   };
-  server.commands.push_back(save_command(save_subjects(), files_directory_.get()));
-  server.commands.push_back(
-      dump_command([this] { return core_subject({0}); }, files_directory_.get()));
+  Folder& files = folder(sandbox::FolderOf::Files);
+  server.commands.push_back(save_command(save_subjects(), files));
+  server.commands.push_back(dump_command([this] { return core_subject({0}); }, files));
   server.commands.push_back(
       {"gdbserver",
        "ENDPOINT",
@@ -306,12 +308,12 @@ void Program::add_monitor_commands(debug::ServerOptions& server) {
        },
        {},
        true});
-  server.save_trace = [this](const std::string& name, const auto& read) {
-    return save_trace(files_directory_.get(), name, read);
+  server.save_trace = [&files](const std::string& name, const auto& read) {
+    return save_trace(files, name, read);
   };
-  add_linux(server, *engine_, files_directory_.get());
-  recordings_ = std::make_unique<Recordings>(*engine_, files_directory_.get(),
-                                             [this] { return linux_code(*engine_); });
+  add_linux(server, *engine_, files);
+  recordings_ =
+      std::make_unique<Recordings>(*engine_, files, [this] { return linux_code(*engine_); });
   recordings_->add_commands(server);
   if (engine_->recordable() == nullptr) return;
   server.commands.push_back(hash_command(*engine_->recordable(), *machine_, ram_));
@@ -385,27 +387,6 @@ void Program::say_where(std::string_view name, const std::string& where,
   if (reachable_from_outside)
     notice("{}: warning: whoever can reach {} controls the guest", name, where);
   notice("{}: listening on {}", name, where);
-}
-
-// Without -G, or beside a client that came through a pipe: the debug server is there, and listens
-// from now on.
-Result<std::string> Program::begin_to_listen(std::string_view endpoint) {
-  // What is standard input by now has been the guest's console, or nobody's; and a client there
-  // could not come a second time.
-  if (std::holds_alternative<transport::StdioEndpoint>(TRY(transport::parse_endpoint(endpoint))))
-    return fail(ErrorCode::NotSupported, "stdio is for -G at the start; give a port, or unix:PATH");
-  TRY(debugger_->listen(endpoint));
-  say_where("gdb", debugger_->where(), debugger_->reachable_from_outside());
-  return debugger_->where();
-}
-
-// SIGUSR1. At GDB's usual port, or where that is another's at any free one.
-void Program::listen_at_a_signal() {
-  const Result<std::string> usual = begin_to_listen("127.0.0.1:1234");
-  if (usual) return;
-  const bool taken = usual.error().code() != ErrorCode::Busy;
-  const Result<std::string> any = taken ? begin_to_listen("127.0.0.1:0") : usual;
-  if (!any) notice("{}", any.error().text());
 }
 
 Result<void> Program::open_clients() {
@@ -576,22 +557,36 @@ int Program::report_end(const hypervisor::VmEnd& end) {
   return end.exit_status();
 }
 
+Result<void> Program::give_up_rights() {
+  const bool soft = engine_->recordable() != nullptr;
+  return cli::give_up_rights(options_, outside_,
+                             soft ? sandbox::Engine::Soft : sandbox::Engine::Kvm);
+}
+
 Result<int> run(const Options& given) {
   if (!given.against.empty()) return compare_runs(given);
-  std::optional<time::SavedMachine> saved;
   Options options = given;
+  const std::unique_ptr<sandbox::Outside> outside = TRY(reach_outside(options));
+  std::optional<time::SavedMachine> saved;
   if (!given.restore.empty()) {
     saved = TRY(time::SavedMachine::open(given.restore));
-    options = TRY(as_saved(given, saved->options()));
+    options = TRY(as_saved(options, saved->options()));
   }
   hypervisor::GuestRam ram = TRY(hypervisor::GuestRam::create(options.memory));
   transport::Poller poller = TRY(transport::Poller::create());
-  Program program(options, saved ? &*saved : nullptr, std::move(ram), std::move(poller));
-  TRY(program.greet());
-  TRY(program.load());
-  TRY(program.build());
-  TRY(program.open_clients());
-  return program.run_to_end();
+  const auto run_machine = [&]() -> Result<int> {
+    Program program(options, *outside, saved ? &*saved : nullptr, std::move(ram),
+                    std::move(poller));
+    TRY(program.greet());
+    TRY(program.load());
+    TRY(program.build());
+    TRY(program.open_clients());
+    TRY(program.give_up_rights());
+    return program.run_to_end();
+  };
+  Result<int> status = run_machine();
+  outside->end();
+  return status;
 }
 
 }  // namespace ringside::cli

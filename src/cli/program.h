@@ -28,6 +28,7 @@
 #include "machine/storage/block_backend.h"
 #include "platform/guest_ram.h"
 #include "ringside/debug_endpoint.h"
+#include "sandbox/outside.h"
 #include "time/history.h"
 #include "time/machine_saver.h"
 #include "time/past_disk.h"
@@ -40,16 +41,17 @@ namespace ringside::cli {
 
 class Program {
  public:
-  // `saved`: the machine to go on with, or null. It and the options outlive the program.
-  Program(const Options& options, const time::SavedMachine* saved, hypervisor::GuestRam ram,
-          transport::Poller poller);
+  // `saved`: the machine to go on with, or null. All of it outlives the program.
+  Program(const Options& options, sandbox::Outside& outside, const time::SavedMachine* saved,
+          hypervisor::GuestRam ram, transport::Poller poller);
   ~Program();
 
   // In this order, each once.
-  Result<void> greet();         // a debugger that is there already
-  Result<void> load();          // kernel, firmware or saved memory into memory
-  Result<void> build();         // devices and engine
-  Result<void> open_clients();  // endpoints; their lines on stderr
+  Result<void> greet();           // a debugger that is there already
+  Result<void> load();            // kernel, firmware or saved memory into memory
+  Result<void> build();           // devices and engine
+  Result<void> open_clients();    // endpoints; their lines on stderr
+  Result<void> give_up_rights();  // what is not open now stays closed
   Result<int> run_to_end();
 
  private:
@@ -90,6 +92,7 @@ class Program {
   std::optional<int> ended_from_outside();
   Result<int> finish(int status, time::JournalEnd::By by);
   Result<void> open_directories();
+  Folder& folder(sandbox::FolderOf which) const { return outside_.folder(which); }
   time::SavePlace save_place() const;
   bool has_debugcon() const;
   bool has_guest_gdb() const;
@@ -104,6 +107,7 @@ class Program {
   void add_monitor_commands(debug::ServerOptions& server);
 
   const Options& options_;
+  sandbox::Outside& outside_;
   const time::SavedMachine* saved_;
   transport::Poller poller_;
   EndSignals signals_;
@@ -114,7 +118,6 @@ class Program {
   std::uint64_t payload_hash_ = 0;  // the same of the files that a reset loads again
   Disks disks_;
   std::vector<std::shared_ptr<time::PastDisk>> past_disks_;  // the same, where there is a past
-  Fd files_directory_, save_directory_, dump_directory_;     // of --files, --save, --dump-on-panic
   bool is_dumped_ = false;                                   // for --dump-on-panic
 
   std::shared_ptr<HostOutput> stdout_;

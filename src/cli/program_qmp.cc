@@ -11,7 +11,7 @@ Result<void> Program::open_qmp() {
                        .machine = *machine_,
                        .loop = poller_,
                        .uses_kvm = engine_->name() == "kvm",
-                       .files = files_directory_.get(),
+                       .files = folder(sandbox::FolderOf::Files),
                        .reset = [this]() -> Result<void> {
                          TRY(reset_machine());
                          return {};

@@ -1,9 +1,7 @@
 // The program's part in saved machines and cores: where their files go, and what it is that is
 // saved.
-#include <fcntl.h>
 #include <fmt/format.h>
 
-#include <cerrno>
 #include <filesystem>
 #include <utility>
 
@@ -14,33 +12,27 @@ namespace ringside::cli {
 
 // Where files go is looked at before the guest runs, which may be for days.
 Result<void> Program::open_directories() {
-  const auto open = [](Fd& into, const std::string& path, const char* option) -> Result<void> {
-    into.reset(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (into) return {};
-    return fail(Error::from_errno(fmt::format("{}: directory '{}'", option, path), errno));
-  };
-  const Result<void> opened =
-      open(files_directory_, options_.files.empty() ? "." : options_.files, "--files");
-  if (!options_.files.empty()) TRY(opened);
-  const auto open_for = [&open](Fd& into, const std::string& file, const char* option) {
-    const std::string folder = std::filesystem::path(file).parent_path();
-    return open(into, folder.empty() ? "." : folder, option);
-  };
+  using sandbox::FolderOf;
   const auto of_option = [](const char* option, const Result<void>& place) -> Result<void> {
     if (place) return {};
     return fail(place.error().code(), fmt::format("{}: {}", option, place.error().text()));
   };
+  const Result<void> opened = outside_.open_folder(FolderOf::Files);
+  if (!options_.files.empty()) TRY(of_option("--files", opened));
   if (!options_.dump_on_panic.empty()) {
-    TRY(open_for(dump_directory_, options_.dump_on_panic, "--dump-on-panic"));
-    TRY(of_option("--dump-on-panic", check_place(dump_place())));
+    TRY(of_option("--dump-on-panic", outside_.open_folder(FolderOf::Dump)));
+    const DumpPlace place = dump_place();
+    TRY(of_option("--dump-on-panic", place.folder.check(place.name, FileKind::Core)));
   }
   if (options_.save.empty()) return {};
-  TRY(open_for(save_directory_, options_.save, "--save"));
-  return of_option("--save", time::check_place(save_place()));
+  TRY(of_option("--save", outside_.open_folder(FolderOf::Save)));
+  const time::SavePlace place = save_place();
+  return of_option("--save", place.folder.check(place.name, FileKind::SavedMachine));
 }
 
 DumpPlace Program::dump_place() const {
-  return {dump_directory_.get(), std::filesystem::path(options_.dump_on_panic).filename()};
+  return {folder(sandbox::FolderOf::Dump),
+          std::filesystem::path(options_.dump_on_panic).filename()};
 }
 
 guests::CoreSubject Program::core_subject(VcpuId first) const {
@@ -62,7 +54,7 @@ void Program::dump_dead(VcpuId vcpu) {
 }
 
 time::SavePlace Program::save_place() const {
-  return {save_directory_.get(), std::filesystem::path(options_.save).filename()};
+  return {folder(sandbox::FolderOf::Save), std::filesystem::path(options_.save).filename()};
 }
 
 bool Program::has_debugcon() const {

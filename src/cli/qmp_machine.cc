@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "base/file_place.h"
 #include "cli/dump_command.h"
 #include "cli/qmp_monitor.h"
 #include "hypervisor/guest_memory.h"
@@ -54,6 +53,10 @@ Result<std::string> nothing_to_say(const Result<void>& done) {
 
 }  // namespace
 
+QmpMachine::QmpMachine(QmpSubjects subjects)
+    : subjects_(std::move(subjects)),
+      has_kvm_(subjects_.uses_kvm || ::access("/dev/kvm", R_OK | W_OK) == 0) {}
+
 // ---- What can be known
 
 qmp::RunState QmpMachine::state() const {
@@ -63,10 +66,6 @@ qmp::RunState QmpMachine::state() const {
 
 // On KVM a vCPU has a thread of its own, which runs nothing but it; the main thread answers for it.
 int QmpMachine::thread_of(unsigned /*vcpu*/) const { return ::getpid(); }
-
-bool QmpMachine::has_kvm() const {
-  return subjects_.uses_kvm || ::access("/dev/kvm", R_OK | W_OK) == 0;
-}
 
 std::string QmpMachine::version() const { return "ringside " RINGSIDE_VERSION; }
 
@@ -161,7 +160,7 @@ Result<std::unique_ptr<qmp::Task>> QmpMachine::dump(qmp::DumpWish wish) {
   if (writing_) return fail(ErrorCode::Busy, "a file is being written");
   const auto* named = std::get_if<qmp::FileName>(&wish.place);
   const DumpPlace place{subjects_.files, named != nullptr ? named->name : std::string()};
-  if (named != nullptr) TRY(check_place(place));
+  if (named != nullptr) TRY(place.folder.check(place.name, FileKind::Core));
   if (wish.linear && (named == nullptr || wish.range)) {
     return fail(ErrorCode::NotSupported,
                 "with paging a dump is of all memory and goes into a file of --files");
@@ -190,7 +189,7 @@ Result<std::unique_ptr<qmp::Task>> QmpMachine::dump(qmp::DumpWish wish) {
     };
     if (named != nullptr) {
       target = std::make_unique<ByteTarget>(
-          TRY(WholeFile::create(place.directory, place.name, place.name)));
+          TRY(WholeFile::create(place.folder, place.name, FileKind::Core)));
     } else {
       target = std::make_unique<ByteTarget>(std::move(std::get<Fd>(wish.place)), subjects_.loop);
     }
@@ -202,10 +201,8 @@ Result<std::unique_ptr<qmp::Task>> QmpMachine::dump(qmp::DumpWish wish) {
 
 Result<std::unique_ptr<qmp::Task>> QmpMachine::save_memory(qmp::MemoryWish wish) {
   if (writing_) return fail(ErrorCode::Busy, "a file is being written");
-  TRY(check_file_place(
-      subjects_.files, wish.file, [](int) { return false; }, "memory that was saved before"));
-  auto target =
-      std::make_unique<ByteTarget>(TRY(WholeFile::create(subjects_.files, wish.file, wish.file)));
+  auto target = std::make_unique<ByteTarget>(
+      TRY(WholeFile::create(subjects_.files, wish.file, FileKind::Memory)));
   // One page at a time, because linear addresses lead anywhere.
   const auto next = [this, wish](std::vector<std::byte>& out, std::uint64_t at) -> Result<void> {
     const std::uint64_t address = wish.address + at;

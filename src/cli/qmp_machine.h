@@ -11,6 +11,7 @@
 #include <string>
 
 #include "base/fd.h"
+#include "base/folder.h"
 #include "cli/guest_file.h"
 #include "guests/core/core_stream.h"
 #include "hypervisor/holdable_vm.h"
@@ -31,7 +32,7 @@ struct QmpSubjects {
   const machine::Machine& machine;
   EventLoop& loop;
   bool uses_kvm = false;
-  int files = -1;                       // the directory of --files, open
+  Folder& files;                        // that of --files
   std::function<Result<void>()> reset;  // while every vCPU is out of the guest
   std::function<Result<void>()> press_power_button;
   std::function<guests::CoreSubject()> core;
@@ -40,7 +41,7 @@ struct QmpSubjects {
 
 class QmpMachine final : public qmp::Machine {
  public:
-  explicit QmpMachine(QmpSubjects subjects) : subjects_(std::move(subjects)) {}
+  explicit QmpMachine(QmpSubjects subjects);
 
   // After the debug server's turn: goes on with what takes long.
   void settle();
@@ -53,7 +54,7 @@ class QmpMachine final : public qmp::Machine {
   unsigned vcpu_count() const override { return subjects_.vm.vcpu_count(); }
   int thread_of(unsigned vcpu) const override;
   bool uses_kvm() const override { return subjects_.uses_kvm; }
-  bool has_kvm() const override;
+  bool has_kvm() const override { return has_kvm_; }
   std::string version() const override;
   qmp::DumpState dump_state() const override;
   std::unique_ptr<qmp::Task> stop() override;
@@ -80,6 +81,7 @@ class QmpMachine final : public qmp::Machine {
   void hold_or_let_go();
 
   QmpSubjects subjects_;
+  const bool has_kvm_;    // looked for at the start
   bool stopped_ = false;  // by `stop`
   bool quits_ = false;
   std::optional<Writing> writing_;

@@ -1,13 +1,10 @@
 #include "cli/recordings.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
-#include <cstring>
 #include <utility>
 #include <vector>
 
-#include "base/file_place.h"
 #include "cli/notice.h"
 #include "cli/number.h"
 
@@ -15,15 +12,6 @@ namespace ringside::cli {
 namespace {
 
 constexpr std::uint64_t kUsualEvery = 100'000;
-constexpr std::string_view kProfileBegins = "# a profile of a guest, by ringside\n";
-constexpr std::string_view kTraceBegins = "{\"displayTimeUnit\":\"ns\",\"traceEvents\":[\n";
-
-bool begins_with(int file, std::string_view begin) {
-  std::string bytes(begin.size(), '\0');
-  return ::pread(file, bytes.data(), bytes.size(), 0) == static_cast<ssize_t>(bytes.size()) &&
-         bytes == begin;
-}
-
 std::vector<std::string> words_of(std::string_view text) {
   std::vector<std::string> words;
   for (std::size_t at = 0; (at = text.find_first_not_of(" \t", at)) != std::string_view::npos;) {
@@ -49,17 +37,14 @@ tl::unexpected<Error> no_engine() {
 
 }  // namespace
 
-Recordings::Recordings(hypervisor::Engine& engine, int directory, CodeSource code)
-    : engine_(engine), directory_(directory), code_(std::move(code)) {}
+Recordings::Recordings(hypervisor::Engine& engine, Folder& folder, CodeSource code)
+    : engine_(engine), folder_(folder), code_(std::move(code)) {}
 
 Recordings::~Recordings() = default;
 
-Result<profile::Output> Recordings::open(Place& place, const std::string& name,
-                                         std::string_view begin, std::string_view what,
+Result<profile::Output> Recordings::open(Place& place, const std::string& name, FileKind kind,
                                          std::uint64_t most) {
-  const auto is_ours = [begin](int file) { return begins_with(file, begin); };
-  TRY(check_file_place(directory_, name, is_ours, what));
-  place.file.emplace(TRY(WholeFile::create(directory_, name, name)));
+  place.file.emplace(TRY(WholeFile::create(folder_, name, kind)));
   place.name = name;
   place.code = code_();
   return profile::Output(
@@ -113,9 +98,9 @@ Result<std::string> Recordings::profile(std::string_view arguments) {
   if (!every || *every < kLeast)
     return fail(ErrorCode::BadRequest,
                 fmt::format("EVERY is a number of instructions, {} or more", kLeast));
-  profile::Output output = TRY(
-      open(profile_place_, words[1], kProfileBegins, "a profile", profile::Profiler::kMostBytes));
-  if (const auto begun = output.append(kProfileBegins); !begun) return fail(begun.error());
+  profile::Output output =
+      TRY(open(profile_place_, words[1], FileKind::Profile, profile::Profiler::kMostBytes));
+  TRY(output.append(beginning_of(FileKind::Profile)));
   profiler_.reset();  // the engine has one at a time, which takes itself out as it goes
   profiler_ = std::make_unique<profile::Profiler>(
       engine_, *profile_place_.code, *every, std::move(output),
@@ -139,8 +124,8 @@ Result<std::string> Recordings::trace(std::string_view arguments) {
   if (words[0] != "calls" || words.size() != 2)
     return fail(ErrorCode::BadRequest, "it wants 'calls FILE', 'stop' or nothing");
   if (runs) return fail(ErrorCode::Busy, fmt::format("'{}' is being written", trace_place_.name));
-  profile::Output output = TRY(open(trace_place_, words[1], kTraceBegins, "a trace of calls",
-                                    profile::CallTrace::kMostBytes));
+  profile::Output output =
+      TRY(open(trace_place_, words[1], FileKind::CallTrace, profile::CallTrace::kMostBytes));
   trace_.reset();
   trace_ = std::make_unique<profile::CallTrace>(
       engine_, *trace_place_.code, std::move(output),

@@ -23,8 +23,8 @@ namespace ringside::cli {
 class Recordings {
  public:
   using CodeSource = std::function<std::unique_ptr<profile::GuestCode>()>;
-  // `directory`: that of a debugger's files, open. `code`: for each recording anew. All outlive it.
-  Recordings(hypervisor::Engine& engine, int directory, CodeSource code);
+  // `folder`: that of a debugger's files. `code`: for each recording anew. All outlive it.
+  Recordings(hypervisor::Engine& engine, Folder& folder, CodeSource code);
   ~Recordings();
 
   void add_commands(debug::ServerOptions& server);
@@ -39,8 +39,8 @@ class Recordings {
     std::unique_ptr<profile::GuestCode> code;
     std::string last;  // how the last one ended
   };
-  Result<profile::Output> open(Place& place, const std::string& name, std::string_view begin,
-                               std::string_view what, std::uint64_t most);
+  Result<profile::Output> open(Place& place, const std::string& name, FileKind kind,
+                               std::uint64_t most);
   Result<std::string> profile(std::string_view arguments);
   Result<std::string> trace(std::string_view arguments);
   std::string end_profile(const Result<std::string>& why);
@@ -49,7 +49,7 @@ class Recordings {
                        const std::string& content);
 
   hypervisor::Engine& engine_;
-  int directory_;
+  Folder& folder_;
   CodeSource code_;
   Place profile_place_, trace_place_;
   std::unique_ptr<profile::Profiler> profiler_;

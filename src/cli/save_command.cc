@@ -51,15 +51,15 @@ class SaveWork final : public debug::MonitorWork {
 
 }  // namespace
 
-debug::MonitorCommand save_command(const SaveSubjects& subjects, int directory) {
+debug::MonitorCommand save_command(const SaveSubjects& subjects, Folder& folder) {
   debug::MonitorCommand command;
   command.name = "save";
   command.usage = "FILE";
   command.help =
       "Saves the machine: CPUs, devices and memory. ringside --restore FILE goes on from here, as\n"
       "often as you like. FILE is made in the directory of --files; the disks stay where they are.";
-  command.begin = [subjects, directory](std::string_view name) {
-    return std::make_unique<SaveWork>(subjects, time::SavePlace{directory, std::string(name)});
+  command.begin = [subjects, &folder](std::string_view name) {
+    return std::make_unique<SaveWork>(subjects, time::SavePlace{folder, std::string(name)});
   };
   return command;
 }

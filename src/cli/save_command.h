@@ -3,6 +3,7 @@
 
 #include <functional>
 
+#include "base/folder.h"
 #include "base/result.h"
 #include "cli/options.h"
 #include "machine/machine.h"
@@ -21,8 +22,8 @@ struct SaveSubjects {
   std::function<Result<time::SavedOptions>()> options;  // as they are at that moment
 };
 
-// `directory`: that of a debugger's files, open.
-debug::MonitorCommand save_command(const SaveSubjects& subjects, int directory);
+// `folder`: that of a debugger's files.
+debug::MonitorCommand save_command(const SaveSubjects& subjects, Folder& folder);
 
 // The image as it is now.
 Result<time::SavedDisk> look_at(const DiskOption& disk);

@@ -3,13 +3,14 @@
 
 #include <string>
 
+#include "base/folder.h"
 #include "base/result.h"
 #include "ringside/options.h"
 
 namespace ringside::cli {
 
-// `name` in an open directory; a trace that is there is replaced, and nothing else.
-Result<void> save_trace(int directory, const std::string& name,
+// A trace that is there is replaced, and nothing else.
+Result<void> save_trace(Folder& folder, const std::string& name,
                         const debug::ServerOptions::ReadPiece& read);
 
 }  // namespace ringside::cli

@@ -4,6 +4,8 @@
 
 #include <utility>
 
+#include "base/file_kind.h"
+
 namespace ringside::profile {
 namespace {
 
@@ -32,7 +34,7 @@ CallTrace::CallTrace(hypervisor::Engine& engine, GuestCode& code, Output output,
       ended_(std::move(ended)),
       last_(engine.recordable()->total_instructions()),
       now_(engine.now()) {
-  written_ = output_.append("{\"displayTimeUnit\":\"ns\",\"traceEvents\":[\n");
+  written_ = output_.append(beginning_of(FileKind::CallTrace));
   for (std::uint32_t i = 0; i < engine_.vcpu_count(); ++i) {
     write_line(fmt::format(
         R"({{"name":"process_name","ph":"M","pid":{},"args":{{"name":"vCPU {}"}}}})", i + 1, i));

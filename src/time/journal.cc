@@ -1,15 +1,18 @@
 #include "time/journal.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
 #include <filesystem>
+#include <fstream>
 #include <sstream>
 
 #include "base/hex.h"
+#include "base/output_file.h"
 
 namespace ringside::time {
 namespace {
@@ -90,13 +93,9 @@ Result<JournalWriter> JournalWriter::create(const std::string& path, const RunId
   }
   JournalWriter writer;
   writer.path_ = path;
-  writer.file_.open(path, std::ios::trunc);
-  writer.file_ << header(identity) << '\n'
-               << fmt::format("{} {:016x}\n{} {}\n", kSeed, start.seed, kDate, start.date)
-               << std::flush;
-  if (!writer.file_) {
-    return fail(Error::from_errno(fmt::format("the journal {} cannot be written", path), errno));
-  }
+  writer.file_ = TRY(open_output(path));
+  TRY(writer.write(fmt::format("{}\n{} {:016x}\n{} {}", header(identity), kSeed, start.seed, kDate,
+                               start.date)));
   return writer;
 }
 
@@ -116,10 +115,15 @@ Result<void> JournalWriter::finish(const JournalEnd& end) {
                            check));
 }
 
+// Each line at once: a process that is killed leaves what has happened.
 Result<void> JournalWriter::write(const std::string& line) {
-  file_ << line << '\n' << std::flush;
-  if (!file_) {
-    return fail(Error::from_errno(fmt::format("the journal {} cannot be written", path_), errno));
+  const std::string whole = line + '\n';
+  for (std::string_view rest = whole; !rest.empty();) {
+    const ssize_t count = ::write(file_.get(), rest.data(), rest.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0)
+      return fail(Error::from_errno(fmt::format("the journal {} cannot be written", path_), errno));
+    rest.remove_prefix(static_cast<std::size_t>(count));
   }
   return {};
 }

@@ -14,12 +14,12 @@
 #pragma once
 
 #include <cstdint>
-#include <fstream>
 #include <istream>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "base/fd.h"
 #include "base/result.h"
 #include "machine/machine.h"
 #include "ringside/types.h"
@@ -73,7 +73,7 @@ class JournalWriter {
  private:
   Result<void> write(const std::string& line);
 
-  std::ofstream file_;
+  Fd file_;
   std::string path_;
 };
 

@@ -1,11 +1,7 @@
 #include "time/machine_saver.h"
 
-#include <unistd.h>
-
-#include <array>
 #include <utility>
 
-#include "base/file_place.h"
 #include "base/state_bytes.h"
 
 namespace ringside::time {
@@ -22,28 +18,17 @@ std::span<const std::byte> bytes_of(const T& value) {
   return std::as_bytes(std::span(&value, 1));
 }
 
-bool is_saved_machine(int file) {
-  std::array<char, kSavedMagic.size()> magic{};
-  const ssize_t count = ::pread(file, magic.data(), magic.size(), 0);
-  return count == static_cast<ssize_t>(magic.size()) && magic == kSavedMagic;
-}
-
 }  // namespace
-
-Result<void> check_place(const SavePlace& place) {
-  return check_file_place(place.directory, place.name, is_saved_machine, "a saved machine");
-}
 
 Result<std::unique_ptr<MachineSaver>> MachineSaver::begin(const SavePlace& place,
                                                           SavedOptions options,
                                                           hypervisor::Engine& engine,
                                                           machine::Machine& machine,
                                                           const hypervisor::GuestRam& ram) {
-  TRY(check_place(place));
   hypervisor::Recordable* const run = engine.recordable();
   if (run == nullptr)
     return fail(ErrorCode::NotSupported, "only the software CPU's machines can be saved");
-  WholeFile file = TRY(WholeFile::create(place.directory, place.name, place.name));
+  WholeFile file = TRY(WholeFile::create(place.folder, place.name, FileKind::SavedMachine));
   std::unique_ptr<MachineSaver> saver(new MachineSaver(std::move(file), ram));
   StateSaver state;
   run->visit_processors(state);

@@ -21,19 +21,15 @@
 
 namespace ringside::time {
 
-// Where a saved machine goes: a name in a directory that is open.
+// Where a saved machine goes.
 struct SavePlace {
-  int directory = -1;
+  Folder& folder;
   std::string name;
 };
 
-// Whether there is room for a file of that name: what has it must be a saved machine, which is
-// replaced when the new one is complete. A name with a `/` is refused.
-Result<void> check_place(const SavePlace& place);
-
 class MachineSaver {
  public:
-  // The directory outlives it. `options` are completed by what the engine knows.
+  // The folder outlives it. `options` are completed by what the engine knows.
   static Result<std::unique_ptr<MachineSaver>> begin(const SavePlace& place, SavedOptions options,
                                                      hypervisor::Engine& engine,
                                                      machine::Machine& machine,

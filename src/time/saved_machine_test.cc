@@ -1,6 +1,5 @@
 #include "time/saved_machine.h"
 
-#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
@@ -93,13 +92,13 @@ class SavedMachineTest : public ::testing::Test {
  protected:
   SavedMachineTest() {
     std::filesystem::create_directory(folder_);
-    directory_.reset(::open(folder_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    opened_ = std::move(OpenFolder::open(folder_).value());
   }
   ~SavedMachineTest() override { std::filesystem::remove_all(folder_); }
 
   Result<std::uint64_t> save(Rig& rig, const SavedOptions& options,
                              const std::string& name = "saved") {
-    return save_machine({directory_.get(), name}, options, *rig.engine, *rig.machine, rig.ram);
+    return save_machine({*opened_, name}, options, *rig.engine, *rig.machine, rig.ram);
   }
   std::string content() const {
     std::ifstream stream(path_, std::ios::binary);
@@ -107,7 +106,7 @@ class SavedMachineTest : public ::testing::Test {
   }
   const std::string folder_ = ::testing::TempDir() + "ringside-saved-" + std::to_string(::getpid());
   const std::string path_ = folder_ + "/saved";
-  Fd directory_;
+  std::unique_ptr<OpenFolder> opened_;
 };
 
 SavedOptions options_of(unsigned vcpus, std::uint64_t memory) {
@@ -245,7 +244,7 @@ TEST_F(SavedMachineTest, ComesInSlices) {
   Rig rig(options);
   std::memset(rig.ram.host({0x1000000}, 1), 1, 32u << 20);
   auto saver =
-      MachineSaver::begin({directory_.get(), "saved"}, options, *rig.engine, *rig.machine, rig.ram);
+      MachineSaver::begin({*opened_, "saved"}, options, *rig.engine, *rig.machine, rig.ram);
   ASSERT_TRUE(saver);
   unsigned slices = 0;
   for (bool over = false; !over; ++slices) {
@@ -265,7 +264,7 @@ TEST_F(SavedMachineTest, WhatIsNotFinishedLeavesNoFile) {
   Rig rig(options);
   std::memset(rig.ram.host({0x1000000}, 1), 1, 32u << 20);
   auto saver =
-      MachineSaver::begin({directory_.get(), "saved"}, options, *rig.engine, *rig.machine, rig.ram);
+      MachineSaver::begin({*opened_, "saved"}, options, *rig.engine, *rig.machine, rig.ram);
   ASSERT_TRUE(saver && (*saver)->advance());
   EXPECT_FALSE(std::filesystem::is_empty(folder_));
   saver->reset();

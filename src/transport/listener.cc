@@ -203,6 +203,11 @@ std::optional<int> Listener::descriptor() const {
   return socket_.get();
 }
 
+Fd Listener::hand_over() {
+  file_.reset();
+  return std::move(socket_);
+}
+
 std::optional<Connection> Listener::accept() {
   if (!socket_) return std::nullopt;
   if (is_client_) return Connection::over_socket(std::move(socket_));

@@ -32,6 +32,8 @@ class Listener {
 
   // Where it really listens: the port is the one that was chosen.
   const Endpoint& endpoint() const { return endpoint_; }
+  // The socket for somebody else, who looks after a unix socket's file, too.
+  Fd hand_over();
   // Whether machines other than this one can reach it.
   bool reachable_from_outside() const { return outside_; }
 

@@ -1,6 +1,5 @@
 #include "guests/core/core_writer.h"
 
-#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -24,7 +23,7 @@ class CoreWriterTest : public ::testing::Test {
  protected:
   CoreWriterTest() {
     std::filesystem::create_directory(folder_);
-    directory_.reset(::open(folder_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    opened_ = std::move(OpenFolder::open(folder_).value());
     vm.memory().add_ram({0}, 0x80000);
     vm.memory().add_ram({0x100000}, 0x40000);
     vm.memory().add_ram({0xfffff000}, 0x1000, hypervisor::MemoryKind::Rom);
@@ -53,7 +52,7 @@ class CoreWriterTest : public ::testing::Test {
     vm.memory().poke<std::uint64_t>({table + 0x3000 + (gva >> 12) * 8}, gpa | kPresent);
   }
   CoreFile dump(CoreSubject subject) {
-    auto file = WholeFile::create(directory_.get(), "core", "core");
+    auto file = WholeFile::create(*opened_, "core", FileKind::Core);
     auto writer = CoreWriter::begin(std::move(subject), *std::move(file));
     EXPECT_TRUE(writer.has_value());
     for (;;) {
@@ -71,7 +70,7 @@ class CoreWriterTest : public ::testing::Test {
   std::string words;
   std::uint64_t written = 0;
   const std::string folder_ = ::testing::TempDir() + "ringside-core-" + std::to_string(::getpid());
-  Fd directory_;
+  std::unique_ptr<OpenFolder> opened_;
 };
 
 TEST_F(CoreWriterTest, HasMemoryByPhysicalAddressWithoutZeros) {

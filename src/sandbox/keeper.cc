@@ -1,0 +1,215 @@
+#include "sandbox/keeper.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "sandbox/messages.h"
+#include "sandbox/system_calls.h"
+#include "sandbox/user.h"
+
+namespace ringside::sandbox {
+namespace {
+
+// ---- In the process that runs the guest
+
+class Line {
+ public:
+  explicit Line(Fd socket) : socket_(std::move(socket)) {}
+  Answer ask(const Request& request) {
+    if (send(socket_.get(), request)) {
+      if (auto answer = receive_answer(socket_.get())) return *std::move(answer);
+    }
+    Answer none;
+    none.code = ErrorCode::System;
+    none.errno_value = EPIPE;
+    none.text = "the process that keeps the right to open files is gone";
+    return none;
+  }
+
+ private:
+  Fd socket_;
+};
+
+Result<void> result_of(const Answer& answer) {
+  if (answer.code) return fail(*answer.code, answer.text);
+  return {};
+}
+
+class KeptFolder final : public Folder {
+ public:
+  KeptFolder(Line& line, FolderOf which) : line_(line), which_(which) {}
+
+  Result<void> check(const std::string& name, FileKind kind) override {
+    return result_of(ask(Wish::Check, name, kind));
+  }
+  Result<NewFile> create(const std::string& name, FileKind kind) override {
+    Answer answer = ask(Wish::Create, name, kind);
+    TRY(result_of(answer));
+    return NewFile{std::move(answer.fd), answer.number};
+  }
+  Result<void> finish(std::uint32_t number) override {
+    return result_of(line_.ask({Wish::Finish, which_, {}, number, {}}));
+  }
+  void discard(std::uint32_t number) override {
+    (void)line_.ask({Wish::Discard, which_, {}, number, {}});
+  }
+  Fd open_module(const std::string& name) override {
+    return std::move(ask(Wish::OpenModule, name, {}).fd);
+  }
+
+ private:
+  Answer ask(Wish wish, const std::string& name, FileKind kind) {
+    // What no file system has need not be asked for.
+    if (name.size() <= NAME_MAX) return line_.ask({wish, which_, kind, 0, name});
+    const Error error = Error::from_errno("'" + name + "'", ENAMETOOLONG);
+    Answer answer;
+    answer.code = error.code();
+    answer.text = error.text();
+    return answer;
+  }
+
+  Line& line_;
+  FolderOf which_;
+};
+
+class KeptOutside final : public Outside {
+ public:
+  explicit KeptOutside(Fd socket) : line_(std::move(socket)) {}
+
+  tl::expected<Fd, int> open_input(const std::string& path) override {
+    Answer answer = line_.ask({Wish::OpenInput, {}, {}, 0, path});
+    if (answer.code) return tl::unexpected<int>(answer.errno_value);
+    return std::move(answer.fd);
+  }
+  Result<void> open_folder(FolderOf which) override {
+    return result_of(line_.ask({Wish::OpenFolder, which, {}, 0, {}}));
+  }
+  Folder& folder(FolderOf which) override { return folders_[static_cast<std::size_t>(which)]; }
+  bool listens_for_us() const override { return true; }
+  Result<Fd> listen(const std::string& endpoint) override {
+    Answer answer = line_.ask({Wish::Listen, {}, {}, 0, endpoint});
+    TRY(result_of(answer));
+    return std::move(answer.fd);
+  }
+  Result<void> begin() override { return result_of(line_.ask({Wish::Begin, {}, {}, 0, {}})); }
+  void end() override { (void)line_.ask({Wish::End, {}, {}, 0, {}}); }
+
+ private:
+  Line line_;
+  std::array<KeptFolder, kFolders> folders_{KeptFolder(line_, FolderOf::Files),
+                                            KeptFolder(line_, FolderOf::Save),
+                                            KeptFolder(line_, FolderOf::Dump)};
+};
+
+// ---- In the keeper
+
+Answer failed(const Error& error) {
+  Answer answer;
+  answer.code = error.code();
+  answer.text = error.text();
+  return answer;
+}
+
+Answer done(const Result<void>& result) { return result ? Answer() : failed(result.error()); }
+
+Answer serve(Outside& outside, const Request& request, const std::string& user) {
+  Folder& folder = outside.folder(request.folder);
+  Answer answer;
+  switch (request.wish) {
+    case Wish::OpenInput: {
+      auto file = outside.open_input(request.text);
+      if (file) {
+        answer.fd = *std::move(file);
+      } else {
+        answer.code = ErrorCode::System;
+        answer.errno_value = file.error();
+      }
+      return answer;
+    }
+    case Wish::OpenFolder:
+      return done(outside.open_folder(request.folder));
+    case Wish::Check:
+      return done(folder.check(request.text, request.kind));
+    case Wish::Create: {
+      auto file = folder.create(request.text, request.kind);
+      if (!file) return failed(file.error());
+      answer.fd = std::move(file->fd);
+      answer.number = file->number;
+      return answer;
+    }
+    case Wish::Finish:
+      return done(folder.finish(request.number));
+    case Wish::Discard:
+      folder.discard(request.number);
+      return answer;
+    case Wish::OpenModule:
+      answer.fd = folder.open_module(request.text);
+      return answer;
+    case Wish::Listen: {
+      auto socket = outside.listen(request.text);
+      if (!socket) return failed(socket.error());
+      answer.fd = *std::move(socket);
+      return answer;
+    }
+    case Wish::Begin: {
+      Result<void> begun = outside.begin();
+      if (begun && !user.empty()) begun = become(user);
+      return done(begun);
+    }
+    case Wish::End:
+      outside.end();
+      return answer;
+  }
+  return answer;
+}
+
+// Nobody's output, input or connection stays open because of the keeper. Signals of a terminal and
+// of who ends a whole group are for the other process, which may still have something to save.
+void let_go_of_everything_but(int socket) {
+  const Fd nothing(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  for (const int standard : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+    ::dup2(nothing.get(), standard);
+  ::dup3(socket, STDERR_FILENO + 1, O_CLOEXEC);
+  ::close_range(STDERR_FILENO + 2, ~0u, 0);
+  for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGPIPE})
+    ::signal(number, SIG_IGN);
+  ::prctl(PR_SET_NAME, "ringside-keeper");
+}
+
+}  // namespace
+
+void keep(int socket, Outside& outside, const std::string& user) {
+  while (const auto request = receive_request(socket)) {
+    if (!send(socket, serve(outside, *request, user))) break;
+  }
+  outside.end();
+}
+
+Result<std::unique_ptr<Outside>> start_keeper(const Names& names) {
+  int ends[2];
+  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
+    return fail(Error::from_errno("socketpair", errno));
+  Fd ours(ends[0]), keepers(ends[1]);
+  const pid_t child = ::fork();
+  if (child < 0) return fail(Error::from_errno("fork", errno));
+  if (child != 0) return std::make_unique<KeptOutside>(std::move(ours));
+  // 3 may be the other end, which closes with everything else.
+  const int socket = keepers.release();
+  ours.release();
+  let_go_of_everything_but(socket);
+  (void)forbid_what_nobody_needs();
+  {
+    HostOutside outside(names);
+    keep(STDERR_FILENO + 1, outside, names.user);
+  }
+  ::_exit(0);
+}
+
+}  // namespace ringside::sandbox

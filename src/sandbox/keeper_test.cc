@@ -1,0 +1,150 @@
+#include "sandbox/keeper.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+#include "base/whole_file.h"
+#include "sandbox/messages.h"
+
+namespace ringside::sandbox {
+namespace {
+
+std::string content_of(const std::string& path) {
+  std::ifstream stream(path);
+  return {std::istreambuf_iterator<char>(stream), {}};
+}
+
+std::string text_of(int file) {
+  char text[64];
+  const ssize_t size = ::read(file, text, sizeof text);
+  return {text, static_cast<std::size_t>(std::max<ssize_t>(size, 0))};
+}
+
+class KeeperTest : public ::testing::Test {
+ protected:
+  KeeperTest() {
+    std::filesystem::create_directory(folder_);
+    std::ofstream(folder_ + "/kernel") << "first";
+    std::ofstream(folder_ + "/secret") << "secret";
+    names_.inputs = {folder_ + "/kernel"};
+    names_.folders = {folder_, folder_, folder_ + "/none"};
+    names_.debugger_may_come = true;
+    auto keeper = start_keeper(names_);
+    EXPECT_TRUE(keeper.has_value());
+    keeper_ = *std::move(keeper);
+  }
+  ~KeeperTest() override {
+    keeper_.reset();
+    std::filesystem::remove_all(folder_);
+  }
+  std::size_t files() const {
+    const std::filesystem::directory_iterator all(folder_);
+    return static_cast<std::size_t>(std::distance(begin(all), end(all)));
+  }
+
+  const std::string folder_ =
+      ::testing::TempDir() + "ringside-keeper-" + std::to_string(::getpid());
+  Names names_;
+  std::unique_ptr<Outside> keeper_;
+};
+
+TEST_F(KeeperTest, OpensInputsAsTheyAreNow) {
+  auto file = keeper_->open_input(folder_ + "/kernel");
+  ASSERT_TRUE(file);
+  EXPECT_EQ(text_of(file->get()), "first");
+  // As a linker makes a new one.
+  std::filesystem::remove(folder_ + "/kernel");
+  EXPECT_EQ(keeper_->open_input(folder_ + "/kernel").error(), ENOENT);
+  std::ofstream(folder_ + "/kernel") << "second";
+  file = keeper_->open_input(folder_ + "/kernel");
+  ASSERT_TRUE(file);
+  EXPECT_EQ(text_of(file->get()), "second");
+}
+
+TEST_F(KeeperTest, OpensNothingElse) {
+  EXPECT_EQ(keeper_->open_input(folder_ + "/secret").error(), EPERM);
+  EXPECT_EQ(keeper_->open_input("/etc/passwd").error(), EPERM);
+  EXPECT_EQ(keeper_->open_input("").error(), EPERM);
+  EXPECT_FALSE(keeper_->open_input(std::string(100000, 'x')));
+  ASSERT_TRUE(keeper_->open_folder(FolderOf::Files));
+  Folder& folder = keeper_->folder(FolderOf::Files);
+  EXPECT_FALSE(folder.open_module("secret"));
+  EXPECT_FALSE(folder.open_module("../secret.ko"));
+  EXPECT_FALSE(folder.create("secret", FileKind::Core));
+  EXPECT_FALSE(folder.create("../x", FileKind::Core));
+  EXPECT_EQ(folder.check(std::string(300, 'x'), FileKind::Core).error().text(),
+            "'" + std::string(300, 'x') + "': File name too long");
+  EXPECT_EQ(files(), 2u);
+}
+
+TEST_F(KeeperTest, MakesFilesThatAppearWhenTheyAreFinished) {
+  ASSERT_TRUE(keeper_->open_folder(FolderOf::Files));
+  Folder& folder = keeper_->folder(FolderOf::Files);
+  {
+    auto file = WholeFile::create(folder, "dump", FileKind::Core);
+    ASSERT_TRUE(file);
+    ASSERT_TRUE(file->write(std::as_bytes(std::span(std::string_view("bytes")))));
+    EXPECT_EQ(content_of(folder_ + "/dump"), "");
+    ASSERT_TRUE(file->finish());
+    EXPECT_EQ(content_of(folder_ + "/dump"), "bytes");
+    const auto left = WholeFile::create(folder, "other", FileKind::Core);
+    ASSERT_TRUE(left);
+    EXPECT_EQ(files(), 4u);
+  }
+  EXPECT_EQ(files(), 3u);
+  // Only what was made here is known by a number.
+  EXPECT_FALSE(folder.finish(1));
+  EXPECT_FALSE(folder.finish(77));
+}
+
+TEST_F(KeeperTest, AFolderThatIsNotThereIsNamed) {
+  EXPECT_EQ(keeper_->open_folder(FolderOf::Dump).error().text(),
+            "directory '" + folder_ + "/none': No such file or directory");
+  EXPECT_FALSE(keeper_->folder(FolderOf::Dump).create("core", FileKind::Core));
+}
+
+TEST_F(KeeperTest, ListensForOneDebugger) {
+  for (const char* none : {"nonsense:port", "stdio", "fd:3"})
+    EXPECT_FALSE(keeper_->listen(none)) << none;
+  const std::string path = folder_ + "/gdb";
+  const auto socket = keeper_->listen("unix:" + path);
+  ASSERT_TRUE(socket) << socket.error().text();
+  int listening = 0;
+  socklen_t size = sizeof listening;
+  ASSERT_EQ(::getsockopt(socket->get(), SOL_SOCKET, SO_ACCEPTCONN, &listening, &size), 0);
+  EXPECT_EQ(listening, 1);
+  EXPECT_FALSE(keeper_->listen("0"));
+  EXPECT_TRUE(std::filesystem::exists(path));
+  keeper_->end();
+  EXPECT_FALSE(std::filesystem::exists(path));
+}
+
+// The other side may be an intruder: what is no message ends the keeper, and nothing else happens.
+TEST(KeeperProcess, EndsAtWhatIsNoMessage) {
+  for (const std::string& message :
+       {std::string("x"), std::string("\xff\0\0\0\0\0\0\0", 8),
+        std::string("\0\xff\0\0\0\0\0\0", 8), std::string("\0\0\xff\0\0\0\0\0", 8)}) {
+    int ends[2];
+    ASSERT_EQ(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+    const Fd ours(ends[0]);
+    std::thread keeper([socket = ends[1]] {
+      const Fd own(socket);
+      HostOutside outside({});
+      keep(own.get(), outside, "");
+    });
+    ASSERT_EQ(::write(ours.get(), message.data(), message.size()),
+              static_cast<ssize_t>(message.size()));
+    EXPECT_FALSE(receive_answer(ours.get()));
+    keeper.join();
+  }
+}
+
+}  // namespace
+}  // namespace ringside::sandbox

@@ -1,0 +1,55 @@
+#include "sandbox/landlock.h"
+
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+
+#include "base/fd.h"
+
+namespace ringside::sandbox {
+namespace {
+
+// As linux/landlock.h has it; Debian's of Linux 6.1 lacks what came after version 2.
+struct RulesetAttributes {
+  std::uint64_t files = 0, network = 0;
+};
+constexpr unsigned kAskForVersion = 1;
+
+constexpr std::uint64_t bits(unsigned count) { return (std::uint64_t{1} << count) - 1; }
+
+RulesetAttributes all_of(int version) {
+  RulesetAttributes attributes{bits(13), 0};
+  if (version >= 2) attributes.files = bits(14);  // REFER: links between directories
+  if (version >= 3) attributes.files = bits(15);  // TRUNCATE
+  if (version >= 4) attributes.network = bits(2);
+  if (version >= 5) attributes.files = bits(16);  // IOCTL_DEV
+  return attributes;
+}
+
+}  // namespace
+
+Result<int> landlock_version() {
+  const long version = ::syscall(SYS_landlock_create_ruleset, nullptr, 0, kAskForVersion);
+  if (version > 0) return static_cast<int>(version);
+  if (errno == ENOSYS) return fail(ErrorCode::NotSupported, "this kernel has no Landlock");
+  if (errno == EOPNOTSUPP)
+    return fail(ErrorCode::NotSupported, "Landlock is switched off (the kernel's option lsm=)");
+  return fail(Error::from_errno("Landlock cannot be used", errno));
+}
+
+Result<void> forbid_names() {
+  const int version = TRY(landlock_version());
+  const RulesetAttributes attributes = all_of(version);
+  // Before version 4 the kernel knows only the first member.
+  const std::size_t size = version >= 4 ? sizeof attributes : sizeof attributes.files;
+  const Fd rules(static_cast<int>(::syscall(SYS_landlock_create_ruleset, &attributes, size, 0)));
+  if (!rules) return fail(Error::from_errno("landlock_create_ruleset", errno));
+  if (::syscall(SYS_landlock_restrict_self, rules.get(), 0) != 0)
+    return fail(Error::from_errno("landlock_restrict_self", errno));
+  return {};
+}
+
+}  // namespace ringside::sandbox

@@ -1,0 +1,16 @@
+// Landlock (landlock(7)): no file, directory or device can be opened, made or removed by name any
+// more, and no TCP port bound or connected to. What is open stays open. Kernels have it since Linux
+// 5.13, each version with more of it.
+#pragma once
+
+#include "base/result.h"
+
+namespace ringside::sandbox {
+
+// The version of what this kernel has: 1 and more.
+Result<int> landlock_version();
+
+// For the thread that calls it and those that it starts, for good. It needs PR_SET_NO_NEW_PRIVS.
+Result<void> forbid_names();
+
+}  // namespace ringside::sandbox

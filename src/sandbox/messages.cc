@@ -1,0 +1,118 @@
+#include "sandbox/messages.h"
+
+#include <sys/socket.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+namespace ringside::sandbox {
+namespace {
+
+constexpr std::size_t kMostText = 8192;
+
+struct RequestHeader {
+  std::uint8_t wish = 0, folder = 0, kind = 0, unused = 0;
+  std::uint32_t number = 0;
+};
+struct AnswerHeader {
+  std::int32_t code = -1, errno_value = 0;
+  std::uint32_t number = 0;
+};
+
+template <typename Header>
+bool send_message(int socket, Header header, const std::string& text, int descriptor) {
+  if (text.size() > kMostText) return false;
+  std::array<iovec, 2> parts{
+      {{&header, sizeof header}, {const_cast<char*>(text.data()), text.size()}}};
+  msghdr message{};
+  message.msg_iov = parts.data();
+  message.msg_iovlen = parts.size();
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
+  if (descriptor >= 0) {
+    message.msg_control = control.data();
+    message.msg_controllen = control.size();
+    cmsghdr* const part = CMSG_FIRSTHDR(&message);
+    part->cmsg_level = SOL_SOCKET;
+    part->cmsg_type = SCM_RIGHTS;
+    part->cmsg_len = CMSG_LEN(sizeof(int));
+    std::memcpy(CMSG_DATA(part), &descriptor, sizeof descriptor);
+  }
+  ssize_t sent = 0;
+  do {
+    sent = ::sendmsg(socket, &message, MSG_NOSIGNAL);
+  } while (sent < 0 && errno == EINTR);
+  return sent >= 0;
+}
+
+template <typename Header>
+bool receive_message(int socket, Header& header, std::string& text, Fd& descriptor) {
+  text.resize(kMostText);
+  std::array<iovec, 2> parts{{{&header, sizeof header}, {text.data(), text.size()}}};
+  msghdr message{};
+  message.msg_iov = parts.data();
+  message.msg_iovlen = parts.size();
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
+  message.msg_control = control.data();
+  message.msg_controllen = control.size();
+  ssize_t size = 0;
+  do {
+    size = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
+  } while (size < 0 && errno == EINTR);
+  if (size > 0) {
+    if (const cmsghdr* const part = CMSG_FIRSTHDR(&message);
+        part != nullptr && part->cmsg_level == SOL_SOCKET && part->cmsg_type == SCM_RIGHTS) {
+      int fd = -1;
+      std::memcpy(&fd, CMSG_DATA(part), sizeof fd);
+      descriptor.reset(fd);
+    }
+  }
+  if (size < static_cast<ssize_t>(sizeof header)) return false;
+  text.resize(static_cast<std::size_t>(size) - sizeof header);
+  return true;
+}
+
+}  // namespace
+
+bool send(int socket, const Request& request) {
+  RequestHeader header;
+  header.wish = static_cast<std::uint8_t>(request.wish);
+  header.folder = static_cast<std::uint8_t>(request.folder);
+  header.kind = static_cast<std::uint8_t>(request.kind);
+  header.number = request.number;
+  return send_message(socket, header, request.text, -1);
+}
+
+bool send(int socket, const Answer& answer) {
+  AnswerHeader header;
+  if (answer.code) header.code = static_cast<std::int32_t>(*answer.code);
+  header.errno_value = answer.errno_value;
+  header.number = answer.number;
+  return send_message(socket, header, answer.text, answer.fd.get());
+}
+
+std::optional<Request> receive_request(int socket) {
+  RequestHeader header;
+  Request request;
+  Fd unwanted;
+  if (!receive_message(socket, header, request.text, unwanted)) return std::nullopt;
+  if (header.wish >= kWishes || header.folder >= kFolders || header.kind >= kFileKinds)
+    return std::nullopt;
+  request.wish = static_cast<Wish>(header.wish);
+  request.folder = static_cast<FolderOf>(header.folder);
+  request.kind = static_cast<FileKind>(header.kind);
+  request.number = header.number;
+  return request;
+}
+
+std::optional<Answer> receive_answer(int socket) {
+  AnswerHeader header;
+  Answer answer;
+  if (!receive_message(socket, header, answer.text, answer.fd)) return std::nullopt;
+  if (header.code >= 0) answer.code = static_cast<ErrorCode>(header.code);
+  answer.errno_value = header.errno_value;
+  answer.number = header.number;
+  return answer;
+}
+
+}  // namespace ringside::sandbox

@@ -1,0 +1,72 @@
+#include "sandbox/outside.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+#include <variant>
+
+#include "transport/listener.h"
+
+namespace ringside::sandbox {
+
+HostOutside::HostOutside(Names names) : names_(std::move(names)) {
+  for (auto& folder : folders_)
+    folder = std::make_unique<OpenFolder>(Fd());
+}
+
+// O_NONBLOCK, because nobody may ever write to a FIFO.
+tl::expected<Fd, int> HostOutside::open_input(const std::string& path) {
+  const auto& inputs = names_.inputs;
+  if (std::find(inputs.begin(), inputs.end(), path) == inputs.end())
+    return tl::unexpected<int>(EPERM);
+  Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+  if (!file) return tl::unexpected<int>(errno);
+  return file;
+}
+
+Result<void> HostOutside::open_folder(FolderOf which) {
+  const auto index = static_cast<std::size_t>(which);
+  folders_[index] = TRY(OpenFolder::open(names_.folders[index]));
+  return {};
+}
+
+Result<Fd> HostOutside::listen(const std::string& endpoint) {
+  if (!names_.debugger_may_come)
+    return fail(ErrorCode::NotSupported, "one endpoint for a debugger is all that can be had");
+  const transport::Endpoint wanted = TRY(transport::parse_endpoint(endpoint));
+  // What is open already is nothing to be opened.
+  if (!std::holds_alternative<transport::TcpEndpoint>(wanted) &&
+      !std::holds_alternative<transport::UnixEndpoint>(wanted))
+    return fail(ErrorCode::BadRequest, "'" + endpoint + "' is no place to listen at");
+  auto listener = TRY(transport::Listener::open(wanted));
+  names_.debugger_may_come = false;
+  if (const auto* local = std::get_if<transport::UnixEndpoint>(&wanted)) remember(local->path);
+  return listener.hand_over();
+}
+
+void HostOutside::remember(const std::string& path) {
+  struct stat status {};
+  if (::lstat(path.c_str(), &status) == 0 && S_ISSOCK(status.st_mode))
+    sockets_.push_back({path, status.st_dev, status.st_ino});
+}
+
+Result<void> HostOutside::begin() {
+  for (const std::string& path : names_.sockets)
+    remember(path);
+  return {};
+}
+
+void HostOutside::end() {
+  for (const SocketFile& socket : std::exchange(sockets_, {})) {
+    struct stat status {};
+    if (::lstat(socket.path.c_str(), &status) == 0 && status.st_dev == socket.device &&
+        status.st_ino == socket.inode)
+      ::unlink(socket.path.c_str());
+  }
+}
+
+}  // namespace ringside::sandbox

@@ -1,0 +1,19 @@
+// Filters of system calls (seccomp(2)), of all threads and for good. Which calls are where, and
+// why, is in system_calls.cc.
+#pragma once
+
+#include "base/result.h"
+
+namespace ringside::sandbox {
+
+enum class Engine : bool { Soft, Kvm };
+
+// Of a process that runs a guest: what is not known to be needed fails with EPERM, so that a call
+// that was forgotten costs what wanted it, and not the guest. What only an intruder can want ends
+// the process.
+Result<void> allow_only_what_is_needed(Engine engine);
+
+// Of the keeper: everything but what only an intruder can want.
+Result<void> forbid_what_nobody_needs();
+
+}  // namespace ringside::sandbox
