@@ -3,6 +3,7 @@
 //   write-xor-execute               PR_SET_MDWE: no page gains the right to be executed
 //   no-executable-memory:EACCES     nothing but files of programs may be mapped to be executed;
 //   no-executable-memory:EPERM      an attempt fails with this error, as under a seccomp filter
+//   no-filters                      system calls cannot be filtered any more
 //   no-memory-files                 there is no memfd_create(2)
 //   no-programs-in-memory           vm.memfd_noexec is 2, in a PID namespace of its own
 #include <fcntl.h>
@@ -73,6 +74,11 @@ void forbid_executable_memory(int error) {
            refuse(error)});                              // 10
 }
 
+void forbid_filters() {
+  install({load_number(), if_equal(SYS_seccomp, 3, 0), if_equal(SYS_prctl, 0, 3), load_argument(0),
+           if_equal(PR_SET_SECCOMP, 0, 1), refuse(EPERM), allow()});
+}
+
 void forbid_memory_files() {
   install({load_number(), if_equal(SYS_memfd_create, 1, 0), allow(), refuse(ENOSYS)});
 }
@@ -102,6 +108,8 @@ void restrict_by(std::string_view how) {
     forbid_executable_memory(EACCES);
   } else if (how == "no-executable-memory:EPERM") {
     forbid_executable_memory(EPERM);
+  } else if (how == "no-filters") {
+    forbid_filters();
   } else if (how == "no-memory-files") {
     forbid_memory_files();
   } else if (how == "no-programs-in-memory") {
