@@ -86,6 +86,19 @@ std::optional<KernelImage> image_of_32_bits(hypervisor::Vm& vm, const LinearMap&
 
 }  // namespace
 
+std::uint64_t mapped_size(hypervisor::Vm& vm, const KernelImage& image) {
+  if (image.space.word == Word::Bits32) return kLargestImage;
+  const Result<LinearMap> map = LinearMap::of(vm, image.vcpu, image.page_table.value);
+  std::uint64_t size = 0;
+  for (Gva at = image.first; at.value - image.first.value < kLargestImage && in_image_map(at);) {
+    const LinearPiece piece = map ? map->at(at) : LinearPiece{at, kImageMapEnd, std::nullopt};
+    if (piece.gpa && piece.gpa->value - image.physical_base == piece.first.value - kImageMap.value)
+      size = piece.last.value + 1 - image.first.value;
+    at = piece.last + 1;
+  }
+  return std::min(size, kLargestImage);
+}
+
 std::optional<KernelImage> find_kernel_image(hypervisor::Vm& vm) {
   for (std::uint32_t i = 0; i < vm.vcpu_count(); ++i) {
     hypervisor::Vcpu& vcpu = vm.vcpu({i});

@@ -47,4 +47,11 @@ struct KernelImage {
 // CONFIG_PHYSICAL_START than 16 MiB seems to be moved by the difference.
 std::optional<KernelImage> find_kernel_image(hypervisor::Vm& vm);
 
+// No image is taken to be larger, in bytes.
+inline constexpr std::uint64_t kLargestImage = 128u << 20;
+// From the image's first byte to the last one that its page table maps to where the image lies.
+// Between them may be holes: Linux frees what it needs no more. kLargestImage for 32-bit kernels,
+// which map all memory so.
+std::uint64_t mapped_size(hypervisor::Vm& vm, const KernelImage& image);
+
 }  // namespace ringside::guests

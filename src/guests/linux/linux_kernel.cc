@@ -15,30 +15,36 @@
 namespace ringside::guests {
 namespace {
 
-// How much memory is looked through for the tables of symbols.
-constexpr std::uint64_t kLargestImage = 128u << 20;
 // More CPUs than a machine of ours has, and as many as Linux may think of (NR_CPUS).
 constexpr std::uint32_t kMostCpus = 8192;
 constexpr std::size_t kLongestBanner = 512;
 // How far behind the tables of symbols that of exports and its names are looked for.
 constexpr std::size_t kExports = 16u << 20;
 
-// The image from its first byte on: shown where memory can be, else copied.
+// The image from its first byte on: shown where memory can be as a whole, else copied, by as large
+// pieces as are shown. A page that nobody has touched stays so.
 struct ImageBytes {
   std::span<const std::byte> shown;
   std::vector<std::byte> copy;
 };
-ImageBytes image_bytes(hypervisor::Memory& memory, Gpa where) {
+ImageBytes image_bytes(hypervisor::Memory& memory, Gpa where, std::uint64_t most) {
   ImageBytes image;
   for (const hypervisor::MemoryRegion& region : memory.regions()) {
     const std::uint64_t offset = where.value - region.base.value;
     if (region.kind != hypervisor::MemoryKind::Ram || offset >= region.size) continue;
-    const std::uint64_t size = std::min(kLargestImage, region.size - offset);
+    const std::uint64_t size = std::min(most, region.size - offset);
     image.shown = memory.view(where, size);
     if (image.shown.size() == size) return image;
-    for (std::uint64_t at = 0; at < size; at += kPageSize) {
+    image.copy.reserve(size);
+    while (image.copy.size() < size) {
+      const std::uint64_t at = image.copy.size();
+      const std::span<const std::byte> piece = memory.view(where + at, size - at);
+      if (!piece.empty()) {
+        image.copy.insert(image.copy.end(), piece.begin(), piece.end());
+        continue;
+      }
       image.copy.resize(at + kPageSize);
-      if (!memory.read_ram(where + at, std::span(image.copy).subspan(at, kPageSize))) break;
+      if (!memory.read_ram(where + at, std::span(image.copy).subspan(at))) break;
     }
     image.shown = image.copy;
   }
@@ -75,16 +81,22 @@ Result<std::shared_ptr<const LinuxKernel>> LinuxKernel::find(hypervisor::Vm& vm)
                 "no vCPU is in a Linux kernel, or has set up its system calls");
   }
   const Gva map = image->space.image_map;
-  const auto part_from = [&](Gva first) {
-    return image_bytes(vm.memory(), Gpa{image->physical_base + (first.value - map.value)});
+  const auto part_from = [&](Gva first, std::uint64_t most) {
+    return image_bytes(vm.memory(), Gpa{image->physical_base + (first.value - map.value)}, most);
   };
   Gva first = image->first;
-  ImageBytes bytes = part_from(first);
+  const std::uint64_t size = mapped_size(vm, *image);
+  ImageBytes bytes = part_from(first, size);
   Result<Kallsyms> symbols = Kallsyms::find(bytes.shown, first, image->space);
+  if (!symbols && size < kLargestImage) {
+    // A user's page table may map little of it (page table isolation).
+    bytes = part_from(first, kLargestImage);
+    symbols = Kallsyms::find(bytes.shown, first, image->space);
+  }
   if (!symbols && image->space.word == Word::Bits32 && first.value - map.value > kLinkedAt) {
     // The vCPU may be behind the tables, in code that runs once.
     first = first - kLinkedAt;
-    bytes = part_from(first);
+    bytes = part_from(first, kLargestImage);
     symbols = Kallsyms::find(bytes.shown, first, image->space);
   }
   if (!symbols) return fail(symbols.error());
