@@ -26,6 +26,8 @@ class Folder {
   };
 
   virtual ~Folder() = default;
+  Folder(const Folder&) = delete;
+  Folder& operator=(const Folder&) = delete;
   // Whether a file of that kind may be made: what has the name already must be a regular file of
   // the same kind. Nothing is followed, waited for or changed.
   virtual Result<void> check(const std::string& name, FileKind kind) = 0;
@@ -41,8 +43,6 @@ class Folder {
 
  protected:
   Folder() = default;
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
 };
 
 // One that this process itself has open.

@@ -36,6 +36,8 @@ struct Names {
 class Outside {
  public:
   virtual ~Outside() = default;
+  Outside(const Outside&) = delete;
+  Outside& operator=(const Outside&) = delete;
 
   // One of the inputs, to be read; the error is an errno.
   virtual tl::expected<Fd, int> open_input(const std::string& path) = 0;
@@ -53,8 +55,6 @@ class Outside {
 
  protected:
   Outside() = default;
-  Outside(const Outside&) = delete;
-  Outside& operator=(const Outside&) = delete;
 };
 
 // This process has the rights itself.

@@ -86,7 +86,7 @@ struct Attempt {
   int expected;
   int (*attempt)(const Scene&);
 };
-void PrintTo(const Attempt& attempt, std::ostream* out) { *out << attempt.name; }
+std::ostream& operator<<(std::ostream& out, const Attempt& attempt) { return out << attempt.name; }
 
 class Sandbox : public ::testing::TestWithParam<Attempt> {
  protected:
