@@ -11,7 +11,8 @@
 namespace ringside::cli {
 namespace {
 
-constexpr std::string_view kRefusal = "this changes something or takes long, and only a debugger (-G) may";
+constexpr std::string_view kRefusal =
+    "this changes something or takes long, and only a debugger (-G) may";
 
 std::vector<std::string_view> words_of(std::string_view line) {
   std::vector<std::string_view> words;

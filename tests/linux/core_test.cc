@@ -33,7 +33,7 @@ class LinuxCore : public ::testing::Test {
 
   static std::string monitor(DebugClient& client, std::string_view command) {
     std::string text, reply = client.request("qRcmd," + hex(command));
-    for (; reply.size() > 2 && reply.front() == 'O'; reply = client.receive())
+    for (; reply != "OK" && reply.starts_with('O'); reply = client.receive())
       text += unhex(reply.substr(1));
     return reply == "OK" ? text : text + unhex(reply);
   }
