@@ -1,8 +1,12 @@
 // Debian's kernels boot unmodified to a shell, do a system's work, and end as they are told.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <cstdio>
 
 #include "linux/linux_guest.h"
@@ -23,6 +27,17 @@ struct Boot {
   int status;
 };
 void PrintTo(const Boot& boot, std::ostream* out) { *out << boot.name; }  // for gtest
+
+// A 64-bit kernel may execute no 32-bit programs (CONFIG_IA32_EMULATION).
+bool host_executes(const std::string& program) {
+  std::string part = "floats";
+  std::string name = program;
+  char* const arguments[] = {name.data(), part.data(), nullptr};
+  pid_t child = 0;
+  const int problem = ::posix_spawn(&child, program.c_str(), nullptr, nullptr, arguments, environ);
+  if (problem == 0) ::waitpid(child, nullptr, 0);
+  return problem != ENOEXEC;
+}
 
 // What a program says on the host.
 std::string on_the_host(const std::vector<std::string>& command) {
@@ -84,7 +99,10 @@ TEST_P(LinuxBoot, WorksAsASystemAndEnds) {
             expected.data());
 
   // The same program on the host's processor gives the digest that the guest's must give.
-  EXPECT_EQ(shell.output_of("exercise floats"), on_the_host({files.program("exercise"), "floats"}));
+  const std::string exercise = files.program("exercise");
+  const std::string floats = shell.output_of("exercise floats");
+  EXPECT_THAT(floats, HasSubstr("floats: ok\n"));
+  if (host_executes(exercise)) EXPECT_EQ(floats, on_the_host({exercise, "floats"}));
   for (const char* part : {"forks", "threads", "signals", "steps"})
     EXPECT_EQ(shell.output_of(std::string("exercise ") + part), std::string(part) + ": ok\n");
   EXPECT_EQ(shell.output_of("i=0; while [ $i -lt 100 ]; do (true); i=$((i + 1)); done"), "");
