@@ -102,7 +102,9 @@ TEST_P(LinuxBoot, WorksAsASystemAndEnds) {
   const std::string exercise = files.program("exercise");
   const std::string floats = shell.output_of("exercise floats");
   EXPECT_THAT(floats, HasSubstr("floats: ok\n"));
-  if (host_executes(exercise)) EXPECT_EQ(floats, on_the_host({exercise, "floats"}));
+  if (host_executes(exercise)) {
+    EXPECT_EQ(floats, on_the_host({exercise, "floats"}));
+  }
   for (const char* part : {"forks", "threads", "signals", "steps"})
     EXPECT_EQ(shell.output_of(std::string("exercise ") + part), std::string(part) + ": ok\n");
   EXPECT_EQ(shell.output_of("i=0; while [ $i -lt 100 ]; do (true); i=$((i + 1)); done"), "");

@@ -50,6 +50,7 @@ TEST_P(LinuxPast, FromASystemCallBackToTheKernelsStart) {
   EXPECT_THAT(gdb("continue"), HasSubstr("do_sys_openat2 (dfd="));
   const std::uint64_t second = now(), file = value("(unsigned long)filename");
   const std::string registers = gdb("info registers");
+  const std::uint64_t thread = value("$_thread");
   EXPECT_GT(second, first);
   EXPECT_THAT(gdb("reverse-continue"), HasSubstr("do_sys_openat2 (dfd="));
   EXPECT_EQ(now(), first);
@@ -74,6 +75,7 @@ TEST_P(LinuxPast, FromASystemCallBackToTheKernelsStart) {
   EXPECT_THAT(gdb("reverse-next"), HasSubstr("main.c"));
   gdb("monitor goto present");
   gdb("maintenance flush register-cache");
+  gdb("thread " + std::to_string(thread));  // the steps above were those of the first vCPU
   EXPECT_EQ(now(), second);
   EXPECT_EQ(gdb("info registers"), registers);
   gdb("delete");
