@@ -5,30 +5,17 @@
 
 #include <array>
 #include <cstring>
-#include <string>
 
 namespace ringside {
 namespace {
 
-struct Description {
-  std::string_view name, beginning;
-};
-constexpr std::array<Description, kFileKinds> kDescriptions = {{
-    {"a core", {ELFMAG, SELFMAG}},
-    {"a saved machine", "ringside saved\r\n"},
-    {"a trace", "\x7fTRACE0\n"},
-    {"a profile", "# a profile of a guest, by ringside\n"},
-    {"a trace of calls", "{\"displayTimeUnit\":\"ns\",\"traceEvents\":[\n"},
-    {"memory that was saved before", ""},
-}};
-
-const Description& describe(FileKind kind) { return kDescriptions[static_cast<std::size_t>(kind)]; }
+constexpr std::array<std::string_view, kFileKinds> kNames = {
+    "a core",    "a saved machine",  "a trace",
+    "a profile", "a trace of calls", "memory that was saved before"};
 
 }  // namespace
 
-std::string_view name_of(FileKind kind) { return describe(kind).name; }
-
-std::string_view beginning_of(FileKind kind) { return describe(kind).beginning; }
+std::string_view name_of(FileKind kind) { return kNames[static_cast<std::size_t>(kind)]; }
 
 bool is_of_kind(int file, FileKind kind) {
   const std::string_view beginning = beginning_of(kind);

@@ -20,8 +20,25 @@ inline constexpr unsigned kFileKinds = 6;
 
 // "a core", as in "'x' is there already, and is not ...".
 std::string_view name_of(FileKind kind);
-// The first bytes of such a file; none of what is not known by them alone.
-std::string_view beginning_of(FileKind kind);
+// The first bytes of such a file; none of what cannot be known by them.
+constexpr std::string_view beginning_of(FileKind kind) {
+  switch (kind) {
+    case FileKind::Core:
+      return "\x7f"
+             "ELF";
+    case FileKind::SavedMachine:
+      return "ringside saved\r\n";
+    case FileKind::Trace:
+      return "\x7fTRACE0\n";
+    case FileKind::Profile:
+      return "# a profile of a guest, by ringside\n";
+    case FileKind::CallTrace:
+      return "{\"displayTimeUnit\":\"ns\",\"traceEvents\":[\n";
+    case FileKind::Memory:
+      break;
+  }
+  return {};
+}
 // `file` is open to be read.
 bool is_of_kind(int file, FileKind kind);
 

@@ -7,26 +7,23 @@
 #include <filesystem>
 #include <fstream>
 
+#include "base/testing/temporary_folder.h"
+
 namespace ringside {
 namespace {
 
 class FolderTest : public ::testing::Test {
  protected:
-  FolderTest() {
-    std::filesystem::create_directory(folder_);
-    opened_ = std::move(OpenFolder::open(folder_).value());
-  }
-  ~FolderTest() override { std::filesystem::remove_all(folder_); }
-
   // Empty: there is room.
   std::string check(const std::string& name) {
     const Result<void> done = opened_->check(name, FileKind::Profile);
     return done ? "" : done.error().text();
   }
 
-  const std::string folder_ = ::testing::TempDir() + "ringside-place-" + std::to_string(::getpid());
+  const ringside::testing::TemporaryFolder scratch_;
+  const std::string folder_ = scratch_.path();
   const std::string taken_ = " is there already, and is not a profile";
-  std::unique_ptr<OpenFolder> opened_;
+  const std::unique_ptr<OpenFolder> opened_ = OpenFolder::open(folder_).value();
 };
 
 TEST_F(FolderTest, IsThereForANewNameAndForOneOfOurs) {

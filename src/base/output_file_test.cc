@@ -7,13 +7,13 @@
 #include <filesystem>
 #include <fstream>
 
+#include "base/testing/temporary_folder.h"
+
 namespace ringside {
 namespace {
 
 class OutputFile : public ::testing::Test {
  protected:
-  OutputFile() { std::filesystem::create_directory(folder_); }
-  ~OutputFile() override { std::filesystem::remove_all(folder_); }
   // Empty: "x" was written.
   std::string write_to(const std::string& path) {
     const mode_t before = ::umask(0);
@@ -31,8 +31,8 @@ class OutputFile : public ::testing::Test {
     return ::stat(path.c_str(), &status) == 0 ? status.st_mode & 07777 : 0;
   }
 
-  const std::string folder_ =
-      ::testing::TempDir() + "ringside-output-" + std::to_string(::getpid());
+  const ringside::testing::TemporaryFolder scratch_;
+  const std::string folder_ = scratch_.path();
   const std::string file_ = folder_ + "/file";
 };
 

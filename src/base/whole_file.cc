@@ -5,6 +5,8 @@
 #include <cerrno>
 #include <utility>
 
+#include "base/write_all.h"
+
 namespace ringside {
 
 Result<WholeFile> WholeFile::create(Folder& folder, std::string name, FileKind kind) {
@@ -22,13 +24,8 @@ WholeFile::~WholeFile() {
 }
 
 Result<void> WholeFile::write(std::span<const std::byte> bytes) {
-  while (!bytes.empty()) {
-    const ssize_t count = ::write(file_.fd.get(), bytes.data(), bytes.size());
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return fail(cannot_write(name_, errno));
-    bytes = bytes.subspan(static_cast<std::size_t>(count));
-  }
-  return {};
+  if (write_all(file_.fd, bytes)) return {};
+  return fail(cannot_write(name_, errno));
 }
 
 Result<void> WholeFile::write_at(std::uint64_t offset, std::span<const std::byte> bytes) {

@@ -9,17 +9,13 @@
 #include <fstream>
 #include <iterator>
 
+#include "base/testing/temporary_folder.h"
+
 namespace ringside {
 namespace {
 
 class WholeFileTest : public ::testing::Test {
  protected:
-  WholeFileTest() {
-    std::filesystem::create_directory(folder_);
-    opened_ = std::move(OpenFolder::open(folder_).value());
-  }
-  ~WholeFileTest() override { std::filesystem::remove_all(folder_); }
-
   Result<WholeFile> create() { return WholeFile::create(*opened_, "name", FileKind::Profile); }
   static Result<void> write(WholeFile& file, std::string_view text) {
     return file.write(std::as_bytes(std::span(text)));
@@ -33,9 +29,9 @@ class WholeFileTest : public ::testing::Test {
     return static_cast<std::size_t>(std::distance(begin(all), end(all)));
   }
 
-  const std::string folder_ =
-      ::testing::TempDir() + "ringside-whole-file-" + std::to_string(::getpid());
-  std::unique_ptr<OpenFolder> opened_;
+  const ringside::testing::TemporaryFolder scratch_;
+  const std::string folder_ = scratch_.path();
+  const std::unique_ptr<OpenFolder> opened_ = OpenFolder::open(folder_).value();
 };
 
 // Whatever the umask is.

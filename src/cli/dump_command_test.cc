@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "base/fd.h"
+#include "base/testing/temporary_folder.h"
 #include "hypervisor/testing/fake_vm.h"
 
 namespace ringside::cli {
@@ -14,16 +15,14 @@ namespace {
 class Dump : public ::testing::Test {
  protected:
   Dump() {
-    std::filesystem::create_directory(folder_);
-    opened_ = std::move(OpenFolder::open(folder_).value());
     vm_.memory().add_ram({0}, 0x100000);
     vm_.memory().poke<int>({0x5000}, 5);
   }
-  ~Dump() override { std::filesystem::remove_all(folder_); }
 
-  const std::string folder_ = ::testing::TempDir() + "ringside-dump-" + std::to_string(::getpid());
+  const ringside::testing::TemporaryFolder scratch_;
+  const std::string folder_ = scratch_.path();
   hypervisor::testing::FakeVm vm_;
-  std::unique_ptr<OpenFolder> opened_;
+  const std::unique_ptr<OpenFolder> opened_ = OpenFolder::open(folder_).value();
 };
 
 TEST_F(Dump, IsThereWhenItIsWhole) {

@@ -17,6 +17,13 @@
 namespace ringside::sandbox {
 namespace {
 
+Answer failed(const Error& error) {
+  Answer answer;
+  answer.code = error.code();
+  answer.text = error.text();
+  return answer;
+}
+
 // ---- In the process that runs the guest
 
 class Line {
@@ -26,10 +33,9 @@ class Line {
     if (send(socket_.get(), request)) {
       if (auto answer = receive_answer(socket_.get())) return *std::move(answer);
     }
-    Answer none;
-    none.code = ErrorCode::System;
+    Answer none =
+        failed(Error(ErrorCode::System, "the process that keeps the right to open files is gone"));
     none.errno_value = EPIPE;
-    none.text = "the process that keeps the right to open files is gone";
     return none;
   }
 
@@ -68,11 +74,7 @@ class KeptFolder final : public Folder {
   Answer ask(Wish wish, const std::string& name, FileKind kind) {
     // What no file system has need not be asked for.
     if (name.size() <= NAME_MAX) return line_.ask({wish, which_, kind, 0, name});
-    const Error error = Error::from_errno("'" + name + "'", ENAMETOOLONG);
-    Answer answer;
-    answer.code = error.code();
-    answer.text = error.text();
-    return answer;
+    return failed(Error::from_errno("'" + name + "'", ENAMETOOLONG));
   }
 
   Line& line_;
@@ -109,13 +111,6 @@ class KeptOutside final : public Outside {
 };
 
 // ---- In the keeper
-
-Answer failed(const Error& error) {
-  Answer answer;
-  answer.code = error.code();
-  answer.text = error.text();
-  return answer;
-}
 
 Answer done(const Result<void>& result) { return result ? Answer() : failed(result.error()); }
 

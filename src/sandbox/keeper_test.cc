@@ -10,6 +10,7 @@
 #include <fstream>
 #include <thread>
 
+#include "base/testing/temporary_folder.h"
 #include "base/whole_file.h"
 #include "sandbox/messages.h"
 
@@ -30,7 +31,6 @@ std::string text_of(int file) {
 class KeeperTest : public ::testing::Test {
  protected:
   KeeperTest() {
-    std::filesystem::create_directory(folder_);
     std::ofstream(folder_ + "/kernel") << "first";
     std::ofstream(folder_ + "/secret") << "secret";
     names_.inputs = {folder_ + "/kernel"};
@@ -40,17 +40,13 @@ class KeeperTest : public ::testing::Test {
     EXPECT_TRUE(keeper.has_value());
     keeper_ = *std::move(keeper);
   }
-  ~KeeperTest() override {
-    keeper_.reset();
-    std::filesystem::remove_all(folder_);
-  }
   std::size_t files() const {
     const std::filesystem::directory_iterator all(folder_);
     return static_cast<std::size_t>(std::distance(begin(all), end(all)));
   }
 
-  const std::string folder_ =
-      ::testing::TempDir() + "ringside-keeper-" + std::to_string(::getpid());
+  const ringside::testing::TemporaryFolder scratch_;
+  const std::string folder_ = scratch_.path();
   Names names_;
   std::unique_ptr<Outside> keeper_;
 };

@@ -1,7 +1,6 @@
 #include "time/journal.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -13,6 +12,7 @@
 
 #include "base/hex.h"
 #include "base/output_file.h"
+#include "base/write_all.h"
 
 namespace ringside::time {
 namespace {
@@ -118,14 +118,8 @@ Result<void> JournalWriter::finish(const JournalEnd& end) {
 // Each line at once: a process that is killed leaves what has happened.
 Result<void> JournalWriter::write(const std::string& line) {
   const std::string whole = line + '\n';
-  for (std::string_view rest = whole; !rest.empty();) {
-    const ssize_t count = ::write(file_.get(), rest.data(), rest.size());
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0)
-      return fail(Error::from_errno(fmt::format("the journal {} cannot be written", path_), errno));
-    rest.remove_prefix(static_cast<std::size_t>(count));
-  }
-  return {};
+  if (write_all(file_, std::as_bytes(std::span(whole)))) return {};
+  return fail(Error::from_errno(fmt::format("the journal {} cannot be written", path_), errno));
 }
 
 Result<JournalReader> JournalReader::open(const std::string& path, const RunIdentity& identity) {

@@ -12,12 +12,15 @@
 // them right, and so nothing in it is believed.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string_view>
 #include <type_traits>
 
+#include "base/file_kind.h"
 #include "base/state_hash.h"
 #include "time/saved_pages.h"
 
@@ -25,8 +28,13 @@ namespace ringside::time {
 
 // Another one also where what the visitors show is another.
 inline constexpr std::uint32_t kSavedVersion = 1;
-inline constexpr std::array<char, 16> kSavedMagic = {'r', 'i', 'n', 'g', 's', 'i', 'd',  'e',
-                                                     ' ', 's', 'a', 'v', 'e', 'd', '\r', '\n'};
+inline constexpr std::array<char, 16> kSavedMagic = [] {
+  std::array<char, 16> magic{};
+  constexpr std::string_view kBeginning = beginning_of(FileKind::SavedMachine);
+  static_assert(kBeginning.size() == magic.size());
+  std::copy(kBeginning.begin(), kBeginning.end(), magic.begin());
+  return magic;
+}();
 
 struct SavedHeader {
   std::array<char, 16> magic = kSavedMagic;

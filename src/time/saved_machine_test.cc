@@ -10,6 +10,7 @@
 #include <random>
 
 #include "base/memory_file.h"
+#include "base/testing/temporary_folder.h"
 #include "engine/soft/soft_vm.h"
 #include "ringside/x86/cpu_state.h"
 #include "time/machine_hash.h"
@@ -90,12 +91,6 @@ std::string problem(const std::string& path) {
 
 class SavedMachineTest : public ::testing::Test {
  protected:
-  SavedMachineTest() {
-    std::filesystem::create_directory(folder_);
-    opened_ = std::move(OpenFolder::open(folder_).value());
-  }
-  ~SavedMachineTest() override { std::filesystem::remove_all(folder_); }
-
   Result<std::uint64_t> save(Rig& rig, const SavedOptions& options,
                              const std::string& name = "saved") {
     return save_machine({*opened_, name}, options, *rig.engine, *rig.machine, rig.ram);
@@ -104,9 +99,10 @@ class SavedMachineTest : public ::testing::Test {
     std::ifstream stream(path_, std::ios::binary);
     return {std::istreambuf_iterator<char>(stream), {}};
   }
-  const std::string folder_ = ::testing::TempDir() + "ringside-saved-" + std::to_string(::getpid());
+  const ringside::testing::TemporaryFolder scratch_;
+  const std::string folder_ = scratch_.path();
   const std::string path_ = folder_ + "/saved";
-  std::unique_ptr<OpenFolder> opened_;
+  const std::unique_ptr<OpenFolder> opened_ = OpenFolder::open(folder_).value();
 };
 
 SavedOptions options_of(unsigned vcpus, std::uint64_t memory) {

@@ -4,8 +4,8 @@
 
 #include <fstream>
 
+#include "base/testing/temporary_folder.h"
 #include "gdb/lldb_fixture.h"
-#include "support/temporary_folder.h"
 
 namespace ringside::testing {
 namespace {

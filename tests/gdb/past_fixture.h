@@ -8,8 +8,8 @@
 #include <fstream>
 #include <regex>
 
+#include "base/testing/temporary_folder.h"
 #include "gdb/gdb_fixture.h"
-#include "support/temporary_folder.h"
 
 namespace ringside::testing {
 

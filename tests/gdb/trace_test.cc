@@ -1,6 +1,6 @@
 // Tracepoints of stock GDB.
+#include "base/testing/temporary_folder.h"
 #include "gdb/gdb_fixture.h"
-#include "support/temporary_folder.h"
 
 namespace ringside::testing {
 namespace {

@@ -31,12 +31,6 @@ class LinuxCore : public ::testing::Test {
 
   std::string core() const { return folder_ + "/core"; }
 
-  static std::string monitor(DebugClient& client, std::string_view command) {
-    std::string text, reply = client.request("qRcmd," + hex(command));
-    for (; reply != "OK" && reply.starts_with('O'); reply = client.receive())
-      text += unhex(reply.substr(1));
-    return reply == "OK" ? text : text + unhex(reply);
-  }
   static bool is_idle(DebugClient& client) {
     const std::string vcpus = monitor(client, "info cpus");
     const std::size_t first = vcpus.find("(halted)");

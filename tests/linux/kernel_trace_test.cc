@@ -8,9 +8,9 @@
 #include <string>
 #include <vector>
 
+#include "base/testing/temporary_folder.h"
 #include "gdb/gdb_session.h"
 #include "linux/linux_guest.h"
-#include "support/temporary_folder.h"
 
 namespace ringside::testing {
 namespace {

@@ -9,10 +9,10 @@
 #include <set>
 #include <sstream>
 
+#include "base/testing/temporary_folder.h"
 #include "linux/linux_guest.h"
 #include "support/debug_client.h"
 #include "support/host.h"
-#include "support/temporary_folder.h"
 
 namespace ringside::testing {
 namespace {

@@ -3,11 +3,11 @@
 #include <gtest/gtest.h>
 #include <sys/mman.h>
 
+#include "base/testing/temporary_folder.h"
 #include "guests/core/testing/core_file.h"
 #include "linux/linux_guest.h"
 #include "support/host.h"
 #include "support/qmp_client.h"
-#include "support/temporary_folder.h"
 
 namespace ringside::testing {
 namespace {

@@ -7,8 +7,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "base/testing/temporary_folder.h"
 #include "support/guest_process.h"
-#include "support/temporary_folder.h"
 
 namespace ringside::testing {
 namespace {

@@ -5,10 +5,10 @@
 #include <csignal>
 #include <string>
 
+#include "base/testing/temporary_folder.h"
 #include "support/child_process.h"
 #include "support/debug_client.h"
 #include "support/guest_image.h"
-#include "support/temporary_folder.h"
 
 namespace ringside::testing {
 namespace {

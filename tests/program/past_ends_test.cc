@@ -10,8 +10,8 @@
 #include <functional>
 #include <regex>
 
+#include "base/testing/temporary_folder.h"
 #include "support/guest_process.h"
-#include "support/temporary_folder.h"
 
 namespace ringside::testing {
 namespace {

@@ -43,9 +43,7 @@ class Recording : public ::testing::Test {
     client_.emplace(guest_->attach());
     client_->request("qSupported:swbreak+");
   }
-  std::string monitor(const std::string& command) {
-    return unhex(client_->request("qRcmd," + hex(command)));
-  }
+  std::string monitor(const std::string& command) { return testing::monitor(*client_, command); }
   // At the n-th timer interrupt of `interrupts`.
   void run_to_interrupt(std::uint64_t number) {
     client_->insert((*guest_)["handler"]);

@@ -21,10 +21,6 @@ using Stream = ChildProcess::Stream;
 
 constexpr std::uint64_t kLocalApicTaskPriority = 0xfee00080;
 
-std::string monitor(DebugClient& client, const std::string& command) {
-  return client.request("qRcmd," + hex(command));
-}
-
 class RecordedSession : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -123,7 +119,7 @@ class RecordedSession : public ::testing::Test {
 // Whatever a client can do that the guest may notice, once.
 void restart(GuestProcess& guest, DebugClient& client) {
   client.write(guest["counters"] + 128, "before the reset");
-  EXPECT_THAT(unhex(monitor(client, "system_reset")), HasSubstr("as at power-on"));
+  EXPECT_THAT(monitor(client, "system_reset"), HasSubstr("as at power-on"));
   client.insert(guest["entry_of_loop"]);
   client.resume();
   client.await_stop();
@@ -137,7 +133,7 @@ void change_state(GuestProcess& guest, DebugClient& client) {
   EXPECT_EQ(client.request("P1=" + hex(little_endian(0x1234567, 8))), "OK");  // rbx
   client.write(guest["counters"] + 192, "written by the debugger");
   client.write(kLocalApicTaskPriority, little_endian(0x20, 4));
-  EXPECT_THAT(unhex(monitor(client, "msr LSTAR 0xffffffff81000000")), HasSubstr("LSTAR"));
+  EXPECT_THAT(monitor(client, "msr LSTAR 0xffffffff81000000"), HasSubstr("LSTAR"));
 }
 
 void hold_and_step(GuestProcess& guest, DebugClient& client, unsigned cpus) {
@@ -174,7 +170,7 @@ TEST_F(RecordedSession, EndsInTheSameStateWhenReplayed) {
           hold_and_step(guest, client, cpus);
           client.detach();
           client = guest.attach();
-          EXPECT_THAT(unhex(monitor(client, "nmi")), HasSubstr("takes an NMI"));
+          EXPECT_THAT(monitor(client, "nmi"), HasSubstr("takes an NMI"));
         },
         [](GuestProcess& guest, DebugClient& client) {
           client.insert(guest["tick"]);
@@ -184,8 +180,7 @@ TEST_F(RecordedSession, EndsInTheSameStateWhenReplayed) {
             client.read_u64(guest["counters"]);
           }
           for (const char* command : {"nmi", "system_powerdown", "system_reset"})
-            EXPECT_THAT(unhex(monitor(client, command)), HasSubstr("a replay takes nothing"))
-                << command;
+            EXPECT_THAT(monitor(client, command), HasSubstr("a replay takes nothing")) << command;
           client.remove(guest["tick"]);
         });
     // What is left out is missed.

@@ -12,9 +12,9 @@
 #include <fstream>
 #include <sstream>
 
+#include "base/testing/temporary_folder.h"
 #include "support/guest_process.h"
 #include "support/host.h"
-#include "support/temporary_folder.h"
 
 namespace ringside::testing {
 namespace {
@@ -44,10 +44,6 @@ std::string answer_of(const std::vector<std::string>& arguments) {
   process.close_input();
   process.await_exit();
   return process.text(Stream::Output) + process.text(Stream::Error);
-}
-
-std::string monitor(DebugClient& client, const std::string& command) {
-  return unhex(client.request("qRcmd," + hex(command)));
 }
 
 class InTheSandbox : public ::testing::Test {

@@ -25,10 +25,6 @@ using Start = GuestOptions::Start;
 
 constexpr int kError = 4, kPowerOff = 1;
 
-std::string monitor(DebugClient& client, const std::string& command) {
-  return unhex(client.request("qRcmd," + hex(command)));
-}
-
 class SavedMachine : public ::testing::Test {
  protected:
   void SetUp() override {

@@ -47,16 +47,4 @@ void Protocol::SetUp() {
   SKIP_IF(missing);
 }
 
-std::string monitor(DebugClient& client, const std::string& command) {
-  std::string text;
-  std::string reply = client.request("qRcmd," + hex(command));
-  while (reply.size() > 2 && reply.front() == 'O') {
-    text += unhex(reply.substr(1));
-    reply = client.receive();
-  }
-  if (reply == "OK") return text;
-  if (reply.front() == 'E') return reply;
-  return text + unhex(reply);
-}
-
 }  // namespace ringside::testing

@@ -34,9 +34,6 @@ std::string lacks(Feature feature);
 
 #define NEEDS(feature) SKIP_IF(lacks(feature))
 
-// A monitor command, and what the console shows: in O packets and in the reply.
-std::string monitor(DebugClient& client, const std::string& command);
-
 // One short wait where a test must see that nothing comes.
 inline constexpr std::chrono::milliseconds kQuiet{200};
 

@@ -14,10 +14,10 @@
 #include <random>
 #include <sstream>
 
+#include "base/testing/temporary_folder.h"
 #include "guests/core/testing/core_file.h"
 #include "protocol/protocol_test.h"
 #include "support/qmp_client.h"
-#include "support/temporary_folder.h"
 
 namespace ringside::testing {
 namespace {

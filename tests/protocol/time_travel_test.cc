@@ -9,9 +9,9 @@
 #include <regex>
 
 #include <gmock/gmock.h>
+#include "base/testing/temporary_folder.h"
 #include "protocol/protocol_test.h"
 #include "support/host.h"
-#include "support/temporary_folder.h"
 
 namespace ringside::testing {
 namespace {

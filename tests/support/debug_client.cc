@@ -185,4 +185,13 @@ void DebugClient::detach() {
   close();
 }
 
+std::string monitor(DebugClient& client, std::string_view command) {
+  std::string text, reply = client.request("qRcmd," + hex(command));
+  for (; reply != "OK" && reply.starts_with('O'); reply = client.receive())
+    text += unhex(reply.substr(1));
+  if (reply == "OK") return text;
+  if (reply.front() == 'E') return reply;
+  return text + unhex(reply);
+}
+
 }  // namespace ringside::testing

@@ -66,6 +66,10 @@ class DebugClient : public RawClient {
   void detach();
 };
 
+// A monitor command, and what the console shows: in O packets and in the reply. An O packet may
+// have no text, where a command takes long. An error is returned as it is.
+std::string monitor(DebugClient& client, std::string_view command);
+
 // Hexadecimal of bytes and back; independent of the server's own.
 std::string hex(std::string_view bytes);
 std::string unhex(std::string_view digits);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/file_kind.h"
 #include "base/hex.h"
 #include "debug/packets/debugger.h"
 #include "rsp/framing.h"
@@ -256,7 +257,7 @@ Debugger::Answer Debugger::serve(const rsp::ReadTraceBuffer& request) {
 // Up to the empty line (GDB manual, "Trace File Format").
 std::string Debugger::trace_file_head() const {
   const Tracing& tracing = target_.tracing();
-  std::string text = "\x7fTRACE0\n";
+  std::string text(beginning_of(FileKind::Trace));
   text += fmt::format("R {:x}\n", tracing.registers());
   text += "status " + status_of(tracing, target_.keeps_trace()) + '\n';
   for (const auto& [number, variable] : tracing.variables())

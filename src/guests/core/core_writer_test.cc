@@ -6,6 +6,7 @@
 
 #include <filesystem>
 
+#include "base/testing/temporary_folder.h"
 #include "guests/core/testing/core_file.h"
 #include "hypervisor/testing/fake_vm.h"
 
@@ -22,8 +23,6 @@ constexpr std::uint64_t kPresent = 1, kTable = 3;
 class CoreWriterTest : public ::testing::Test {
  protected:
   CoreWriterTest() {
-    std::filesystem::create_directory(folder_);
-    opened_ = std::move(OpenFolder::open(folder_).value());
     vm.memory().add_ram({0}, 0x80000);
     vm.memory().add_ram({0x100000}, 0x40000);
     vm.memory().add_ram({0xfffff000}, 0x1000, hypervisor::MemoryKind::Rom);
@@ -35,7 +34,6 @@ class CoreWriterTest : public ::testing::Test {
       cpu.seg(x86::SegmentName::Gs).base = 0xffff888000000000 + i;
     }
   }
-  ~CoreWriterTest() override { std::filesystem::remove_all(folder_); }
 
   // 4-level tables at 0x1000..0x4fff, for addresses below 2 MiB.
   void begin_paging(VcpuId id, std::uint64_t table = 0x1000) {
@@ -69,8 +67,9 @@ class CoreWriterTest : public ::testing::Test {
   FakeVm vm{2};
   std::string words;
   std::uint64_t written = 0;
-  const std::string folder_ = ::testing::TempDir() + "ringside-core-" + std::to_string(::getpid());
-  std::unique_ptr<OpenFolder> opened_;
+  const ringside::testing::TemporaryFolder scratch_;
+  const std::string folder_ = scratch_.path();
+  const std::unique_ptr<OpenFolder> opened_ = OpenFolder::open(folder_).value();
 };
 
 TEST_F(CoreWriterTest, HasMemoryByPhysicalAddressWithoutZeros) {
