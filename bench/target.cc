@@ -96,10 +96,6 @@ std::uint16_t port_of(ChildProcess& process) {
   return static_cast<std::uint16_t>(std::stoul(line.substr(line.rfind(':') + 1)));
 }
 
-std::string monitor(DebugClient& client, const std::string& command) {
-  return testing::unhex(client.request("qRcmd," + testing::hex(command)));
-}
-
 Target start_gdbserver() {
   Target target{nullptr, testing::GuestImage("native_counters"), 0, std::nullopt};
   target.process = std::make_unique<ChildProcess>(

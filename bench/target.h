@@ -42,8 +42,6 @@ void set_ringside_arguments(std::vector<std::string> arguments);
 
 // Where a ringside that was started with -G 0 listens.
 std::uint16_t port_of(testing::ChildProcess& process);
-// What a monitor command says that answers at its end.
-std::string monitor(testing::DebugClient& client, const std::string& command);
 
 Target start(Subject subject, const GuestChoice& choice);
 // After the client has detached: a new one. The guest is stopped again.
