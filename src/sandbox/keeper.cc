@@ -180,9 +180,11 @@ void let_go_of_everything_but(int socket) {
 
 }  // namespace
 
-void keep(int socket, Outside& outside, const std::string& user) {
+void keep(int socket, Outside& outside, const std::string& user,
+          const std::function<void()>& guest_begins) {
   while (const auto request = receive_request(socket)) {
     if (!send(socket, serve(outside, *request, user))) break;
+    if (request->wish == Wish::Begin) guest_begins();
   }
   outside.end();
 }
@@ -199,10 +201,11 @@ Result<std::unique_ptr<Outside>> start_keeper(const Names& names) {
   const int socket = keepers.release();
   ours.release();
   let_go_of_everything_but(socket);
-  (void)forbid_what_nobody_needs();
   {
     HostOutside outside(names);
-    keep(STDERR_FILENO + 1, outside, names.user);
+    // Before anything of the guest can be in a request, and not earlier: it takes a millisecond,
+    // in which the other process has something to do as well.
+    keep(STDERR_FILENO + 1, outside, names.user, [] { (void)forbid_what_nobody_needs(); });
   }
   ::_exit(0);
 }

@@ -3,7 +3,9 @@
 // is asked for, and ends when the first one does. docs/decisions/0051 has the reasons.
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <string>
 
 #include "base/result.h"
 #include "sandbox/outside.h"
@@ -13,7 +15,10 @@ namespace ringside::sandbox {
 // Where there are no threads yet.
 Result<std::unique_ptr<Outside>> start_keeper(const Names& names);
 
-// What the keeper does: answers requests until the other side is gone. `outside` is its own.
-void keep(int socket, Outside& outside, const std::string& user);
+// What the keeper does: answers requests until the other side is gone. `outside` is its own;
+// `guest_begins` is called when it has answered that the guest may, before the next request is
+// read.
+void keep(int socket, Outside& outside, const std::string& user,
+          const std::function<void()>& guest_begins);
 
 }  // namespace ringside::sandbox

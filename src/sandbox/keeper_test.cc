@@ -133,7 +133,7 @@ TEST(KeeperProcess, EndsAtWhatIsNoMessage) {
     std::thread keeper([socket = ends[1]] {
       const Fd own(socket);
       HostOutside outside({});
-      keep(own.get(), outside, "");
+      keep(own.get(), outside, "", [] {});
     });
     ASSERT_EQ(::write(ours.get(), message.data(), message.size()),
               static_cast<ssize_t>(message.size()));
