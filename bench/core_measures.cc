@@ -22,14 +22,11 @@ Values dump_core(Subject subject, double) {
   std::filesystem::remove(file);
   const std::string where = subject == Subject::Ringside ? kName : file.string();
   const auto from = Clock::now();
-  // QEMU answers OK, ringside with what it says.
-  std::string reply = target.client->request("qRcmd," + testing::hex("dump-guest-memory " + where));
-  while (reply.size() > 2 && reply.front() == 'O')
-    reply = target.client->receive();
+  const std::string said = testing::monitor(*target.client, "dump-guest-memory " + where);
   const double milliseconds = since(from) * 1e3;
   const bool whole = std::filesystem::exists(file) && std::filesystem::file_size(file) > 500u << 20;
   std::filesystem::remove(file);
-  if (!whole) throw std::runtime_error("no core: " + reply);
+  if (!whole) throw std::runtime_error("no core: " + said);
   return {milliseconds};
 }
 
