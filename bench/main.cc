@@ -2,8 +2,8 @@
 // client and the same guest image; or against ringside with other arguments. Figures are medians of
 // several runs.
 #include <algorithm>
+#include <charconv>
 #include <cstdio>
-#include <cstdlib>
 #include <exception>
 #include <optional>
 #include <set>
@@ -24,7 +24,7 @@ namespace {
 using namespace ringside::bench;
 
 constexpr std::string_view kUsage =
-    "ringside_bench [--list] [--only NAME,NAME...] [--runs N] [--seconds S] [--check]\n"
+    "ringside_bench [--help] [--list] [--only NAME,NAME...] [--runs N] [--seconds S] [--check]\n"
     "               [--ringside-arg=ARG]... [--against=ARG]...\n"
     "  --list          name the measures\n"
     "  --only          take these\n"
@@ -36,13 +36,23 @@ constexpr std::string_view kUsage =
     "repeatable\n";
 
 struct Arguments {
-  bool list = false, check = false;
+  bool help = false, list = false, check = false;
   std::set<std::string> only;
   int runs = 3;
   double seconds = 0.5;
   std::vector<std::string> ringside;  // more arguments for it
   std::vector<std::string> against;   // the peer is ringside with these; empty: each measure's own
 };
+
+// A number above zero, whole text.
+template <typename Number>
+Number positive(std::string_view option, std::string_view text) {
+  Number value{};
+  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error == std::errc() && stop == text.data() + text.size() && value > 0) return value;
+  throw std::invalid_argument(std::string(option) + ": '" + std::string(text) +
+                              "' is not a number above 0");
+}
 
 // What follows `start` in an option of the form --name=VALUE.
 std::optional<std::string> value_after(std::string_view option, std::string_view start) {
@@ -54,7 +64,9 @@ Arguments parse(int argc, char** argv) {
   Arguments result;
   for (int i = 1; i < argc; ++i) {
     const std::string_view option = argv[i];
-    if (option == "--list") {
+    if (option == "--help" || option == "-h") {
+      result.help = true;
+    } else if (option == "--list") {
       result.list = true;
     } else if (option == "--check") {
       result.check = true;
@@ -62,18 +74,19 @@ Arguments parse(int argc, char** argv) {
       result.ringside.push_back(*argument);
     } else if (const auto other = value_after(option, "--against=")) {
       result.against.push_back(*other);
+    } else if (option != "--only" && option != "--runs" && option != "--seconds") {
+      throw std::invalid_argument("there is no option " + std::string(option) +
+                                  "; --help lists the options");
     } else if (i + 1 == argc) {
-      throw std::invalid_argument(std::string(option));
+      throw std::invalid_argument(std::string(option) + " wants a value; --help lists the options");
     } else if (option == "--only") {
       std::istringstream names(argv[++i]);
       for (std::string name; std::getline(names, name, ',');)
         result.only.insert(name);
     } else if (option == "--runs") {
-      result.runs = std::max(1, std::atoi(argv[++i]));
-    } else if (option == "--seconds") {
-      result.seconds = std::atof(argv[++i]);
+      result.runs = positive<int>(option, argv[++i]);
     } else {
-      throw std::invalid_argument(std::string(option));
+      result.seconds = positive<double>(option, argv[++i]);
     }
   }
   return result;
@@ -96,7 +109,10 @@ std::vector<Measure> chosen(const Arguments& arguments) {
   std::set<std::string> unknown = arguments.only;
   for (const Measure& measure : measures)
     unknown.erase(measure.name);
-  if (!unknown.empty()) throw std::invalid_argument(*unknown.begin());
+  if (!unknown.empty()) {
+    throw std::invalid_argument("--only: there is no measure '" + *unknown.begin() +
+                                "'; --list names them");
+  }
   if (!arguments.only.empty()) {
     std::erase_if(measures,
                   [&](const Measure& measure) { return !arguments.only.contains(measure.name); });
@@ -214,10 +230,14 @@ bool run(const Measure& measure, const Arguments& arguments) {
 }
 
 int run(const Arguments& arguments) {
+  if (arguments.help) {
+    std::fputs(kUsage.data(), stdout);
+    return 0;
+  }
   const std::vector<Measure> measures = chosen(arguments);
   if (arguments.list) {
     for (const Measure& measure : measures)
-      std::printf("%-16s %s\n", measure.name.c_str(), measure.what.c_str());
+      std::printf("%-22s %s\n", measure.name.c_str(), measure.what.c_str());
     return 0;
   }
   const auto from = Clock::now();
@@ -228,7 +248,9 @@ int run(const Arguments& arguments) {
   bool good = true;
   for (const Measure& measure : measures)
     good = run(measure, arguments) && good;
-  std::printf("\nMedians of %d runs; %.0f s in all.\n", arguments.runs, since(from));
+  const std::string runs =
+      arguments.runs == 1 ? "One run" : "Medians of " + std::to_string(arguments.runs) + " runs";
+  std::printf("\n%s; %.0f s in all.\n", runs.c_str(), since(from));
   return arguments.check && !good ? 1 : 0;
 }
 
@@ -237,9 +259,6 @@ int run(const Arguments& arguments) {
 int main(int argc, char** argv) {
   try {
     return run(parse(argc, argv));
-  } catch (const std::invalid_argument& error) {
-    std::fprintf(stderr, "bench: what is %s?\n%s", error.what(), kUsage.data());
-    return 4;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "bench: %s\n", error.what());
     return 4;
