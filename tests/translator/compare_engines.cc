@@ -1,15 +1,12 @@
 // A whole machine twice, interpreted and translated, compared at many counts; a difference is
 // narrowed down to the instruction.
-//   compare_engines [--every N] [--until N] [--seed N] [--threshold N] [--code-bytes N]
-//                   [--until-output TEXT] [--no-narrowing] [--] RINGSIDE'S OPTIONS... KERNEL
-// With --replay JOURNAL among ringside's options, the inputs are the journal's. Status 0: alike; 1:
-// different, or another end than the journal's; 2: it could not be done.
 #include <fmt/format.h>
 
 #include <charconv>
 #include <cstdio>
 #include <optional>
 #include <stdexcept>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -19,6 +16,21 @@
 
 namespace ringside::testing {
 namespace {
+
+constexpr std::string_view kUsage =
+    R"(compare_engines [OPTIONS] [--] RINGSIDE'S OPTIONS... KERNEL
+Runs the machine twice, interpreted and translated, and compares all of its state again and again.
+  --every N            instructions from one comparison to the next (1000000); one more is made at
+                       random in between
+  --until N            ends after so many instructions; without, when the guest ends
+  --until-output TEXT  ends when the guest has put this out
+  --seed N             of the random moments
+  --threshold N        executions before a block is translated (0: from the first on)
+  --code-bytes N       memory for host code
+  --no-narrowing       does not look for the instruction after which the two differ
+With --replay JOURNAL among ringside's options, the inputs are the journal's.
+Exit status: 0 alike; 1 different, or another end than the journal's; 2 it could not be done.
+)";
 
 constexpr int kAlike = 0, kDifferent = 1, kImpossible = 2;
 
@@ -38,6 +50,17 @@ std::uint64_t number_of(std::string_view option, const char* text) {
   return value;
 }
 
+// What would say something else than it does here.
+void check(const cli::Options& options) {
+  const auto refuse = [](std::string_view what) { throw std::runtime_error(std::string(what)); };
+  if (options.engine == cli::EngineChoice::Kvm)
+    refuse("--engine kvm: it is two software CPUs that are compared");
+  if (options.translate == cli::Translate::Off)
+    refuse("--translate off: one of the two always translates, the other interprets");
+  if (options.gdb) refuse("--gdb: no debugger is served here");
+  if (!options.restore.empty()) refuse("--restore: a saved machine cannot be compared");
+}
+
 Request read_arguments(int argc, char** argv) {
   Request request;
   int at = 1;
@@ -54,7 +77,8 @@ Request read_arguments(int argc, char** argv) {
       request.translator.threshold = static_cast<unsigned>(number());
     } else if (option == "--code-bytes") {
       request.translator.code_bytes = number();
-    } else if (option == "--until-output" && at + 1 < argc) {
+    } else if (option == "--until-output") {
+      if (at + 1 == argc) throw std::runtime_error("--until-output wants a text");
       request.last_words = argv[++at];
     } else if (option == "--no-narrowing") {
       request.comparison.narrow = false;
@@ -68,6 +92,7 @@ Request read_arguments(int argc, char** argv) {
   auto line = cli::parse_command_line(static_cast<int>(rest.size()), rest.data());
   if (!line) throw std::runtime_error(line.error().text());
   request.machine = line->options;
+  check(request.machine);
   return request;
 }
 
@@ -110,6 +135,11 @@ int run(const Request& request) {
 
 int main(int argc, char** argv) {
   using namespace ringside::testing;
+  const std::string_view first = argc > 1 ? argv[1] : "";
+  if (first == "--help" || first == "-h") {
+    fmt::print("{}", kUsage);
+    return kAlike;
+  }
   try {
     return run(read_arguments(argc, argv));
   } catch (const std::exception& error) {
