@@ -186,8 +186,11 @@ Result<Date> parse_date(std::string_view text) {
   const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
   if (error != std::errc() || stop != text.data() + text.size() || seconds < 0 ||
       seconds > machine::kLastDate) {
-    return bad("--date: '{}' is not host, nor seconds since 1970 from 0 to {}", text,
-               machine::kLastDate);
+    return bad(
+        "--date: '{}' is not host, nor seconds since 1970 from 0 to {}, as 'date -ud 2024-01-01 "
+        "+%s' "
+        "prints them",
+        text, machine::kLastDate);
   }
   return seconds;
 }
@@ -279,7 +282,8 @@ Result<void> interpret(const CLI::App& app, const Words& words, Options& options
     options.history = 0;
     if (words.history != "off") {
       const Result<std::uint64_t> size = parse_size(words.history);
-      if (!size) return fail(of_option("--history", size.error()));
+      if (!size)
+        return bad("--history: '{}' is not a size, such as 512M or 2G, nor off", words.history);
       // Less than one moment of the machine takes could not be kept to.
       if (*size != 0 && *size < (1u << 20))
         return bad("--history: '{}' is not at least 1M, nor off", words.history);
