@@ -60,9 +60,10 @@ std::string describe() {
   std::string text =
       "sandbox: system calls are filtered: no new files, sockets, processes, programs or code\n";
   const Result<int> version = landlock_version();
-  return text + (version
-                     ? fmt::format("sandbox: Landlock, version {}: nothing has a name\n", *version)
-                     : fmt::format("sandbox: no second wall: {}\n", version.error().text()));
+  return text +
+         (version ? fmt::format("sandbox: Landlock, version {}: no file is reached by its name\n",
+                                *version)
+                  : fmt::format("sandbox: no second wall: {}\n", version.error().text()));
 }
 
 }  // namespace ringside::sandbox
