@@ -16,6 +16,7 @@
 #include <string_view>
 #include <vector>
 
+#include "ringside/admission.h"
 #include "ringside/event_loop.h"
 #include "ringside/options.h"
 #include "ringside/result.h"
@@ -32,12 +33,18 @@ class DebugEndpoint {
   //
   // With a `loop`, which must outlive it, the endpoint's descriptors are watched there, and the
   // owner of the loop calls settle() instead of serve().
+  //
+  // Of who connects, `admission` says who may. A client that has connected and said nothing does
+  // not stop the guest, and what does not begin like a debugger is closed. An inherited client and
+  // an adopted one are let in by who hands them over.
   static Result<std::unique_ptr<DebugEndpoint>> open(std::string_view endpoint,
-                                                     EventLoop* loop = nullptr);
+                                                     EventLoop* loop = nullptr,
+                                                     Admission admission = {});
   // The same with set_vm().
   static Result<std::unique_ptr<DebugEndpoint>> open(hypervisor::Vm& vm, std::string_view endpoint,
                                                      debug::ServerOptions options = {},
-                                                     EventLoop* loop = nullptr);
+                                                     EventLoop* loop = nullptr,
+                                                     Admission admission = {});
   // A client that is there loses its connection; the guest stays as it is.
   ~DebugEndpoint();
 
@@ -113,8 +120,11 @@ class DebugEndpoint {
 
   // Where it really listens, as a debugger would write it; empty where it does not.
   std::string where() const;
-  // Whether other machines can reach it: who can reach it controls the guest.
+  // Whether other machines can reach it. They are refused, or with Allow::Any have to say the token
+  // first.
   bool reachable_from_outside() const;
+  // The token; empty where other machines are refused.
+  std::string token() const;
   bool connected() const;
   // The client has spoken within the last 50 microseconds, so that its next packet is probably on
   // its way: looking for it a little longer is cheaper than to sleep and be woken.

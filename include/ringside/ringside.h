@@ -274,6 +274,12 @@ enum {
   RINGSIDE_KILL_STOPS = 1     /* it ends the machine: ringside_wants_vm_end() */
 };
 
+/* Who may connect to an endpoint that listens. */
+enum {
+  RINGSIDE_ALLOW_SAME_USER = 0, /* of this host: the user of this process, and root */
+  RINGSIDE_ALLOW_ANY = 1        /* all of this host; of other hosts who says the ringside_token() */
+};
+
 /* All zero but the size is the default. The callbacks get the same `user`. */
 typedef struct ringside_options {
   size_t size;
@@ -290,6 +296,8 @@ typedef struct ringside_options {
   /* Puts the machine into the state of power-on, while every vCPU is out of the guest. Null: a
    * debugger cannot restart the machine. */
   ringside_status (*restart)(void* user);
+  /* One of RINGSIDE_ALLOW_. */
+  int64_t allow;
 } ringside_options;
 
 /* ---- The endpoint */
@@ -342,6 +350,9 @@ RINGSIDE_API ringside_status ringside_adopt(ringside_endpoint* endpoint, int soc
 /* Where it really listens, as a debugger would write it; empty where it does not. Valid until the
  * next call with this endpoint. */
 RINGSIDE_API const char* ringside_where(ringside_endpoint* endpoint);
+/* What a debugger of another host has to say first (monitor auth TOKEN); empty where other hosts
+ * are refused. Valid until the next call with this endpoint. */
+RINGSIDE_API const char* ringside_token(ringside_endpoint* endpoint);
 RINGSIDE_API bool ringside_connected(const ringside_endpoint* endpoint);
 /* A debugger's `kill`, where the options say that it ends the machine. */
 RINGSIDE_API bool ringside_wants_vm_end(const ringside_endpoint* endpoint);

@@ -2,7 +2,23 @@
 
 #include <utility>
 
+#include "cli/notice.h"
+
 namespace ringside::cli {
+
+void say_where(const Listening& endpoint) {
+  const auto& [name, where, outside, allow, token] = endpoint;
+  if (outside && allow == Allow::SameUser) {
+    notice("{}: warning: other hosts can reach {} and are refused; --gdb-allow any admits them",
+           name, where);
+  } else if (outside && token.empty()) {
+    notice("{}: warning: whoever can reach {} controls the guest", name, where);
+  } else if (outside) {
+    notice("{}: on another host type: target extended-remote, monitor auth {}, attach 1", name,
+           token);
+  }
+  notice("{}: listening on {}", name, where);
+}
 
 void DeviceOutput::send(std::span<const std::byte> bytes) {
   const std::lock_guard guard(lock_);

@@ -7,11 +7,23 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 
+#include "ringside/admission.h"
 #include "transport/poller.h"
 #include "transport/single_client.h"
 
 namespace ringside::cli {
+
+// An endpoint that is ready, and who can use it. stderr has a line about each.
+struct Listening {
+  std::string_view name;
+  std::string where;
+  bool reachable_from_outside = false;
+  Allow allow = Allow::SameUser;
+  std::string token;  // that other hosts have to say; empty: there is none
+};
+void say_where(const Listening& endpoint);
 
 // Bytes from a device to whoever is connected. send() may be called on the thread that runs a vCPU.
 class DeviceOutput {

@@ -38,7 +38,7 @@ fault, 4 error or ended from outside; with --against 0 the same run, 6 another o
 struct Words {
   std::string cpus, memory, engine = "auto", append, gdb, guest_gdb, qmp, serial, debugcon = "none",
                             date, seed, history, pace = "on", translate = "on", on_kill = "detach",
-                            sandbox = "on", log = "warning";
+                            gdb_allow = "same-user", sandbox = "on", log = "warning";
   std::vector<std::string> initrd, disks;
 };
 
@@ -96,6 +96,10 @@ void declare(CLI::App& app, Words& words, Options& options) {
   debug(app.add_option("-G,--gdb", words.gdb,
                        "Serve a debugger; w: hold the guest until one continues it")
             ->type_name("[w]ENDPOINT"));
+  debug(app.add_option("--gdb-allow", words.gdb_allow,
+                       "Who may connect: this user and root, or any user of this host and, with a "
+                       "token, other hosts (same-user)")
+            ->type_name("same-user|any"));
   debug(app.add_option("--qmp", words.qmp,
                        "Serve QEMU's machine protocol, as far as drgn and others need it")
             ->type_name("unix:PATH"));
@@ -311,6 +315,8 @@ Result<void> interpret(const CLI::App& app, const Words& words, Options& options
   options.on_kill = TRY(
       choose<debug::OnKill>("--on-kill", words.on_kill,
                             {{"detach", debug::OnKill::Detach}, {"stop", debug::OnKill::Stop}}));
+  options.gdb_allow = TRY(choose<Allow>("--gdb-allow", words.gdb_allow,
+                                        {{"same-user", Allow::SameUser}, {"any", Allow::Any}}));
   options.log_level = TRY(choose<log::Level>("--log", words.log,
                                              {{"trace", log::Level::Trace},
                                               {"debug", log::Level::Debug},

@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "base/result.h"
+#include "ringside/admission.h"
 #include "ringside/options.h"
 #include "time/pace.h"
 #include "transport/endpoint.h"
@@ -90,6 +91,7 @@ struct Options {
   std::string user;  // to whom root's rights are handed down; empty: nobody
   bool probe = false;
   log::Level log_level = log::Level::Warning;
+  Allow gdb_allow = Allow::SameUser;  // who may connect to any endpoint that listens
 };
 
 struct CommandLine {

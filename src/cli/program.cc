@@ -68,7 +68,7 @@ Result<void> Program::open_disks() {
 // be read and unpacked.
 Result<void> Program::greet() {
   if (!uses_stdio(options_.gdb)) return {};
-  debugger_ = TRY(DebugEndpoint::open(to_string(options_.gdb->endpoint), &poller_));
+  debugger_ = TRY(DebugEndpoint::open(to_string(options_.gdb->endpoint), &poller_, admission()));
   if (history_limit() != 0) debugger_->expect_time_travel();
   debugger_->expect_guest_knowledge();
   return serve_greeter();
@@ -199,7 +199,7 @@ Result<void> Program::build() {
   signals_.end_at_once(false);
   if (debugger_ == nullptr) {
     const std::string place = options_.gdb ? to_string(options_.gdb->endpoint) : "";
-    debugger_ = TRY(DebugEndpoint::open(place, &poller_));
+    debugger_ = TRY(DebugEndpoint::open(place, &poller_, admission()));
   }
   if (options_.qmp) holdable_ = std::make_unique<hypervisor::HoldableVm>(*engine_);
   hypervisor::Vm& vm = holdable_ ? static_cast<hypervisor::Vm&>(*holdable_) : *engine_;
@@ -377,23 +377,25 @@ void Program::receive_serial(std::span<const std::byte> bytes) {
 
 Result<std::unique_ptr<transport::SingleClient>> Program::listen(
     const transport::Endpoint& endpoint, std::string name, transport::ClientHandler& handler) {
-  auto client = TRY(transport::SingleClient::open(poller_, endpoint, name, handler));
-  say_where(name, to_string(*client->endpoint()), client->reachable_from_outside());
+  auto client = TRY(transport::SingleClient::open(poller_, endpoint, name, handler, admission()));
+  say_where({name,
+             to_string(*client->endpoint()),
+             client->reachable_from_outside(),
+             options_.gdb_allow,
+             {}});
   return client;
 }
 
-void Program::say_where(std::string_view name, const std::string& where,
-                        bool reachable_from_outside) {
-  if (reachable_from_outside)
-    notice("{}: warning: whoever can reach {} controls the guest", name, where);
-  notice("{}: listening on {}", name, where);
+void Program::say_where_debugger_is() const {
+  say_where({"gdb", debugger_->where(), debugger_->reachable_from_outside(), options_.gdb_allow,
+             debugger_->token()});
 }
 
 Result<void> Program::open_clients() {
   // What comes from outside while the machine is in its past waits there.
   const auto serial_room = [this] { return in_past() ? 0 : machine_->serial_room(0); };
   const auto serial_receive = [this](std::span<const std::byte> bytes) { receive_serial(bytes); };
-  if (options_.gdb) say_where("gdb", debugger_->where(), debugger_->reachable_from_outside());
+  if (options_.gdb) say_where_debugger_is();
   if (options_.guest_gdb) {
     const DeviceClient::Device device{
         [this] { return in_past() ? 0 : machine_->guest_gdb_room(); },

@@ -69,9 +69,10 @@ class Program {
   Result<Journal> open_journal();
   std::int64_t wanted_date() const;
   Result<void> check_date(std::int64_t recorded) const;
+  Admission admission() const { return {options_.gdb_allow, {}, "--gdb-allow any"}; }
   Result<std::string> begin_to_listen(std::string_view endpoint);
   void listen_at_a_signal();
-  void say_where(std::string_view name, const std::string& where, bool reachable_from_outside);
+  void say_where_debugger_is() const;
   Result<std::unique_ptr<transport::SingleClient>> listen(const transport::Endpoint& endpoint,
                                                           std::string name,
                                                           transport::ClientHandler& handler);

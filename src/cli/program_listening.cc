@@ -32,7 +32,7 @@ Result<std::string> Program::begin_to_listen(std::string_view endpoint) {
     place = fmt::format("fd:{}", socket.get());
   }
   TRY(debugger_->listen(place));
-  say_where("gdb", debugger_->where(), debugger_->reachable_from_outside());
+  say_where_debugger_is();
   return debugger_->where();
 }
 

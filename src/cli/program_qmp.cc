@@ -19,8 +19,8 @@ Result<void> Program::open_qmp() {
                        .press_power_button = [this] { return press_power_button(); },
                        .core = [this] { return core_subject({0}); },
                        .tell = {}};
-  qmp_ = TRY(QmpService::open(poller_, *options_.qmp, std::move(subjects)));
-  say_where("qmp", to_string(qmp_->endpoint()), false);
+  qmp_ = TRY(QmpService::open(poller_, *options_.qmp, std::move(subjects), admission()));
+  say_where({"qmp", to_string(qmp_->endpoint()), false, options_.gdb_allow, {}});
   return {};
 }
 

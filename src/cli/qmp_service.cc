@@ -25,13 +25,14 @@ bool is_file_or_pipe(const Fd& fd) {
 
 Result<std::unique_ptr<QmpService>> QmpService::open(EventLoop& loop,
                                                      const transport::Endpoint& endpoint,
-                                                     QmpSubjects subjects) {
+                                                     QmpSubjects subjects, Admission admission) {
   // The machine is made with what it tells of, and the service has both.
   const auto self = std::make_shared<QmpService*>(nullptr);
   subjects.tell = [self](const qmp::Event& event) { (*self)->tell(event); };
   std::unique_ptr<QmpService> made(new QmpService(std::move(subjects)));
   *self = made.get();
-  made->client_ = TRY(transport::SingleClient::open(loop, endpoint, "qmp", *made));
+  made->client_ =
+      TRY(transport::SingleClient::open(loop, endpoint, "qmp", *made, std::move(admission)));
   made->client_->let_further_wait();
   return made;
 }

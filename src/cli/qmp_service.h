@@ -20,7 +20,7 @@ class QmpService final : public transport::ClientHandler {
   // `subjects.tell` is set here.
   static Result<std::unique_ptr<QmpService>> open(EventLoop& loop,
                                                   const transport::Endpoint& endpoint,
-                                                  QmpSubjects subjects);
+                                                  QmpSubjects subjects, Admission admission);
 
   // After the debug server's turn: goes on with what takes long, serves what has come, and writes.
   void settle();

@@ -100,7 +100,7 @@ struct ringside_endpoint {
   ringside::c::CVm vm;
   std::unique_ptr<DebugEndpoint> endpoint;  // goes before the Vm
   bool started = false;
-  std::string where;
+  std::string where, token;
   mutable LastError error;
 };
 
@@ -146,9 +146,16 @@ ringside_status ringside_open(const ringside_vm_callbacks* callbacks, void* user
     auto server_options = to_options(ringside::c::complete(options), user);
     if (!server_options) return ringside::fail(server_options.error());
 
+    const int64_t allow = ringside::c::complete(options).allow;
+    if (allow != RINGSIDE_ALLOW_SAME_USER && allow != RINGSIDE_ALLOW_ANY)
+      return bad("allow is none of RINGSIDE_ALLOW_");
+
     auto made = std::make_unique<ringside_endpoint>(machine);
-    auto opened =
-        DebugEndpoint::open(made->vm, where == nullptr ? "" : where, std::move(*server_options));
+    auto opened = DebugEndpoint::open(
+        made->vm, where == nullptr ? "" : where, std::move(*server_options), nullptr,
+        {allow == RINGSIDE_ALLOW_ANY ? ringside::Allow::Any : ringside::Allow::SameUser,
+         {},
+         "RINGSIDE_ALLOW_ANY"});
     if (!opened) return ringside::fail(opened.error());
     made->endpoint = std::move(*opened);
     *endpoint = made.release();
@@ -216,6 +223,13 @@ const char* ringside_where(ringside_endpoint* endpoint) {
   return value_or(endpoint->error, "", [&] {
     endpoint->where = endpoint->endpoint->where();
     return endpoint->where.c_str();
+  });
+}
+
+const char* ringside_token(ringside_endpoint* endpoint) {
+  return value_or(endpoint->error, "", [&] {
+    endpoint->token = endpoint->endpoint->token();
+    return endpoint->token.c_str();
   });
 }
 

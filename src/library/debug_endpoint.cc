@@ -5,6 +5,7 @@
 #include "debug/packets/greeter.h"
 #include "debug/server/server.h"
 #include "hypervisor/callers_thread.h"
+#include "library/entrance.h"
 #include "library/observer_seats.h"
 #include "transport/poller.h"
 #include "transport/single_client.h"
@@ -30,10 +31,19 @@ class DebugEndpoint::Parts final : public transport::ClientHandler {
       : own_(std::move(poller)), loop_(*own_) {}
   ~Parts() override {
     seats_.reset();
+    entrance_.reset();
     client.reset();
     if (vm != nullptr && vm->event_fd() >= 0) loop_.remove(vm->event_fd());
   }
 
+  Result<void> open(const std::optional<transport::Endpoint>& place, Admission admission) {
+    client = place ? TRY(transport::SingleClient::open(loop_, *place, "gdb", *this, admission))
+                   : std::make_unique<transport::SingleClient>(loop_, "gdb", *this, admission);
+    // Where listen() may come later, this process may not open anything any more.
+    client->doorman().expect_tcp();
+    entrance_.emplace(loop_, *client, [this] { return abilities(); });
+    return {};
+  }
   void set_vm(hypervisor::Vm& machine, debug::ServerOptions options) {
     vm = &machine;
     hooks_ = options.hooks;
@@ -50,7 +60,8 @@ class DebugEndpoint::Parts final : public transport::ClientHandler {
     started_ = true;
     if (greeter_) {
       call(hooks_.client_came);
-      server->take_over(*std::exchange(greeter_, std::nullopt));
+      server->take_over(std::move(*greeter_).introduction());
+      greeter_.reset();
     }
   }
 
@@ -60,17 +71,15 @@ class DebugEndpoint::Parts final : public transport::ClientHandler {
   // ---- ClientHandler: the greeter's until the guest is started
   void on_connected() override {
     if (!started_) {
-      greeter_.emplace(debug::Abilities{.hardware_breakpoints = true,
-                                        .time_travel = travels_,
-                                        .libraries = knows_guest_,
-                                        .os_data = knows_guest_,
-                                        .vmcoreinfo = knows_guest_});
+      greeter_.emplace(abilities());
       return;
     }
     call(hooks_.client_acts);
     call(hooks_.client_came);
     if (promoted_ != nullptr) {
       server->take_over(*std::exchange(promoted_, nullptr));
+    } else if (said_) {
+      server->take_over(*std::exchange(said_, std::nullopt), debug::Server::Begins::Unattached);
     } else {
       server->on_connected();
     }
@@ -111,13 +120,12 @@ class DebugEndpoint::Parts final : public transport::ClientHandler {
   void settle() {
     if (started_) server->drain_events();
     client->update();
+    entrance_->update();
     if (!started_) return;
     seats_->update();
-    if (server->connected()) return;
-    if (auto promoted = seats_->take_promoted()) {
-      promoted_ = promoted->observer;
-      (void)client->adopt(std::move(promoted->connection));
-    }
+    if (!server->connected()) promote();
+    while (auto admitted = entrance_->take_admitted())
+      admit(*std::move(admitted));
   }
   bool has_work() const { return started_ && server->has_work(); }
   bool must_not_wait() const {
@@ -128,7 +136,7 @@ class DebugEndpoint::Parts final : public transport::ClientHandler {
   }
   bool is_talking() const { return Clock::now() - last_heard_ < kTalking; }
   transport::Poller* poller() const { return own_.get(); }
-  EventLoop& loop() { return loop_; }
+  const std::string& token() const { return entrance_->token(); }
 
   hypervisor::Vm* vm = nullptr;
   std::optional<debug::Server> server;
@@ -137,20 +145,46 @@ class DebugEndpoint::Parts final : public transport::ClientHandler {
  private:
   static constexpr std::chrono::microseconds kTalking{50};
 
+  // Of the machine, or what is expected of it.
+  debug::Abilities abilities() const {
+    if (server) return server->abilities();
+    return {.hardware_breakpoints = true,
+            .time_travel = travels_,
+            .libraries = knows_guest_,
+            .os_data = knows_guest_,
+            .vmcoreinfo = knows_guest_};
+  }
+  void promote() {
+    auto promoted = seats_->take_promoted();
+    if (!promoted) return;
+    promoted_ = promoted->observer;
+    (void)client->adopt(std::move(promoted->connection));
+  }
+  void admit(Strangers::Admitted admitted) {
+    if (server->connected()) {
+      (void)seats_->take(std::move(admitted.connection), std::move(admitted.said));
+      return;
+    }
+    said_.emplace(std::move(admitted.said));
+    (void)client->adopt(std::move(admitted.connection));
+  }
+
   std::unique_ptr<transport::Poller> own_;
   EventLoop& loop_;
   debug::Hooks hooks_;
   bool started_ = false;
   bool travels_ = false;
   bool knows_guest_ = false;
+  std::optional<Entrance> entrance_;
   std::optional<debug::Greeter> greeter_;  // of a client that came before the start
   Clock::time_point last_heard_{};
   std::optional<ObserverSeats> seats_;
-  debug::Observer* promoted_ = nullptr;  // who is the client in a moment
+  debug::Observer* promoted_ = nullptr;      // who is the client in a moment, or
+  std::optional<debug::Introduction> said_;  // by whom
 };
 
 Result<std::unique_ptr<DebugEndpoint>> DebugEndpoint::open(std::string_view endpoint,
-                                                           EventLoop* loop) {
+                                                           EventLoop* loop, Admission admission) {
   std::optional<transport::Endpoint> place;
   if (!endpoint.empty()) place = TRY(transport::parse_endpoint(endpoint));
   std::unique_ptr<Parts> parts;
@@ -160,16 +194,15 @@ Result<std::unique_ptr<DebugEndpoint>> DebugEndpoint::open(std::string_view endp
     parts = std::make_unique<Parts>(
         std::make_unique<transport::Poller>(TRY(transport::Poller::create())));
   }
-  parts->client = place ? TRY(transport::SingleClient::open(parts->loop(), *place, "gdb", *parts))
-                        : std::make_unique<transport::SingleClient>(parts->loop(), "gdb", *parts);
+  TRY(parts->open(place, std::move(admission)));
   return std::unique_ptr<DebugEndpoint>(new DebugEndpoint(std::move(parts)));
 }
 
 Result<std::unique_ptr<DebugEndpoint>> DebugEndpoint::open(hypervisor::Vm& vm,
                                                            std::string_view endpoint,
                                                            debug::ServerOptions options,
-                                                           EventLoop* loop) {
-  std::unique_ptr<DebugEndpoint> made = TRY(open(endpoint, loop));
+                                                           EventLoop* loop, Admission admission) {
+  std::unique_ptr<DebugEndpoint> made = TRY(open(endpoint, loop, std::move(admission)));
   TRY(made->set_vm(vm, std::move(options)));
   return made;
 }
@@ -269,6 +302,9 @@ std::string DebugEndpoint::where() const {
 }
 bool DebugEndpoint::reachable_from_outside() const {
   return parts_->client->reachable_from_outside();
+}
+std::string DebugEndpoint::token() const {
+  return reachable_from_outside() ? parts_->token() : std::string();
 }
 bool DebugEndpoint::connected() const { return parts_->server && parts_->server->connected(); }
 bool DebugEndpoint::is_talking() const { return parts_->is_talking(); }

@@ -11,7 +11,10 @@ class ObserverSeats::Seat final : public transport::ClientHandler {
   Seat(EventLoop& loop, debug::Server& server, const std::function<void()>& acts)
       : server_(server), acts_(acts), client_(loop, "gdb observer", *this) {}
 
-  void begin(transport::Connection connection) { (void)client_.adopt(std::move(connection)); }
+  void begin(transport::Connection connection, std::optional<debug::Introduction> said) {
+    if (said) said_.emplace(*std::move(said));
+    (void)client_.adopt(std::move(connection));
+  }
   void update() { client_.update(); }
   bool gone() const { return observer_ == nullptr; }
   bool wants_control() const { return observer_ != nullptr && observer_->wants_control(); }
@@ -20,7 +23,7 @@ class ObserverSeats::Seat final : public transport::ClientHandler {
   // ---- ClientHandler
   void on_connected() override {
     acts_();
-    observer_ = &server_.observe();
+    observer_ = said_ ? &server_.observe(*std::exchange(said_, std::nullopt)) : &server_.observe();
   }
   void on_bytes(std::span<const std::byte> bytes) override {
     acts_();
@@ -46,6 +49,7 @@ class ObserverSeats::Seat final : public transport::ClientHandler {
   debug::Server& server_;
   const std::function<void()>& acts_;
   transport::SingleClient client_;
+  std::optional<debug::Introduction> said_;  // until the observer is there
   debug::Observer* observer_ = nullptr;
 };
 
@@ -54,12 +58,13 @@ ObserverSeats::ObserverSeats(EventLoop& loop, debug::Server& server, std::functi
 
 ObserverSeats::~ObserverSeats() = default;
 
-bool ObserverSeats::take(transport::Connection connection) {
+bool ObserverSeats::take(transport::Connection connection,
+                         std::optional<debug::Introduction> said) {
   remove_gone();
   if (seats_.size() >= kMost) return false;
   if (!group_) group_ = transport::DescriptorGroup::create(loop_).value_or(nullptr);
   EventLoop& loop = group_ ? *group_ : loop_;
-  seats_.emplace_back(loop, server_, acts_).begin(std::move(connection));
+  seats_.emplace_back(loop, server_, acts_).begin(std::move(connection), std::move(said));
   return true;
 }
 

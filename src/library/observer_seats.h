@@ -25,8 +25,10 @@ class ObserverSeats {
   ObserverSeats(const ObserverSeats&) = delete;
   ObserverSeats& operator=(const ObserverSeats&) = delete;
 
-  // False if there is no seat left; the connection is closed then.
-  bool take(transport::Connection connection);
+  // False if there is no seat left; the connection is closed then. `said`: by one that has been
+  // served until now, and still has to ask for the machine.
+  bool take(transport::Connection connection,
+            std::optional<debug::Introduction> said = std::nullopt);
   // Writes what there is to say, and gives up the seats of those who have gone.
   void update();
   // One that wants the machine, while nobody has it: its observer goes on in the server, and its

@@ -21,6 +21,13 @@ std::uint8_t sum_of(std::string_view bytes) {
 
 }  // namespace
 
+Opening opening(std::string_view bytes) {
+  const std::size_t first = bytes.find_first_not_of("+-");
+  if (first == std::string_view::npos) return Opening::Unclear;
+  const bool begins = bytes[first] == '$' || bytes[first] == kInterrupt;
+  return begins ? Opening::Debugger : Opening::Other;
+}
+
 std::optional<Event> Decoder::next(std::string_view& input) {
   while (!input.empty()) {
     if (state_ == State::Body) {

@@ -12,6 +12,16 @@
 
 namespace ringside::rsp {
 
+// What a client is by the first bytes that it sends, from the beginning of its connection. A
+// debugger begins with a packet or an interrupt; it may acknowledge before that what it was never
+// sent. (% begins notifications, which are the server's.)
+enum class Opening : std::uint8_t {
+  Unclear,  // nothing but acknowledgements so far
+  Debugger,
+  Other,
+};
+Opening opening(std::string_view bytes);
+
 // What we advertise as PacketSize: the most characters between $ and # that we take (escapes
 // counted). Large, so that a bulk transfer is few round trips.
 inline constexpr std::size_t kPacketSize = 0x20000;

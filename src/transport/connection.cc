@@ -131,6 +131,11 @@ std::size_t Connection::read(std::span<char> buffer) {
   return finish(::read(input_.get(), buffer.data(), buffer.size()), true);
 }
 
+std::size_t Connection::peek(std::span<char> buffer) {
+  if (gone_ || buffer.empty() || !is_socket()) return 0;
+  return finish(::recv(input_.get(), buffer.data(), buffer.size(), MSG_DONTWAIT | MSG_PEEK), true);
+}
+
 std::size_t Connection::write(std::string_view bytes) {
   if (gone_ || bytes.empty()) return 0;
   if (is_socket()) {

@@ -36,6 +36,10 @@ class Connection {
   void keep_descriptors() { keeps_descriptors_ = true; }
   // Those that came with what read() brought last.
   std::vector<Fd> take_descriptors() { return std::exchange(descriptors_, {}); }
+  // What read() will bring, of a socket; it stays there.
+  std::size_t peek(std::span<char> buffer);
+  // Nothing is read or written any more.
+  void give_up() { gone_ = true; }
   // How many bytes went: 0 when there is no room now, or the client is gone.
   std::size_t write(std::string_view bytes);
   bool gone() const { return gone_; }

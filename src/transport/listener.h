@@ -32,6 +32,9 @@ class Listener {
 
   // Where it really listens: the port is the one that was chosen.
   const Endpoint& endpoint() const { return endpoint_; }
+  // Whether anybody may try: not where the one client is there from the start, by the will of who
+  // started this process.
+  bool accepts_anybody() const { return !is_client_ && !standard_output_; }
   // The socket for somebody else, who looks after a unix socket's file, too.
   Fd hand_over();
   // Whether machines other than this one can reach it.

@@ -11,6 +11,14 @@ namespace ringside::transport {
 
 namespace {
 
+bool is_web_request(std::string_view first) {
+  for (const std::string_view method :
+       {"GET /", "POST /", "PUT /", "HEAD /", "OPTIONS ", "DELETE /", "PATCH /", "CONNECT "}) {
+    if (first.starts_with(method)) return true;
+  }
+  return false;
+}
+
 bool ready(int fd, short events) {
   pollfd entry{fd, events, 0};
   return ::poll(&entry, 1, 0) > 0;
@@ -19,18 +27,24 @@ bool ready(int fd, short events) {
 }  // namespace
 
 Result<std::unique_ptr<SingleClient>> SingleClient::open(EventLoop& loop, const Endpoint& endpoint,
-                                                         std::string name, ClientHandler& handler) {
+                                                         std::string name, ClientHandler& handler,
+                                                         Admission admission) {
   Listener listener = TRY(Listener::open(endpoint));
-  auto made = std::make_unique<SingleClient>(loop, std::move(name), handler);
+  auto made = std::make_unique<SingleClient>(loop, std::move(name), handler, std::move(admission));
   made->listen(std::move(listener));
   return made;
 }
 
-SingleClient::SingleClient(EventLoop& loop, std::string name, ClientHandler& handler)
-    : loop_(loop), name_(std::move(name)), handler_(handler) {}
+SingleClient::SingleClient(EventLoop& loop, std::string name, ClientHandler& handler,
+                           Admission admission)
+    : loop_(loop),
+      name_(std::move(name)),
+      handler_(handler),
+      doorman_(name_, std::move(admission)) {}
 
 void SingleClient::listen(Listener listener) {
   listener_.emplace(std::move(listener));
+  if (std::holds_alternative<TcpEndpoint>(listener_->endpoint())) doorman_.expect_tcp();
   loop_.add(*listener_->descriptor(), Interest::Read, [this](auto) { accept(); });
 }
 
@@ -83,10 +97,19 @@ void SingleClient::watch_listener(Interest interest) {
 
 void SingleClient::accept() {
   const std::optional<int> before = listener_->descriptor();
+  const bool is_anybody = listener_->accepts_anybody();
   std::optional<Connection> client = listener_->accept();
   // Standard input has one client for good, and that now has the descriptor.
   if (before && !listener_->descriptor()) loop_.remove(*before);
   if (!client) return;
+  if (!is_anybody) return come(*std::move(client));
+  const std::optional<Peer> peer = doorman_.admit(client->input());
+  if (!peer) return;
+  if (receive_) return receive_(*std::move(client), *peer);
+  come(*std::move(client));
+}
+
+void SingleClient::come(Connection client) {
   // The first may have gone already, or been told farewell, and word of it may be behind the
   // newcomer's in this round.
   if (connection_) write();
@@ -94,11 +117,11 @@ void SingleClient::accept() {
   if (connection_) settle_first();
   if (!connection_) settle_newcomer();  // who has waited comes before who comes now
   if (!connection_) {
-    connect(*std::move(client));
+    connect(std::move(client));
   } else if (!newcomer_ && has_unread_input()) {
     newcomer_ = std::move(client);
   } else {
-    (void)take_further(*std::move(client));
+    (void)take_further(std::move(client));
   }
 }
 
@@ -138,6 +161,7 @@ void SingleClient::connect(Connection connection) {
   if (handler_.wants_descriptors()) connection_->keep_descriptors();
   watch_listener(Interest::None);
   ++served_;
+  is_heard_ = receive_ || !listener_ || !listener_->accepts_anybody();
   // Nothing is written here, nor is it settled what to wait for: what a request leads to in the
   // next slice, a step's stop say, goes with its acknowledgement in one piece. The main loop calls
   // update() after each slice.
@@ -166,10 +190,22 @@ void SingleClient::read() {
   std::array<char, 16384> buffer;
   const std::size_t room = std::min(buffer.size(), handler_.room());
   if (!connection_ || room == 0) return;
+  if (!is_heard_ && begins_as_web_request()) return;
   const std::size_t count = connection_->read(std::span(buffer).first(room));
   if (auto descriptors = connection_->take_descriptors(); !descriptors.empty())
     handler_.on_descriptors(std::move(descriptors));
   if (count > 0) handler_.on_bytes(std::as_bytes(std::span(buffer).first(count)));
+}
+
+// What somebody's browser was made to send is not typed into a guest.
+bool SingleClient::begins_as_web_request() {
+  std::array<char, 16> buffer;
+  const std::string_view first(buffer.data(), connection_->peek(buffer));
+  is_heard_ = !first.empty();
+  if (!is_web_request(first)) return false;
+  doorman_.refusals().tell("a client that speaks HTTP was closed");
+  connection_->give_up();
+  return true;
 }
 
 void SingleClient::write() {

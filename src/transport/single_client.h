@@ -17,6 +17,7 @@
 
 #include "base/result.h"
 #include "ringside/event_loop.h"
+#include "transport/doorman.h"
 #include "transport/listener.h"
 
 namespace ringside::transport {
@@ -43,12 +44,20 @@ class SingleClient {
  public:
   // `name` begins the lines in the log. The handler must outlive this.
   static Result<std::unique_ptr<SingleClient>> open(EventLoop& loop, const Endpoint& endpoint,
-                                                    std::string name, ClientHandler& handler);
+                                                    std::string name, ClientHandler& handler,
+                                                    Admission admission = {});
   // One that listens nowhere: its clients are adopted.
-  SingleClient(EventLoop& loop, std::string name, ClientHandler& handler);
+  SingleClient(EventLoop& loop, std::string name, ClientHandler& handler, Admission admission = {});
   ~SingleClient();
   SingleClient(const SingleClient&) = delete;
   SingleClient& operator=(const SingleClient&) = delete;
+
+  // Who comes to the listener, and may, is given to this, which may come() with it. Without it all
+  // come at once, and one that begins as a web request does goes again.
+  using Receive = std::function<void(Connection, const Peer&)>;
+  void set_reception(Receive receive) { receive_ = std::move(receive); }
+  void come(Connection client);
+  Doorman& doorman() { return doorman_; }
 
   // Who comes while there is a client is given to this, instead of being turned away. False: there
   // is no room.
@@ -82,6 +91,7 @@ class SingleClient {
   void connect(Connection connection);
   void disconnect();
   void read();
+  bool begins_as_web_request();
   void write();
   void watch();
   void unwatch();
@@ -91,9 +101,12 @@ class SingleClient {
   std::optional<Listener> listener_;
   std::string name_;
   ClientHandler& handler_;
+  Doorman doorman_;
+  Receive receive_;
   TakeFurther further_;
   bool further_waits_ = false;
   std::optional<Connection> connection_;
+  bool is_heard_ = true;                // what the client sent first has been looked at
   std::uint64_t served_ = 0;            // how many there have been, connection_ included
   std::optional<Connection> newcomer_;  // until it is clear that the first stays
 };

@@ -83,6 +83,7 @@ TEST_F(Observers, AreSixteenAtMost) {
   for (int i = 0; i < 16; ++i)
     observers.push_back(guest.attach());
   DebugClient further = guest.connect();
+  further.send_bytes(RawClient::frame("?"));
   further.await_close();
   observers.back().reset();
   observers.pop_back();

@@ -1,6 +1,7 @@
 #include "support/host.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -70,6 +71,14 @@ std::string no_mount_namespaces() {
   } catch (const std::exception&) {
   }
   return "this user may not make mount namespaces";
+}
+
+std::string no_other_user() { return ::geteuid() == 0 ? "" : "only root can become another user"; }
+
+std::string no_network_namespaces() {
+  const Fd here(::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC));
+  if (here && ::unshare(CLONE_NEWNET) == 0 && ::setns(here.get(), CLONE_NEWNET) == 0) return "";
+  return "this user may not make network namespaces";
 }
 
 std::string no_tracing() {

@@ -23,6 +23,10 @@ std::string no_pseudo_terminals();
 // A mount namespace of its own for a program that may mount there: root's, or a user namespace's.
 std::string no_mount_namespaces();
 
+// This process can become another user for a while, and have network namespaces.
+std::string no_other_user();
+std::string no_network_namespaces();
+
 // GDB may run a program of this host.
 std::string no_tracing();
 

@@ -29,19 +29,19 @@ struct ServedWithoutMachine
 // What changes nothing but the session itself.
 using ServedToWhoLooks =
     Serves<rsp::Unknown, rsp::Malformed, rsp::QuerySupported, rsp::StartNoAckMode, rsp::QueryHost,
-           rsp::QueryAttached, rsp::ExtendedMode, rsp::QueryResumeActions, rsp::QueryStop,
-           rsp::SelectThread, rsp::IsThreadAlive, rsp::CurrentThread, rsp::FirstThreads,
-           rsp::MoreThreads, rsp::ThreadDescription, rsp::ReadRegisters, rsp::ReadRegister,
-           rsp::ReadMemory, rsp::SearchMemory, rsp::ChecksumMemory, rsp::DescribeMemory,
-           rsp::ReadTransfer, rsp::QueryOffsets, rsp::Monitor, rsp::QueryPhysicalMode,
-           rsp::SetPhysicalMode, rsp::QueryStepBits, rsp::QueryStepMask, rsp::SetNonStop,
-           rsp::Detach, rsp::Kill, rsp::KillProcess, rsp::QueryTrace, rsp::QueryTracepoint,
-           rsp::FirstTracepoints, rsp::MoreTracepoints, rsp::FirstTraceVariables,
-           rsp::MoreTraceVariables, rsp::ReadTraceVariable, rsp::SelectFrame, rsp::ReadTraceBuffer,
-           rsp::QueryFastTracepoints, rsp::EnableThreadSuffix, rsp::EnableThreadList,
-           rsp::EnableErrorStrings, rsp::QueryProcess, rsp::QueryServerVersion,
-           rsp::QueryWatchpointSupport, rsp::QueryThreadStop, rsp::QueryThreadStops,
-           rsp::AllocateMemory, rsp::ReadMemorySpans>;
+           rsp::QueryAttached, rsp::ExtendedMode, rsp::Attach, rsp::QueryResumeActions,
+           rsp::QueryStop, rsp::SelectThread, rsp::IsThreadAlive, rsp::CurrentThread,
+           rsp::FirstThreads, rsp::MoreThreads, rsp::ThreadDescription, rsp::ReadRegisters,
+           rsp::ReadRegister, rsp::ReadMemory, rsp::SearchMemory, rsp::ChecksumMemory,
+           rsp::DescribeMemory, rsp::ReadTransfer, rsp::QueryOffsets, rsp::Monitor,
+           rsp::QueryPhysicalMode, rsp::SetPhysicalMode, rsp::QueryStepBits, rsp::QueryStepMask,
+           rsp::SetNonStop, rsp::Detach, rsp::Kill, rsp::KillProcess, rsp::QueryTrace,
+           rsp::QueryTracepoint, rsp::FirstTracepoints, rsp::MoreTracepoints,
+           rsp::FirstTraceVariables, rsp::MoreTraceVariables, rsp::ReadTraceVariable,
+           rsp::SelectFrame, rsp::ReadTraceBuffer, rsp::QueryFastTracepoints,
+           rsp::EnableThreadSuffix, rsp::EnableThreadList, rsp::EnableErrorStrings,
+           rsp::QueryProcess, rsp::QueryServerVersion, rsp::QueryWatchpointSupport,
+           rsp::QueryThreadStop, rsp::QueryThreadStops, rsp::AllocateMemory, rsp::ReadMemorySpans>;
 
 using Resumes = Serves<rsp::Resume, rsp::ResumeThreads, rsp::ResumeBackward>;
 
@@ -75,6 +75,11 @@ void Debugger::begin_looking() {
   session_.role = Session::Role::Looks;
 }
 
+void Debugger::wait_for_attach() {
+  session_.extended = true;
+  session_.attached = false;
+}
+
 void Debugger::end_session() {
   session_.over = true;
   scan_.reset();
@@ -87,6 +92,7 @@ void Debugger::end_session() {
 
 Debugger::When Debugger::when(const rsp::Request& request) const {
   const When needed = std::visit([](const auto& r) { return when(r); }, request);
+  if (looks() && std::holds_alternative<rsp::Attach>(request)) return When::Out;
   // What takes the machine is for extended sessions, and others are told at once that it is not
   // for them. What needs the machine is refused to who has let it go.
   if (needed == When::Attached) return session_.extended ? needed : When::Now;

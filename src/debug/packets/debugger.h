@@ -15,6 +15,7 @@
 #include "base/result.h"
 #include "debug/client/session.h"
 #include "debug/client/work.h"
+#include "debug/packets/greeter.h"
 #include "debug/packets/scan.h"
 #include "debug/target/target.h"
 #include "ringside/options.h"
@@ -39,6 +40,10 @@ class Debugger {
   void begin_session(const Session& session);
   // One that looks.
   void begin_looking();
+  // Of a session that has begun: the client has still to ask for the machine (vAttach).
+  void wait_for_attach();
+  // For qSupported.
+  Abilities abilities() const;
   bool control_requested() const { return session_.wants_control; }
   void set_controlled(bool controlled) { session_.controlled = controlled; }
   // The vCPU that was current may be no thread any more.

@@ -7,29 +7,29 @@
 namespace ringside::debug {
 
 void Greeter::on_bytes(std::span<const std::byte> bytes) {
-  input_.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  std::string_view input = input_;
-  while (!waiting_) {
-    const std::optional<rsp::Event> event = link_.receive(input);
+  said_.input.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  std::string_view input = said_.input;
+  while (!said_.waiting) {
+    const std::optional<rsp::Event> event = said_.link.receive(input);
     if (!event) break;
     // A Ctrl-C now asks for a stop that there is no need of: nothing runs.
     if (event->kind == rsp::Event::Kind::Packet) answer(rsp::parse(event->payload));
   }
-  input_.erase(0, input_.size() - input.size());
+  said_.input.erase(0, said_.input.size() - input.size());
 }
 
 void Greeter::answer(const rsp::Request& request) {
   if (const auto* supported = std::get_if<rsp::QuerySupported>(&request)) {
-    link_.send(supported_features(*supported, abilities_));
-    answered_.push_back(request);
+    said_.link.send(supported_features(*supported, abilities_));
+    said_.answered.push_back(request);
   } else if (std::holds_alternative<rsp::StartNoAckMode>(request)) {
-    link_.send(rsp::reply::ok());
-    if (!link_.no_ack_mode()) link_.start_no_ack_mode();
-    answered_.push_back(request);
+    said_.link.send(rsp::reply::ok());
+    if (!said_.link.no_ack_mode()) said_.link.start_no_ack_mode();
+    said_.answered.push_back(request);
   } else if (std::holds_alternative<rsp::Unknown>(request)) {
-    link_.send(rsp::reply::empty());
+    said_.link.send(rsp::reply::empty());
   } else {
-    waiting_ = request;
+    said_.waiting = request;
   }
 }
 

@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "rsp/link.h"
@@ -25,24 +26,32 @@ struct Abilities {
   bool libraries = false, os_data = false, vmcoreinfo = false;
 };
 
+// What a client has said before the server has it, for the session that begins then.
+struct Introduction {
+  rsp::Link link = rsp::Link();
+  std::string input = {};                    // what the link has not taken
+  std::vector<rsp::Request> answered = {};   // and agreed on, so that the session has to know
+  std::optional<rsp::Request> waiting = {};  // acknowledged, and not answered yet
+};
+
+// What can be done to a vCPU with vCont, the same for every machine.
+inline constexpr std::string_view kResumeActions = "vCont;c;C;s;S;t;r";
+
 class Greeter {
  public:
   // What the machine will have.
   explicit Greeter(const Abilities& abilities = {}) : abilities_(abilities) {}
   void on_bytes(std::span<const std::byte> bytes);
-  std::string_view output() const { return link_.output(); }
-  void wrote(std::size_t count) { link_.wrote(count); }
-  bool wants_input() const { return !waiting_; }
+  std::string_view output() const { return said_.link.output(); }
+  void wrote(std::size_t count) { said_.link.wrote(count); }
+  bool wants_input() const { return !said_.waiting; }
+  Introduction introduction() && { return std::move(said_); }
 
  private:
-  friend class Server;
   void answer(const rsp::Request& request);
 
   Abilities abilities_;
-  rsp::Link link_;
-  std::string input_;                   // what the link has not taken
-  std::vector<rsp::Request> answered_;  // for the session that begins later
-  std::optional<rsp::Request> waiting_;
+  Introduction said_;
 };
 
 // The reply to qSupported, the same before there is a machine and after.

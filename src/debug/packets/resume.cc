@@ -97,7 +97,7 @@ Debugger::Answer Debugger::serve(const rsp::ResumeThreads& request) {
 
 Debugger::Answer Debugger::serve(const rsp::QueryResumeActions&) {
   session_.vcont = true;
-  return "vCont;c;C;s;S;t;r";
+  return std::string(kResumeActions);
 }
 
 Debugger::Answer Debugger::serve(const rsp::Interrupt&) {

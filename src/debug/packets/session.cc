@@ -12,12 +12,16 @@ Debugger::Answer Debugger::serve(const rsp::QuerySupported& request) {
   session_.error_style =
       request.announces("error-message") ? rsp::ErrorStyle::Text : rsp::ErrorStyle::Number;
 
-  return supported_features(request, {.hardware_breakpoints = target_.stoppoints().supported(),
-                                      .time_travel = options_.time_travel != nullptr,
-                                      .disconnected_tracing = target_.can_keep_trace(),
-                                      .libraries = options_.guest.libraries != nullptr,
-                                      .os_data = options_.guest.os_data != nullptr,
-                                      .vmcoreinfo = options_.guest.vmcoreinfo != nullptr});
+  return supported_features(request, abilities());
+}
+
+Abilities Debugger::abilities() const {
+  return {.hardware_breakpoints = target_.stoppoints().supported(),
+          .time_travel = options_.time_travel != nullptr,
+          .disconnected_tracing = target_.can_keep_trace(),
+          .libraries = options_.guest.libraries != nullptr,
+          .os_data = options_.guest.os_data != nullptr,
+          .vmcoreinfo = options_.guest.vmcoreinfo != nullptr};
 }
 
 Debugger::Answer Debugger::serve(const rsp::StartNoAckMode&) {
@@ -33,6 +37,11 @@ Debugger::Answer Debugger::serve(const rsp::ExtendedMode&) {
 }
 
 Debugger::Answer Debugger::serve(const rsp::Attach& request) {
+  if (looks() && !session_.attached) {
+    session_.attached = true;
+    return serve(rsp::QueryStop{});
+  }
+  if (looks()) return refuse(Error(ErrorCode::Busy, std::string(kOnlyLooks)));
   if (!session_.extended) return rsp::reply::empty();
   if (request.process != kProcess) {
     if (!session_.attached) let_go();

@@ -1,10 +1,25 @@
 #include "debug/server/observer.h"
 
+#include <utility>
+
 namespace ringside::debug {
 
 Observer::Observer(Target& target, const ServerOptions& options)
     : target_(target), debugger_(target, options), conversation_(debugger_, options) {
   debugger_.begin_looking();
+}
+
+Observer::Observer(Target& target, const ServerOptions& options, Introduction said)
+    : target_(target),
+      debugger_(target, options),
+      conversation_(debugger_, options, std::move(said.link), std::move(said.input),
+                    std::move(said.waiting)) {
+  debugger_.begin_looking();
+  debugger_.wait_for_attach();
+  for (const rsp::Request& request : said.answered) {
+    conversation_.learn(request);
+    (void)debugger_.answer(request);
+  }
 }
 
 // One request at a time: what a client sends beyond it stays in its socket.

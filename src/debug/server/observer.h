@@ -18,6 +18,8 @@ namespace ringside::debug {
 class Observer {
  public:
   Observer(Target& target, const ServerOptions& options);
+  // One that somebody else has served until now, and which has still to ask for the machine.
+  Observer(Target& target, const ServerOptions& options, Introduction said);
   Observer(const Observer&) = delete;
   Observer& operator=(const Observer&) = delete;
 

@@ -141,7 +141,7 @@ TEST(PrintingLater, GdbIsKnownByWhatItToldTheGreeter) {
   rsp::append_frame(hello, kGdb, rsp::RunLengthOutput::Off);
   greeter.on_bytes(std::as_bytes(std::span(hello)));
   greeter.wrote(greeter.output().size());
-  bench.server.take_over(std::move(greeter));
+  bench.server.take_over(std::move(greeter).introduction());
   bench.run(1);
   EXPECT_EQ(bench.ask("Z0,1000,1;cmds:0," + print_rax()), "OK");
   bench.client.send("c");

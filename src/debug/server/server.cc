@@ -40,16 +40,17 @@ void Server::on_connected() {
 }
 
 // The packet that waits was acknowledged, and so is waited for from now on.
-void Server::take_over(Greeter greeter) {
+void Server::take_over(Introduction said, Begins begins) {
   if (client_) return;
-  client_.emplace(debugger_, options_, std::move(greeter.link_), std::move(greeter.input_),
-                  std::move(greeter.waiting_));
+  client_.emplace(debugger_, options_, std::move(said.link), std::move(said.input),
+                  std::move(said.waiting));
   debugger_.begin_session();
-  for (const rsp::Request& request : greeter.answered_) {
+  if (begins == Begins::Unattached) debugger_.wait_for_attach();
+  for (const rsp::Request& request : said.answered) {
     client_->learn(request);
     (void)debugger_.answer(request);
   }
-  target_.control().attach();
+  if (begins == Begins::Attached) target_.control().attach();
   work();
 }
 
@@ -73,6 +74,11 @@ void Server::drain_events() { work(); }
 Observer& Server::observe() {
   observers_rest_ = false;
   return observers_.emplace_back(target_, options_);
+}
+
+Observer& Server::observe(Introduction said) {
+  observers_rest_ = false;
+  return observers_.emplace_back(target_, options_, std::move(said));
 }
 
 void Server::leave(Observer& observer) {

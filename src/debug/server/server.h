@@ -39,8 +39,9 @@ class Server {
   void start();
 
   void on_connected();
-  // A client that a greeter has served until now.
-  void take_over(Greeter greeter);
+  // A client that somebody else has served until now.
+  enum class Begins : std::uint8_t { Attached, Unattached };
+  void take_over(Introduction said, Begins begins = Begins::Attached);
   void on_bytes(std::span<const std::byte> bytes);
   // However the client went. The guest runs on as if it had never been there.
   void on_disconnected();
@@ -49,6 +50,8 @@ class Server {
   // ---- Further clients
   // One that looks. The server owns it, until leave().
   Observer& observe();
+  // One that somebody else has served, and which has still to ask for the machine.
+  Observer& observe(Introduction said);
   void leave(Observer& observer);
   // Bytes of an observer's have come.
   void observer_acts() { observers_rest_ = false; }
@@ -74,6 +77,9 @@ class Server {
 
   // Everything is as at power-on, by a monitor command: what vCPUs had still to tell is void.
   void machine_was_reset();
+
+  // What qSupported says.
+  Abilities abilities() const { return debugger_.abilities(); }
 
   // What of ours is in guest memory.
   const BreakpointTable& breakpoints() { return target_.breakpoints(); }

@@ -350,7 +350,8 @@ static_assert(sizeof(ringside_descriptor) == 8);
 static_assert(offsetof(ringside_vm_callbacks, event_fd) == 80);
 static_assert(offsetof(ringside_vm_callbacks, insert_breakpoint) == 152);
 static_assert(sizeof(ringside_vm_callbacks) == 200);
-static_assert(offsetof(ringside_options, guest_stopped) == 16 && sizeof(ringside_options) == 56);
+static_assert(offsetof(ringside_options, guest_stopped) == 16);
+static_assert(offsetof(ringside_options, allow) == 56 && sizeof(ringside_options) == 64);
 static_assert(RINGSIDE_INTERNAL == 8 && RINGSIDE_EVENT_DEAD == 7 && RINGSIDE_END_STATUS == 5);
 
 }  // namespace

@@ -1,0 +1,35 @@
+#include "transport/doorman.h"
+
+#include <unistd.h>
+
+#include <utility>
+
+namespace ringside::transport {
+
+Doorman::Doorman(const std::string& name, Admission admission)
+    : admission_(std::move(admission)), refusals_(name), self_(this_process()) {}
+
+// The first question may have the kernel load a module, which takes a while.
+void Doorman::expect_tcp() {
+  if (owners_) return;
+  auto opened = SocketOwners::open();
+  if (!opened) {
+    why_no_owners_ = opened.error().text();
+    return;
+  }
+  owners_.emplace(*std::move(opened));
+  (void)owners_->owner_of_other_end({});
+}
+
+// As whom this process runs may have changed since the start (--user).
+std::optional<Peer> Doorman::admit(int socket) {
+  self_.user = ::geteuid();
+  Peer peer = peer_of(socket, owners_ ? &*owners_ : nullptr, why_no_owners_);
+  const Result<void> judged = judge(peer, admission_, self_);
+  if (judged) return peer;
+  if (peer.where == Peer::Where::Gone) return std::nullopt;  // nobody to be told of
+  refusals_.tell(judged.error().text());
+  return std::nullopt;
+}
+
+}  // namespace ringside::transport

@@ -1,0 +1,185 @@
+#include "transport/socket_owner.h"
+
+#include <arpa/inet.h>
+#include <linux/inet_diag.h>
+#include <linux/netlink.h>
+#include <linux/sock_diag.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+namespace ringside::transport {
+namespace {
+
+struct Question {
+  nlmsghdr header;
+  inet_diag_req_v2 request;
+};
+static_assert(sizeof(Question) == 72);
+
+in6_addr mapped(const void* v4) {
+  in6_addr address{};
+  address.s6_addr[10] = address.s6_addr[11] = 0xff;
+  std::memcpy(&address.s6_addr[12], v4, sizeof(in_addr));
+  return address;
+}
+
+struct Name {
+  in6_addr address{};
+  std::uint16_t port = 0;
+  std::uint32_t interface = 0;
+};
+
+std::optional<Name> name_of(const sockaddr_storage& address) {
+  if (address.ss_family == AF_INET) {
+    const auto& v4 = reinterpret_cast<const sockaddr_in&>(address);
+    return Name{mapped(&v4.sin_addr), ntohs(v4.sin_port), 0};
+  }
+  if (address.ss_family != AF_INET6) return std::nullopt;
+  const auto& v6 = reinterpret_cast<const sockaddr_in6&>(address);
+  return Name{v6.sin6_addr, ntohs(v6.sin6_port), v6.sin6_scope_id};
+}
+
+bool equal(const in6_addr& a, const in6_addr& b) { return std::memcmp(&a, &b, sizeof a) == 0; }
+
+// Both are IPv4, and so is the connection, whatever families the sockets have.
+bool is_v4(const TcpEnds& ends) { return is_mapped(ends.own) && is_mapped(ends.other); }
+
+void put(__be32 (&to)[4], const in6_addr& address, bool v4) {
+  if (v4) {
+    std::memcpy(to, &address.s6_addr[12], sizeof(in_addr));
+  } else {
+    std::memcpy(to, &address, sizeof address);
+  }
+}
+
+in6_addr address_in(const __be32 (&from)[4], int family) {
+  if (family == AF_INET) return mapped(from);
+  in6_addr address{};
+  std::memcpy(&address, from, sizeof address);
+  return address;
+}
+
+// A socket that a process has, whole or with one direction ended. One that has been closed, though
+// its connection is not over yet, has no owner any more, and the kernel says 0 for it: root's.
+bool has_owner(const inet_diag_msg& socket) {
+  switch (socket.idiag_state) {
+    case TCP_ESTABLISHED:
+    case TCP_FIN_WAIT1:
+    case TCP_FIN_WAIT2:
+    case TCP_CLOSE_WAIT:
+    case TCP_LAST_ACK:
+    case TCP_CLOSING:
+      return socket.idiag_inode != 0;
+    default:  // among them TCP_LISTEN: the kernel falls back to a listener at that address
+      return false;
+  }
+}
+
+}  // namespace
+
+bool is_mapped(const in6_addr& address) { return IN6_IS_ADDR_V4MAPPED(&address) != 0; }
+
+bool is_loopback(const in6_addr& address) {
+  return IN6_IS_ADDR_LOOPBACK(&address) != 0 || (is_mapped(address) && address.s6_addr[12] == 127);
+}
+
+// A connection that was reset has still its names on some kernels, and another one may have them
+// by now.
+std::optional<TcpEnds> ends_of(int socket) {
+  sockaddr_storage own{}, other{};
+  socklen_t own_size = sizeof own, other_size = sizeof other;
+  tcp_info info{};
+  socklen_t info_size = sizeof info;
+  if (::getsockname(socket, reinterpret_cast<sockaddr*>(&own), &own_size) != 0 ||
+      ::getpeername(socket, reinterpret_cast<sockaddr*>(&other), &other_size) != 0 ||
+      ::getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &info_size) != 0 ||
+      (info.tcpi_state != TCP_ESTABLISHED && info.tcpi_state != TCP_CLOSE_WAIT)) {
+    return std::nullopt;
+  }
+  const std::optional<Name> here = name_of(own), there = name_of(other);
+  if (!here || !there) return std::nullopt;
+  return TcpEnds{here->address, there->address, here->port, there->port, there->interface};
+}
+
+// For the other end's socket its own address is the source.
+std::array<std::byte, 72> owner_question(const TcpEnds& ends, std::uint32_t number) {
+  Question question{};
+  question.header = {sizeof question, SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST, number, 0};
+  inet_diag_req_v2& request = question.request;
+  const bool v4 = is_v4(ends);
+  request.sdiag_family = v4 ? AF_INET : AF_INET6;
+  request.sdiag_protocol = IPPROTO_TCP;
+  request.idiag_states = ~0u;
+  request.id.idiag_sport = htons(ends.other_port);
+  request.id.idiag_dport = htons(ends.own_port);
+  put(request.id.idiag_src, ends.other, v4);
+  put(request.id.idiag_dst, ends.own, v4);
+  request.id.idiag_if = ends.interface;
+  request.id.idiag_cookie[0] = request.id.idiag_cookie[1] = INET_DIAG_NOCOOKIE;
+  std::array<std::byte, sizeof question> bytes{};
+  std::memcpy(bytes.data(), &question, sizeof question);
+  return bytes;
+}
+
+Result<std::optional<uid_t>> read_owner(std::span<const std::byte> answer, const TcpEnds& ends,
+                                        std::uint32_t number) {
+  const auto malformed = [] {
+    return fail(ErrorCode::System, "the kernel's answer about a socket's owner is not understood");
+  };
+  nlmsghdr header{};
+  if (answer.size() < sizeof header) return malformed();
+  std::memcpy(&header, answer.data(), sizeof header);
+  if (header.nlmsg_seq != number || header.nlmsg_len < sizeof header ||
+      header.nlmsg_len > answer.size()) {
+    return malformed();
+  }
+  const std::span<const std::byte> body =
+      answer.subspan(sizeof header, header.nlmsg_len - sizeof header);
+  if (header.nlmsg_type == NLMSG_ERROR) {
+    nlmsgerr error{};
+    if (body.size() < sizeof error) return malformed();
+    std::memcpy(&error, body.data(), sizeof error);
+    if (error.error == -ENOENT) return std::nullopt;
+    return fail(Error::from_errno("the kernel does not say whose a socket is", -error.error));
+  }
+  inet_diag_msg socket{};
+  if (header.nlmsg_type != SOCK_DIAG_BY_FAMILY || body.size() < sizeof socket) return malformed();
+  std::memcpy(&socket, body.data(), sizeof socket);
+  const bool same = ntohs(socket.id.idiag_sport) == ends.other_port &&
+                    ntohs(socket.id.idiag_dport) == ends.own_port &&
+                    equal(address_in(socket.id.idiag_src, socket.idiag_family), ends.other) &&
+                    equal(address_in(socket.id.idiag_dst, socket.idiag_family), ends.own);
+  if (!same || !has_owner(socket)) return std::nullopt;
+  return socket.idiag_uid;
+}
+
+Result<SocketOwners> SocketOwners::open() {
+  Fd netlink(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_SOCK_DIAG));
+  if (!netlink) return fail(Error::from_errno("the kernel does not say whose a socket is", errno));
+  return SocketOwners(std::move(netlink));
+}
+
+// The kernel has answered when send() comes back.
+Result<std::optional<uid_t>> SocketOwners::owner_of_other_end(const TcpEnds& ends) {
+  const auto question = owner_question(ends, ++number_);
+  sockaddr_nl kernel{};
+  kernel.nl_family = AF_NETLINK;
+  std::array<std::byte, 8192> answer;
+  ssize_t size = ::sendto(netlink_.get(), question.data(), question.size(), 0,
+                          reinterpret_cast<const sockaddr*>(&kernel), sizeof kernel);
+  if (size >= 0) {
+    socklen_t kernel_size = sizeof kernel;
+    size = ::recvfrom(netlink_.get(), answer.data(), answer.size(), MSG_DONTWAIT,
+                      reinterpret_cast<sockaddr*>(&kernel), &kernel_size);
+  }
+  if (size < 0) return fail(Error::from_errno("the kernel does not say whose a socket is", errno));
+  if (kernel.nl_pid != 0)
+    return fail(ErrorCode::System, "an answer about a socket's owner is not the kernel's");
+  return read_owner(std::span(answer).first(static_cast<std::size_t>(size)), ends, number_);
+}
+
+}  // namespace ringside::transport
