@@ -1,6 +1,5 @@
 #include "transport/socket_owner.h"
 
-#include <arpa/inet.h>
 #include <linux/inet_diag.h>
 #include <linux/netlink.h>
 #include <linux/sock_diag.h>
@@ -19,29 +18,6 @@ struct Question {
   inet_diag_req_v2 request;
 };
 static_assert(sizeof(Question) == 72);
-
-in6_addr mapped(const void* v4) {
-  in6_addr address{};
-  address.s6_addr[10] = address.s6_addr[11] = 0xff;
-  std::memcpy(&address.s6_addr[12], v4, sizeof(in_addr));
-  return address;
-}
-
-struct Name {
-  in6_addr address{};
-  std::uint16_t port = 0;
-  std::uint32_t interface = 0;
-};
-
-std::optional<Name> name_of(const sockaddr_storage& address) {
-  if (address.ss_family == AF_INET) {
-    const auto& v4 = reinterpret_cast<const sockaddr_in&>(address);
-    return Name{mapped(&v4.sin_addr), ntohs(v4.sin_port), 0};
-  }
-  if (address.ss_family != AF_INET6) return std::nullopt;
-  const auto& v6 = reinterpret_cast<const sockaddr_in6&>(address);
-  return Name{v6.sin6_addr, ntohs(v6.sin6_port), v6.sin6_scope_id};
-}
 
 bool equal(const in6_addr& a, const in6_addr& b) { return std::memcmp(&a, &b, sizeof a) == 0; }
 
@@ -63,47 +39,7 @@ in6_addr address_in(const __be32 (&from)[4], int family) {
   return address;
 }
 
-// A socket that a process has, whole or with one direction ended. One that has been closed, though
-// its connection is not over yet, has no owner any more, and the kernel says 0 for it: root's.
-bool has_owner(const inet_diag_msg& socket) {
-  switch (socket.idiag_state) {
-    case TCP_ESTABLISHED:
-    case TCP_FIN_WAIT1:
-    case TCP_FIN_WAIT2:
-    case TCP_CLOSE_WAIT:
-    case TCP_LAST_ACK:
-    case TCP_CLOSING:
-      return socket.idiag_inode != 0;
-    default:  // among them TCP_LISTEN: the kernel falls back to a listener at that address
-      return false;
-  }
-}
-
 }  // namespace
-
-bool is_mapped(const in6_addr& address) { return IN6_IS_ADDR_V4MAPPED(&address) != 0; }
-
-bool is_loopback(const in6_addr& address) {
-  return IN6_IS_ADDR_LOOPBACK(&address) != 0 || (is_mapped(address) && address.s6_addr[12] == 127);
-}
-
-// A connection that was reset has still its names on some kernels, and another one may have them
-// by now.
-std::optional<TcpEnds> ends_of(int socket) {
-  sockaddr_storage own{}, other{};
-  socklen_t own_size = sizeof own, other_size = sizeof other;
-  tcp_info info{};
-  socklen_t info_size = sizeof info;
-  if (::getsockname(socket, reinterpret_cast<sockaddr*>(&own), &own_size) != 0 ||
-      ::getpeername(socket, reinterpret_cast<sockaddr*>(&other), &other_size) != 0 ||
-      ::getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &info_size) != 0 ||
-      (info.tcpi_state != TCP_ESTABLISHED && info.tcpi_state != TCP_CLOSE_WAIT)) {
-    return std::nullopt;
-  }
-  const std::optional<Name> here = name_of(own), there = name_of(other);
-  if (!here || !there) return std::nullopt;
-  return TcpEnds{here->address, there->address, here->port, there->port, there->interface};
-}
 
 // For the other end's socket its own address is the source.
 std::array<std::byte, 72> owner_question(const TcpEnds& ends, std::uint32_t number) {
@@ -153,18 +89,26 @@ Result<std::optional<uid_t>> read_owner(std::span<const std::byte> answer, const
                     ntohs(socket.id.idiag_dport) == ends.own_port &&
                     equal(address_in(socket.id.idiag_src, socket.idiag_family), ends.other) &&
                     equal(address_in(socket.id.idiag_dst, socket.idiag_family), ends.own);
-  if (!same || !has_owner(socket)) return std::nullopt;
+  if (!same || !has_owner(socket.idiag_state, socket.idiag_inode)) return std::nullopt;
   return socket.idiag_uid;
 }
 
 Result<SocketOwners> SocketOwners::open() {
   Fd netlink(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_SOCK_DIAG));
   if (!netlink) return fail(Error::from_errno("the kernel does not say whose a socket is", errno));
-  return SocketOwners(std::move(netlink));
+  return SocketOwners(std::move(netlink), SocketTable::open());
+}
+
+// A kernel without tcp_diag says of every connection that there is none.
+Result<std::optional<uid_t>> SocketOwners::owner_of_other_end(const TcpEnds& ends) {
+  Result<std::optional<uid_t>> owner = ask(ends);
+  if (owner && *owner) return owner;
+  if (const auto listed = table_.owner_of_other_end(ends)) return listed;
+  return owner;
 }
 
 // The kernel has answered when send() comes back.
-Result<std::optional<uid_t>> SocketOwners::owner_of_other_end(const TcpEnds& ends) {
+Result<std::optional<uid_t>> SocketOwners::ask(const TcpEnds& ends) {
   const auto question = owner_question(ends, ++number_);
   sockaddr_nl kernel{};
   kernel.nl_family = AF_NETLINK;
