@@ -15,9 +15,9 @@
 #include <string>
 #include <vector>
 
+#include "base/testing/temporary_folder.h"
 #include "protocol/protocol_test.h"
 #include "support/other_host.h"
-#include "support/temporary_folder.h"
 
 namespace ringside::testing {
 namespace {
