@@ -6,8 +6,10 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <span>
 
 #include "base/log.h"
+#include "base/write_all.h"
 
 namespace ringside::cli {
 
@@ -27,8 +29,7 @@ void PerfMap::written(const void* start, std::size_t size, std::string_view name
   if (!file_) return;
   const std::string line =
       fmt::format("{:x} {:x} {}\n", reinterpret_cast<std::uintptr_t>(start), size, name);
-  if (::write(file_.get(), line.data(), line.size()) != static_cast<ssize_t>(line.size()))
-    give_up();
+  if (!write_all(file_, std::as_bytes(std::span(line)))) give_up();
 }
 
 void PerfMap::thrown_away() {

@@ -4,11 +4,17 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <csignal>
 #include <fstream>
 #include <iterator>
+#include <vector>
+
+#include "base/log.h"
 
 namespace ringside::cli {
 namespace {
@@ -96,6 +102,30 @@ TEST_F(PerfMapFile, LeavesOtherPeoplesThingsAlone) {
     GTEST_SKIP() << "only root can make other people's files";
   EXPECT_FALSE(PerfMap::create(path_));
   EXPECT_EQ(content_of(path_), "other");
+}
+
+// A disk that is full, or a limit of the host's, takes a part of a line.
+TEST_F(PerfMapFile, SaysWhyALineHasNoRoom) {
+  auto map = PerfMap::create(path_);
+  ASSERT_TRUE(map) << map.error().text();
+  std::vector<std::string> said;
+  log::set_sink([&](log::Level, std::string_view text) { said.emplace_back(text); },
+                log::Level::Warning);
+  struct rlimit before {};
+  ::getrlimit(RLIMIT_FSIZE, &before);
+  const struct rlimit little = {8, before.rlim_max};
+  const auto handler = std::signal(SIGXFSZ, SIG_IGN);
+  ::setrlimit(RLIMIT_FSIZE, &little);
+  map->written(nullptr, 1, "x");
+  errno = 0;
+  map->written(nullptr, 1, "y");
+  map->written(nullptr, 1, "z");
+  ::setrlimit(RLIMIT_FSIZE, &before);
+  std::signal(SIGXFSZ, handler);
+  log::set_sink(nullptr, log::Level::Warning);
+  EXPECT_THAT(said, ::testing::ElementsAre("--perf-map: " + path_ +
+                                           ": File too large; no more code is named in it"));
+  EXPECT_EQ(content_of(path_), "0 1 x\n0 ");
 }
 
 TEST_F(PerfMapFile, NamesWhatItCannotMake) {
