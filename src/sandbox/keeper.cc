@@ -7,7 +7,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
+#include <optional>
 #include <utility>
 
 #include "sandbox/messages.h"
@@ -81,18 +83,19 @@ class KeptFolder final : public Folder {
   FolderOf which_;
 };
 
+// Until the guest begins, this process has all its rights and need not wait for another one.
 class KeptOutside final : public Outside {
  public:
-  explicit KeptOutside(Fd socket) : line_(std::move(socket)) {}
+  KeptOutside(Fd socket, const Names& names) : line_(std::move(socket)), own_(names) {}
 
   tl::expected<Fd, int> open_input(const std::string& path) override {
+    if (own_) return own_->open_input(path);
     Answer answer = line_.ask({Wish::OpenInput, {}, {}, 0, path});
     if (answer.code) return tl::unexpected<int>(answer.errno_value);
     return std::move(answer.fd);
   }
-  Result<void> open_folder(FolderOf which) override {
-    return result_of(line_.ask({Wish::OpenFolder, which, {}, 0, {}}));
-  }
+  // The keeper has opened it for itself: whether that can be done is what is asked here.
+  Result<void> open_folder(FolderOf which) override { return own_->open_folder(which); }
   Folder& folder(FolderOf which) override { return folders_[static_cast<std::size_t>(which)]; }
   bool listens_for_us() const override { return true; }
   Result<Fd> listen(const std::string& endpoint) override {
@@ -100,11 +103,15 @@ class KeptOutside final : public Outside {
     TRY(result_of(answer));
     return std::move(answer.fd);
   }
-  Result<void> begin() override { return result_of(line_.ask({Wish::Begin, {}, {}, 0, {}})); }
+  Result<void> begin() override {
+    own_.reset();
+    return result_of(line_.ask({Wish::Begin, {}, {}, 0, {}}));
+  }
   void end() override { (void)line_.ask({Wish::End, {}, {}, 0, {}}); }
 
  private:
   Line line_;
+  std::optional<HostOutside> own_;
   std::array<KeptFolder, kFolders> folders_{KeptFolder(line_, FolderOf::Files),
                                             KeptFolder(line_, FolderOf::Save),
                                             KeptFolder(line_, FolderOf::Dump)};
@@ -128,8 +135,6 @@ Answer serve(Outside& outside, const Request& request, const std::string& user) 
       }
       return answer;
     }
-    case Wish::OpenFolder:
-      return done(outside.open_folder(request.folder));
     case Wish::Check:
       return done(folder.check(request.text, request.kind));
     case Wish::Create: {
@@ -196,13 +201,15 @@ Result<std::unique_ptr<Outside>> start_keeper(const Names& names) {
   Fd ours(ends[0]), keepers(ends[1]);
   const pid_t child = ::fork();
   if (child < 0) return fail(Error::from_errno("fork", errno));
-  if (child != 0) return std::make_unique<KeptOutside>(std::move(ours));
+  if (child != 0) return std::make_unique<KeptOutside>(std::move(ours), names);
   // 3 may be the other end, which closes with everything else.
   const int socket = keepers.release();
   ours.release();
   let_go_of_everything_but(socket);
   {
     HostOutside outside(names);
+    for (const FolderOf which : {FolderOf::Files, FolderOf::Save, FolderOf::Dump})
+      (void)outside.open_folder(which);
     // Before anything of the guest can be in a request, and not earlier: it takes a millisecond,
     // in which the other process has something to do as well.
     keep(STDERR_FILENO + 1, outside, names.user, [] { (void)forbid_what_nobody_needs(); });

@@ -52,6 +52,8 @@ class KeeperTest : public ::testing::Test {
 };
 
 TEST_F(KeeperTest, OpensInputsAsTheyAreNow) {
+  ASSERT_TRUE(keeper_->open_input(folder_ + "/kernel")) << "by itself, before the guest begins";
+  ASSERT_TRUE(keeper_->begin());
   auto file = keeper_->open_input(folder_ + "/kernel");
   ASSERT_TRUE(file);
   EXPECT_EQ(text_of(file->get()), "first");
@@ -66,10 +68,11 @@ TEST_F(KeeperTest, OpensInputsAsTheyAreNow) {
 
 TEST_F(KeeperTest, OpensNothingElse) {
   EXPECT_EQ(keeper_->open_input(folder_ + "/secret").error(), EPERM);
+  ASSERT_TRUE(keeper_->begin());
+  EXPECT_EQ(keeper_->open_input(folder_ + "/secret").error(), EPERM);
   EXPECT_EQ(keeper_->open_input("/etc/passwd").error(), EPERM);
   EXPECT_EQ(keeper_->open_input("").error(), EPERM);
   EXPECT_FALSE(keeper_->open_input(std::string(100000, 'x')));
-  ASSERT_TRUE(keeper_->open_folder(FolderOf::Files));
   Folder& folder = keeper_->folder(FolderOf::Files);
   EXPECT_FALSE(folder.open_module("secret"));
   EXPECT_FALSE(folder.open_module("../secret.ko"));
@@ -81,7 +84,7 @@ TEST_F(KeeperTest, OpensNothingElse) {
 }
 
 TEST_F(KeeperTest, MakesFilesThatAppearWhenTheyAreFinished) {
-  ASSERT_TRUE(keeper_->open_folder(FolderOf::Files));
+  ASSERT_TRUE(keeper_->begin());
   Folder& folder = keeper_->folder(FolderOf::Files);
   {
     auto file = WholeFile::create(folder, "dump", FileKind::Core);

@@ -15,7 +15,6 @@ namespace ringside::sandbox {
 
 enum class Wish : std::uint8_t {
   OpenInput,
-  OpenFolder,
   Check,
   Create,
   Finish,
@@ -25,7 +24,7 @@ enum class Wish : std::uint8_t {
   Begin,
   End,
 };
-inline constexpr unsigned kWishes = 10;
+inline constexpr unsigned kWishes = 9;
 
 struct Request {
   Wish wish = Wish::End;

@@ -41,7 +41,7 @@ class Outside {
 
   // One of the inputs, to be read; the error is an errno.
   virtual tl::expected<Fd, int> open_input(const std::string& path) = 0;
-  // Once for each, before it is used.
+  // Once for each, before it is used and before begin().
   virtual Result<void> open_folder(FolderOf which) = 0;
   virtual Folder& folder(FolderOf which) = 0;
   // Whether listen() has to be asked, or the process may do it itself.
