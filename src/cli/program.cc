@@ -301,7 +301,9 @@ void Program::add_monitor_commands(debug::ServerOptions& server) {
        "ENDPOINT",
        "Serves debuggers at ENDPOINT from now on, as -G does from the start (and SIGUSR1 at\n"
        "127.0.0.1:1234, or any free port). Once, where nothing listens yet.",
-       [this](std::string_view endpoint) {
+       [this](std::string_view endpoint) -> std::string {
+         if (endpoint.empty())
+           return "gdbserver: name an endpoint, such as 1234, HOST:1234 or unix:PATH\n";
          const auto where = begin_to_listen(endpoint);
          return where ? "gdb: listening on " + *where + "\n"
                       : "gdbserver: " + where.error().text() + "\n";

@@ -37,8 +37,10 @@ class DebugEndpoint::Parts final : public transport::ClientHandler {
   }
 
   Result<void> open(const std::optional<transport::Endpoint>& place, Admission admission) {
-    client = place ? TRY(transport::SingleClient::open(loop_, *place, "gdb", *this, admission))
-                   : std::make_unique<transport::SingleClient>(loop_, "gdb", *this, admission);
+    client =
+        place
+            ? TRY(transport::SingleClient::open(loop_, *place, "gdb", *this, std::move(admission)))
+            : std::make_unique<transport::SingleClient>(loop_, "gdb", *this, std::move(admission));
     // Where listen() may come later, this process may not open anything any more.
     client->doorman().expect_tcp();
     entrance_.emplace(loop_, *client, [this] { return abilities(); });

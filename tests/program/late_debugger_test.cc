@@ -26,6 +26,8 @@ TEST(LateDebugger, ComesWhenASignalAsksForIt) {
   const std::string line = ringside.await_line(Stream::Error, "gdb: listening on 127.0.0.1:");
   DebugClient client(port_in(line));
   EXPECT_EQ(client.request("?"), "S05");
+  EXPECT_EQ(monitor(client, "gdbserver"),
+            "gdbserver: name an endpoint, such as 1234, HOST:1234 or unix:PATH\n");
   const GuestImage image("counters");
   client.run_to(image["tick"]);
   client.detach();

@@ -180,8 +180,9 @@ Result<std::string> Monitor::catches(Words words) {
         all.push_back(one.name);
       return all;
     }();
-    return fail(ErrorCode::BadRequest, fmt::format("nothing to catch is called {}{}", words[0],
-                                                   did_you_mean(words[0], names)));
+    return fail(ErrorCode::BadRequest,
+                fmt::format("nothing to catch is called {} (see help catch){}", words[0],
+                            did_you_mean(words[0], names)));
   }
   Catch wanted;
   wanted.kind = kind->kind;

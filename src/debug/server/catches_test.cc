@@ -107,6 +107,8 @@ TEST_F(CatchCommands, WhatIsRefused) {
                             "catch exception r"})
     EXPECT_EQ(monitor(wrong).substr(0, 7), "catch: ") << wrong;
   EXPECT_EQ(monitor("catch task-switch"), "catch: this engine does not catch that\n");
+  EXPECT_EQ(monitor("catch nonsense"),
+            "catch: nothing to catch is called nonsense (see help catch)\n");
   EXPECT_NE(monitor("catch excepton").find("did you mean exception?"), std::string::npos);
   EXPECT_NE(monitor("catch triple-fault").find("is a stop"), std::string::npos);
   EXPECT_TRUE(engine.all.empty());
