@@ -9,7 +9,8 @@ namespace ringside::transport {
 Doorman::Doorman(const std::string& name, Admission admission)
     : admission_(std::move(admission)), refusals_(name), self_(this_process()) {}
 
-// The first question may have the kernel load a module, which takes a while.
+// Nothing is asked yet: the first question has some kernels look for a module, which takes
+// milliseconds, and most machines never have a client.
 void Doorman::expect_tcp() {
   if (owners_) return;
   auto opened = SocketOwners::open();
@@ -18,7 +19,6 @@ void Doorman::expect_tcp() {
     return;
   }
   owners_.emplace(*std::move(opened));
-  (void)owners_->owner_of_other_end({});
 }
 
 // As whom this process runs may have changed since the start (--user).
