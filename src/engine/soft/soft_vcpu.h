@@ -1,6 +1,10 @@
 // One vCPU of the software engine as the debug server sees it. Owned by the engine.
 #pragma once
 
+#include <cstddef>
+#include <new>
+
+#include "base/populate.h"
 #include "engine/soft/cpu/board.h"
 #include "engine/soft/cpu/cpu.h"
 #include "hypervisor/step_range.h"
@@ -12,6 +16,13 @@ namespace ringside::soft {
 class SoftVcpu final : public hypervisor::Vcpu {
  public:
   SoftVcpu(VcpuId id, Board& board) : cpu(id, board) {}
+  // It is large, and its constructor writes all of it.
+  static void* operator new(std::size_t size) {
+    void* const memory = ::operator new(size);
+    populate(memory, size);
+    return memory;
+  }
+  static void operator delete(void* memory) { ::operator delete(memory); }
 
   Cpu cpu;
   bool is_active = false;
@@ -62,5 +73,6 @@ class SoftVcpu final : public hypervisor::Vcpu {
   void tell(const hypervisor::Change& change) const { cpu.board().tell(change); }
   std::optional<std::uint64_t> read_plain(x86::Register r) const;
 };
+static_assert(alignof(SoftVcpu) <= __STDCPP_DEFAULT_NEW_ALIGNMENT__);
 
 }  // namespace ringside::soft

@@ -17,19 +17,13 @@ std::uint64_t granules(std::uint64_t first, std::uint64_t last) {
 }
 }  // namespace
 
-CodeCache::CodeCache()
-    : slots_(static_cast<Block**>(std::calloc(kSlots, sizeof(Block*)))), crossings_(kCrossings) {
-  if (!slots_) throw std::bad_alloc();
-}
-
 Insn* CodeCache::reserve() {
   // A block lies in one chunk.
   const std::size_t left = kInsnsPerChunk - insns_used_ % kInsnsPerChunk;
   if (left < kMaxBlock) insns_used_ += left;
   if (insns_used_ == kPoolInsns || blocks_used_ == kPoolBlocks) clear();
   const std::size_t chunk = insns_used_ / kInsnsPerChunk;
-  if (chunk == insn_chunks_.size())
-    insn_chunks_.push_back(std::make_unique<Insn[]>(kInsnsPerChunk));
+  if (chunk == insn_chunks_.size()) insn_chunks_.push_back(unwritten<Insn>(kInsnsPerChunk));
   return &insn_chunks_[chunk][insns_used_ % kInsnsPerChunk];
 }
 
@@ -39,7 +33,7 @@ Block* CodeCache::commit(std::uint64_t key, Insn* first, unsigned count, unsigne
   decoded_ += count;
   if (blocks_used_ % kBlocksPerChunk == 0 &&
       blocks_used_ / kBlocksPerChunk == block_chunks_.size()) {
-    block_chunks_.push_back(std::make_unique<Block[]>(kBlocksPerChunk));
+    block_chunks_.push_back(unwritten<Block>(kBlocksPerChunk));
   }
   Block* block = &block_chunks_[blocks_used_ / kBlocksPerChunk][blocks_used_ % kBlocksPerChunk];
   ++blocks_used_;

@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <cstdlib>
 #include <memory>
+#include <new>
+#include <type_traits>
 #include <unordered_map>
 #include <vector>
 
@@ -65,8 +67,6 @@ static_assert(sizeof(Block) == 64);
 
 class CodeCache {
  public:
-  CodeCache();
-
   // `checked`: decoded for a linear page on which the debugger has breakpoints.
   static constexpr std::uint64_t key(Gpa address, Width code_width, bool checked = false) {
     return address.value << 2 | static_cast<std::uint64_t>(code_width) |
@@ -169,18 +169,38 @@ class CodeCache {
   bool mark(Gpa address, std::uint64_t size);
 
   struct Free {
-    void operator()(Block** slots) const { std::free(slots); }
+    void operator()(void* table) const { std::free(table); }
   };
-  // Null where there is no block. Pages that no guest has needed are not touched, which is most of
-  // what the start would cost.
-  std::unique_ptr<Block*[], Free> slots_;
+  template <typename Entry>
+  using Table = std::unique_ptr<Entry[], Free>;
+  // Zeros of the kernel's: pages that no guest has needed are not touched, which is most of what
+  // the start would cost.
+  template <typename Entry>
+  static Table<Entry> zeros(std::size_t count) {
+    static_assert(std::is_trivially_copyable_v<Entry>);
+    constexpr std::size_t kSize = sizeof(Entry[1]);
+    return own<Entry>(std::calloc(count, kSize));
+  }
+  // Whatever was there; each is written as a whole before it is used.
+  template <typename Entry>
+  static Table<Entry> unwritten(std::size_t count) {
+    static_assert(std::is_trivially_copyable_v<Entry>);
+    return own<Entry>(std::aligned_alloc(alignof(Entry), count * sizeof(Entry)));
+  }
+  template <typename Entry>
+  static Table<Entry> own(void* memory) {
+    if (memory == nullptr) throw std::bad_alloc();
+    return Table<Entry>(static_cast<Entry*>(memory));
+  }
+  Table<Block*> slots_ = zeros<Block*>(kSlots);  // null where there is no block
   std::unordered_map<std::uint64_t, Page> pages_;
-  std::vector<std::unique_ptr<Insn[]>> insn_chunks_;  // made when they are needed
+  std::vector<Table<Insn>> insn_chunks_;  // made when they are needed
   std::size_t insns_used_ = 0;
-  std::vector<std::unique_ptr<Block[]>> block_chunks_;
+  std::vector<Table<Block>> block_chunks_;
   std::size_t blocks_used_ = 0;
-  std::vector<Crossing> crossings_;
-  std::uint64_t epoch_ = 0, crossing_epoch_ = 0, decoded_ = 0;
+  Table<Crossing> crossings_ = zeros<Crossing>(kCrossings);
+  std::uint64_t epoch_ = 0, decoded_ = 0;
+  std::uint64_t crossing_epoch_ = 1;  // never 0, which is that of no crossing
 };
 
 }  // namespace ringside::soft

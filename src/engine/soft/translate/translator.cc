@@ -6,6 +6,7 @@
 #include <new>
 
 #include "base/log.h"
+#include "base/populate.h"
 #include "engine/soft/translate/forms.h"
 #include "engine/soft/translate/host_flags.h"
 #include "engine/soft/translate/host_processor.h"
@@ -80,6 +81,12 @@ void find_live_flags(std::vector<Form>& forms) {
   }
 }
 
+// The table is written as a whole.
+JumpEntry* new_jumps(std::uint8_t* memory) {
+  populate(memory, kJumpBytes);
+  return new (memory) JumpEntry[std::size_t{1} << kJumpBits];
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Translator>> Translator::create(Board& board, unsigned threshold,
@@ -109,7 +116,7 @@ Translator::Translator(Board& board, unsigned threshold, CodeMemory memory,
       memory_(std::move(memory)),
       code_(std::make_unique<Assembler>(memory_)),
       offsets_(board.cpus.front()->offsets()),
-      jumps_(new (memory_.data()) JumpEntry[std::size_t{1} << kJumpBits]),
+      jumps_(new_jumps(memory_.data())),
       stubs_(write_stubs(*code_, offsets_, jumps_)),
       first_free_(code_->position()),
       debug_image_(debug_image(reinterpret_cast<std::uint64_t>(memory_.executable()),
