@@ -7,11 +7,16 @@
 namespace ringside::transport {
 
 Doorman::Doorman(const std::string& name, Admission admission)
-    : admission_(std::move(admission)), refusals_(name), self_(this_process()) {}
+    : admission_(std::move(admission)), refusals_(name) {}
+
+void Doorman::expect_clients() {
+  if (!self_) self_ = this_process();
+}
 
 // Nothing is asked yet: the first question has some kernels look for a module, which takes
 // milliseconds, and most machines never have a client.
 void Doorman::expect_tcp() {
+  expect_clients();
   if (owners_) return;
   auto opened = SocketOwners::open();
   if (!opened) {
@@ -23,9 +28,10 @@ void Doorman::expect_tcp() {
 
 // As whom this process runs may have changed since the start (--user).
 std::optional<Peer> Doorman::admit(int socket) {
-  self_.user = ::geteuid();
+  expect_clients();
+  self_->user = ::geteuid();
   Peer peer = peer_of(socket, owners_ ? &*owners_ : nullptr, why_no_owners_);
-  const Result<void> judged = judge(peer, admission_, self_);
+  const Result<void> judged = judge(peer, admission_, *self_);
   if (judged) return peer;
   if (peer.where == Peer::Where::Gone) return std::nullopt;  // nobody to be told of
   refusals_.tell(judged.error().text());

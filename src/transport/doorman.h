@@ -15,7 +15,9 @@ class Doorman {
  public:
   Doorman(const std::string& name, Admission admission);
 
-  // Opens what is needed to ask about TCP clients, who come when nothing can be opened any more.
+  // Before clients come, who may come when nothing can be opened any more: reads who this process
+  // is, and for TCP opens what is needed to ask about them.
+  void expect_clients();
   void expect_tcp();
   // Where this client is, if it may connect. Otherwise there is a line in the log.
   std::optional<Peer> admit(int socket);
@@ -26,7 +28,7 @@ class Doorman {
  private:
   Admission admission_;
   Refusals refusals_;
-  Self self_;
+  std::optional<Self> self_;
   std::optional<SocketOwners> owners_;
   std::string why_no_owners_;
 };

@@ -44,6 +44,7 @@ SingleClient::SingleClient(EventLoop& loop, std::string name, ClientHandler& han
 
 void SingleClient::listen(Listener listener) {
   listener_.emplace(std::move(listener));
+  doorman_.expect_clients();
   if (std::holds_alternative<TcpEndpoint>(listener_->endpoint())) doorman_.expect_tcp();
   loop_.add(*listener_->descriptor(), Interest::Read, [this](auto) { accept(); });
 }
