@@ -19,11 +19,11 @@
 #include <stdexcept>
 
 #include "base/testing/host.h"
+#include "base/testing/temporary_folder.h"
+#include "transport/testing/client.h"
 
 namespace ringside::transport {
 namespace {
-
-constexpr int kPatienceMs = 10'000;
 
 bool wait_for(int fd, short events) {
   pollfd entry{fd, events, 0};
@@ -34,37 +34,6 @@ Listener listen(const Endpoint& endpoint) {
   auto listener = Listener::open(endpoint);
   if (!listener) throw std::runtime_error(listener.error().text());
   return std::move(*listener);
-}
-
-// A client's end, connected and blocking.
-Fd connect_to(const Endpoint& endpoint) {
-  sockaddr_storage storage{};
-  socklen_t size = 0;
-  if (const auto* tcp = std::get_if<TcpEndpoint>(&endpoint)) {
-    if (tcp->address.find(':') != std::string::npos) {
-      auto* v6 = reinterpret_cast<sockaddr_in6*>(&storage);
-      v6->sin6_family = AF_INET6;
-      v6->sin6_port = htons(tcp->port);
-      ::inet_pton(AF_INET6, tcp->address.c_str(), &v6->sin6_addr);
-      size = sizeof *v6;
-    } else {
-      auto* v4 = reinterpret_cast<sockaddr_in*>(&storage);
-      v4->sin_family = AF_INET;
-      v4->sin_port = htons(tcp->port);
-      ::inet_pton(AF_INET, tcp->address.c_str(), &v4->sin_addr);
-      size = sizeof *v4;
-    }
-  } else {
-    auto* local = reinterpret_cast<sockaddr_un*>(&storage);
-    local->sun_family = AF_UNIX;
-    std::strcpy(local->sun_path, std::get<UnixEndpoint>(endpoint).path.c_str());
-    size = sizeof *local;
-  }
-  Fd socket(::socket(storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  const timeval patience{kPatienceMs / 1000, 0};
-  ::setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-  if (::connect(socket.get(), reinterpret_cast<sockaddr*>(&storage), size) != 0) return Fd();
-  return socket;
 }
 
 Connection accept_one(Listener& listener) {
@@ -89,23 +58,6 @@ std::string hear(const Fd& fd) {
   const ssize_t size = ::read(fd.get(), buffer, sizeof buffer);
   return size > 0 ? std::string(buffer, static_cast<std::size_t>(size)) : std::string();
 }
-
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "ringside.XXXXXX").string();
-    if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("no temporary folder");
-    path_ = name;
-  }
-  ~TemporaryFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  std::string file(const char* name) const { return path_ + "/" + name; }
-
- private:
-  std::string path_;
-};
 
 void check_dialogue(Listener& listener) {
   const Fd client = connect_to(listener.endpoint());
@@ -149,9 +101,9 @@ TEST(Listener, SendsAtOnce) {
 // A peer that does not read holds up what is written for it before megabytes of it are on their
 // way.
 TEST(Listener, KeepsLittleForAPeerThatDoesNotRead) {
-  const TemporaryFolder folder;
+  const ringside::testing::TemporaryFolder folder;
   for (const Endpoint& endpoint :
-       {Endpoint(TcpEndpoint{}), Endpoint(UnixEndpoint{folder.file("gdb")})}) {
+       {Endpoint(TcpEndpoint{}), Endpoint(UnixEndpoint{folder / "gdb"})}) {
     Listener listener = listen(endpoint);
     const Fd client = connect_to(listener.endpoint());
     const Connection connection = accept_one(listener);
@@ -167,8 +119,8 @@ TEST(Listener, KeepsLittleForAPeerThatDoesNotRead) {
 TEST(Listener, TellsWhetherOthersCanReachIt) {
   EXPECT_TRUE(listen(TcpEndpoint{"0.0.0.0", 0}).reachable_from_outside());
   EXPECT_FALSE(listen(TcpEndpoint{"127.1.2.3", 0}).reachable_from_outside());
-  const TemporaryFolder folder;
-  EXPECT_FALSE(listen(UnixEndpoint{folder.file("gdb")}).reachable_from_outside());
+  const ringside::testing::TemporaryFolder folder;
+  EXPECT_FALSE(listen(UnixEndpoint{folder / "gdb"}).reachable_from_outside());
 }
 
 TEST(Listener, NamesTheEndpointThatIsBusy) {
@@ -199,8 +151,8 @@ TEST(Listener, TakesItsPortAgainAtOnce) {
 }
 
 TEST(Listener, ServesAUnixSocketForItsOwnerOnly) {
-  const TemporaryFolder folder;
-  const std::string path = folder.file("gdb");
+  const ringside::testing::TemporaryFolder folder;
+  const std::string path = folder / "gdb";
   {
     Listener listener = listen(UnixEndpoint{path});
     struct stat status {};
@@ -212,8 +164,8 @@ TEST(Listener, ServesAUnixSocketForItsOwnerOnly) {
 }
 
 TEST(Listener, ReplacesAStaleUnixSocketOnly) {
-  const TemporaryFolder folder;
-  const std::string path = folder.file("gdb");
+  const ringside::testing::TemporaryFolder folder;
+  const std::string path = folder / "gdb";
   {
     // What a killed process leaves: the file, with nobody behind it.
     sockaddr_un address{};
@@ -231,15 +183,15 @@ TEST(Listener, ReplacesAStaleUnixSocketOnly) {
   EXPECT_EQ(second.error().text(), "cannot listen on unix:" + path + ": Address already in use");
   check_dialogue(listener);
 
-  const std::string file = folder.file("file");
+  const std::string file = folder / "file";
   Fd(::open(file.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600)).reset();
   EXPECT_FALSE(Listener::open(UnixEndpoint{file}));
   EXPECT_TRUE(std::filesystem::exists(file));
 }
 
 TEST(Listener, LeavesAnotherProcesssSocketFileInPlace) {
-  const TemporaryFolder folder;
-  const std::string path = folder.file("gdb");
+  const ringside::testing::TemporaryFolder folder;
+  const std::string path = folder / "gdb";
   auto first = std::make_optional(listen(UnixEndpoint{path}));
   std::filesystem::remove(path);
   Listener second = listen(UnixEndpoint{path});

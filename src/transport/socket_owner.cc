@@ -3,7 +3,6 @@
 #include <linux/inet_diag.h>
 #include <linux/netlink.h>
 #include <linux/sock_diag.h>
-#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include <cerrno>

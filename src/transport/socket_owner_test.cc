@@ -1,7 +1,6 @@
 // Whose the other end of a connection is: what the kernel's answers mean, and the real kernel's.
 #include "transport/socket_owner.h"
 
-#include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <linux/inet_diag.h>
 #include <linux/netlink.h>
@@ -15,15 +14,10 @@
 #include <vector>
 
 #include "transport/listener.h"
+#include "transport/testing/client.h"
 
 namespace ringside::transport {
 namespace {
-
-in6_addr address(const char* text) {
-  in6_addr result{};
-  EXPECT_EQ(::inet_pton(AF_INET6, text, &result), 1) << text;
-  return result;
-}
 
 struct Answer {
   nlmsghdr header{sizeof(nlmsghdr) + sizeof(inet_diag_msg), SOCK_DIAG_BY_FAMILY, 0, 7, 0};
@@ -159,25 +153,13 @@ TEST(SocketOwner, TheQuestionNamesTheOtherEnd) {
 // The real kernel, over every pair of families.
 class Asked : public ::testing::Test {
  protected:
-  void connect(const char* listen_at, int family, const char* to) {
+  void connect(const char* listen_at, const char* to) {
     auto owners = SocketOwners::open();
     if (!owners) GTEST_SKIP() << owners.error().text();
     auto listener = Listener::open(TcpEndpoint{listen_at, 0});
     if (!listener) GTEST_SKIP() << listener.error().text();
-    client_ = Fd(::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    const std::uint16_t port = std::get<TcpEndpoint>(listener->endpoint()).port;
-    sockaddr_in v4{};
-    v4.sin_family = AF_INET;
-    v4.sin_port = htons(port);
-    sockaddr_in6 v6{};
-    v6.sin6_family = AF_INET6;
-    v6.sin6_port = htons(port);
-    const bool is_v4 = family == AF_INET;
-    ASSERT_EQ(::inet_pton(family, to, is_v4 ? static_cast<void*>(&v4.sin_addr) : &v6.sin6_addr), 1);
-    ASSERT_EQ(::connect(client_.get(),
-                        is_v4 ? reinterpret_cast<sockaddr*>(&v4) : reinterpret_cast<sockaddr*>(&v6),
-                        is_v4 ? sizeof v4 : sizeof v6),
-              0);
+    client_ = connect_to(TcpEndpoint{to, std::get<TcpEndpoint>(listener->endpoint()).port});
+    ASSERT_TRUE(client_);
     auto accepted = listener->accept();
     ASSERT_TRUE(accepted);
     const auto ends = ends_of(accepted->input());
@@ -199,12 +181,10 @@ class Asked : public ::testing::Test {
   Fd client_;
 };
 
-TEST_F(Asked, TheKernelKnowsIpv4) { connect("127.0.0.1", AF_INET, "127.0.0.1"); }
-TEST_F(Asked, TheKernelKnowsIpv6) { connect("::1", AF_INET6, "::1"); }
-TEST_F(Asked, TheKernelKnowsIpv4AtASocketOfBoth) { connect("::", AF_INET, "127.0.0.1"); }
-TEST_F(Asked, TheKernelKnowsIpv4OfASocketOfIpv6) {
-  connect("127.0.0.1", AF_INET6, "::ffff:127.0.0.1");
-}
+TEST_F(Asked, TheKernelKnowsIpv4) { connect("127.0.0.1", "127.0.0.1"); }
+TEST_F(Asked, TheKernelKnowsIpv6) { connect("::1", "::1"); }
+TEST_F(Asked, TheKernelKnowsIpv4AtASocketOfBoth) { connect("::", "127.0.0.1"); }
+TEST_F(Asked, TheKernelKnowsIpv4OfASocketOfIpv6) { connect("127.0.0.1", "::ffff:127.0.0.1"); }
 
 }  // namespace
 }  // namespace ringside::transport

@@ -1,23 +1,17 @@
 // Whose a socket is by the kernel's list of all: what its lines mean, and the real kernel's list.
 #include "transport/socket_table.h"
 
-#include <arpa/inet.h>
 #include <gtest/gtest.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <string>
+#include <utility>
 
 #include "transport/listener.h"
+#include "transport/testing/client.h"
 
 namespace ringside::transport {
 namespace {
-
-in6_addr address(const char* text) {
-  in6_addr result{};
-  EXPECT_EQ(::inet_pton(AF_INET6, text, &result), 1) << text;
-  return result;
-}
 
 TcpEnds ends(const char* own, const char* other) {
   return {address(own), address(other), 1234, 40000, 0};
@@ -87,12 +81,8 @@ TEST(SocketTable, TheKernelListsAConnection) {
   const SocketTable table = SocketTable::open();
   auto listener = Listener::open(TcpEndpoint{"127.0.0.1", 0});
   ASSERT_TRUE(listener) << listener.error().text();
-  const Fd client(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_in to{};
-  to.sin_family = AF_INET;
-  to.sin_port = htons(std::get<TcpEndpoint>(listener->endpoint()).port);
-  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  ASSERT_EQ(::connect(client.get(), reinterpret_cast<const sockaddr*>(&to), sizeof to), 0);
+  const Fd client = connect_to(listener->endpoint());
+  ASSERT_TRUE(client);
   auto accepted = listener->accept();
   ASSERT_TRUE(accepted);
   const auto both = ends_of(accepted->input());

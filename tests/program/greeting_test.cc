@@ -2,13 +2,12 @@
 // answered before the kernel is loaded, however long that takes.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 
-#include <filesystem>
 #include <fstream>
 #include <optional>
 
+#include "base/testing/temporary_folder.h"
 #include "support/child_process.h"
 #include "support/guest_image.h"
 #include "support/raw_client.h"
@@ -25,18 +24,11 @@ constexpr auto kError = ChildProcess::Stream::Error;
 class Greeting : public ::testing::Test {
  protected:
   void SetUp() override {
-    std::string name = ::testing::TempDir() + "ringside-greeting-XXXXXX";
-    ASSERT_NE(::mkdtemp(name.data()), nullptr);
-    folder_ = name;
     ASSERT_EQ(::mkfifo(module().c_str(), 0600), 0);
     program_.emplace(std::vector<std::string>{RINGSIDE_PROGRAM, "-e", "soft", "-s", "none", "-G",
                                               "wstdio", "-i", module(), image_.path()});
   }
-  void TearDown() override {
-    program_.reset();
-    std::filesystem::remove_all(folder_);
-  }
-  std::string module() const { return folder_ + "/module"; }
+  std::string module() const { return folder_ / "module"; }
   void let_it_load() { std::ofstream(module()) << "a module"; }
   std::string said(std::string_view awaited) {
     program_->await(kOutput, awaited);
@@ -44,7 +36,7 @@ class Greeting : public ::testing::Test {
   }
   static std::string supported() { return RawClient::frame("qSupported:multiprocess+"); }
 
-  std::string folder_;
+  const TemporaryFolder folder_;
   GuestImage image_{"counters"};
   std::optional<ChildProcess> program_;
 };

@@ -178,7 +178,7 @@ class CodeCache {
   template <typename Entry>
   static Table<Entry> zeros(std::size_t count) {
     static_assert(std::is_trivially_copyable_v<Entry>);
-    constexpr std::size_t kSize = sizeof(Entry[1]);
+    constexpr std::size_t kSize = sizeof(Entry[1]);  // an entry may be meant to be a pointer
     return own<Entry>(std::calloc(count, kSize));
   }
   // Whatever was there; each is written as a whole before it is used.
