@@ -26,7 +26,7 @@ Fd open_namespace() {
 
 void bring_loopback_up(int socket) {
   ifreq request{};
-  std::strcpy(request.ifr_name, "lo");
+  std::string("lo").copy(request.ifr_name, sizeof request.ifr_name - 1);
   request.ifr_flags = IFF_UP;
   check(::ioctl(socket, SIOCSIFFLAGS, &request) == 0, "lo up");
 }

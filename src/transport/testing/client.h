@@ -8,7 +8,6 @@
 #include <sys/time.h>
 #include <sys/un.h>
 
-#include <cstring>
 #include <string>
 #include <variant>
 
@@ -46,7 +45,7 @@ inline Fd connect_to(const Endpoint& endpoint) {
   } else {
     auto* local = reinterpret_cast<sockaddr_un*>(&storage);
     local->sun_family = AF_UNIX;
-    std::strcpy(local->sun_path, std::get<UnixEndpoint>(endpoint).path.c_str());
+    std::get<UnixEndpoint>(endpoint).path.copy(local->sun_path, sizeof local->sun_path - 1);
     size = sizeof *local;
   }
   Fd socket(::socket(storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
