@@ -12,7 +12,7 @@ int main(int argc, char** argv) {
     notice("ringside: {}", error.text());
     return kErrorStatus;
   };
-  keep_user_signal();
+  handle_signals_from_the_start();
   const ringside::Result<CommandLine> line = parse_command_line(argc, argv);
   if (!line) return failed(line.error());
   if (line->print) {

@@ -43,7 +43,8 @@ Result<void> OpenFolder::check(const std::string& name, FileKind kind) {
   const std::string quoted = "'" + name + "'";
   if (name.empty()) return fail(ErrorCode::BadRequest, "a file name is missing");
   if (!is_name(name))
-    return fail(ErrorCode::BadRequest, quoted + " is not the name of a file in that directory");
+    return fail(ErrorCode::BadRequest,
+                quoted + " is no plain file name: all go into one directory, chosen at the start");
   // O_NONBLOCK, because nobody may ever write to a FIFO.
   const Fd there(
       ::openat(directory_.get(), name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));

@@ -35,11 +35,15 @@ TEST_F(FolderTest, IsThereForANewNameAndForOneOfOurs) {
 
 TEST_F(FolderTest, WhatIsNotANameIsRefused) {
   EXPECT_EQ(check(""), "a file name is missing");
-  EXPECT_EQ(check(".."), "'..' is not the name of a file in that directory");
-  EXPECT_EQ(check("/etc/passwd"), "'/etc/passwd' is not the name of a file in that directory");
-  EXPECT_EQ(check("a/b"), "'a/b' is not the name of a file in that directory");
+  EXPECT_EQ(check(".."),
+            "'..' is no plain file name: all go into one directory, chosen at the start");
+  EXPECT_EQ(check("/etc/passwd"),
+            "'/etc/passwd' is no plain file name: all go into one directory, chosen at the start");
+  EXPECT_EQ(check("a/b"),
+            "'a/b' is no plain file name: all go into one directory, chosen at the start");
   const std::string zero("a\0b", 3);
-  EXPECT_EQ(check(zero), "'" + zero + "' is not the name of a file in that directory");
+  EXPECT_EQ(check(zero),
+            "'" + zero + "' is no plain file name: all go into one directory, chosen at the start");
   EXPECT_EQ(check(std::string(300, 'x')), "'" + std::string(300, 'x') + "': File name too long");
   EXPECT_EQ(check(std::string(255, 'x')), "");
 }

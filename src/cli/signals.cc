@@ -49,13 +49,22 @@ void note(int signal) {
 
 void handle(int signal, void (*handler)(int)) {
   struct sigaction action {};
+  // nohup has asked for that.
+  if (signal == SIGHUP && ::sigaction(signal, nullptr, &action) == 0 &&
+      action.sa_handler == SIG_IGN)
+    return;
+  action = {};
   action.sa_handler = handler;  // no SA_RESTART: a wait is to end
   ::sigaction(signal, &action, nullptr);
 }
 
 }  // namespace
 
-void keep_user_signal() { handle(SIGUSR1, note); }
+void handle_signals_from_the_start() {
+  g_at_once = true;
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGUSR1})
+    handle(signal, note);
+}
 
 EndSignals::EndSignals(const transport::Poller& poller, InterruptKey interrupt_key) {
   g_received = 0;

@@ -11,8 +11,9 @@ namespace ringside::cli {
 
 enum class InterruptKey { Ends, Ignored };
 
-// From now on SIGUSR1 is kept for EndSignals instead of ending the process.
-void keep_user_signal();
+// For the time before there are EndSignals, in which journals and saved machines are opened: a
+// signal ends the process on the spot as well, and SIGUSR1 is kept.
+void handle_signals_from_the_start();
 
 // Installs the handlers while it lives; one at a time.
 class EndSignals {

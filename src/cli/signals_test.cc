@@ -53,5 +53,42 @@ TEST(EndSignals, WhileAMachineIsLoadedASignalEndsTheProcessOnTheSpot) {
       ::testing::ExitedWithCode(0), "");
 }
 
+TEST(EndSignals, FromTheStartASignalEndsTheProcessOnTheSpotAndAnotherOneIsKept) {
+  auto poller = transport::Poller::create();
+  ASSERT_TRUE(poller);
+  EXPECT_EXIT(
+      {
+        handle_signals_from_the_start();
+        ::raise(SIGUSR1);
+        ::raise(SIGHUP);
+      },
+      ::testing::ExitedWithCode(4), "^ringside: ended by SIGHUP\n$");
+  EXPECT_EXIT(
+      {
+        handle_signals_from_the_start();
+        ::raise(SIGUSR1);
+        EndSignals signals(*poller, InterruptKey::Ends);
+        ::_exit(signals.take_user_signal() ? 0 : 1);
+      },
+      ::testing::ExitedWithCode(0), "");
+}
+
+TEST(EndSignals, WhoIsStartedByNohupGoesOn) {
+  auto poller = transport::Poller::create();
+  ASSERT_TRUE(poller);
+  EXPECT_EXIT(
+      {
+        ::signal(SIGHUP, SIG_IGN);
+        handle_signals_from_the_start();
+        ::raise(SIGHUP);
+        { EndSignals signals(*poller, InterruptKey::Ends); }
+        ::raise(SIGHUP);
+        EndSignals signals(*poller, InterruptKey::Ends);
+        ::raise(SIGHUP);
+        ::_exit(signals.received().empty() ? 0 : 1);
+      },
+      ::testing::ExitedWithCode(0), "");
+}
+
 }  // namespace
 }  // namespace ringside::cli

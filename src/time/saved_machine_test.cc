@@ -340,7 +340,8 @@ TEST_F(SavedMachineTest, OnlyASavedMachineIsReplaced) {
   };
   for (const char* name : {"a/b", "/tmp/x", ".", "..", "../x"}) {
     EXPECT_EQ(refused(name),
-              "'" + std::string(name) + "' is not the name of a file in that directory");
+              "'" + std::string(name) +
+                  "' is no plain file name: all go into one directory, chosen at the start");
   }
   EXPECT_EQ(refused(""), "a file name is missing");
   const std::string long_name(300, 'n');
