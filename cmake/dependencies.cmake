@@ -1,0 +1,61 @@
+# What the product is built with: all of it is looked for before anything else, and what is missing or too old
+# is told at once, with the package of Debian that has it. scripts/setup installs the same.
+#   included by CMakeLists.txt, or alone: cmake -P cmake/dependencies.cmake
+# RINGSIDE_HEADERS is a folder to look for headers in, in place of the system's.
+set(wanting)
+
+# ringside_needs(NAME MINIMUM PACKAGE HEADER VERSION-HEADER REGEX): REGEX finds the parts of the version, in
+# order, in the lines of VERSION-HEADER that have VERSION in them.
+function(ringside_needs NAME MINIMUM PACKAGE HEADER VERSION_HEADER REGEX)
+  set(where PATHS /usr/local/include /usr/include)
+  if(RINGSIDE_HEADERS)
+    set(where PATHS ${RINGSIDE_HEADERS} NO_DEFAULT_PATH)
+  endif()
+  find_path(RINGSIDE_NEEDS_${NAME} ${HEADER} ${where} NO_CACHE)
+  set(found ${RINGSIDE_NEEDS_${NAME}})
+  set(wrong)
+  if(NOT found)
+    set(wrong "there is no ${HEADER}")
+  elseif(EXISTS ${found}/${VERSION_HEADER})
+    file(STRINGS ${found}/${VERSION_HEADER} lines REGEX "VERSION")
+    string(REGEX MATCHALL "${REGEX}" parts "${lines}")
+    list(TRANSFORM parts REPLACE "${REGEX}" "\\2")
+    list(JOIN parts "." version)
+    if(NOT version)
+      set(wrong "${found}/${VERSION_HEADER} does not say which version it is")
+    elseif(version VERSION_LESS MINIMUM)
+      set(wrong "${found} has ${version}")
+    endif()
+  else()
+    set(wrong "there is no ${found}/${VERSION_HEADER}")
+  endif()
+  if(wrong)
+    list(APPEND wanting "  ${NAME} ${MINIMUM} or newer (Debian: ${PACKAGE}): ${wrong}")
+    set(wanting ${wanting} PARENT_SCOPE)
+  endif()
+endfunction()
+
+set(three "(VERSION_MAJOR|VERSION_MINOR|VERSION_RELEASE|VERSION_PATCH) +([0-9]+)")
+# Some have one number for all parts: 90100 is 9.1.0 of fmt, and the first sixteen bits of Zydis's are its 4.
+ringside_needs(fmt 9 libfmt-dev fmt/format.h fmt/core.h "(FMT_VERSION) +([0-9]+)[0-9][0-9][0-9][0-9]")
+ringside_needs(expected 1.0 libexpected-dev tl/expected.hpp tl/expected.hpp "${three}")
+ringside_needs(Zydis 4 libzydis-dev Zydis/Zydis.h Zydis/Zydis.h "(ZYDIS_VERSION) +[^x]*0x000([0-9A-F])")
+ringside_needs(Zycore 1 libzycore-dev Zycore/Zycore.h Zycore/Zycore.h "(ZYCORE_VERSION) +[^x]*0x000([0-9A-F])")
+ringside_needs(xbyak 6 libxbyak-dev xbyak/xbyak.h xbyak/xbyak.h "( VERSION|\tVERSION) = 0x([0-9])")
+ringside_needs(CLI11 2.1 libcli11-dev CLI/CLI.hpp CLI/Version.hpp "${three}")
+ringside_needs(nlohmann-json 3.10 nlohmann-json3-dev nlohmann/json.hpp nlohmann/detail/abi_macros.hpp "${three}")
+ringside_needs(liblzma 5.2 liblzma-dev lzma.h lzma/version.h "${three}")
+ringside_needs(zstd 1.4 libzstd-dev zstd.h zstd.h "${three}")
+ringside_needs(lz4 1.9 liblz4-dev lz4.h lz4.h "${three}")
+ringside_needs(zlib 1.2 zlib1g-dev zlib.h zlib.h "(ZLIB_VERSION) +\"([0-9.]+)")
+
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 12)
+  list(APPEND wanting "  g++ 12 or newer (Debian: g++): ${CMAKE_CXX_COMPILER} is ${CMAKE_CXX_COMPILER_VERSION}")
+elseif(CMAKE_CXX_COMPILER_ID STREQUAL "Clang" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 14)
+  list(APPEND wanting "  clang 14 or newer (Debian: clang): ${CMAKE_CXX_COMPILER} is ${CMAKE_CXX_COMPILER_VERSION}")
+endif()
+
+if(wanting)
+  list(JOIN wanting "\n" wanting)
+  message(FATAL_ERROR "To build ringside this is needed; on Debian 12 `sh scripts/setup` installs all of it:\n${wanting}")
+endif()
