@@ -32,15 +32,16 @@ if(NOT version_in_header STREQUAL PROJECT_VERSION)
   message(FATAL_ERROR "include/ringside/ringside.h says ${version_in_header}, the project is ${PROJECT_VERSION}")
 endif()
 
-# Not with sanitizers: it would ask for them in every program that loads it. SOVERSION changes when a
-# function goes, or a field other than at the end of a struct that has its size.
+# Not with sanitizers: it would ask for them in every program that loads it. The number of the C interface
+# changes when a function goes, or a field other than at the end of a struct that has its size.
+set(interface 1)
 if(NOT RINGSIDE_SANITIZE)
   add_library(ringside_shared SHARED ${objects})
   set_target_properties(ringside_shared PROPERTIES OUTPUT_NAME ringside EXPORT_NAME shared
-    LINKER_LANGUAGE CXX VERSION ${PROJECT_VERSION} SOVERSION 0
+    LINKER_LANGUAGE CXX VERSION ${interface}.${PROJECT_VERSION} SOVERSION ${interface}
     LINK_DEPENDS ${CMAKE_SOURCE_DIR}/src/library/exported.map)
   target_link_libraries(ringside_shared PRIVATE fmt::fmt)
-  target_link_options(ringside_shared PRIVATE
+  target_link_options(ringside_shared PRIVATE ${ringside_product_link_options}
     -Wl,--version-script=${CMAKE_SOURCE_DIR}/src/library/exported.map -Wl,-z,defs)
   target_include_directories(ringside_shared INTERFACE
     $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)

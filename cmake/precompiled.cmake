@@ -28,15 +28,19 @@ function(ringside_precompiled_headers NAME)
     <variant> <vector> ${ARG_HEADERS})
 endfunction()
 
-# ringside_precompiled(TARGET NAME): the sources of TARGET use the set NAME
+# ringside_precompiled(TARGET NAME): the sources of TARGET use the set NAME, and are compiled as it is
 function(ringside_precompiled TARGET NAME)
+  target_compile_options(${TARGET} PRIVATE ${ringside_options_of_${NAME}})
   if(RINGSIDE_PRECOMPILED)
     target_precompile_headers(${TARGET} REUSE_FROM ringside_precompiled_${NAME})
   endif()
 endfunction()
 
-ringside_precompiled_headers(product HEADERS <fmt/format.h>)
-ringside_precompiled_headers(library HEADERS <fmt/format.h>)
+set(ringside_options_of_product ${ringside_product_options} ${ringside_program_options})
+set(ringside_options_of_library ${ringside_product_options} ${ringside_library_options})
+foreach(name product library)
+  ringside_precompiled_headers(${name} OPTIONS ${ringside_options_of_${name}} HEADERS <fmt/format.h>)
+endforeach()
 if(RINGSIDE_PRECOMPILED)
   ringside_for_shared_library(ringside_precompiled_library)
 endif()

@@ -24,6 +24,7 @@ if(RINGSIDE_FUZZ)
   target_compile_options(ringside_flags INTERFACE -fsanitize=fuzzer-no-link)
 endif()
 target_include_directories(ringside_flags INTERFACE ${CMAKE_SOURCE_DIR}/src ${CMAKE_SOURCE_DIR}/include)
+include(cmake/hardening.cmake)
 include(cmake/precompiled.cmake)
 
 # ringside_target(VARIABLE FOLDER): the library of src/FOLDER: ringside_ and the path, without engine/

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <system_error>
 
+#include "cli/commit.h"
 #include "cli/foreign_options.h"
 #include "cli/number.h"
 #include "machine/bus/platform_map.h"
@@ -34,6 +35,11 @@ On a terminal COM1 gets every key: Ctrl-A x ends the machine, Ctrl-A Ctrl-A type
 Exit status: 0 the guest asked for a reboot, 1 power-off, 2 all vCPUs halted for good, 3 triple
 fault, 4 error or ended from outside; with --against 0 the same run, 6 another one. The manual, ringside(1), has the rest.)";
 
+std::string version_line() {
+  const std::string line = "ringside " RINGSIDE_VERSION;
+  return commit().empty() ? line : fmt::format("{} (commit {})", line, commit());
+}
+
 // The words as they stand on the command line; meaning comes after.
 struct Words {
   std::string cpus, memory, engine = "auto", append, gdb, guest_gdb, qmp, serial, debugcon = "none",
@@ -43,8 +49,7 @@ struct Words {
 };
 
 void declare(CLI::App& app, Words& words, Options& options) {
-  app.set_version_flag("--version", std::string("ringside ") + RINGSIDE_VERSION,
-                       "Show the version and exit");
+  app.set_version_flag("--version", version_line(), "Show the version and exit");
   app.set_help_flag("-h,--help", "Show this help and exit");
   app.add_option("KERNEL", options.kernel, "Multiboot 1, Linux bzImage, vmlinux or PVH; by content")
       ->type_name("");
