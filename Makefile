@@ -11,8 +11,8 @@ SLOW = RINGSIDE_TEST_PATIENCE=10
 build = sh scripts/build $(1)
 run_tests = sh scripts/run-tests $(1) -j$(JOBS)
 
-.PHONY: all release dev demo demo-linux test test-guests test-kvm soak bench pictures fuzz asan tsan install format \
-  tidy tidy-changed clean
+.PHONY: all release dev demo demo-linux test test-guests test-kvm soak bench pictures fuzz asan tsan install deb test-deb \
+  test-reproducible format tidy tidy-changed clean
 all release:
 	$(call build,release)
 dev:
@@ -65,6 +65,17 @@ tsan:
 
 install: release
 	cmake --install build --prefix $(PREFIX)
+
+# The packages of the last commit, into build/deb; and the same installed, used and removed.
+deb:
+	sh scripts/setup build package
+	sh scripts/deb
+test-deb:
+	sh scripts/setup build package
+	sh scripts/test-deb
+test-reproducible:
+	sh scripts/setup build
+	sh scripts/test-reproducible
 
 format:
 	sh scripts/format
