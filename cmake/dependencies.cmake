@@ -5,7 +5,7 @@
 set(wanting)
 
 # ringside_needs(NAME MINIMUM PACKAGE HEADER VERSION-HEADER REGEX): REGEX finds the parts of the version, in
-# order, in the lines of VERSION-HEADER that have VERSION in them.
+# order, in the lines of VERSION-HEADER that have VER in them.
 function(ringside_needs NAME MINIMUM PACKAGE HEADER VERSION_HEADER REGEX)
   set(where PATHS /usr/local/include /usr/include)
   if(RINGSIDE_HEADERS)
@@ -17,7 +17,7 @@ function(ringside_needs NAME MINIMUM PACKAGE HEADER VERSION_HEADER REGEX)
   if(NOT found)
     set(wrong "there is no ${HEADER}")
   elseif(EXISTS ${found}/${VERSION_HEADER})
-    file(STRINGS ${found}/${VERSION_HEADER} lines REGEX "VERSION")
+    file(STRINGS ${found}/${VERSION_HEADER} lines REGEX "VER")
     string(REGEX MATCHALL "${REGEX}" parts "${lines}")
     list(TRANSFORM parts REPLACE "${REGEX}" "\\2")
     list(JOIN parts "." version)
@@ -44,6 +44,7 @@ ringside_needs(Zycore 1 libzycore-dev Zycore/Zycore.h Zycore/Zycore.h "(ZYCORE_V
 ringside_needs(xbyak 6 libxbyak-dev xbyak/xbyak.h xbyak/xbyak.h "( VERSION|\tVERSION) = 0x([0-9])")
 ringside_needs(CLI11 2.1 libcli11-dev CLI/CLI.hpp CLI/Version.hpp "${three}")
 ringside_needs(nlohmann-json 3.10 nlohmann-json3-dev nlohmann/json.hpp nlohmann/detail/abi_macros.hpp "${three}")
+ringside_needs(libseccomp 2.5 libseccomp-dev seccomp.h seccomp.h "(SCMP_VER_MAJOR|SCMP_VER_MINOR|SCMP_VER_MICRO)[\t ]+([0-9]+)")
 ringside_needs(liblzma 5.2 liblzma-dev lzma.h lzma/version.h "${three}")
 ringside_needs(zstd 1.4 libzstd-dev zstd.h zstd.h "${three}")
 ringside_needs(lz4 1.9 liblz4-dev lz4.h lz4.h "${three}")

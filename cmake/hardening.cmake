@@ -1,5 +1,5 @@
 # How the product is compiled so that a fault in it is hard to use, and so that two builds of one tree are the
-# same bytes wherever they are made (docs/decisions/0050-packages.md). Tests are compiled without; sanitizers
+# same bytes wherever they are made (docs/decisions/0053-packages.md). Tests are compiled without; sanitizers
 # find more than this would.
 option(RINGSIDE_HARDENING "Compile and link the product with what makes a fault hard to use" ON)
 
