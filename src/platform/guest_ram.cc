@@ -21,7 +21,8 @@ Result<std::uint8_t*> map_zeroed(std::uint64_t size) {
   void* address = ::mmap(nullptr, size, PROT_READ | PROT_WRITE,
                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (address == MAP_FAILED) {
-    return fail(Error::from_errno(fmt::format("cannot map {} bytes of guest memory", size), errno));
+    return fail(
+        Error::from_errno(fmt::format("cannot map {} MiB of guest memory", size >> 20), errno));
   }
   return static_cast<std::uint8_t*>(address);
 }
