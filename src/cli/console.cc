@@ -7,6 +7,9 @@
 #include <cerrno>
 #include <utility>
 
+#include "base/log.h"
+#include "base/result.h"
+
 namespace ringside::cli {
 namespace {
 
@@ -33,6 +36,9 @@ void Console::read() {
   const ssize_t count = ::read(STDIN_FILENO, buffer.data(), buffer.size());
   if (count < 0 && (errno == EINTR || errno == EAGAIN)) return;
   if (count <= 0) {
+    if (count < 0) {
+      log::warning("guest input has ended: {}", Error::from_errno("cannot read it", errno).text());
+    }
     poller_.remove(STDIN_FILENO);
     open_ = false;
     return;

@@ -40,11 +40,16 @@ std::string_view level_name(log::Level level) {
 
 }  // namespace
 
-// One write, so that lines of several threads never mix.
+// One write, so that lines of several threads never mix; a second one only for what the first has
+// left.
 void write_line(std::string_view line) {
-  if (!stderr_takes()) return;
   const std::string text = std::string(line) + "\n";
-  [[maybe_unused]] const ssize_t size = ::write(STDERR_FILENO, text.data(), text.size());
+  std::string_view left = text;
+  while (!left.empty() && stderr_takes()) {
+    const ssize_t size = ::write(STDERR_FILENO, left.data(), left.size());
+    if (size < 0 && errno != EINTR && errno != EAGAIN) return;
+    if (size > 0) left.remove_prefix(static_cast<std::size_t>(size));
+  }
 }
 
 void log_to_stderr(log::Level threshold) {

@@ -78,9 +78,10 @@ EndSignals::EndSignals(const transport::Poller& poller, InterruptKey interrupt_k
   handle(SIGXFSZ, SIG_IGN);  // a file beyond RLIMIT_FSIZE: the write fails with EFBIG instead
 }
 
+// The process ends. Whoever asks for that now gets it with the status of an end from outside, and
+// not by the signal's death.
 EndSignals::~EndSignals() {
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGPIPE, SIGXFSZ})
-    handle(signal, SIG_DFL);
+  g_at_once = true;
   g_poller = nullptr;
 }
 

@@ -90,5 +90,17 @@ TEST(EndSignals, WhoIsStartedByNohupGoesOn) {
       ::testing::ExitedWithCode(0), "");
 }
 
+TEST(EndSignals, WhenTheMachineHasEndedASignalIsNoOtherEnd) {
+  auto poller = transport::Poller::create();
+  ASSERT_TRUE(poller);
+  EXPECT_EXIT(
+      {
+        { const EndSignals signals(*poller, InterruptKey::Ends); }
+        ::raise(SIGUSR1);
+        ::raise(SIGTERM);
+      },
+      ::testing::ExitedWithCode(4), "^ringside: ended by SIGTERM\n$");
+}
+
 }  // namespace
 }  // namespace ringside::cli

@@ -5,6 +5,10 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cerrno>
+
+#include "base/log.h"
+#include "base/result.h"
 
 namespace ringside::cli {
 namespace {
@@ -30,11 +34,19 @@ void restore_and_die(int signal) {
   ::raise(signal);
 }
 
+void say_it_stays() {
+  log::warning("the guest gets whole lines and no Ctrl keys: {}",
+               Error::from_errno("the terminal's mode cannot be changed", errno).text());
+}
+
 }  // namespace
 
 RawTerminal::RawTerminal() {
   if (::isatty(STDIN_FILENO) == 0 || ::tcgetpgrp(STDIN_FILENO) != ::getpgrp()) return;
-  if (::tcgetattr(STDIN_FILENO, &g_before) != 0) return;
+  if (::tcgetattr(STDIN_FILENO, &g_before) != 0) {
+    say_it_stays();
+    return;
+  }
   termios raw = g_before;
   // Output processing stays: our own lines on stderr need it, and guests do not mind.
   raw.c_iflag &= ~static_cast<tcflag_t>(BRKINT | ICRNL | INLCR | IGNCR | INPCK | ISTRIP | IXON);
@@ -47,6 +59,7 @@ RawTerminal::RawTerminal() {
     ::sigaction(signal, &action, nullptr);
   g_raw = true;
   active_ = ::tcsetattr(STDIN_FILENO, TCSANOW, &raw) == 0;
+  if (!active_) say_it_stays();
 }
 
 RawTerminal::~RawTerminal() { restore(); }

@@ -162,6 +162,8 @@ Result<JournalReader> JournalReader::read(std::istream& text, const std::string&
                   fmt::format("the journal {} is damaged at line {}", name, lines));
     }
   }
+  if (text.bad())
+    return fail(Error::from_errno(fmt::format("the journal {} cannot be read", name), errno));
   if (lines <= kStartLines) {
     return fail(ErrorCode::BadRequest, fmt::format("the journal {} has no {}", name,
                                                    lines == 1 ? "seed of random numbers" : "date"));

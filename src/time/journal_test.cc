@@ -6,6 +6,7 @@
 
 #include <cstdio>
 #include <fstream>
+#include <sstream>
 
 namespace ringside::time {
 namespace {
@@ -207,6 +208,27 @@ TEST_F(JournalTest, NamesTheDamagedLine) {
 }
 
 // It has no line and no end, so that reading all of the first line would never be over.
+// Its first lines, and then the disk fails: a replay of those alone would be another run.
+TEST_F(JournalTest, WhatCannotBeReadIsNotItsEnd) {
+  class Failing : public std::stringbuf {
+   public:
+    using std::stringbuf::stringbuf;
+    int_type underflow() override {
+      const int_type next = std::stringbuf::underflow();
+      if (next == traits_type::eof()) throw std::ios_base::failure("Input/output error");
+      return next;
+    }
+  };
+  ASSERT_TRUE(JournalWriter::create(path_, identity_, {1, 0}));
+  std::stringstream whole;
+  whole << std::ifstream(path_).rdbuf();
+  Failing buffer(whole.str());
+  std::istream text(&buffer);
+  const auto reader = JournalReader::read(text, "journal", identity_);
+  ASSERT_FALSE(reader);
+  EXPECT_THAT(reader.error().text(), HasSubstr("the journal journal cannot be read"));
+}
+
 TEST_F(JournalTest, ADeviceWithoutEndIsNoJournal) {
   const auto reader = JournalReader::open("/dev/zero", identity_);
   ASSERT_FALSE(reader);

@@ -22,11 +22,17 @@ DescriptorGroup::DescriptorGroup(EventLoop& loop, Fd epoll)
   loop_.add(epoll_.get(), Interest::Read, [this](auto) { dispatch(); });
 }
 
-DescriptorGroup::~DescriptorGroup() { loop_.remove(epoll_.get()); }
+DescriptorGroup::~DescriptorGroup() {
+  loop_.remove(epoll_.get());
+  for (const auto& [fd, entry] : entries_) {
+    if (entry->apart) loop_.remove(fd);
+  }
+}
 
 // A descriptor of no interest is taken out: epoll would tell of a hang-up all the same, again and
 // again.
 void DescriptorGroup::watch(Entry& entry, Interest now) {
+  if (entry.apart) return loop_.set_interest(entry.fd, now);
   const Interest before = std::exchange(entry.watched, now);
   if (before == now) return;
   epoll_event event{};
@@ -35,7 +41,19 @@ void DescriptorGroup::watch(Entry& entry, Interest now) {
   const int change = now == Interest::None      ? EPOLL_CTL_DEL
                      : before == Interest::None ? EPOLL_CTL_ADD
                                                 : EPOLL_CTL_MOD;
-  (void)::epoll_ctl(epoll_.get(), change, entry.fd, &event);
+  if (::epoll_ctl(epoll_.get(), change, entry.fd, &event) == 0 || now == Interest::None) return;
+  if (before != Interest::None) (void)::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, entry.fd, &event);
+  watch_apart(entry);
+}
+
+// The system has no memory for one more, or no room within the user's limit: nobody would hear of
+// it any more. The loop itself needs neither.
+void DescriptorGroup::watch_apart(Entry& entry) {
+  entry.apart = true;
+  loop_.add(entry.fd, entry.watched, [this, fd = entry.fd](Ready ready) {
+    const std::shared_ptr<Entry> found = entries_.at(fd);
+    found->callback(ready);
+  });
 }
 
 void DescriptorGroup::add(int fd, Interest interest, Callback callback) {
@@ -54,13 +72,17 @@ void DescriptorGroup::set_interest(int fd, Interest interest) {
   if (found == entries_.end()) return;
   Entry& entry = *found->second;
   entry.interest = interest;
-  if (!includes(entry.watched, interest)) watch(entry, interest);
+  if (entry.apart || !includes(entry.watched, interest)) watch(entry, interest);
 }
 
 void DescriptorGroup::remove(int fd) {
   const auto found = entries_.find(fd);
   if (found == entries_.end()) return;
-  watch(*found->second, Interest::None);
+  if (found->second->apart) {
+    loop_.remove(fd);
+  } else {
+    watch(*found->second, Interest::None);
+  }
   found->second->removed = true;
   entries_.erase(found);
 }

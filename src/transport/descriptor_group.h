@@ -32,10 +32,12 @@ class DescriptorGroup final : public EventLoop {
     Interest watched = Interest::None;  // by the system: at least interest
     Callback callback;
     bool removed = false;
+    bool apart = false;  // the loop watches it, not the system for the group
   };
 
   DescriptorGroup(EventLoop& loop, Fd epoll);
   void watch(Entry& entry, Interest now);
+  void watch_apart(Entry& entry);
   void dispatch();
 
   EventLoop& loop_;

@@ -1,5 +1,6 @@
 #include "transport/descriptor_group.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -50,6 +51,41 @@ class DescriptorGroupTest : public ::testing::Test {
   Poller poller_ = *Poller::create();
   std::unique_ptr<DescriptorGroup> group_ = *DescriptorGroup::create(poller_);
 };
+
+// epoll_ctl(2) takes no file of a file system (EPERM), as it takes nothing where memory is short.
+TEST_F(DescriptorGroupTest, WhatTheSystemDoesNotTakeIsWatchedByTheLoop) {
+  const std::size_t before = poller_.watched().size();
+  const Fd file(::open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+  ASSERT_TRUE(file);
+  int heard = 0;
+  group_->add(file.get(), Interest::Read, [&](EventLoop::Ready ready) {
+    EXPECT_TRUE(ready.readable);
+    ++heard;
+  });
+  EXPECT_EQ(poller_.watched().size(), before + 1);
+  look();
+  EXPECT_EQ(heard, 1);
+  group_->set_interest(file.get(), Interest::None);
+  look();
+  EXPECT_EQ(heard, 1);
+  group_->set_interest(file.get(), Interest::Read);
+  look();
+  EXPECT_EQ(heard, 2);
+  group_->remove(file.get());
+  look();
+  EXPECT_EQ(heard, 2);
+  EXPECT_EQ(poller_.watched().size(), before);
+  // Removed by its own callback, and left behind by the group.
+  group_->add(file.get(), Interest::Read, [&](auto) {
+    ++heard;
+    group_->remove(file.get());
+  });
+  look();
+  EXPECT_EQ(heard, 3);
+  group_->add(file.get(), Interest::Read, [](auto) {});
+  group_.reset();
+  EXPECT_EQ(poller_.watched().size(), before - 1);
+}
 
 TEST_F(DescriptorGroupTest, ManyAreOneToTheLoop) {
   const std::size_t before = poller_.watched().size();

@@ -54,9 +54,12 @@ Peer peer_of_tcp(const TcpEnds& ends, SocketOwners* owners, const std::string& w
   return peer;
 }
 
+// What cannot be read is nothing; the stream's buffer itself would throw.
 std::string text_of_file(const char* path) {
   std::ifstream file(path);
-  return {std::istreambuf_iterator<char>(file), {}};
+  std::string text;
+  std::getline(file, text, '\0');
+  return text;
 }
 
 }  // namespace

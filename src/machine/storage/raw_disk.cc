@@ -21,6 +21,21 @@ constexpr std::uint64_t kSector = 512;
 constexpr std::uint64_t kChunk = 4 << 20;
 constexpr std::size_t kFewChunks = 4;
 
+// How much there was of it up to the file's end, or the errno.
+tl::expected<std::size_t, int> read_at(const Fd& fd, std::uint64_t offset,
+                                       std::span<std::byte> out) {
+  std::size_t done = 0;
+  while (done < out.size()) {
+    const ssize_t n =
+        ::pread(fd.get(), out.data() + done, out.size() - done, static_cast<off_t>(offset + done));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return tl::unexpected<int>(errno);
+    if (n == 0) break;
+    done += static_cast<std::size_t>(n);
+  }
+  return done;
+}
+
 class RawDisk final : public BlockBackend {
  public:
   RawDisk(Fd fd, std::uint64_t size, bool read_only)
@@ -30,14 +45,7 @@ class RawDisk final : public BlockBackend {
   bool read_only() const override { return read_only_; }
 
   bool read(std::uint64_t offset, std::span<std::byte> out) override {
-    while (!out.empty()) {
-      const ssize_t n = ::pread(fd_.get(), out.data(), out.size(), static_cast<off_t>(offset));
-      if (n < 0 && errno == EINTR) continue;
-      if (n <= 0) return false;  // 0: the file has been cut
-      out = out.subspan(static_cast<std::size_t>(n));
-      offset += static_cast<std::uint64_t>(n);
-    }
-    return true;
+    return read_at(fd_, offset, out) == out.size();  // less: the file has been cut
   }
 
   bool write(std::uint64_t offset, std::span<const std::byte> data) override {
@@ -114,8 +122,8 @@ constexpr Format kFormats[] = {
 
 Result<void> refuse_other_formats(const Fd& fd, const std::string& path) {
   std::array<char, kSector> head{};
-  if (::pread(fd.get(), head.data(), head.size(), 0) < 0)
-    return fail(Error::from_errno(fmt::format("disk image {}", path), errno));
+  const auto read = read_at(fd, 0, std::as_writable_bytes(std::span(head)));
+  if (!read) return fail(Error::from_errno(fmt::format("disk image {}", path), read.error()));
   const std::string_view bytes(head.data(), head.size());
   for (const Format& format : kFormats) {
     if (!bytes.substr(format.offset).starts_with(format.magic)) continue;
@@ -139,9 +147,14 @@ Result<std::shared_ptr<BlockBackend>> open_raw_disk(const std::string& path, boo
                 fmt::format("disk image {}: {} bytes are not whole 512-byte sectors", path, size));
   }
   const int lock = read_only ? LOCK_SH : LOCK_EX;
-  if (::flock(fd.get(), lock | LOCK_NB) != 0) {
+  int locked = 0;
+  do {
+    locked = ::flock(fd.get(), lock | LOCK_NB);
+  } while (locked != 0 && errno == EINTR);
+  if (locked != 0 && errno == EWOULDBLOCK)
     return fail(ErrorCode::Busy, fmt::format("disk image {} is in use by another machine", path));
-  }
+  if (locked != 0)
+    return fail(Error::from_errno(fmt::format("disk image {} cannot be locked", path), errno));
   return std::make_shared<RawDisk>(std::move(fd), size, read_only);
 }
 
