@@ -2,12 +2,9 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <pty.h>
 #include <signal.h>
 #include <sys/wait.h>
-#include <termios.h>
 #include <unistd.h>
-#include <utmp.h>
 
 #include <cstdlib>
 #include <fstream>
@@ -15,82 +12,13 @@
 
 #include "support/guest_process.h"
 #include "support/host.h"
+#include "support/on_terminal.h"
 
 namespace ringside::testing {
 namespace {
 
 using ::testing::HasSubstr;
 using Stream = ChildProcess::Stream;
-
-// The program as the foreground of a pseudo-terminal, as a user starts it.
-class OnTerminal {
- public:
-  explicit OnTerminal(std::vector<std::string> command) {
-    int terminal = -1, other = -1;
-    if (::openpty(&terminal, &other, nullptr, nullptr, nullptr) != 0) {
-      throw std::runtime_error("no pseudo-terminal");
-    }
-    terminal_.reset(terminal);
-    other_.reset(other);
-    before_ = mode();
-    std::vector<char*> arguments;
-    for (std::string& word : command)
-      arguments.push_back(word.data());
-    arguments.push_back(nullptr);
-    child_ = ::fork();
-    if (child_ == 0) {
-      ::close(terminal);
-      ::login_tty(other);
-      ::execv(arguments[0], arguments.data());
-      ::_exit(127);
-    }
-  }
-  ~OnTerminal() {
-    if (!child_) return;
-    ::kill(child_, SIGKILL);
-    ::waitpid(child_, nullptr, 0);
-  }
-
-  termios mode() const {
-    termios mode{};
-    ::tcgetattr(other_.get(), &mode);
-    return mode;
-  }
-  bool restored() const {
-    const termios now = mode();
-    return now.c_lflag == before_.c_lflag && now.c_iflag == before_.c_iflag &&
-           now.c_oflag == before_.c_oflag;
-  }
-  void type(std::string_view keys) {
-    ASSERT_EQ(::write(terminal_.get(), keys.data(), keys.size()),
-              static_cast<ssize_t>(keys.size()));
-  }
-  const std::string& seen() const { return seen_; }
-  void await(std::string_view text) {
-    const Deadline deadline;
-    while (seen_.find(text) == std::string::npos) {
-      char buffer[1000];
-      ASSERT_TRUE(wait_readable(terminal_.get(), deadline)) << seen_;
-      const ssize_t count = ::read(terminal_.get(), buffer, sizeof buffer);
-      ASSERT_GT(count, 0) << seen_;
-      seen_.append(buffer, static_cast<std::size_t>(count));
-    }
-  }
-  void signal(int number) { ::kill(child_, number); }
-  // The status as waitpid gives it.
-  int await_end() {
-    int status = 0;
-    ::waitpid(child_, &status, 0);
-    child_ = 0;
-    return status;
-  }
-
- private:
-  Fd terminal_, other_;
-  termios before_{};
-  pid_t child_ = 0;
-  std::string seen_;
-};
 
 class Terminal : public ::testing::Test {
  protected:

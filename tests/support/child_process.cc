@@ -123,6 +123,22 @@ void ChildProcess::await_more(Stream stream, const Deadline& deadline) {
                            "\nand: " + error_.text);
 }
 
+void ChildProcess::await_any(const Deadline& deadline) {
+  const std::size_t before = output_.text.size() + error_.text.size();
+  if (output_.fd && error_.fd) {
+    pollfd entries[2] = {{output_.fd.get(), POLLIN, 0}, {error_.fd.get(), POLLIN, 0}};
+    (void)::poll(entries, 2, deadline.left());
+  }
+  text(Stream::Output);
+  text(Stream::Error);
+  if (output_.text.size() + error_.text.size() != before) return;
+  const bool open = output_.fd && error_.fd;
+  if (!open || deadline.passed()) {
+    throw std::runtime_error(name_ + (open ? " is late" : " ended") + "; it said: " + output_.text +
+                             "\nand: " + error_.text);
+  }
+}
+
 void ChildProcess::await(Stream stream, std::string_view text, const Deadline& deadline) {
   while (pipe(stream).text.find(text) == std::string::npos) {
     const bool open = pipe(stream).fd && fill(stream, deadline);

@@ -34,6 +34,8 @@ class ChildProcess {
                          const Deadline& deadline = Deadline());
   // Waits for anything new in the stream. Throws at the deadline and at the stream's end.
   void await_more(Stream stream, const Deadline& deadline = Deadline());
+  // The same for both streams, whichever has something new or ends.
+  void await_any(const Deadline& deadline = Deadline());
   // What came so far; reads what is there without waiting.
   const std::string& text(Stream stream);
   // Reads nothing.
