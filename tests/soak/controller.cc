@@ -35,10 +35,11 @@ Controller::Controller(std::uint16_t port, const Places& places, std::minstd_ran
       places_(places),
       random_(random),
       deeds_(deeds),
-      mode_(some(4) == 0 ? Mode::NonStop : Mode::AllStop) {}
+      mode_(some(4) == 0 ? Mode::NonStop : Mode::AllStop) {
+  greet();
+}
 
 void Controller::live() {
-  greet();
   for (std::uint64_t left = some(30); left > 0; --left) {
     if (mode_ == Mode::AllStop) {
       act();

@@ -26,8 +26,9 @@ struct Places {
 
 class Controller {
  public:
+  // Who speaks first controls, so it does: observers may come from now on.
   Controller(std::uint16_t port, const Places& places, std::minstd_rand& random, Deeds& deeds);
-  // All of the connection, to its end.
+  // The rest of the connection, to its end.
   void live();
 
  private:
