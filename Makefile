@@ -11,8 +11,8 @@ SLOW = RINGSIDE_TEST_PATIENCE=10
 build = sh scripts/build $(1)
 run_tests = sh scripts/run-tests $(1) -j$(JOBS)
 
-.PHONY: all release dev demo demo-linux test test-guests test-kvm soak bench pictures fuzz asan tsan install deb test-deb \
-  test-reproducible format tidy tidy-changed clean
+.PHONY: all release dev demo demo-linux test test-guests test-kvm soak faults races bench pictures fuzz asan tsan install \
+  deb test-deb test-reproducible format tidy tidy-changed clean
 all release:
 	$(call build,release)
 dev:
@@ -43,6 +43,18 @@ soak:
 	$(call build,dev ringside_soak)
 	sh tests/linux/prepare build/linux
 	build/ringside_soak $(SOAK_MINUTES) $(SOAK_SEED)
+
+# Each system call fails in each of its first FAULTS uses, with every error; and as many races and ends of debuggers
+# as EVENTS says, on the software CPU: hours in all.
+FAULTS ?= 10
+EVENTS ?= 100000
+faults:
+	$(call build,dev)
+	RINGSIDE_FAULTS=$(FAULTS) sh scripts/run-tests build -R '^faults\.'
+races:
+	$(call build,dev)
+	RINGSIDE_ENGINE=soft RINGSIDE_TEST_EVENTS=$(EVENTS) build/kvm_engine_test --gtest_filter='*Races*/soft'
+	RINGSIDE_ENGINE=soft RINGSIDE_TEST_EVENTS=$(EVENTS) build/protocol_test --gtest_filter='*Row36_ADebuggerMayEnd*:*Row51*'
 
 # The flame graph of Debian's boot, the benchmarks' ratios and a dialogue with GDB, into build/pictures.
 pictures:
