@@ -6,6 +6,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <thread>
@@ -129,10 +131,11 @@ TEST_F(KeeperTest, ListensForOneDebugger) {
 TEST(KeeperProcess, EndsAtWhatIsNoMessage) {
   for (const std::string& message :
        {std::string("x"), std::string("\xff\0\0\0\0\0\0\0", 8),
-        std::string("\0\xff\0\0\0\0\0\0", 8), std::string("\0\0\xff\0\0\0\0\0", 8)}) {
+        std::string("\0\xff\0\0\0\0\0\0", 8), std::string("\0\0\xff\0\0\0\0\0", 8),
+        std::string(8 + 8193, '\0')}) {
     int ends[2];
     ASSERT_EQ(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
-    const Fd ours(ends[0]);
+    Fd ours(ends[0]);
     std::thread keeper([socket = ends[1]] {
       const Fd own(socket);
       HostOutside outside({});
@@ -141,8 +144,54 @@ TEST(KeeperProcess, EndsAtWhatIsNoMessage) {
     ASSERT_EQ(::write(ours.get(), message.data(), message.size()),
               static_cast<ssize_t>(message.size()));
     EXPECT_FALSE(receive_answer(ours.get()));
+    ours.reset();
     keeper.join();
   }
+}
+
+// The sentence quotes the name, and is longer than what fits into a message.
+TEST(KeeperProcess, AnswersTheLongestRequest) {
+  int ends[2];
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+  const Fd ours(ends[0]);
+  const Fd own(ends[1]);
+  const std::string name(8192, 'x');
+  ASSERT_TRUE(send(ours.get(), Request{Wish::Check, FolderOf::Files, FileKind::Core, 0, name}));
+  ASSERT_TRUE(send(ours.get(), Request{}));
+  ASSERT_EQ(::shutdown(ours.get(), SHUT_WR), 0);
+  HostOutside outside({});
+  keep(own.get(), outside, "", [] {});
+  ASSERT_EQ(::shutdown(own.get(), SHUT_WR), 0);
+  const auto answer = receive_answer(ours.get());
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->text, ("'" + name).substr(0, 8192));
+  EXPECT_TRUE(receive_answer(ours.get())) << "the next request is answered as well";
+}
+
+// A message has room for one descriptor, and the kernel finds room for two.
+TEST(KeeperProcess, ClosesDescriptorsThatNobodyWants) {
+  int ends[2], pipe[2];
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+  ASSERT_EQ(::pipe2(pipe, O_CLOEXEC | O_NONBLOCK), 0);
+  const Fd ours(ends[0]), own(ends[1]), reads(pipe[0]);
+  Fd writes(pipe[1]);
+  std::array<char, 8> bytes{};
+  bytes[0] = static_cast<char>(Wish::End);
+  iovec part{bytes.data(), bytes.size()};
+  const int both[] = {writes.get(), writes.get()};
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof both)> control{};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control.data();
+  message.msg_controllen = control.size();
+  *CMSG_FIRSTHDR(&message) = {CMSG_LEN(sizeof both), SOL_SOCKET, SCM_RIGHTS};
+  std::memcpy(CMSG_DATA(CMSG_FIRSTHDR(&message)), both, sizeof both);
+  ASSERT_EQ(::sendmsg(ours.get(), &message, 0), static_cast<ssize_t>(bytes.size()));
+  EXPECT_TRUE(receive_request(own.get()));
+  writes.reset();
+  char none = 0;
+  EXPECT_EQ(::read(reads.get(), &none, 1), 0) << "somebody has the other end open";
 }
 
 }  // namespace

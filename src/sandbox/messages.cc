@@ -5,6 +5,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <string_view>
 
 namespace ringside::sandbox {
 namespace {
@@ -21,8 +22,7 @@ struct AnswerHeader {
 };
 
 template <typename Header>
-bool send_message(int socket, Header header, const std::string& text, int descriptor) {
-  if (text.size() > kMostText) return false;
+bool send_message(int socket, Header header, std::string_view text, int descriptor) {
   std::array<iovec, 2> parts{
       {{&header, sizeof header}, {const_cast<char*>(text.data()), text.size()}}};
   msghdr message{};
@@ -45,6 +45,18 @@ bool send_message(int socket, Header header, const std::string& text, int descri
   return sent >= 0;
 }
 
+// The first one that came; others are closed. Where one fits, there is room for two (CMSG_SPACE).
+void take_descriptor(msghdr& message, Fd& descriptor) {
+  const cmsghdr* const part = CMSG_FIRSTHDR(&message);
+  if (part == nullptr || part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS) return;
+  const std::size_t count = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+  for (std::size_t i = count; i-- > 0;) {
+    int fd = -1;
+    std::memcpy(&fd, CMSG_DATA(part) + i * sizeof fd, sizeof fd);
+    descriptor.reset(fd);
+  }
+}
+
 template <typename Header>
 bool receive_message(int socket, Header& header, std::string& text, Fd& descriptor) {
   text.resize(kMostText);
@@ -59,15 +71,9 @@ bool receive_message(int socket, Header& header, std::string& text, Fd& descript
   do {
     size = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
   } while (size < 0 && errno == EINTR);
-  if (size > 0) {
-    if (const cmsghdr* const part = CMSG_FIRSTHDR(&message);
-        part != nullptr && part->cmsg_level == SOL_SOCKET && part->cmsg_type == SCM_RIGHTS) {
-      int fd = -1;
-      std::memcpy(&fd, CMSG_DATA(part), sizeof fd);
-      descriptor.reset(fd);
-    }
-  }
-  if (size < static_cast<ssize_t>(sizeof header)) return false;
+  if (size > 0) take_descriptor(message, descriptor);
+  if (size < static_cast<ssize_t>(sizeof header) || (message.msg_flags & MSG_TRUNC) != 0)
+    return false;
   text.resize(static_cast<std::size_t>(size) - sizeof header);
   return true;
 }
@@ -75,6 +81,7 @@ bool receive_message(int socket, Header& header, std::string& text, Fd& descript
 }  // namespace
 
 bool send(int socket, const Request& request) {
+  if (request.text.size() > kMostText) return false;
   RequestHeader header;
   header.wish = static_cast<std::uint8_t>(request.wish);
   header.folder = static_cast<std::uint8_t>(request.folder);
@@ -88,7 +95,9 @@ bool send(int socket, const Answer& answer) {
   if (answer.code) header.code = static_cast<std::int32_t>(*answer.code);
   header.errno_value = answer.errno_value;
   header.number = answer.number;
-  return send_message(socket, header, answer.text, answer.fd.get());
+  // A sentence may quote all of a request.
+  const std::string_view text = std::string_view(answer.text).substr(0, kMostText);
+  return send_message(socket, header, text, answer.fd.get());
 }
 
 std::optional<Request> receive_request(int socket) {

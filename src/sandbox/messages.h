@@ -43,7 +43,8 @@ struct Answer {
   Fd fd;
 };
 
-// False: the other side is gone, or the text is longer than any that can be meant.
+// False: the other side is gone, or the text is longer than any that can be meant. What is too long
+// of an answer's text is left out.
 bool send(int socket, const Request& request);
 bool send(int socket, const Answer& answer);
 // Nothing: the other side is gone, or has said what is no message.
