@@ -7,13 +7,13 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
-#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <span>
 #include <vector>
 
 #include "base/state_hash.h"
+#include "check.h"
 #include "engine/soft/soft_vm.h"
 #include "engine/soft/testing/test_cpu.h"
 #include "hypervisor/guest_memory.h"
@@ -24,17 +24,13 @@
 namespace {
 
 using namespace ringside;
+using fuzz::check;
 using soft::testing::TestCpu;
 namespace at = soft::testing::at;
 
 constexpr std::uint64_t kMemory = 2u << 20;
 constexpr std::size_t kTables = at::kStack, kMostCode = 0x4000;
 constexpr std::uint64_t kInstructions = 1000;
-
-// Stays on in every build, unlike assert.
-void check(bool condition) {
-  if (!condition) std::abort();
-}
 
 // A processor in some mode with tables, stacks and a handler for every vector.
 struct Setting {

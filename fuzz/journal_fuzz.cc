@@ -6,13 +6,13 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <iterator>
 #include <memory>
 #include <sstream>
 #include <string>
 #include <vector>
 
+#include "check.h"
 #include "engine/soft/soft_vm.h"
 #include "machine/machine.h"
 #include "platform/guest_ram.h"
@@ -23,6 +23,7 @@
 namespace {
 
 using namespace ringside;
+using fuzz::check;
 
 constexpr std::uint64_t kStart = 0x1000;
 constexpr unsigned kVcpus = 2;
@@ -33,10 +34,6 @@ const std::vector<std::uint8_t> kGuests[] = {{0x40, 0x90, 0x40, 0xeb, 0xfb},
                                              {0xfb, 0xf4, 0x40, 0xeb, 0xfb},
                                              {0xb1, 0x40, 0xf3, 0xaa, 0xeb, 0xfa},
                                              {0x40, 0x90, 0xfa, 0xf4, 0xeb, 0xfd}};
-
-void check(bool condition) {
-  if (!condition) std::abort();
-}
 
 class Scene {
  public:

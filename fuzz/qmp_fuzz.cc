@@ -4,21 +4,17 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <string>
 #include <string_view>
 
+#include "check.h"
 #include "qmp/session.h"
 #include "qmp/testing/fake_machine.h"
 
 namespace {
 
 using namespace ringside;
-
-// Stays on in every build, unlike assert.
-void check(bool condition) {
-  if (!condition) std::abort();
-}
+using fuzz::check;
 
 // Answers are whole lines, and none has a control character in it.
 void check_lines(std::string_view said) {

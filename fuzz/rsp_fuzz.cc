@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <string>
 #include <string_view>
 #include <variant>
 
+#include "check.h"
 #include "rsp/framing.h"
 #include "rsp/link.h"
 #include "rsp/reply.h"
@@ -17,13 +17,9 @@
 namespace {
 
 using namespace ringside;
+using fuzz::check;
 
 constexpr std::size_t kLimit = 256;
-
-// Stays on in every build, unlike assert.
-void check(bool condition) {
-  if (!condition) std::abort();
-}
 
 void serve(std::string_view stream, std::size_t read_size, bool reads_replies) {
   rsp::Link link(kLimit);

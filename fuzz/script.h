@@ -6,11 +6,11 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <string>
 #include <string_view>
 
 #include "base/hex.h"
+#include "check.h"
 #include "debug/server/server.h"
 #include "rsp/framing.h"
 
@@ -20,11 +20,6 @@ namespace ringside::fuzz {
 // line.
 inline constexpr unsigned char kMonitor = 11;  // the rest of the line is a monitor command
 inline constexpr unsigned char kRaw = 12;      // the rest of the line is sent as it is
-
-// Stays on in every build, unlike assert.
-inline void check(bool condition) {
-  if (!condition) std::abort();
-}
 
 inline void send_raw(debug::Server& server, std::string_view bytes) {
   server.on_bytes(std::as_bytes(std::span(bytes)));
