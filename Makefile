@@ -3,6 +3,8 @@
 PREFIX ?= /usr/local
 JOBS ?= $(shell nproc)
 FUZZ_SECONDS ?= 60
+# More for the fuzzers: FUZZ=-n keeps no new inputs.
+FUZZ ?=
 # More for the benchmarks: BENCH='--only conditions,find --runs 5', --list, --check.
 BENCH ?=
 # Sanitizers make everything slower; tests then wait longer before they give up.
@@ -64,8 +66,8 @@ pictures:
 
 fuzz:
 	sh scripts/setup build fuzz
-	$(call build,fuzz)
-	sh scripts/run-fuzzers build-fuzz $(FUZZ_SECONDS)
+	$(call build,fuzz fuzzers)
+	sh scripts/run-fuzzers -j $(JOBS) $(FUZZ) build-fuzz $(FUZZ_SECONDS)
 asan:
 	$(call build,asan)
 	$(SLOW) $(call run_tests,build-asan) -LE 'guests|kvm-guest'
