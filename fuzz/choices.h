@@ -1,5 +1,6 @@
 // What the targets share that build something nearly right: an input is a row of choices, read one
-// after the other. For the targets alone.
+// after the other, each in a statement of its own: compilers differ in the order of arguments. For
+// the targets alone.
 #pragma once
 
 #include <algorithm>

@@ -169,7 +169,8 @@ class Scene {
     if ((bits & 4) != 0) state.cr4 |= cr4::SMEP;
     if ((bits & 8) != 0) state.cr4 |= cr4::SMAP;
     if ((bits & 32) != 0) state.cr4 |= cr4::PGE;
-    state.cr3 = choices_.one_of(kPlaces) | (choices_.once_in(8) ? 0xfe0 : 0);
+    state.cr3 = choices_.one_of(kPlaces);
+    if (choices_.once_in(8)) state.cr3 |= 0xfe0;
     is_wide_ = (state.cr4 & cr4::PAE) != 0;
     cpu_->set_state(state);
     soft::reload_pdptes(*cpu_);

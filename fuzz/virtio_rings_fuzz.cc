@@ -22,7 +22,7 @@ using fuzz::Choices;
 using machine::Allowance;
 
 constexpr std::uint64_t kMemory = 1u << 20, kRom = 4u << 20;
-constexpr std::size_t kDisk = 256u << 10;
+constexpr std::size_t kDisk = 5u * (256u << 10);  // more than one part of the work moves
 constexpr std::uint64_t kDescriptors = 0x1000, kAvailable = 0x2000, kUsed = 0x3000,
                         kHeaders = 0x4000, kStatuses = 0x5000, kTable = 0x6000, kData = 0x10000;
 constexpr std::uint16_t kNext = 1, kWrite = 2, kIndirect = 4;
@@ -199,7 +199,8 @@ class Scene {
     descriptor(table, at, header, 16, kNext, static_cast<std::uint16_t>(at + 1));
     for (unsigned i = 0; i < pieces; ++i) {
       ++at;
-      descriptor(table, at, place(), length(), kNext | (type == 1 ? 0 : kWrite),
+      const std::uint64_t address = place();
+      descriptor(table, at, address, length(), kNext | (type == 1 ? 0 : kWrite),
                  static_cast<std::uint16_t>(at + 1));
     }
     ++at;
@@ -214,8 +215,21 @@ class Scene {
     constexpr std::uint16_t kFlags[] = {
         0, kNext, kWrite, kNext | kWrite, kIndirect, kNext, kIndirect | kNext, 8};
     const std::uint64_t table = choices_.once_in(3) ? kTable : kDescriptors;
-    descriptor(table, choices_.below(9), place(), length(), choices_.one_of(kFlags),
+    const unsigned index = choices_.below(9);
+    const std::uint64_t address = place();
+    const std::uint32_t size = length();
+    const std::uint16_t flags = choices_.one_of(kFlags);
+    descriptor(table, index, address, size, flags,
                choices_.mostly(static_cast<std::uint16_t>(choices_.below(9))));
+  }
+
+  void publish_some() {
+    const auto head = static_cast<std::uint16_t>(choices_.below(9));
+    publish(head, choices_.mostly<std::uint16_t>(1));
+  }
+  void poke_somewhere() {
+    const std::uint64_t address = place();
+    poke(address, choices_.number<std::uint32_t>());
   }
 
   void queue_register() {
@@ -259,13 +273,13 @@ class Scene {
         any_descriptor();
         break;
       case 4:
-        publish(static_cast<std::uint16_t>(choices_.below(9)), choices_.mostly<std::uint16_t>(1));
+        publish_some();
         break;
       case 5:
         queue_register();
         break;
       case 6:
-        poke(place(), choices_.number<std::uint32_t>());
+        poke_somewhere();
         break;
       case 7:
         disk_changes();
@@ -348,7 +362,7 @@ class Scene {
       start();
     }
     for (unsigned left = choices_.below(4); left > 0; --left) {
-      poke(place(), choices_.number<std::uint32_t>());
+      poke_somewhere();
       any_descriptor();
     }
     if (choices_.below(3) == 0) {
