@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <optional>
@@ -177,7 +178,12 @@ void let_go_of_everything_but(int socket) {
   for (const int standard : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
     ::dup2(nothing.get(), standard);
   ::dup3(socket, STDERR_FILENO + 1, O_CLOEXEC);
-  ::close_range(STDERR_FILENO + 2, ~0u, 0);
+  // Were the other process's end open here, this one would never see that it has gone.
+  if (::close_range(STDERR_FILENO + 2, ~0u, 0) != 0) {
+    constexpr long kMostByHand = 65536;
+    for (int fd = STDERR_FILENO + 2; fd < std::min(::sysconf(_SC_OPEN_MAX), kMostByHand); ++fd)
+      ::close(fd);
+  }
   for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGPIPE})
     ::signal(number, SIG_IGN);
   ::prctl(PR_SET_NAME, "ringside-keeper");
