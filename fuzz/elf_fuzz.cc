@@ -5,6 +5,7 @@
 #include <elf.h>
 
 #include <cstdint>
+#include <cstring>
 #include <vector>
 
 #include "choices.h"
@@ -135,10 +136,9 @@ class Expected {
   void put(Gpa at, Bytes content, std::uint64_t size) {
     if (size == 0) return;
     check(at.value <= memory_.size() && size <= memory_.size() - at.value);
-    const auto begin = memory_.begin() + static_cast<std::ptrdiff_t>(at.value);
-    std::copy(content.begin(), content.end(), begin);
-    std::fill(begin + static_cast<std::ptrdiff_t>(content.size()),
-              begin + static_cast<std::ptrdiff_t>(size), std::byte{0});
+    if (!content.empty()) std::memcpy(&memory_[at.value], content.data(), content.size());
+    if (size > content.size())
+      std::memset(&memory_[at.value + content.size()], 0, size - content.size());
     ranges_.push_back({at.value, at.value + size});
   }
   void compare(fuzz::KernelMemory& memory) const {
@@ -159,7 +159,8 @@ class Expected {
   struct Range {
     std::uint64_t begin, end;
   };
-  Image memory_ = Image(fuzz::kKernelMemory);
+  // Only what is in a range counts, so that it may be used again.
+  static inline Image memory_ = Image(fuzz::kKernelMemory);
   std::vector<Range> ranges_;
 };
 
