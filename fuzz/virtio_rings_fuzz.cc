@@ -39,7 +39,7 @@ hypervisor::GuestRam& ram() {
   return memory;
 }
 
-// Both are made once, because they are large.
+// All of this is made once, because it is large.
 fuzz::PlainMemory& plain_memory() {
   static fuzz::PlainMemory memory(ram());
   return memory;
@@ -47,6 +47,15 @@ fuzz::PlainMemory& plain_memory() {
 fuzz::PlainMemory& told_memory() {
   static fuzz::PlainMemory memory(ram());
   return memory;
+}
+
+std::shared_ptr<machine::testing::MemoryDisk> disk() {
+  static const auto all = std::make_shared<machine::testing::MemoryDisk>(kDisk);
+  return all;
+}
+fuzz::PlainDisk& plain_disk() {
+  static fuzz::PlainDisk all(plain_memory(), kDisk);
+  return all;
 }
 
 // Before a change it is told that there will be one, after it which.
@@ -80,8 +89,12 @@ class Scene {
     for (const hypervisor::RamSlot& slot : ram().slots()) {
       if (!slot.read_only) std::memset(slot.host, 0, slot.size);
     }
-    for (std::size_t i = 0; i < kDisk; i += 64)
-      disk_->content[i] = static_cast<std::byte>(i >> 9);
+    std::memset(disk_->content.data(), 0, kDisk);
+    for (std::size_t i = 0; i < kDisk; i += 512)
+      disk_->content[i] = static_cast<std::byte>(1 + (i >> 9));
+    disk_->broken = disk_->is_read_only = false;
+    disk_->waits = 0;
+    plain_.is_broken = plain_.is_read_only = false;
     synchronise();
   }
 
@@ -136,7 +149,7 @@ class Scene {
   void synchronise() {
     plain_memory().take_over();
     told_memory().take_over();
-    plain_.content = disk_->content;
+    std::memcpy(plain_.content.data(), disk_->content.data(), kDisk);
   }
 
   void start() {
@@ -352,7 +365,8 @@ class Scene {
   // What differs once differs until then.
   void compare() {
     check(told_memory().is_same());
-    check(plain_memory().is_same() && plain_.content == disk_->content);
+    check(plain_memory().is_same() &&
+          std::memcmp(plain_.content.data(), disk_->content.data(), kDisk) == 0);
   }
   // What the guest does while requests are under way.
   void disturb() {
@@ -387,11 +401,10 @@ class Scene {
   Cpus cpus_;
   machine::testing::FakeLines lines_;
   machine::DmaMemory memory_{ram(), cpus_};
-  std::shared_ptr<machine::testing::MemoryDisk> disk_ =
-      std::make_shared<machine::testing::MemoryDisk>(kDisk);
+  const std::shared_ptr<machine::testing::MemoryDisk> disk_ = disk();
   machine::VirtioBlock block_{disk_, memory_, 0};
   machine::VirtioMmio transport_{block_, memory_, {lines_, 16}, cpus_};
-  fuzz::PlainDisk plain_{plain_memory(), kDisk};
+  fuzz::PlainDisk& plain_ = plain_disk();
   machine::VirtioQueue::State queue_;
   std::uint32_t selected_ = 0;
   std::uint16_t published_ = 0;
