@@ -120,8 +120,10 @@ class AddressReader {
     std::int64_t bit = static_cast<std::int64_t>(*number);
     if (width == 16) bit = static_cast<std::int16_t>(*number);
     if (width == 32) bit = static_cast<std::int32_t>(*number);
-    const std::int64_t unit = bit >= 0 ? bit / width : -((-bit + width - 1) / width);
-    return static_cast<std::uint64_t>(unit * (width / 8));
+    // Rounded down, also of the smallest number, which has no opposite.
+    const auto bits_of_unit = static_cast<std::int64_t>(width);
+    const std::int64_t unit = bit / bits_of_unit - (bit % bits_of_unit < 0 ? 1 : 0);
+    return static_cast<std::uint64_t>(unit * (bits_of_unit / 8));
   }
 
   const ZydisDecodedInstruction& insn_;

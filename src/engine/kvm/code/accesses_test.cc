@@ -82,7 +82,9 @@ TEST_F(Accesses, OfBitsBeyondTheOperand) {
   general.rax = 100;
   EXPECT_EQ(of({0x0f, 0xab, 0x03}), "rw100c+4 ");  // bts [rbx], eax
   general.rax = static_cast<std::uint32_t>(-1);
-  EXPECT_EQ(of({0x0f, 0xa3, 0x03}), "rffc+4 ");  // bt [rbx], eax
+  EXPECT_EQ(of({0x0f, 0xa3, 0x03}), "rffc+4 ");                     // bt [rbx], eax
+  general.rax = 1ull << 63;                                         // -2^63 bits are -2^60 bytes
+  EXPECT_EQ(of({0x48, 0x0f, 0xa3, 0x03}), "rf000000000001000+8 ");  // bt [rbx], rax
 }
 
 TEST_F(Accesses, OfNoInstruction) {
