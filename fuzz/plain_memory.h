@@ -24,8 +24,8 @@ class PlainMemory {
       std::memcpy(slot.content.data(), slot.of.host, slot.content.size());
   }
   void take_over(Gpa address, std::uint64_t size) {
-    const std::size_t begin = address.value - find(address, size)->of.base.value;
     Slot& slot = *find(address, size);
+    const std::size_t begin = address.value - slot.of.base.value;
     std::memcpy(&slot.content[begin], slot.of.host + begin, size);
   }
   bool is_same() const {

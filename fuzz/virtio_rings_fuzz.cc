@@ -9,6 +9,7 @@
 
 #include "choices.h"
 #include "machine/storage/virtio_block.h"
+#include "machine/testing/fake_cpu_port.h"
 #include "machine/testing/fake_lines.h"
 #include "machine/testing/memory_disk.h"
 #include "machine/testing/state_bytes.h"
@@ -59,7 +60,7 @@ fuzz::PlainDisk& plain_disk() {
 }
 
 // Before a change it is told that there will be one, after it which.
-class Cpus final : public hypervisor::CpuPort {
+class Cpus final : public machine::testing::FakeCpuPort {
  public:
   void ram_about_to_change(Gpa address, std::uint64_t size) override {
     announced_ = {address, size};
@@ -69,15 +70,6 @@ class Cpus final : public hypervisor::CpuPort {
           address.value + size <= announced_.first.value + announced_.second);
     told_memory().take_over(address, size);
   }
-  VirtualTime now() const override { return {}; }
-  void deadline_moved() override {}
-  void set_interrupt_pin(VcpuId, bool) override {}
-  void non_maskable_interrupt(VcpuId) override {}
-  void init(VcpuId) override {}
-  void start_up(VcpuId, std::uint8_t) override {}
-  void retry(VcpuId) override {}
-  void set_a20(bool) override {}
-  void end(hypervisor::VmEnd) override {}
 
  private:
   std::pair<Gpa, std::uint64_t> announced_;

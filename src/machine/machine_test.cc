@@ -188,19 +188,7 @@ TEST_F(MachineTest, ButtonsFromOutside) {
 
 // An engine that has the 8259s itself.
 TEST_F(MachineTest, PortsOfAnEnginesControllersAreShownFromTheirImages) {
-  class Engine final : public hypervisor::CpuPort {
-   public:
-    VirtualTime now() const override { return {}; }
-    void deadline_moved() override {}
-    void set_interrupt_pin(VcpuId, bool) override {}
-    void non_maskable_interrupt(VcpuId) override {}
-    void init(VcpuId) override {}
-    void start_up(VcpuId, std::uint8_t) override {}
-    void retry(VcpuId) override {}
-    void set_a20(bool) override {}
-    void ram_written(Gpa, std::uint64_t) override {}
-    void end(hypervisor::VmEnd) override {}
-  } engine;
+  testing::FakeCpuPort engine;
   class Views final : public hypervisor::ControllerViews {
    public:
     std::optional<hypervisor::LocalApicImage> local_apic(VcpuId) override { return std::nullopt; }

@@ -181,7 +181,8 @@ void let_go_of_everything_but(int socket) {
   // Were the other process's end open here, this one would never see that it has gone.
   if (::close_range(STDERR_FILENO + 2, ~0u, 0) != 0) {
     constexpr long kMostByHand = 65536;
-    for (int fd = STDERR_FILENO + 2; fd < std::min(::sysconf(_SC_OPEN_MAX), kMostByHand); ++fd)
+    const long end = std::min(::sysconf(_SC_OPEN_MAX), kMostByHand);
+    for (int fd = STDERR_FILENO + 2; fd < end; ++fd)
       ::close(fd);
   }
   for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGPIPE})

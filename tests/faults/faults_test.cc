@@ -103,11 +103,7 @@ class Faults : public ::testing::TestWithParam<Scenario> {
       if (fault == "none") ADD_FAILURE() << error.what();
       process.kill(SIGTERM);
     }
-    Outcome run;
-    run.status = process.await_exit();
-    run.output = process.text(Stream::Output);
-    run.error = process.text(Stream::Error);
-    return run;
+    return outcome_of(process);
   }
 
   // A file that the host does not let it remove, or say whose it is, stays.

@@ -64,15 +64,11 @@ void write_file(const std::string& path, const std::string& content) {
   std::ofstream(path, std::ios::binary | std::ios::trunc) << content;
 }
 
-PlainRun run_plainly(std::vector<std::string> arguments, const std::string& input) {
+Outcome run_plainly(std::vector<std::string> arguments, const std::string& input) {
   arguments.insert(arguments.begin(), {RINGSIDE_PROGRAM, "-e", "soft"});
   ChildProcess process(arguments);
   process.write_input(input);
-  PlainRun run;
-  run.status = process.await_exit();
-  run.output = process.text(Stream::Output);
-  run.error = process.text(Stream::Error);
-  return run;
+  return outcome_of(process);
 }
 
 std::string state_in(const std::string& error) {

@@ -5,17 +5,15 @@
 #include <string>
 #include <vector>
 
+#include "faults/outcome.h"
+
 namespace ringside::testing {
 
 std::string read_file(const std::string& path);
 void write_file(const std::string& path, const std::string& content);
 
-// Runs the program, gives it `input` and waits for its end: what it said on standard error.
-struct PlainRun {
-  int status = 0;
-  std::string output, error;
-};
-PlainRun run_plainly(std::vector<std::string> arguments, const std::string& input);
+// Runs the program, gives it `input` and waits for its end.
+Outcome run_plainly(std::vector<std::string> arguments, const std::string& input);
 // The line with count and hash of a run with a journal or `--log debug`; empty: there is none.
 std::string state_in(const std::string& error);
 

@@ -7,16 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "support/child_process.h"
+#include "faults/outcome.h"
 
 namespace ringside::testing {
-
-// How a run of a scenario ended.
-struct Outcome {
-  int status = 0;
-  std::string output, error;
-  bool has(const std::string& said) const { return error.find(said) != std::string::npos; }
-};
 
 // Whether the keeper, the second process, has something to do. If not, its faults are those of
 // every run.

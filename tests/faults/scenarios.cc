@@ -156,7 +156,7 @@ void type(ChildProcess& process, const std::string&) {
 std::string recording_is_lost(const Outcome& run, const std::string& folder) {
   if (run.status != kPowerOff) return "";
   const std::string recorded = state_in(run.error);
-  const PlainRun again = run_plainly(
+  const Outcome again = run_plainly(
       {"-m", "4M", "--replay", folder + "/journal", GuestImage("end_power_off").path()}, "");
   return state_in(again.error) == recorded && again.status == kPowerOff
              ? ""
@@ -180,7 +180,7 @@ std::string machine_is_lost(const Outcome& run, const std::string& folder) {
   const bool said = run.has("is written");
   if (content == made_before().older_machine)
     return said ? "the machine that is said to be saved" : "";
-  const PlainRun again =
+  const Outcome again =
       run_plainly({"--restore", folder + "/machine", "--pace", "off", "--log", "debug"}, "");
   return state_in(again.error) == made_before().restored
              ? ""

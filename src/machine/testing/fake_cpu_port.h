@@ -12,7 +12,7 @@
 
 namespace ringside::machine::testing {
 
-class FakeCpuPort final : public hypervisor::CpuPort {
+class FakeCpuPort : public hypervisor::CpuPort {
  public:
   VirtualTime time;
   unsigned deadline_moves = 0;
