@@ -84,8 +84,8 @@ TEST(LinearBreakpoints, TakeThePlaceOfInt3ThatIsNotIntercepted) {
       return FakeStoppoints::insert_breakpoint(address);
     }
   };
-  Bench bench;
   FewStoppoints engine;
+  Bench bench;
   engine.give_to(bench.guest.vm);
   bench.guest.vm.vcpu({0}).supported[static_cast<int>(Capability::BreakpointExit)] = false;
   bench.attach();
@@ -394,8 +394,8 @@ TEST(SimultaneousBreakpoints, Defect14_StepOfAVcpuWithAnUnreportedBreakpointRepo
 }
 
 TEST(HardwareBreakpoints, Row65_OfferedByTheEngineTheyAreServed) {
-  Bench bench;
   FakeStoppoints engine;
+  Bench bench;
   engine.give_to(bench.guest.vm);
   bench.attach();
   EXPECT_NE(bench.ask("qSupported:hwbreak+").find(";hwbreak+;"), std::string::npos);

@@ -203,7 +203,12 @@ TEST_F(Conditions, WhoDoesNotReadHoldsUpHisOwnGuest) {
   EXPECT_EQ(reply, "S05");
 }
 
-class EngineBreakpoints : public Conditions {
+// The engine outlives the server, which takes its filter back at its end.
+struct EnginesPoints {
+  FakeStoppoints engine;
+};
+
+class EngineBreakpoints : protected EnginesPoints, public Conditions {
  protected:
   EngineBreakpoints() {
     engine.physical_supported = true;
@@ -216,7 +221,6 @@ class EngineBreakpoints : public Conditions {
       guest.vm.happen({0}, exit);
     bench.server.drain_events();
   }
-  FakeStoppoints engine;
 };
 
 TEST_F(EngineBreakpoints, NoByteOfOursIsInMemory) {

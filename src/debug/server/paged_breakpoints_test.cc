@@ -139,8 +139,13 @@ TEST_F(PagedBreakpoints, WhatTheClientWritesIsTheInstruction) {
   EXPECT_EQ(guest.rip(0), 0x1010u);
 }
 
+// The engine outlives the server.
+struct EnginesPoints {
+  FakeStoppoints engine;
+};
+
 // An engine that lends some of its breakpoints by linear address to software breakpoints.
-class LentBreakpoints : public PagedBreakpoints {
+class LentBreakpoints : protected EnginesPoints, public PagedBreakpoints {
  protected:
   LentBreakpoints() {
     engine.to_lend = 2;
@@ -162,7 +167,6 @@ class LentBreakpoints : public PagedBreakpoints {
     bench.client.interrupt();
     bench.client.receive();
   }
-  FakeStoppoints engine;
 };
 
 TEST_F(LentBreakpoints, GoWhereAnInt3CannotDoIt) {
