@@ -43,6 +43,7 @@ class ToldStops {
   void sends(std::string_view packet) {
     // Whose answer would the next one be?
     if (!sent_.empty()) lose_track();
+    if (packet == "k") return lose_track();  // has no answer; an extended session goes on
     sent_ = packet;
     const bool stays = packet.substr(0, 7) == "vCont;t" && packet.find(';', 7) == packet.npos;
     const bool looks = packet == "vStopped" || packet == "?" || packet == "vCtrlC" ||
