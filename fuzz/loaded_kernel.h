@@ -153,7 +153,7 @@ inline void check_zero_page(const KernelMemory& memory, const machine::BootResul
   check(page.value % kPageSize == 0);
   check(memory.get<std::uint32_t>(page + 0x202) == 0x53726448);
   check(memory.get<std::uint8_t>(page + 0x210) == 0xff);
-  check(memory.get<std::uint8_t>(page + 0x1e8) == 4);
+  check(memory.get<std::uint8_t>(page + 0x1e8) == 5);
   check(text_at(memory, {memory.get<std::uint32_t>(page + 0x228)}) == request.command_line);
   check(request.command_line.size() <= memory.get<std::uint32_t>(page + 0x238));
   const Gpa initrd{memory.get<std::uint32_t>(page + 0x218)};

@@ -13,6 +13,7 @@
 #include "machine/testing/fake_lines.h"
 #include "machine/testing/memory_disk.h"
 #include "machine/testing/state_bytes.h"
+#include "machine/virtio/virtio_mmio.h"
 #include "plain_disk.h"
 
 namespace {
@@ -379,8 +380,8 @@ class Scene {
   // The indices that the device has reached, from its saved state.
   void follow_queue() {
     const auto saved = machine::testing::save(transport_);
-    // The queue's state comes behind the transport's.
-    constexpr std::size_t kTransport = 32;
+    // The queue's state comes behind the transport's and that of the device's other facilities.
+    constexpr std::size_t kTransport = 4 + 32;
     check(saved.size() >= kTransport + sizeof queue_);
     machine::VirtioQueue::State now;
     std::memcpy(&now, &saved[kTransport], sizeof now);

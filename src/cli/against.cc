@@ -76,6 +76,8 @@ class QuietMachine {
     machine.vcpus = options.cpus;
     machine.start_time = journal.start().date;
     machine.debug_exit = options.debug_exit;
+    machine.virtio_bus = options.virtio_bus;
+    machine.has_firmware = !options.bios.empty();
     if (!std::holds_alternative<NoStream>(options.debugcon))
       machine.debugcon = machine::ByteSink([](std::span<const std::byte>) {});
     machine.guest_gdb = options.guest_gdb.has_value();
@@ -154,8 +156,7 @@ Result<int> compare_runs(const Options& given) {
   names.inputs = payload_files(options);
   sandbox::HostOutside host(std::move(names));
   start.payload = TRY(read_payload(options, host, {}));
-  const std::uint64_t content =
-      TRY(content_of(start.images, hash_of(start.payload), options.append));
+  const std::uint64_t content = TRY(content_of(start.images, hash_of(start.payload), options));
   const time::RunIdentity identity{options.cpus, options.memory, content};
   auto a = TRY(time::JournalReader::open(options.replay, identity));
   auto b = TRY(time::JournalReader::open(options.against, identity));

@@ -44,7 +44,8 @@ std::string version_line() {
 struct Words {
   std::string cpus, memory, engine = "auto", append, gdb, guest_gdb, qmp, serial, debugcon = "none",
                             date, seed, history, pace = "on", translate = "on", on_kill = "detach",
-                            gdb_allow = "same-user", sandbox = "on", log = "warning";
+                            gdb_allow = "same-user", sandbox = "on", virtio = "pci",
+                            log = "warning";
   std::vector<std::string> initrd, disks;
 };
 
@@ -146,8 +147,13 @@ void declare(CLI::App& app, Words& words, Options& options) {
                          "Ports 0x402 and 0xe9: none, stdio or file:PATH (none)")
               ->type_name("WHERE"));
   devices(app.add_option("-d,--disk", words.disks, "Raw disk image as virtio block, repeatable")
-              ->type_name("FILE[,ro]")
+              ->type_name("FILE[,ro|,snapshot]")
               ->allow_extra_args(false));
+  devices(
+      app.add_option("--virtio", words.virtio,
+                     "How the guest reaches disks: on the PCI bus, or as virtio-mmio (pci; mmio "
+                     "where --append has pci=off)")
+          ->type_name("pci|mmio"));
 }
 
 template <typename... Args>
@@ -223,17 +229,37 @@ Result<void> check_stdio(const Options& options) {
   return {};
 }
 
+// Linux with pci=off finds no device on that bus.
+bool switches_pci_off(const std::string& command_line) {
+  std::istringstream words(command_line);
+  for (std::string word; words >> word;) {
+    if (word == "pci=off") return true;
+  }
+  return false;
+}
+
+Result<void> parse_virtio(const CLI::App& app, const Words& words, Options& options) {
+  using machine::VirtioBus;
+  options.virtio_bus = TRY(choose<VirtioBus>("--virtio", words.virtio,
+                                             {{"pci", VirtioBus::Pci}, {"mmio", VirtioBus::Mmio}}));
+  options.virtio_bus_given = app.count("--virtio") != 0;
+  if (!options.virtio_bus_given && switches_pci_off(options.append))
+    options.virtio_bus = VirtioBus::Mmio;
+  return {};
+}
+
 Result<void> parse_disks(const std::vector<std::string>& words, Options& options) {
-  constexpr std::string_view kReadOnly = ",ro";
+  constexpr std::string_view kReadOnly = ",ro", kSnapshot = ",snapshot";
   if (words.size() > machine::kMaxVirtioDevices) {
     return bad("--disk: {} disks are more than {}", words.size(), machine::kMaxVirtioDevices);
   }
   for (const std::string& text : words) {
-    DiskOption disk{text, false};
-    const std::size_t comma = text.rfind(kReadOnly);
-    if (comma != std::string::npos && comma + kReadOnly.size() == text.size()) {
-      disk = {text.substr(0, comma), true};
-    }
+    const auto without = [&](std::string_view suffix) {
+      return text.substr(0, text.size() - suffix.size());
+    };
+    DiskOption disk{text};
+    if (text.ends_with(kReadOnly)) disk = {without(kReadOnly), true};
+    if (text.ends_with(kSnapshot)) disk = {without(kSnapshot), false, true};
     if (disk.path.empty()) return bad("--disk: '{}' has no file name", text);
     options.disks.push_back(disk);
   }
@@ -395,6 +421,7 @@ Result<void> interpret(const CLI::App& app, const Words& words, Options& options
   options.debugcon = TRY(parse_stream("--debugcon", words.debugcon, false));
   TRY(check_stdio(options));
 
+  TRY(parse_virtio(app, words, options));
   return parse_disks(words.disks, options);
 }
 

@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "base/result.h"
+#include "machine/bus/platform_map.h"
 #include "ringside/admission.h"
 #include "ringside/options.h"
 #include "time/pace.h"
@@ -52,7 +53,8 @@ using Date = std::variant<HostsDate, std::int64_t>;
 
 struct DiskOption {
   std::string path;
-  bool read_only = false;
+  bool read_only = false;    // for the guest
+  bool is_snapshot = false;  // the image stays as it is, and what the guest writes is lost
 };
 
 struct Options {
@@ -64,6 +66,8 @@ struct Options {
   std::vector<ModuleOption> modules;
   std::string append;
   std::vector<DiskOption> disks;
+  machine::VirtioBus virtio_bus = machine::VirtioBus::Pci;
+  bool virtio_bus_given = false;  // with `restore`: it is to be as saved
   std::optional<GdbOption> gdb;
   std::optional<transport::Endpoint> guest_gdb;
   Stream serial = StdioStream{};

@@ -110,11 +110,24 @@ TEST(CommandLine, Disks) {
   EXPECT_EQ(o.disks[1].path, "two");
   EXPECT_TRUE(o.disks[1].read_only);
   EXPECT_EQ(o.disks[2].path, "a,b,ro.img");
+  const DiskOption snapshot = options({"-d", "one.img,snapshot", "kernel"}).disks.at(0);
+  EXPECT_EQ(snapshot.path, "one.img");
+  EXPECT_TRUE(snapshot.is_snapshot && !snapshot.read_only);
   std::vector<const char*> many(19, "-d");
   for (std::size_t i = 1; i < 18; i += 2)
     many[i] = "x";
   many[18] = "kernel";
   EXPECT_EQ(error(many), "--disk: 9 disks are more than 8");
+}
+
+TEST(CommandLine, DisksAreOnThePciBusUnlessItIsOff) {
+  using machine::VirtioBus;
+  EXPECT_EQ(options({"kernel"}).virtio_bus, VirtioBus::Pci);
+  EXPECT_EQ(options({"--virtio", "mmio", "kernel"}).virtio_bus, VirtioBus::Mmio);
+  EXPECT_EQ(options({"-a", "quiet pci=off", "kernel"}).virtio_bus, VirtioBus::Mmio);
+  EXPECT_EQ(options({"-a", "pci=offset", "kernel"}).virtio_bus, VirtioBus::Pci);
+  EXPECT_EQ(options({"-a", "pci=off", "--virtio", "pci", "kernel"}).virtio_bus, VirtioBus::Pci);
+  EXPECT_EQ(error({"--virtio", "isa", "kernel"}), "--virtio: 'isa' is not one of pci, mmio");
 }
 
 TEST(CommandLine, OptionsMayFollowTheKernel) {

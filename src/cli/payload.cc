@@ -67,6 +67,7 @@ Result<Payload> read_payload(const Options& options, sandbox::Outside& outside,
   request.command_line = options.append;
   request.vcpus = options.cpus;
   request.virtio_devices = static_cast<unsigned>(options.disks.size());
+  request.virtio_bus = options.virtio_bus;
   return payload;
 }
 
@@ -79,8 +80,9 @@ std::uint64_t hash_of(const Payload& payload) {
 }
 
 Result<std::uint64_t> content_of(const Disks& disks, std::uint64_t payload,
-                                 std::string_view command_line) {
+                                 const Options& options) {
   StateHasher hasher;
+  machine::VirtioBus virtio_bus = options.virtio_bus;
   std::vector<std::byte> piece(1u << 20);
   for (const std::shared_ptr<machine::BlockBackend>& disk : disks) {
     for (std::uint64_t at = 0; at < disk->size(); at += piece.size()) {
@@ -91,7 +93,8 @@ Result<std::uint64_t> content_of(const Disks& disks, std::uint64_t payload,
     }
   }
   hasher.field(payload);
-  hasher.add(std::as_bytes(std::span(command_line)));
+  hasher.add(std::as_bytes(std::span(options.append)));
+  if (!disks.empty()) hasher.field(virtio_bus);
   return hasher.value();
 }
 

@@ -36,7 +36,6 @@ using Disks = std::vector<std::shared_ptr<machine::BlockBackend>>;
 // Figures that a journal tells contents by. A replay reads what the recorded run read only if its
 // disks begin with the same content.
 std::uint64_t hash_of(const Payload& payload);
-Result<std::uint64_t> content_of(const Disks& disks, std::uint64_t payload,
-                                 std::string_view command_line);
+Result<std::uint64_t> content_of(const Disks& disks, std::uint64_t payload, const Options& options);
 
 }  // namespace ringside::cli

@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "cli/against.h"
+#include "cli/disks.h"
 #include "cli/files.h"
 #include "cli/hash_command.h"
 #include "cli/linux_code.h"
@@ -56,7 +57,7 @@ Program::~Program() = default;
 
 Result<void> Program::open_disks() {
   for (const DiskOption& disk : options_.disks) {
-    disks_.push_back(TRY(machine::open_raw_disk(disk.path, disk.read_only)));
+    disks_.push_back(TRY(open_disk(disk)));
     if (history_limit() == 0) continue;
     past_disks_.push_back(std::make_shared<time::PastDisk>(disks_.back(), past_disks_.size()));
     disks_.back() = past_disks_.back();
@@ -88,7 +89,7 @@ Result<void> Program::load() {
   const Payload payload = TRY(read_payload());
   if (wants_journal()) {
     payload_hash_ = hash_of(payload);
-    content_ = TRY(content_of(disks_, payload_hash_, options_.append));
+    content_ = TRY(content_of(disks_, payload_hash_, options_));
   }
   if (!options_.bios.empty()) {
     firmware_size_ = payload.image.size();
@@ -144,6 +145,8 @@ Result<void> Program::build() {
   machine.vcpus = options_.cpus;
   machine.debug_exit = options_.debug_exit;
   machine.disks = disks_;
+  machine.virtio_bus = options_.virtio_bus;
+  machine.has_firmware = has_firmware();
   // The main thread may sleep while vCPUs run on their own.
   machine.input_taken = [this] { poller_.wake(); };
   machine.serial[0] = TRY(sink(options_.serial, serial_bytes_));

@@ -97,6 +97,7 @@ class Program {
   time::SavePlace save_place() const;
   bool has_debugcon() const;
   bool has_guest_gdb() const;
+  bool has_firmware() const;
   SaveSubjects save_subjects();
   Result<void> save_at_end(time::JournalEnd::By by);
   DumpPlace dump_place() const;

@@ -66,6 +66,11 @@ bool Program::has_guest_gdb() const {
   return saved_ != nullptr ? saved_->options().guest_gdb : options_.guest_gdb.has_value();
 }
 
+// A saved machine has no other ROM.
+bool Program::has_firmware() const {
+  return saved_ != nullptr ? !saved_->options().roms.empty() : !options_.bios.empty();
+}
+
 SaveSubjects Program::save_subjects() {
   return {*engine_, *machine_, ram_, [this]() -> Result<time::SavedOptions> {
             for (const auto& disk : past_disks_) {
@@ -74,12 +79,20 @@ SaveSubjects Program::save_subjects() {
                           "the guest is in its past, and its disk's image has what was written "
                           "since; 'monitor goto present' first");
             }
+            for (const DiskOption& disk : options_.disks) {
+              if (!disk.is_snapshot) continue;
+              return fail(ErrorCode::NotSupported,
+                          fmt::format("what the guest has written to {},snapshot is not in the "
+                                      "image, and would be missing",
+                                      disk.path));
+            }
             time::SavedOptions saved;
             saved.vcpus = options_.cpus;
             saved.memory = options_.memory;
             saved.debug_exit = options_.debug_exit;
             saved.debugcon = has_debugcon();
             saved.guest_gdb = has_guest_gdb();
+            saved.virtio_bus = options_.virtio_bus;
             for (const DiskOption& disk : options_.disks)
               saved.disks.push_back(TRY(look_at(disk)));
             return saved;

@@ -74,11 +74,14 @@ Result<Options> as_saved(const Options& given, const time::SavedOptions& saved) 
     return bad("--memory: {}, but the saved machine has {}", in_mebibytes(given.memory),
                in_mebibytes(saved.memory));
   }
+  if (given.virtio_bus_given && given.virtio_bus != saved.virtio_bus)
+    return bad("--virtio: the saved machine has its disks on the other bus");
   TRY(check_ports(given, saved));
   Options options = given;
   options.cpus = saved.vcpus;
   options.memory = saved.memory;
   options.debug_exit = saved.debug_exit;
+  options.virtio_bus = saved.virtio_bus;
   if (given.disks.empty()) {
     options.disks = TRY(disks_of(saved.disks));
   } else {

@@ -47,6 +47,9 @@ class CpuLink final : public hypervisor::CpuPort {
   bool interrupt_line(unsigned line, bool asserted) override {
     return cpus_ && cpus_->interrupt_line(line, asserted);
   }
+  bool interrupt_message(std::uint64_t address, std::uint32_t data) override {
+    return cpus_ && cpus_->interrupt_message(address, data);
+  }
 
  private:
   hypervisor::CpuPort* cpus_ = nullptr;

@@ -21,10 +21,12 @@ constexpr VcpuId kBoot{0};
 constexpr Gpa kLocalApic{x86::apic::kDefaultBase}, kIoApic{x86::io_apic::kBase};
 constexpr std::uint32_t kPortCount = 0x10000;
 
-class Looking : public ::testing::Test {
+// With disks on either bus.
+class Looking : public ::testing::TestWithParam<VirtioBus> {
  protected:
   Looking() {
     MachineOptions options;
+    options.virtio_bus = GetParam();
     options.vcpus = 2;
     options.debug_exit = true;
     options.debugcon = [this](std::span<const std::byte>) { ++said_; };
@@ -38,7 +40,8 @@ class Looking : public ::testing::Test {
     program_interrupt_controllers();
     program_clocks();
     send_and_receive();
-    program_virtio();
+    for (unsigned i = 0; i < 2; ++i)
+      is_on_pci() ? program_virtio_pci(i) : program_virtio_mmio(i);
     cpus_.time.ns = 1'700'000'000;
   }
 
@@ -102,23 +105,49 @@ class Looking : public ::testing::Test {
     out(0x20, 0x0c);  // the next read of either 8259 is a poll
     out(0xa0, 0x0c);
   }
-  void program_virtio() {
-    for (unsigned i = 0; i < 2; ++i) {
-      const Gpa base = kVirtioBase + i * kVirtioStride;
-      write(base + 0x70, 3);
-      write(base + 0x24, 1);
-      write(base + 0x20, 1);
-      write(base + 0x70, 0xb);
-      write(base + 0x38, 4);
-      write(base + 0x44, 1);
-      write(base + 0x70, 0xf);
-      write(base + 0x50, 0);  // a queue that makes no sense: needs a reset, and interrupts
-    }
+  static bool is_on_pci() { return GetParam() == VirtioBus::Pci; }
+  // A queue that makes no sense: the device needs a reset, and interrupts.
+  void program_virtio_mmio(unsigned index) {
+    const Gpa base = kVirtioBase + index * kVirtioStride;
+    write(base + 0x70, 3);
+    write(base + 0x24, 1);
+    write(base + 0x20, 1);
+    write(base + 0x70, 0xb);
+    write(base + 0x38, 4);
+    write(base + 0x94, ~0u);
+    write(base + 0x44, 1);
+    write(base + 0x70, 0xf);
+    write(base + 0x50, 0);
+  }
+  static Gpa pci_configuration(unsigned index) {
+    return kPciEcamBase + (std::uint64_t{kVirtioFirstPciDevice + index} << 15);
+  }
+  static Gpa pci_registers(unsigned index) { return kPciWindowBase + index * 0x8000; }
+  void program_virtio_pci(unsigned index) {
+    write(pci_configuration(index) + 4, 6);
+    const Gpa base = pci_registers(index);
+    const auto set = [&](std::uint64_t offset, unsigned width, std::uint32_t value) {
+      machine_->mmio_write(kBoot, base + offset, width, value);
+    };
+    set(0x14, 1, 3);
+    set(0x08, 4, 1);
+    set(0x0c, 4, 1);
+    set(0x14, 1, 0xb);
+    set(0x18, 2, 4);
+    set(0x2c, 4, ~0u);
+    set(0x1c, 2, 1);
+    set(0x14, 1, 0xf);
+    set(0x3000, 2, 0);
   }
 
   // Every page with a device's register in it, and one where nothing answers.
   static std::vector<Gpa> pages() {
-    return {kLocalApic, kIoApic, kVirtioBase, kVirtioBase + kVirtioStride, Gpa{0xe0000000}};
+    const Gpa nowhere{0xd8000000};
+    if (!is_on_pci())
+      return {kLocalApic, kIoApic, kVirtioBase, kVirtioBase + kVirtioStride, nowhere};
+    const Gpa first = pci_registers(0);
+    return {kPciEcamBase,          pci_configuration(0),  first,  first + kPageSize,
+            first + 3 * kPageSize, first + 4 * kPageSize, nowhere};
   }
   template <typename Visit>
   static void each_address(Visit visit) {
@@ -160,7 +189,7 @@ class Looking : public ::testing::Test {
   std::optional<Machine> machine_;
 };
 
-TEST_F(Looking, AtMemoryChangesNothing) {
+TEST_P(Looking, AtMemoryChangesNothing) {
   const Everything before = everything();
   each_address([&](Gpa address, unsigned width) {
     for (const VcpuId vcpu : {VcpuId{0}, VcpuId{1}}) {
@@ -172,7 +201,7 @@ TEST_F(Looking, AtMemoryChangesNothing) {
   });
 }
 
-TEST_F(Looking, AtPortsChangesNothing) {
+TEST_P(Looking, AtPortsChangesNothing) {
   const Everything before = everything();
   each_port([&](std::uint16_t port, unsigned width) {
     machine_->port_peek(kBoot, port, width);
@@ -184,7 +213,7 @@ TEST_F(Looking, AtPortsChangesNothing) {
   EXPECT_TRUE(everything() == before);
 }
 
-TEST_F(Looking, ShowsWhatTheGuestWouldRead) {
+TEST_P(Looking, ShowsWhatTheGuestWouldRead) {
   each_address([&](Gpa address, unsigned width) {
     std::uint64_t seen = 0, read = 0;
     const bool there = machine_->mmio_peek(kBoot, address, width, seen);
@@ -199,7 +228,7 @@ TEST_F(Looking, ShowsWhatTheGuestWouldRead) {
 
 // What makes the two tests above worth something: in this state the guest's own reads of each of
 // these change the machine, so a look that went the guest's way would be seen.
-TEST_F(Looking, IsNotWhatTheGuestDoes) {
+TEST_P(Looking, IsNotWhatTheGuestDoes) {
   const std::pair<std::uint16_t, unsigned> kPorts[] = {
       {0x20, 1},  {0xa0, 1}, {0x40, 1}, {0x42, 1},  {0x3f8, 1}, {0x3fd, 1},
       {0x2fe, 1}, {0x60, 1}, {0x71, 1}, {0x511, 1}, {0x224, 4},
@@ -213,10 +242,15 @@ TEST_F(Looking, IsNotWhatTheGuestDoes) {
   std::uint64_t value = 0;
   machine_->mmio_read(kBoot, kLocalApic + 0x40, 4, value);
   EXPECT_NE(testing::save(*machine_), before) << "a reserved register of the local APIC";
+  if (!is_on_pci()) return;
+  const std::vector<std::byte> with_interrupt = testing::save(*machine_);
+  machine_->mmio_read(kBoot, pci_registers(0) + kPageSize, 1, value);
+  EXPECT_EQ(value, 2u);
+  EXPECT_NE(testing::save(*machine_), with_interrupt) << "the interrupt status of a virtio device";
 }
 
 // A client that is not there is waited for by the guest, not by who looks.
-TEST_F(Looking, NeverWaits) {
+TEST_P(Looking, NeverWaits) {
   machine_->input(GuestGdbConnection{false});
   in(0x224, 4), in(0x224, 4), in(0x224, 4);
   const Everything before = everything();
@@ -225,6 +259,13 @@ TEST_F(Looking, NeverWaits) {
   std::uint32_t value = 0;
   EXPECT_EQ(machine_->port_read(kBoot, 0x224, 4, value), hypervisor::Access::Wait);
 }
+
+std::string name_of(const ::testing::TestParamInfo<VirtioBus>& bus) {
+  return bus.param == VirtioBus::Pci ? "Pci" : "Mmio";
+}
+
+INSTANTIATE_TEST_SUITE_P(DisksOn, Looking, ::testing::Values(VirtioBus::Mmio, VirtioBus::Pci),
+                         name_of);
 
 }  // namespace
 }  // namespace ringside::machine

@@ -22,15 +22,17 @@
 #include "machine/devices/firmware_config.h"
 #include "machine/devices/guest_gdb_port.h"
 #include "machine/devices/i8042.h"
-#include "machine/devices/pci_config.h"
 #include "machine/devices/serial_port.h"
 #include "machine/devices/system_control.h"
 #include "machine/interrupts/apic_bus.h"
 #include "machine/interrupts/interrupt_router.h"
 #include "machine/interrupts/io_apic.h"
 #include "machine/interrupts/pic.h"
+#include "machine/pci/host_bridge.h"
+#include "machine/pci/pci_bus.h"
 #include "machine/storage/virtio_block.h"
 #include "machine/virtio/virtio_mmio.h"
+#include "machine/virtio/virtio_pci.h"
 #include "x86/msr_numbers.h"
 
 namespace ringside::machine {
@@ -67,14 +69,18 @@ struct Machine::Parts {
   Lint0Wire lint0{apics};
   PicPair pics{{lint0, 0}};
   IoApic io_apic{apics};
-  InterruptRouter lines{cpus, pics, io_apic};
+  InterruptRouter lines{cpus, pics, io_apic, apics};
   Pit pit{events, cpus, {lines, 0}};
   PortBus ports;
   MmioBus mmio;
   SerialPort com1, com2;
   Rtc rtc;
   SystemControl system{cpus};
-  PciConfig pci;
+  PciBus pci;
+  PciPorts pci_ports{pci};
+  PciEcam pci_ecam{pci};
+  PciWindow pci_window{pci, kPciWindowBase};
+  HostBridge host_bridge;
   I8042 keyboard{system, {lines, 1}};
   AcpiPower power{events, cpus, {lines, kSciLine}};
   FirmwareConfig firmware;
@@ -83,10 +89,15 @@ struct Machine::Parts {
   PanicPort panic{cpus};
   DebugConsole debug_console;
   std::vector<std::unique_ptr<VirtioBlock>> disks;
-  std::vector<std::unique_ptr<VirtioMmio>> virtio;
+  std::vector<std::unique_ptr<VirtioMmio>> virtio_mmio;
+  std::vector<std::unique_ptr<VirtioPci>> virtio_pci;
+  std::vector<VirtioTransport*> virtio;
   void add_disk(std::shared_ptr<BlockBackend> backend);
+  void add_virtio(VirtioDevice& device, std::string name);
+  // What firmware does for the devices on the PCI bus.
+  void place_pci();
   // The first device that has work, or null.
-  VirtioMmio* worker() const;
+  VirtioTransport* worker() const;
   // The local APIC of `vcpu` if its page is at `address`, or null.
   const LocalApic* apic_page(VcpuId vcpu, Gpa address) const;
   LocalApic* apic_page(VcpuId vcpu, Gpa address) {
@@ -106,8 +117,9 @@ Machine::Parts::Parts(hypervisor::GuestRam& guest_ram, MachineOptions given)
       firmware(ram, cpus, options.vcpus),
       guest_gdb(cpus, options.guest_gdb_wants_client, options.guest_gdb_out, options.input_taken),
       debug_console(options.debugcon),
-      devices{&apics, &pics,     &io_apic, &pit,   &com1,     &com2,     &system,
-              &pci,   &keyboard, &rtc,     &power, &firmware, &guest_gdb} {
+      devices{&apics,     &pics,        &io_apic,  &pit, &com1,  &com2,     &system,
+              &pci_ports, &host_bridge, &keyboard, &rtc, &power, &firmware, &guest_gdb} {
+  pci.add(0, host_bridge, {"PCI host bridge"});
   apics.connect(&io_apic);
   apics.connect(&pics);
   mmio.claim(IoApic::kBase, IoApic::kSize, io_apic, {"I/O APIC"});
@@ -121,8 +133,10 @@ Machine::Parts::Parts(hypervisor::GuestRam& guest_ram, MachineOptions given)
   ports.claim(I8042::kData, 1, keyboard, {"keyboard controller (8042)", 1});
   ports.claim(I8042::kCommand, 1, keyboard, {"keyboard controller (8042)", 1});
   ports.claim(SystemControl::kPortA, 1, system, {"system control"});
-  ports.claim(PciConfig::kAddress, 1, pci, {"PCI host bridge"});
-  ports.claim(PciConfig::kData, 4, pci, {"PCI host bridge"});
+  ports.claim(PciPorts::kAddress, 1, pci_ports, {"PCI host bridge"});
+  ports.claim(PciPorts::kData, 4, pci_ports, {"PCI host bridge"});
+  mmio.claim(kPciEcamBase, kPciEcamSize, pci_ecam, {"PCI host bridge"});
+  mmio.claim(kPciWindowBase, kPciWindowSize, pci_window, {"PCI memory"});
   ports.claim(SystemControl::kResetControl, 1, system, {"system control"});
   ports.claim(kPm1Event, AcpiPower::kPorts, power, {"ACPI power management", kSciLine});
   ports.claim(FirmwareConfig::kPort, FirmwareConfig::kPorts, firmware, {"firmware configuration"});
@@ -142,22 +156,42 @@ Machine::Parts::Parts(hypervisor::GuestRam& guest_ram, MachineOptions given)
 
 void Machine::Parts::add_disk(std::shared_ptr<BlockBackend> backend) {
   const auto number = static_cast<unsigned>(disks.size());
-  const DmaMemory memory(ram, cpus);
-  disks.push_back(std::make_unique<VirtioBlock>(std::move(backend), memory, number));
-  virtio.push_back(std::make_unique<VirtioMmio>(
-      *disks.back(), memory, InterruptLine(lines, kVirtioFirstLine + number), cpus));
-  const BlockBackend& disk = *options.disks[number];
-  mmio.claim(kVirtioBase + number * kVirtioStride, kVirtioSize, *virtio.back(),
-             {fmt::format("virtio disk {}, {} KiB{}", number, disk.size() >> 10,
-                          disk.read_only() ? ", read-only" : ""),
-              kVirtioFirstLine + number});
-  devices.push_back(virtio.back().get());
+  const BlockBackend& disk = *backend;
+  disks.push_back(std::make_unique<VirtioBlock>(std::move(backend), DmaMemory(ram, cpus), number));
+  add_virtio(*disks.back(), fmt::format("virtio disk {}, {} KiB{}", number, disk.size() >> 10,
+                                        disk.read_only() ? ", read-only" : ""));
 }
 
-VirtioMmio* Machine::Parts::worker() const {
+void Machine::Parts::add_virtio(VirtioDevice& device, std::string name) {
+  const auto number = static_cast<unsigned>(virtio.size());
+  const DmaMemory memory(ram, cpus);
+  const InterruptLine line(lines, kVirtioFirstLine + number);
+  if (options.virtio_bus == VirtioBus::Mmio) {
+    virtio_mmio.push_back(std::make_unique<VirtioMmio>(device, memory, line, cpus));
+    VirtioMmio& transport = *virtio_mmio.back();
+    mmio.claim(kVirtioBase + number * kVirtioStride, kVirtioSize, transport,
+               {std::move(name), kVirtioFirstLine + number});
+    devices.push_back(&transport);
+    virtio.push_back(&transport);
+    return;
+  }
+  virtio_pci.push_back(std::make_unique<VirtioPci>(device, memory, line, lines, cpus));
+  VirtioPci& function = *virtio_pci.back();
+  pci.add(kVirtioFirstPciDevice + number, function, {std::move(name), kVirtioFirstLine + number});
+  devices.push_back(&function);
+  virtio.push_back(&function);
+}
+
+void Machine::Parts::place_pci() {
+  pci.place_all(kPciWindowBase);
+  for (std::size_t i = 0; i < virtio_pci.size(); ++i)
+    virtio_pci[i]->set_interrupt_line(static_cast<std::uint8_t>(kVirtioFirstLine + i));
+}
+
+VirtioTransport* Machine::Parts::worker() const {
   const auto found = std::find_if(virtio.begin(), virtio.end(),
-                                  [](const auto& device) { return device->has_work(); });
-  return found == virtio.end() ? nullptr : found->get();
+                                  [](const VirtioTransport* device) { return device->has_work(); });
+  return found == virtio.end() ? nullptr : *found;
 }
 
 const LocalApic* Machine::Parts::apic_page(VcpuId vcpu, Gpa address) const {
@@ -224,6 +258,14 @@ std::string Machine::describe_memory_map() const {
     memory.push_back({slot.base.value, slot.size, slot.read_only ? "rom" : "ram", ""});
   for (const MmioBus::Range& range : parts_->mmio.ranges())
     memory.push_back({range.base.value, range.size, "i/o", range.label.name});
+  for (unsigned device = 0; device < PciBus::kDevices; ++device) {
+    const PciFunction* function = parts_->pci.function(device);
+    for (unsigned bar = 0; function != nullptr && bar < PciFunction::kBars; ++bar) {
+      if (function->is_mapped(bar))
+        memory.push_back({function->bar_base(bar).value, function->bar_size(bar), "i/o",
+                          parts_->pci.label(device).name});
+    }
+  }
   std::map<std::uint64_t, std::string> apics;  // who has its page there
   for (std::uint32_t i = 0; i < parts_->apics.count() && !engines; ++i) {
     const LocalApic& apic = parts_->apics.apic({i});
@@ -256,6 +298,17 @@ std::string Machine::describe_devices() const {
   for (const PortBus::Range& range : parts_->ports.ranges())
     entry(range.label)
         .add(fmt::format("ports {:04x}-{:04x}", range.first, range.first + range.count - 1));
+  for (unsigned device = 0; device < PciBus::kDevices; ++device) {
+    const PciFunction* function = parts_->pci.function(device);
+    if (function == nullptr) continue;
+    DeviceEntry& described = entry(parts_->pci.label(device));
+    described.add(fmt::format("pci 00:{:02x}.0", device));
+    for (unsigned bar = 0; bar < PciFunction::kBars; ++bar) {
+      if (function->bar_size(bar) == 0) continue;
+      described.add(
+          fmt::format("mmio {:016x}/{:x}", function->bar_base(bar).value, function->bar_size(bar)));
+    }
+  }
   return describe(devices);
 }
 
@@ -289,6 +342,7 @@ void Machine::reset() {
   Lock lock(*parts_);
   for (Device* device : parts_->devices)
     device->reset();
+  if (!parts_->options.has_firmware) parts_->place_pci();
 }
 
 void Machine::visit_state(StateVisitor& visitor) {
@@ -300,12 +354,20 @@ void Machine::visit_state(StateVisitor& visitor) {
 }
 
 std::vector<std::pair<std::string, std::uint64_t>> Machine::hash_devices() {
-  static constexpr const char* kNames[] = {
-      "local APICs",       "8259 pair",  "I/O APIC",
-      "8254 timer",        "COM1",       "COM2",
-      "system control",    "PCI",        "keyboard controller",
-      "real-time clock",   "ACPI power", "firmware configuration",
-      "guest's debug port"};
+  static constexpr const char* kNames[] = {"local APICs",
+                                           "8259 pair",
+                                           "I/O APIC",
+                                           "8254 timer",
+                                           "COM1",
+                                           "COM2",
+                                           "system control",
+                                           "PCI ports",
+                                           "PCI host bridge",
+                                           "keyboard controller",
+                                           "real-time clock",
+                                           "ACPI power",
+                                           "firmware configuration",
+                                           "guest's debug port"};
   Lock lock(*parts_);
   std::vector<std::pair<std::string, std::uint64_t>> hashes;
   const auto add = [&](std::string name, auto& part) {
@@ -500,7 +562,7 @@ hypervisor::WorkPart Machine::work() {
   while (parts_->waiting != 0)
     std::this_thread::yield();
   Lock lock(*parts_);
-  VirtioMmio* const worker = parts_->worker();
+  VirtioTransport* const worker = parts_->worker();
   return worker == nullptr ? hypervisor::WorkPart::Done : worker->work();
 }
 

@@ -13,6 +13,7 @@
 
 #include "base/state_visitor.h"
 #include "machine/bus/byte_sink.h"
+#include "machine/bus/platform_map.h"
 #include "machine/storage/block_backend.h"
 #include "platform/controllers.h"
 #include "platform/guest_ram.h"
@@ -38,8 +39,12 @@ struct MachineOptions {
   // runs the vCPU, with the machine locked.
   std::function<void()> input_taken;
   // Virtio block devices, in order; at most kMaxVirtioDevices (platform_map.h). The boot loader
-  // must be told their number, for the ACPI tables.
+  // must be told their number and bus, for the ACPI tables.
   std::vector<std::shared_ptr<BlockBackend>> disks;
+  VirtioBus virtio_bus = VirtioBus::Mmio;
+  // PCI functions have no addresses at the start: firmware will give them some. Otherwise they are
+  // as firmware leaves them.
+  bool has_firmware = false;
 };
 
 // Outside input, the only way in. The main loop applies it between slices (and journals it).

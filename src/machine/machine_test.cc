@@ -160,6 +160,50 @@ TEST_F(MachineTest, TheMapHasMemoryDevicesAndPorts) {
             std::string::npos);
 }
 
+TEST_F(MachineTest, DevicesOnThePciBusAreListedWhereTheyAnswer) {
+  MachineOptions options;
+  options.virtio_bus = VirtioBus::Pci;
+  options.disks.push_back(std::make_shared<testing::MemoryDisk>(8192));
+  Machine machine(ram, options);
+  machine.connect(cpus);
+  const std::string map = machine.describe_memory_map(), devices = machine.describe_devices();
+  EXPECT_NE(map.find("  00000000c0000000-00000000c0003fff (i/o): virtio disk 0, 8 KiB\n"),
+            std::string::npos)
+      << map;
+  EXPECT_NE(devices.find("  dev: virtio disk 0, 8 KiB\n    pci 00:01.0, mmio "
+                         "00000000c0000000/4000, mmio 00000000c0004000/1000, irq 16\n"),
+            std::string::npos)
+      << devices;
+  EXPECT_NE(devices.find("  dev: PCI host bridge\n    mmio 00000000e0000000/10000000, ports "
+                         "0cf8-0cf8, ports 0cfc-0cff, pci 00:00.0\n"),
+            std::string::npos)
+      << devices;
+}
+
+// Firmware gives addresses; for a kernel that is loaded here it is done already.
+TEST_F(MachineTest, FirmwareFindsPciDevicesWithoutAddresses) {
+  for (const bool has_firmware : {false, true}) {
+    MachineOptions options;
+    options.virtio_bus = VirtioBus::Pci;
+    options.has_firmware = has_firmware;
+    options.disks.push_back(std::make_shared<testing::MemoryDisk>(8192));
+    Machine machine(ram, options);
+    machine.connect(cpus);
+    const auto configuration = [&](unsigned offset) {
+      std::uint64_t value = 0;
+      machine.mmio_read(kBoot, kPciEcamBase + (1u << 15) + offset, 4, value);
+      return value;
+    };
+    EXPECT_EQ(configuration(0), 0x10421af4u);
+    EXPECT_EQ(configuration(4) & 0xffff, has_firmware ? 0u : 2u);
+    EXPECT_EQ(configuration(0x10), has_firmware ? 0u : kPciWindowBase.value);
+    EXPECT_EQ(configuration(0x3c), has_firmware ? 0x100u : 0x110u);
+    machine.mmio_write(kBoot, kPciEcamBase + (1u << 15) + 0x10, 4, 0xcc000000);
+    machine.reset();
+    EXPECT_EQ(configuration(0x10), has_firmware ? 0u : kPciWindowBase.value);
+  }
+}
+
 TEST_F(MachineTest, EveryDeviceIsListedOnceWithItsPlacesAndLine) {
   MachineOptions options;
   options.debug_exit = true;

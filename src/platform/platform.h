@@ -108,6 +108,10 @@ class CpuPort {
   // access nor a line, and stand idle. A device's line has got this level; false: the engine has no
   // controllers.
   virtual bool interrupt_line(unsigned /*line*/, bool /*asserted*/) { return false; }
+  // The same of a message-signalled interrupt: a device's write of `data` (SDM 3A 11.11).
+  virtual bool interrupt_message(std::uint64_t /*address*/, std::uint32_t /*data*/) {
+    return false;
+  }
 };
 
 }  // namespace ringside::hypervisor

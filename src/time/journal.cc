@@ -17,7 +17,7 @@
 namespace ringside::time {
 namespace {
 
-constexpr const char *kFormat = "ringside-journal", *kVersion = "8";
+constexpr const char *kFormat = "ringside-journal", *kVersion = "9";
 
 std::string header(const RunIdentity& identity) {
   return fmt::format("{} {} vcpus {} memory {} content {:016x}", kFormat, kVersion, identity.vcpus,
@@ -148,10 +148,11 @@ Result<JournalReader> JournalReader::read(std::istream& text, const std::string&
                             name, version, kVersion));
   }
   if (line != header(identity)) {
-    return fail(ErrorCode::BadRequest,
-                fmt::format("the journal {} belongs to another run: it says \"{}\", this run is "
-                            "\"{}\" (same kernel, initrd, command line, -c and -m are needed)",
-                            name, line, header(identity)));
+    return fail(
+        ErrorCode::BadRequest,
+        fmt::format("the journal {} belongs to another run: it says \"{}\", this run is "
+                    "\"{}\" (same kernel, initrd, command line, -c, -m and --virtio are needed)",
+                    name, line, header(identity)));
   }
   JournalReader reader;
   std::size_t lines = 1;

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "machine/bus/platform_map.h"
 #include "machine/machine.h"
 
 namespace ringside::time {
@@ -36,6 +35,8 @@ void SavedOptions::visit(StateVisitor& visitor) {
     visitor.fields(disk.size, disk.read_only, disk.changed_seconds, disk.changed_nanoseconds);
     visitor.expect(!disk.path.empty() && disk.path.find('\0') == std::string::npos);
   });
+  visitor.field(virtio_bus);
+  visitor.expect(virtio_bus <= machine::VirtioBus::Pci);
   std::uint64_t free = kRomStart;
   visit_all(visitor, roms, kMostRoms, [&](SavedRom& rom) {
     visitor.fields(rom.base, rom.size);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/state_visitor.h"
+#include "machine/bus/platform_map.h"
 #include "platform/guest_ram.h"
 #include "ringside/types.h"
 #include "time/position.h"
@@ -36,6 +37,7 @@ struct SavedOptions {
   std::uint64_t memory = 0;                                      // bytes of RAM
   bool debug_exit = false, debugcon = false, guest_gdb = false;  // whether these ports exist
   std::vector<SavedDisk> disks;
+  machine::VirtioBus virtio_bus = machine::VirtioBus::Mmio;
   std::vector<SavedRom> roms;
   Position at;
 

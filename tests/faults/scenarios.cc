@@ -240,7 +240,7 @@ std::vector<Scenario> make() {
          write_file(folder + "/image", std::string(12 * kRound, '.'));
        },
        [](const std::string& folder) {
-         return with_guest("flush", {"-d", folder + "/image"});
+         return with_guest("flush", {"-d", folder + "/image", "--virtio", "mmio"});
        },
        write_rounds,
        {kHalt},

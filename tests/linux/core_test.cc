@@ -132,7 +132,9 @@ TEST_F(LinuxCore, OfARunningSystemUnderDrgn) {
   EXPECT_THAT(text, HasSubstr("banner Linux version 6.1."));
   EXPECT_THAT(text, ContainsRegex("log [0-9][0-9]+ lines"));
   EXPECT_THAT(text, ContainsRegex("tasks .*kthreadd.* sh sleep"));
-  EXPECT_THAT(text, HasSubstr("modules virtio virtio_blk virtio_mmio virtio_ring"));
+  EXPECT_THAT(text,
+              HasSubstr("modules virtio virtio_blk virtio_mmio virtio_pci virtio_pci_legacy_dev "
+                        "virtio_pci_modern_dev virtio_ring"));
   EXPECT_THAT(text, ContainsRegex("cpu 0\n(#.*\n)*.*start_kernel"));
   EXPECT_THAT(text, ContainsRegex("cpu 1\n(#.*\n)*.*start_secondary"));
   // Not the registers of a vCPU, though they have numbers, too.

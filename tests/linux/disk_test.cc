@@ -13,6 +13,8 @@
 namespace ringside::testing {
 namespace {
 
+using ::testing::AllOf;
+using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -86,6 +88,59 @@ TEST_F(LinuxDisk, ReadsWritesAndRefuses) {
   std::copy(written.begin(), written.end(), after.begin() + 8 * 512);
   EXPECT_TRUE(content_of(disk) == after);
   EXPECT_TRUE(content_of(fixed) == fixed_before);
+}
+
+TEST_F(LinuxDisk, IsOnThePciBusWithMessages) {
+  const std::string disk = image("disk", kMiB), fixed = image("fixed", kMiB);
+  LinuxGuest guest(files_, {.cpus = 2, .arguments = {"-d", disk, "-d", fixed + ",ro"}});
+  LinuxShell& shell = guest.shell();
+  load_driver(shell);
+  EXPECT_EQ(shell.output_of("cat /sys/bus/pci/devices/*/device"), "0x29c0\n0x1042\n0x1042\n");
+  EXPECT_THAT(shell.output_of("dmesg"),
+              AllOf(HasSubstr("[mem 0xe0000000-0xe00fffff] reserved"),
+                    Not(ContainsRegex("no space for|failed to assign|can't claim|nobody cared"))));
+  shell.output_of("sha256sum /dev/vda");
+  EXPECT_THAT(shell.output_of("cat /proc/interrupts"),
+              AllOf(ContainsRegex("PCI-MSI.*virtio0-req.0"), Not(HasSubstr("IO-APIC  16"))));
+}
+
+// As a kernel finds them that knows no messages.
+TEST_F(LinuxDisk, IsOnThePciBusWithALine) {
+  const std::string disk = image("disk", kMiB);
+  LinuxGuest guest(files_, {.append = "pci=nomsi", .arguments = {"-d", disk}});
+  LinuxShell& shell = guest.shell();
+  load_driver(shell);
+  EXPECT_THAT(shell.output_of("sha256sum /dev/vda"), HasSubstr(digest(disk)));
+  EXPECT_THAT(shell.output_of("cat /proc/interrupts"), ContainsRegex("16:.*IO-APIC.*virtio0"));
+}
+
+TEST_F(LinuxDisk, IsAtAFixedAddressWhereThatIsAskedFor) {
+  const std::string disk = image("disk", kMiB);
+  for (const LinuxOptions& options :
+       {LinuxOptions{.arguments = {"-d", disk, "--virtio", "mmio"}},
+        LinuxOptions{.append = "pci=off", .arguments = {"-d", disk}}}) {
+    LinuxGuest guest(files_, options);
+    LinuxShell& shell = guest.shell();
+    load_driver(shell);
+    EXPECT_THAT(shell.output_of("sha256sum /dev/vda"), HasSubstr(digest(disk)));
+    EXPECT_THAT(shell.output_of("readlink -f /sys/block/vda"), HasSubstr("LNRO0005"));
+    shell.end("poweroff -f");
+  }
+}
+
+TEST_F(LinuxDisk, OfASnapshotNothingIsLeft) {
+  const std::string disk = image("disk", 16 * kMiB);
+  const std::string before = content_of(disk);
+  LinuxGuest guest(files_, {.arguments = {"-d", disk + ",snapshot"}});
+  LinuxShell& shell = guest.shell();
+  load_driver(shell);
+  EXPECT_EQ(shell.output_of("cat /sys/block/vda/ro"), "0\n");
+  EXPECT_THAT(shell.output_of("sha256sum /dev/vda"), HasSubstr(digest(disk)));
+  shell.output_of("mke2fs /dev/vda >/dev/null && mkdir /disk && mount -t ext4 /dev/vda /disk");
+  shell.output_of("cp /bin/busybox /disk && umount /disk && echo 3 >/proc/sys/vm/drop_caches");
+  shell.output_of("mount -t ext4 /dev/vda /disk && cmp /bin/busybox /disk/busybox");
+  EXPECT_EQ(shell.end("poweroff -f"), 1);
+  EXPECT_TRUE(content_of(disk) == before);
 }
 
 TEST_F(LinuxDisk, KeepsAFileSystemOverPowerOff) {

@@ -86,7 +86,8 @@ std::string LinuxShell::output_of(std::string_view command) {
 }
 
 void LinuxShell::load_disk_driver() {
-  for (const char* module : {"virtio_ring", "virtio", "virtio_mmio", "virtio_blk"})
+  for (const char* module : {"virtio_ring", "virtio", "virtio_mmio", "virtio_pci_modern_dev",
+                             "virtio_pci_legacy_dev", "virtio_pci", "virtio_blk"})
     output_of(std::string("insmod /modules/") + module + ".ko");
 }
 

@@ -204,7 +204,7 @@ TEST_F(Against, AReset) {
 TEST_F(Against, DisksStayAsTheyAre) {
   const std::string image(4 * 65536, '.');
   std::ofstream(disk_, std::ios::binary) << image;
-  const Guest guest{"flush", 1, {"-d", disk_}};
+  const Guest guest{"flush", 1, {"-d", disk_, "--virtio", "mmio"}};
   ChildProcess process(command(guest, {"--record", a_}));
   for (const char* letters : {"a", "ab"}) {
     process.write_input("x");

@@ -155,7 +155,8 @@ TEST_F(PastEnds, EndedFromOutsideItIsThePresentThatEnds) {
     std::ofstream(image(), std::ios::binary | std::ios::trunc)
         << std::string(kSectors * kSector, '.');
     ChildProcess replayed({RINGSIDE_PROGRAM, "-e", "soft", "-c", "2", "-m", "32M", "-d", image(),
-                           "--log", "debug", "--replay", journal(), guest_->image().path()});
+                           "--virtio", "mmio", "--log", "debug", "--replay", journal(),
+                           guest_->image().path()});
     replayed.close_input();
     EXPECT_EQ(replayed.await_exit(), 1) << replayed.text(Stream::Error);
     EXPECT_EQ(state_of(replayed), present_);

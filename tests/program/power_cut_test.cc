@@ -91,8 +91,8 @@ TEST(PowerCut, OfTheHostLosesNothingThatWasFlushed) {
   std::ofstream(image, std::ios::binary) << std::string(kRounds * kRound, '.');
   {
     ChildProcess process({"env", "LD_PRELOAD=" RINGSIDE_WRITE_LOG, "WRITE_LOG=" + log,
-                          RINGSIDE_PROGRAM, "-e", engine(), "-m", "32M", "-d", image,
-                          GuestImage("flush").path()});
+                          RINGSIDE_PROGRAM, "-e", engine(), "-m", "32M", "-d", image, "--virtio",
+                          "mmio", GuestImage("flush").path()});
     std::string letters;
     for (std::size_t round = 0; round < kRounds; ++round) {
       process.write_input("x");

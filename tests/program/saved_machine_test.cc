@@ -223,6 +223,15 @@ class SavedDisk : public SavedMachine {
   const std::string image_ = folder_ + "/image";
 };
 
+TEST_F(SavedDisk, IsNoSnapshot) {
+  make_image(image_, 8);
+  GuestProcess guest("dma", {.arguments = arguments({"-d", image_ + ",snapshot"})});
+  DebugClient client = guest.attach();
+  EXPECT_THAT(monitor(client, "save saved"),
+              HasSubstr("what the guest has written to " + image_ +
+                        ",snapshot is not in the image, and would be missing"));
+}
+
 TEST_F(SavedDisk, IsFoundAgainUnlessItHasChanged) {
   make_image(image_, 8);
   {

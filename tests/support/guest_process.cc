@@ -14,7 +14,9 @@ std::vector<std::string> command(const GuestImage& image, const GuestOptions& op
                                      "-c",
                                      std::to_string(options.cpus),
                                      "-m",
-                                     "32M"};
+                                     "32M",
+                                     "--virtio",
+                                     options.virtio};
   if (options.start != GuestOptions::Start::WithoutDebug) {
     result.push_back("-G");
     result.push_back(options.start == GuestOptions::Start::Held ? "w0" : "0");

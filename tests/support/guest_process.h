@@ -22,6 +22,7 @@ struct GuestOptions {
   std::vector<std::string> arguments = {};  // more of the command line
   bool firmware = false;                    // GUEST.bin, from the reset vector
   const char* on_engine = nullptr;          // null: engine()
+  const char* virtio = "mmio";              // for which most of our images have a driver
 };
 
 // The engine under test: RINGSIDE_ENGINE, or soft.

@@ -233,6 +233,10 @@ class KvmVm final : public KvmEngine,
     if (system_.controllers) system_.controllers->set_line(line, asserted);
     return system_.controllers.has_value();
   }
+  bool interrupt_message(std::uint64_t address, std::uint32_t data) override {
+    if (system_.controllers) system_.controllers->send_message(address, data);
+    return system_.controllers.has_value();
+  }
   void ram_written(Gpa address, std::uint64_t size) override {
     if (!system_.pages.any()) return;
     PageWatches::Hits hits;

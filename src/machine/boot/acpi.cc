@@ -4,6 +4,7 @@
 #include <numeric>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "machine/boot/aml.h"
 #include "machine/bus/platform_map.h"
@@ -85,9 +86,43 @@ aml::Term virtio_device(unsigned index) {
                                                         aml::name("_CRS", aml::resources(place)));
 }
 
+// Pin INTA# of each device that has one, by the I/O APIC's pin (6.2.13).
+aml::Term pci_interrupts(unsigned devices) {
+  std::vector<aml::Term> routes;
+  for (unsigned i = 0; i < devices; ++i) {
+    const std::uint32_t any_function = (kVirtioFirstPciDevice + i) << 16 | 0xffff;
+    routes.push_back(aml::package({aml::integer(any_function), aml::integer(0), aml::integer(0),
+                                   aml::integer(kVirtioFirstLine + i)}));
+  }
+  return aml::name("_PRT", aml::package(routes));
+}
+
+aml::Term pci_bus(const AcpiOptions& options) {
+  constexpr auto kWindow = static_cast<std::uint32_t>(kPciWindowBase.value);
+  constexpr auto kWindowSize = static_cast<std::uint32_t>(kPciWindowSize);
+  const aml::Term places = aml::bus_numbers(0, 0) + aml::io_ports(0xcf8, 8) +
+                           aml::port_window(0, 0xcf7) + aml::port_window(0xd00, 0xffff) +
+                           aml::memory_window(kWindow, kWindow + kWindowSize - 1);
+  const bool has_devices = options.virtio_bus == VirtioBus::Pci;
+  return aml::device(
+      "PCI0", aml::name("_HID", aml::eisa_id("PNP0A03")) + aml::name("_UID", aml::integer(0)) +
+                  aml::name("_BBN", aml::integer(0)) + aml::name("_CRS", aml::resources(places)) +
+                  pci_interrupts(has_devices ? options.virtio_devices : 0));
+}
+
+// Where nothing else may be put: configuration space in memory, which the MCFG alone does not keep
+// free.
+aml::Term reserved_places() {
+  const aml::Term configuration = aml::memory32(static_cast<std::uint32_t>(kPciEcamBase.value),
+                                                static_cast<std::uint32_t>(kPciEcamSize));
+  return aml::device("RSVD", aml::name("_HID", aml::eisa_id("PNP0C02")) +
+                                 aml::name("_CRS", aml::resources(configuration)));
+}
+
 std::string dsdt(const AcpiOptions& options) {
-  aml::Term bus = serial_port("COM1", 1, 0x3f8, 4) + serial_port("COM2", 2, 0x2f8, 3) + clock();
-  for (unsigned i = 0; i < options.virtio_devices; ++i)
+  aml::Term bus = serial_port("COM1", 1, 0x3f8, 4) + serial_port("COM2", 2, 0x2f8, 3) + clock() +
+                  reserved_places() + pci_bus(options);
+  for (unsigned i = 0; i < options.virtio_devices && options.virtio_bus == VirtioBus::Mmio; ++i)
     bus += virtio_device(i);
   const aml::Term off = aml::integer(kSleepTypeS5), zero = aml::integer(0);
   return table(
@@ -105,6 +140,13 @@ std::string madt(const AcpiOptions& options) {
   body.u8(2).u8(10).u8(0).u8(kSciLine).u32(kSciLine).u16(0xd);  // level, active high
   body.u8(4).u8(6).u8(0xff).u16(0).u8(1);                       // NMI is LINT1 everywhere
   return table("APIC", 3, body.data());
+}
+
+// Of bus 0 alone (PCI Firmware specification 3.0, 4.1.2).
+std::string mcfg() {
+  Bytes body;
+  body.zeros(8).u64(kPciEcamBase.value).u16(0).u8(0).u8(0).zeros(4);
+  return table("MCFG", 1, body.data());
 }
 
 // Always in ACPI mode (no SMI command port), no GPEs, a power button and no sleep button.
@@ -178,10 +220,14 @@ Result<Gpa> write_acpi_tables(hypervisor::GuestRam& ram, const AcpiOptions& opti
   const std::uint64_t dsdt_address = area.place(dsdt(options));
   const std::uint64_t fadt_address = area.place(fadt(facs_address, dsdt_address));
   const std::uint64_t madt_address = area.place(madt(options));
-  const std::uint64_t rsdt =
-      area.place(table("RSDT", 1, Bytes().u32(fadt_address).u32(madt_address).data()));
-  const std::uint64_t xsdt =
-      area.place(table("XSDT", 1, Bytes().u64(fadt_address).u64(madt_address).data()));
+  const std::uint64_t mcfg_address = area.place(mcfg());
+  Bytes rsdt_entries, xsdt_entries;
+  for (const std::uint64_t entry : {fadt_address, madt_address, mcfg_address}) {
+    rsdt_entries.u32(entry);
+    xsdt_entries.u64(entry);
+  }
+  const std::uint64_t rsdt = area.place(table("RSDT", 1, rsdt_entries.data()));
+  const std::uint64_t xsdt = area.place(table("XSDT", 1, xsdt_entries.data()));
   area.write(root, rsdp(rsdt, xsdt));
   return Gpa{root};
 }

@@ -64,6 +64,10 @@ Term eisa_id(std::string_view id) {
 }
 
 Term package(std::initializer_list<Term> elements) {
+  return package(std::span(elements.begin(), elements.size()));
+}
+
+Term package(std::span<const Term> elements) {
   Term body = byte(elements.size());
   for (const Term& element : elements)
     body += element;
@@ -99,6 +103,36 @@ Term memory32(std::uint32_t base, std::uint32_t size) {
 // Consumer, level, active high, exclusive (6.4.3.6).
 Term level_interrupt(std::uint32_t global_line) {
   return byte(0x89) + little_endian(6, 2) + byte(0x01) + byte(1) + little_endian(global_line, 4);
+}
+
+namespace {
+
+// An address space of a bridge, fixed at both ends (6.4.3.5.2 and 6.4.3.5.3); `size` is that of its
+// numbers.
+Term window(unsigned tag, unsigned kind, unsigned flags, std::uint64_t first, std::uint64_t last,
+            unsigned size) {
+  constexpr unsigned kFixed = 0x0c;
+  const Term numbers = little_endian(0, size) + little_endian(first, size) +
+                       little_endian(last, size) + little_endian(0, size) +
+                       little_endian(last - first + 1, size);
+  return byte(tag) + little_endian(3 + numbers.size(), 2) + byte(kind) + byte(kFixed) +
+         byte(flags) + numbers;
+}
+
+}  // namespace
+
+Term bus_numbers(std::uint16_t first, std::uint16_t last) {
+  return window(0x88, 2, 0, first, last, 2);
+}
+
+Term port_window(std::uint16_t first, std::uint16_t last) {
+  constexpr unsigned kWholeRange = 3;
+  return window(0x88, 1, kWholeRange, first, last, 2);
+}
+
+Term memory_window(std::uint32_t first, std::uint32_t last) {
+  constexpr unsigned kWritable = 1;
+  return window(0x87, 0, kWritable, first, last, 4);
 }
 
 Term resources(const Term& descriptors) { return buffer(descriptors + byte(0x79) + byte(0)); }

@@ -64,7 +64,7 @@ Result<Gpa> place_text(BootMemory& memory, const std::string& text, std::string_
 
 Result<BootResult> boot(const BootRequest& request, hypervisor::GuestRam& ram) {
   BootMemory memory(ram, request.meanwhile);
-  TRY(write_acpi_tables(ram, {request.vcpus, request.virtio_devices}));
+  TRY(write_acpi_tables(ram, {request.vcpus, request.virtio_devices, request.virtio_bus}));
   if (is_linux_image(request.kernel)) return boot_linux_image(request, memory);
   if (is_multiboot(request.kernel)) return boot_multiboot(request, memory);
 

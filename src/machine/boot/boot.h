@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "machine/bus/platform_map.h"
 #include "platform/guest_ram.h"
 #include "ringside/x86/cpu_state.h"
 
@@ -31,6 +32,7 @@ struct BootRequest {
   unsigned vcpus = 1;               // what the ACPI tables tell
   Meanwhile meanwhile = {};
   unsigned virtio_devices = 0;
+  VirtioBus virtio_bus = VirtioBus::Mmio;
 };
 
 struct BootResult {

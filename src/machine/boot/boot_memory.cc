@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "machine/bus/platform_map.h"
+
 namespace ringside::machine {
 namespace {
 
@@ -33,7 +35,7 @@ std::vector<MemoryRange> memory_map(const hypervisor::GuestRam& ram) {
       {{kExtendedBios}, kLegacyHole - kExtendedBios, Kind::Reserved},
       {{kBiosArea}, kOneMegabyte - kBiosArea, Kind::Reserved},
   };
-  std::vector<MemoryRange> high;
+  std::vector<MemoryRange> high = {{kPciEcamBase, kPciEcamSize, Kind::Reserved}};
   for (const hypervisor::RamSlot& slot : ram.slots()) {
     if (slot.read_only || slot.base.value + slot.size <= kOneMegabyte) continue;
     const std::uint64_t begin = std::max(slot.base.value, kOneMegabyte);

@@ -21,7 +21,8 @@ struct MemoryRange {
   Kind kind = Kind::Usable;
 };
 
-// What firmware would tell: conventional memory, the legacy hole, memory to 3 GiB and from 4 GiB.
+// What firmware would tell: conventional memory, the legacy hole, memory to 3 GiB, the
+// configuration space of PCI, and memory from 4 GiB.
 std::vector<MemoryRange> memory_map(const hypervisor::GuestRam& ram);
 
 class BootMemory {

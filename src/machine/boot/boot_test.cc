@@ -267,6 +267,7 @@ TEST_F(BootBig, MultibootMapShowsTheHolesAndMemoryAbove4G) {
                             {0x9fc00, 0x400, 2},
                             {0xe0000, 0x20000, 2},
                             {0x100000, (3ull << 30) - 0x100000, 1},
+                            {kPciEcamBase.value, kPciEcamSize, 2},
                             {4ull << 30, 2ull << 30, 1}};
   ASSERT_EQ(peek<std::uint32_t>(info + 44), sizeof expected / sizeof expected[0] * 24);
   std::uint64_t at = peek<std::uint32_t>(info + 48);
@@ -339,7 +340,7 @@ TEST_P(BootLinux, BzImageIsUnpackedAndEnteredIn64BitMode) {
   EXPECT_EQ(peek<std::uint32_t>(zero + 0x21c), 0x2345u);
   EXPECT_EQ(initrd, (64u << 20) - 0x3000);
   EXPECT_EQ(peek<std::uint8_t>(initrd + 0x2344), 0xab);
-  ASSERT_EQ(peek<std::uint8_t>(zero + 0x1e8), 4);
+  ASSERT_EQ(peek<std::uint8_t>(zero + 0x1e8), 5);
   EXPECT_EQ(peek<std::uint64_t>(zero + 0x2d0 + 3 * 20), 0x100000u);
   EXPECT_EQ(peek<std::uint64_t>(zero + 0x2d0 + 3 * 20 + 8), 63u << 20);
   EXPECT_EQ(peek<std::uint32_t>(zero + 0x2d0 + 3 * 20 + 16), 1u);
@@ -428,7 +429,7 @@ TEST_F(Boot, AnElfWithAPvhNote) {
   const std::uint64_t module = peek<std::uint64_t>(info + 16);
   EXPECT_EQ(peek<std::uint8_t>(peek<std::uint64_t>(module) + 9), 7);
   EXPECT_EQ(text_at(peek<std::uint64_t>(module + 16)), "arg");
-  EXPECT_EQ(peek<std::uint32_t>(info + 48), 4u);
+  EXPECT_EQ(peek<std::uint32_t>(info + 48), 5u);
 }
 
 TEST_F(Boot, WhatIsNotAKernelIsNamed) {

@@ -14,7 +14,17 @@ inline constexpr unsigned kSleepTypeS5 = 5;
 inline constexpr std::uint16_t kResetPort = 0xcf9;
 inline constexpr std::uint8_t kResetValue = 6;
 
-// Virtio devices: one page and one I/O APIC pin each.
+// How the guest reaches virtio devices.
+enum class VirtioBus : std::uint8_t { Mmio, Pci };
+
+// PCI: configuration space in memory, and where functions may be given addresses.
+inline constexpr Gpa kPciEcamBase{0xe0000000}, kPciWindowBase{0xc0000000};
+inline constexpr std::uint64_t kPciEcamSize = 0x10000000, kPciWindowSize = 0x10000000;
+// Devices of the PCI bus from this one up are virtio ones.
+inline constexpr unsigned kVirtioFirstPciDevice = 1;
+
+// Virtio devices on the MMIO transport: one page each. On either transport each has one I/O APIC
+// pin.
 inline constexpr Gpa kVirtioBase{0xd0000000};
 inline constexpr std::uint64_t kVirtioStride = 0x1000, kVirtioSize = 0x200;
 inline constexpr unsigned kVirtioFirstLine = 16, kMaxVirtioDevices = 8;

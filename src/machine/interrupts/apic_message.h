@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "x86/apic_registers.h"
 
@@ -21,5 +22,9 @@ struct ApicMessage {
   TriggerMode trigger_mode = TriggerMode::Edge;
   std::uint8_t vector = 0;
 };
+
+// What a device's write of `data` to `address` asks for (SDM 3A 11.11). Nothing, where that is no
+// place for interrupts.
+std::optional<ApicMessage> message_of(std::uint64_t address, std::uint32_t data);
 
 }  // namespace ringside::machine

@@ -48,7 +48,7 @@ std::uint64_t VirtioBlock::features() const {
 
 // A request is a 16-byte header, the data, and one byte of status at the very end. The driver may
 // cut these into segments as it likes (2.7.4), so that the header is gathered.
-bool VirtioBlock::begin(const VirtioChain& chain) {
+bool VirtioBlock::begin(unsigned, const VirtioChain& chain) {
   Header header;
   auto* into = reinterpret_cast<std::byte*>(&header);
   std::size_t missing = sizeof header;

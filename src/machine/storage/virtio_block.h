@@ -8,8 +8,9 @@
 #include <optional>
 #include <vector>
 
+#include "machine/bus/dma_memory.h"
 #include "machine/storage/block_backend.h"
-#include "machine/virtio/virtio_mmio.h"
+#include "machine/virtio/virtio_device.h"
 
 namespace ringside::machine {
 
@@ -20,7 +21,7 @@ class VirtioBlock final : public VirtioDevice {
   std::uint32_t id() const override { return 2; }
   std::uint64_t features() const override;
   std::span<const std::byte> configuration() const override { return configuration_; }
-  bool begin(const VirtioChain& chain) override;
+  bool begin(unsigned queue, const VirtioChain& chain) override;
   Progress go_on(Allowance& allowance) override;
   std::uint32_t written() const override { return request_.written + 1; }  // and the status
   void visit_request(StateVisitor& visitor) override;

@@ -9,6 +9,7 @@
 #include "machine/testing/fake_lines.h"
 #include "machine/testing/memory_disk.h"
 #include "machine/testing/state_bytes.h"
+#include "machine/virtio/virtio_mmio.h"
 
 namespace ringside::machine {
 namespace {

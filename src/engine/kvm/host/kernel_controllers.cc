@@ -104,13 +104,19 @@ void KernelControllers::set_line(unsigned line, bool asserted) {
 
 // As a message-signalled interrupt: it reaches the same inputs.
 void KernelControllers::send(const ApicCommand& message) {
+  send_message(x86::apic::message_address(message.destination,
+                                          message.logical ? x86::apic::DestinationMode::Logical
+                                                          : x86::apic::DestinationMode::Physical),
+               x86::apic::message_data(message.vector, message.mode));
+}
+
+void KernelControllers::send_message(std::uint64_t address, std::uint32_t data) {
   kvm_msi request{};
-  request.address_lo = x86::apic::message_address(
-      message.destination,
-      message.logical ? x86::apic::DestinationMode::Logical : x86::apic::DestinationMode::Physical);
-  request.data = x86::apic::message_data(message.vector, message.mode);
+  request.address_lo = static_cast<std::uint32_t>(address);
+  request.address_hi = static_cast<std::uint32_t>(address >> 32);
+  request.data = data;
   if (const auto done = control(vm_, KVM_SIGNAL_MSI, &request, "an interrupt message"); !done)
-    log::error("kvm: {}", done.error().text());
+    log::debug("kvm: {}", done.error().text());
 }
 
 Result<kvm_irqchip> KernelControllers::get(std::uint32_t chip) {

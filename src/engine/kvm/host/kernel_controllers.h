@@ -28,6 +28,8 @@ class KernelControllers {
   void set_line(unsigned line, bool asserted);
   // To one vCPU's local APIC or to those that a destination names.
   void send(const ApicCommand& message);
+  // A device's write to a place for interrupts. That no vCPU takes it is the guest's affair.
+  void send_message(std::uint64_t address, std::uint32_t data);
 
   Result<hypervisor::IoApicImage> io_apic();
   Result<hypervisor::PicPairImage> pics();

@@ -1,0 +1,74 @@
+#include "machine/storage/snapshot_disk.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "machine/testing/memory_disk.h"
+
+namespace ringside::machine {
+namespace {
+
+constexpr std::size_t kSize = 64 * 512;
+
+struct SnapshotDiskTest : ::testing::Test {
+  std::shared_ptr<testing::MemoryDisk> image = std::make_shared<testing::MemoryDisk>(kSize);
+  std::shared_ptr<BlockBackend> disk;
+
+  SnapshotDiskTest() {
+    for (std::size_t i = 0; i < kSize; ++i)
+      image->content[i] = static_cast<std::byte>(i / 512 + i);
+    image->is_read_only = true;
+    disk = make_snapshot_disk(image, ::testing::TempDir()).value();
+  }
+};
+
+TEST_F(SnapshotDiskTest, IsAsLargeAsTheImageAndCanBeWritten) {
+  EXPECT_EQ(disk->size(), kSize);
+  EXPECT_FALSE(disk->read_only());
+  EXPECT_TRUE(flush_all(*disk));
+  EXPECT_EQ(image->flushes, 0u);
+}
+
+// Any pieces, of which another disk has the same.
+TEST_F(SnapshotDiskTest, ReadsWhatWasWrittenOverTheImage) {
+  const std::vector<std::byte> before(image->content.begin(), image->content.end());
+  std::vector<std::byte> expected = before;
+  std::mt19937 random(11);
+  for (int round = 0; round < 2000; ++round) {
+    const std::size_t offset = random() % kSize;
+    const std::size_t size = random() % std::min<std::size_t>(kSize - offset + 1, 3000);
+    std::vector<std::byte> data(size);
+    if (random() % 3 == 0) {
+      for (std::byte& byte : data)
+        byte = static_cast<std::byte>(random());
+      std::copy(data.begin(), data.end(), expected.begin() + static_cast<std::ptrdiff_t>(offset));
+      ASSERT_TRUE(disk->write(offset, data));
+    } else {
+      ASSERT_TRUE(disk->read(offset, data));
+      ASSERT_TRUE(std::equal(data.begin(), data.end(),
+                             expected.begin() + static_cast<std::ptrdiff_t>(offset)));
+    }
+  }
+  EXPECT_TRUE(std::equal(before.begin(), before.end(), image->content.begin()));
+}
+
+TEST_F(SnapshotDiskTest, TellsTheImagesErrors) {
+  std::vector<std::byte> sector(512), part(100);
+  ASSERT_TRUE(disk->write(0, sector));
+  image->broken = true;
+  EXPECT_TRUE(disk->read(0, sector));
+  EXPECT_FALSE(disk->read(512, sector));
+  EXPECT_FALSE(disk->write(512, part));
+  EXPECT_TRUE(disk->write(1024, sector));
+}
+
+TEST(SnapshotDisk, NeedsADirectory) {
+  const auto disk = make_snapshot_disk(std::make_shared<testing::MemoryDisk>(512), "/nowhere");
+  ASSERT_FALSE(disk);
+  EXPECT_NE(disk.error().text().find("a disk's snapshot cannot be made in /nowhere"),
+            std::string::npos);
+}
+
+}  // namespace
+}  // namespace ringside::machine

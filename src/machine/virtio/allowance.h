@@ -1,0 +1,24 @@
+// What a device may do before others have their turn: so many bytes of data, or what takes about as
+// long.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+namespace ringside::machine {
+
+class Allowance {
+ public:
+  static constexpr std::uint32_t kBytes = 1 << 20;
+  std::uint32_t left() const { return left_; }
+  bool is_whole() const { return left_ == kBytes; }
+  void spend(std::uint64_t bytes) {
+    left_ -= static_cast<std::uint32_t>(std::min<std::uint64_t>(left_, bytes));
+  }
+  void spend_all() { left_ = 0; }
+
+ private:
+  std::uint32_t left_ = kBytes;
+};
+
+}  // namespace ringside::machine

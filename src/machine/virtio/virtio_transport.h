@@ -1,0 +1,19 @@
+// What Machine knows of a virtio device, however the guest reaches it.
+#pragma once
+
+#include "platform/platform.h"
+
+namespace ringside::machine {
+
+class VirtioTransport {
+ public:
+  virtual ~VirtioTransport() = default;
+  // As Platform's, for this device.
+  virtual bool has_work() const = 0;
+  virtual hypervisor::WorkPart work() = 0;
+};
+
+// The bits of the interrupt status (virtio 1.2, 4.1.4.5 and 4.2.2).
+inline constexpr std::uint32_t kVirtioUsed = 1, kVirtioConfigurationChanged = 2;
+
+}  // namespace ringside::machine
