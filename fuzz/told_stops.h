@@ -78,8 +78,9 @@ class ToldStops {
   void take_answer(std::string_view answer) {
     const std::string packet = std::exchange(sent_, {});
     if (packet.substr(0, 9) == "QNonStop:" && answer == "OK") {
-      if (non_stop_ != (packet == "QNonStop:1")) notified_ = false;
-      non_stop_ = packet == "QNonStop:1";
+      const bool wanted = parse_hex(packet.substr(9)) == 1u;  // zeros may come before it
+      if (non_stop_ != wanted) notified_ = false;
+      non_stop_ = wanted;
     } else if (packet == "D" || packet == "k" || packet.substr(0, 2) == "D;" ||
                packet.substr(0, 5) == "vKill" || packet.substr(0, 4) == "vRun" ||
                packet.substr(0, 7) == "vAttach") {
