@@ -149,11 +149,9 @@ void declare(CLI::App& app, Words& words, Options& options) {
   devices(app.add_option("-d,--disk", words.disks, "Raw disk image as virtio block, repeatable")
               ->type_name("FILE[,ro|,snapshot]")
               ->allow_extra_args(false));
-  devices(
-      app.add_option("--virtio", words.virtio,
-                     "How the guest reaches disks: on the PCI bus, or as virtio-mmio (pci; mmio "
-                     "where --append has pci=off)")
-          ->type_name("pci|mmio"));
+  devices(app.add_option("--virtio", words.virtio,
+                         "Where disks are: on the PCI bus, or at fixed addresses (pci)")
+              ->type_name("pci|mmio"));
 }
 
 template <typename... Args>

@@ -114,8 +114,10 @@ Result<std::shared_ptr<BlockBackend>> make_snapshot_disk(std::shared_ptr<BlockBa
                                                          const std::string& directory) {
   Fd file = nameless_file(directory);
   if (!file) {
-    return fail(
-        Error::from_errno(fmt::format("a disk's snapshot cannot be made in {}", directory), errno));
+    return fail(Error::from_errno(
+        fmt::format("a disk's snapshot cannot be made in {} (TMPDIR names another directory)",
+                    directory),
+        errno));
   }
   return std::make_shared<SnapshotDisk>(std::move(image), std::move(file));
 }
