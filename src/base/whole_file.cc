@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "base/file_at.h"
 #include "base/write_all.h"
 
 namespace ringside {
@@ -29,15 +30,8 @@ Result<void> WholeFile::write(std::span<const std::byte> bytes) {
 }
 
 Result<void> WholeFile::write_at(std::uint64_t offset, std::span<const std::byte> bytes) {
-  while (!bytes.empty()) {
-    const ssize_t count =
-        ::pwrite(file_.fd.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset));
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return fail(cannot_write(name_, errno));
-    bytes = bytes.subspan(static_cast<std::size_t>(count));
-    offset += static_cast<std::uint64_t>(count);
-  }
-  return {};
+  if (ringside::write_at(file_.fd, offset, bytes)) return {};
+  return fail(cannot_write(name_, errno));
 }
 
 Result<void> WholeFile::set_size(std::uint64_t size) {

@@ -9,7 +9,10 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <optional>
 #include <utility>
+
+#include "base/file_at.h"
 
 namespace ringside::cli {
 
@@ -51,16 +54,9 @@ class Reader {
 
 // Less than `out` at the file's end.
 Result<std::size_t> Reader::read_at(std::uint64_t at, std::span<std::byte> out) const {
-  std::size_t done = 0;
-  while (done < out.size()) {
-    const ssize_t count =
-        ::pread(fd_.get(), out.data() + done, out.size() - done, static_cast<off_t>(at + done));
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return fail(failed());
-    if (count == 0) break;
-    done += static_cast<std::size_t>(count);
-  }
-  return done;
+  const std::optional<std::size_t> size = ringside::read_at(fd_, at, out);
+  if (!size) return fail(failed());
+  return *size;
 }
 
 Result<FileContent> Reader::read_regular(std::uint64_t size) {

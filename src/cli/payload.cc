@@ -82,7 +82,6 @@ std::uint64_t hash_of(const Payload& payload) {
 Result<std::uint64_t> content_of(const Disks& disks, std::uint64_t payload,
                                  const Options& options) {
   StateHasher hasher;
-  machine::VirtioBus virtio_bus = options.virtio_bus;
   std::vector<std::byte> piece(1u << 20);
   for (const std::shared_ptr<machine::BlockBackend>& disk : disks) {
     for (std::uint64_t at = 0; at < disk->size(); at += piece.size()) {
@@ -94,6 +93,7 @@ Result<std::uint64_t> content_of(const Disks& disks, std::uint64_t payload,
   }
   hasher.field(payload);
   hasher.add(std::as_bytes(std::span(options.append)));
+  machine::VirtioBus virtio_bus = options.virtio_bus;
   if (!disks.empty()) hasher.field(virtio_bus);
   return hasher.value();
 }

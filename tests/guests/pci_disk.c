@@ -1,9 +1,9 @@
 /* Finds a virtio block device on the PCI bus and reads its first sector. That it is there is told
    by a message (MSI-X, vector 0x51), which is seen in the local APIC, with interrupts off. Says the
    sector's first eight bytes and "message", or what is missing (virtio 1.2, 4.1). */
-#include "guest.h"
+#include "virtio_ring.h"
 
-enum { kCommon = 0, kNotify = 0x3000, kRing = 4 };
+enum { kCommon = 0, kNotify = 0x3000 };
 enum { kVector = 0x51, kMaster = 6 };
 #define LOCAL_APIC 0xfee00000ul
 
@@ -30,23 +30,7 @@ static volatile uint32_t* local_apic(unsigned offset) {
   return (volatile uint32_t*)(LOCAL_APIC + offset);
 }
 
-static struct descriptor {
-  uint64_t address;
-  uint32_t length;
-  uint16_t flags, next;
-} descriptors[kRing] __attribute__((aligned(16)));
-static struct { uint16_t flags, index, ring[kRing]; } available __attribute__((aligned(2)));
-static struct { uint16_t flags, index, ring[4 * kRing]; } used __attribute__((aligned(4)));
-static struct {
-  uint32_t type, reserved;
-  uint64_t sector;
-} request;
 static char data[513];
-static volatile uint8_t status = 0xff;
-
-static void describe(unsigned number, const volatile void* at, uint32_t length, uint16_t flags) {
-  descriptors[number] = (struct descriptor){(uint64_t)at, length, flags, (uint16_t)(number + 1)};
-}
 
 static void fail(const char* what) {
   print(what);
@@ -61,7 +45,7 @@ static void start_device(void) {
   *long_at(kCommon + 0x0c) = 1; /* VERSION_1 */
   *byte_at(kCommon + 0x14) = 11;
   *word_at(kCommon + 0x16) = 0;
-  *word_at(kCommon + 0x18) = kRing;
+  *word_at(kCommon + 0x18) = RING;
   *word_at(kCommon + 0x1a) = 1; /* the table's second vector */
   *long_at(kCommon + 0x20) = (uint32_t)(uint64_t)descriptors;
   *long_at(kCommon + 0x28) = (uint32_t)(uint64_t)&available;
@@ -95,12 +79,12 @@ void vcpu_main(unsigned vcpu) {
   describe(0, &request, sizeof request, 1);
   describe(1, data, 512, 3);
   describe(2, &status, 1, 2);
-  available.index = 1;
-  __atomic_thread_fence(__ATOMIC_SEQ_CST);
+  status = 0xff;
+  publish_request();
   *word_at(kNotify) = 0;
   while ((*local_apic(0x200 + kVector / 32 * 16) >> kVector % 32 & 1) == 0) {
   }
-  if (status != 0) fail("no sector");
+  if (!is_answered() || status != 0) fail("no sector");
   data[8] = 0;
   print(data);
   print(" message\n");

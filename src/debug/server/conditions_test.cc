@@ -203,12 +203,7 @@ TEST_F(Conditions, WhoDoesNotReadHoldsUpHisOwnGuest) {
   EXPECT_EQ(reply, "S05");
 }
 
-// The engine outlives the server, which takes its filter back at its end.
-struct EnginesPoints {
-  FakeStoppoints engine;
-};
-
-class EngineBreakpoints : protected EnginesPoints, public Conditions {
+class EngineBreakpoints : protected testing::HasStoppoints, public Conditions {
  protected:
   EngineBreakpoints() {
     engine.physical_supported = true;

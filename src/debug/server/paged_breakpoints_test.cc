@@ -139,13 +139,8 @@ TEST_F(PagedBreakpoints, WhatTheClientWritesIsTheInstruction) {
   EXPECT_EQ(guest.rip(0), 0x1010u);
 }
 
-// The engine outlives the server.
-struct EnginesPoints {
-  FakeStoppoints engine;
-};
-
 // An engine that lends some of its breakpoints by linear address to software breakpoints.
-class LentBreakpoints : protected EnginesPoints, public PagedBreakpoints {
+class LentBreakpoints : protected testing::HasStoppoints, public PagedBreakpoints {
  protected:
   LentBreakpoints() {
     engine.to_lend = 2;

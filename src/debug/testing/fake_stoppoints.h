@@ -93,4 +93,10 @@ class FakeStoppoints : public hypervisor::Breakpoints,
   }
 };
 
+// The first base of a fixture whose engine has them: the engine outlives the server, which takes
+// its filter back when it ends.
+struct HasStoppoints {
+  FakeStoppoints engine;
+};
+
 }  // namespace ringside::debug::testing

@@ -9,10 +9,6 @@ constexpr std::uint32_t kEnable = 1u << 31, kWritable = 0x80fffffc;
 // Of an address in ECAM: 12 bits of register, 3 of function, 5 of device, 8 of bus.
 constexpr std::uint64_t kRegisters = 1u << 12, kFunctions = 8;
 
-unsigned device_of(std::uint64_t offset) {
-  return static_cast<unsigned>(offset / (kRegisters * kFunctions));
-}
-
 // The registers behind the first 256 are those of extended capabilities, of which there are none.
 bool is_extended(unsigned offset) { return offset >= PciConfiguration::kSize; }
 
@@ -36,31 +32,33 @@ void PciBus::place_all(Gpa base) const {
   }
 }
 
-// Function 0 of a device on bus 0, or null.
-PciFunction* PciPorts::selected() const {
+// Nobody, where an access is not within one register of 4 bytes.
+PciBus::Register PciBus::find(unsigned device, unsigned offset, unsigned width) const {
+  if (device >= kDevices || offset % 4 + width > 4) return {};
+  return {functions_[device], offset};
+}
+
+// Of function 0 of a device on bus 0.
+PciBus::Register PciPorts::selected(const PortAccess& access) const {
   constexpr std::uint32_t kBus = 0xff0000, kFunction = 0x700;
-  if ((address_ & kEnable) == 0 || (address_ & (kBus | kFunction)) != 0) return nullptr;
-  return bus_.function(address_ >> 11 & 31);
+  if ((address_ & kEnable) == 0 || (address_ & (kBus | kFunction)) != 0) return {};
+  return bus_.find(address_ >> 11 & 31, (address_ & 0xfc) + (access.port & 3), access.width);
 }
 
 std::uint32_t PciPorts::peek_port(const PortAccess& access) const {
-  const auto mask = static_cast<std::uint32_t>(all_ones(access.width));
+  const auto nothing = static_cast<std::uint32_t>(all_ones(access.width));
   // The address register answers only whole; a narrow access there means other hardware.
-  if (access.port == kAddress) return access.width == 4 ? address_ : mask;
-  const PciFunction* function = selected();
-  const unsigned byte = access.port & 3;
-  if (function == nullptr || byte + access.width > 4) return mask;
-  return function->peek_configuration((address_ & 0xfc) + byte, access.width);
+  if (access.port == kAddress) return access.width == 4 ? address_ : nothing;
+  const PciBus::Register found = selected(access);
+  if (found.function == nullptr) return nothing;
+  return found.function->peek_configuration(found.offset, access.width);
 }
 
 Access PciPorts::read_port(const PortAccess& access, std::uint32_t& value) {
-  PciFunction* function = access.port == kAddress ? nullptr : selected();
-  const unsigned byte = access.port & 3;
-  if (function == nullptr || byte + access.width > 4) {
-    value = peek_port(access);
-  } else {
-    value = function->read_configuration((address_ & 0xfc) + byte, access.width);
-  }
+  const PciBus::Register found = access.port == kAddress ? PciBus::Register{} : selected(access);
+  value = found.function == nullptr
+              ? peek_port(access)
+              : found.function->read_configuration(found.offset, access.width);
   return Access::Done;
 }
 
@@ -69,27 +67,18 @@ Access PciPorts::write_port(const PortAccess& access, std::uint32_t value) {
     if (access.width == 4) address_ = value & kWritable;
     return Access::Done;
   }
-  PciFunction* function = selected();
-  const unsigned byte = access.port & 3;
-  if (function != nullptr && byte + access.width <= 4)
-    function->write_configuration((address_ & 0xfc) + byte, access.width, value);
+  const PciBus::Register found = selected(access);
+  if (found.function != nullptr)
+    found.function->write_configuration(found.offset, access.width, value);
   return Access::Done;
 }
 
 namespace {
 
-struct EcamPlace {
-  PciFunction* function = nullptr;
-  unsigned offset = 0;
-};
-
-// Nobody, where an access is not within one register of 4 bytes.
-EcamPlace find_register(const PciBus& bus, const MmioAccess& access) {
-  const unsigned device = device_of(access.offset);
-  const auto offset = static_cast<unsigned>(access.offset % kRegisters);
-  const bool is_first = access.offset / kRegisters % kFunctions == 0;
-  if (device >= PciBus::kDevices || !is_first || offset % 4 + access.width > 4) return {};
-  return {bus.function(device), offset};
+PciBus::Register find_register(const PciBus& bus, const MmioAccess& access) {
+  if (access.offset / kRegisters % kFunctions != 0) return {};
+  return bus.find(static_cast<unsigned>(access.offset / (kRegisters * kFunctions)),
+                  static_cast<unsigned>(access.offset % kRegisters), access.width);
 }
 
 MmioAccess half_of(const MmioAccess& access, unsigned index) {
@@ -100,7 +89,7 @@ MmioAccess half_of(const MmioAccess& access, unsigned index) {
 
 std::uint64_t PciEcam::read_mmio(const MmioAccess& access) {
   if (access.width == 8) return read_mmio(half_of(access, 0)) | read_mmio(half_of(access, 1)) << 32;
-  const EcamPlace place = find_register(bus_, access);
+  const PciBus::Register place = find_register(bus_, access);
   if (place.function == nullptr) return all_ones(access.width);
   if (is_extended(place.offset)) return 0;
   return place.function->read_configuration(place.offset, access.width);
@@ -108,7 +97,7 @@ std::uint64_t PciEcam::read_mmio(const MmioAccess& access) {
 
 std::uint64_t PciEcam::peek_mmio(const MmioAccess& access) const {
   if (access.width == 8) return peek_mmio(half_of(access, 0)) | peek_mmio(half_of(access, 1)) << 32;
-  const EcamPlace place = find_register(bus_, access);
+  const PciBus::Register place = find_register(bus_, access);
   if (place.function == nullptr) return all_ones(access.width);
   if (is_extended(place.offset)) return 0;
   return place.function->peek_configuration(place.offset, access.width);
@@ -120,7 +109,7 @@ void PciEcam::write_mmio(const MmioAccess& access, std::uint64_t value) {
     write_mmio(half_of(access, 1), value >> 32);
     return;
   }
-  const EcamPlace place = find_register(bus_, access);
+  const PciBus::Register place = find_register(bus_, access);
   if (place.function == nullptr || is_extended(place.offset)) return;
   place.function->write_configuration(place.offset, access.width,
                                       static_cast<std::uint32_t>(value));

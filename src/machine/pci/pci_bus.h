@@ -6,7 +6,6 @@
 
 #include <array>
 #include <cstdint>
-#include <vector>
 
 #include "machine/bus/bus.h"
 #include "machine/bus/device.h"
@@ -24,8 +23,14 @@ class PciBus {
   PciFunction* function(unsigned device) const { return functions_[device]; }
   const DeviceLabel& label(unsigned device) const { return labels_[device]; }
 
-  // In memory between `base` and `base + size`, each where nobody else is; with decoding of memory
-  // switched on. What firmware does.
+  // A register in configuration space, with nobody's function where none answers there.
+  struct Register {
+    PciFunction* function = nullptr;
+    unsigned offset = 0;
+  };
+  Register find(unsigned device, unsigned offset, unsigned width) const;
+
+  // One behind the other from `base` on, with decoding of memory switched on. What firmware does.
   void place_all(Gpa base) const;
 
  private:
@@ -46,7 +51,7 @@ class PciPorts final : public Device, public WidePorts {
   Access write_port(const PortAccess& access, std::uint32_t value) override;
 
  private:
-  PciFunction* selected() const;
+  PciBus::Register selected(const PortAccess& access) const;
 
   const PciBus& bus_;
   std::uint32_t address_ = 0;

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "base/fd.h"
+#include "base/file_at.h"
 #include "machine/storage/block_backend.h"
 
 namespace ringside::machine {
@@ -20,21 +21,6 @@ constexpr std::uint64_t kSector = 512;
 // A flush writes so much to the disk at a time, and the last few of these at once.
 constexpr std::uint64_t kChunk = 4 << 20;
 constexpr std::size_t kFewChunks = 4;
-
-// How much there was of it up to the file's end, or the errno.
-tl::expected<std::size_t, int> read_at(const Fd& fd, std::uint64_t offset,
-                                       std::span<std::byte> out) {
-  std::size_t done = 0;
-  while (done < out.size()) {
-    const ssize_t n =
-        ::pread(fd.get(), out.data() + done, out.size() - done, static_cast<off_t>(offset + done));
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return tl::unexpected<int>(errno);
-    if (n == 0) break;
-    done += static_cast<std::size_t>(n);
-  }
-  return done;
-}
 
 class RawDisk final : public BlockBackend {
  public:
@@ -51,14 +37,7 @@ class RawDisk final : public BlockBackend {
   bool write(std::uint64_t offset, std::span<const std::byte> data) override {
     for (std::uint64_t chunk = offset / kChunk; chunk * kChunk < offset + data.size(); ++chunk)
       dirty_.insert(chunk);
-    while (!data.empty()) {
-      const ssize_t n = ::pwrite(fd_.get(), data.data(), data.size(), static_cast<off_t>(offset));
-      if (n < 0 && errno == EINTR) continue;
-      if (n <= 0) return false;
-      data = data.subspan(static_cast<std::size_t>(n));
-      offset += static_cast<std::uint64_t>(n);
-    }
-    return true;
+    return write_at(fd_, offset, data);
   }
 
   Flush flush() override {
@@ -123,7 +102,7 @@ constexpr Format kFormats[] = {
 Result<void> refuse_other_formats(const Fd& fd, const std::string& path) {
   std::array<char, kSector> head{};
   const auto read = read_at(fd, 0, std::as_writable_bytes(std::span(head)));
-  if (!read) return fail(Error::from_errno(fmt::format("disk image {}", path), read.error()));
+  if (!read) return fail(Error::from_errno(fmt::format("disk image {}", path), errno));
   const std::string_view bytes(head.data(), head.size());
   for (const Format& format : kFormats) {
     if (!bytes.substr(format.offset).starts_with(format.magic)) continue;

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/fd.h"
+#include "base/file_at.h"
 
 namespace ringside::machine {
 namespace {
@@ -29,8 +30,9 @@ class SnapshotDisk final : public BlockBackend {
     while (!out.empty()) {
       const std::uint64_t size = alike(offset, out.size());
       const std::span<std::byte> part = out.first(size);
-      if (!(is_over_[offset / kSector] ? read_file(offset, part) : image_->read(offset, part)))
-        return false;
+      const bool is_read = is_over_[offset / kSector] ? read_at(file_, offset, part) == size
+                                                      : image_->read(offset, part);
+      if (!is_read) return false;
       out = out.subspan(size);
       offset += size;
     }
@@ -43,7 +45,7 @@ class SnapshotDisk final : public BlockBackend {
     // Of a sector that is written in part the rest is to be there, too.
     if (offset % kSector != 0 && !take_over(offset / kSector)) return false;
     if (end % kSector != 0 && !take_over(end / kSector)) return false;
-    if (!write_file(offset, data)) return false;
+    if (!write_at(file_, offset, data)) return false;
     for (std::uint64_t sector = offset / kSector; sector * kSector < end; ++sector)
       is_over_[sector] = true;
     return true;
@@ -65,31 +67,9 @@ class SnapshotDisk final : public BlockBackend {
   bool take_over(std::uint64_t sector) {
     if (is_over_[sector]) return true;
     std::array<std::byte, kSector> content{};
-    if (!image_->read(sector * kSector, content) || !write_file(sector * kSector, content))
+    if (!image_->read(sector * kSector, content) || !write_at(file_, sector * kSector, content))
       return false;
     is_over_[sector] = true;
-    return true;
-  }
-
-  bool read_file(std::uint64_t offset, std::span<std::byte> out) const {
-    while (!out.empty()) {
-      const ssize_t n = ::pread(file_.get(), out.data(), out.size(), static_cast<off_t>(offset));
-      if (n < 0 && errno == EINTR) continue;
-      if (n <= 0) return false;
-      out = out.subspan(static_cast<std::size_t>(n));
-      offset += static_cast<std::uint64_t>(n);
-    }
-    return true;
-  }
-
-  bool write_file(std::uint64_t offset, std::span<const std::byte> data) {
-    while (!data.empty()) {
-      const ssize_t n = ::pwrite(file_.get(), data.data(), data.size(), static_cast<off_t>(offset));
-      if (n < 0 && errno == EINTR) continue;
-      if (n <= 0) return false;
-      data = data.subspan(static_cast<std::size_t>(n));
-      offset += static_cast<std::uint64_t>(n);
-    }
     return true;
   }
 

@@ -7,6 +7,7 @@
 
 #include "machine/testing/fake_cpu_port.h"
 #include "machine/testing/fake_lines.h"
+#include "machine/testing/guest_memory.h"
 #include "machine/testing/memory_disk.h"
 #include "machine/testing/state_bytes.h"
 #include "machine/virtio/virtio_mmio.h"
@@ -18,8 +19,7 @@ constexpr std::uint64_t kDescriptors = 0x1000, kAvailable = 0x2000, kUsed = 0x30
 constexpr std::uint64_t kHeader = 0x4000, kData = 0x5000, kStatusByte = 0x8000, kTable = 0x9000;
 constexpr std::uint16_t kNext = 1, kWrite = 2, kIndirect = 4;
 
-struct VirtioBlockTest : ::testing::Test {
-  hypervisor::GuestRam ram = *hypervisor::GuestRam::create(2 << 20);
+struct VirtioBlockTest : ::testing::Test, testing::GuestMemory {
   testing::FakeCpuPort cpus;
   testing::FakeLines lines;
   DmaMemory memory{ram, cpus};
@@ -33,16 +33,6 @@ struct VirtioBlockTest : ::testing::Test {
   }
   void write(std::uint64_t offset, std::uint32_t value) {
     transport.write_mmio({{}, offset, 4}, value);
-  }
-  template <typename T>
-  void poke(std::uint64_t address, T value) {
-    std::memcpy(ram.host({address}, sizeof value), &value, sizeof value);
-  }
-  template <typename T>
-  T peek(std::uint64_t address) {
-    T value;
-    std::memcpy(&value, ram.host({address}, sizeof value), sizeof value);
-    return value;
   }
   void start() {
     write(0x070, 1);

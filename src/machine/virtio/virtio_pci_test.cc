@@ -7,6 +7,7 @@
 #include "machine/testing/fake_cpu_port.h"
 #include "machine/testing/fake_lines.h"
 #include "machine/testing/fake_messages.h"
+#include "machine/testing/guest_memory.h"
 #include "machine/testing/state_bytes.h"
 
 namespace ringside::machine {
@@ -55,8 +56,7 @@ class Counter final : public VirtioDevice {
   std::array<std::uint32_t, 3> configuration_{0x11223344, 0x55667788, 0x99aabbcc};
 };
 
-struct VirtioPciTest : ::testing::Test {
-  hypervisor::GuestRam ram = *hypervisor::GuestRam::create(2 << 20);
+struct VirtioPciTest : ::testing::Test, testing::GuestMemory {
   testing::FakeCpuPort cpus;
   testing::FakeLines lines;
   testing::FakeMessages messages;
@@ -76,16 +76,6 @@ struct VirtioPciTest : ::testing::Test {
   }
   void set(std::uint64_t offset, unsigned width, std::uint64_t value, unsigned bar = 0) {
     device.write_bar(bar, {{}, offset, width}, value);
-  }
-  template <typename T>
-  void poke(std::uint64_t address, T value) {
-    std::memcpy(ram.host({address}, sizeof value), &value, sizeof value);
-  }
-  template <typename T>
-  T peek(std::uint64_t address) {
-    T value;
-    std::memcpy(&value, ram.host({address}, sizeof value), sizeof value);
-    return value;
   }
 
   static std::uint64_t of_queue(std::uint64_t place, unsigned queue) {
