@@ -1,18 +1,13 @@
 #include "sandbox/keeper.h"
 
-#include <fcntl.h>
 #include <limits.h>
-#include <signal.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <optional>
 #include <utility>
 
+#include "sandbox/companion.h"
 #include "sandbox/messages.h"
 #include "sandbox/system_calls.h"
 #include "sandbox/user.h"
@@ -171,25 +166,6 @@ Answer serve(Outside& outside, const Request& request, const std::string& user) 
   return answer;
 }
 
-// Nobody's output, input or connection stays open because of the keeper. Signals of a terminal and
-// of who ends a whole group are for the other process, which may still have something to save.
-void let_go_of_everything_but(int socket) {
-  const Fd nothing(::open("/dev/null", O_RDWR | O_CLOEXEC));
-  for (const int standard : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
-    ::dup2(nothing.get(), standard);
-  ::dup3(socket, STDERR_FILENO + 1, O_CLOEXEC);
-  // Were the other process's end open here, this one would never see that it has gone.
-  if (::close_range(STDERR_FILENO + 2, ~0u, 0) != 0) {
-    constexpr long kMostByHand = 65536;
-    const long end = std::min(::sysconf(_SC_OPEN_MAX), kMostByHand);
-    for (int fd = STDERR_FILENO + 2; fd < end; ++fd)
-      ::close(fd);
-  }
-  for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGPIPE})
-    ::signal(number, SIG_IGN);
-  ::prctl(PR_SET_NAME, "ringside-keeper");
-}
-
 }  // namespace
 
 void keep(int socket, Outside& outside, const std::string& user,
@@ -202,26 +178,16 @@ void keep(int socket, Outside& outside, const std::string& user,
 }
 
 Result<std::unique_ptr<Outside>> start_keeper(const Names& names) {
-  int ends[2];
-  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
-    return fail(Error::from_errno("socketpair", errno));
-  Fd ours(ends[0]), keepers(ends[1]);
-  const pid_t child = ::fork();
-  if (child < 0) return fail(Error::from_errno("fork", errno));
-  if (child != 0) return std::make_unique<KeptOutside>(std::move(ours), names);
-  // 3 may be the other end, which closes with everything else.
-  const int socket = keepers.release();
-  ours.release();
-  let_go_of_everything_but(socket);
-  {
-    HostOutside outside(names);
-    for (const FolderOf which : {FolderOf::Files, FolderOf::Save, FolderOf::Dump})
-      (void)outside.open_folder(which);
-    // Before anything of the guest can be in a request, and not earlier: it takes a millisecond,
-    // in which the other process has something to do as well.
-    keep(STDERR_FILENO + 1, outside, names.user, [] { (void)forbid_what_nobody_needs(); });
-  }
-  ::_exit(0);
+  Fd socket =
+      TRY(start_companion("ringside-keeper", CompanionSocket::Packets, [&](CompanionFiles files) {
+        HostOutside outside(names);
+        for (const FolderOf which : {FolderOf::Files, FolderOf::Save, FolderOf::Dump})
+          (void)outside.open_folder(which);
+        // Before anything of the guest can be in a request, and not earlier: it takes a
+        // millisecond, in which the other process has something to do as well.
+        keep(files.socket, outside, names.user, [] { (void)forbid_what_nobody_needs(); });
+      }));
+  return std::make_unique<KeptOutside>(std::move(socket), names);
 }
 
 }  // namespace ringside::sandbox
