@@ -28,8 +28,10 @@
 #include "machine/interrupts/interrupt_router.h"
 #include "machine/interrupts/io_apic.h"
 #include "machine/interrupts/pic.h"
+#include "machine/network/virtio_net.h"
 #include "machine/pci/host_bridge.h"
 #include "machine/pci/pci_bus.h"
+#include "machine/share/virtio_share.h"
 #include "machine/storage/virtio_block.h"
 #include "machine/virtio/virtio_mmio.h"
 #include "machine/virtio/virtio_pci.h"
@@ -89,14 +91,29 @@ struct Machine::Parts {
   PanicPort panic{cpus};
   DebugConsole debug_console;
   std::vector<std::unique_ptr<VirtioBlock>> disks;
+  // With its transport.
+  struct Network {
+    VirtioNet device;
+    VirtioTransport* transport = nullptr;
+  };
+  struct Share {
+    VirtioShare device;
+    VirtioTransport* transport = nullptr;
+  };
+  std::unique_ptr<Network> network;
+  std::vector<std::unique_ptr<Share>> shares;
   std::vector<std::unique_ptr<VirtioMmio>> virtio_mmio;
   std::vector<std::unique_ptr<VirtioPci>> virtio_pci;
   std::vector<VirtioTransport*> virtio;
+  std::vector<std::string> virtio_names;
   void add_disk(std::shared_ptr<BlockBackend> backend);
-  void add_virtio(VirtioDevice& device, std::string name);
+  void add_network(const NetworkCard& card);
+  void add_share(const SharedFolder& folder);
+  VirtioTransport* add_virtio(VirtioDevice& device, std::string name);
   // What firmware does for the devices on the PCI bus.
   void place_pci();
-  // The first device that has work, or null.
+  bool has_work() const;
+  // The first device that can do a part of its work now, or null.
   VirtioTransport* worker() const;
   // The local APIC of `vcpu` if its page is at `address`, or null.
   const LocalApic* apic_page(VcpuId vcpu, Gpa address) const;
@@ -140,9 +157,11 @@ Machine::Parts::Parts(hypervisor::GuestRam& guest_ram, MachineOptions given)
   ports.claim(SystemControl::kResetControl, 1, system, {"system control"});
   ports.claim(kPm1Event, AcpiPower::kPorts, power, {"ACPI power management", kSciLine});
   ports.claim(FirmwareConfig::kPort, FirmwareConfig::kPorts, firmware, {"firmware configuration"});
-  for (std::size_t i = 0; i < options.disks.size() && i < kMaxVirtioDevices; ++i) {
-    add_disk(options.disks[i]);
-  }
+  for (const std::shared_ptr<BlockBackend>& disk : options.disks)
+    add_disk(disk);
+  if (options.network) add_network(*options.network);
+  for (const SharedFolder& folder : options.shares)
+    add_share(folder);
   if (options.guest_gdb)
     ports.claim(GuestGdbPort::kPort, 4, guest_gdb, {"guest's debug port (-g)"});
   ports.claim(PanicPort::kPort, PanicPort::kPorts, panic, {"panic port"});
@@ -162,7 +181,22 @@ void Machine::Parts::add_disk(std::shared_ptr<BlockBackend> backend) {
                                         disk.read_only() ? ", read-only" : ""));
 }
 
-void Machine::Parts::add_virtio(VirtioDevice& device, std::string name) {
+void Machine::Parts::add_network(const NetworkCard& card) {
+  network =
+      std::make_unique<Network>(Network{VirtioNet(card.address, card.out, DmaMemory(ram, cpus))});
+  network->transport = add_virtio(network->device, "virtio network card");
+}
+
+void Machine::Parts::add_share(const SharedFolder& folder) {
+  shares.push_back(std::make_unique<Share>(
+      Share{VirtioShare(folder.tag, folder.requests, DmaMemory(ram, cpus))}));
+  shares.back()->transport =
+      add_virtio(shares.back()->device, fmt::format("virtio shared folder {}", folder.tag));
+}
+
+VirtioTransport* Machine::Parts::add_virtio(VirtioDevice& device, std::string name) {
+  if (virtio.size() == kMaxVirtioDevices) return nullptr;
+  virtio_names.push_back(name.substr(0, name.find(',')));
   const auto number = static_cast<unsigned>(virtio.size());
   const DmaMemory memory(ram, cpus);
   const InterruptLine line(lines, kVirtioFirstLine + number);
@@ -173,13 +207,14 @@ void Machine::Parts::add_virtio(VirtioDevice& device, std::string name) {
                {std::move(name), kVirtioFirstLine + number});
     devices.push_back(&transport);
     virtio.push_back(&transport);
-    return;
+    return &transport;
   }
   virtio_pci.push_back(std::make_unique<VirtioPci>(device, memory, line, lines, cpus));
   VirtioPci& function = *virtio_pci.back();
   pci.add(kVirtioFirstPciDevice + number, function, {std::move(name), kVirtioFirstLine + number});
   devices.push_back(&function);
   virtio.push_back(&function);
+  return &function;
 }
 
 void Machine::Parts::place_pci() {
@@ -189,9 +224,15 @@ void Machine::Parts::place_pci() {
 }
 
 VirtioTransport* Machine::Parts::worker() const {
-  const auto found = std::find_if(virtio.begin(), virtio.end(),
-                                  [](const VirtioTransport* device) { return device->has_work(); });
+  const auto found = std::find_if(virtio.begin(), virtio.end(), [](const VirtioTransport* device) {
+    return device->has_work() && !device->awaits_input();
+  });
   return found == virtio.end() ? nullptr : *found;
+}
+
+bool Machine::Parts::has_work() const {
+  return std::any_of(virtio.begin(), virtio.end(),
+                     [](const VirtioTransport* device) { return device->has_work(); });
 }
 
 const LocalApic* Machine::Parts::apic_page(VcpuId vcpu, Gpa address) const {
@@ -376,7 +417,7 @@ std::vector<std::pair<std::string, std::uint64_t>> Machine::hash_devices() {
     hashes.emplace_back(std::move(name), hasher.value());
   };
   for (std::size_t i = 0; i < parts_->devices.size(); ++i) {
-    add(i < std::size(kNames) ? kNames[i] : fmt::format("virtio disk {}", i - std::size(kNames)),
+    add(i < std::size(kNames) ? kNames[i] : parts_->virtio_names[i - std::size(kNames)],
         *parts_->devices[i]);
   }
   add("deadlines of timers", parts_->events);
@@ -393,6 +434,19 @@ std::size_t Machine::guest_gdb_room() const {
   return parts_->guest_gdb.room();
 }
 
+bool Machine::network_has_room() const {
+  Lock lock(*parts_);
+  return parts_->network && parts_->network->device.has_room();
+}
+
+std::optional<std::string> Machine::share_in_use() const {
+  Lock lock(*parts_);
+  for (std::size_t i = 0; i < parts_->shares.size(); ++i) {
+    if (parts_->shares[i]->device.is_in_use()) return parts_->options.shares[i].tag;
+  }
+  return std::nullopt;
+}
+
 void Machine::input(const SerialInput& input) {
   Lock lock(*parts_);
   (input.port == 0 ? parts_->com1 : parts_->com2).receive(input.bytes);
@@ -406,6 +460,22 @@ void Machine::input(const GuestGdbInput& input) {
 void Machine::input(const GuestGdbConnection& input) {
   Lock lock(*parts_);
   parts_->guest_gdb.set_connected(input.connected);
+}
+
+void Machine::input(const NetworkInput& input) {
+  Lock lock(*parts_);
+  if (!parts_->network || parts_->network->transport == nullptr) return;
+  parts_->network->device.receive(input.bytes);
+  parts_->network->transport->input_came();
+}
+
+void Machine::input(const ShareInput& input) {
+  Lock lock(*parts_);
+  if (input.share >= parts_->shares.size()) return;
+  Parts::Share& share = *parts_->shares[input.share];
+  if (share.transport == nullptr) return;
+  share.device.receive(input.bytes);
+  share.transport->input_came();
 }
 
 hypervisor::Access Machine::port_read(VcpuId vcpu, std::uint16_t port, unsigned width,
@@ -554,7 +624,7 @@ void Machine::run_events(VirtualTime now) {
 
 bool Machine::has_work() const {
   Lock lock(*parts_);
-  return parts_->worker() != nullptr;
+  return parts_->has_work();
 }
 
 // A thread that has nothing else to do asks for one part after the other.
@@ -564,6 +634,11 @@ hypervisor::WorkPart Machine::work() {
   Lock lock(*parts_);
   VirtioTransport* const worker = parts_->worker();
   return worker == nullptr ? hypervisor::WorkPart::Done : worker->work();
+}
+
+bool Machine::awaits_input() const {
+  Lock lock(*parts_);
+  return parts_->worker() == nullptr && parts_->has_work();
 }
 
 }  // namespace ringside::machine

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -14,6 +15,7 @@
 #include "base/state_visitor.h"
 #include "machine/bus/byte_sink.h"
 #include "machine/bus/platform_map.h"
+#include "machine/network/virtio_net.h"
 #include "machine/storage/block_backend.h"
 #include "platform/controllers.h"
 #include "platform/guest_ram.h"
@@ -25,6 +27,18 @@ namespace ringside::machine {
 // Dates are seconds since 1970, UTC. The clock's registers count years up to 9999.
 inline constexpr std::int64_t kUsualDate = 1704067200;  // 2024-01-01
 inline constexpr std::int64_t kLastDate = 253402300799;
+
+// What the guest's network card sends, a frame at a time (network/frame.h says how large).
+struct NetworkCard {
+  MacAddress address{};
+  ByteSink out;
+};
+
+// A folder that a file server outside the machine shares with the guest, by 9P.
+struct SharedFolder {
+  std::string tag;  // the guest mounts it by this name
+  ByteSink requests;
+};
 
 struct MachineOptions {
   unsigned vcpus = 1;
@@ -38,9 +52,11 @@ struct MachineOptions {
   // A device has taken the last byte of input: there is room for more. Called on the thread that
   // runs the vCPU, with the machine locked.
   std::function<void()> input_taken;
-  // Virtio block devices, in order; at most kMaxVirtioDevices (platform_map.h). The boot loader
-  // must be told their number and bus, for the ACPI tables.
+  // Virtio devices, in this order; at most kMaxVirtioDevices (platform_map.h) in all. The boot
+  // loader must be told their number and bus, for the ACPI tables.
   std::vector<std::shared_ptr<BlockBackend>> disks;
+  std::optional<NetworkCard> network;
+  std::vector<SharedFolder> shares;
   VirtioBus virtio_bus = VirtioBus::Mmio;
   // PCI functions have no addresses at the start: firmware will give them some. Otherwise they are
   // as firmware leaves them.
@@ -59,6 +75,16 @@ struct GuestGdbConnection {
   bool connected = false;
 };
 
+// A frame for the guest's network card.
+struct NetworkInput {
+  std::vector<std::byte> bytes;
+};
+// What the file server of a shared folder answers. In the order of the requests, one for each.
+struct ShareInput {
+  unsigned share = 0;
+  std::vector<std::byte> bytes;
+};
+
 class Machine final : public hypervisor::Platform {
  public:
   Machine(hypervisor::GuestRam& ram, MachineOptions options);
@@ -72,9 +98,15 @@ class Machine final : public hypervisor::Platform {
   std::size_t serial_room(unsigned port) const;
   // The same of the guest's debug port.
   std::size_t guest_gdb_room() const;
+  // A frame can be kept until the guest takes it. False where there is no card.
+  bool network_has_room() const;
+  // The tag of a shared folder of which the guest may have files open, or nothing.
+  std::optional<std::string> share_in_use() const;
   void input(const SerialInput& input);
   void input(const GuestGdbInput& input);
   void input(const GuestGdbConnection& input);
+  void input(const NetworkInput& input);
+  void input(const ShareInput& input);
 
   // A sink that was full no longer is.
   void output_has_room();
@@ -126,6 +158,7 @@ class Machine final : public hypervisor::Platform {
   void run_events(VirtualTime now) override;
   bool has_work() const override;
   hypervisor::WorkPart work() override;
+  bool awaits_input() const override;
 
  private:
   struct Parts;

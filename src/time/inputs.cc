@@ -29,6 +29,12 @@ struct Writer {
   std::string operator()(const GuestGdbConnection& input) const {
     return input.connected ? "guest-gdb-up" : "guest-gdb-down";
   }
+  std::string operator()(const machine::NetworkInput& input) const {
+    return "network " + hex_or_dash(input.bytes);
+  }
+  std::string operator()(const machine::ShareInput& input) const {
+    return fmt::format("share {} {}", input.share, hex_or_dash(input.bytes));
+  }
   std::string operator()(const NonMaskableInterrupt& input) const {
     return fmt::format("nmi {}", input.vcpu.value);
   }
@@ -190,6 +196,11 @@ std::optional<Input> take(Words& words) {
   if (kind == "guest-gdb") return GuestGdbInput{words.bytes()};
   if (kind == "guest-gdb-up") return GuestGdbConnection{true};
   if (kind == "guest-gdb-down") return GuestGdbConnection{false};
+  if (kind == "network") return machine::NetworkInput{words.bytes()};
+  if (kind == "share") {
+    const auto share = static_cast<unsigned>(words.decimal(machine::kMaxVirtioDevices - 1));
+    return machine::ShareInput{share, words.bytes()};
+  }
   if (kind == "nmi") return NonMaskableInterrupt{words.vcpu()};
   if (kind == "power-button") return PowerButton{};
   if (kind == "reset") return MachineReset{};

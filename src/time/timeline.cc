@@ -280,8 +280,9 @@ Result<Timeline::Ending> Timeline::finish(JournalEnd::By by, std::uint64_t hash)
 }
 
 std::optional<nanoseconds> Timeline::begin_wait(Clock::time_point now) {
-  if (reader_ && all_dead() && !something_due()) {
-    // The recorded run went on only if somebody revived it, and then there would be a word of that.
+  if (reader_ && (all_dead() || machine_.awaits_input()) && !something_due()) {
+    // The recorded run went on only if somebody revived it, or with an answer from outside, and
+    // then there would be a word of that.
     (reader_->end() ? stranded_ : over_) = true;
     return nanoseconds(0);
   }

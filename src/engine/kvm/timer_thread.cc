@@ -38,7 +38,8 @@ void TimerThread::run() {
       wait(std::nullopt);
       continue;
     }
-    const bool works = system_.platform.has_work() && is_clock_running();
+    const bool works =
+        system_.platform.has_work() && !system_.platform.awaits_input() && is_clock_running();
     if (works) system_.platform.work();
     const VirtualTime next = system_.platform.next_event();
     const auto due =

@@ -132,7 +132,10 @@ class SoftVm final : public SoftEngine {
     resumed_ = false;
     note_who_lets_run();
     while (budget > 0 && !ended_ && events_.empty() && !board_.held && !at_stop()) {
-      if (board_.platform.has_work()) return work_a_part() || ran;
+      if (board_.platform.has_work()) {
+        if (board_.platform.awaits_input()) return ran;
+        return work_a_part() || ran;
+      }
       if (board_.platform.next_event() <= now()) {
         board_.platform.run_events(now());
         board_.note_parts(1);
@@ -171,6 +174,7 @@ class SoftVm final : public SoftEngine {
 
   std::optional<VirtualTime> idle_until() const override {
     if (ended_ || !anyone_runs() || has_something_to_run()) return std::nullopt;
+    if (board_.platform.has_work()) return std::nullopt;  // which awaits an input
     return board_.platform.next_event();
   }
 
@@ -368,7 +372,7 @@ class SoftVm final : public SoftEngine {
     return std::any_of(vcpus_.begin(), vcpus_.end(), [](const auto& vcpu) { return vcpu->runs(); });
   }
   bool has_something_to_run() const {
-    if (board_.platform.has_work()) return anyone_runs();
+    if (board_.platform.has_work()) return anyone_runs() && !board_.platform.awaits_input();
     return std::any_of(vcpus_.begin(), vcpus_.end(),
                        [](const auto& vcpu) { return vcpu->runs() && can_wake(vcpu->cpu); });
   }

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "machine/virtio/segments.h"
+
 namespace ringside::machine {
 namespace {
 
@@ -20,13 +22,6 @@ struct Header {
   std::uint32_t type = 0, reserved = 0;
   std::uint64_t sector = 0;
 };
-
-std::uint64_t total(std::span<const VirtioSegment> segments) {
-  std::uint64_t size = 0;
-  for (const VirtioSegment& segment : segments)
-    size += segment.size;
-  return size;
-}
 
 bool is_empty(const VirtioSegment& segment) { return segment.size == 0; }
 
@@ -50,22 +45,12 @@ std::uint64_t VirtioBlock::features() const {
 // cut these into segments as it likes (2.7.4), so that the header is gathered.
 bool VirtioBlock::begin(unsigned, const VirtioChain& chain) {
   Header header;
-  auto* into = reinterpret_cast<std::byte*>(&header);
-  std::size_t missing = sizeof header;
   VirtioChain rest = chain;
-  for (VirtioSegment& segment : rest.readable) {
-    const std::uint32_t size =
-        std::min<std::uint32_t>(segment.size, static_cast<std::uint32_t>(missing));
-    const std::byte* from = memory_.readable(segment.address, size);
-    if (from == nullptr) return false;
-    std::memcpy(into, from, size);
-    into += size;
-    missing -= size;
-    segment.address = segment.address + size;
-    segment.size -= size;
-    if (missing == 0) break;
-  }
-  if (missing != 0 || rest.writable.empty() || rest.writable.back().size == 0) return false;
+  if (total_size(rest.readable) < sizeof header ||
+      !read_segments(memory_, rest.readable, std::as_writable_bytes(std::span(&header, 1))))
+    return false;
+  drop_first(rest.readable, sizeof header);
+  if (rest.writable.empty() || rest.writable.back().size == 0) return false;
   VirtioSegment& last = rest.writable.back();
   --last.size;
   const Gpa status_address = last.address + last.size;
@@ -116,7 +101,7 @@ VirtioDevice::Progress VirtioBlock::go_on(Allowance& allowance) {
 
 // Whole sectors, all of them on the disk.
 bool VirtioBlock::on_disk() const {
-  const std::uint64_t size = total(data_), sectors = backend_->size() / kSector;
+  const std::uint64_t size = total_size(data_), sectors = backend_->size() / kSector;
   return size % kSector == 0 && request_.sector <= sectors &&
          size / kSector <= sectors - request_.sector;
 }

@@ -20,7 +20,25 @@ class VirtioDevice {
   // At most VirtioFacilities::kMaxQueues.
   virtual unsigned queues() const { return 1; }
 
-  // One request after the other, of all queues. False: the chain makes no sense.
+  // State beside that of a request, in which begin() and go_on() are to find it again.
+  virtual void reset() {}
+  virtual void visit_state(StateVisitor& /*visitor*/) {}
+
+  // The queue's buffers are for what comes from outside, and wait for it: deliver() serves it.
+  virtual bool receives(unsigned /*queue*/) const { return false; }
+  enum class Delivery : std::uint8_t {
+    Done,       // one message is in the guest's memory, and the queue's used ring says so
+    Nothing,    // none has come
+    NoBuffers,  // it waits until the guest gives more
+    Broken,     // the queue makes no sense
+  };
+  // Of such a queue: one message.
+  virtual Delivery deliver(unsigned /*queue*/, VirtioQueue& /*buffers*/,
+                           std::uint64_t /*drivers_features*/, Allowance& /*allowance*/) {
+    return Delivery::Nothing;
+  }
+
+  // One request after the other, of all other queues. False: the chain makes no sense.
   virtual bool begin(unsigned queue, const VirtioChain& chain) = 0;
   enum class Progress : std::uint8_t {
     Over,
@@ -28,7 +46,9 @@ class VirtioDevice {
     Waits,   // the host is not ready, and nothing of the machine has changed
     Broken,  // the chain makes no sense after all
   };
-  // Goes on with the request, as far as the allowance goes.
+  // The request goes on only with something from outside, which comes as an input.
+  virtual bool awaits_input() const { return false; }
+  // Goes on with the request, as far as the allowance goes. Not while it awaits an input.
   virtual Progress go_on(Allowance& allowance) = 0;
   // How many bytes of the request's chain it has written.
   virtual std::uint32_t written() const = 0;

@@ -1,6 +1,7 @@
 #include "machine/virtio/virtio_facilities.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cstring>
 
@@ -33,6 +34,7 @@ void VirtioFacilities::reset() {
   state_ = State{};
   for (VirtioQueue& queue : queues_)
     queue.reset();
+  device_.reset();
 }
 
 void VirtioFacilities::visit_state(StateVisitor& visitor) {
@@ -41,6 +43,7 @@ void VirtioFacilities::visit_state(StateVisitor& visitor) {
     queue.visit_state(visitor);
   visitor.expect(state_.serves <= 1 && state_.queue < queues_.size() &&
                  state_.waiting >> queues_.size() == 0);
+  device_.visit_state(visitor);
   if (state_.serves == 1) device_.visit_request(visitor);
 }
 
@@ -203,13 +206,43 @@ void VirtioFacilities::notify(std::uint32_t queue) {
   if (has_work()) cpus_.deadline_moved();
 }
 
-// The next request of the first queue in which one waits. False: there is none, or it has failed
-// the device.
-bool VirtioFacilities::begin_next(Allowance& allowance) {
+void VirtioFacilities::input_came() {
+  for (unsigned queue = 0; queue < queues_.size(); ++queue) {
+    if (device_.receives(queue) && can_serve(queue))
+      state_.waiting = static_cast<std::uint16_t>(state_.waiting | 1u << queue);
+  }
+  if (has_work() && !awaits_input()) cpus_.deadline_moved();
+}
+
+// One message from outside. Where there is none, or no buffer for it, the queue waits no longer.
+VirtioFacilities::Next VirtioFacilities::deliver(unsigned queue, Allowance& allowance) {
+  using Delivery = VirtioDevice::Delivery;
+  const Delivery delivery =
+      can_serve(queue) ? device_.deliver(queue, queues_[queue], state_.driver_features, allowance)
+                       : Delivery::Nothing;
+  if (delivery == Delivery::Done) {
+    state_.queue = static_cast<std::uint16_t>(queue);
+    return Next::Delivered;
+  }
+  if (delivery == Delivery::Broken) {
+    fail_device();
+    return Next::Failed;
+  }
+  give_up(queue);
+  return Next::Nothing;
+}
+
+// Of the first queue in which something waits: a message from outside, or the next request.
+VirtioFacilities::Next VirtioFacilities::begin_next(Allowance& allowance) {
   // What a request costs beside its data.
   constexpr std::uint64_t kRequestCost = 4096, kSegmentCost = 64;
   while (state_.waiting != 0) {
     const auto queue = static_cast<unsigned>(std::countr_zero(state_.waiting));
+    if (device_.receives(queue)) {
+      const Next next = deliver(queue, allowance);
+      if (next == Next::Nothing) continue;
+      return next;
+    }
     VirtioChain chain;
     const VirtioQueue::Next next =
         can_serve(queue) ? queues_[queue].pop(chain) : VirtioQueue::Next::Empty;
@@ -219,15 +252,15 @@ bool VirtioFacilities::begin_next(Allowance& allowance) {
     }
     if (next == VirtioQueue::Next::Broken || !device_.begin(queue, chain)) {
       fail_device();
-      return false;
+      return Next::Failed;
     }
     allowance.spend(kRequestCost + kSegmentCost * (chain.readable.size() + chain.writable.size()));
     state_.serves = 1;
     state_.queue = static_cast<std::uint16_t>(queue);
     state_.head = chain.head;
-    return true;
+    return Next::Request;
   }
-  return false;
+  return Next::Nothing;
 }
 
 hypervisor::WorkPart VirtioFacilities::work() {
@@ -235,13 +268,18 @@ hypervisor::WorkPart VirtioFacilities::work() {
   if (!is_driven()) give_up_all();
   Allowance allowance;
   unsigned used = 0;  // queues, one bit each
-  while (has_work() && allowance.left() != 0) {
-    if (state_.serves == 0 && !begin_next(allowance)) break;
+  while (has_work() && !awaits_input() && allowance.left() != 0) {
+    if (state_.serves == 0) {
+      const Next next = begin_next(allowance);
+      if (next == Next::Delivered) used |= 1u << state_.queue;
+      if (next == Next::Nothing || next == Next::Failed) break;
+      if (next == Next::Delivered || device_.awaits_input()) continue;
+    }
     const Progress progress = device_.go_on(allowance);
     if (progress == Progress::Waits) return hypervisor::WorkPart::Waits;
     if (progress == Progress::More) break;
-    if (progress == Progress::Broken ||
-        !queues_[state_.queue].push(state_.head, device_.written())) {
+    if (progress == Progress::Broken || !queues_[state_.queue].push(std::array{
+                                            VirtioQueue::Used{state_.head, device_.written()}})) {
       fail_device();
       break;
     }

@@ -67,8 +67,12 @@ class VirtioFacilities {
   unsigned selected_queue() const { return state_.queue_select; }
 
   void notify(std::uint32_t queue);
+  // Something has come for the device from outside: for a queue that receives, or for the request
+  // that awaits it.
+  void input_came();
 
   bool has_work() const { return state_.waiting != 0 || state_.serves != 0; }
+  bool awaits_input() const { return state_.serves != 0 && device_.awaits_input(); }
   hypervisor::WorkPart work();
 
  private:
@@ -90,7 +94,9 @@ class VirtioFacilities {
   void write_status(std::uint32_t value);
   bool is_driven() const;
   bool can_serve(unsigned queue) const;
-  bool begin_next(Allowance& allowance);
+  enum class Next : std::uint8_t { Request, Delivered, Nothing, Failed };
+  Next begin_next(Allowance& allowance);
+  Next deliver(unsigned queue, Allowance& allowance);
   void give_up(unsigned queue);
   void give_up_all();
   void fail_device();

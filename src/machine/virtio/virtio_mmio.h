@@ -28,7 +28,9 @@ class VirtioMmio final : public Device,
   void write_mmio(const MmioAccess& access, std::uint64_t value) override;
 
   bool has_work() const override { return facilities_.has_work(); }
+  bool awaits_input() const override { return facilities_.awaits_input(); }
   hypervisor::WorkPart work() override { return facilities_.work(); }
+  void input_came() override { facilities_.input_came(); }
 
  private:
   std::uint32_t read_register(std::uint64_t offset) const;

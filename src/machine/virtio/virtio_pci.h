@@ -32,7 +32,9 @@ class VirtioPci final : public PciFunction, public VirtioTransport, private Virt
   void write_bar(unsigned bar, const MmioAccess& access, std::uint64_t value) override;
 
   bool has_work() const override { return is_master() && facilities_.has_work(); }
+  bool awaits_input() const override { return facilities_.awaits_input(); }
   hypervisor::WorkPart work() override { return facilities_.work(); }
+  void input_came() override { facilities_.input_came(); }
 
  private:
   static constexpr std::uint16_t kNoVector = 0xffff;

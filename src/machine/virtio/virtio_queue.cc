@@ -54,14 +54,13 @@ VirtioQueue::Next VirtioQueue::pop(VirtioChain& chain) {
   return good ? Next::Chain : Next::Broken;
 }
 
-bool VirtioQueue::push(std::uint16_t head, std::uint32_t written) {
-  struct Used {
-    std::uint32_t head, written;
-  };
-  const std::uint64_t slot = state.next_used & (state.size - 1u);
-  if (!memory_.write({state.used + 4 + 8 * slot}, Used{head, written})) return false;
+bool VirtioQueue::push(std::span<const Used> used) {
+  for (const Used& one : used) {
+    const std::uint64_t slot = state.next_used & (state.size - 1u);
+    if (!memory_.write({state.used + 4 + sizeof one * slot}, one)) return false;
+    ++state.next_used;
+  }
   std::atomic_thread_fence(std::memory_order_release);
-  ++state.next_used;
   return memory_.write({state.used + 2}, state.next_used);
 }
 

@@ -5,6 +5,7 @@
 #include <bit>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <type_traits>
 #include <vector>
 
@@ -53,8 +54,16 @@ class VirtioQueue {
   }
 
   Next pop(VirtioChain& chain);
-  // `written`: bytes that the device put into the chain. False: the used ring is not in memory.
-  bool push(std::uint16_t head, std::uint32_t written);
+  struct Used {
+    std::uint32_t head = 0;
+    std::uint32_t written = 0;  // bytes that the device put into the chain
+  };
+  // The driver sees all of them at once. False: the used ring is not in memory.
+  bool push(std::span<const Used> used);
+  // As if the last so many chains had not been popped.
+  void put_back(std::uint16_t chains) {
+    state.next_available = static_cast<std::uint16_t>(state.next_available - chains);
+  }
   // Whether the guest wants to hear of used buffers.
   bool wants_interrupt() const;
 

@@ -10,7 +10,10 @@ class VirtioTransport {
   virtual ~VirtioTransport() = default;
   // As Platform's, for this device.
   virtual bool has_work() const = 0;
+  virtual bool awaits_input() const = 0;
   virtual hypervisor::WorkPart work() = 0;
+  // As VirtioFacilities'.
+  virtual void input_came() = 0;
 };
 
 // The bits of the interrupt status (virtio 1.2, 4.1.4.5 and 4.2.2).
