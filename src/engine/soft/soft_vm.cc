@@ -132,10 +132,7 @@ class SoftVm final : public SoftEngine {
     resumed_ = false;
     note_who_lets_run();
     while (budget > 0 && !ended_ && events_.empty() && !board_.held && !at_stop()) {
-      if (board_.platform.has_work()) {
-        if (board_.platform.awaits_input()) return ran;
-        return work_a_part() || ran;
-      }
+      if (board_.platform.has_work()) return work_a_part() || ran;
       if (board_.platform.next_event() <= now()) {
         board_.platform.run_events(now());
         board_.note_parts(1);
@@ -167,9 +164,7 @@ class SoftVm final : public SoftEngine {
 
   // A vCPU that was resumed may have a slice to itself only to find that the guest has ended.
   bool wants_slice() const override {
-    if (ended_) return false;
-    if (resumed_ || !events_.empty()) return true;
-    return !board_.held && has_something_to_run();
+    return !ended_ && (resumed_ || !events_.empty() || (!board_.held && has_something_to_run()));
   }
 
   std::optional<VirtualTime> idle_until() const override {
@@ -564,7 +559,7 @@ class SoftVm final : public SoftEngine {
 
   // One part of a device's work, and then the main loop looks at its sockets.
   bool work_a_part() {
-    if (!anyone_runs()) return false;
+    if (!anyone_runs() || board_.platform.awaits_input()) return false;
     if (board_.platform.work() == hypervisor::WorkPart::Done) board_.note_parts(1);
     return true;
   }

@@ -1,0 +1,126 @@
+#include "machine/machine_parts.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace ringside::machine {
+
+Machine::Parts::Parts(hypervisor::GuestRam& guest_ram, MachineOptions given)
+    : ram(guest_ram),
+      options(std::move(given)),
+      apics(options.vcpus, events, cpus),
+      com1(0x3f8, {lines, 4}, options.serial[0], options.input_taken),
+      com2(0x2f8, {lines, 3}, options.serial[1], options.input_taken),
+      rtc(events, cpus, {lines, 8}, options.start_time, ram.size(), options.vcpus),
+      firmware(ram, cpus, options.vcpus),
+      guest_gdb(cpus, options.guest_gdb_wants_client, options.guest_gdb_out, options.input_taken),
+      debug_console(options.debugcon),
+      devices{&apics,     &pics,        &io_apic,  &pit, &com1,  &com2,     &system,
+              &pci_ports, &host_bridge, &keyboard, &rtc, &power, &firmware, &guest_gdb} {
+  pci.add(0, host_bridge, {"PCI host bridge"});
+  apics.connect(&io_apic);
+  apics.connect(&pics);
+  mmio.claim(IoApic::kBase, IoApic::kSize, io_apic, {"I/O APIC"});
+  for (const std::uint16_t first : {PicPair::kMaster, PicPair::kSlave, PicPair::kEdgeLevel})
+    ports.claim(first, 2, pics, {"8259 pair"});
+  ports.claim(Pit::kPort, 4, pit, {"8254 timer", 0});
+  ports.claim(Pit::kSpeakerPort, 1, pit, {"8254 timer", 0});
+  ports.claim(0x3f8, SerialPort::kPorts, com1, {"COM1 (16550A)", 4});
+  ports.claim(0x2f8, SerialPort::kPorts, com2, {"COM2 (16550A)", 3});
+  ports.claim(Rtc::kPort, 2, rtc, {"real-time clock (MC146818)", 8});
+  ports.claim(I8042::kData, 1, keyboard, {"keyboard controller (8042)", 1});
+  ports.claim(I8042::kCommand, 1, keyboard, {"keyboard controller (8042)", 1});
+  ports.claim(SystemControl::kPortA, 1, system, {"system control"});
+  ports.claim(PciPorts::kAddress, 1, pci_ports, {"PCI host bridge"});
+  ports.claim(PciPorts::kData, 4, pci_ports, {"PCI host bridge"});
+  mmio.claim(kPciEcamBase, kPciEcamSize, pci_ecam, {"PCI host bridge"});
+  mmio.claim(kPciWindowBase, kPciWindowSize, pci_window, {"PCI memory"});
+  ports.claim(SystemControl::kResetControl, 1, system, {"system control"});
+  ports.claim(kPm1Event, AcpiPower::kPorts, power, {"ACPI power management", kSciLine});
+  ports.claim(FirmwareConfig::kPort, FirmwareConfig::kPorts, firmware, {"firmware configuration"});
+  for (const std::shared_ptr<BlockBackend>& disk : options.disks)
+    add_disk(disk);
+  if (options.network) add_network(*options.network);
+  for (const SharedFolder& folder : options.shares)
+    add_share(folder);
+  if (options.guest_gdb)
+    ports.claim(GuestGdbPort::kPort, 4, guest_gdb, {"guest's debug port (-g)"});
+  ports.claim(PanicPort::kPort, PanicPort::kPorts, panic, {"panic port"});
+  if (options.debug_exit)
+    ports.claim(DebugExit::kPort, DebugExit::kPorts, debug_exit, {"debug exit"});
+  if (options.debugcon) {
+    ports.claim(DebugConsole::kPort, 1, debug_console, {"debug console"});
+    ports.claim(DebugConsole::kBochsPort, 1, debug_console, {"debug console"});
+  }
+}
+
+void Machine::Parts::add_disk(std::shared_ptr<BlockBackend> backend) {
+  const auto number = static_cast<unsigned>(disks.size());
+  const BlockBackend& disk = *backend;
+  disks.push_back(std::make_unique<VirtioBlock>(std::move(backend), DmaMemory(ram, cpus), number));
+  add_virtio(*disks.back(), fmt::format("virtio disk {}, {} KiB{}", number, disk.size() >> 10,
+                                        disk.read_only() ? ", read-only" : ""));
+}
+
+void Machine::Parts::add_network(const NetworkCard& card) {
+  network =
+      std::make_unique<Network>(Network{VirtioNet(card.address, card.out, DmaMemory(ram, cpus))});
+  network->transport = add_virtio(network->device, "virtio network card");
+}
+
+void Machine::Parts::add_share(const SharedFolder& folder) {
+  shares.push_back(std::make_unique<Share>(
+      Share{VirtioShare(folder.tag, folder.requests, DmaMemory(ram, cpus))}));
+  shares.back()->transport =
+      add_virtio(shares.back()->device, fmt::format("virtio shared folder {}", folder.tag));
+}
+
+VirtioTransport* Machine::Parts::add_virtio(VirtioDevice& device, std::string name) {
+  if (virtio.size() == kMaxVirtioDevices) return nullptr;
+  virtio_names.push_back(name.substr(0, name.find(',')));
+  const auto number = static_cast<unsigned>(virtio.size());
+  const DmaMemory memory(ram, cpus);
+  const InterruptLine line(lines, kVirtioFirstLine + number);
+  if (options.virtio_bus == VirtioBus::Mmio) {
+    virtio_mmio.push_back(std::make_unique<VirtioMmio>(device, memory, line, cpus));
+    VirtioMmio& transport = *virtio_mmio.back();
+    mmio.claim(kVirtioBase + number * kVirtioStride, kVirtioSize, transport,
+               {std::move(name), kVirtioFirstLine + number});
+    devices.push_back(&transport);
+    virtio.push_back(&transport);
+    return &transport;
+  }
+  virtio_pci.push_back(std::make_unique<VirtioPci>(device, memory, line, lines, cpus));
+  VirtioPci& function = *virtio_pci.back();
+  pci.add(kVirtioFirstPciDevice + number, function, {std::move(name), kVirtioFirstLine + number});
+  devices.push_back(&function);
+  virtio.push_back(&function);
+  return &function;
+}
+
+void Machine::Parts::place_pci() {
+  pci.place_all(kPciWindowBase);
+  for (std::size_t i = 0; i < virtio_pci.size(); ++i)
+    virtio_pci[i]->set_interrupt_line(static_cast<std::uint8_t>(kVirtioFirstLine + i));
+}
+
+VirtioTransport* Machine::Parts::worker() const {
+  const auto found = std::find_if(virtio.begin(), virtio.end(), [](const VirtioTransport* device) {
+    return device->has_work() && !device->awaits_input();
+  });
+  return found == virtio.end() ? nullptr : *found;
+}
+
+bool Machine::Parts::has_work() const {
+  return std::any_of(virtio.begin(), virtio.end(),
+                     [](const VirtioTransport* device) { return device->has_work(); });
+}
+
+const LocalApic* Machine::Parts::apic_page(VcpuId vcpu, Gpa address) const {
+  const LocalApic& apic = apics.apic(vcpu);
+  const bool here = (apic.base() & kPageMask) == (address.value & kPageMask);
+  return here && apic.enabled() && !apic.x2apic() ? &apic : nullptr;
+}
+
+}  // namespace ringside::machine

@@ -1,0 +1,126 @@
+// What the machine is made of, for the sources that Machine has. Nobody else includes this.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "machine/bus/bus.h"
+#include "machine/bus/platform_map.h"
+#include "machine/clocks/event_queue.h"
+#include "machine/clocks/pit.h"
+#include "machine/clocks/rtc.h"
+#include "machine/cpu_link.h"
+#include "machine/devices/acpi_power.h"
+#include "machine/devices/debug_ports.h"
+#include "machine/devices/firmware_config.h"
+#include "machine/devices/guest_gdb_port.h"
+#include "machine/devices/i8042.h"
+#include "machine/devices/serial_port.h"
+#include "machine/devices/system_control.h"
+#include "machine/interrupts/apic_bus.h"
+#include "machine/interrupts/interrupt_router.h"
+#include "machine/interrupts/io_apic.h"
+#include "machine/interrupts/pic.h"
+#include "machine/machine.h"
+#include "machine/network/virtio_net.h"
+#include "machine/pci/host_bridge.h"
+#include "machine/pci/pci_bus.h"
+#include "machine/share/virtio_share.h"
+#include "machine/storage/virtio_block.h"
+#include "machine/virtio/virtio_mmio.h"
+#include "machine/virtio/virtio_pci.h"
+
+namespace ringside::machine {
+
+struct Machine::Parts {
+  Parts(hypervisor::GuestRam& guest_ram, MachineOptions given);
+
+  // Engines with vCPU threads call from all of them. Recursive, because an engine may ask back from
+  // within a CpuPort call.
+  std::recursive_mutex lock;
+  std::atomic<unsigned> waiting{0};  // threads
+  hypervisor::GuestRam& ram;
+  MachineOptions options;
+  CpuLink cpus;
+  hypervisor::ControllerViews* engines_controllers = nullptr;
+  EventQueue events{cpus};
+  ApicBus apics;
+  // vCPUs that wait for a sink, one bit each. No state of the guest's.
+  std::uint64_t held = 0;
+  Lint0Wire lint0{apics};
+  PicPair pics{{lint0, 0}};
+  IoApic io_apic{apics};
+  InterruptRouter lines{cpus, pics, io_apic, apics};
+  Pit pit{events, cpus, {lines, 0}};
+  PortBus ports;
+  MmioBus mmio;
+  SerialPort com1, com2;
+  Rtc rtc;
+  SystemControl system{cpus};
+  PciBus pci;
+  PciPorts pci_ports{pci};
+  PciEcam pci_ecam{pci};
+  PciWindow pci_window{pci, kPciWindowBase};
+  HostBridge host_bridge;
+  I8042 keyboard{system, {lines, 1}};
+  AcpiPower power{events, cpus, {lines, kSciLine}};
+  FirmwareConfig firmware;
+  GuestGdbPort guest_gdb;
+  DebugExit debug_exit{cpus};
+  PanicPort panic{cpus};
+  DebugConsole debug_console;
+  std::vector<std::unique_ptr<VirtioBlock>> disks;
+  // With its transport.
+  struct Network {
+    VirtioNet device;
+    VirtioTransport* transport = nullptr;
+  };
+  struct Share {
+    VirtioShare device;
+    VirtioTransport* transport = nullptr;
+  };
+  std::unique_ptr<Network> network;
+  std::vector<std::unique_ptr<Share>> shares;
+  std::vector<std::unique_ptr<VirtioMmio>> virtio_mmio;
+  std::vector<std::unique_ptr<VirtioPci>> virtio_pci;
+  std::vector<VirtioTransport*> virtio;
+  std::vector<std::string> virtio_names;
+  void add_disk(std::shared_ptr<BlockBackend> backend);
+  void add_network(const NetworkCard& card);
+  void add_share(const SharedFolder& folder);
+  VirtioTransport* add_virtio(VirtioDevice& device, std::string name);
+  // What firmware does for the devices on the PCI bus.
+  void place_pci();
+  bool has_work() const;
+  // The first device that can do a part of its work now, or null.
+  VirtioTransport* worker() const;
+  // The local APIC of `vcpu` if its page is at `address`, or null.
+  const LocalApic* apic_page(VcpuId vcpu, Gpa address) const;
+  LocalApic* apic_page(VcpuId vcpu, Gpa address) {
+    return std::as_const(*this).apic_page(vcpu, address) == nullptr ? nullptr : &apics.apic(vcpu);
+  }
+
+  std::vector<Device*> devices;  // in the order in which they are reset and saved
+};
+
+// Whoever waits for it is seen: a thread that takes it again and again has to let others have it.
+class Machine::Lock {
+ public:
+  explicit Lock(Parts& parts) : parts_(parts) {
+    if (parts_.lock.try_lock()) return;
+    ++parts_.waiting;
+    parts_.lock.lock();
+    --parts_.waiting;
+  }
+  ~Lock() { parts_.lock.unlock(); }
+  Lock(const Lock&) = delete;
+
+ private:
+  Parts& parts_;
+};
+
+}  // namespace ringside::machine
