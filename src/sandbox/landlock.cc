@@ -1,5 +1,6 @@
 #include "sandbox/landlock.h"
 
+#include <fcntl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -16,7 +17,13 @@ namespace {
 struct RulesetAttributes {
   std::uint64_t files = 0, network = 0;
 };
+struct __attribute__((packed)) FilesBelow {
+  std::uint64_t permitted = 0;
+  std::int32_t folder = -1;
+};
 constexpr unsigned kAskForVersion = 1;
+constexpr int kRuleOfFilesBelow = 1;
+constexpr std::uint64_t kReadFile = 1 << 2, kConnectTcp = 1 << 1;
 
 constexpr std::uint64_t bits(unsigned count) { return (std::uint64_t{1} << count) - 1; }
 
@@ -27,6 +34,20 @@ RulesetAttributes all_of(int version) {
   if (version >= 4) attributes.network = bits(2);
   if (version >= 5) attributes.files = bits(16);  // IOCTL_DEV
   return attributes;
+}
+
+Result<Fd> new_rules(int version, const RulesetAttributes& attributes) {
+  // Before version 4 the kernel knows only the first member.
+  const std::size_t size = version >= 4 ? sizeof attributes : sizeof attributes.files;
+  Fd rules(static_cast<int>(::syscall(SYS_landlock_create_ruleset, &attributes, size, 0)));
+  if (!rules) return fail(Error::from_errno("landlock_create_ruleset", errno));
+  return rules;
+}
+
+Result<void> enter(const Fd& rules) {
+  if (::syscall(SYS_landlock_restrict_self, rules.get(), 0) != 0)
+    return fail(Error::from_errno("landlock_restrict_self", errno));
+  return {};
 }
 
 }  // namespace
@@ -42,14 +63,23 @@ Result<int> landlock_version() {
 
 Result<void> forbid_names() {
   const int version = TRY(landlock_version());
-  const RulesetAttributes attributes = all_of(version);
-  // Before version 4 the kernel knows only the first member.
-  const std::size_t size = version >= 4 ? sizeof attributes : sizeof attributes.files;
-  const Fd rules(static_cast<int>(::syscall(SYS_landlock_create_ruleset, &attributes, size, 0)));
-  if (!rules) return fail(Error::from_errno("landlock_create_ruleset", errno));
-  if (::syscall(SYS_landlock_restrict_self, rules.get(), 0) != 0)
-    return fail(Error::from_errno("landlock_restrict_self", errno));
-  return {};
+  const Fd rules = TRY(new_rules(version, all_of(version)));
+  return enter(rules);
+}
+
+Result<void> forbid_names_outside(std::span<const std::string> readable_folders) {
+  const int version = TRY(landlock_version());
+  RulesetAttributes attributes = all_of(version);
+  attributes.network &= ~kConnectTcp;
+  const Fd rules = TRY(new_rules(version, attributes));
+  for (const std::string& path : readable_folders) {
+    const Fd folder(::open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    if (!folder) continue;
+    const FilesBelow below{kReadFile, folder.get()};
+    if (::syscall(SYS_landlock_add_rule, rules.get(), kRuleOfFilesBelow, &below, 0) != 0)
+      return fail(Error::from_errno("landlock_add_rule", errno));
+  }
+  return enter(rules);
 }
 
 }  // namespace ringside::sandbox

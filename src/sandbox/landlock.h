@@ -3,6 +3,9 @@
 // 5.13, each version with more of it.
 #pragma once
 
+#include <span>
+#include <string>
+
 #include "base/result.h"
 
 namespace ringside::sandbox {
@@ -12,5 +15,9 @@ Result<int> landlock_version();
 
 // For the thread that calls it and those that it starts, for good. It needs PR_SET_NO_NEW_PRIVS.
 Result<void> forbid_names();
+
+// The same, but that files in these folders and below can be read, and TCP ports connected to. A
+// folder that is not there is no error.
+Result<void> forbid_names_outside(std::span<const std::string> readable_folders);
 
 }  // namespace ringside::sandbox

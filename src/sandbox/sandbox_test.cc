@@ -27,11 +27,12 @@
 #include <thread>
 
 #include "sandbox/landlock.h"
+#include "sandbox/testing/outcome.h"
 
 namespace ringside::sandbox {
 namespace {
 
-constexpr int kKilled = 256 + SIGSYS;
+using testing::kKilled;
 constexpr int kNoSandbox = 254;
 
 // What a process has open before it enters.
@@ -62,16 +63,10 @@ Scene set_up() {
 
 // The errno of an attempt in such a process, 0 if it succeeded, kKilled if that was its end.
 int outcome_of(int (*attempt)(const Scene&)) {
-  const pid_t child = ::fork();
-  if (child == 0) {
+  return testing::outcome_of([attempt] {
     const Scene scene = set_up();
-    if (!enter(Engine::Soft)) ::_exit(kNoSandbox);
-    ::_exit(attempt(scene));
-  }
-  int status = 0;
-  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
-  }
-  return WIFSIGNALED(status) ? 256 + WTERMSIG(status) : WEXITSTATUS(status);
+    return enter(Engine::Soft) ? attempt(scene) : kNoSandbox;
+  });
 }
 
 int error_of(long result) { return result < 0 ? errno : 0; }

@@ -4,73 +4,18 @@
 #include <linux/kvm.h>
 #include <netinet/in.h>
 #include <sched.h>
-#include <seccomp.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
-#include <initializer_list>
-#include <memory>
+
+#include "sandbox/filter.h"
 
 namespace ringside::sandbox {
 namespace {
-
-// Neither the program nor a library that it uses ever calls these: other programs and processes,
-// other views of the system, the kernel's own code, and interfaces that go around such a filter.
-constexpr int kHostile[] = {
-    SCMP_SYS(execve),
-    SCMP_SYS(execveat),
-    SCMP_SYS(ptrace),
-    SCMP_SYS(process_vm_readv),
-    SCMP_SYS(process_vm_writev),
-    SCMP_SYS(process_madvise),
-    SCMP_SYS(pidfd_getfd),
-    SCMP_SYS(kcmp),
-    SCMP_SYS(bpf),
-    SCMP_SYS(perf_event_open),
-    SCMP_SYS(userfaultfd),
-    SCMP_SYS(io_uring_setup),
-    SCMP_SYS(io_uring_enter),
-    SCMP_SYS(io_uring_register),
-    SCMP_SYS(mount),
-    SCMP_SYS(umount2),
-    SCMP_SYS(open_tree),
-    SCMP_SYS(move_mount),
-    SCMP_SYS(fsopen),
-    SCMP_SYS(fsconfig),
-    SCMP_SYS(fsmount),
-    SCMP_SYS(fspick),
-    SCMP_SYS(mount_setattr),
-    SCMP_SYS(pivot_root),
-    SCMP_SYS(chroot),
-    SCMP_SYS(unshare),
-    SCMP_SYS(setns),
-    SCMP_SYS(open_by_handle_at),
-    SCMP_SYS(init_module),
-    SCMP_SYS(finit_module),
-    SCMP_SYS(delete_module),
-    SCMP_SYS(kexec_load),
-    SCMP_SYS(kexec_file_load),
-    SCMP_SYS(reboot),
-    SCMP_SYS(swapon),
-    SCMP_SYS(swapoff),
-    SCMP_SYS(add_key),
-    SCMP_SYS(request_key),
-    SCMP_SYS(keyctl),
-    SCMP_SYS(iopl),
-    SCMP_SYS(ioperm),
-    SCMP_SYS(personality),
-    SCMP_SYS(quotactl),
-    SCMP_SYS(acct),
-    SCMP_SYS(settimeofday),
-    SCMP_SYS(clock_settime),
-    SCMP_SYS(adjtimex),
-    SCMP_SYS(clock_adjtime),
-};
 
 // Whatever their arguments are. Those that a running guest calls most often come first.
 constexpr int kNeeded[] = {
@@ -162,63 +107,6 @@ constexpr int kNeeded[] = {
     SCMP_SYS(uname),
 };
 
-struct Release {
-  void operator()(void* context) const { ::seccomp_release(context); }
-};
-
-// The rules of one filter, until it is loaded.
-class Filter {
- public:
-  explicit Filter(std::uint32_t otherwise) : context_(::seccomp_init(otherwise)) {
-    if (context_ == nullptr) {
-      failed_ = -ENOMEM;
-      return;
-    }
-    set(SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
-    set(SCMP_FLTATR_CTL_TSYNC, 1);
-    // What follows, a kernel or a libseccomp may not know: refusals in the audit log, no slower
-    // loads of what was stored before (which the guest's code would pay for), a tree and no list.
-    (void)::seccomp_attr_set(context_.get(), SCMP_FLTATR_CTL_LOG, 1);
-    (void)::seccomp_attr_set(context_.get(), SCMP_FLTATR_CTL_SSB, 1);
-    (void)::seccomp_attr_set(context_.get(), SCMP_FLTATR_CTL_OPTIMIZE, 2);
-  }
-
-  void add(std::uint32_t action, int call, std::initializer_list<scmp_arg_cmp> arguments = {}) {
-    if (failed_ == 0) {
-      failed_ = ::seccomp_rule_add_array(
-          context_.get(), action, call, static_cast<unsigned>(arguments.size()), arguments.begin());
-    }
-  }
-  void allow(int call, std::initializer_list<scmp_arg_cmp> arguments = {}) {
-    add(SCMP_ACT_ALLOW, call, arguments);
-  }
-  Result<void> load() {
-    if (failed_ == 0) failed_ = ::seccomp_load(context_.get());
-    if (failed_ == 0) return {};
-    // libseccomp hides the kernel's reasons behind this one.
-    const int problem = failed_ == -ECANCELED ? EPERM : -failed_;
-    return fail(Error::from_errno("system calls cannot be filtered", problem));
-  }
-
- private:
-  void set(scmp_filter_attr attribute, std::uint32_t value) {
-    if (failed_ == 0) failed_ = ::seccomp_attr_set(context_.get(), attribute, value);
-  }
-  std::unique_ptr<void, Release> context_;
-  int failed_ = 0;
-};
-
-scmp_arg_cmp argument_is(unsigned index, std::uint64_t value) {
-  return {index, SCMP_CMP_EQ, value, 0};
-}
-scmp_arg_cmp bits_are(unsigned index, std::uint64_t mask, std::uint64_t value) {
-  return {index, SCMP_CMP_MASKED_EQ, mask, value};
-}
-// An int or unsigned, whatever stands in the upper half of its register.
-scmp_arg_cmp number_is(unsigned index, std::uint32_t value) {
-  return bits_are(index, 0xffffffff, value);
-}
-
 // All host code that there will be is mapped: nothing becomes executable any more.
 void allow_memory(Filter& filter) {
   for (const int call : {SCMP_SYS(mmap), SCMP_SYS(mprotect)})
@@ -270,15 +158,13 @@ Result<void> allow_only_what_is_needed(Engine engine) {
   allow_threads(filter);
   allow_control_of_files(filter, engine);
   allow_socket_options(filter);
-  for (const int call : kHostile)
-    filter.add(SCMP_ACT_KILL_PROCESS, call);
+  kill_for_what_is_hostile(filter);
   return filter.load();
 }
 
 Result<void> forbid_what_nobody_needs() {
   Filter filter(SCMP_ACT_ALLOW);
-  for (const int call : kHostile)
-    filter.add(SCMP_ACT_KILL_PROCESS, call);
+  kill_for_what_is_hostile(filter);
   return filter.load();
 }
 

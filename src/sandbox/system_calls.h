@@ -13,6 +13,10 @@ enum class Engine : bool { Soft, Kvm };
 // the process.
 Result<void> allow_only_what_is_needed(Engine engine);
 
+// Of the process with the guest's network, whose sockets for others' connections are there: it may
+// connect, send and receive, and read files. In network_calls.cc.
+Result<void> allow_only_a_network();
+
 // Of the keeper: everything but what only an intruder can want.
 Result<void> forbid_what_nobody_needs();
 
