@@ -45,6 +45,7 @@ ringside_needs(xbyak 6 libxbyak-dev xbyak/xbyak.h xbyak/xbyak.h "( VERSION|\tVER
 ringside_needs(CLI11 2.1 libcli11-dev CLI/CLI.hpp CLI/Version.hpp "${three}")
 ringside_needs(nlohmann-json 3.10 nlohmann-json3-dev nlohmann/json.hpp nlohmann/detail/abi_macros.hpp "${three}")
 ringside_needs(libseccomp 2.5 libseccomp-dev seccomp.h seccomp.h "(SCMP_VER_MAJOR|SCMP_VER_MINOR|SCMP_VER_MICRO)[\t ]+([0-9]+)")
+ringside_needs(libslirp 4.7 libslirp-dev slirp/libslirp.h slirp/libslirp-version.h "(MAJOR_VERSION|MINOR_VERSION|MICRO_VERSION) +([0-9]+)")
 ringside_needs(liblzma 5.2 liblzma-dev lzma.h lzma/version.h "${three}")
 ringside_needs(zstd 1.4 libzstd-dev zstd.h zstd.h "${three}")
 ringside_needs(lz4 1.9 liblz4-dev lz4.h lz4.h "${three}")
