@@ -1,0 +1,35 @@
+// A server of 9P2000.L over a directory of the host: a request in, its answer out. It has no
+// thread, no socket and no clock of its own; what it keeps is bounded, whatever it is asked.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "base/fd.h"
+
+namespace ringside::share {
+
+enum class Access : std::uint8_t { ReadWrite, ReadOnly };
+
+struct Session;
+
+class Server {
+ public:
+  // `directory` may be one that can be looked for names in and nothing more (O_PATH).
+  Server(Fd directory, Access access);
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  // A whole message, its size and type before it. What goes wrong, and what is no request, is
+  // answered with an error; every request has one answer, which comes before the next is looked at.
+  std::vector<std::byte> answer(std::span<const std::byte> request);
+
+ private:
+  std::unique_ptr<Session> session_;
+};
+
+}  // namespace ringside::share
