@@ -19,8 +19,8 @@ namespace {
 
 constexpr std::int64_t kNanosecondsInMillisecond = 1'000'000;
 
-// What libslirp keeps of fragments that miss others, of frames for somebody whose address nobody
-// tells, and of half-open connections has no bound of its own. It is all forgotten after a time.
+// What libslirp keeps of connections, and of frames for somebody whose address nobody tells, has no
+// bound of its own. It is all forgotten after a time.
 constexpr std::size_t kMemory = 512 << 20;
 constexpr unsigned kFramesBetweenLooks = 256;
 
@@ -61,14 +61,32 @@ SlirpConfig configuration() {
   return config;
 }
 
-// libslirp answers also to a management protocol of network cards (NC-SI), with which no guest here
-// has to do.
-bool is_for_slirp(std::span<const std::byte> frame) {
-  if (frame.size() < machine::kEthernetHeader || frame.size() > machine::kMaxFrame) return false;
+enum class Kind : std::uint8_t { Arp, Ip, Fragment, Other };
+
+// Other: what libslirp need not see. It would answer to a management protocol of network cards
+// (NC-SI), which nobody speaks here.
+Kind kind_of(std::span<const std::byte> frame) {
   constexpr unsigned kIpv4 = 0x0800, kArp = 0x0806, kIpv6 = 0x86dd;
-  const unsigned type =
-      std::to_integer<unsigned>(frame[12]) << 8 | std::to_integer<unsigned>(frame[13]);
-  return type == kIpv4 || type == kArp || type == kIpv6;
+  const auto word = [&](std::size_t at) {
+    return std::to_integer<unsigned>(frame[at]) << 8 | std::to_integer<unsigned>(frame[at + 1]);
+  };
+  constexpr std::size_t kType = 12, kFragment = machine::kEthernetHeader + 6;
+  if (frame.size() < machine::kEthernetHeader || frame.size() > machine::kMaxFrame)
+    return Kind::Other;
+  switch (word(kType)) {
+    case kArp:
+      return Kind::Arp;
+    case kIpv6:
+      return Kind::Ip;
+    case kIpv4: {
+      if (frame.size() < kFragment + 2) return Kind::Other;
+      // More fragments, or an offset (RFC 791 3.1).
+      constexpr unsigned kPart = 0x2000 | 0x1fff;
+      return (word(kFragment) & kPart) != 0 ? Kind::Fragment : Kind::Ip;
+    }
+    default:
+      return Kind::Other;
+  }
 }
 
 struct BitPair {
@@ -197,20 +215,33 @@ void SlirpStack::let_more_wait() {
   }
 }
 
-bool SlirpStack::holds_too_much() {
+std::size_t SlirpStack::memory() {
   if (frames_until_memory_is_looked_at_ == 0) {
-    const struct mallinfo2 memory = ::mallinfo2();
-    holds_too_much_ = memory.uordblks + memory.hblkhd > kMemory;
+    const struct mallinfo2 now = ::mallinfo2();
+    memory_ = now.uordblks + now.hblkhd;
     frames_until_memory_is_looked_at_ = kFramesBetweenLooks;
   }
   --frames_until_memory_is_looked_at_;
-  return holds_too_much_;
+  return memory_;
 }
 
 void SlirpStack::take(std::span<const std::byte> frame) {
-  if (!is_for_slirp(frame) || holds_too_much()) return;
-  library_.input(slirp_, reinterpret_cast<const std::uint8_t*>(frame.data()),
-                 static_cast<int>(frame.size()));
+  const auto input = [this](std::span<const std::byte> whole) {
+    library_.input(slirp_, reinterpret_cast<const std::uint8_t*>(whole.data()),
+                   static_cast<int>(whole.size()));
+  };
+  switch (kind_of(frame)) {
+    case Kind::Arp:
+      return input(frame);
+    case Kind::Ip:
+      if (memory() <= kMemory) input(frame);
+      return;
+    case Kind::Fragment:
+      if (const auto whole = reassembly_.add(frame); whole && memory() <= kMemory) input(*whole);
+      return;
+    case Kind::Other:
+      return;
+  }
 }
 
 int SlirpStack::prepare(std::vector<pollfd>& polled, Reading reading) {

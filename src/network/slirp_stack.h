@@ -14,6 +14,7 @@
 
 #include "base/result.h"
 #include "network/options.h"
+#include "network/reassembly.h"
 #include "network/slirp_library.h"
 
 namespace ringside::network {
@@ -52,14 +53,15 @@ class SlirpStack {
   static const SlirpCb& callbacks();
   void let_more_wait();
   void run_timers();
-  bool holds_too_much();
+  std::size_t memory();
 
   const SlirpLibrary library_;
   Send send_;
   std::vector<std::unique_ptr<Timer>> timers_;
   Slirp* slirp_ = nullptr;
+  Reassembly reassembly_;
   unsigned frames_until_memory_is_looked_at_ = 0;
-  bool holds_too_much_ = false;
+  std::size_t memory_ = 0;
 };
 
 }  // namespace ringside::network

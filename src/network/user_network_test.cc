@@ -23,6 +23,10 @@ class UserNetworkTest : public ::testing::Test {
     ASSERT_EQ(guest_.greeting(), "");
     guest_.join();
   }
+  void TearDown() override {
+    guest_.leave();
+    expect_a_good_end();
+  }
 
   const std::uint16_t tcp_port_ = free_port(SOCK_STREAM), udp_port_ = free_port(SOCK_DGRAM);
   Guest guest_{start_network({{{Protocol::Tcp, "127.0.0.1", tcp_port_, 80},
@@ -83,6 +87,25 @@ TEST_F(UserNetworkTest, ALongTransferArrivesWhole) {
   sender.join();
 }
 
+TEST_F(UserNetworkTest, AnEndIsToldWhereverItIs) {
+  const Server server(SOCK_STREAM);
+  Stream finished(guest_, host_, server.port, 40010);
+  server.accept().reset();
+  EXPECT_EQ(finished.receive(), "");
+  EXPECT_EQ(finished.end(), Stream::End::Finished);
+  Stream reset(guest_, host_, server.port, 40011);
+  Fd client = server.accept();
+  const linger at_once{1, 0};
+  ::setsockopt(client.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+  client.reset();
+  EXPECT_EQ(reset.receive(), "");
+  EXPECT_NE(reset.end(), Stream::End::Lost);
+  const Stream left(guest_, host_, server.port, 40012);
+  client = server.accept();
+  guest_.leave();
+  EXPECT_EQ(hear(client), "") << "the guest is gone, and its connection is not";
+}
+
 TEST_F(UserNetworkTest, AClosedTcpPortIsRefused) {
   const Stream stream(guest_, host_, free_port(SOCK_STREAM), 40002);
   EXPECT_EQ(stream.end(), Stream::End::Reset);
@@ -115,6 +138,19 @@ TEST_F(UserNetworkTest, DatagramsGoBothWays) {
   EXPECT_EQ(seen->header.from, host_);
   EXPECT_EQ(seen->udp_ports().from, server.port);
   EXPECT_EQ(seen->udp_ports().to, 40000);
+}
+
+TEST_F(UserNetworkTest, ADatagramArrivesWholeWhoseFragmentsDoNot) {
+  const Server server(SOCK_DGRAM);
+  const Ipv4 header = guest_.header(IPPROTO_UDP, host_);
+  std::string text(3000, '\0');
+  for (std::size_t i = 0; i < text.size(); ++i)
+    text[i] = static_cast<char>('a' + i % 26);
+  const Bytes packet = udp(header, {40000, server.port}, std::as_bytes(std::span(text)));
+  const auto data = std::span(packet).subspan(20);
+  guest_.send(fragment(header, data, 1480, data.size() - 1480, More::No));
+  guest_.send(fragment(header, data, 0, 1480, More::Yes));
+  EXPECT_EQ(hear(server.socket), text);
 }
 
 TEST_F(UserNetworkTest, AForwardedTcpPortLeadsToTheGuest) {

@@ -58,6 +58,18 @@ class Guest {
     }
   }
 
+  // What has come, without waiting.
+  void pass_over() {
+    std::byte room[65536];
+    for (;;) {
+      const ssize_t count = ::recv(socket_.get(), room, sizeof room, MSG_DONTWAIT);
+      if (count <= 0) break;
+      reader_.append({room, static_cast<std::size_t>(count)});
+    }
+    while (reader_.next()) {
+    }
+  }
+
   // The first packet that is what is waited for. Questions for our own address are answered
   // meanwhile, other frames are passed over.
   std::optional<Seen> wait_for(const std::function<bool(const Seen&)>& is_it) {

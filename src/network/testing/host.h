@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <sys/wait.h>
 
 #include <string>
 #include <string_view>
@@ -71,6 +72,13 @@ inline std::string hear(const Fd& socket) {
   char text[4096];
   const ssize_t size = ::recv(socket.get(), text, sizeof text, 0);
   return size > 0 ? std::string(text, static_cast<std::size_t>(size)) : "";
+}
+
+// Every network that was started has ended, and none by a signal. Their sockets are closed.
+inline void expect_a_good_end() {
+  int status = 0;
+  while (::waitpid(-1, &status, 0) > 0)
+    EXPECT_EQ(status, 0);
 }
 
 inline Fd start_network(const NetworkOptions& options = {}, const Rights& rights = {}) {

@@ -109,6 +109,20 @@ inline std::uint32_t pseudo_header(const Ipv4& header, std::size_t size) {
          header.protocol + static_cast<std::uint32_t>(size);
 }
 
+enum class More : bool { No, Yes };
+
+// A part of what IP carries, in a frame. `first` is a multiple of 8.
+inline Bytes fragment(const Ipv4& header, std::span<const std::byte> data, std::size_t first,
+                      std::size_t size, More more, unsigned number = 1) {
+  Writer packet;
+  packet.add(ipv4(header, data.subspan(first, size)));
+  packet.put_u16(4, number);
+  packet.put_u16(6, static_cast<unsigned>(first / 8) | (more == More::Yes ? 0x2000u : 0));
+  packet.put_u16(10, 0);
+  packet.put_u16(10, checksum(std::span(packet.bytes()).first(20)));
+  return ethernet(kEverybody, kIpv4, packet.bytes());
+}
+
 struct Udp {
   std::uint16_t from = 0, to = 0;
 };
