@@ -91,6 +91,15 @@ void LinuxShell::load_disk_driver() {
     output_of(std::string("insmod /modules/") + module + ".ko");
 }
 
+void LinuxShell::join_network() {
+  for (const char* module :
+       {"virtio_ring", "virtio", "virtio_mmio", "virtio_pci_modern_dev", "virtio_pci_legacy_dev",
+        "virtio_pci", "failover", "net_failover", "virtio_net"})
+    output_of(std::string("insmod /modules/") + module + ".ko");
+  output_of("ip link set lo up && ip link set eth0 up");
+  output_of("udhcpc -i eth0 -n -q -s /etc/on-lease 2>&1");
+}
+
 int LinuxShell::end(std::string_view command) {
   start(command);
   return process_.await_exit(Deadline(std::chrono::seconds(60)));

@@ -50,6 +50,8 @@ class LinuxShell {
   std::string output_of(std::string_view command);
   // Debian has the virtio disk's driver as modules.
   void load_disk_driver();
+  // The same of the network card; then the guest is on the network as far as DHCP gets it.
+  void join_network();
   // A command that ends the machine: the process's status.
   int end(std::string_view command);
 

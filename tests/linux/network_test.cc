@@ -1,0 +1,200 @@
+// The network card under Debian's own driver: the guest gets its addresses, fetches a file from a
+// server of this host and is reached by it, and all of that is repeated without any network. No
+// packet leaves the host's loopback interface.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <string>
+#include <thread>
+
+#include "linux/linux_guest.h"
+
+namespace ringside::testing {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+using Stream = ChildProcess::Stream;
+
+sockaddr_in loopback(std::uint16_t port) {
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  address.sin_port = htons(port);
+  return address;
+}
+
+bool send_all(int socket, std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t count = ::send(socket, text.data(), text.size(), MSG_NOSIGNAL);
+    if (count <= 0) return false;
+    text.remove_prefix(static_cast<std::size_t>(count));
+  }
+  return true;
+}
+
+std::string receive_all(int socket) {
+  std::string text;
+  char room[65536];
+  for (;;) {
+    const ssize_t count = ::recv(socket, room, sizeof room, 0);
+    if (count <= 0) return text;
+    text.append(room, static_cast<std::size_t>(count));
+  }
+}
+
+// Whoever connects says something up to an empty line, and gets the file. Until its end.
+class FileServer {
+ public:
+  explicit FileServer(std::string content) : content_(std::move(content)) {
+    sockaddr_in address = loopback(0);
+    socklen_t size = sizeof address;
+    auto* const generic = reinterpret_cast<sockaddr*>(&address);
+    EXPECT_EQ(::bind(socket_, generic, size), 0);
+    EXPECT_EQ(::listen(socket_, 4), 0);
+    EXPECT_EQ(::getsockname(socket_, generic, &size), 0);
+    port_ = ntohs(address.sin_port);
+    thread_ = std::thread([this] { serve(); });
+  }
+  ~FileServer() {
+    ::shutdown(socket_, SHUT_RDWR);
+    thread_.join();
+    ::close(socket_);
+  }
+  std::string url() const { return "http://10.0.2.2:" + std::to_string(port_) + "/"; }
+
+ private:
+  void serve() {
+    for (;;) {
+      const int client = ::accept4(socket_, nullptr, nullptr, SOCK_CLOEXEC);
+      if (client < 0) return;
+      std::string request;
+      char c = 0;
+      while (!request.ends_with("\r\n\r\n") && ::recv(client, &c, 1, 0) == 1)
+        request += c;
+      send_all(client, "HTTP/1.0 200 OK\r\nContent-Length: " + std::to_string(content_.size()) +
+                           "\r\n\r\n" + content_);
+      ::close(client);
+    }
+  }
+
+  const std::string content_;
+  const int socket_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  std::uint16_t port_ = 0;
+  std::thread thread_;
+};
+
+// That nobody had a moment ago.
+std::uint16_t free_port() {
+  const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address = loopback(0);
+  socklen_t size = sizeof address;
+  auto* const generic = reinterpret_cast<sockaddr*>(&address);
+  EXPECT_EQ(::bind(socket, generic, size), 0);
+  EXPECT_EQ(::getsockname(socket, generic, &size), 0);
+  ::close(socket);
+  return ntohs(address.sin_port);
+}
+
+std::string ask(std::uint16_t port, std::string_view request) {
+  const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const timeval patience{120, 0};
+  ::setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  const sockaddr_in address = loopback(port);
+  std::string answer;
+  if (::connect(socket, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 &&
+      send_all(socket, request))
+    answer = receive_all(socket);
+  ::close(socket);
+  return answer;
+}
+
+std::string scrambled(std::size_t size) {
+  std::string content(size, '\0');
+  std::uint32_t state = 2463534242;
+  for (char& c : content) {
+    state ^= state << 13;
+    state ^= state >> 17;
+    state ^= state << 5;
+    c = static_cast<char>(state);
+  }
+  return content;
+}
+
+std::string digest(const std::string& content) {
+  ChildProcess tool({"sha256sum"});
+  tool.write_input(content);
+  tool.close_input();
+  EXPECT_EQ(tool.await_exit(), 0);
+  return tool.text(Stream::Output).substr(0, 64);
+}
+
+class LinuxNetwork : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (!files_.missing().empty()) GTEST_SKIP() << files_.missing();
+  }
+
+  const LinuxFiles files_{"cloud-amd64"};
+};
+
+TEST_F(LinuxNetwork, FetchesIsReachedAndIsRepeatedWithoutAny) {
+  const bool is_recorded = engine() == "soft";
+  const std::string journal =
+      ::testing::TempDir() + "ringside-network-" + std::to_string(::getpid()) + ".journal";
+  const std::uint16_t port = free_port();
+  const std::string network = "user,forward=tcp:127.0.0.1:" + std::to_string(port) + ":80";
+  LinuxOptions options{.cpus = 2, .arguments = {"--net", network, "--log", "debug"}};
+  if (is_recorded) options.arguments.insert(options.arguments.end(), {"--record", journal});
+  std::string said, state;
+  {
+    const std::string content = scrambled(3 << 20);
+    const FileServer server(content);
+    LinuxGuest guest(files_, options);
+    LinuxShell& shell = guest.shell();
+    shell.await_prompt();
+    shell.join_network();
+    EXPECT_THAT(shell.output_of("ip address show dev eth0"), HasSubstr("inet 10.0.2.15/24"));
+    EXPECT_EQ(shell.output_of("cat /sys/class/net/eth0/mtu"), "65520\n");
+    EXPECT_EQ(shell.output_of("hostname"), "ringside\n");
+    shell.output_of("ping -c 3 10.0.2.2");
+    EXPECT_THAT(shell.output_of("wget -q -O - " + server.url() + " | sha256sum"),
+                HasSubstr(digest(content)));
+    EXPECT_NE(shell.run("wget -q -O - http://10.0.2.2:1/").status, 0);
+    shell.output_of("mkdir /tmp/www && echo 'from inside' >/tmp/www/page && httpd -h /tmp/www");
+    EXPECT_THAT(ask(port, "GET /page HTTP/1.0\r\n\r\n"), HasSubstr("\r\n\r\nfrom inside\n"));
+    EXPECT_THAT(shell.output_of("dmesg"), Not(HasSubstr("eth0: bad")));
+    EXPECT_EQ(shell.end("poweroff -f"), 1);
+    said = guest.process().text(Stream::Output);
+    state = state_of(guest.process());
+  }
+  if (!is_recorded) return;
+  EXPECT_THAT(state, HasSubstr("hash"));
+  options.arguments.back() = journal;
+  options.arguments.end()[-2] = "--replay";
+  LinuxGuest again(files_, options);
+  again.process().close_input();
+  EXPECT_EQ(again.process().await_exit(boot_deadline()), 1);
+  EXPECT_EQ(state_of(again.process()), state);
+  EXPECT_EQ(again.process().text(Stream::Output), said);
+  std::filesystem::remove(journal);
+}
+
+// By the addresses that the router of the network gives (RFC 4862).
+TEST_F(LinuxNetwork, HasIpv6) {
+  const std::string content = scrambled(100'000);
+  LinuxGuest guest(files_, {.arguments = {"--net", "user"}});
+  LinuxShell& shell = guest.shell();
+  shell.await_prompt();
+  shell.join_network();
+  shell.output_of("until ip -6 route | grep -q default; do usleep 10000; done");
+  EXPECT_THAT(shell.output_of("ip -6 address show dev eth0"), HasSubstr("inet6 fec0::"));
+  shell.output_of("until ping6 -c 1 fec0::2; do usleep 10000; done");
+}
+
+}  // namespace
+}  // namespace ringside::testing
