@@ -23,7 +23,16 @@ struct __attribute__((packed)) FilesBelow {
 };
 constexpr unsigned kAskForVersion = 1;
 constexpr int kRuleOfFilesBelow = 1;
-constexpr std::uint64_t kReadFile = 1 << 2, kConnectTcp = 1 << 1;
+constexpr std::uint64_t kConnectTcp = 1 << 1;
+// What is done with files. Not among these: to execute them, devices, and calls that devices have.
+constexpr std::uint64_t kWriteFile = 1 << 1, kReadFile = 1 << 2, kReadDirectory = 1 << 3,
+                        kRemoveDirectory = 1 << 4, kRemoveFile = 1 << 5, kMakeDirectory = 1 << 7,
+                        kMakeRegular = 1 << 8, kMakeSocket = 1 << 9, kMakeFifo = 1 << 10,
+                        kMakeSymbolicLink = 1 << 12, kRefer = 1 << 13, kTruncate = 1 << 14;
+constexpr std::uint64_t kRead = kReadFile | kReadDirectory;
+constexpr std::uint64_t kReadAndWrite = kRead | kWriteFile | kRemoveDirectory | kRemoveFile |
+                                        kMakeDirectory | kMakeRegular | kMakeSocket | kMakeFifo |
+                                        kMakeSymbolicLink | kRefer | kTruncate;
 
 constexpr std::uint64_t bits(unsigned count) { return (std::uint64_t{1} << count) - 1; }
 
@@ -42,6 +51,12 @@ Result<Fd> new_rules(int version, const RulesetAttributes& attributes) {
   Fd rules(static_cast<int>(::syscall(SYS_landlock_create_ruleset, &attributes, size, 0)));
   if (!rules) return fail(Error::from_errno("landlock_create_ruleset", errno));
   return rules;
+}
+
+Result<void> permit(const Fd& rules, const FilesBelow& below) {
+  if (::syscall(SYS_landlock_add_rule, rules.get(), kRuleOfFilesBelow, &below, 0) != 0)
+    return fail(Error::from_errno("landlock_add_rule", errno));
+  return {};
 }
 
 Result<void> enter(const Fd& rules) {
@@ -75,10 +90,19 @@ Result<void> forbid_names_outside(std::span<const std::string> readable_folders)
   for (const std::string& path : readable_folders) {
     const Fd folder(::open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
     if (!folder) continue;
-    const FilesBelow below{kReadFile, folder.get()};
-    if (::syscall(SYS_landlock_add_rule, rules.get(), kRuleOfFilesBelow, &below, 0) != 0)
-      return fail(Error::from_errno("landlock_add_rule", errno));
+    TRY(permit(rules, {kReadFile, folder.get()}));
   }
+  return enter(rules);
+}
+
+Result<void> forbid_names_but_below(const Fd& folder, Below what) {
+  const int version = TRY(landlock_version());
+  if (version < 2)
+    return fail(ErrorCode::NotSupported, "this kernel's Landlock forbids to move files");
+  const RulesetAttributes attributes = all_of(version);
+  const Fd rules = TRY(new_rules(version, attributes));
+  const std::uint64_t permitted = what == Below::Read ? kRead : kReadAndWrite;
+  TRY(permit(rules, {attributes.files & permitted, folder.get()}));
   return enter(rules);
 }
 

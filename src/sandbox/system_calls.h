@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/result.h"
+#include "sandbox/landlock.h"
 
 namespace ringside::sandbox {
 
@@ -16,6 +17,10 @@ Result<void> allow_only_what_is_needed(Engine engine);
 // Of the process with the guest's network, whose sockets for others' connections are there: it may
 // connect, send and receive, and read files. In network_calls.cc.
 Result<void> allow_only_a_network();
+
+// Of the process that serves a folder of the host: it may open and read files, and change them
+// where that is wanted. In folder_calls.cc.
+Result<void> allow_only_a_folder(Below what);
 
 // Of the keeper: everything but what only an intruder can want.
 Result<void> forbid_what_nobody_needs();
