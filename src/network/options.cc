@@ -105,7 +105,10 @@ Result<std::optional<NetworkOptions>> parse_network(std::string_view text) {
           "QEMU's '{}' is written {} here: the host's address and port, and the guest's port", part,
           kExample);
     if (!part.starts_with(kForward))
-      return bad("'{}' after user is not forward=tcp:ADDR:PORT:GUESTPORT or forward=udp:…", part);
+      return bad(
+          "'{}' after user is neither forward=tcp:ADDR:PORT:GUESTPORT nor "
+          "forward=udp:ADDR:PORT:GUESTPORT",
+          part);
     const Forward forward = TRY(parse_forward(part.substr(kForward.size())));
     const auto same_end = [&](const Forward& other) {
       return other.protocol == forward.protocol && other.address == forward.address &&
