@@ -6,7 +6,7 @@
 namespace ringside::network {
 namespace {
 
-constexpr const char* kName = "libslirp.so.0";
+#define RINGSIDE_LIBSLIRP "libslirp.so.0"
 
 template <typename Function>
 bool find(void* library, const char* name, Function& function) {
@@ -16,8 +16,23 @@ bool find(void* library, const char* name, Function& function) {
 
 }  // namespace
 
+// For whoever packs the program, or lists what it is made of: the note of the ELF file that names
+// libraries which are opened when they are wanted (uapi-group.org, ELF dlopen metadata).
+__asm__(
+    ".pushsection .note.dlopen, \"a\", @note\n"
+    ".balign 4\n"
+    ".long 4\n"
+    ".long 2f - 1f\n"
+    ".long 0x407c0c0a\n"
+    ".asciz \"FDO\"\n"
+    "1: .asciz \"[{\\\"feature\\\":\\\"network\\\",\\\"priority\\\":\\\"recommended\\\","
+    "\\\"soname\\\":[\\\"" RINGSIDE_LIBSLIRP
+    "\\\"]}]\"\n"
+    "2: .balign 4\n"
+    ".popsection\n");
+
 Result<SlirpLibrary> load_slirp() {
-  void* const library = ::dlopen(kName, RTLD_NOW | RTLD_LOCAL);
+  void* const library = ::dlopen(RINGSIDE_LIBSLIRP, RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr)
     return fail(ErrorCode::NotFound,
                 fmt::format("--net user needs libslirp (Debian: libslirp0): {}", ::dlerror()));
