@@ -10,6 +10,7 @@
 
 #include "cli/engines.h"
 #include "cli/payload.h"
+#include "companions/device_lines.h"
 #include "machine/boot/boot.h"
 #include "machine/machine.h"
 #include "time/comparison.h"
@@ -88,6 +89,7 @@ class QuietMachine {
           static_cast<unsigned>(i)));
       machine.disks.push_back(disks.back());
     }
+    companions::add_devices(options.network.has_value(), options.shares, machine);
     machine_ = std::make_unique<machine::Machine>(ram_, std::move(machine));
     engine_ = TRY(start_engine(options, ram_, *machine_, boot_.entry, journal.start().seed));
     machine_->connect(engine_->cpus(), engine_->controller_views());

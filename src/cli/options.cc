@@ -46,7 +46,8 @@ struct Words {
                             date, seed, history, pace = "on", translate = "on", on_kill = "detach",
                             gdb_allow = "same-user", sandbox = "on", virtio = "pci",
                             log = "warning";
-  std::vector<std::string> initrd, disks;
+  std::vector<std::string> initrd, disks, shares;
+  std::string network = "none";
 };
 
 void declare(CLI::App& app, Words& words, Options& options) {
@@ -149,8 +150,15 @@ void declare(CLI::App& app, Words& words, Options& options) {
   devices(app.add_option("-d,--disk", words.disks, "Raw disk image as virtio block, repeatable")
               ->type_name("FILE[,ro|,snapshot]")
               ->allow_extra_args(false));
+  devices(app.add_option("-n,--net", words.network,
+                         "A network card on a network of this user's rights, or none (none)")
+              ->type_name("user[,forward=tcp:ADDR:PORT:GUESTPORT]"));
+  devices(app.add_option("--share", words.shares,
+                         "A directory for the guest, by 9P over virtio, repeatable")
+              ->type_name("DIR[,tag=NAME][,ro]")
+              ->allow_extra_args(false));
   devices(app.add_option("--virtio", words.virtio,
-                         "Where disks are: on the PCI bus, or at fixed addresses (pci)")
+                         "Where these devices are: on the PCI bus, or at fixed addresses (pci)")
               ->type_name("pci|mmio"));
 }
 
@@ -248,9 +256,6 @@ Result<void> parse_virtio(const CLI::App& app, const Words& words, Options& opti
 
 Result<void> parse_disks(const std::vector<std::string>& words, Options& options) {
   constexpr std::string_view kReadOnly = ",ro", kSnapshot = ",snapshot";
-  if (words.size() > machine::kMaxVirtioDevices) {
-    return bad("--disk: {} disks are more than {}", words.size(), machine::kMaxVirtioDevices);
-  }
   for (const std::string& text : words) {
     const auto without = [&](std::string_view suffix) {
       return text.substr(0, text.size() - suffix.size());
@@ -420,7 +425,14 @@ Result<void> interpret(const CLI::App& app, const Words& words, Options& options
   TRY(check_stdio(options));
 
   TRY(parse_virtio(app, words, options));
-  return parse_disks(words.disks, options);
+  TRY(parse_disks(words.disks, options));
+  options.network = TRY(network::parse_network(words.network));
+  options.shares = TRY(companions::parse_shares(words.shares));
+  if (virtio_devices(options) > machine::kMaxVirtioDevices) {
+    return bad("{} disks, network cards and shared folders are more than the {} that fit",
+               virtio_devices(options), machine::kMaxVirtioDevices);
+  }
+  return {};
 }
 
 std::vector<std::string_view> long_names(const CLI::App& app) {
@@ -458,6 +470,11 @@ Result<CommandLine> run_parser(CLI::App& app, Words& words, int argc, const char
 }
 
 }  // namespace
+
+unsigned virtio_devices(const Options& options) {
+  return static_cast<unsigned>(options.disks.size() + options.network.has_value() +
+                               options.shares.size());
+}
 
 Result<CommandLine> parse_command_line(int argc, const char* const* argv) {
   CLI::App app(

@@ -10,7 +10,9 @@
 
 #include "base/log.h"
 #include "base/result.h"
+#include "companions/shared_folder.h"
 #include "machine/bus/platform_map.h"
+#include "network/options.h"
 #include "ringside/admission.h"
 #include "ringside/options.h"
 #include "time/pace.h"
@@ -67,6 +69,8 @@ struct Options {
   std::string append;
   std::vector<DiskOption> disks;
   machine::VirtioBus virtio_bus = machine::VirtioBus::Pci;
+  std::optional<network::NetworkOptions> network;  // none: there is no card
+  std::vector<companions::SharedFolder> shares;
   bool virtio_bus_given = false;  // with `restore`: it is to be as saved
   std::optional<GdbOption> gdb;
   std::optional<transport::Endpoint> guest_gdb;
@@ -97,6 +101,9 @@ struct Options {
   log::Level log_level = log::Level::Warning;
   Allow gdb_allow = Allow::SameUser;  // who may connect to any endpoint that listens
 };
+
+// How many virtio devices these are.
+unsigned virtio_devices(const Options& options);
 
 struct CommandLine {
   Options options;

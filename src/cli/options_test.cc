@@ -117,7 +117,33 @@ TEST(CommandLine, Disks) {
   for (std::size_t i = 1; i < 18; i += 2)
     many[i] = "x";
   many[18] = "kernel";
-  EXPECT_EQ(error(many), "--disk: 9 disks are more than 8");
+  EXPECT_EQ(error(many), "9 disks, network cards and shared folders are more than the 8 that fit");
+}
+
+TEST(CommandLine, NetworkAndSharedFolders) {
+  EXPECT_FALSE(options({"kernel"}).network);
+  EXPECT_FALSE(options({"-n", "none", "kernel"}).network);
+  EXPECT_EQ(
+      options({"-n", "user,forward=tcp:127.0.0.1:2222:22", "kernel"}).network->forwards.size(), 1u);
+  const Options o =
+      options({"--share", "a", "--share", "/b,tag=tools,ro", "--share=c,d", "kernel"});
+  using companions::SharedFolder;
+  using share::Access;
+  EXPECT_EQ(o.shares, (std::vector<SharedFolder>{{"a", "share0", Access::ReadWrite},
+                                                 {"/b", "tools", Access::ReadOnly},
+                                                 {"c,d", "share2", Access::ReadWrite}}));
+  EXPECT_EQ(options({"--share", "a,ro,tag=x", "kernel"}).shares,
+            (std::vector<SharedFolder>{{"a", "x", Access::ReadOnly}}));
+  EXPECT_EQ(virtio_devices(options({"-d", "x", "-n", "user", "--share", "a", "kernel"})), 3u);
+  EXPECT_EQ(error({"--share", ",ro", "kernel"}),
+            "--share: ',ro' names no directory; type DIR[,tag=NAME][,ro]");
+  EXPECT_EQ(error({"--share", "a,tag=", "kernel"}),
+            "--share: the tag '' is not 1 to 31 letters, digits, '-', '_' or '.'");
+  EXPECT_EQ(error({"--share", "a,tag=b/c", "kernel"}),
+            "--share: the tag 'b/c' is not 1 to 31 letters, digits, '-', '_' or '.'");
+  EXPECT_EQ(error({"--share", "a,tag=b,tag=c", "kernel"}), "--share: 'a,tag=b,tag=c' has two tags");
+  EXPECT_EQ(error({"--share", "a,tag=share1", "--share", "b", "kernel"}),
+            "--share: two folders have the tag 'share1'; ,tag=NAME tells them apart");
 }
 
 TEST(CommandLine, DisksAreOnThePciBusUnlessItIsOff) {

@@ -66,7 +66,7 @@ Result<Payload> read_payload(const Options& options, sandbox::Outside& outside,
   }
   request.command_line = options.append;
   request.vcpus = options.cpus;
-  request.virtio_devices = static_cast<unsigned>(options.disks.size());
+  request.virtio_devices = virtio_devices(options);
   request.virtio_bus = options.virtio_bus;
   return payload;
 }
@@ -94,7 +94,11 @@ Result<std::uint64_t> content_of(const Disks& disks, std::uint64_t payload,
   hasher.field(payload);
   hasher.add(std::as_bytes(std::span(options.append)));
   machine::VirtioBus virtio_bus = options.virtio_bus;
-  if (!disks.empty()) hasher.field(virtio_bus);
+  if (virtio_devices(options) != 0) hasher.field(virtio_bus);
+  bool has_network = options.network.has_value();
+  if (has_network) hasher.field(has_network);
+  for (const companions::SharedFolder& folder : options.shares)
+    hasher.add(std::as_bytes(std::span(folder.tag)));
   return hasher.value();
 }
 

@@ -1,10 +1,8 @@
 #include "cli/program.h"
 
 #include <fmt/format.h>
-#include <sys/random.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
 #include <utility>
 
@@ -32,24 +30,19 @@ bool uses_stdio(const std::optional<GdbOption>& gdb) {
   return gdb && std::holds_alternative<transport::StdioEndpoint>(gdb->endpoint);
 }
 
-Result<std::uint64_t> host_entropy() {
-  std::uint64_t value = 0;
-  if (::getrandom(&value, sizeof value, 0) != sizeof value)
-    return fail(Error::from_errno("no random numbers from the host", errno));
-  return value;
-}
-
 }  // namespace
 
 // A debugger that started us through a pipe shares its terminal with us: its Ctrl-C is not ours.
-Program::Program(const Options& options, sandbox::Outside& outside, const time::SavedMachine* saved,
-                 hypervisor::GuestRam ram, transport::Poller poller)
+Program::Program(const Options& options, sandbox::Outside& outside, companions::Sockets companions,
+                 const time::SavedMachine* saved, hypervisor::GuestRam ram,
+                 transport::Poller poller)
     : options_(options),
       outside_(outside),
       saved_(saved),
       poller_(std::move(poller)),
       signals_(poller_, uses_stdio(options.gdb) ? InterruptKey::Ignored : InterruptKey::Ends),
-      ram_(std::move(ram)) {
+      ram_(std::move(ram)),
+      lines_(poller_, std::move(companions), options_.shares, lines_to_guest()) {
   signals_.end_at_once(true);
 }
 
@@ -147,6 +140,8 @@ Result<void> Program::build() {
   machine.disks = disks_;
   machine.virtio_bus = options_.virtio_bus;
   machine.has_firmware = has_firmware();
+  companions::add_devices(options_.network.has_value(), options_.shares, machine);
+  lines_.connect(machine);
   // The main thread may sleep while vCPUs run on their own.
   machine.input_taken = [this] { poller_.wake(); };
   machine.serial[0] = TRY(sink(options_.serial, serial_bytes_));
@@ -291,7 +286,7 @@ void Program::add_monitor_commands(debug::ServerOptions& server) {
                                   : "nothing is kept of the past; see --history";
   add_time_commands(server,
                     {*engine_, travels_.get(), why_not, [this] { debugger_->machine_was_reset(); },
-                     [this] { return guest_is_stopped_; }});
+                     [this] { return guest_is_stopped_; }, [this] { return why_no_branch(); }});
   server.restart = [this]() -> Result<void> {
     TRY(reset_machine());
     return {};
@@ -324,56 +319,15 @@ void Program::add_monitor_commands(debug::ServerOptions& server) {
   server.commands.push_back(hash_command(*engine_->recordable(), *machine_, ram_));
 }
 
-std::int64_t Program::wanted_date() const {
-  if (!options_.date) return machine::kUsualDate;
-  if (const auto* seconds = std::get_if<std::int64_t>(&*options_.date)) return *seconds;
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  return std::clamp<std::int64_t>(std::chrono::duration_cast<std::chrono::seconds>(now).count(), 0,
-                                  machine::kLastDate);
-}
-
-// A replay begins with the date that was recorded. The host's was another one then; whoever names
-// one means it.
-Result<void> Program::check_date(std::int64_t recorded) const {
-  if (!options_.date) return {};
-  if (std::holds_alternative<HostsDate>(*options_.date)) {
-    notice("replay: the guest's date is the recorded one, {}, not the host's", recorded);
-    return {};
-  }
-  if (wanted_date() == recorded) return {};
-  return fail(ErrorCode::BadRequest,
-              fmt::format("--date {}: the recorded run began with {}, and a replay takes its date "
-                          "from the journal",
-                          wanted_date(), recorded));
-}
-
-// The seed of the random numbers is the first of the inputs from outside: a recording draws one,
-// unless it is given one. So is the date.
-Result<Program::Journal> Program::open_journal() {
-  Journal journal;
-  journal.start.date = wanted_date();
-  journal.start.seed = options_.seed.value_or(0);
-  if (!wants_journal()) return journal;
-  if (options_.engine == EngineChoice::Kvm) {
-    return fail(ErrorCode::NotSupported, "--record and --replay need the software CPU");
-  }
-  if (!options_.record.empty() && !options_.replay.empty()) {
-    return fail(ErrorCode::BadRequest, "--record and --replay exclude each other");
-  }
-  const time::RunIdentity identity{options_.cpus, options_.memory, content_};
-  if (!options_.record.empty()) {
-    if (!options_.seed) journal.start.seed = TRY(host_entropy());
-    journal.writer = TRY(time::JournalWriter::create(options_.record, identity, journal.start));
-  } else {
-    journal.reader = TRY(time::JournalReader::open(options_.replay, identity));
-    journal.start = journal.reader->start();
-    TRY(check_date(journal.start.date));
-  }
-  return journal;
-}
-
 void Program::note(const Result<void>& result) {
   if (!result && !failure_) failure_ = result.error();
+}
+
+companions::DeviceLines::Guest Program::lines_to_guest() {
+  return {[this] { return in_past(); },
+          [this] { return !in_past() && machine_->network_has_room(); },
+          [this](machine::NetworkInput frame) { note(timeline_->input(std::move(frame))); },
+          [this](machine::ShareInput answer) { note(timeline_->input(std::move(answer))); }};
 }
 
 void Program::receive_serial(std::span<const std::byte> bytes) {
@@ -431,6 +385,7 @@ void Program::settle() {
     machine_->output_has_room();
     poller_.wake();  // the software CPU has something to run
   }
+  lines_.update();
   serial_bytes_.collect();
   guest_gdb_bytes_.collect();
   for (const auto* client : {&guest_gdb_, &serial_}) {
@@ -579,11 +534,12 @@ Result<int> run(const Options& given) {
     saved = TRY(time::SavedMachine::open(given.restore));
     options = TRY(as_saved(options, saved->options()));
   }
+  companions::Sockets companions = TRY(start_companions(options));
   hypervisor::GuestRam ram = TRY(hypervisor::GuestRam::create(options.memory));
   transport::Poller poller = TRY(transport::Poller::create());
   const auto run_machine = [&]() -> Result<int> {
-    Program program(options, *outside, saved ? &*saved : nullptr, std::move(ram),
-                    std::move(poller));
+    Program program(options, *outside, std::move(companions), saved ? &*saved : nullptr,
+                    std::move(ram), std::move(poller));
     TRY(program.greet());
     TRY(program.load());
     TRY(program.build());

@@ -22,6 +22,7 @@
 #include "cli/save_command.h"
 #include "cli/signals.h"
 #include "cli/waiting.h"
+#include "companions/device_lines.h"
 #include "hypervisor/holdable_vm.h"
 #include "machine/boot/boot.h"
 #include "machine/machine.h"
@@ -42,8 +43,8 @@ namespace ringside::cli {
 class Program {
  public:
   // `saved`: the machine to go on with, or null. All of it outlives the program.
-  Program(const Options& options, sandbox::Outside& outside, const time::SavedMachine* saved,
-          hypervisor::GuestRam ram, transport::Poller poller);
+  Program(const Options& options, sandbox::Outside& outside, companions::Sockets companions,
+          const time::SavedMachine* saved, hypervisor::GuestRam ram, transport::Poller poller);
   ~Program();
 
   // In this order, each once.
@@ -76,6 +77,7 @@ class Program {
   Result<std::unique_ptr<transport::SingleClient>> listen(const transport::Endpoint& endpoint,
                                                           std::string name,
                                                           transport::ClientHandler& handler);
+  companions::DeviceLines::Guest lines_to_guest();
   void receive_serial(std::span<const std::byte> bytes);
   void note(const Result<void>& result);
   Slice run_slice();
@@ -106,6 +108,7 @@ class Program {
   std::uint64_t history_limit() const;
   void keep_history();
   bool in_past() const { return travels_ && travels_->in_past(); }
+  std::string why_no_branch() const;
   void add_monitor_commands(debug::ServerOptions& server);
 
   const Options& options_;
@@ -125,6 +128,8 @@ class Program {
   std::shared_ptr<HostOutput> stdout_;
   std::vector<std::shared_ptr<HostOutput>> outputs_;
   DeviceOutput serial_bytes_{poller_}, guest_gdb_bytes_{poller_};
+
+  companions::DeviceLines lines_;
 
   std::unique_ptr<machine::Machine> machine_;
   std::unique_ptr<hypervisor::Engine> engine_;

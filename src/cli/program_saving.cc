@@ -71,6 +71,17 @@ bool Program::has_firmware() const {
   return saved_ != nullptr ? !saved_->options().roms.empty() : !options_.bios.empty();
 }
 
+// The folder's server knows of the files that are open in the present, and has done what the guest
+// asked for since.
+std::string Program::why_no_branch() const {
+  if (const auto tag = machine_->share_in_use()) {
+    return fmt::format(
+        "the guest has mounted the shared folder '{}', in which what came after has been done",
+        *tag);
+  }
+  return lines_.awaits_answer() ? "a shared folder has not answered yet" : "";
+}
+
 SaveSubjects Program::save_subjects() {
   return {*engine_, *machine_, ram_, [this]() -> Result<time::SavedOptions> {
             for (const auto& disk : past_disks_) {
@@ -86,6 +97,13 @@ SaveSubjects Program::save_subjects() {
                                       "image, and would be missing",
                                       disk.path));
             }
+            if (const auto tag = machine_->share_in_use()) {
+              return fail(
+                  ErrorCode::NotSupported,
+                  fmt::format("the guest has mounted the shared folder '{}', whose open files "
+                              "cannot be saved; a machine can be saved before that",
+                              *tag));
+            }
             time::SavedOptions saved;
             saved.vcpus = options_.cpus;
             saved.memory = options_.memory;
@@ -95,6 +113,11 @@ SaveSubjects Program::save_subjects() {
             saved.virtio_bus = options_.virtio_bus;
             for (const DiskOption& disk : options_.disks)
               saved.disks.push_back(TRY(look_at(disk)));
+            saved.network = options_.network.has_value();
+            for (const companions::SharedFolder& folder : options_.shares) {
+              saved.shares.push_back({std::filesystem::absolute(folder.path), folder.tag,
+                                      folder.access == share::Access::ReadOnly});
+            }
             return saved;
           }};
 }

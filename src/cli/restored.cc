@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <variant>
 
 #include "cli/save_command.h"
@@ -65,6 +66,26 @@ Result<void> check_ports(const Options& given, const time::SavedOptions& saved) 
   return {};
 }
 
+// Other directories, which somebody says are the right ones: the guest knows the tags.
+Result<std::vector<companions::SharedFolder>> shares_of(
+    const std::vector<companions::SharedFolder>& given,
+    const std::vector<time::SavedShare>& saved) {
+  std::vector<companions::SharedFolder> shares;
+  for (const time::SavedShare& share : saved) {
+    shares.push_back({share.path, share.tag,
+                      share.read_only ? share::Access::ReadOnly : share::Access::ReadWrite});
+  }
+  for (const companions::SharedFolder& folder : given) {
+    const auto place = std::find_if(
+        shares.begin(), shares.end(),
+        [&](const companions::SharedFolder& share) { return share.tag == folder.tag; });
+    if (place == shares.end())
+      return bad("--share: the saved machine has no shared folder with the tag '{}'", folder.tag);
+    *place = folder;
+  }
+  return shares;
+}
+
 }  // namespace
 
 Result<Options> as_saved(const Options& given, const time::SavedOptions& saved) {
@@ -76,12 +97,16 @@ Result<Options> as_saved(const Options& given, const time::SavedOptions& saved) 
   }
   if (given.virtio_bus_given && given.virtio_bus != saved.virtio_bus)
     return bad("--virtio: the saved machine has its disks on the other bus");
+  if (given.network && !saved.network)
+    return bad("--net: the saved machine was started without it, and has no network card");
   TRY(check_ports(given, saved));
   Options options = given;
   options.cpus = saved.vcpus;
   options.memory = saved.memory;
   options.debug_exit = saved.debug_exit;
   options.virtio_bus = saved.virtio_bus;
+  if (saved.network && !given.network) options.network.emplace();
+  options.shares = TRY(shares_of(given.shares, saved.shares));
   if (given.disks.empty()) {
     options.disks = TRY(disks_of(saved.disks));
   } else {

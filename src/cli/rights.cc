@@ -60,6 +60,13 @@ Result<std::unique_ptr<sandbox::Outside>> reach_outside(Options& options) {
   return std::make_unique<sandbox::HostOutside>(std::move(names));
 }
 
+Result<companions::Sockets> start_companions(const Options& options) {
+  if (!options.replay.empty()) return {};
+  const auto confinement =
+      options.sandbox == Sandbox::On ? sandbox::Confinement::On : sandbox::Confinement::Off;
+  return companions::start({options.network, options.shares, {confinement, options.user}});
+}
+
 Result<void> give_up_rights(const Options& options, sandbox::Outside& outside,
                             sandbox::Engine engine) {
   TRY(outside.begin());

@@ -411,6 +411,8 @@ void add_time_commands(debug::ServerOptions& server, const TimeSubjects& subject
       [shared](std::string_view text) {
         if (!words_of(text).empty())
           return say("branch: takes no argument; nothing is forgotten\n");
+        if (const std::string why = shared->subjects.why_no_branch(); !why.empty())
+          return say("branch: " + why + "\n");
         const Result<void> done = shared->travels().branch();
         if (!done) return say("branch: " + done.error().text() + "\n");
         return say("What came after is forgotten: this is the present.\n");

@@ -18,6 +18,8 @@ struct TimeSubjects {
   std::string why_not;               // for this reason, in one sentence
   std::function<void()> moved;       // the machine is somewhere else in its run
   std::function<bool()> is_stopped;  // the client has the guest stopped, and knows it
+  // Why another future is not to begin in the past; empty: it may.
+  std::function<std::string()> why_no_branch;
 };
 
 void add_time_commands(debug::ServerOptions& server, const TimeSubjects& subjects);

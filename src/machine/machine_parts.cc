@@ -64,8 +64,8 @@ void Machine::Parts::add_disk(std::shared_ptr<BlockBackend> backend) {
 }
 
 void Machine::Parts::add_network(const NetworkCard& card) {
-  network =
-      std::make_unique<Network>(Network{VirtioNet(card.address, card.out, DmaMemory(ram, cpus))});
+  network = std::make_unique<Network>(
+      Network{VirtioNet(card.address, card.out, options.input_taken, DmaMemory(ram, cpus))});
   network->transport = add_virtio(network->device, "virtio network card");
 }
 

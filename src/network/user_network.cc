@@ -46,10 +46,10 @@ void limit_resources() {
 }
 
 // What a host does not have is gone without, as in the process that runs the guest.
-Result<void> give_up(const Rights& rights) {
+Result<void> give_up(const sandbox::Rights& rights) {
   if (!rights.user.empty()) TRY(sandbox::become(rights.user));
   limit_resources();
-  if (rights.confinement == Confinement::Off || !sandbox::why_none().empty()) return {};
+  if (rights.confinement == sandbox::Confinement::Off || !sandbox::why_none().empty()) return {};
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
     return fail(Error::from_errno("PR_SET_NO_NEW_PRIVS", errno));
   (void)sandbox::forbid_names_outside(folders_of_name_server());
@@ -57,8 +57,8 @@ Result<void> give_up(const Rights& rights) {
   return {};
 }
 
-Result<std::unique_ptr<SlirpStack>> start(const NetworkOptions& options, const Rights& rights,
-                                          FrameQueue& queue) {
+Result<std::unique_ptr<SlirpStack>> start(const NetworkOptions& options,
+                                          const sandbox::Rights& rights, FrameQueue& queue) {
   const SlirpLibrary library = TRY(load_slirp());
   auto stack = TRY(SlirpStack::create(
       library, [&queue](std::span<const std::byte> frame) { (void)queue.add(frame); }));
@@ -99,7 +99,7 @@ void run(int socket, SlirpStack& stack, FrameQueue& queue) {
 
 }  // namespace
 
-void serve(int socket, const NetworkOptions& options, const Rights& rights) {
+void serve(int socket, const NetworkOptions& options, const sandbox::Rights& rights) {
   FrameQueue queue;
   const Result<std::unique_ptr<SlirpStack>> stack = start(options, rights, queue);
   const std::string error = stack ? "" : stack.error().text();

@@ -2,25 +2,15 @@
 // the guest can.
 #pragma once
 
-#include <cstdint>
-#include <string>
-
 #include "network/options.h"
+#include "sandbox/rights.h"
 
 namespace ringside::network {
-
-// What the process may do once it serves.
-enum class Confinement : std::uint8_t { Off, On };
-
-struct Rights {
-  Confinement confinement = Confinement::On;
-  std::string user;  // to whom root's rights are handed down; empty: nobody
-};
 
 // `socket` is one of a pair of stream sockets, with messages (transport/message_stream.h). The
 // first one is ours: empty, or the error's sentence, after which nothing comes. From then on each
 // message is an Ethernet frame, in both directions. Returns when the other end has closed. It is
 // for a process of its own, which keeps little of its rights.
-void serve(int socket, const NetworkOptions& options, const Rights& rights = {});
+void serve(int socket, const NetworkOptions& options, const sandbox::Rights& rights = {});
 
 }  // namespace ringside::network

@@ -10,6 +10,7 @@ namespace {
 constexpr std::uint64_t kLeastMemory = 1u << 20, kMostMemory = std::uint64_t{1} << 46;
 // Where firmware is: there is nothing else up there.
 constexpr std::uint64_t kRomStart = 0xff000000, kRomEnd = std::uint64_t{1} << 32, kMostRoms = 16;
+constexpr std::size_t kLongestTag = 255;
 
 template <typename T, typename Visit>
 void visit_all(StateVisitor& visitor, std::vector<T>& items, std::uint64_t most, Visit visit) {
@@ -35,6 +36,15 @@ void SavedOptions::visit(StateVisitor& visitor) {
     visitor.fields(disk.size, disk.read_only, disk.changed_seconds, disk.changed_nanoseconds);
     visitor.expect(!disk.path.empty() && disk.path.find('\0') == std::string::npos);
   });
+  visitor.field(network);
+  visit_all(visitor, shares, machine::kMaxVirtioDevices, [&](SavedShare& share) {
+    visitor.container(share.path);
+    visitor.container(share.tag);
+    visitor.field(share.read_only);
+    visitor.expect(!share.path.empty() && share.path.find('\0') == std::string::npos);
+    visitor.expect(!share.tag.empty() && share.tag.size() <= kLongestTag);
+  });
+  visitor.expect(disks.size() + network + shares.size() <= machine::kMaxVirtioDevices);
   visitor.field(virtio_bus);
   visitor.expect(virtio_bus <= machine::VirtioBus::Pci);
   std::uint64_t free = kRomStart;

@@ -24,6 +24,14 @@ struct SavedDisk {
   friend bool operator==(const SavedDisk&, const SavedDisk&) = default;
 };
 
+// A folder that is shared with the guest, which has no file open there.
+struct SavedShare {
+  std::string path;  // absolute
+  std::string tag;
+  bool read_only = false;
+  friend bool operator==(const SavedShare&, const SavedShare&) = default;
+};
+
 struct SavedRom {
   Gpa base;
   std::uint64_t size = 0;
@@ -37,6 +45,8 @@ struct SavedOptions {
   std::uint64_t memory = 0;                                      // bytes of RAM
   bool debug_exit = false, debugcon = false, guest_gdb = false;  // whether these ports exist
   std::vector<SavedDisk> disks;
+  bool network = false;  // whether there is a card
+  std::vector<SavedShare> shares;
   machine::VirtioBus virtio_bus = machine::VirtioBus::Mmio;
   std::vector<SavedRom> roms;
   Position at;

@@ -35,8 +35,9 @@ constexpr std::size_t kEnoughBytes = 192u << 10, kMostFrames = 256;
 
 }  // namespace
 
-VirtioNet::VirtioNet(const MacAddress& address, ByteSink out, DmaMemory memory)
-    : out_(std::move(out)), memory_(memory) {
+VirtioNet::VirtioNet(const MacAddress& address, ByteSink out, std::function<void()> room_again,
+                     DmaMemory memory)
+    : out_(std::move(out)), room_again_(std::move(room_again)), memory_(memory) {
   std::memcpy(configuration_.data(), address.data(), address.size());
   std::memcpy(configuration_.data() + kStatus, &kLinkUp, sizeof kLinkUp);
   std::memcpy(configuration_.data() + kMtuField, &kMtu, sizeof kMtu);
@@ -82,8 +83,10 @@ std::span<const std::byte> VirtioNet::first() const {
 }
 
 void VirtioNet::drop_first() {
+  const bool had_room = has_room();
   waiting_.erase(waiting_.begin(), waiting_.begin() + sizes_.front());
   sizes_.erase(sizes_.begin());
+  if (!had_room && room_again_) room_again_();
 }
 
 // A driver that takes merged buffers (5.1.6.4) gives small ones, and a frame fills as many as it

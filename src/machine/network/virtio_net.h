@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -20,8 +21,10 @@ class VirtioNet final : public VirtioDevice {
  public:
   static constexpr unsigned kReceive = 0, kTransmit = 1;
 
-  // The sink gets one frame at a time, without the virtio header.
-  VirtioNet(const MacAddress& address, ByteSink out, DmaMemory memory);
+  // The sink gets one frame at a time, without the virtio header. `room_again` is called when
+  // has_room() is true again.
+  VirtioNet(const MacAddress& address, ByteSink out, std::function<void()> room_again,
+            DmaMemory memory);
 
   // Whether a frame of any size can be kept.
   bool has_room() const;
@@ -51,6 +54,7 @@ class VirtioNet final : public VirtioDevice {
   std::vector<std::uint32_t> sizes_;  // of each of them
   std::vector<VirtioSegment> data_;   // of the frame that is being sent
   ByteSink out_;
+  std::function<void()> room_again_;
   DmaMemory memory_;
   std::array<std::byte, 12> configuration_{};
 };

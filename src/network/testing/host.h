@@ -81,7 +81,7 @@ inline void expect_a_good_end() {
     EXPECT_EQ(status, 0);
 }
 
-inline Fd start_network(const NetworkOptions& options = {}, const Rights& rights = {}) {
+inline Fd start_network(const NetworkOptions& options = {}, const sandbox::Rights& rights = {}) {
   auto socket = sandbox::start_companion(
       "network", sandbox::CompanionSocket::Stream,
       [&](sandbox::CompanionFiles files) { serve(files.socket, options, rights); });

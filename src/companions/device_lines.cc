@@ -1,0 +1,71 @@
+#include "companions/device_lines.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/log.h"
+
+namespace ringside::companions {
+namespace {
+
+// Locally administered, and the one that users of QEMU know.
+constexpr machine::MacAddress kAddress{0x52, 0x54, 0x00, 0x12, 0x34, 0x56};
+
+}  // namespace
+
+void add_devices(bool network, const std::vector<SharedFolder>& shares,
+                 machine::MachineOptions& machine) {
+  if (network) machine.network = machine::NetworkCard{kAddress, {}};
+  for (const SharedFolder& folder : shares)
+    machine.shares.push_back({folder.tag, {}});
+}
+
+DeviceLines::DeviceLines(transport::Poller& poller, Sockets sockets,
+                         const std::vector<SharedFolder>& shares, const Guest& guest)
+    : guest_(guest) {
+  if (sockets.network) {
+    network_ = std::make_unique<transport::MessageChannel>(
+        poller, std::move(sockets.network),
+        transport::MessageChannel::Receiver{
+            guest_.network_has_room,
+            [this](std::vector<std::byte> frame) { guest_.network({std::move(frame)}); },
+            [] {
+              log::warning("network: the process that runs it is gone, and no frame arrives");
+            }});
+  }
+  for (std::size_t i = 0; i < sockets.shares.size(); ++i) {
+    shares_.push_back(std::make_unique<ShareLine>(
+        poller, std::move(sockets.shares[i]), shares[i].tag,
+        [this, share = static_cast<unsigned>(i)](std::vector<std::byte> answer) {
+          guest_.share({share, std::move(answer)});
+        }));
+  }
+}
+
+// A frame that cannot be sent at once is lost, as on any wire; a request is not.
+void DeviceLines::connect(machine::MachineOptions& machine) {
+  if (network_ && machine.network) {
+    machine.network->out = machine::ByteSink([this](std::span<const std::byte> frame) {
+      if (!guest_.is_in_past()) (void)network_->send(frame);
+    });
+  }
+  for (std::size_t i = 0; i < shares_.size() && i < machine.shares.size(); ++i) {
+    machine.shares[i].requests =
+        machine::ByteSink([this, line = shares_[i].get()](std::span<const std::byte> request) {
+          if (!guest_.is_in_past()) line->request(request);
+        });
+  }
+}
+
+void DeviceLines::update() {
+  if (network_) network_->update();
+  for (const auto& line : shares_)
+    line->update();
+}
+
+bool DeviceLines::awaits_answer() const {
+  return std::any_of(shares_.begin(), shares_.end(),
+                     [](const auto& line) { return line->awaits_answer(); });
+}
+
+}  // namespace ringside::companions
