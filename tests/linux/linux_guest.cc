@@ -91,6 +91,13 @@ void LinuxShell::load_disk_driver() {
     output_of(std::string("insmod /modules/") + module + ".ko");
 }
 
+void LinuxShell::load_share_driver() {
+  for (const char* module :
+       {"virtio_ring", "virtio", "virtio_mmio", "virtio_pci_modern_dev", "virtio_pci_legacy_dev",
+        "virtio_pci", "netfs", "fscache", "9pnet", "9pnet_virtio", "9p"})
+    output_of(std::string("insmod /modules/") + module + ".ko");
+}
+
 void LinuxShell::join_network() {
   for (const char* module :
        {"virtio_ring", "virtio", "virtio_mmio", "virtio_pci_modern_dev", "virtio_pci_legacy_dev",

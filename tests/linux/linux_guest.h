@@ -52,6 +52,8 @@ class LinuxShell {
   void load_disk_driver();
   // The same of the network card; then the guest is on the network as far as DHCP gets it.
   void join_network();
+  // The driver of a shared folder; of linux-image-amd64 alone.
+  void load_share_driver();
   // A command that ends the machine: the process's status.
   int end(std::string_view command);
 
