@@ -44,8 +44,8 @@ bool adds_up(std::span<const std::byte> header) {
 std::optional<Reassembly::Fragment> Reassembly::parse(std::span<const std::byte> frame) {
   if (frame.size() < kIp + kMinHeader) return std::nullopt;
   const std::span<const std::byte> packet = frame.subspan(kIp);
-  const unsigned first = std::to_integer<unsigned>(packet[0]);
-  const std::size_t header = 4 * static_cast<std::size_t>(first & 0xf);
+  const auto first = std::to_integer<unsigned>(packet[0]);
+  const std::size_t header = std::size_t{4} * (first & 0xf);
   const std::size_t total = word(packet, kTotalLength);
   if (first >> 4 != 4 || header < kMinHeader || total < header || total > packet.size() ||
       !adds_up(packet.first(header)))

@@ -287,14 +287,17 @@ void SlirpStack::proceed(std::span<const pollfd> polled) {
   run_timers();
 }
 
-// A timer may be set anew, or end, where it is called.
+// A timer may be set anew, for later, or end, where it is called.
 void SlirpStack::run_timers() {
   const std::int64_t now = now_ns() / kNanosecondsInMillisecond;
-  for (std::size_t i = 0; i < timers_.size(); ++i) {
-    Timer& timer = *timers_[i];
-    if (!timer.due || *timer.due > now) continue;
-    timer.due.reset();
-    library_.handle_timer(slirp_, timer.id, timer.argument);
+  for (;;) {
+    const auto timer = std::find_if(timers_.begin(), timers_.end(), [&](const auto& each) {
+      return each->due.value_or(now + 1) <= now;
+    });
+    if (timer == timers_.end()) return;
+    const Timer due = **timer;
+    (*timer)->due.reset();
+    library_.handle_timer(slirp_, due.id, due.argument);
   }
 }
 
