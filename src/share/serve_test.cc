@@ -37,6 +37,7 @@ class Serve : public SharedFolder {
     process_ = ::fork();
     if (process_ == 0) {
       ::close(ends[0]);
+      ::umask(077);
       serve(ends[1], std::move(directory), access, rights);
       ::_exit(42);
     }
