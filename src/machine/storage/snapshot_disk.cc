@@ -6,9 +6,10 @@
 
 #include <algorithm>
 #include <array>
+#include <bitset>
 #include <cerrno>
+#include <unordered_map>
 #include <utility>
-#include <vector>
 
 #include "base/fd.h"
 #include "base/file_at.h"
@@ -18,10 +19,46 @@ namespace {
 
 constexpr std::uint64_t kSector = 512;
 
+// The sectors that have been written: as large as what was written, not as the image, of which
+// most may be a hole.
+class WrittenSectors {
+ public:
+  bool contains(std::uint64_t sector) const {
+    const auto found = chunks_.find(sector / kChunk);
+    return found != chunks_.end() && found->second[sector % kChunk];
+  }
+  // Of [first, end).
+  void insert(std::uint64_t first, std::uint64_t end) {
+    while (first < end) {
+      std::bitset<kChunk>& chunk = chunks_[first / kChunk];
+      const std::uint64_t chunk_end = std::min(end, (first / kChunk + 1) * kChunk);
+      for (; first < chunk_end; ++first)
+        chunk.set(first % kChunk);
+    }
+  }
+  // The first of [first, end) that is not as `first` is, or `end`.
+  std::uint64_t end_of_run(std::uint64_t first, std::uint64_t end) const {
+    const bool kind = contains(first);
+    while (first < end) {
+      const auto found = chunks_.find(first / kChunk);
+      const std::uint64_t chunk_end = std::min(end, (first / kChunk + 1) * kChunk);
+      if (found == chunks_.end() && kind) return first;
+      for (; found != chunks_.end() && first < chunk_end; ++first)
+        if (found->second[first % kChunk] != kind) return first;
+      first = chunk_end;
+    }
+    return end;
+  }
+
+ private:
+  static constexpr std::uint64_t kChunk = 512;
+  std::unordered_map<std::uint64_t, std::bitset<kChunk>> chunks_;
+};
+
 class SnapshotDisk final : public BlockBackend {
  public:
   SnapshotDisk(std::shared_ptr<BlockBackend> image, Fd file)
-      : image_(std::move(image)), file_(std::move(file)), is_over_(image_->size() / kSector) {}
+      : image_(std::move(image)), file_(std::move(file)) {}
 
   std::uint64_t size() const override { return image_->size(); }
   bool read_only() const override { return false; }
@@ -30,8 +67,9 @@ class SnapshotDisk final : public BlockBackend {
     while (!out.empty()) {
       const std::uint64_t size = alike(offset, out.size());
       const std::span<std::byte> part = out.first(size);
-      const bool is_read = is_over_[offset / kSector] ? read_at(file_, offset, part) == size
-                                                      : image_->read(offset, part);
+      const bool is_read = written_.contains(offset / kSector)
+                               ? read_at(file_, offset, part) == size
+                               : image_->read(offset, part);
       if (!is_read) return false;
       out = out.subspan(size);
       offset += size;
@@ -46,8 +84,7 @@ class SnapshotDisk final : public BlockBackend {
     if (offset % kSector != 0 && !take_over(offset / kSector)) return false;
     if (end % kSector != 0 && !take_over(end / kSector)) return false;
     if (!write_at(file_, offset, data)) return false;
-    for (std::uint64_t sector = offset / kSector; sector * kSector < end; ++sector)
-      is_over_[sector] = true;
+    written_.insert(offset / kSector, (end + kSector - 1) / kSector);
     return true;
   }
 
@@ -57,25 +94,24 @@ class SnapshotDisk final : public BlockBackend {
  private:
   // So many bytes from `offset` on are in one place, at most `size`.
   std::uint64_t alike(std::uint64_t offset, std::uint64_t size) const {
-    std::uint64_t sector = offset / kSector;
-    const bool is_over = is_over_[sector];
-    while (sector * kSector < offset + size && is_over_[sector] == is_over)
-      ++sector;
-    return std::min(offset + size, sector * kSector) - offset;
+    const std::uint64_t end = offset + size;
+    const std::uint64_t sector =
+        written_.end_of_run(offset / kSector, (end + kSector - 1) / kSector);
+    return std::min(end, sector * kSector) - offset;
   }
 
   bool take_over(std::uint64_t sector) {
-    if (is_over_[sector]) return true;
+    if (written_.contains(sector)) return true;
     std::array<std::byte, kSector> content{};
     if (!image_->read(sector * kSector, content) || !write_at(file_, sector * kSector, content))
       return false;
-    is_over_[sector] = true;
+    written_.insert(sector, sector + 1);
     return true;
   }
 
   std::shared_ptr<BlockBackend> image_;
   Fd file_;
-  std::vector<bool> is_over_;  // sectors that are in the file
+  WrittenSectors written_;  // these are in the file
 };
 
 // Not every file system knows files without a name.

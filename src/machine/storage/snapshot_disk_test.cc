@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <random>
 
 #include "machine/testing/memory_disk.h"
@@ -61,6 +62,32 @@ TEST_F(SnapshotDiskTest, TellsTheImagesErrors) {
   EXPECT_FALSE(disk->read(512, sector));
   EXPECT_FALSE(disk->write(512, part));
   EXPECT_TRUE(disk->write(1024, sector));
+}
+
+// Nearly all of it is a hole, as of an image that was made larger than any disk.
+class EndlessHole final : public BlockBackend {
+ public:
+  std::uint64_t size() const override { return std::uint64_t{1} << 62; }
+  bool read_only() const override { return true; }
+  bool read(std::uint64_t, std::span<std::byte> out) override {
+    std::ranges::fill(out, std::byte{0});
+    return true;
+  }
+  bool write(std::uint64_t, std::span<const std::byte>) override { return false; }
+  Flush flush() override { return Flush::Done; }
+};
+
+TEST(SnapshotDisk, TakesMemoryForWhatIsWrittenAndNotForWhatTheImageHas) {
+  const auto image = std::make_shared<EndlessHole>();
+  const auto disk = make_snapshot_disk(image, ::testing::TempDir()).value();
+  const std::uint64_t far = std::uint64_t{1} << 40;
+  const std::vector<std::byte> data(3 * 512, std::byte{0x5a});
+  ASSERT_TRUE(disk->write(far - 512, data));  // on both sides of a boundary of whatever is kept
+  std::vector<std::byte> read(5 * 512), expected(5 * 512);
+  std::copy(data.begin(), data.end(), expected.begin() + 512);
+  ASSERT_TRUE(disk->read(far - 1024, read));
+  EXPECT_EQ(read, expected);
+  EXPECT_TRUE(disk->read(image->size() - 512, std::span(read).first(512)));
 }
 
 TEST(SnapshotDisk, NeedsADirectory) {
