@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <string>
+#include <utility>
 
 #include "machine/interrupts/io_apic.h"
 #include "machine/interrupts/local_apic.h"
@@ -194,6 +195,25 @@ std::string describe(const IoApicImage& image) {
 
 std::string describe(const PicPairImage& pics) {
   return "pic1: " + describe(pics.slave) + "pic0: " + describe(pics.master);
+}
+
+std::vector<MapEntry> without_overlaps(const std::vector<MapEntry>& entries) {
+  std::vector<MapEntry> seen;
+  for (auto entry = entries.begin(); entry != entries.end(); ++entry) {
+    std::vector<MapEntry> pieces{*entry};
+    for (auto before = entries.begin(); before != entry; ++before) {
+      const std::uint64_t from = before->base, to = before->base + before->size;
+      for (MapEntry& piece : std::exchange(pieces, {})) {
+        const std::uint64_t end = piece.base + piece.size;
+        const std::uint64_t first_end = std::min(end, from), second = std::max(piece.base, to);
+        if (piece.base < first_end)
+          pieces.push_back({piece.base, first_end - piece.base, piece.kind, piece.name});
+        if (second < end) pieces.push_back({second, end - second, piece.kind, piece.name});
+      }
+    }
+    seen.insert(seen.end(), pieces.begin(), pieces.end());
+  }
+  return seen;
 }
 
 std::string describe(std::vector<MapEntry> entries, unsigned digits) {

@@ -20,6 +20,8 @@ struct MapEntry {
   std::uint64_t base = 0, size = 0;
   std::string kind, name;
 };
+// Each address once: what is before another in the list hides it where they overlap.
+std::vector<MapEntry> without_overlaps(const std::vector<MapEntry>& entries);
 // By address, which have `digits` digits.
 std::string describe(std::vector<MapEntry> entries, unsigned digits);
 

@@ -1,6 +1,7 @@
 // The machine in words, and in figures.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 
 #include "base/state_hash.h"
@@ -37,16 +38,6 @@ std::string Machine::describe_memory_map() const {
   std::vector<MapEntry> memory;
   for (const hypervisor::RamSlot& slot : parts_->ram.slots())
     memory.push_back({slot.base.value, slot.size, slot.read_only ? "rom" : "ram", ""});
-  for (const MmioBus::Range& range : parts_->mmio.ranges())
-    memory.push_back({range.base.value, range.size, "i/o", range.label.name});
-  for (unsigned device = 0; device < PciBus::kDevices; ++device) {
-    const PciFunction* function = parts_->pci.function(device);
-    for (unsigned bar = 0; function != nullptr && bar < PciFunction::kBars; ++bar) {
-      if (function->is_mapped(bar))
-        memory.push_back({function->bar_base(bar).value, function->bar_size(bar), "i/o",
-                          parts_->pci.label(device).name});
-    }
-  }
   std::map<std::uint64_t, std::string> apics;  // who has its page there
   for (std::uint32_t i = 0; i < parts_->apics.count() && !engines; ++i) {
     const LocalApic& apic = parts_->apics.apic({i});
@@ -57,11 +48,31 @@ std::string Machine::describe_memory_map() const {
   if (engines) apics[x86::apic::kDefaultBase] = "local APICs, the engine's";
   for (const auto& [base, who] : apics)
     memory.push_back({base, kPageSize, "i/o", who});
+  // Functions answer only within their window, and there the first that takes an address.
+  const auto is_window = [](const MmioBus::Range& range) { return range.base == kPciWindowBase; };
+  for (const MmioBus::Range& range : parts_->mmio.ranges()) {
+    if (!is_window(range))
+      memory.push_back({range.base.value, range.size, "i/o", range.label.name});
+  }
+  constexpr std::uint64_t kWindow = kPciWindowBase.value, kWindowEnd = kWindow + kPciWindowSize;
+  for (unsigned device = 0; device < PciBus::kDevices; ++device) {
+    const PciFunction* function = parts_->pci.function(device);
+    for (unsigned bar = 0; function != nullptr && bar < PciFunction::kBars; ++bar) {
+      const std::uint64_t base = function->bar_base(bar).value;
+      const std::uint64_t from = std::max(base, kWindow),
+                          end = std::min(base + function->bar_size(bar), kWindowEnd);
+      if (function->is_mapped(bar) && from < end)
+        memory.push_back({from, end - from, "i/o", parts_->pci.label(device).name});
+    }
+  }
+  for (const MmioBus::Range& range : parts_->mmio.ranges()) {
+    if (is_window(range)) memory.push_back({range.base.value, range.size, "i/o", range.label.name});
+  }
   std::vector<MapEntry> ports;
   for (const PortBus::Range& range : parts_->ports.ranges())
     ports.push_back({range.first, range.count, "i/o", range.label.name});
-  return "address-space: memory\n" + describe(std::move(memory), 16) + "address-space: I/O\n" +
-         describe(std::move(ports), 4);
+  return "address-space: memory\n" + describe(without_overlaps(memory), 16) +
+         "address-space: I/O\n" + describe(std::move(ports), 4);
 }
 
 std::string Machine::describe_devices() const {

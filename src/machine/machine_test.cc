@@ -1,7 +1,9 @@
 #include "machine/machine.h"
 
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
 
+#include "machine/bus/platform_map.h"
+#include "machine/pci/pci_function.h"
 #include "machine/testing/fake_cpu_port.h"
 #include "machine/testing/memory_disk.h"
 #include "x86/apic_registers.h"
@@ -9,6 +11,10 @@
 
 namespace ringside::machine {
 namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
 
 constexpr VcpuId kBoot{0};
 
@@ -178,6 +184,36 @@ TEST_F(MachineTest, DevicesOnThePciBusAreListedWhereTheyAnswer) {
                          "0cf8-0cf8, ports 0cfc-0cff, pci 00:00.0\n"),
             std::string::npos)
       << devices;
+}
+
+TEST_F(MachineTest, TheMapHasEachAddressOnceAndDevicesWhereTheyAnswer) {
+  MachineOptions options;
+  options.virtio_bus = VirtioBus::Pci;
+  options.disks.push_back(std::make_shared<testing::MemoryDisk>(8192));
+  Machine machine(ram, options);
+  machine.connect(cpus);
+  const auto map_with = [&](std::uint32_t first, std::uint32_t second) {
+    constexpr std::uint64_t kDisk = kPciEcamBase.value + (kVirtioFirstPciDevice << 15);
+    machine.mmio_write(kBoot, {kDisk + pci::kFirstBar}, 4, first);
+    machine.mmio_write(kBoot, {kDisk + pci::kFirstBar + 4}, 4, second);
+    const std::string map = machine.describe_memory_map();
+    return map.substr(0, map.find("address-space: I/O"));
+  };
+  const std::string window = "  00000000c0000000-00000000cfffffff (i/o): PCI memory\n";
+  // Over RAM, over other devices and outside of the window nothing of it answers.
+  EXPECT_THAT(map_with(0x100000, 0xe0000000),
+              AllOf(HasSubstr(window), Not(HasSubstr("virtio disk"))));
+  EXPECT_THAT(map_with(0xb0000000, 0), AllOf(HasSubstr(window), Not(HasSubstr("virtio disk"))));
+  EXPECT_THAT(map_with(0xc1000000, 0xcffff000),
+              HasSubstr("  00000000c0000000-00000000c0ffffff (i/o): PCI memory\n"
+                        "  00000000c1000000-00000000c1003fff (i/o): virtio disk 0, 8 KiB\n"
+                        "  00000000c1004000-00000000cfffefff (i/o): PCI memory\n"
+                        "  00000000cffff000-00000000cfffffff (i/o): virtio disk 0, 8 KiB\n"
+                        "  00000000e0000000-00000000efffffff (i/o): PCI host bridge\n"));
+  // Both at one place: the first has it.
+  EXPECT_THAT(map_with(0xc0000000, 0xc0001000),
+              HasSubstr("  00000000c0000000-00000000c0003fff (i/o): virtio disk 0, 8 KiB\n"
+                        "  00000000c0004000-00000000cfffffff (i/o): PCI memory\n"));
 }
 
 // Firmware gives addresses; for a kernel that is loaded here it is done already.
