@@ -348,6 +348,13 @@ Result<std::unique_ptr<transport::SingleClient>> Program::listen(
 void Program::say_where_debugger_is() const {
   say_where({"gdb", debugger_->where(), debugger_->reachable_from_outside(), options_.gdb_allow,
              debugger_->token()});
+  const bool is_tcp =
+      debugger_->where().find(':') != std::string::npos && !debugger_->where().starts_with("unix:");
+  if (options_.network && options_.replay.empty() && is_tcp) {
+    notice(
+        "gdb: the guest can connect there as well, by its network (10.0.2.2); it reaches no "
+        "-G unix:PATH");
+  }
 }
 
 Result<void> Program::open_clients() {
