@@ -8,6 +8,8 @@
 #include <cerrno>
 #include <string_view>
 
+#include "base/plain_text.h"
+
 namespace ringside {
 namespace {
 
@@ -42,6 +44,11 @@ OpenFolder::~OpenFolder() {
 Result<void> OpenFolder::check(const std::string& name, FileKind kind) {
   const std::string quoted = "'" + name + "'";
   if (name.empty()) return fail(ErrorCode::BadRequest, "a file name is missing");
+  if (!is_plain_text(name)) {
+    return fail(
+        ErrorCode::BadRequest,
+        "the name of a file is UTF-8 without control characters, not '" + plain_lines(name) + "'");
+  }
   if (!is_name(name))
     return fail(ErrorCode::BadRequest,
                 quoted + " is no plain file name: all go into one directory, chosen at the start");

@@ -1,5 +1,6 @@
 // A folder of the host in which files are made, and looked for, under names that somebody has
-// typed, perhaps a debugger. A name has no `/`, and what is made follows no link.
+// typed, perhaps a debugger. A name has no `/` and is text that a terminal only shows
+// (base/plain_text.h), and what is made follows no link.
 //
 // This is an interface, because the process that runs the guest may have given up the right to open
 // files; then another one does it (sandbox/keeper.h). Main thread.

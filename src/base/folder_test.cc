@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "base/plain_text.h"
 #include "base/testing/temporary_folder.h"
 
 namespace ringside {
@@ -41,9 +42,14 @@ TEST_F(FolderTest, WhatIsNotANameIsRefused) {
             "'/etc/passwd' is no plain file name: all go into one directory, chosen at the start");
   EXPECT_EQ(check("a/b"),
             "'a/b' is no plain file name: all go into one directory, chosen at the start");
-  const std::string zero("a\0b", 3);
-  EXPECT_EQ(check(zero),
-            "'" + zero + "' is no plain file name: all go into one directory, chosen at the start");
+  const std::string_view no_text[] = {{"a\0b", 3}, "\x1b[31mred", "a\nb",
+                                      "\x7f",      "\xff",        "\xc2\x9b"};
+  for (const std::string_view name : no_text) {
+    EXPECT_EQ(
+        check(std::string(name)),
+        "the name of a file is UTF-8 without control characters, not '" + plain_lines(name) + "'");
+  }
+  EXPECT_EQ(check("Ger\xc3\xa4t"), "");
   EXPECT_EQ(check(std::string(300, 'x')), "'" + std::string(300, 'x') + "': File name too long");
   EXPECT_EQ(check(std::string(255, 'x')), "");
 }

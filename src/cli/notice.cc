@@ -7,6 +7,8 @@
 #include <cerrno>
 #include <string>
 
+#include "base/plain_text.h"
+
 namespace ringside::cli {
 namespace {
 
@@ -43,7 +45,7 @@ std::string_view level_name(log::Level level) {
 // One write, so that lines of several threads never mix; a second one only for what the first has
 // left.
 void write_line(std::string_view line) {
-  const std::string text = std::string(line) + "\n";
+  const std::string text = plain_lines(line) + "\n";
   std::string_view left = text;
   while (!left.empty() && stderr_takes()) {
     const ssize_t size = ::write(STDERR_FILENO, left.data(), left.size());

@@ -1,6 +1,7 @@
 // What ringside says on stderr: one line each, lost if nobody reads it within a moment (a paused
 // terminal must not hold the debug server). Users and tests read some of them (docs: "gdb:
-// listening on ..."), so their wording is an interface.
+// listening on ..."), so their wording is an interface. Names and text that clients and guests have
+// chosen are among it, so control characters are written out (base/plain_text.h).
 #pragma once
 
 #include <fmt/core.h>
