@@ -10,8 +10,7 @@ namespace ringside {
 namespace {
 
 constexpr std::array<std::string_view, kFileKinds> kNames = {
-    "a core",    "a saved machine",  "a trace",
-    "a profile", "a trace of calls", "memory that was saved before"};
+    "a core", "a saved machine", "a trace", "a profile", "a trace of calls", "memory"};
 
 }  // namespace
 

@@ -14,7 +14,7 @@ enum class FileKind : std::uint8_t {
   Trace,  // GDB manual, "Trace File Format"
   Profile,
   CallTrace,
-  Memory,  // bytes of the guest, which cannot be told from anything else
+  Memory,  // bytes of the guest, which cannot be told from anything else: never replaced
 };
 inline constexpr unsigned kFileKinds = 6;
 

@@ -60,6 +60,11 @@ Result<void> OpenFolder::check(const std::string& name, FileKind kind) {
   // ELOOP is a link, and ENXIO a socket: both are there.
   if (!there && problem != ELOOP && problem != ENXIO)
     return fail(Error::from_errno(quoted, problem));
+  if (kind == FileKind::Memory) {
+    return fail(ErrorCode::BadRequest, quoted + " is there already, and what is saved of memory " +
+                                           "goes under a new name, because no file can be told " +
+                                           "from it");
+  }
   if (!is_regular(there) || !is_of_kind(there.get(), kind)) {
     return fail(ErrorCode::BadRequest,
                 quoted + " is there already, and is not " + std::string(name_of(kind)));
