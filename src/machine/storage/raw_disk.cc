@@ -117,7 +117,8 @@ Result<void> refuse_other_formats(const Fd& fd, const std::string& path) {
 }  // namespace
 
 Result<std::shared_ptr<BlockBackend>> open_raw_disk(const std::string& path, bool read_only) {
-  Fd fd(::open(path.c_str(), (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC));
+  // O_NONBLOCK, because nobody may ever write to a FIFO; it means nothing to what is taken.
+  Fd fd(::open(path.c_str(), (read_only ? O_RDONLY : O_RDWR) | O_NONBLOCK | O_CLOEXEC));
   if (!fd) return fail(Error::from_errno(fmt::format("disk image {}", path), errno));
   const std::uint64_t size = TRY(disk_size(fd, path));
   TRY(refuse_other_formats(fd, path));

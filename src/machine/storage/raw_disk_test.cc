@@ -118,5 +118,17 @@ TEST_F(RawDiskFlush, ImagesOfOtherFormatsAreRefusedAndStayAsTheyAre) {
   EXPECT_TRUE(open_raw_disk(path_, false));
 }
 
+// Nobody may ever be at its other end.
+TEST(RawDiskOfAFifo, IsRefusedWithoutWaiting) {
+  const std::string path = testing::TempDir() + "raw_disk_fifo." + std::to_string(getpid());
+  ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
+  for (const bool read_only : {true, false}) {
+    const auto disk = open_raw_disk(path, read_only);
+    ASSERT_FALSE(disk);
+    EXPECT_EQ(disk.error().text(), "disk image " + path + " is not a file");
+  }
+  ::unlink(path.c_str());
+}
+
 }  // namespace
 }  // namespace ringside::machine
