@@ -110,15 +110,17 @@ Result<std::shared_ptr<const LinuxKernel>> LinuxKernel::find(hypervisor::Vm& vm)
   return std::shared_ptr<const LinuxKernel>(std::move(kernel));
 }
 
-bool LinuxKernel::is_current(const KernelImage& image) const {
+bool LinuxKernel::is_there(const KernelImage& image) const {
   if (image.physical_base != image_.physical_base || image.five_levels != image_.five_levels ||
       image.space != image_.space)
     return false;
   const std::span<const std::byte> was = symbols_->tokens();
   const auto now = memory_.read(symbols_->tokens_at(), was.size());
-  // Structures and lists may still have been unreadable, and VMCOREINFO not there yet.
-  return now && std::ranges::equal(*now, was) && tasks_ && (modules_ || is_without_types()) &&
-         !vmcoreinfo_.empty();
+  return now && std::ranges::equal(*now, was);
+}
+
+bool LinuxKernel::is_complete() const {
+  return tasks_ && (modules_ || is_without_types()) && !vmcoreinfo_.empty();
 }
 
 Gva LinuxKernel::lowest() const {
@@ -346,13 +348,69 @@ std::optional<LinuxKernel::Running> LinuxKernel::running(VcpuId vcpu) const {
   return std::nullopt;
 }
 
-Result<std::shared_ptr<const LinuxKernel>> LinuxKernels::now() {
-  if (last_) {
-    const std::optional<KernelImage> image = find_kernel_image(vm_);
-    if (image && last_->is_current(*image)) return last_;
+namespace {
+
+// Two moments between which a vCPU has run differ in it. Where instructions are not counted, the
+// registers say so; who waits in a loop may have them as before.
+std::vector<std::uint64_t> progress_of(hypervisor::Vm& vm) {
+  std::vector<std::uint64_t> progress;
+  for (std::uint32_t i = 0; i < vm.vcpu_count(); ++i) {
+    hypervisor::Vcpu& vcpu = vm.vcpu({i});
+    if (!vcpu.active()) continue;
+    progress.push_back(i);
+    if (const auto count = vcpu.instructions()) {
+      progress.push_back(count->value);
+    } else if (const auto state = vcpu.state()) {
+      progress.insert(progress.end(), {state->rip, state->rflags, state->cr3});
+      progress.insert(progress.end(), std::begin(state->gpr), std::end(state->gpr));
+    }
   }
-  last_ = TRY(LinuxKernel::find(vm_));
-  return last_;
+  return progress;
+}
+
+std::optional<std::uint64_t> executed_by(hypervisor::Vm& vm) {
+  std::uint64_t sum = 0;
+  for (std::uint32_t i = 0; i < vm.vcpu_count(); ++i) {
+    const auto count = vm.vcpu({i}).instructions();
+    if (!count) return std::nullopt;
+    sum += count->value;
+  }
+  return sum;
+}
+
+// Where it lies. The table of pages is another one in each process.
+bool is_same_image(const KernelImage& a, const KernelImage& b) {
+  return a.physical_base == b.physical_base && a.first == b.first && a.space == b.space &&
+         a.five_levels == b.five_levels;
+}
+
+}  // namespace
+
+// Symbols are in the image from its first instruction on, so that a search of the same image finds
+// nothing the next time, too, unless the guest has written another one over it.
+bool LinuxKernels::still_holds(const Search& search, const Search& now) const {
+  const bool is_same_moment = search.progress == now.progress;
+  if (search.found) {
+    const LinuxKernel& kernel = **search.found;
+    return kernel.is_there(now.image) && (kernel.is_complete() || is_same_moment);
+  }
+  if (!is_same_image(search.image, now.image)) return false;
+  if (is_same_moment) return true;
+  if (!search.executed || !now.executed) return false;
+  constexpr std::uint64_t kSoon = 50'000, kLate = 500'000'000;
+  const std::uint64_t pause = std::clamp(*search.executed / 16, kSoon, kLate);
+  return *now.executed >= *search.executed && *now.executed - *search.executed < pause;
+}
+
+Result<std::shared_ptr<const LinuxKernel>> LinuxKernels::now() {
+  const std::optional<KernelImage> image = find_kernel_image(vm_);
+  if (!image) return LinuxKernel::find(vm_);  // says so
+  Search search{*image, progress_of(vm_), executed_by(vm_), fail(ErrorCode::NotFound, "")};
+  if (last_ && still_holds(*last_, search)) return last_->found;
+  ++searches_;
+  search.found = LinuxKernel::find(vm_);
+  last_ = std::move(search);
+  return last_->found;
 }
 
 }  // namespace ringside::guests

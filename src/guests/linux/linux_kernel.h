@@ -12,6 +12,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "guests/linux/btf.h"
 #include "guests/linux/kallsyms.h"
@@ -27,7 +28,9 @@ class LinuxKernel {
   // The error says in words what the guest lacks.
   static Result<std::shared_ptr<const LinuxKernel>> find(hypervisor::Vm& vm);
   // Whether it is still there: its tables are where they were.
-  bool is_current(const KernelImage& image) const;
+  bool is_there(const KernelImage& image) const;
+  // Structures and lists could be read, and VMCOREINFO was there. Otherwise they may be later.
+  bool is_complete() const;
 
   const KernelMemory& memory() const { return memory_; }
   Word word() const { return memory_.word(); }
@@ -93,16 +96,29 @@ class LinuxKernel {
   Result<ModuleLayout> modules_ = fail(ErrorCode::NotFound, "");
 };
 
-// Keeps the kernel that was found last, because finding one takes some milliseconds.
+// Keeps the kernel that was found last, because to search for one is much work; and where none was
+// found, that.
 class LinuxKernels {
  public:
   explicit LinuxKernels(hypervisor::Vm& vm) : vm_(vm) {}
+  // Of a guest that has not run since the last search, or has run little since one that found
+  // nothing in the same image, it is what that found.
   Result<std::shared_ptr<const LinuxKernel>> now();
   hypervisor::Vm& vm() { return vm_; }
+  unsigned searches() const { return searches_; }  // so far; for tests
 
  private:
+  struct Search {
+    KernelImage image;
+    std::vector<std::uint64_t> progress;    // of vCPUs: another one after they have run
+    std::optional<std::uint64_t> executed;  // instructions, where they are counted
+    Result<std::shared_ptr<const LinuxKernel>> found;
+  };
+  bool still_holds(const Search& search, const Search& now) const;
+
   hypervisor::Vm& vm_;
-  std::shared_ptr<const LinuxKernel> last_;
+  std::optional<Search> last_;
+  unsigned searches_ = 0;
 };
 
 }  // namespace ringside::guests

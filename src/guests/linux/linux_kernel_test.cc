@@ -152,6 +152,37 @@ TEST(LinuxKernel, SaysWhatItLacks) {
   EXPECT_THAT(error_of(guest.vm), HasSubstr("no vCPU is in a Linux kernel"));
 }
 
+// To search is much work, and debuggers ask much at a stop.
+TEST(LinuxKernels, AreSearchedForWhereTheGuestHasRun) {
+  SyntheticKernel guest(1);
+  LinuxKernels kernels(guest.vm);
+  auto& vcpu = guest.vm.vcpu({0});
+  const auto finds = [&](std::uint64_t executed) {
+    vcpu.retired = InsnCount{executed};
+    return kernels.now().has_value();
+  };
+  EXPECT_FALSE(finds(16'000'000));
+  EXPECT_FALSE(finds(16'000'000));
+  EXPECT_THAT(kernels.now().error().text(), HasSubstr("no table of its symbols (kallsyms)"));
+  EXPECT_FALSE(finds(16'900'000)) << "in the same image, a little later";
+  EXPECT_EQ(kernels.searches(), 1u);
+  guest.build();
+  EXPECT_TRUE(finds(17'000'000));
+  EXPECT_EQ(kernels.searches(), 2u);
+  // It has no VMCOREINFO yet, so that it is looked for again, but once for a stop.
+  EXPECT_TRUE(finds(17'000'000));
+  EXPECT_EQ(kernels.searches(), 2u);
+  EXPECT_TRUE(finds(17'000'001));
+  EXPECT_EQ(kernels.searches(), 3u);
+  // Where nobody counts, registers tell.
+  vcpu.retired.reset();
+  EXPECT_TRUE(kernels.now() && kernels.now());
+  EXPECT_EQ(kernels.searches(), 4u);
+  vcpu.cpu.gpr[0] += 1;
+  EXPECT_TRUE(kernels.now());
+  EXPECT_EQ(kernels.searches(), 5u);
+}
+
 TEST(LinuxKernel, ExportsMayBeAddresses) {
   SyntheticKernel guest(1, {Word::Bits32, false});
   guest.put(guest.data(0x8000),
