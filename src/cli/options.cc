@@ -239,7 +239,11 @@ Result<void> check_stdio(const Options& options) {
 bool switches_pci_off(const std::string& command_line) {
   std::istringstream words(command_line);
   for (std::string word; words >> word;) {
-    if (word == "pci=off") return true;
+    constexpr std::string_view kPci = "pci=";  // a list, as pci_setup() of Linux takes it apart
+    if (!word.starts_with(kPci)) continue;
+    std::istringstream list(word.substr(kPci.size()));
+    for (std::string entry; std::getline(list, entry, ',');)
+      if (entry == "off") return true;
   }
   return false;
 }
@@ -426,6 +430,13 @@ Result<void> interpret(const CLI::App& app, const Words& words, Options& options
 
   TRY(parse_virtio(app, words, options));
   TRY(parse_disks(words.disks, options));
+  for (const DiskOption& disk : options.disks) {
+    if (disk.is_snapshot && !options.save.empty()) {
+      return bad(
+          "--save: the disk {} is a snapshot, and what the guest writes to it would be missing",
+          disk.path);
+    }
+  }
   options.network = TRY(network::parse_network(words.network));
   options.shares = TRY(companions::parse_shares(words.shares));
   if (virtio_devices(options) > machine::kMaxVirtioDevices) {

@@ -113,6 +113,9 @@ TEST(CommandLine, Disks) {
   const DiskOption snapshot = options({"-d", "one.img,snapshot", "kernel"}).disks.at(0);
   EXPECT_EQ(snapshot.path, "one.img");
   EXPECT_TRUE(snapshot.is_snapshot && !snapshot.read_only);
+  EXPECT_EQ(
+      error({"-d", "one.img,snapshot", "--save", "later", "kernel"}),
+      "--save: the disk one.img is a snapshot, and what the guest writes to it would be missing");
   std::vector<const char*> many(19, "-d");
   for (std::size_t i = 1; i < 18; i += 2)
     many[i] = "x";
@@ -151,7 +154,10 @@ TEST(CommandLine, DisksAreOnThePciBusUnlessItIsOff) {
   EXPECT_EQ(options({"kernel"}).virtio_bus, VirtioBus::Pci);
   EXPECT_EQ(options({"--virtio", "mmio", "kernel"}).virtio_bus, VirtioBus::Mmio);
   EXPECT_EQ(options({"-a", "quiet pci=off", "kernel"}).virtio_bus, VirtioBus::Mmio);
+  EXPECT_EQ(options({"-a", "pci=noacpi,off", "kernel"}).virtio_bus, VirtioBus::Mmio);
+  EXPECT_EQ(options({"-a", "pci=off,noacpi", "kernel"}).virtio_bus, VirtioBus::Mmio);
   EXPECT_EQ(options({"-a", "pci=offset", "kernel"}).virtio_bus, VirtioBus::Pci);
+  EXPECT_EQ(options({"-a", "pci=noacpi x=off", "kernel"}).virtio_bus, VirtioBus::Pci);
   EXPECT_EQ(options({"-a", "pci=off", "--virtio", "pci", "kernel"}).virtio_bus, VirtioBus::Pci);
   EXPECT_EQ(error({"--virtio", "isa", "kernel"}), "--virtio: 'isa' is not one of pci, mmio");
 }

@@ -92,10 +92,11 @@ SaveSubjects Program::save_subjects() {
             }
             for (const DiskOption& disk : options_.disks) {
               if (!disk.is_snapshot) continue;
-              return fail(ErrorCode::NotSupported,
-                          fmt::format("what the guest has written to {},snapshot is not in the "
-                                      "image, and would be missing",
-                                      disk.path));
+              return fail(
+                  ErrorCode::NotSupported,
+                  fmt::format("the disk {} is a snapshot: what the guest has written is not "
+                              "in the image, and would be missing",
+                              disk.path));
             }
             if (const auto tag = machine_->share_in_use()) {
               return fail(
