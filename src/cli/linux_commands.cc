@@ -81,7 +81,7 @@ Result<std::vector<debug::GuestLibrary>> libraries(LinuxKernels& kernels, Folder
   std::vector<debug::GuestLibrary> result;
   for (const guests::Module& module : TRY(list_modules(*kernel)).modules) {
     if (module.state != 'L' && module.state != 'C') continue;
-    debug::GuestLibrary library{module.name + ".ko", {}};
+    debug::GuestLibrary library{guests::library_name(module.name), {}};
     if (const auto found = find_file(folder, module, kernel->memory())) {
       library.name = found->name;
       library.sections = place_sections(found->file, module);

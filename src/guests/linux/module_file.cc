@@ -6,6 +6,8 @@
 #include <cstring>
 #include <map>
 
+#include "guests/linux/kernel_memory.h"
+
 namespace ringside::guests {
 namespace {
 
@@ -112,6 +114,12 @@ std::vector<std::string> file_names(std::string_view module) {
   std::vector<std::string> names = {std::string(module) + ".ko"};
   if (dashed != module) names.push_back(dashed + ".ko");
   return names;
+}
+
+std::string library_name(std::string_view module) {
+  std::string name = printable(module);
+  std::ranges::replace(name, '/', '?');
+  return name + ".ko";
 }
 
 }  // namespace ringside::guests

@@ -41,5 +41,8 @@ bool is_loaded_file(const ModuleFile& file, const Module& module, const KernelMe
 // Under which names a module's file may be: the kernel writes each - in them as _. None for a name
 // that no file of ours can have.
 std::vector<std::string> file_names(std::string_view module);
+// What a debugger is told to look for where that file is not here: a name in no folder, whatever
+// the guest calls its module.
+std::string library_name(std::string_view module);
 
 }  // namespace ringside::guests

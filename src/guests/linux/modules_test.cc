@@ -179,6 +179,8 @@ TEST(ModuleFile, NamesComeFromTheModules) {
   EXPECT_THAT(file_names("../x"), IsEmpty());
   EXPECT_THAT(file_names(""), IsEmpty());
   EXPECT_THAT(file_names("a?b"), IsEmpty());
+  EXPECT_EQ(library_name("virtio_blk"), "virtio_blk.ko");
+  EXPECT_EQ(library_name("../../etc/x\x1b"), "..?..?etc?x?.ko");
 }
 
 }  // namespace
