@@ -116,16 +116,19 @@ class Nothing final : public debug::MonitorWork {
 
 class GotoWork final : public JourneyWork {
  public:
-  GotoWork(std::shared_ptr<Shared> shared, const Place& place) : JourneyWork(std::move(shared)) {
+  // `note`: a line that the client is to read, too, or nothing.
+  GotoWork(std::shared_ptr<Shared> shared, const Place& place, std::string note)
+      : JourneyWork(std::move(shared)), note_(std::move(note)) {
     travels().set_out_to(place);
   }
 
  private:
   std::optional<std::string> at_arrival(const hypervisor::Arrival&) override {
     return end(
-        describe(*shared_) +
+        describe(*shared_) + note_ +
         "Tell your debugger to forget its registers (GDB: maintenance flush register-cache).\n");
   }
+  std::string note_;
 };
 
 // Looks at memory at another place, and comes back.
@@ -160,16 +163,18 @@ class LookWork : public JourneyWork {
 
 class ValueWork final : public LookWork {
  public:
-  ValueWork(std::shared_ptr<Shared> shared, const Place& place, Gpa address, std::uint64_t size)
-      : LookWork(std::move(shared), address, size) {
+  ValueWork(std::shared_ptr<Shared> shared, const Place& place, Gpa address, std::uint64_t size,
+            std::string note)
+      : LookWork(std::move(shared), address, size), note_(std::move(note)) {
     travels().set_out_to(place);
   }
 
  private:
   bool look(const hypervisor::Arrival&) override {
-    text_ = fmt::format("at {}\n{}\n", travels().count().value, bytes());
+    text_ = fmt::format("at {}\n{}\n{}", travels().count().value, bytes(), note_);
     return true;
   }
+  std::string note_;
 };
 
 class WriteWork final : public LookWork {
@@ -204,19 +209,26 @@ class WriteWork final : public LookWork {
 
 // ---- Arguments
 
-// A count, start, present, -N or a bookmark; or what is wrong with it.
+// A count, start, present, -N or a bookmark; or what is wrong with it. Also with a place there may
+// be something to say.
 std::optional<Place> find_place(const Shared& shared, const std::string& text,
                                 std::string& complaint) {
   const Travels& travels = shared.travels();
   const std::uint64_t first = travels.beginning().at.progress.instructions.value,
                       last = travels.present().at.progress.instructions.value;
+  complaint.clear();
   if (text == "start") return travels.beginning();
   if (text == "present") return travels.present();
   std::optional<std::uint64_t> count;
   if (text.starts_with('-')) {
     count = parse_number(std::string_view(text).substr(1));
     const std::uint64_t now = travels.count().value;
-    if (count) count = *count > now ? 0 : now - *count;
+    if (count && *count > now - first) {
+      complaint =
+          fmt::format("{} is farther back than the history goes: this is its start\n", text);
+      return travels.beginning();
+    }
+    if (count) count = now - *count;
   } else {
     count = parse_number(text);
   }
@@ -332,7 +344,7 @@ void add_time_commands(debug::ServerOptions& server, const TimeSubjects& subject
         // It would stand there, while the client believes that it runs.
         if (!shared->subjects.is_stopped())
           return say("goto: the guest is running; stop it first\n");
-        return std::make_unique<GotoWork>(shared, *place);
+        return std::make_unique<GotoWork>(shared, *place, std::move(complaint));
       });
   add(command("bookmark", "[NAME]", "Gives this moment of the run a name, for goto."),
       [shared](std::string_view text) {
@@ -388,10 +400,11 @@ void add_time_commands(debug::ServerOptions& server, const TimeSubjects& subject
         if (words.size() >= 3) place = find_place(*shared, words[0], complaint);
         if (!place) return say("value-at: " + complaint);
         words.erase(words.begin());
+        std::string note = std::exchange(complaint, {});
         const auto address = find_address(*shared, words, complaint);
         const auto length = address ? find_length(words, *address, 8, complaint) : std::nullopt;
         if (!length) return say("value-at: " + complaint);
-        return std::make_unique<ValueWork>(shared, *place, *address, *length);
+        return std::make_unique<ValueWork>(shared, *place, *address, *length, std::move(note));
       });
   add(look("history", "", "Shows what is kept of the past, and what it takes."),
       [shared](std::string_view) {

@@ -16,7 +16,10 @@
 namespace ringside::testing {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::StartsWith;
 
 const std::string kBegins =
     "replaylog:begin;description:" + hex("the past that is kept begins here") + ";";
@@ -223,6 +226,20 @@ TEST_F(TimeTravel, AJournalThatCannotBeWrittenEndsTheSessionWithAStatus) {
   EXPECT_EQ(go("c"), "W04");
   client_->await_close();
   EXPECT_EQ(guest_->process().await_exit(), 4);
+}
+
+TEST_F(TimeTravel, FartherBackThanTheHistoryIsItsStartWithAWord) {
+  begin(1);
+  run_to_round(20);
+  const std::uint64_t present = now();
+  const std::string back = "-" + std::to_string(present + 1);
+  const std::string word = back + " is farther back than the history goes: this is its start\n";
+  EXPECT_THAT(say("value-at " + back + " physical 0x100000 4"),
+              AllOf(StartsWith("at 0\n"), HasSubstr(word)));
+  EXPECT_THAT(say("goto " + back), AllOf(StartsWith("at 0\n"), HasSubstr(word)));
+  EXPECT_THAT(say("goto present"), HasSubstr("at " + std::to_string(present) + "\n"));
+  EXPECT_THAT(say("goto -" + std::to_string(present)),
+              AllOf(StartsWith("at 0\n"), Not(HasSubstr("farther"))));
 }
 
 TEST_F(TimeTravel, ABranchOfSomethingForgetsNothing) {
