@@ -121,6 +121,10 @@ struct ServerOptions {
   using ReadPiece = std::function<std::vector<std::byte>(std::uint64_t offset)>;
   std::function<Result<void>(const std::string& name, const ReadPiece& read)> save_trace = {};
   Hooks hooks = {};
+  // Why the guest has to stay as it is for now, in one sentence: its owner makes a file of it, say.
+  // What would change its registers, memory or devices, or lead it to another moment, is refused
+  // with it. Nothing, or empty: it need not.
+  std::function<std::optional<std::string>()> why_still = {};
   GuestKnowledge guest = {};
   // The machine's past, where it has one; outlives the server.
   hypervisor::TimeTravel* time_travel = nullptr;

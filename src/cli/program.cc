@@ -239,6 +239,7 @@ Result<void> Program::power_on(const Payload& payload) {
 }
 
 Result<std::string> Program::reset_machine() {
+  TRY(refuse_while_still());
   const Payload payload = TRY(read_payload_again());
   recordings_->end_all("the machine was reset");
   TRY(timeline_->note(time::MachineReset{}));
@@ -276,17 +277,22 @@ void Program::keep_history() {
 }
 
 void Program::add_monitor_commands(debug::ServerOptions& server) {
-  const MonitorSubjects subjects{
-      *machine_, options_.cpus, [this] { return fmt::format("engine: {}", engine_->name()); },
-      [this] { return reset_machine(); },
-      [this](const time::Input& input) { return timeline_->note(input); }};
+  const MonitorSubjects subjects{*machine_, options_.cpus,
+                                 [this] { return fmt::format("engine: {}", engine_->name()); },
+                                 [this] { return reset_machine(); },
+                                 [this](const time::Input& input) -> Result<void> {
+                                   TRY(refuse_while_still());
+                                   return timeline_->note(input);
+                                 }};
   add_machine_commands(server, subjects);
   const char* const why_not = engine_->rewindable() == nullptr
                                   ? "there is no past on KVM, because no run of it can be repeated"
                                   : "nothing is kept of the past; see --history";
   add_time_commands(server,
                     {*engine_, travels_.get(), why_not, [this] { debugger_->machine_was_reset(); },
-                     [this] { return guest_is_stopped_; }, [this] { return why_no_branch(); }});
+                     [this] { return guest_is_stopped_; }, [this] { return why_no_branch(); },
+                     [this] { return why_still(); }});
+  server.why_still = [this] { return why_still(); };
   server.restart = [this]() -> Result<void> {
     TRY(reset_machine());
     return {};

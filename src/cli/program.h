@@ -86,6 +86,10 @@ class Program {
   Result<void> reset_as_recorded();
   Result<void> open_qmp();
   Result<void> press_power_button();
+  // A file is made of the guest, slice by slice, and is to be of one moment.
+  std::optional<std::string> why_still() const;
+  Result<void> refuse_while_still() const;
+  time::Position moment() const;
   void tell_shutdown(bool by_guest);
   std::string_view reason_of_shutdown(bool by_guest) const;
   Result<Payload> read_payload_again();

@@ -17,6 +17,7 @@ Result<void> Program::open_qmp() {
                          return {};
                        },
                        .press_power_button = [this] { return press_power_button(); },
+                       .moment = [this] { return moment(); },
                        .core = [this] { return core_subject({0}); },
                        .tell = {}};
   qmp_ = TRY(QmpService::open(poller_, *options_.qmp, std::move(subjects), admission()));
@@ -24,7 +25,22 @@ Result<void> Program::open_qmp() {
   return {};
 }
 
+std::optional<std::string> Program::why_still() const {
+  if (!qmp_ || !qmp_->is_writing()) return std::nullopt;
+  return "the machine protocol makes a file of the guest, which stays as it is until that is "
+         "written (query-dump)";
+}
+
+Result<void> Program::refuse_while_still() const {
+  if (const auto why = why_still()) return fail(ErrorCode::Busy, *why);
+  return {};
+}
+
+// Where there is no past, there is no other moment.
+time::Position Program::moment() const { return travels_ ? travels_->here().at : time::Position{}; }
+
 Result<void> Program::press_power_button() {
+  TRY(refuse_while_still());
   TRY(timeline_->note(time::PowerButton{}));
   (void)machine_->press_power_button();
   return {};

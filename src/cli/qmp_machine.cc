@@ -123,8 +123,14 @@ std::unique_ptr<qmp::Task> QmpMachine::monitor(std::string line, unsigned vcpu) 
 // ---- Files
 
 void QmpMachine::settle() {
-  if (!writing_ || !is_stopped()) return;
-  const Result<bool> done = writing_->file->advance();
+  if (!is_writing() || !is_stopped()) return;
+  // A debugger that was in the past has gone, and the machine is in its present again.
+  const Result<bool> done =
+      *writing_->moment == subjects_.moment()
+          ? writing_->file->advance()
+          : fail(ErrorCode::Busy,
+                 "the debugger that had led the machine into its past has gone, and what it showed "
+                 "is not there any more; nothing is kept");
   if (!done) {
     end_writing(fail(done.error()));
   } else if (*done) {
@@ -133,13 +139,14 @@ void QmpMachine::settle() {
 }
 
 bool QmpMachine::has_work() const {
-  return writing_ && is_stopped() && !writing_->file->waits_for_room();
+  return is_writing() && is_stopped() && !writing_->file->waits_for_room();
 }
 
 std::unique_ptr<qmp::Task> QmpMachine::write(std::unique_ptr<GuestFile> file, bool is_dump) {
   const auto outcome = std::make_shared<std::optional<Result<std::string>>>();
-  writing_.emplace(Writing{std::move(file), outcome, is_dump});
+  writing_.emplace(Writing{std::move(file), outcome, is_dump, std::nullopt});
   hold_or_let_go();
+  subjects_.debugger.while_out([this] { writing_->moment = subjects_.moment(); });
   return std::make_unique<Awaited>(outcome);
 }
 

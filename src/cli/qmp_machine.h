@@ -21,6 +21,7 @@
 #include "qmp/session.h"
 #include "ringside/debug_endpoint.h"
 #include "ringside/event_loop.h"
+#include "time/position.h"
 
 namespace ringside::cli {
 
@@ -35,6 +36,7 @@ struct QmpSubjects {
   Folder& files;                        // that of --files
   std::function<Result<void>()> reset;  // while every vCPU is out of the guest
   std::function<Result<void>()> press_power_button;
+  std::function<time::Position()> moment;  // in its run, at which the guest is
   std::function<guests::CoreSubject()> core;
   std::function<void(const qmp::Event&)> tell;  // of what happens here
 };
@@ -48,6 +50,8 @@ class QmpMachine final : public qmp::Machine {
   // settle() has more to do, though nothing comes from outside.
   bool has_work() const;
   bool wants_vm_end() const { return quits_; }
+  // A file is made of the guest, which nobody may change until it is written.
+  bool is_writing() const { return writing_ && writing_->moment; }
 
   // ---- qmp::Machine
   qmp::RunState state() const override;
@@ -75,6 +79,9 @@ class QmpMachine final : public qmp::Machine {
     std::unique_ptr<GuestFile> file;
     std::shared_ptr<std::optional<Result<std::string>>> result;  // for who has asked
     bool is_dump = false;
+    // Of which the file is. Nothing before every vCPU is out of the guest and no debugger is under
+    // way to another one.
+    std::optional<time::Position> moment;
   };
   std::unique_ptr<qmp::Task> write(std::unique_ptr<GuestFile> file, bool is_dump);
   void end_writing(const Result<void>& how);

@@ -26,6 +26,7 @@ class QmpService final : public transport::ClientHandler {
   void settle();
   // settle() has more to do, though nothing comes from outside.
   bool has_work() const;
+  bool is_writing() const { return machine_.is_writing(); }
   bool wants_vm_end() const { return machine_.wants_vm_end(); }
   void tell(const qmp::Event& event);
   // Where it listens.

@@ -319,6 +319,13 @@ debug::MonitorCommand journey(std::string name, std::string usage, std::string h
 
 void add_time_commands(debug::ServerOptions& server, const TimeSubjects& subjects) {
   const auto shared = std::make_shared<Shared>(Shared{subjects, {}, 0});
+  // Not while the machine has to stay where it is.
+  const auto moving = [shared](std::string name, Begin begin) -> Begin {
+    return [shared, name = std::move(name), begin = std::move(begin)](std::string_view text) {
+      const auto why = shared->subjects.why_still();
+      return why ? say(fmt::format("{}: {}\n", name, *why)) : begin(text);
+    };
+  };
   const auto add = [&](debug::MonitorCommand made, Begin begin) {
     const std::string name = made.name;
     made.begin = [shared, begin = std::move(begin), name](std::string_view text) {
@@ -335,7 +342,7 @@ void add_time_commands(debug::ServerOptions& server, const TimeSubjects& subject
               "COUNT is the instructions retired by all vCPUs, as when shows it; -N is N of them "
               "back from\n"
               "here, start and present are the ends of the history, NAME is a bookmark."),
-      [shared](std::string_view text) -> std::unique_ptr<debug::MonitorWork> {
+      moving("goto", [shared](std::string_view text) -> std::unique_ptr<debug::MonitorWork> {
         const std::vector<std::string> words = words_of(text);
         std::string complaint = "wants COUNT, -N, start, present or the NAME of a bookmark\n";
         const auto place =
@@ -345,7 +352,7 @@ void add_time_commands(debug::ServerOptions& server, const TimeSubjects& subject
         if (!shared->subjects.is_stopped())
           return say("goto: the guest is running; stop it first\n");
         return std::make_unique<GotoWork>(shared, *place, std::move(complaint));
-      });
+      }));
   add(command("bookmark", "[NAME]", "Gives this moment of the run a name, for goto."),
       [shared](std::string_view text) {
         const std::vector<std::string> words = words_of(text);
@@ -374,7 +381,7 @@ void add_time_commands(debug::ServerOptions& server, const TimeSubjects& subject
           "LENGTH is 8\n"
           "without one. 'goto' the count to be there. ADDRESS is a number; with a symbol in GDB:\n"
           "  eval \"monitor last-write %p\", &SYMBOL"),
-      [shared](std::string_view text) -> std::unique_ptr<debug::MonitorWork> {
+      moving("last-write", [shared](std::string_view text) -> std::unique_ptr<debug::MonitorWork> {
         std::vector<std::string> words = words_of(text);
         std::string complaint;
         const auto address = find_address(*shared, words, complaint);
@@ -389,11 +396,11 @@ void add_time_commands(debug::ServerOptions& server, const TimeSubjects& subject
               address->value));
         }
         return std::make_unique<WriteWork>(shared, *address, *length);
-      });
+      }));
   add(command("value-at", "COUNT [physical] ADDRESS LENGTH",
               "Shows what memory had at a moment of the run.\n"
               "COUNT is what goto takes, ADDRESS a number as for last-write."),
-      [shared](std::string_view text) -> std::unique_ptr<debug::MonitorWork> {
+      moving("value-at", [shared](std::string_view text) -> std::unique_ptr<debug::MonitorWork> {
         std::vector<std::string> words = words_of(text);
         std::string complaint = "wants a place, an address and a length; see help value-at\n";
         std::optional<Place> place;
@@ -405,7 +412,7 @@ void add_time_commands(debug::ServerOptions& server, const TimeSubjects& subject
         const auto length = address ? find_length(words, *address, 8, complaint) : std::nullopt;
         if (!length) return say("value-at: " + complaint);
         return std::make_unique<ValueWork>(shared, *place, *address, *length, std::move(note));
-      });
+      }));
   add(look("history", "", "Shows what is kept of the past, and what it takes."),
       [shared](std::string_view) {
         const time::History& history = shared->travels().history();
@@ -421,7 +428,7 @@ void add_time_commands(debug::ServerOptions& server, const TimeSubjects& subject
       });
   add(command("branch", "",
               "Drops what came after this moment of the past, and goes on from here."),
-      [shared](std::string_view text) {
+      moving("branch", [shared](std::string_view text) {
         if (!words_of(text).empty())
           return say("branch: takes no argument; nothing is forgotten\n");
         if (const std::string why = shared->subjects.why_no_branch(); !why.empty())
@@ -429,7 +436,7 @@ void add_time_commands(debug::ServerOptions& server, const TimeSubjects& subject
         const Result<void> done = shared->travels().branch();
         if (!done) return say("branch: " + done.error().text() + "\n");
         return say("What came after is forgotten: this is the present.\n");
-      });
+      }));
 }
 
 }  // namespace ringside::cli

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "ringside/options.h"
@@ -20,6 +21,8 @@ struct TimeSubjects {
   std::function<bool()> is_stopped;  // the client has the guest stopped, and knows it
   // Why another future is not to begin in the past; empty: it may.
   std::function<std::string()> why_no_branch;
+  // As ServerOptions::why_still.
+  std::function<std::optional<std::string>()> why_still;
 };
 
 void add_time_commands(debug::ServerOptions& server, const TimeSubjects& subjects);

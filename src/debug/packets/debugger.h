@@ -264,6 +264,7 @@ class Debugger {
   Answer resume(ResumePlan plan);
   Result<void> run_on(ResumePlan& plan);
   Answer set_out(const hypervisor::Journey& journey, ResumePlan plan);
+  Result<void> begin_journey();
   Answer travel_forward(ResumePlan plan);
   void arrive(const hypervisor::Arrival& arrival);
   void travel_on(std::optional<VcpuId> passing);

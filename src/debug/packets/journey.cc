@@ -1,6 +1,7 @@
 // bs bc, and what resumes a machine that is in its past: journeys (ringside/time_travel.h). Nobody
 // is in the guest on them; to the client they are as any other run. A journey forwards that comes
 // to the present goes on as a run of the guest.
+#include "debug/client/changes.h"
 #include "debug/packets/debugger.h"
 
 namespace ringside::debug {
@@ -62,18 +63,23 @@ Debugger::Answer Debugger::set_out(const Journey& journey, ResumePlan plan) {
     const bool steps = journey.until != Journey::Until::Hit;
     trip_->journey.passes = target_.passing(steps ? std::optional(journey.vcpu) : std::nullopt);
   }
-  // States of the past would be loaded without our bytes, or with those of then.
-  const Result<void> begun =
-      target_.breakpoints().has_bytes()
-          ? fail(ErrorCode::NotSupported,
-                 "there is no way through the past while breakpoints are bytes in guest memory")
-          : options_.time_travel->set_out(trip_->journey);
+  const Result<void> begun = begin_journey();
   if (begun) return std::nullopt;
   // Nobody has moved, and what others have still to tell is as true as it was.
   trip_.reset();
   target_.print(begun.error().text() + "\n");
   target_.stay();
   return std::nullopt;
+}
+
+Result<void> Debugger::begin_journey() {
+  TRY(may_move(options_));
+  // States of the past would be loaded without our bytes, or with those of then.
+  if (target_.breakpoints().has_bytes()) {
+    return fail(ErrorCode::NotSupported,
+                "there is no way through the past while breakpoints are bytes in guest memory");
+  }
+  return options_.time_travel->set_out(trip_->journey);
 }
 
 bool Debugger::continue_journey() {
