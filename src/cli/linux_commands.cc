@@ -46,6 +46,13 @@ Result<guests::TaskTest> task_test(LinuxKernels& kernels, std::string_view kind,
     if (!pid || *pid > 0xffffffff) return fail(ErrorCode::BadRequest, "pid wants a number");
     choice.pid = static_cast<std::uint32_t>(*pid);
   } else if (kind == "comm") {
+    constexpr std::size_t kLongestComm = 15;  // TASK_COMM_LEN, with a zero at the end
+    if (value.size() > kLongestComm) {
+      return fail(ErrorCode::BadRequest,
+                  fmt::format("Linux keeps {} characters of a task's name, so that none is called "
+                              "'{}'; name it '{}'",
+                              kLongestComm, value, value.substr(0, kLongestComm)));
+    }
     choice.comm = value;
   } else {
     return fail(ErrorCode::BadRequest, "a task is named by pid or comm");

@@ -79,6 +79,17 @@ Result<std::uint32_t> exception_by_name(std::string_view word) {
   return fail(ErrorCode::BadRequest, fmt::format("{} is no exception", word));
 }
 
+// The registers that hold one.
+std::string names_of_numbers() {
+  std::string names;
+  for (const std::string_view name : register_names()) {
+    const auto found = x86::register_by_name(name);
+    if (found && x86::info(*found).bits <= 64)
+      names += fmt::format("{}{}", names.empty() ? "" : " ", name);
+  }
+  return names;
+}
+
 std::string_view shadow_words(hypervisor::PendingEvents::Shadow shadow) {
   switch (shadow) {
     case hypervisor::PendingEvents::Shadow::Sti:
@@ -123,11 +134,20 @@ Result<RegisterTest> Monitor::register_test(Words words) {
     const std::size_t at = text.find(sign);
     if (at == std::string::npos) continue;
     const std::string_view name = std::string_view(text).substr(0, at);
+    const std::string_view value = std::string_view(text).substr(at + sign.size());
     const auto found = x86::register_by_name(name.substr(name.starts_with('$') ? 1 : 0));
-    if (!found || x86::info(*found).bits > 64)
-      return fail(ErrorCode::BadRequest, fmt::format("{} is no register of a number", name));
-    return RegisterTest{*found, comparison,
-                        TRY(number(std::string_view(text).substr(at + sign.size())))};
+    if (!found || x86::info(*found).bits > 64) {
+      return fail(ErrorCode::BadRequest,
+                  fmt::format("{} is no register that can be compared; these are: {}", name,
+                              names_of_numbers()));
+    }
+    if (value.find('$') != std::string_view::npos) {
+      return fail(ErrorCode::BadRequest,
+                  fmt::format("{} would be read once, now; what a register is compared with is a "
+                              "number",
+                              value));
+    }
+    return RegisterTest{*found, comparison, TRY(number(value))};
   }
   return fail(ErrorCode::BadRequest,
               "a condition is a register, a comparison and a number: if $rax == 5");
@@ -153,7 +173,11 @@ Result<void> Monitor::catch_numbers(Catch& wanted, std::string_view word) {
     first = TRY(number(word.substr(has_prefix ? 2 : 0)));
   }
   if (!last) last = first;
-  if (first > *last || *last > largest)
+  if (first > *last) {
+    return fail(ErrorCode::BadRequest,
+                fmt::format("{} goes backwards: the lower port comes first", word));
+  }
+  if (*last > largest)
     return fail(ErrorCode::BadRequest, fmt::format("{} is not in 0 to {:#x}", word, largest));
   wanted.first = static_cast<std::uint32_t>(first);
   wanted.last = static_cast<std::uint32_t>(*last);

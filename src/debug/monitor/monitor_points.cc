@@ -163,6 +163,10 @@ Result<std::string> Monitor::bind(Words words) {
     return text.empty() ? "Nothing is bound.\n" : text;
   }
   if (words.size() >= 3 && (words[1] == "pid" || words[1] == "comm")) return bind_to_task(words);
+  if (words.size() == 2 && (words[1] == "pid" || words[1] == "comm")) {
+    return fail(ErrorCode::BadRequest, fmt::format("{0} wants {1} behind it: bind ADDRESS {0} {1}",
+                                                   words[1], words[1] == "pid" ? "PID" : "NAME"));
+  }
   if (words.size() > 2)
     return fail(ErrorCode::BadRequest, "wrong number of arguments; see help bind");
   const Gva address{TRY(number(words[0]))};

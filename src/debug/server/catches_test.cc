@@ -82,6 +82,21 @@ TEST_F(CatchCommands, InNonStopModeTheOthersRunOn) {
   EXPECT_EQ(bench.client.notified(), "(nothing)");
 }
 
+TEST_F(CatchCommands, SayWhatIsWrong) {
+  EXPECT_EQ(monitor("catch io 0x3f8-0x3f0"),
+            "catch: 0x3f8-0x3f0 goes backwards: the lower port comes first\n");
+  EXPECT_EQ(monitor("catch io 0x3f8-0x10000"), "catch: 0x3f8-0x10000 is not in 0 to 0xffff\n");
+  EXPECT_EQ(monitor("catch exception if $rax != $rbx"),
+            "catch: $rbx would be read once, now; what a register is compared with is a number\n");
+  const std::string no_part = monitor("catch hlt if $al == 0x41");
+  EXPECT_TRUE(
+      no_part.starts_with("catch: $al is no register that can be compared; these are: rax "))
+      << no_part;
+  EXPECT_EQ(monitor("bind 0x1000 comm"),
+            "bind: comm wants NAME behind it: bind ADDRESS comm NAME\n");
+  EXPECT_EQ(monitor("bind 0x1000 pid"), "bind: pid wants PID behind it: bind ADDRESS pid PID\n");
+}
+
 TEST_F(CatchCommands, WhatIsRefused) {
   for (const char* wrong : {"catch excepton",
                             "catch exception #XX",
