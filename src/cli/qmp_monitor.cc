@@ -104,17 +104,15 @@ std::string host_address(const QmpMachine& machine, std::string_view word) {
 }
 
 // Programs look for the address before the colon.
-std::string say_unreadable(std::string text, std::string_view address) {
+std::string say_unreadable(std::string text) {
   constexpr std::string_view kOurs = "Cannot access memory at ";
-  if (const std::size_t at = text.rfind(kOurs); at != std::string::npos) {
-    const std::string_view number =
-        std::string_view(text).substr(at + kOurs.size(), text.size() - at - kOurs.size() - 1);
-    return text.substr(0, at) +
-           fmt::format("{:016x}: Cannot access memory\n", parse_number(number).value_or(0));
-  }
-  const auto start = parse_number(address);
-  const bool is_error = text.starts_with('x');
-  return is_error && start ? fmt::format("{:016x}: Cannot access memory\n", *start) : text;
+  const std::size_t at = text.rfind(kOurs);
+  if (at == std::string::npos) return text;
+  std::string_view number = std::string_view(text).substr(at + kOurs.size());
+  number = number.substr(0, number.find_first_of(":\n"));
+  // The lines before, without the name of the command.
+  const std::string before = text.starts_with('x') ? std::string() : text.substr(0, at);
+  return before + fmt::format("{:016x}: Cannot access memory\n", parse_number(number).value_or(0));
 }
 
 std::string with_returns(std::string_view text) {
@@ -133,10 +131,13 @@ std::string look(const QmpMachine& machine, std::string_view line, unsigned vcpu
   if (is(words, {"info", "cpus"})) return cpus(machine, vcpu);
   if (is(words, {"info", "version"})) return fmt::format("7.2.0 {}\n", machine.version());
   if (is(words, {"info", "mtree", "-f"})) return flat_views(machine.subjects().machine);
-  if (words[0] == "gpa2hva" && words.size() == 2) return host_address(machine, words[1]);
+  if (words[0] == "gpa2hva") {
+    return words.size() == 2 ? host_address(machine, words[1])
+                             : "gpa2hva: wants one guest-physical address\n";
+  }
   std::string text = machine.subjects().debugger.monitor(line, VcpuId{vcpu}, kRefusal);
   const std::string_view command = words[0].substr(0, words[0].find('/'));
-  if (command == "x" || command == "xp") return say_unreadable(std::move(text), words.back());
+  if (command == "x" || command == "xp") return say_unreadable(std::move(text));
   return text;
 }
 

@@ -135,6 +135,13 @@ TEST_F(Qmp, DrgnsSequence) {
     bytes += static_cast<char>(std::stoul(shown.substr(at + 1, 4), nullptr, 16));
   EXPECT_EQ(bytes, debugger.read(counters & ~0xfffull, 1024));
   EXPECT_EQ(qmp.monitor("xp /8xb 0x10000000000"), "0000010000000000: Cannot access memory\r\n");
+  EXPECT_EQ(qmp.monitor("xp /8xb 0x0fffffffff0 + 16"),
+            "0000010000000000: Cannot access memory\r\n");
+  // What is not a matter of memory is said.
+  EXPECT_EQ(qmp.monitor("xp /100000xb 0x100000"), "xp: between 1 and 65536 bytes at a time\r\n");
+  EXPECT_THAT(qmp.monitor("x /4i 0x100000"), HasSubstr("the debugger's own x /i shows that"));
+  EXPECT_THAT(qmp.monitor("xp /4xb nowhere"), HasSubstr("nowhere is not a number"));
+  EXPECT_EQ(qmp.monitor("gpa2hva"), "gpa2hva: wants one guest-physical address\r\n");
 }
 
 // qmp-shell asks for the commands that it completes, and with -H for the monitor's help.

@@ -128,7 +128,12 @@ Result<std::string> Monitor::examine_as(const Addresses& addresses, Words words)
   std::uint64_t address = TRY(number(expression));
   const std::uint64_t wanted = form.count * form.size;
   ShadowedMemory memory(target_.vm(), target_.breakpoints(), session_.current, addresses);
-  const std::vector<std::byte> bytes = TRY(memory.read(address, wanted));
+  const Result<std::vector<std::byte>> read = memory.read(address, wanted);
+  if (!read) {
+    return fail(read.error().code(),
+                fmt::format("Cannot access memory at {:#x}: {}", address, read.error().text()));
+  }
+  const std::vector<std::byte>& bytes = *read;
   const std::size_t per_line = form.size == 1 ? 8 : 16;
   std::string text;
   std::span<const std::byte> rest(bytes);
