@@ -49,6 +49,8 @@ struct MonitorCommand {
   // It leads the machine as a whole somewhere else, so that it is refused in non-stop mode, where
   // each vCPU stops by itself.
   bool moves_machine = false;
+  // Without arguments it changes nothing, and so is for debuggers that only look.
+  bool looks_alone = false;
 };
 
 // A piece of code that the system in the guest has loaded beside its own, as a debugger knows

@@ -139,6 +139,7 @@ void Recordings::add_commands(debug::ServerOptions& server) {
     command.name = name;
     command.usage = usage;
     command.help = help;
+    command.looks_alone = true;
     command.run = [this, name, member](std::string_view arguments) {
       const Result<std::string> text = (this->*member)(arguments);
       return fmt::format("{}: {}\n", name, text ? *text : text.error().text());

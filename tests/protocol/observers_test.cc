@@ -108,6 +108,11 @@ TEST_F(Observers, StayThroughAReset) {
   EXPECT_THAT(monitor(controller, "system_reset"), HasSubstr("power-on"));
   EXPECT_EQ(observer.rip(), controller.rip());
   EXPECT_THAT(monitor(observer, "system_reset"), HasSubstr("only looks"));
+  for (const std::string command : {"profile", "trace"}) {
+    EXPECT_THAT(monitor(observer, command), HasSubstr(command + ": "));
+    EXPECT_EQ(monitor(observer, command).find("only looks"), std::string::npos);
+    EXPECT_THAT(monitor(observer, command + " stop"), HasSubstr("only looks"));
+  }
   EXPECT_THAT(monitor(observer, "info status"), HasSubstr("paused"));
   EXPECT_THAT(monitor(observer, "quit"), HasSubstr("only looks"));
   EXPECT_TRUE(guest.running());

@@ -182,7 +182,8 @@ std::string Monitor::run(std::string_view line) {
       const auto consumed = static_cast<std::size_t>(rest - line.data());
       std::string_view arguments = line.substr(consumed);
       arguments.remove_prefix(std::min(arguments.find_first_not_of(' '), arguments.size()));
-      if (looks && !command.looks) return fmt::format("{}: {}\n", command.name, session_.refusal);
+      const bool only_looks = command.looks || (command.looks_alone && arguments.empty());
+      if (looks && !only_looks) return fmt::format("{}: {}\n", command.name, session_.refusal);
       if (command.moves_machine && session_.non_stop)
         return fmt::format("{}: in non-stop mode the machine is not moved as a whole\n",
                            command.name);
