@@ -21,8 +21,8 @@ void add_devices(bool network, const std::vector<SharedFolder>& shares,
 }
 
 DeviceLines::DeviceLines(transport::Poller& poller, Sockets sockets,
-                         const std::vector<SharedFolder>& shares, const Guest& guest)
-    : guest_(guest) {
+                         const std::vector<SharedFolder>& shares, Guest guest)
+    : guest_(std::move(guest)) {
   if (sockets.network) {
     network_ = std::make_unique<transport::MessageChannel>(
         poller, std::move(sockets.network),

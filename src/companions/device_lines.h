@@ -28,7 +28,7 @@ class DeviceLines {
   };
 
   DeviceLines(transport::Poller& poller, Sockets sockets, const std::vector<SharedFolder>& shares,
-              const Guest& guest);
+              Guest guest);
 
   // Of a machine to which the devices have been added. It must not outlive this.
   void connect(machine::MachineOptions& machine);
