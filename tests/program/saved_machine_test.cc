@@ -228,8 +228,9 @@ TEST_F(SavedDisk, IsNoSnapshot) {
   GuestProcess guest("dma", {.arguments = arguments({"-d", image_ + ",snapshot"})});
   DebugClient client = guest.attach();
   EXPECT_THAT(monitor(client, "save saved"),
-              HasSubstr("what the guest has written to " + image_ +
-                        ",snapshot is not in the image, and would be missing"));
+              HasSubstr("the disk " + image_ +
+                        " is a snapshot: what the guest has written is not in "
+                        "the image, and would be missing"));
 }
 
 TEST_F(SavedDisk, IsFoundAgainUnlessItHasChanged) {
