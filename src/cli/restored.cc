@@ -71,6 +71,7 @@ Result<std::vector<companions::SharedFolder>> shares_of(
     const std::vector<companions::SharedFolder>& given,
     const std::vector<time::SavedShare>& saved) {
   std::vector<companions::SharedFolder> shares;
+  shares.reserve(saved.size());
   for (const time::SavedShare& share : saved) {
     shares.push_back({share.path, share.tag,
                       share.read_only ? share::Access::ReadOnly : share::Access::ReadWrite});
