@@ -17,7 +17,7 @@ inline Result<void> may_move(const ServerOptions& options) {
 
 // Asked before registers, memory or devices are changed, while every vCPU is out of the guest.
 inline Result<void> may_change(const ServerOptions& options) {
-  if (const Result<void> may = may_move(options); !may) return may;
+  if (Result<void> may = may_move(options); !may) return may;
   if (options.time_travel == nullptr) return {};
   if (const auto why = options.time_travel->why_fixed()) return fail(ErrorCode::NotSupported, *why);
   return {};
