@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "choices.h"
-#include "machine/boot/acpi.h"
+#include "machine/boot/acpi_placement.h"
 #include "machine/boot/boot.h"
 #include "machine/boot/boot_image.h"
 #include "platform/guest_ram.h"

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "cli/disks.h"
 #include "cli/engines.h"
 #include "cli/payload.h"
 #include "companions/device_lines.h"
@@ -51,7 +52,8 @@ struct Start {
 
 Result<machine::BootResult> boot(const Start& start, hypervisor::GuestRam& ram) {
   if (start.options.bios.empty()) return machine::boot(start.payload.request, ram);
-  return machine::boot_firmware(start.options.bios, start.payload.image.bytes(), ram);
+  const std::uint64_t variables = start.options.firmware_vars ? start.images.back()->size() : 0;
+  return machine::boot_firmware(start.options.bios, start.payload.image.bytes(), variables, ram);
 }
 
 // A machine that nobody outside sees or hears. Stays where it is made.
@@ -60,7 +62,7 @@ class QuietMachine {
   static Result<std::unique_ptr<QuietMachine>> create(const Start& start, std::string name,
                                                       time::JournalReader journal) {
     std::unique_ptr<QuietMachine> made(
-        new QuietMachine(start, TRY(hypervisor::GuestRam::create(start.options.memory))));
+        new QuietMachine(start, TRY(create_memory(start.options, nullptr))));
     TRY(made->build(std::move(name), std::move(journal)));
     return made;
   }
@@ -83,12 +85,13 @@ class QuietMachine {
       machine.debugcon = machine::ByteSink([](std::span<const std::byte>) {});
     machine.guest_gdb = options.guest_gdb.has_value();
     std::vector<std::shared_ptr<time::PastDisk>> disks;
+    const std::vector<DiskOption> given = images_of(options);
     for (std::size_t i = 0; i < start_.images.size(); ++i) {
       disks.push_back(std::make_shared<time::PastDisk>(
-          std::make_shared<ScratchDisk>(start_.images[i], options.disks[i].read_only),
+          std::make_shared<ScratchDisk>(start_.images[i], given[i].read_only),
           static_cast<unsigned>(i)));
-      machine.disks.push_back(disks.back());
     }
+    give_images(machine, options, {disks.begin(), disks.end()});
     companions::add_devices(options.network.has_value(), options.shares, machine);
     machine_ = std::make_unique<machine::Machine>(ram_, std::move(machine));
     engine_ = TRY(start_engine(options, ram_, *machine_, boot_.entry, journal.start().seed));
@@ -152,8 +155,7 @@ Result<int> compare_runs(const Options& given) {
   Options options = given;
   options.engine = EngineChoice::Soft;
   Start start{options, {}, {}};
-  for (const DiskOption& disk : options.disks)
-    start.images.push_back(TRY(machine::open_raw_disk(disk.path, true)));
+  start.images = TRY(open_images(options, Access::ReadOnly));
   sandbox::Names names;
   names.inputs = payload_files(options);
   sandbox::HostOutside host(std::move(names));

@@ -45,7 +45,7 @@ struct Words {
   std::string cpus, memory, engine = "auto", append, gdb, guest_gdb, qmp, serial, debugcon = "none",
                             date, seed, history, pace = "on", translate = "on", on_kill = "detach",
                             gdb_allow = "same-user", sandbox = "on", virtio = "pci",
-                            log = "warning";
+                            log = "warning", firmware_vars;
   std::vector<std::string> initrd, disks, shares;
   std::string network = "none";
 };
@@ -93,6 +93,9 @@ void declare(CLI::App& app, Words& words, Options& options) {
   boot(app.add_option("-a,--append", words.append, "Kernel command line")->type_name("TEXT"));
   boot(app.add_option("--bios", options.bios, "Firmware to start at the reset vector, not a KERNEL")
            ->type_name("FILE"));
+  boot(app.add_option("--firmware-vars", words.firmware_vars,
+                      "Flash memory below the firmware, in which UEFI keeps its variables")
+           ->type_name("FILE[,ro|,snapshot]"));
   boot(app.add_option("--restore", options.restore, "Go on with a saved machine, not a KERNEL")
            ->type_name("FILE"));
   boot(app.add_option("--save", options.save,
@@ -258,18 +261,25 @@ Result<void> parse_virtio(const CLI::App& app, const Words& words, Options& opti
   return {};
 }
 
-Result<void> parse_disks(const std::vector<std::string>& words, Options& options) {
+Result<DiskOption> parse_image(std::string_view option, const std::string& text) {
   constexpr std::string_view kReadOnly = ",ro", kSnapshot = ",snapshot";
-  for (const std::string& text : words) {
-    const auto without = [&](std::string_view suffix) {
-      return text.substr(0, text.size() - suffix.size());
-    };
-    DiskOption disk{text};
-    if (text.ends_with(kReadOnly)) disk = {without(kReadOnly), true};
-    if (text.ends_with(kSnapshot)) disk = {without(kSnapshot), false, true};
-    if (disk.path.empty()) return bad("--disk: '{}' has no file name", text);
-    options.disks.push_back(disk);
-  }
+  const auto without = [&](std::string_view suffix) {
+    return text.substr(0, text.size() - suffix.size());
+  };
+  DiskOption image{text};
+  if (text.ends_with(kReadOnly)) image = {without(kReadOnly), true};
+  if (text.ends_with(kSnapshot)) image = {without(kSnapshot), false, true};
+  if (image.path.empty()) return bad("{}: '{}' has no file name", option, text);
+  return image;
+}
+
+Result<void> parse_disks(const CLI::App& app, const Words& words, Options& options) {
+  for (const std::string& text : words.disks)
+    options.disks.push_back(TRY(parse_image("--disk", text)));
+  if (app.count("--firmware-vars") == 0) return {};
+  if (options.bios.empty() && options.restore.empty())
+    return bad("--firmware-vars is for firmware, so there must be a --bios");
+  options.firmware_vars = TRY(parse_image("--firmware-vars", words.firmware_vars));
   return {};
 }
 
@@ -429,12 +439,11 @@ Result<void> interpret(const CLI::App& app, const Words& words, Options& options
   TRY(check_stdio(options));
 
   TRY(parse_virtio(app, words, options));
-  TRY(parse_disks(words.disks, options));
-  for (const DiskOption& disk : options.disks) {
+  TRY(parse_disks(app, words, options));
+  for (const DiskOption& disk : images_of(options)) {
     if (disk.is_snapshot && !options.save.empty()) {
-      return bad(
-          "--save: the disk {} is a snapshot, and what the guest writes to it would be missing",
-          disk.path);
+      return bad("--save: {} is a snapshot, and what the guest writes to it would be missing",
+                 disk.path);
     }
   }
   options.network = TRY(network::parse_network(words.network));

@@ -68,6 +68,7 @@ struct Options {
   std::vector<ModuleOption> modules;
   std::string append;
   std::vector<DiskOption> disks;
+  std::optional<DiskOption> firmware_vars;
   machine::VirtioBus virtio_bus = machine::VirtioBus::Pci;
   std::optional<network::NetworkOptions> network;  // none: there is no card
   std::vector<companions::SharedFolder> shares;

@@ -113,9 +113,8 @@ TEST(CommandLine, Disks) {
   const DiskOption snapshot = options({"-d", "one.img,snapshot", "kernel"}).disks.at(0);
   EXPECT_EQ(snapshot.path, "one.img");
   EXPECT_TRUE(snapshot.is_snapshot && !snapshot.read_only);
-  EXPECT_EQ(
-      error({"-d", "one.img,snapshot", "--save", "later", "kernel"}),
-      "--save: the disk one.img is a snapshot, and what the guest writes to it would be missing");
+  EXPECT_EQ(error({"-d", "one.img,snapshot", "--save", "later", "kernel"}),
+            "--save: one.img is a snapshot, and what the guest writes to it would be missing");
   std::vector<const char*> many(19, "-d");
   for (std::size_t i = 1; i < 18; i += 2)
     many[i] = "x";
@@ -147,6 +146,18 @@ TEST(CommandLine, NetworkAndSharedFolders) {
   EXPECT_EQ(error({"--share", "a,tag=b,tag=c", "kernel"}), "--share: 'a,tag=b,tag=c' has two tags");
   EXPECT_EQ(error({"--share", "a,tag=share1", "--share", "b", "kernel"}),
             "--share: two folders have the tag 'share1'; ,tag=NAME tells them apart");
+}
+
+TEST(CommandLine, FirmwareVariables) {
+  EXPECT_FALSE(options({"--bios", "b"}).firmware_vars);
+  EXPECT_EQ(options({"--bios", "b", "--firmware-vars", "v"}).firmware_vars->path, "v");
+  EXPECT_TRUE(options({"--bios", "b", "--firmware-vars", "v,ro"}).firmware_vars->read_only);
+  EXPECT_TRUE(
+      options({"--restore", "f", "--firmware-vars", "v,snapshot"}).firmware_vars->is_snapshot);
+  EXPECT_EQ(error({"--firmware-vars", "v", "kernel"}),
+            "--firmware-vars is for firmware, so there must be a --bios");
+  EXPECT_EQ(error({"--bios", "b", "--firmware-vars", ",ro"}),
+            "--firmware-vars: ',ro' has no file name");
 }
 
 TEST(CommandLine, DisksAreOnThePciBusUnlessItIsOff) {
@@ -347,11 +358,12 @@ TEST(CommandLine, TwoJournalsAreComparedWithoutAnythingElse) {
 TEST(CommandLine, HelpAndVersionPrintAndEnd) {
   const std::string help = parse({"--help"}).value().print.value();
   for (const char* word :
-       {"KERNEL",    "--cpus",      "--memory",  "--engine",     "--initrd",    "--append",
-        "--gdb",     "--guest-gdb", "--serial",  "--debug-exit", "--debugcon",  "--disk",
-        "--record",  "--replay",    "--pace",    "--against",    "--translate", "--perf-map",
-        "--date",    "--probe",     "--on-kill", "--bios",       "--version",   "--log",
-        "Examples:", "Exit status:"}) {
+       {"KERNEL",     "--cpus",      "--memory",    "--engine", "--initrd",
+        "--append",   "--gdb",       "--guest-gdb", "--serial", "--debug-exit",
+        "--debugcon", "--disk",      "--record",    "--replay", "--pace",
+        "--against",  "--translate", "--perf-map",  "--date",   "--probe",
+        "--on-kill",  "--bios",      "--version",   "--log",    "--firmware-vars",
+        "Examples:",  "Exit status:"}) {
     EXPECT_NE(help.find(word), std::string::npos) << word;
   }
   EXPECT_EQ(parse({"--version"}).value().print.value().substr(0, 9), "ringside ");

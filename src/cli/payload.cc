@@ -71,6 +71,14 @@ Result<Payload> read_payload(const Options& options, sandbox::Outside& outside,
   return payload;
 }
 
+Result<hypervisor::GuestRam> create_memory(const Options& options,
+                                           const time::SavedOptions* saved) {
+  using Layout = hypervisor::GuestRam::Layout;
+  const bool has_firmware = saved != nullptr ? !saved->roms.empty() : !options.bios.empty();
+  return hypervisor::GuestRam::create(options.memory,
+                                      has_firmware ? Layout::AsFirmwareExpects : Layout::UpTo3GiB);
+}
+
 std::uint64_t hash_of(const Payload& payload) {
   StateHasher hasher;
   hasher.add(payload.image.bytes());

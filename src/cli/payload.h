@@ -14,7 +14,9 @@
 #include "cli/options.h"
 #include "machine/boot/boot.h"
 #include "machine/storage/block_backend.h"
+#include "platform/guest_ram.h"
 #include "sandbox/outside.h"
+#include "time/saved_options.h"
 
 namespace ringside::cli {
 
@@ -32,6 +34,10 @@ Result<Payload> read_payload(const Options& options, sandbox::Outside& outside,
 std::vector<std::string> payload_files(const Options& options);
 
 using Disks = std::vector<std::shared_ptr<machine::BlockBackend>>;
+
+// The guest's memory, where firmware expects it if there is some. `saved`: of the machine that goes
+// on, or null.
+Result<hypervisor::GuestRam> create_memory(const Options& options, const time::SavedOptions* saved);
 
 // Figures that a journal tells contents by. A replay reads what the recorded run read only if its
 // disks begin with the same content.

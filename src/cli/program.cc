@@ -49,11 +49,11 @@ Program::Program(const Options& options, sandbox::Outside& outside, companions::
 Program::~Program() = default;
 
 Result<void> Program::open_disks() {
-  for (const DiskOption& disk : options_.disks) {
-    disks_.push_back(TRY(open_disk(disk)));
-    if (history_limit() == 0) continue;
-    past_disks_.push_back(std::make_shared<time::PastDisk>(disks_.back(), past_disks_.size()));
-    disks_.back() = past_disks_.back();
+  disks_ = TRY(open_images(options_, Access::AsGiven));
+  if (history_limit() == 0) return {};
+  for (std::shared_ptr<machine::BlockBackend>& disk : disks_) {
+    past_disks_.push_back(std::make_shared<time::PastDisk>(disk, past_disks_.size()));
+    disk = past_disks_.back();
   }
   return {};
 }
@@ -86,7 +86,8 @@ Result<void> Program::load() {
   }
   if (!options_.bios.empty()) {
     firmware_size_ = payload.image.size();
-    boot_ = TRY(machine::boot_firmware(options_.bios, payload.image.bytes(), ram_));
+    const std::uint64_t variables = options_.firmware_vars ? disks_.back()->size() : 0;
+    boot_ = TRY(machine::boot_firmware(options_.bios, payload.image.bytes(), variables, ram_));
     return {};
   }
   boot_ = TRY(machine::boot(payload.request, ram_));
@@ -137,7 +138,7 @@ Result<void> Program::build() {
   machine::MachineOptions machine;
   machine.vcpus = options_.cpus;
   machine.debug_exit = options_.debug_exit;
-  machine.disks = disks_;
+  give_images(machine, options_, disks_);
   machine.virtio_bus = options_.virtio_bus;
   machine.has_firmware = has_firmware();
   companions::add_devices(options_.network.has_value(), options_.shares, machine);
@@ -213,7 +214,7 @@ Result<Payload> Program::read_payload_again() {
   }
   Payload payload = TRY(read_payload());
   if (options_.bios.empty()) {
-    hypervisor::GuestRam rehearsal = TRY(hypervisor::GuestRam::create(options_.memory));
+    hypervisor::GuestRam rehearsal = TRY(create_memory(options_, nullptr));
     TRY(machine::boot(payload.request, rehearsal));
   } else if (payload.image.size() != firmware_size_) {
     return fail(ErrorCode::BadRequest,
@@ -548,7 +549,7 @@ Result<int> run(const Options& given) {
     options = TRY(as_saved(options, saved->options()));
   }
   companions::Sockets companions = TRY(start_companions(options));
-  hypervisor::GuestRam ram = TRY(hypervisor::GuestRam::create(options.memory));
+  hypervisor::GuestRam ram = TRY(create_memory(options, saved ? &saved->options() : nullptr));
   transport::Poller poller = TRY(transport::Poller::create());
   const auto run_machine = [&]() -> Result<int> {
     Program program(options, *outside, std::move(companions), saved ? &*saved : nullptr,

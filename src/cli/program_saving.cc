@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "cli/disks.h"
 #include "cli/notice.h"
 #include "cli/program.h"
 
@@ -83,43 +84,45 @@ std::string Program::why_no_branch() const {
 }
 
 SaveSubjects Program::save_subjects() {
-  return {
-      *engine_, *machine_, ram_, [this]() -> Result<time::SavedOptions> {
-        for (const auto& disk : past_disks_) {
-          if (!disk->differs_from_image()) continue;
-          return fail(ErrorCode::NotSupported,
-                      "the guest is in its past, and its disk's image has what was written "
-                      "since; 'monitor goto present' first");
-        }
-        for (const DiskOption& disk : options_.disks) {
-          if (!disk.is_snapshot) continue;
-          return fail(ErrorCode::NotSupported,
-                      fmt::format("the disk {} is a snapshot: what the guest has written is not "
-                                  "in the image, and would be missing",
-                                  disk.path));
-        }
-        if (const auto tag = machine_->share_in_use()) {
-          return fail(ErrorCode::NotSupported,
-                      fmt::format("the guest has mounted the shared folder '{}', whose open files "
-                                  "cannot be saved; a machine can be saved before that",
-                                  *tag));
-        }
-        time::SavedOptions saved;
-        saved.vcpus = options_.cpus;
-        saved.memory = options_.memory;
-        saved.debug_exit = options_.debug_exit;
-        saved.debugcon = has_debugcon();
-        saved.guest_gdb = has_guest_gdb();
-        saved.virtio_bus = options_.virtio_bus;
-        for (const DiskOption& disk : options_.disks)
-          saved.disks.push_back(TRY(look_at(disk)));
-        saved.network = options_.network.has_value();
-        for (const companions::SharedFolder& folder : options_.shares) {
-          saved.shares.push_back({std::filesystem::absolute(folder.path), folder.tag,
-                                  folder.access == share::Access::ReadOnly});
-        }
-        return saved;
-      }};
+  return {*engine_, *machine_, ram_, [this]() -> Result<time::SavedOptions> {
+            for (const auto& disk : past_disks_) {
+              if (!disk->differs_from_image()) continue;
+              return fail(ErrorCode::NotSupported,
+                          "the guest is in its past, and its disk's image has what was written "
+                          "since; 'monitor goto present' first");
+            }
+            for (const DiskOption& disk : images_of(options_)) {
+              if (!disk.is_snapshot) continue;
+              return fail(ErrorCode::NotSupported,
+                          fmt::format("{} is a snapshot: what the guest has written is not "
+                                      "in the image, and would be missing",
+                                      disk.path));
+            }
+            if (const auto tag = machine_->share_in_use()) {
+              return fail(
+                  ErrorCode::NotSupported,
+                  fmt::format("the guest has mounted the shared folder '{}', whose open files "
+                              "cannot be saved; a machine can be saved before that",
+                              *tag));
+            }
+            time::SavedOptions saved;
+            saved.vcpus = options_.cpus;
+            saved.memory = options_.memory;
+            saved.debug_exit = options_.debug_exit;
+            saved.debugcon = has_debugcon();
+            saved.guest_gdb = has_guest_gdb();
+            saved.virtio_bus = options_.virtio_bus;
+            for (const DiskOption& disk : options_.disks)
+              saved.disks.push_back(TRY(look_at(disk)));
+            saved.network = options_.network.has_value();
+            for (const companions::SharedFolder& folder : options_.shares) {
+              saved.shares.push_back({std::filesystem::absolute(folder.path), folder.tag,
+                                      folder.access == share::Access::ReadOnly});
+            }
+            if (options_.firmware_vars)
+              saved.firmware_vars.push_back(TRY(look_at(*options_.firmware_vars)));
+            return saved;
+          }};
 }
 
 Result<void> Program::save_at_end(time::JournalEnd::By by) {

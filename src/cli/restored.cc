@@ -108,6 +108,18 @@ Result<Options> as_saved(const Options& given, const time::SavedOptions& saved) 
   options.virtio_bus = saved.virtio_bus;
   if (saved.network && !given.network) options.network.emplace();
   options.shares = TRY(shares_of(given.shares, saved.shares));
+  if (given.firmware_vars) {
+    if (saved.firmware_vars.empty())
+      return bad("--firmware-vars: the saved machine was started without them");
+    const std::uint64_t size = saved.firmware_vars.front().size;
+    if (TRY(look_at(*given.firmware_vars)).size != size)
+      return bad(
+          "--firmware-vars: the saved machine's have {} bytes, and those of '{}' are not as "
+          "many",
+          size, given.firmware_vars->path);
+  } else if (!saved.firmware_vars.empty()) {
+    options.firmware_vars = TRY(disks_of(saved.firmware_vars)).front();
+  }
   if (given.disks.empty()) {
     options.disks = TRY(disks_of(saved.disks));
   } else {

@@ -2,6 +2,7 @@
 // after the layout that QEMU gave them.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -14,6 +15,12 @@ namespace ringside::machine {
 std::string describe(const hypervisor::LocalApicImage& apic);
 std::string describe(const hypervisor::IoApicImage& apic);
 std::string describe(const hypervisor::PicPairImage& pics);
+
+// Of the devices that every machine has, in the order in which they are saved.
+inline constexpr auto kDeviceNames = std::to_array<const char*>(
+    {"local APICs", "8259 pair", "I/O APIC", "8254 timer", "COM1", "COM2", "system control",
+     "PCI ports", "PCI host bridge", "keyboard controller", "real-time clock", "ACPI power",
+     "firmware configuration", "guest's debug port"});
 
 // A line of QEMU's `info mtree`.
 struct MapEntry {

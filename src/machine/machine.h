@@ -58,6 +58,8 @@ struct MachineOptions {
   std::optional<NetworkCard> network;
   std::vector<SharedFolder> shares;
   VirtioBus virtio_bus = VirtioBus::Mmio;
+  // Flash memory right below the firmware, which is in memory already; null: there is none.
+  std::shared_ptr<BlockBackend> firmware_vars;
   // PCI functions have no addresses at the start: firmware will give them some. Otherwise they are
   // as firmware leaves them.
   bool has_firmware = false;

@@ -48,25 +48,31 @@ std::string Machine::describe_memory_map() const {
   if (engines) apics[x86::apic::kDefaultBase] = "local APICs, the engine's";
   for (const auto& [base, who] : apics)
     memory.push_back({base, kPageSize, "i/o", who});
-  // Functions answer only within their window, and there the first that takes an address.
-  const auto is_window = [](const MmioBus::Range& range) { return range.base == kPciWindowBase; };
+  // What is PCI's comes behind devices of fixed addresses, which the bus finds first.
+  const auto is_pci = [&](const MmioBus::Range& range) {
+    return range.device == &parts_->pci_memory;
+  };
   for (const MmioBus::Range& range : parts_->mmio.ranges()) {
-    if (!is_window(range))
-      memory.push_back({range.base.value, range.size, "i/o", range.label.name});
+    if (!is_pci(range)) memory.push_back({range.base.value, range.size, "i/o", range.label.name});
   }
-  constexpr std::uint64_t kWindow = kPciWindowBase.value, kWindowEnd = kWindow + kPciWindowSize;
+  // Functions answer only in PCI's memory, and there the first that takes an address.
+  const AddressRange& pci = parts_->pci_memory.range();
+  const auto add_in_pci = [&](Gpa base, std::uint64_t size, const std::string& name) {
+    const std::uint64_t from = std::max(base.value, pci.base.value),
+                        end = std::min(base.value + size, pci.base.value + pci.size);
+    if (from < end) memory.push_back({from, end - from, "i/o", name});
+  };
+  if (const auto range = parts_->host_bridge.configuration_in_memory())
+    add_in_pci(range->base, range->size, "PCI configuration space");
   for (unsigned device = 0; device < PciBus::kDevices; ++device) {
     const PciFunction* function = parts_->pci.function(device);
     for (unsigned bar = 0; function != nullptr && bar < PciFunction::kBars; ++bar) {
-      const std::uint64_t base = function->bar_base(bar).value;
-      const std::uint64_t from = std::max(base, kWindow),
-                          end = std::min(base + function->bar_size(bar), kWindowEnd);
-      if (function->is_mapped(bar) && from < end)
-        memory.push_back({from, end - from, "i/o", parts_->pci.label(device).name});
+      if (!function->is_mapped(bar)) continue;
+      add_in_pci(function->bar_base(bar), function->bar_size(bar), parts_->pci.label(device).name);
     }
   }
   for (const MmioBus::Range& range : parts_->mmio.ranges()) {
-    if (is_window(range)) memory.push_back({range.base.value, range.size, "i/o", range.label.name});
+    if (is_pci(range)) memory.push_back({range.base.value, range.size, "i/o", range.label.name});
   }
   std::vector<MapEntry> ports;
   for (const PortBus::Range& range : parts_->ports.ranges())
@@ -87,6 +93,9 @@ std::string Machine::describe_devices() const {
   entry({fmt::format("local APICs of {} vCPUs", parts_->apics.count())}).places = "each vCPU's own";
   for (const MmioBus::Range& range : parts_->mmio.ranges())
     entry(range.label).add(fmt::format("mmio {:016x}/{:x}", range.base.value, range.size));
+  if (const auto range = parts_->host_bridge.configuration_in_memory())
+    entry(parts_->pci.label(0))
+        .add(fmt::format("mmio {:016x}/{:x}", range->base.value, range->size));
   for (const PortBus::Range& range : parts_->ports.ranges())
     entry(range.label)
         .add(fmt::format("ports {:04x}-{:04x}", range.first, range.first + range.count - 1));
@@ -121,20 +130,6 @@ std::optional<std::uint32_t> Machine::look_at_port(VcpuId vcpu, std::uint16_t po
 }
 
 std::vector<std::pair<std::string, std::uint64_t>> Machine::hash_devices() {
-  static constexpr const char* kNames[] = {"local APICs",
-                                           "8259 pair",
-                                           "I/O APIC",
-                                           "8254 timer",
-                                           "COM1",
-                                           "COM2",
-                                           "system control",
-                                           "PCI ports",
-                                           "PCI host bridge",
-                                           "keyboard controller",
-                                           "real-time clock",
-                                           "ACPI power",
-                                           "firmware configuration",
-                                           "guest's debug port"};
   Lock lock(*parts_);
   std::vector<std::pair<std::string, std::uint64_t>> hashes;
   const auto add = [&](std::string name, auto& part) {
@@ -143,7 +138,7 @@ std::vector<std::pair<std::string, std::uint64_t>> Machine::hash_devices() {
     hashes.emplace_back(std::move(name), hasher.value());
   };
   for (std::size_t i = 0; i < parts_->devices.size(); ++i) {
-    add(i < std::size(kNames) ? kNames[i] : parts_->virtio_names[i - std::size(kNames)],
+    add(i < kDeviceNames.size() ? kDeviceNames[i] : parts_->later_names[i - kDeviceNames.size()],
         *parts_->devices[i]);
   }
   add("deadlines of timers", parts_->events);

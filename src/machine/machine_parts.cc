@@ -12,8 +12,14 @@ Machine::Parts::Parts(hypervisor::GuestRam& guest_ram, MachineOptions given)
       apics(options.vcpus, events, cpus),
       com1(0x3f8, {lines, 4}, options.serial[0], options.input_taken),
       com2(0x2f8, {lines, 3}, options.serial[1], options.input_taken),
-      rtc(events, cpus, {lines, 8}, options.start_time, ram.size(), options.vcpus),
-      firmware(ram, cpus, options.vcpus),
+      rtc(events, cpus, {lines, 8}, options.start_time,
+          {ram.low_end().value, ram.size() - ram.low_end().value}, options.vcpus),
+      firmware(ram, cpus, options.vcpus,
+               {[this] { return host_bridge.configuration_in_memory(); },
+                [this](auto range) {
+                  const auto devices_there = static_cast<unsigned>(virtio.size());
+                  return acpi_for_firmware(options, devices_there, pci_memory, range);
+                }}),
       guest_gdb(cpus, options.guest_gdb_wants_client, options.guest_gdb_out, options.input_taken),
       debug_console(options.debugcon),
       devices{&apics,     &pics,        &io_apic,  &pit, &com1,  &com2,     &system,
@@ -34,8 +40,6 @@ Machine::Parts::Parts(hypervisor::GuestRam& guest_ram, MachineOptions given)
   ports.claim(SystemControl::kPortA, 1, system, {"system control"});
   ports.claim(PciPorts::kAddress, 1, pci_ports, {"PCI host bridge"});
   ports.claim(PciPorts::kData, 4, pci_ports, {"PCI host bridge"});
-  mmio.claim(kPciEcamBase, kPciEcamSize, pci_ecam, {"PCI host bridge"});
-  mmio.claim(kPciWindowBase, kPciWindowSize, pci_window, {"PCI memory"});
   ports.claim(SystemControl::kResetControl, 1, system, {"system control"});
   ports.claim(kPm1Event, AcpiPower::kPorts, power, {"ACPI power management", kSciLine});
   ports.claim(FirmwareConfig::kPort, FirmwareConfig::kPorts, firmware, {"firmware configuration"});
@@ -53,6 +57,21 @@ Machine::Parts::Parts(hypervisor::GuestRam& guest_ram, MachineOptions given)
     ports.claim(DebugConsole::kPort, 1, debug_console, {"debug console"});
     ports.claim(DebugConsole::kBochsPort, 1, debug_console, {"debug console"});
   }
+  if (options.has_firmware) add_firmware();
+  // Behind those that have fixed addresses within it.
+  mmio.claim(pci_memory.range().base, pci_memory.range().size, pci_memory, {"PCI memory"});
+}
+
+void Machine::Parts::add_firmware() {
+  pci.add(IsaBridge::kDevice, isa_bridge, {"PCI to ISA bridge"});
+  devices.push_back(&isa_bridge);
+  later_names.emplace_back("PCI to ISA bridge");
+  if (options.firmware_vars == nullptr) return;
+  flash.emplace(options.firmware_vars);
+  const Gpa base{firmware_base(ram).value - flash->size()};
+  mmio.claim(base, flash->size(), *flash, {"firmware variables"});
+  devices.push_back(&*flash);
+  later_names.emplace_back("firmware variables");
 }
 
 void Machine::Parts::add_disk(std::shared_ptr<BlockBackend> backend) {
@@ -78,7 +97,7 @@ void Machine::Parts::add_share(const SharedFolder& folder) {
 
 VirtioTransport* Machine::Parts::add_virtio(VirtioDevice& device, std::string name) {
   if (virtio.size() == kMaxVirtioDevices) return nullptr;
-  virtio_names.push_back(name.substr(0, name.find(',')));
+  later_names.push_back(name.substr(0, name.find(',')));
   const auto number = static_cast<unsigned>(virtio.size());
   const DmaMemory memory(ram, cpus);
   const InterruptLine line(lines, kVirtioFirstLine + number);
@@ -100,6 +119,7 @@ VirtioTransport* Machine::Parts::add_virtio(VirtioDevice& device, std::string na
 }
 
 void Machine::Parts::place_pci() {
+  host_bridge.place_configuration(kPciEcamBase);
   pci.place_all(kPciWindowBase);
   for (std::size_t i = 0; i < virtio_pci.size(); ++i)
     virtio_pci[i]->set_interrupt_line(static_cast<std::uint8_t>(kVirtioFirstLine + i));

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -16,11 +17,13 @@
 #include "machine/cpu_link.h"
 #include "machine/devices/acpi_power.h"
 #include "machine/devices/debug_ports.h"
-#include "machine/devices/firmware_config.h"
 #include "machine/devices/guest_gdb_port.h"
 #include "machine/devices/i8042.h"
 #include "machine/devices/serial_port.h"
 #include "machine/devices/system_control.h"
+#include "machine/firmware/firmware_config.h"
+#include "machine/firmware/flash_memory.h"
+#include "machine/firmware_places.h"
 #include "machine/interrupts/apic_bus.h"
 #include "machine/interrupts/interrupt_router.h"
 #include "machine/interrupts/io_apic.h"
@@ -28,7 +31,9 @@
 #include "machine/machine.h"
 #include "machine/network/virtio_net.h"
 #include "machine/pci/host_bridge.h"
+#include "machine/pci/isa_bridge.h"
 #include "machine/pci/pci_bus.h"
+#include "machine/pci/pci_memory.h"
 #include "machine/share/virtio_share.h"
 #include "machine/storage/virtio_block.h"
 #include "machine/virtio/virtio_mmio.h"
@@ -63,9 +68,9 @@ struct Machine::Parts {
   SystemControl system{cpus};
   PciBus pci;
   PciPorts pci_ports{pci};
-  PciEcam pci_ecam{pci};
-  PciWindow pci_window{pci, kPciWindowBase};
   HostBridge host_bridge;
+  PciMemory pci_memory{pci, host_bridge, pci_range(ram)};
+  IsaBridge isa_bridge;
   I8042 keyboard{system, {lines, 1}};
   AcpiPower power{events, cpus, {lines, kSciLine}};
   FirmwareConfig firmware;
@@ -88,7 +93,8 @@ struct Machine::Parts {
   std::vector<std::unique_ptr<VirtioMmio>> virtio_mmio;
   std::vector<std::unique_ptr<VirtioPci>> virtio_pci;
   std::vector<VirtioTransport*> virtio;
-  std::vector<std::string> virtio_names;
+  std::optional<FlashMemory> flash;
+  void add_firmware();
   void add_disk(std::shared_ptr<BlockBackend> backend);
   void add_network(const NetworkCard& card);
   void add_share(const SharedFolder& folder);
@@ -104,7 +110,8 @@ struct Machine::Parts {
     return std::as_const(*this).apic_page(vcpu, address) == nullptr ? nullptr : &apics.apic(vcpu);
   }
 
-  std::vector<Device*> devices;  // in the order in which they are reset and saved
+  std::vector<Device*> devices;          // in the order in which they are reset and saved
+  std::vector<std::string> later_names;  // of those behind the ones that every machine has
 };
 
 // Whoever waits for it is seen: a thread that takes it again and again has to let others have it.

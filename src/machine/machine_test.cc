@@ -2,10 +2,13 @@
 
 #include <gmock/gmock.h>
 
+#include <array>
+
 #include "machine/bus/platform_map.h"
 #include "machine/pci/pci_function.h"
 #include "machine/testing/fake_cpu_port.h"
 #include "machine/testing/memory_disk.h"
+#include "machine/testing/state_bytes.h"
 #include "x86/apic_registers.h"
 #include "x86/msr_numbers.h"
 
@@ -199,21 +202,26 @@ TEST_F(MachineTest, TheMapHasEachAddressOnceAndDevicesWhereTheyAnswer) {
     const std::string map = machine.describe_memory_map();
     return map.substr(0, map.find("address-space: I/O"));
   };
-  const std::string window = "  00000000c0000000-00000000cfffffff (i/o): PCI memory\n";
-  // Over RAM, over other devices and outside of the window nothing of it answers.
+  const std::string window =
+      "  0000000080000000-00000000dfffffff (i/o): PCI memory\n"
+      "  00000000e0000000-00000000efffffff (i/o): PCI configuration space\n"
+      "  00000000f0000000-00000000febfffff (i/o): PCI memory\n";
+  // Over RAM, over other devices and outside of PCI's memory nothing of it answers.
   EXPECT_THAT(map_with(0x100000, 0xe0000000),
               AllOf(HasSubstr(window), Not(HasSubstr("virtio disk"))));
-  EXPECT_THAT(map_with(0xb0000000, 0), AllOf(HasSubstr(window), Not(HasSubstr("virtio disk"))));
+  EXPECT_THAT(map_with(0x70000000, 0xfec00000),
+              AllOf(HasSubstr(window), Not(HasSubstr("virtio disk"))));
   EXPECT_THAT(map_with(0xc1000000, 0xcffff000),
-              HasSubstr("  00000000c0000000-00000000c0ffffff (i/o): PCI memory\n"
+              HasSubstr("  0000000080000000-00000000c0ffffff (i/o): PCI memory\n"
                         "  00000000c1000000-00000000c1003fff (i/o): virtio disk 0, 8 KiB\n"
                         "  00000000c1004000-00000000cfffefff (i/o): PCI memory\n"
                         "  00000000cffff000-00000000cfffffff (i/o): virtio disk 0, 8 KiB\n"
-                        "  00000000e0000000-00000000efffffff (i/o): PCI host bridge\n"));
+                        "  00000000d0000000-00000000dfffffff (i/o): PCI memory\n"
+                        "  00000000e0000000-00000000efffffff (i/o): PCI configuration space\n"));
   // Both at one place: the first has it.
   EXPECT_THAT(map_with(0xc0000000, 0xc0001000),
               HasSubstr("  00000000c0000000-00000000c0003fff (i/o): virtio disk 0, 8 KiB\n"
-                        "  00000000c0004000-00000000cfffffff (i/o): PCI memory\n"));
+                        "  00000000c0004000-00000000dfffffff (i/o): PCI memory\n"));
 }
 
 // Firmware gives addresses; for a kernel that is loaded here it is done already.
@@ -226,18 +234,65 @@ TEST_F(MachineTest, FirmwareFindsPciDevicesWithoutAddresses) {
     Machine machine(ram, options);
     machine.connect(cpus);
     const auto configuration = [&](unsigned offset) {
-      std::uint64_t value = 0;
-      machine.mmio_read(kBoot, kPciEcamBase + (1u << 15) + offset, 4, value);
+      std::uint32_t value = 0;
+      machine.port_write(kBoot, 0xcf8, 4, 0x80000800 | offset);
+      machine.port_read(kBoot, 0xcfc, 4, value);
       return value;
     };
+    const auto in_memory = [&](Gpa base) {
+      std::uint64_t value = 0;
+      EXPECT_TRUE(machine.mmio_read(kBoot, base + (1u << 15), 4, value));
+      return value;
+    };
+    EXPECT_EQ(in_memory(kPciEcamBase), has_firmware ? 0xffffffffu : 0x10421af4u);
     EXPECT_EQ(configuration(0), 0x10421af4u);
     EXPECT_EQ(configuration(4) & 0xffff, has_firmware ? 0u : 2u);
     EXPECT_EQ(configuration(0x10), has_firmware ? 0u : kPciWindowBase.value);
     EXPECT_EQ(configuration(0x3c), has_firmware ? 0x100u : 0x110u);
-    machine.mmio_write(kBoot, kPciEcamBase + (1u << 15) + 0x10, 4, 0xcc000000);
+    machine.port_write(kBoot, 0xcfc, 4, 0xff);  // the line
+    machine.port_write(kBoot, 0xcf8, 4, 0x80000060);
+    machine.port_write(kBoot, 0xcfc, 4, 0xb0000001);
+    EXPECT_EQ(in_memory({0xb0000000}), 0x10421af4u);
+    machine.mmio_write(kBoot, Gpa{0xb0000000} + (1u << 15) + 0x10, 4, 0xcc000000);
     machine.reset();
+    EXPECT_EQ(in_memory({0xb0000000}), 0xffffffffu);
     EXPECT_EQ(configuration(0x10), has_firmware ? 0u : kPciWindowBase.value);
   }
+}
+
+// Right below the firmware, where it is looked at without an effect, saved, and reset.
+TEST_F(MachineTest, FirmwareHasItsVariablesInFlashMemory) {
+  const std::array<std::byte, 8192> image{};
+  ASSERT_TRUE(ram.add_rom({0xffffe000}, image));
+  MachineOptions options;
+  options.has_firmware = true;
+  const auto variables = std::make_shared<testing::MemoryDisk>(12288);
+  variables->content[0x2ffc] = std::byte{0x5a};
+  options.firmware_vars = variables;
+  Machine machine(ram, options);
+  machine.connect(cpus);
+  const Gpa last{0xffffdffc};
+  std::uint64_t value = 0;
+  EXPECT_TRUE(machine.is_mmio({0xffffb000}));
+  EXPECT_FALSE(machine.is_mmio({0xffffaffc}));
+  EXPECT_TRUE(machine.mmio_peek(kBoot, last, 4, value));
+  EXPECT_EQ(value, 0x5au);
+  machine.mmio_write(kBoot, last, 1, 0x70);
+  machine.mmio_read(kBoot, last, 1, value);
+  EXPECT_EQ(value, 0x80u);
+  Machine other(ram, options);
+  other.connect(cpus);
+  EXPECT_TRUE(testing::load(other, testing::save(machine)));
+  EXPECT_EQ(other.hash_devices(), machine.hash_devices());
+  EXPECT_EQ(machine.hash_devices().at(15).first, "firmware variables");
+  machine.reset();
+  machine.mmio_read(kBoot, last, 1, value);
+  EXPECT_EQ(value, 0x5au);
+  EXPECT_NE(machine.hash_devices(), other.hash_devices());
+  EXPECT_NE(machine.describe_memory_map().find("ffffb000-00000000ffffdfff (i/o): firmware var"),
+            std::string::npos);
+  const std::string devices = machine.describe_devices();
+  EXPECT_NE(devices.find("  dev: PCI to ISA bridge\n    pci 00:1f.0\n"), std::string::npos);
 }
 
 TEST_F(MachineTest, EveryDeviceIsListedOnceWithItsPlacesAndLine) {

@@ -15,7 +15,13 @@ namespace ringside::hypervisor {
 namespace {
 
 constexpr std::uint64_t kLegacyHole = 0xa0000, kLegacyHoleEnd = 0xc0000;
-constexpr std::uint64_t kLowEnd = 3ull << 30, kHighStart = 4ull << 30;
+constexpr std::uint64_t kHighStart = 4ull << 30;
+
+std::uint64_t low_end_of(std::uint64_t size, GuestRam::Layout layout) {
+  constexpr std::uint64_t kUsual = 3ull << 30, kMostForFirmware = 2816u << 20, kThen = 2ull << 30;
+  if (layout == GuestRam::Layout::UpTo3GiB) return std::min(size, kUsual);
+  return size <= kMostForFirmware ? size : kThen;
+}
 
 Result<std::uint8_t*> map_zeroed(std::uint64_t size) {
   void* address = ::mmap(nullptr, size, PROT_READ | PROT_WRITE,
@@ -29,7 +35,7 @@ Result<std::uint8_t*> map_zeroed(std::uint64_t size) {
 
 }  // namespace
 
-Result<GuestRam> GuestRam::create(std::uint64_t size) {
+Result<GuestRam> GuestRam::create(std::uint64_t size, Layout layout) {
   if (size % kPageSize != 0 || size < (1u << 20)) {
     return fail(ErrorCode::BadRequest, "guest memory must be at least 1M and whole 4 KiB pages");
   }
@@ -37,16 +43,18 @@ Result<GuestRam> GuestRam::create(std::uint64_t size) {
   ram.size_ = size;
   std::uint8_t* host = TRY(map_zeroed(size));
   ram.mappings_.push_back({host, size});
-  const std::uint64_t low_end = std::min(size, kLowEnd);
+  const std::uint64_t low_end = low_end_of(size, layout);
+  ram.low_end_ = {low_end};
   // The largest slot comes first because find() meets it first.
   ram.slots_.push_back({{kLegacyHoleEnd}, low_end - kLegacyHoleEnd, host + kLegacyHoleEnd, false});
   ram.slots_.push_back({{0}, kLegacyHole, host, false});
-  if (size > kLowEnd) ram.slots_.push_back({{kHighStart}, size - kLowEnd, host + kLowEnd, false});
+  if (size > low_end) ram.slots_.push_back({{kHighStart}, size - low_end, host + low_end, false});
   return ram;
 }
 
 GuestRam::GuestRam(GuestRam&& other) noexcept
     : size_(other.size_),
+      low_end_(other.low_end_),
       slots_(std::move(other.slots_)),
       mappings_(std::move(other.mappings_)),
       twice_(std::move(other.twice_)),

@@ -22,8 +22,12 @@ struct RamSlot {
 
 class GuestRam {
  public:
-  // RAM of `size` bytes in PC layout: 0..640 KiB, 768 KiB..min(size, 3 GiB), the rest from 4 GiB.
-  static Result<GuestRam> create(std::uint64_t size);
+  // How much of the first 4 GiB is RAM at most. Firmware for a Q35 may put PCI's configuration
+  // space at 2816 MiB: of more RAM than that, it expects 2 GiB to be there and the rest above 4
+  // GiB.
+  enum class Layout : std::uint8_t { UpTo3GiB, AsFirmwareExpects };
+  // RAM of `size` bytes in PC layout: 0..640 KiB, 768 KiB..low_end(), the rest from 4 GiB.
+  static Result<GuestRam> create(std::uint64_t size, Layout layout = Layout::UpTo3GiB);
   GuestRam(GuestRam&& other) noexcept;
   GuestRam& operator=(GuestRam&&) = delete;
   ~GuestRam();
@@ -37,6 +41,7 @@ class GuestRam {
   Result<std::uint8_t*> map_again(Gpa base, std::uint64_t size);
 
   std::uint64_t size() const { return size_; }  // RAM alone, as asked
+  Gpa low_end() const { return low_end_; }      // of RAM below 4 GiB
   std::span<const RamSlot> slots() const { return slots_; }
   // The slot that holds all of [address, address + size), or null.
   const RamSlot* find(Gpa address, std::uint64_t size) const {
@@ -64,6 +69,7 @@ class GuestRam {
     std::size_t size;
   };
   std::uint64_t size_ = 0;
+  Gpa low_end_;
   std::vector<RamSlot> slots_;
   std::vector<Mapping> mappings_;
   std::vector<std::span<const std::byte>> twice_;  // what has a second place, at its first

@@ -71,6 +71,25 @@ TEST(GuestRam, MemoryThatIsMappedAgainIsTheSame) {
   EXPECT_FALSE(ram.map_again({0xa0000}, kPageSize));
 }
 
+TEST(GuestRam, FirmwareFindsNoMemoryWhereItPutsPci) {
+  constexpr std::uint64_t kGigabyte = 1024 * kMegabyte;
+  const auto low_end = [](std::uint64_t size, GuestRam::Layout layout) {
+    const GuestRam ram = GuestRam::create(size, layout).value();
+    EXPECT_EQ(ram.size(), size);
+    EXPECT_NE(ram.find({ram.low_end().value - 1}, 1), nullptr);
+    EXPECT_EQ(ram.find(ram.low_end(), 1), nullptr);
+    const std::uint64_t high = size - ram.low_end().value;
+    EXPECT_EQ(ram.find({4 * kGigabyte}, 1) != nullptr, high != 0);
+    if (high != 0) EXPECT_NE(ram.find({4 * kGigabyte}, high), nullptr);
+    return ram.low_end().value;
+  };
+  using Layout = GuestRam::Layout;
+  EXPECT_EQ(low_end(64 * kMegabyte, Layout::UpTo3GiB), 64 * kMegabyte);
+  EXPECT_EQ(low_end(5 * kGigabyte, Layout::UpTo3GiB), 3 * kGigabyte);
+  EXPECT_EQ(low_end(2816 * kMegabyte, Layout::AsFirmwareExpects), 2816 * kMegabyte);
+  EXPECT_EQ(low_end(2817 * kMegabyte, Layout::AsFirmwareExpects), 2 * kGigabyte);
+}
+
 TEST(GuestRam, AViewEndsWithItsSlot) {
   const GuestRam ram = GuestRam::create(2 * kMegabyte).value();
   EXPECT_EQ(view_all(ram, {2 * kMegabyte - 100}, 1000).size(), 100u);

@@ -31,11 +31,13 @@ void SavedOptions::visit(StateVisitor& visitor) {
   visitor.fields(vcpus, memory, debug_exit, debugcon, guest_gdb);
   visitor.expect(vcpus >= 1 && vcpus <= kMaxVcpus);
   visitor.expect(memory >= kLeastMemory && memory <= kMostMemory && memory % kPageSize == 0);
-  visit_all(visitor, disks, machine::kMaxVirtioDevices, [&](SavedDisk& disk) {
+  const auto visit_image = [&](SavedDisk& disk) {
     visitor.container(disk.path);
     visitor.fields(disk.size, disk.read_only, disk.changed_seconds, disk.changed_nanoseconds);
     visitor.expect(!disk.path.empty() && disk.path.find('\0') == std::string::npos);
-  });
+  };
+  visit_all(visitor, disks, machine::kMaxVirtioDevices, visit_image);
+  visit_all(visitor, firmware_vars, 1, visit_image);
   visitor.field(network);
   visit_all(visitor, shares, machine::kMaxVirtioDevices, [&](SavedShare& share) {
     visitor.container(share.path);

@@ -44,8 +44,8 @@ struct SavedOptions {
   unsigned vcpus = 1;
   std::uint64_t memory = 0;                                      // bytes of RAM
   bool debug_exit = false, debugcon = false, guest_gdb = false;  // whether these ports exist
-  std::vector<SavedDisk> disks;
-  bool network = false;  // whether there is a card
+  std::vector<SavedDisk> disks, firmware_vars;                   // one file of variables at most
+  bool network = false;                                          // whether there is a card
   std::vector<SavedShare> shares;
   machine::VirtioBus virtio_bus = machine::VirtioBus::Mmio;
   std::vector<SavedRom> roms;

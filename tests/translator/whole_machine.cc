@@ -97,7 +97,7 @@ Result<void> WholeMachine::power_on() {
   if (!is_firmware_) {
     entry_ = TRY(machine::boot(request_, ram_)).entry;
   } else if (engine_ == nullptr) {
-    entry_ = TRY(machine::boot_firmware(request_.kernel_name, image_.bytes(), ram_)).entry;
+    entry_ = TRY(machine::boot_firmware(request_.kernel_name, image_.bytes(), 0, ram_)).entry;
   } else {
     machine::shadow_firmware(image_.bytes(), ram_);
   }

@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "machine/boot/acpi.h"
+#include "machine/boot/acpi_placement.h"
 #include "machine/boot/boot_entry.h"
 #include "machine/boot/boot_protocols.h"
 #include "machine/boot/kernel_payload.h"
@@ -64,7 +64,9 @@ Result<Gpa> place_text(BootMemory& memory, const std::string& text, std::string_
 
 Result<BootResult> boot(const BootRequest& request, hypervisor::GuestRam& ram) {
   BootMemory memory(ram, request.meanwhile);
-  TRY(write_acpi_tables(ram, {request.vcpus, request.virtio_devices, request.virtio_bus}));
+  TRY(write_acpi_tables(ram, {.vcpus = request.vcpus,
+                              .virtio_devices = request.virtio_devices,
+                              .virtio_bus = request.virtio_bus}));
   if (is_linux_image(request.kernel)) return boot_linux_image(request, memory);
   if (is_multiboot(request.kernel)) return boot_multiboot(request, memory);
 
@@ -92,12 +94,18 @@ void shadow_firmware(Bytes image, hypervisor::GuestRam& ram) {
               shadow);
 }
 
-Result<BootResult> boot_firmware(const std::string& name, Bytes image, hypervisor::GuestRam& ram) {
-  constexpr std::uint64_t kLargest = 16u << 20;
-  if (image.empty() || image.size() % kPageSize != 0 || image.size() > kLargest) {
+Result<BootResult> boot_firmware(const std::string& name, Bytes image, std::uint64_t variables,
+                                 hypervisor::GuestRam& ram) {
+  if (image.empty() || image.size() % kPageSize != 0 || image.size() > kMostFirmware) {
     return fail(ErrorCode::BadRequest,
                 fmt::format("firmware '{}' has {} bytes; it must be whole 4 KiB pages, at most 16M",
                             name, image.size()));
+  }
+  if (variables > kMostFirmware - image.size()) {
+    return fail(
+        ErrorCode::BadRequest,
+        fmt::format("firmware '{}' has {}, and its variables {}; together they may have 16M", name,
+                    megabytes(image.size()), megabytes(variables)));
   }
   TRY(ram.add_rom({(1ull << 32) - image.size()}, image));
   shadow_firmware(image, ram);

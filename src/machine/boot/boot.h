@@ -49,9 +49,12 @@ Result<void> recognise(const std::string& name, std::span<const std::byte> begin
 // BadRequest with a sentence that names the kernel, what was found and what is supported.
 Result<BootResult> boot(const BootRequest& request, hypervisor::GuestRam& ram);
 
-// Firmware: the image ends at 4 GiB, and the processor starts at the reset vector.
+// So much of firmware at most, with its variables.
+inline constexpr std::uint64_t kMostFirmware = 16u << 20;
+// Firmware: the image ends at 4 GiB, and the processor starts at the reset vector. `variables` is
+// how many bytes there are to be below it.
 Result<BootResult> boot_firmware(const std::string& name, std::span<const std::byte> image,
-                                 hypervisor::GuestRam& ram);
+                                 std::uint64_t variables, hypervisor::GuestRam& ram);
 
 // The part of it that is RAM, again: for a reset.
 void shadow_firmware(std::span<const std::byte> image, hypervisor::GuestRam& ram);

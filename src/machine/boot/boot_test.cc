@@ -510,15 +510,17 @@ TEST_P(BootHostile, EveryFieldMayLie) {
 TEST_F(Boot, FirmwareEndsAt4GAndStartsAtTheResetVector) {
   Image image(256u << 10, std::byte{0x11});
   image.back() = std::byte{0x22};
-  const auto result = boot_firmware("bios.bin", image, ram);
+  const auto result = boot_firmware("bios.bin", image, 0, ram);
   ASSERT_TRUE(result);
   EXPECT_EQ(result->entry.seg(SegmentName::Cs).base + result->entry.rip, 0xfffffff0u);
   EXPECT_EQ(peek<std::uint8_t>(0xffffffff), 0x22);
   EXPECT_EQ(peek<std::uint8_t>(0xfffff), 0x22);
   EXPECT_EQ(peek<std::uint8_t>(0xe0000), 0x11);
   EXPECT_EQ(peek<std::uint8_t>(0xc0000), 0x11);
-  EXPECT_FALSE(boot_firmware("odd", Image(1000), ram));
-  EXPECT_FALSE(boot_firmware("none", {}, ram));
+  EXPECT_FALSE(boot_firmware("odd", Image(1000), 0, ram));
+  EXPECT_FALSE(boot_firmware("none", {}, 0, ram));
+  EXPECT_EQ(boot_firmware("code", Image(1u << 20), (15u << 20) + 4096, ram).error().text(),
+            "firmware 'code' has 1M, and its variables 15364K; together they may have 16M");
 }
 
 }  // namespace

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "machine/boot/acpi.h"
+#include "machine/boot/acpi_placement.h"
 #include "machine/boot/boot_entry.h"
 #include "machine/boot/boot_protocols.h"
 #include "machine/boot/kernel_payload.h"

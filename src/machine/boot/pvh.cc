@@ -2,7 +2,7 @@
 // hvm_start_info.
 #include <fmt/format.h>
 
-#include "machine/boot/acpi.h"
+#include "machine/boot/acpi_placement.h"
 #include "machine/boot/boot_entry.h"
 #include "machine/boot/boot_protocols.h"
 

@@ -7,17 +7,25 @@
 
 namespace ringside::machine {
 
+struct AddressRange {
+  Gpa base;
+  std::uint64_t size = 0;
+};
+
 // ACPI fixed hardware.
 inline constexpr std::uint16_t kPm1Event = 0x600, kPm1Control = 0x604, kPmTimer = 0x608;
 inline constexpr unsigned kSciLine = 9;
-inline constexpr unsigned kSleepTypeS5 = 5;
+// What the tables tell of S5, and what firmware for QEMU's machines knows without them.
+inline constexpr unsigned kSleepTypeS5 = 5, kSleepTypeS5OfFirmware = 0;
 inline constexpr std::uint16_t kResetPort = 0xcf9;
 inline constexpr std::uint8_t kResetValue = 6;
 
 // How the guest reaches virtio devices.
 enum class VirtioBus : std::uint8_t { Mmio, Pci };
 
-// PCI: configuration space in memory, and where functions may be given addresses.
+// PCI has all of memory between RAM below 4 GiB, or 2 GiB where there is less, and the I/O APIC.
+inline constexpr Gpa kPciLowest{0x80000000}, kPciEnd{0xfec00000};
+// There, where firmware gives no other places: configuration space, and addresses of functions.
 inline constexpr Gpa kPciEcamBase{0xe0000000}, kPciWindowBase{0xc0000000};
 inline constexpr std::uint64_t kPciEcamSize = 0x10000000, kPciWindowSize = 0x10000000;
 // Devices of the PCI bus from this one up are virtio ones.

@@ -41,12 +41,12 @@ constexpr bool is_time(std::uint8_t index) {
 }  // namespace
 
 Rtc::Rtc(EventQueue& events, hypervisor::CpuPort& cpus, InterruptLine interrupt,
-         std::int64_t start_time, std::uint64_t ram_size, unsigned vcpus)
+         std::int64_t start_time, MemorySizes ram, unsigned vcpus)
     : cpus_(cpus),
       interrupt_(interrupt),
       timer_(events, *this),
       start_time_(start_time),
-      ram_size_(ram_size),
+      ram_(ram),
       vcpus_(vcpus) {}
 
 void Rtc::reset() {
@@ -55,19 +55,19 @@ void Rtc::reset() {
   state_.collected = clock_ns();
   state_.memory[kA] = 0x26;  // 32768 Hz crystal, periodic rate 1024 Hz
   state_.memory[kB] = kHours24;
-  fill_configuration(ram_size_, vcpus_);
+  fill_configuration();
   update();
 }
 
 // Places by convention of PC firmware (SeaBIOS reads them where fw_cfg has nothing).
-void Rtc::fill_configuration(std::uint64_t ram_size, unsigned vcpus) {
+void Rtc::fill_configuration() {
   const auto put16 = [&](unsigned index, std::uint64_t value) {
     const auto v = static_cast<std::uint16_t>(std::min<std::uint64_t>(value, 0xffff));
     state_.memory[index] = static_cast<std::uint8_t>(v);
     state_.memory[index + 1] = static_cast<std::uint8_t>(v >> 8);
   };
-  constexpr std::uint64_t kMiB = 1 << 20, kLowEnd = 3ull << 30;
-  const std::uint64_t low = std::min(ram_size, kLowEnd), high = ram_size - low;
+  constexpr std::uint64_t kMiB = 1 << 20;
+  const auto [low, high] = ram_;
   put16(0x15, 640);
   put16(0x17, (low - kMiB) >> 10);
   put16(0x30, (low - kMiB) >> 10);
@@ -75,7 +75,7 @@ void Rtc::fill_configuration(std::uint64_t ram_size, unsigned vcpus) {
   state_.memory[0x5b] = static_cast<std::uint8_t>(high >> 16);
   state_.memory[0x5c] = static_cast<std::uint8_t>(high >> 24);
   state_.memory[0x5d] = static_cast<std::uint8_t>(high >> 32);
-  state_.memory[0x5f] = static_cast<std::uint8_t>(vcpus - 1);
+  state_.memory[0x5f] = static_cast<std::uint8_t>(vcpus_ - 1);
 }
 
 void Rtc::visit_state(StateVisitor& visitor) {

@@ -17,10 +17,14 @@ class Rtc final : public Device, public BytePorts, private EventSink {
  public:
   static constexpr std::uint16_t kPort = 0x70;
 
-  // `start_time`: seconds since 1970 (UTC) at power-on. The memory size and CPU count go where
+  // Bytes of RAM below 4 GiB, and above.
+  struct MemorySizes {
+    std::uint64_t low = 0, high = 0;
+  };
+  // `start_time`: seconds since 1970 (UTC) at power-on. The memory sizes and CPU count go where
   // firmware looks for them.
   Rtc(EventQueue& events, hypervisor::CpuPort& cpus, InterruptLine interrupt,
-      std::int64_t start_time, std::uint64_t ram_size, unsigned vcpus);
+      std::int64_t start_time, MemorySizes ram, unsigned vcpus);
 
   void reset() override;
   void visit_state(StateVisitor& visitor) override;
@@ -65,13 +69,13 @@ class Rtc final : public Device, public BytePorts, private EventSink {
   std::uint8_t with_interrupt(std::uint8_t flags) const;
   void collect_flags();
   void update();
-  void fill_configuration(std::uint64_t ram_size, unsigned vcpus);
+  void fill_configuration();
 
   hypervisor::CpuPort& cpus_;
   InterruptLine interrupt_;
   Timer timer_;
   std::int64_t start_time_;
-  std::uint64_t ram_size_;
+  MemorySizes ram_;
   unsigned vcpus_;
   State state_;
 };

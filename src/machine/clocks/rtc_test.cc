@@ -28,7 +28,7 @@ struct RtcTest : ::testing::Test {
   testing::FakeCpuPort cpus;
   testing::FakeLines lines;
   EventQueue events{cpus};
-  Rtc rtc{events, cpus, {lines, 8}, kStart, 5ull << 30, 4};
+  Rtc rtc{events, cpus, {lines, 8}, kStart, {3ull << 30, 2ull << 30}, 4};
 
   RtcTest() { rtc.reset(); }
   unsigned read(unsigned index) {
@@ -171,7 +171,7 @@ TEST_F(RtcTest, StateMoves) {
   write(0xb, 0x52);
   go_to(kSecond / 3);
   EventQueue other_events(cpus);
-  Rtc other{other_events, cpus, {lines, 9}, 0, 1 << 20, 1};
+  Rtc other{other_events, cpus, {lines, 9}, 0, {1 << 20, 0}, 1};
   EXPECT_TRUE(testing::load(other, testing::save(rtc)));
   EXPECT_TRUE(testing::load(other_events, testing::save(events)));
   EXPECT_EQ(other_events.next(), events.next());

@@ -106,7 +106,8 @@ void AcpiPower::write_port(std::uint16_t port, std::uint8_t value) {
 
 void AcpiPower::write_control(std::uint16_t value) {
   state_.control = value & static_cast<std::uint16_t>(~kSleepEnable);  // write-only
-  if ((value & kSleepEnable) != 0 && (value >> 10 & 7) == kSleepTypeS5) {
+  const unsigned type = value >> 10 & 7;
+  if ((value & kSleepEnable) != 0 && (type == kSleepTypeS5 || type == kSleepTypeS5OfFirmware)) {
     hypervisor::VmEnd end;
     end.kind = hypervisor::VmEnd::Kind::PowerOff;
     cpus_.end(std::move(end));

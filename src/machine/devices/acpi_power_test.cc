@@ -48,6 +48,12 @@ TEST_F(AcpiPowerTest, SleepTypeFiveTurnsOff) {
   EXPECT_EQ(cpus.ended->exit_status(), 1);
 }
 
+TEST_F(AcpiPowerTest, FirmwareTurnsOffByAnotherType) {
+  bus.write({{}, 0x604, 2}, 1 << 13);
+  ASSERT_TRUE(cpus.ended);
+  EXPECT_EQ(cpus.ended->kind, hypervisor::VmEnd::Kind::PowerOff);
+}
+
 TEST_F(AcpiPowerTest, TimerOverflowIsStatusAndInterrupt) {
   const std::uint64_t half = ((std::uint64_t{1} << 31) * 1'000'000'000) / AcpiPower::kTimerHz + 1;
   cpus.time = {half};

@@ -8,6 +8,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "base/result.h"
 
@@ -38,7 +39,8 @@ inline bool flush_all(BlockBackend& disk) {
 }
 
 // A raw disk image. A size that is not a whole number of 512-byte sectors is an error. One that is
-// opened for writing is locked against a second writer.
-Result<std::shared_ptr<BlockBackend>> open_raw_disk(const std::string& path, bool read_only);
+// opened for writing is locked against a second writer. Errors call it `what`.
+Result<std::shared_ptr<BlockBackend>> open_raw_disk(const std::string& path, bool read_only,
+                                                    std::string_view what = "disk image");
 
 }  // namespace ringside::machine

@@ -69,16 +69,16 @@ class RawDisk final : public BlockBackend {
 };
 
 // The size of a file, or of a block device.
-Result<std::uint64_t> disk_size(const Fd& fd, const std::string& path) {
+Result<std::uint64_t> disk_size(const Fd& fd, const std::string& name) {
   struct stat status = {};
   if (::fstat(fd.get(), &status) != 0) {
-    return fail(Error::from_errno(fmt::format("disk image {}", path), errno));
+    return fail(Error::from_errno(name, errno));
   }
   if (!S_ISREG(status.st_mode) && !S_ISBLK(status.st_mode)) {
-    return fail(ErrorCode::BadRequest, fmt::format("disk image {} is not a file", path));
+    return fail(ErrorCode::BadRequest, fmt::format("{} is not a file", name));
   }
   const off_t end = ::lseek(fd.get(), 0, SEEK_END);
-  if (end < 0) return fail(Error::from_errno(fmt::format("disk image {}", path), errno));
+  if (end < 0) return fail(Error::from_errno(name, errno));
   return static_cast<std::uint64_t>(end);
 }
 
@@ -99,32 +99,34 @@ constexpr Format kFormats[] = {
     {0, "conectix", "VHD"},
 };
 
-Result<void> refuse_other_formats(const Fd& fd, const std::string& path) {
+Result<void> refuse_other_formats(const Fd& fd, const std::string& name) {
   std::array<char, kSector> head{};
   const auto read = read_at(fd, 0, std::as_writable_bytes(std::span(head)));
-  if (!read) return fail(Error::from_errno(fmt::format("disk image {}", path), errno));
+  if (!read) return fail(Error::from_errno(name, errno));
   const std::string_view bytes(head.data(), head.size());
   for (const Format& format : kFormats) {
     if (!bytes.substr(format.offset).starts_with(format.magic)) continue;
     return fail(ErrorCode::BadRequest,
-                fmt::format("disk image {} is {}, not raw; 'qemu-img convert -O raw' makes a raw "
+                fmt::format("{} is {}, not raw; 'qemu-img convert -O raw' makes a raw "
                             "image of it",
-                            path, format.name));
+                            name, format.name));
   }
   return {};
 }
 
 }  // namespace
 
-Result<std::shared_ptr<BlockBackend>> open_raw_disk(const std::string& path, bool read_only) {
+Result<std::shared_ptr<BlockBackend>> open_raw_disk(const std::string& path, bool read_only,
+                                                    std::string_view what) {
+  const std::string name = fmt::format("{} {}", what, path);
   // O_NONBLOCK, because nobody may ever write to a FIFO; it means nothing to what is taken.
   Fd fd(::open(path.c_str(), (read_only ? O_RDONLY : O_RDWR) | O_NONBLOCK | O_CLOEXEC));
-  if (!fd) return fail(Error::from_errno(fmt::format("disk image {}", path), errno));
-  const std::uint64_t size = TRY(disk_size(fd, path));
-  TRY(refuse_other_formats(fd, path));
+  if (!fd) return fail(Error::from_errno(name, errno));
+  const std::uint64_t size = TRY(disk_size(fd, name));
+  TRY(refuse_other_formats(fd, name));
   if (size == 0 || size % kSector != 0) {
     return fail(ErrorCode::BadRequest,
-                fmt::format("disk image {}: {} bytes are not whole 512-byte sectors", path, size));
+                fmt::format("{}: {} bytes are not whole 512-byte sectors", name, size));
   }
   const int lock = read_only ? LOCK_SH : LOCK_EX;
   int locked = 0;
@@ -132,9 +134,8 @@ Result<std::shared_ptr<BlockBackend>> open_raw_disk(const std::string& path, boo
     locked = ::flock(fd.get(), lock | LOCK_NB);
   } while (locked != 0 && errno == EINTR);
   if (locked != 0 && errno == EWOULDBLOCK)
-    return fail(ErrorCode::Busy, fmt::format("disk image {} is in use by another machine", path));
-  if (locked != 0)
-    return fail(Error::from_errno(fmt::format("disk image {} cannot be locked", path), errno));
+    return fail(ErrorCode::Busy, fmt::format("{} is in use by another machine", name));
+  if (locked != 0) return fail(Error::from_errno(fmt::format("{} cannot be locked", name), errno));
   return std::make_shared<RawDisk>(std::move(fd), size, read_only);
 }
 

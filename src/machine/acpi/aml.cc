@@ -1,4 +1,4 @@
-#include "machine/boot/aml.h"
+#include "machine/acpi/aml.h"
 
 namespace ringside::machine::aml {
 namespace {

@@ -1,16 +1,25 @@
-#include "machine/devices/firmware_config.h"
+#include "machine/firmware/firmware_config.h"
 
 #include <algorithm>
+#include <utility>
+
+#include "machine/acpi/loader_script.h"
 
 namespace ringside::machine {
 namespace {
 
 constexpr std::uint16_t kSignature = 0x00, kFeatures = 0x01, kRamSize = 0x03, kNoGraphics = 0x04,
-                        kCpuCount = 0x05, kMaxCpus = 0x0f, kDirectory = 0x19, kFirstFile = 0x20;
+                        kCpuCount = 0x05, kMaxCpus = 0x0f, kDirectory = 0x19, kFirstFile = 0x20,
+                        kFirstAcpiFile = 0x21;
 constexpr std::uint16_t kSelector = 0x510, kData = 0x511, kDmaHigh = 0x514, kDmaLow = 0x518;
 
 // Control word of a DMA request.
 constexpr std::uint32_t kError = 1, kRead = 2, kSkip = 4, kSelect = 8, kWrite = 16;
+
+// Files have the size that the directory told, whatever the tables have grown to by the time they
+// are fetched; zeros are no commands for the loader, and no tables.
+constexpr std::size_t kScriptSize = 8u << 10, kTablesSize = 32u << 10;
+constexpr std::size_t kAcpiItems = 3;
 
 std::string little_endian(std::uint64_t value, unsigned size) {
   std::string bytes;
@@ -27,8 +36,8 @@ std::string big_endian(std::uint64_t value, unsigned size) {
 // Entries of {base, size, kind}; kind 1 is memory.
 std::string memory_map(const hypervisor::GuestRam& ram) {
   std::string map;
-  constexpr std::uint64_t kLowEnd = 3ull << 30, kHighStart = 4ull << 30;
-  const std::uint64_t low = std::min(ram.size(), kLowEnd);
+  constexpr std::uint64_t kHighStart = 4ull << 30;
+  const std::uint64_t low = ram.low_end().value;
   map += little_endian(0, 8) + little_endian(low, 8) + little_endian(1, 4);
   if (ram.size() > low) {
     map += little_endian(kHighStart, 8) + little_endian(ram.size() - low, 8) + little_endian(1, 4);
@@ -38,8 +47,9 @@ std::string memory_map(const hypervisor::GuestRam& ram) {
 
 }  // namespace
 
-FirmwareConfig::FirmwareConfig(hypervisor::GuestRam& ram, hypervisor::CpuPort& cpus, unsigned vcpus)
-    : memory_(ram, cpus) {
+FirmwareConfig::FirmwareConfig(hypervisor::GuestRam& ram, hypervisor::CpuPort& cpus, unsigned vcpus,
+                               AcpiSource acpi)
+    : memory_(ram, cpus), acpi_(std::move(acpi)) {
   add(kSignature, "QEMU");
   add(kFeatures, little_endian(3, 4));  // the ports, and DMA
   add(kRamSize, little_endian(ram.size(), 8));
@@ -47,7 +57,32 @@ FirmwareConfig::FirmwareConfig(hypervisor::GuestRam& ram, hypervisor::CpuPort& c
   add(kCpuCount, little_endian(vcpus, 2));
   add(kMaxCpus, little_endian(vcpus, 2));
   add_file("etc/e820", memory_map(ram));
+  add_file("etc/table-loader", std::string(kScriptSize, '\0'));
+  add_file(kAcpiRootFile, make_acpi_tables({}).root.bytes);
+  add_file(kAcpiTablesFile, std::string(kTablesSize, '\0'));
   finish_directory();
+}
+
+void FirmwareConfig::visit_state(StateVisitor& visitor) {
+  visitor.field(state_);
+  const AddressRange& range = state_.pci_configuration;
+  visitor.expect(range.base.value < kPciEnd.value && range.size <= kPciEcamSize);
+  if (visitor.loading()) make_acpi();
+}
+
+// Whatever a loader has refused, too.
+void FirmwareConfig::make_acpi() {
+  const AddressRange& range = state_.pci_configuration;
+  const AcpiTables made =
+      make_acpi_tables(acpi_.options(range.size == 0 ? std::nullopt : std::optional(range)));
+  const std::string contents[kAcpiItems] = {acpi_loader_script(made), made.root.bytes,
+                                            made.tables.bytes};
+  for (std::size_t i = 0; i < kAcpiItems; ++i) {
+    std::string& item = items_[items_.size() - 1 - kAcpiItems + i].second;
+    const std::size_t size = item.size();
+    item = contents[i];
+    item.resize(size);
+  }
 }
 
 void FirmwareConfig::add(std::uint16_t key, std::string content) {
@@ -80,22 +115,22 @@ const std::string* FirmwareConfig::item() const {
 void FirmwareConfig::select(std::uint16_t key) {
   state_.key = key;
   state_.offset = 0;
+  if (key < kFirstAcpiFile || key >= kFirstAcpiFile + kAcpiItems) return;
+  state_.pci_configuration = acpi_.pci_configuration().value_or(AddressRange{});
+  make_acpi();
 }
 
 // Beyond the end, and for an item that is not there, everything is zero.
-const char* FirmwareConfig::next_byte() const {
+std::string_view FirmwareConfig::rest() const {
   const std::string* content = item();
-  if (content == nullptr || state_.offset >= content->size()) return nullptr;
-  return content->data() + state_.offset;
+  if (content == nullptr || state_.offset >= content->size()) return {};
+  return std::string_view(*content).substr(state_.offset);
 }
 
 std::uint32_t FirmwareConfig::peek_port(const PortAccess& access) const {
   static constexpr std::string_view kDmaSignature = "QEMU CFG";
   std::uint32_t value = 0;
-  if (access.port == kData) {
-    const char* const next = next_byte();
-    return next == nullptr ? 0 : static_cast<std::uint8_t>(*next);
-  }
+  if (access.port == kData) return rest().empty() ? 0 : static_cast<std::uint8_t>(rest().front());
   if (access.port >= kDmaHigh) {
     for (unsigned i = 0; i < access.width; ++i) {
       const unsigned at = access.port - kDmaHigh + i;
@@ -108,7 +143,7 @@ std::uint32_t FirmwareConfig::peek_port(const PortAccess& access) const {
 
 Access FirmwareConfig::read_port(const PortAccess& access, std::uint32_t& value) {
   value = peek_port(access);
-  if (access.port == kData && next_byte() != nullptr) ++state_.offset;
+  if (access.port == kData && !rest().empty()) ++state_.offset;
   return Access::Done;
 }
 
@@ -138,9 +173,7 @@ void FirmwareConfig::run_dma() {
   if (control & kRead) {
     good = transfer({__builtin_bswap64(request.address)}, length);
   } else if (control & kSkip) {
-    const std::string* content = item();
-    const std::size_t left = content == nullptr ? 0 : content->size() - state_.offset;
-    state_.offset += static_cast<std::uint32_t>(std::min<std::size_t>(left, length));
+    state_.offset += static_cast<std::uint32_t>(std::min<std::size_t>(rest().size(), length));
   } else if (control & kWrite) {
     good = false;  // nothing here can be written
   }
@@ -150,10 +183,9 @@ void FirmwareConfig::run_dma() {
 bool FirmwareConfig::transfer(Gpa address, std::uint32_t length) {
   std::byte* to = memory_.writable(address, length);
   if (to == nullptr) return false;
-  const std::string* content = item();
-  const std::size_t left = content == nullptr ? 0 : content->size() - state_.offset;
-  const std::size_t count = std::min<std::size_t>(left, length);
-  if (count != 0) std::memcpy(to, content->data() + state_.offset, count);
+  const std::string_view content = rest();
+  const std::size_t count = std::min<std::size_t>(content.size(), length);
+  if (count != 0) std::memcpy(to, content.data(), count);
   std::memset(to + count, 0, length - count);
   state_.offset += static_cast<std::uint32_t>(count);
   memory_.written(address, length);

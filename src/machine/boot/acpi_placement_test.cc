@@ -1,10 +1,10 @@
-#include "machine/boot/acpi.h"
+#include "machine/boot/acpi_placement.h"
 
 #include <gtest/gtest.h>
 
 #include <cstring>
 
-#include "machine/boot/aml.h"
+#include "machine/acpi/aml.h"
 
 namespace ringside::machine {
 namespace {

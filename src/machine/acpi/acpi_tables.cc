@@ -1,12 +1,10 @@
-#include "machine/boot/acpi.h"
+#include "machine/acpi/acpi_tables.h"
 
-#include <cstring>
-#include <numeric>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "machine/boot/aml.h"
+#include "machine/acpi/aml.h"
 #include "machine/bus/platform_map.h"
 #include "machine/interrupts/io_apic.h"
 
@@ -45,21 +43,14 @@ class Bytes {
   std::string data_;
 };
 
-std::uint8_t checksum(std::string_view bytes) {
-  unsigned sum = 0;
-  for (char c : bytes)
-    sum += static_cast<std::uint8_t>(c);
-  return static_cast<std::uint8_t>(-sum);
-}
+constexpr std::uint32_t kHeader = 36, kHeaderChecksum = 9;
 
-// A system description table: the common header (5.2.6) and `body`.
+// A system description table: the common header (5.2.6), without its checksum, and `body`.
 std::string table(std::string_view signature, unsigned revision, const std::string& body) {
   Bytes bytes;
-  bytes.text(signature).u32(36 + body.size()).u8(revision).u8(0);
+  bytes.text(signature).u32(kHeader + body.size()).u8(revision).u8(0);
   bytes.text("RNGSDE").text("RINGSIDE").u32(1).text("RNGS").u32(1).text(body);
-  std::string data = bytes.data();
-  data[9] = static_cast<char>(checksum(data));
-  return data;
+  return bytes.data();
 }
 
 aml::Term serial_port(std::string_view name, unsigned uid, std::uint16_t base, unsigned line) {
@@ -98,11 +89,12 @@ aml::Term pci_interrupts(unsigned devices) {
 }
 
 aml::Term pci_bus(const AcpiOptions& options) {
-  constexpr auto kWindow = static_cast<std::uint32_t>(kPciWindowBase.value);
-  constexpr auto kWindowSize = static_cast<std::uint32_t>(kPciWindowSize);
-  const aml::Term places = aml::bus_numbers(0, 0) + aml::io_ports(0xcf8, 8) +
-                           aml::port_window(0, 0xcf7) + aml::port_window(0xd00, 0xffff) +
-                           aml::memory_window(kWindow, kWindow + kWindowSize - 1);
+  aml::Term places = aml::bus_numbers(0, 0) + aml::io_ports(0xcf8, 8) + aml::port_window(0, 0xcf7) +
+                     aml::port_window(0xd00, 0xffff);
+  for (const AddressRange& window : options.pci_windows) {
+    const auto first = static_cast<std::uint32_t>(window.base.value);
+    places += aml::memory_window(first, static_cast<std::uint32_t>(first + window.size - 1));
+  }
   const bool has_devices = options.virtio_bus == VirtioBus::Pci;
   return aml::device(
       "PCI0", aml::name("_HID", aml::eisa_id("PNP0A03")) + aml::name("_UID", aml::integer(0)) +
@@ -112,16 +104,18 @@ aml::Term pci_bus(const AcpiOptions& options) {
 
 // Where nothing else may be put: configuration space in memory, which the MCFG alone does not keep
 // free.
-aml::Term reserved_places() {
-  const aml::Term configuration = aml::memory32(static_cast<std::uint32_t>(kPciEcamBase.value),
-                                                static_cast<std::uint32_t>(kPciEcamSize));
+aml::Term reserved_places(const AddressRange& pci_configuration) {
+  const aml::Term configuration =
+      aml::memory32(static_cast<std::uint32_t>(pci_configuration.base.value),
+                    static_cast<std::uint32_t>(pci_configuration.size));
   return aml::device("RSVD", aml::name("_HID", aml::eisa_id("PNP0C02")) +
                                  aml::name("_CRS", aml::resources(configuration)));
 }
 
 std::string dsdt(const AcpiOptions& options) {
-  aml::Term bus = serial_port("COM1", 1, 0x3f8, 4) + serial_port("COM2", 2, 0x2f8, 3) + clock() +
-                  reserved_places() + pci_bus(options);
+  aml::Term bus = serial_port("COM1", 1, 0x3f8, 4) + serial_port("COM2", 2, 0x2f8, 3) + clock();
+  if (options.pci_configuration) bus += reserved_places(*options.pci_configuration);
+  bus += pci_bus(options);
   for (unsigned i = 0; i < options.virtio_devices && options.virtio_bus == VirtioBus::Mmio; ++i)
     bus += virtio_device(i);
   const aml::Term off = aml::integer(kSleepTypeS5), zero = aml::integer(0);
@@ -143,9 +137,9 @@ std::string madt(const AcpiOptions& options) {
 }
 
 // Of bus 0 alone (PCI Firmware specification 3.0, 4.1.2).
-std::string mcfg() {
+std::string mcfg(const AddressRange& pci_configuration) {
   Bytes body;
-  body.zeros(8).u64(kPciEcamBase.value).u16(0).u8(0).u8(0).zeros(4);
+  body.zeros(8).u64(pci_configuration.base.value).u16(0).u8(0).u8(0).zeros(4);
   return table("MCFG", 1, body.data());
 }
 
@@ -169,67 +163,86 @@ std::string fadt(std::uint64_t facs, std::uint64_t dsdt_address) {
   return table("FACP", 5, body.data());
 }
 
+// Offsets of the FADT's addresses of FACS and DSDT, which has two.
+constexpr std::uint32_t kFadtFacs = 36, kFadtDsdt = 40, kFadtLongDsdt = 140;
+
 std::string facs() { return Bytes().text("FACS").u32(64).zeros(24).u8(2).zeros(31).data(); }
 
-std::string rsdp(std::uint64_t rsdt, std::uint64_t xsdt) {
-  Bytes bytes;
-  bytes.text("RSD PTR ").u8(0).text("RNGSDE").u8(2).u32(rsdt).u32(36).u64(xsdt).zeros(4);
-  std::string data = bytes.data();
-  data[8] = static_cast<char>(checksum(std::string_view(data).substr(0, 20)));
-  data[32] = static_cast<char>(checksum(data));
-  return data;
-}
-
-// Lays blocks one after the other, 64-byte aligned (the FACS needs it).
+// Lays blocks one after the other, aligned.
 class Area {
  public:
-  explicit Area(std::uint8_t* host) : host_(host) {}
-  std::uint64_t reserve(std::size_t size) {
-    const std::uint64_t at = next_;
-    next_ = (next_ + size + 63) & ~std::uint64_t{63};
-    return kAcpiStart.value + at;
+  std::uint32_t place(const std::string& block) {
+    const auto at = static_cast<std::uint32_t>(piece_.bytes.size());
+    piece_.bytes += block;
+    const std::size_t end = piece_.bytes.size();
+    piece_.bytes.resize((end + kAcpiAlignment - 1) / kAcpiAlignment * kAcpiAlignment);
+    return at;
   }
-  std::uint64_t place(const std::string& block) {
-    const std::uint64_t address = reserve(block.size());
-    write(address, block);
-    return address;
+  std::uint32_t place_table(const std::string& block) {
+    const std::uint32_t at = place(block);
+    piece_.checksums.push_back(
+        {at + kHeaderChecksum, at, static_cast<std::uint32_t>(block.size())});
+    return at;
   }
-  void write(std::uint64_t address, const std::string& block) {
-    std::memcpy(host_ + (address - kAcpiStart.value), block.data(), block.size());
-  }
+  void point(std::uint32_t at, std::uint32_t size) { piece_.pointers.push_back({at, size}); }
+  AcpiPiece finish() { return std::move(piece_); }
 
  private:
-  std::uint8_t* host_;
-  std::uint64_t next_ = 0;
+  AcpiPiece piece_;
 };
+
+AcpiPiece rsdp(std::uint32_t rsdt, std::uint32_t xsdt) {
+  Bytes bytes;
+  bytes.text("RSD PTR ").u8(0).text("RNGSDE").u8(2).u32(rsdt).u32(36).u64(xsdt).zeros(4);
+  return {bytes.data(), {{16, 4}, {24, 8}}, {{8, 0, 20}, {32, 0, 36}}};
+}
+
+std::uint8_t checksum(std::string_view bytes) {
+  unsigned sum = 0;
+  for (char c : bytes)
+    sum += static_cast<std::uint8_t>(c);
+  return static_cast<std::uint8_t>(-sum);
+}
 
 }  // namespace
 
-Result<Gpa> write_acpi_tables(hypervisor::GuestRam& ram, const AcpiOptions& options) {
-  std::uint8_t* host = ram.host(kAcpiStart, kAcpiSize);
-  if (host == nullptr) {
-    return fail(ErrorCode::BadAddress, "there is no memory at 0xe0000 for the ACPI tables");
+AcpiTables make_acpi_tables(const AcpiOptions& options) {
+  Area area;
+  const std::uint32_t facs_at = area.place(facs());
+  const std::uint32_t dsdt_at = area.place_table(dsdt(options));
+  const std::uint32_t fadt_at = area.place_table(fadt(facs_at, dsdt_at));
+  area.point(fadt_at + kFadtFacs, 4);
+  area.point(fadt_at + kFadtDsdt, 4);
+  area.point(fadt_at + kFadtLongDsdt, 8);
+  std::vector<std::uint32_t> entries = {fadt_at, area.place_table(madt(options))};
+  if (options.pci_configuration)
+    entries.push_back(area.place_table(mcfg(*options.pci_configuration)));
+  const auto place_list = [&](std::string_view signature, std::uint32_t width) {
+    Bytes body;
+    for (const std::uint32_t entry : entries)
+      width == 4 ? body.u32(entry) : body.u64(entry);
+    const std::uint32_t at = area.place_table(table(signature, 1, body.data()));
+    for (std::uint32_t i = 0; i < entries.size(); ++i)
+      area.point(at + kHeader + i * width, width);
+    return at;
+  };
+  const std::uint32_t rsdt = place_list("RSDT", 4), xsdt = place_list("XSDT", 8);
+  return {rsdp(rsdt, xsdt), area.finish()};
+}
+
+void place(AcpiPiece& piece, Gpa tables) {
+  for (const AcpiPiece::Pointer& pointer : piece.pointers) {
+    std::uint64_t value = 0;
+    for (std::uint32_t i = 0; i < pointer.size; ++i)
+      value |= std::uint64_t{static_cast<std::uint8_t>(piece.bytes[pointer.at + i])} << (8 * i);
+    value += tables.value;
+    for (std::uint32_t i = 0; i < pointer.size; ++i)
+      piece.bytes[pointer.at + i] = static_cast<char>(value >> (8 * i));
   }
-  // 64 processors and 8 devices take under 4 KiB, so that the 64 KiB cannot overflow.
-  if (options.vcpus > kMaxVcpus || options.virtio_devices > kMaxVirtioDevices) {
-    return fail(ErrorCode::BadRequest, "too many processors or devices for the ACPI tables");
+  for (const AcpiPiece::Checksum& sum : piece.checksums) {
+    const std::string_view range = std::string_view(piece.bytes).substr(sum.first, sum.size);
+    piece.bytes[sum.at] = static_cast<char>(checksum(range));
   }
-  Area area(host);
-  const std::uint64_t root = area.reserve(36);
-  const std::uint64_t facs_address = area.place(facs());
-  const std::uint64_t dsdt_address = area.place(dsdt(options));
-  const std::uint64_t fadt_address = area.place(fadt(facs_address, dsdt_address));
-  const std::uint64_t madt_address = area.place(madt(options));
-  const std::uint64_t mcfg_address = area.place(mcfg());
-  Bytes rsdt_entries, xsdt_entries;
-  for (const std::uint64_t entry : {fadt_address, madt_address, mcfg_address}) {
-    rsdt_entries.u32(entry);
-    xsdt_entries.u64(entry);
-  }
-  const std::uint64_t rsdt = area.place(table("RSDT", 1, rsdt_entries.data()));
-  const std::uint64_t xsdt = area.place(table("XSDT", 1, xsdt_entries.data()));
-  area.write(root, rsdp(rsdt, xsdt));
-  return Gpa{root};
 }
 
 }  // namespace ringside::machine

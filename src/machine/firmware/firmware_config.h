@@ -1,13 +1,16 @@
-// QEMU's firmware configuration interface at 0x510, with DMA at 0x514, as SeaBIOS expects it:
-// memory map and CPU count. Owned by Machine.
+// QEMU's firmware configuration interface at 0x510, with DMA at 0x514, as SeaBIOS and OVMF expect
+// it: memory map, CPU count and ACPI tables. Owned by Machine.
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <type_traits>
 #include <vector>
 
+#include "machine/acpi/acpi_tables.h"
 #include "machine/bus/bus.h"
 #include "machine/bus/device.h"
 #include "machine/bus/dma_memory.h"
@@ -18,10 +21,18 @@ class FirmwareConfig final : public Device, public WidePorts {
  public:
   static constexpr std::uint16_t kPort = 0x510, kPorts = 12;
 
-  FirmwareConfig(hypervisor::GuestRam& ram, hypervisor::CpuPort& cpus, unsigned vcpus);
+  // What the ACPI tables are to tell. Firmware first finds PCI's devices and then fetches the
+  // tables, which say where it has put configuration space.
+  struct AcpiSource {
+    std::function<std::optional<AddressRange>()> pci_configuration;
+    std::function<AcpiOptions(std::optional<AddressRange> pci_configuration)> options;
+  };
+
+  FirmwareConfig(hypervisor::GuestRam& ram, hypervisor::CpuPort& cpus, unsigned vcpus,
+                 AcpiSource acpi);
 
   void reset() override { state_ = State{}; }
-  void visit_state(StateVisitor& visitor) override { visitor.field(state_); }
+  void visit_state(StateVisitor& visitor) override;
   Access read_port(const PortAccess& access, std::uint32_t& value) override;
   std::uint32_t peek_port(const PortAccess& access) const override;
   Access write_port(const PortAccess& access, std::uint32_t value) override;
@@ -31,21 +42,25 @@ class FirmwareConfig final : public Device, public WidePorts {
     std::uint64_t dma_address = 0;
     std::uint32_t offset = 0;  // into the selected item
     std::uint32_t key = 0;
+    AddressRange pci_configuration;  // of the ACPI tables; no size: there is none
   };
   static_assert(std::has_unique_object_representations_v<State>);
 
   void add(std::uint16_t key, std::string content);
   void add_file(std::string_view name, std::string content);
   void finish_directory();
+  void make_acpi();
   const std::string* item() const;
   void select(std::uint16_t key);
-  const char* next_byte() const;  // null at the end
+  std::string_view rest() const;  // of the selected item
   void run_dma();
   bool transfer(Gpa address, std::uint32_t length);
 
   DmaMemory memory_;
-  std::vector<std::pair<std::uint16_t, std::string>> items_;  // what never changes
-  std::vector<std::string> directory_;                        // entries of the file directory
+  AcpiSource acpi_;
+  // None changes but those of ACPI, which come before the directory.
+  std::vector<std::pair<std::uint16_t, std::string>> items_;
+  std::vector<std::string> directory_;  // entries of the file directory
   State state_;
 };
 

@@ -1,0 +1,25 @@
+#include "machine/boot/acpi_placement.h"
+
+#include <cstring>
+
+namespace ringside::machine {
+
+Result<Gpa> write_acpi_tables(hypervisor::GuestRam& ram, const AcpiOptions& options) {
+  std::uint8_t* const host = ram.host(kAcpiStart, kAcpiSize);
+  if (host == nullptr) {
+    return fail(ErrorCode::BadAddress, "there is no memory at 0xe0000 for the ACPI tables");
+  }
+  // 64 processors and 8 devices take under 4 KiB, so that the 64 KiB cannot overflow.
+  if (options.vcpus > kMaxVcpus || options.virtio_devices > kMaxVirtioDevices) {
+    return fail(ErrorCode::BadRequest, "too many processors or devices for the ACPI tables");
+  }
+  AcpiTables made = make_acpi_tables(options);
+  const Gpa tables = kAcpiStart + kAcpiAlignment;  // behind the RSDP, which is shorter
+  place(made.root, tables);
+  place(made.tables, tables);
+  std::memcpy(host, made.root.bytes.data(), made.root.bytes.size());
+  std::memcpy(host + kAcpiAlignment, made.tables.bytes.data(), made.tables.bytes.size());
+  return kAcpiStart;
+}
+
+}  // namespace ringside::machine
