@@ -1,0 +1,148 @@
+// Firmware boots disks: SeaBIOS and OVMF, each from a disk with GRUB on it, to Debian's shell, and
+// OVMF to its own shell, whose variables stay in their file.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "linux/linux_guest.h"
+
+namespace ringside::testing {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ContainsRegex;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+constexpr auto kConsole = ChildProcess::Stream::Output;
+
+class BootDisk : public ::testing::Test {
+ protected:
+  ~BootDisk() override {
+    for (const std::string& path : made_)
+      ::unlink(path.c_str());
+  }
+
+  // What is missing of what a test reads; empty: nothing.
+  std::string missing(std::initializer_list<const char*> paths) const {
+    for (const std::string path : paths) {
+      if (::access(path.c_str(), R_OK) != 0) return path + " is not there";
+    }
+    return files_.missing();
+  }
+
+  std::string new_path(const std::string& name) {
+    made_.push_back(::testing::TempDir() + "ringside-" + std::to_string(::getpid()) + "-" + name);
+    return made_.back();
+  }
+  std::string disk(const std::string& platform) {
+    const std::string image = new_path(platform + ".img");
+    ChildProcess build({"sh", RINGSIDE_LINUX_TESTS "/build-boot-disk", platform, image,
+                        files_.kernel(), files_.initramfs()});
+    EXPECT_EQ(build.await_exit(boot_deadline()), 0) << build.text(ChildProcess::Stream::Error);
+    return image;
+  }
+  std::string variables() {
+    const std::string copy = new_path("vars.fd");
+    std::filesystem::copy_file(kVariables, copy);
+    return copy;
+  }
+  static std::vector<std::string> command(const std::vector<std::string>& rest) {
+    std::vector<std::string> words = {RINGSIDE_PROGRAM, "-e", engine(), "--pace", "off"};
+    words.insert(words.end(), rest.begin(), rest.end());
+    return words;
+  }
+  static std::string content_of(const std::string& path) {
+    std::ifstream stream(path, std::ios::binary);
+    return {std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
+  }
+
+  static constexpr const char* kSeaBios = "/usr/share/seabios/bios-256k.bin";
+  static constexpr const char* kCode = "/usr/share/OVMF/OVMF_CODE.fd";
+  static constexpr const char* kVariables = "/usr/share/OVMF/OVMF_VARS.fd";
+  static constexpr const char* kCombined = "/usr/share/ovmf/OVMF.fd";
+  static constexpr const char* kGrubForBios = "/usr/lib/grub/i386-pc/boot.img";
+  static constexpr const char* kGrubForEfi = "/usr/lib/grub/x86_64-efi/linux.mod";
+
+  const LinuxFiles files_{"cloud-amd64"};
+  std::vector<std::string> made_;
+};
+
+TEST_F(BootDisk, SeaBiosBootsGrubAndLinux) {
+  const std::string absent = missing({kSeaBios, kGrubForBios, "/sbin/mke2fs"});
+  if (!absent.empty()) GTEST_SKIP() << absent;
+  ChildProcess ringside(command({"-c", "2", "--bios", kSeaBios, "-d", disk("bios") + ",snapshot"}));
+  ringside.await(kConsole, "GRUB for i386-pc", boot_deadline());
+  LinuxShell shell(ringside);
+  shell.await_prompt();
+  EXPECT_EQ(shell.output_of("cat /sys/bus/pci/devices/*/device"), "0x29c0\n0x1042\n0x2918\n");
+  EXPECT_EQ(shell.output_of("grep -c processor /proc/cpuinfo"), "2\n");
+  EXPECT_THAT(shell.output_of("dmesg"),
+              AllOf(HasSubstr("RNGSDE RINGSIDE"), HasSubstr("MMCONFIG"), HasSubstr("0xb0000000"),
+                    Not(ContainsRegex("no space for|failed to assign|can't claim|nobody cared|"
+                                      "BIOS bug|Firmware Bug"))));
+  shell.load_disk_driver();
+  EXPECT_THAT(shell.output_of("sed -n 's/.*vda1/vda1/p' /proc/partitions"), HasSubstr("vda1"));
+  EXPECT_EQ(shell.end("poweroff -f"), 1);
+}
+
+TEST_F(BootDisk, OvmfBootsGrubAndLinux) {
+  const std::string absent =
+      missing({kCode, kVariables, kGrubForEfi, "/usr/bin/mformat", "/usr/bin/mcopy"});
+  if (!absent.empty()) GTEST_SKIP() << absent;
+  ChildProcess ringside(
+      command({"--bios", kCode, "--firmware-vars", variables(), "-d", disk("efi") + ",snapshot"}));
+  ringside.await(kConsole, "GRUB for x86_64-efi", boot_deadline());
+  LinuxShell shell(ringside);
+  shell.await_prompt();
+  EXPECT_EQ(shell.output_of("cat /sys/bus/pci/devices/*/device"), "0x29c0\n0x1042\n0x2918\n");
+  EXPECT_THAT(shell.output_of("dmesg"),
+              AllOf(HasSubstr("efi: EFI v2"), HasSubstr("RNGSDE RINGSIDE"), HasSubstr("MMCONFIG"),
+                    Not(ContainsRegex("no space for|failed to assign|can't claim|nobody cared|"
+                                      "BIOS bug|Firmware Bug"))));
+  EXPECT_THAT(shell.output_of("ls /sys/firmware/efi"), HasSubstr("systab"));
+  EXPECT_EQ(shell.end("poweroff -f"), 1);
+}
+
+// Of one image, whose variables are lost; without a disk there is its shell.
+TEST_F(BootDisk, OvmfInOneImageReachesItsShell) {
+  const std::string absent = missing({kCombined});
+  if (!absent.empty()) GTEST_SKIP() << absent;
+  ChildProcess ringside(command({"--bios", kCombined}));
+  ringside.await(kConsole, "startup.nsh", boot_deadline());
+  ringside.write_input("\x1b");
+  ringside.await(kConsole, "Shell> ", boot_deadline());
+  ringside.write_input("reset -s\r");
+  EXPECT_EQ(ringside.await_exit(boot_deadline()), 1);
+}
+
+// A variable that was set in one run is there in the next.
+TEST_F(BootDisk, VariablesStayInTheirFile) {
+  const std::string absent = missing({kCode, kVariables});
+  if (!absent.empty()) GTEST_SKIP() << absent;
+  constexpr const char* kName = "setvar Ringside -guid 12345678-1234-1234-1234-123456789abc";
+  const std::string file = variables();
+  const std::string before = content_of(file);
+  for (const bool first : {true, false}) {
+    ChildProcess ringside(command({"--bios", kCode, "--firmware-vars", file}));
+    ringside.await(kConsole, "startup.nsh", boot_deadline());
+    ringside.write_input("\x1b");
+    ringside.await(kConsole, "Shell> ", boot_deadline());
+    if (first) {
+      ringside.write_input(std::string(kName) + " -nv -bs =0xcafe\r");
+    } else {
+      ringside.write_input(std::string(kName) + "\r");
+      ringside.await(kConsole, "CA FE", boot_deadline());
+    }
+    ringside.write_input("reset -s\r");
+    EXPECT_EQ(ringside.await_exit(boot_deadline()), 1);
+  }
+  EXPECT_EQ(content_of(file).size(), before.size());
+  EXPECT_NE(content_of(file), before);
+}
+
+}  // namespace
+}  // namespace ringside::testing
