@@ -86,6 +86,8 @@ TEST_F(PciBusTest, ShowsTheHostBridge) {
   EXPECT_EQ(read(0, 2, 2), 0x29c0u);
   EXPECT_EQ(read(0, 0xa, 2), 0x0600u);
   EXPECT_EQ(read(0, 0xb, 1), 0x06u);
+  EXPECT_EQ(read(0, 0x60, 4), 0u);
+  bridge.place_configuration(kPciEcamBase);
   EXPECT_EQ(read(0, 0x60, 4), kPciEcamBase.value | 1);
 }
 
