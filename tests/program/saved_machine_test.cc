@@ -227,10 +227,10 @@ TEST_F(SavedDisk, IsNoSnapshot) {
   make_image(image_, 8);
   GuestProcess guest("dma", {.arguments = arguments({"-d", image_ + ",snapshot"})});
   DebugClient client = guest.attach();
-  EXPECT_THAT(monitor(client, "save saved"),
-              HasSubstr("the disk " + image_ +
-                        " is a snapshot: what the guest has written is not in "
-                        "the image, and would be missing"));
+  EXPECT_THAT(
+      monitor(client, "save saved"),
+      HasSubstr(image_ + " is a snapshot: what the guest has written is not in the image, and "
+                         "would be missing"));
 }
 
 TEST_F(SavedDisk, IsFoundAgainUnlessItHasChanged) {
