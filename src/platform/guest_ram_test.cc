@@ -80,7 +80,9 @@ TEST(GuestRam, FirmwareFindsNoMemoryWhereItPutsPci) {
     EXPECT_EQ(ram.find(ram.low_end(), 1), nullptr);
     const std::uint64_t high = size - ram.low_end().value;
     EXPECT_EQ(ram.find({4 * kGigabyte}, 1) != nullptr, high != 0);
-    if (high != 0) EXPECT_NE(ram.find({4 * kGigabyte}, high), nullptr);
+    if (high != 0) {
+      EXPECT_NE(ram.find({4 * kGigabyte}, high), nullptr);
+    }
     return ram.low_end().value;
   };
   using Layout = GuestRam::Layout;
