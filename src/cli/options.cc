@@ -8,6 +8,7 @@
 #include <system_error>
 
 #include "cli/commit.h"
+#include "cli/disks.h"
 #include "cli/foreign_options.h"
 #include "cli/number.h"
 #include "machine/bus/platform_map.h"
