@@ -82,7 +82,8 @@ void MmioBus::claim(Gpa base, std::uint64_t size, MmioDevice& device, DeviceLabe
 
 const MmioBus::Range* MmioBus::find(Gpa address) const {
   for (const Range& range : ranges_) {
-    if (address.value - range.base.value < range.size) return &range;
+    const std::uint64_t offset = address.value - range.base.value;
+    if (offset < range.size && range.device->answers(offset)) return &range;
   }
   return nullptr;
 }

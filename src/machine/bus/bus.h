@@ -95,6 +95,8 @@ struct MmioAccess {
 class MmioDevice {
  public:
   virtual ~MmioDevice() = default;
+  // Whether anything of it is there at that offset now.
+  virtual bool answers(std::uint64_t /*offset*/) const { return true; }
   virtual std::uint64_t read_mmio(const MmioAccess& access) = 0;
   virtual std::uint64_t peek_mmio(const MmioAccess& access) const = 0;
   virtual void write_mmio(const MmioAccess& access, std::uint64_t value) = 0;
@@ -109,6 +111,7 @@ class MmioBus {
     DeviceLabel label = {};
   };
   void claim(Gpa base, std::uint64_t size, MmioDevice& device, DeviceLabel label = {});
+  // The first that answers.
   const Range* find(Gpa address) const;
   const std::vector<Range>& ranges() const { return ranges_; }
 

@@ -94,5 +94,25 @@ TEST(PortBus, WrapsAtTheEndOfThePorts) {
   EXPECT_EQ(a.value[0], 0x22);
 }
 
+struct Register final : MmioDevice {
+  bool is_there = true;
+  bool answers(std::uint64_t offset) const override { return is_there && offset < 4; }
+  std::uint64_t read_mmio(const MmioAccess&) override { return 0; }
+  std::uint64_t peek_mmio(const MmioAccess&) const override { return 0; }
+  void write_mmio(const MmioAccess&, std::uint64_t) override {}
+};
+
+TEST(MmioBus, FindsTheFirstThatAnswers) {
+  MmioBus bus;
+  Register first, second;
+  bus.claim({0x1000}, 8, first);
+  bus.claim({0x1000}, 8, second);
+  EXPECT_EQ(bus.find({0x1003})->device, &first);
+  EXPECT_EQ(bus.find({0x1004}), nullptr);
+  EXPECT_EQ(bus.find({0xfff}), nullptr);
+  first.is_there = false;
+  EXPECT_EQ(bus.find({0x1003})->device, &second);
+}
+
 }  // namespace
 }  // namespace ringside::machine

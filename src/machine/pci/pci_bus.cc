@@ -124,6 +124,10 @@ PciWindow::Found PciWindow::find(const MmioAccess& access) const {
   return {};
 }
 
+bool PciWindow::answers(std::uint64_t offset) const {
+  return find({{}, offset, 1}).function != nullptr;
+}
+
 std::uint64_t PciWindow::read_mmio(const MmioAccess& access) {
   const Found found = find(access);
   if (found.function == nullptr) return all_ones(access.width);

@@ -73,6 +73,7 @@ class PciEcam final : public MmioDevice {
 class PciWindow final : public MmioDevice {
  public:
   PciWindow(const PciBus& bus, Gpa base) : bus_(bus), base_(base) {}
+  bool answers(std::uint64_t offset) const override;
   std::uint64_t read_mmio(const MmioAccess& access) override;
   std::uint64_t peek_mmio(const MmioAccess& access) const override;
   void write_mmio(const MmioAccess& access, std::uint64_t value) override;

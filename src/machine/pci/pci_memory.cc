@@ -27,6 +27,10 @@ std::optional<MmioAccess> PciMemory::to_configuration(const MmioAccess& access) 
   return MmioAccess{access.vcpu, offset, access.width};
 }
 
+bool PciMemory::answers(std::uint64_t offset) const {
+  return to_configuration({{}, offset, 1}) || functions_.answers(offset);
+}
+
 std::uint64_t PciMemory::read_mmio(const MmioAccess& access) {
   if (const auto there = to_configuration(access)) return configuration_.read_mmio(*there);
   return functions_.read_mmio(access);

@@ -20,6 +20,7 @@ class PciMemory final : public MmioDevice {
   // What is left of it, in ascending order.
   std::vector<AddressRange> range_without(std::vector<AddressRange> taken) const;
 
+  bool answers(std::uint64_t offset) const override;
   std::uint64_t read_mmio(const MmioAccess& access) override;
   std::uint64_t peek_mmio(const MmioAccess& access) const override;
   void write_mmio(const MmioAccess& access, std::uint64_t value) override;

@@ -40,8 +40,12 @@ struct PciMemoryTest : ::testing::Test {
     const MmioAccess access{{}, address - kBase.value, 4};
     const std::uint64_t value = memory.read_mmio(access);
     EXPECT_EQ(memory.peek_mmio(access), value);
+    if (!memory.answers(access.offset)) {
+      EXPECT_EQ(value, 0xffffffffu);
+    }
     return value;
   }
+  bool answers(std::uint64_t address) { return memory.answers(address - kBase.value); }
   void write(std::uint64_t address, std::uint64_t value) {
     memory.write_mmio({{}, address - kBase.value, 4}, value);
   }
@@ -49,8 +53,10 @@ struct PciMemoryTest : ::testing::Test {
 
 TEST_F(PciMemoryTest, HasNothingUntilItIsPlaced) {
   EXPECT_FALSE(bridge.configuration_in_memory());
-  for (const std::uint64_t address : {0x80000000u, 0xb0000000u, 0xe0000000u, 0xfebffffcu})
+  for (const std::uint64_t address : {0x80000000u, 0xb0000000u, 0xe0000000u, 0xfebffffcu}) {
     EXPECT_EQ(read(address), 0xffffffffu);
+    EXPECT_FALSE(answers(address));
+  }
 }
 
 // As SeaBIOS and OVMF place it, and back.
@@ -63,6 +69,9 @@ TEST_F(PciMemoryTest, ConfigurationSpaceIsWhereTheBridgeHasIt) {
     EXPECT_EQ(read(base), 0x29c08086u);
     EXPECT_EQ(read(base + (31u << 15)), 0x29188086u);
     EXPECT_EQ(read(base + (1u << 20)), 0xffffffffu);  // bus 1
+    EXPECT_TRUE(answers(base + (1u << 20)));
+    EXPECT_FALSE(answers(base - 1));
+    EXPECT_FALSE(answers(base + (256u << 20)));
     EXPECT_EQ(read(0xd0000000), 0xffffffffu);
     write(base + (1u << 15) + 0x10, 0xf0000000);
     EXPECT_EQ(function.bar_base(0).value, 0xf0000000u);
@@ -89,6 +98,8 @@ TEST_F(PciMemoryTest, FunctionsAreWhereTheGuestPutsThem) {
   function.place_bar(0, {0x90000000});
   EXPECT_EQ(read(0x90000000), 0x5a00u);
   EXPECT_EQ(read(0xfebff010), 0xffffffffu);
+  EXPECT_TRUE(answers(0x90000000));
+  EXPECT_FALSE(answers(0xfebff010));
 }
 
 TEST_F(PciMemoryTest, TellsWhatIsLeft) {
