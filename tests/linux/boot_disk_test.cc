@@ -135,7 +135,7 @@ TEST_F(BootDisk, VariablesStayInTheirFile) {
       ringside.write_input(std::string(kName) + " -nv -bs =0xcafe\r");
     } else {
       ringside.write_input(std::string(kName) + "\r");
-      ringside.await(kConsole, "CA FE", boot_deadline());
+      ringside.await(kConsole, "FE CA", boot_deadline());
     }
     ringside.write_input("reset -s\r");
     EXPECT_EQ(ringside.await_exit(boot_deadline()), 1);

@@ -16,10 +16,10 @@ TEST_P(Firmware, SeaBiosRunsToItsBannerAndOn) {
                          "--debugcon", "stdio", "-s", "none"});
   for (const char* line : {
            "SeaBIOS (version 1.", "QEMU fw_cfg DMA interface supported",
-           "[RAM]",                  // the memory map came through fw_cfg
-           "Found 2 cpu(s)",         // the second processor answered its start-up
-           "All threads complete.",  // timers and interrupts work in real mode
-           "No bootable device.",    // INT 18h and 19h
+           "[RAM]",                // the memory map came through fw_cfg
+           "Found 2 cpu(s)",       // the second processor answered its start-up
+           "Boot failed",          // INT 13h
+           "No bootable device.",  // INT 18h and 19h
        })
     ringside.await(ChildProcess::Stream::Output, line, Deadline(std::chrono::seconds(60)));
   EXPECT_TRUE(ringside.running());
