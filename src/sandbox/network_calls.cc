@@ -4,13 +4,11 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <cerrno>
 
-#include "sandbox/filter.h"
+#include "sandbox/companion_calls.h"
 #include "sandbox/system_calls.h"
 
 namespace ringside::sandbox {
@@ -21,10 +19,7 @@ constexpr int kNeeded[] = {
     // sockets that are there
     SCMP_SYS(poll),
     SCMP_SYS(ppoll),
-    SCMP_SYS(recvfrom),
     SCMP_SYS(recvmsg),
-    SCMP_SYS(sendto),
-    SCMP_SYS(sendmsg),
     SCMP_SYS(connect),
     SCMP_SYS(accept),
     SCMP_SYS(accept4),
@@ -35,40 +30,19 @@ constexpr int kNeeded[] = {
     // files that are there
     SCMP_SYS(read),
     SCMP_SYS(readv),
-    SCMP_SYS(write),
     SCMP_SYS(writev),
-    SCMP_SYS(lseek),
-    SCMP_SYS(close),
-    SCMP_SYS(fstat),
-    SCMP_SYS(newfstatat),
     SCMP_SYS(stat),
     SCMP_SYS(lstat),
     SCMP_SYS(statx),
-    // memory
-    SCMP_SYS(munmap),
-    SCMP_SYS(mremap),
-    SCMP_SYS(madvise),
-    SCMP_SYS(brk),
-    SCMP_SYS(futex),
-    // signals and time
-    SCMP_SYS(rt_sigaction),
-    SCMP_SYS(rt_sigprocmask),
-    SCMP_SYS(rt_sigreturn),
-    SCMP_SYS(restart_syscall),
+    // time
     SCMP_SYS(clock_gettime),
     SCMP_SYS(clock_getres),
     SCMP_SYS(gettimeofday),
     SCMP_SYS(time),
-    // who, and the end
-    SCMP_SYS(getpid),
-    SCMP_SYS(gettid),
+    // who
     SCMP_SYS(getuid),
-    SCMP_SYS(geteuid),
     SCMP_SYS(getgid),
     SCMP_SYS(getegid),
-    SCMP_SYS(getrandom),
-    SCMP_SYS(exit),
-    SCMP_SYS(exit_group),
 };
 
 // TCP, UDP and the echoes of ping, which need a raw socket where the host permits no other. None of
@@ -98,20 +72,14 @@ void allow_sockets(Filter& filter) {
 
 Result<void> allow_only_a_network() {
   Filter filter(SCMP_ACT_ERRNO(EPERM));
+  allow_what_companions_need(filter);
   for (const int call : kNeeded)
     filter.allow(call);
   allow_sockets(filter);
-  constexpr std::uint64_t kWrites = O_ACCMODE | O_CREAT | O_TRUNC;
-  filter.allow(SCMP_SYS(openat), {bits_are(2, kWrites, O_RDONLY)});
-  filter.allow(SCMP_SYS(open), {bits_are(1, kWrites, O_RDONLY)});
-  for (const int call : {SCMP_SYS(mmap), SCMP_SYS(mprotect)})
-    filter.allow(call, {bits_are(2, PROT_EXEC, 0)});
+  allow_opening_to_read(filter);
   for (const std::uint32_t command : {F_GETFD, F_SETFD, F_GETFL, F_SETFL})
     filter.allow(SCMP_SYS(fcntl), {number_is(1, command)});
   filter.allow(SCMP_SYS(ioctl), {number_is(1, FIONREAD)});
-  // abort()
-  filter.allow(SCMP_SYS(tgkill), {number_is(0, static_cast<std::uint32_t>(::getpid()))});
-  kill_for_what_is_hostile(filter);
   return filter.load();
 }
 

@@ -2,7 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
+
+#include "base/result.h"
 
 namespace ringside::sandbox {
 
@@ -12,5 +15,15 @@ struct Rights {
   Confinement confinement = Confinement::On;
   std::string user;  // to whom root's rights are handed down; empty: nobody
 };
+
+// What a companion is left with where it is confined.
+struct Walls {
+  std::function<Result<void>()> names;  // of landlock.h
+  std::function<Result<void>()> calls;  // of system_calls.h
+};
+
+// Takes away all other rights of the process, for good. What a host does not have is gone without,
+// as in the process that runs the guest, which says so.
+Result<void> give_up(const Rights& rights, const Walls& walls);
 
 }  // namespace ringside::sandbox
