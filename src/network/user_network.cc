@@ -1,9 +1,7 @@
 #include "network/user_network.h"
 
 #include <poll.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -13,16 +11,20 @@
 #include <string>
 #include <vector>
 
-#include "network/frame_queue.h"
 #include "network/slirp_stack.h"
 #include "sandbox/landlock.h"
-#include "sandbox/sandbox.h"
 #include "sandbox/system_calls.h"
-#include "sandbox/user.h"
 #include "transport/message_stream.h"
 
 namespace ringside::network {
 namespace {
+
+using transport::MessageReader;
+using transport::MessageWriter;
+
+// For frames on their way to the guest. Nobody waits for who reads them: one for which there is no
+// room is lost, as on a wire.
+constexpr std::size_t kRoom = 4 << 20;
 
 // The folders of the name server's address, which libslirp looks up when it is asked for: of the
 // name that it opens, and of the file behind it where that is a link.
@@ -45,66 +47,52 @@ void limit_resources() {
   ::setrlimit(RLIMIT_CORE, &none);
 }
 
-// What a host does not have is gone without, as in the process that runs the guest.
-Result<void> give_up(const sandbox::Rights& rights) {
-  if (!rights.user.empty()) TRY(sandbox::become(rights.user));
-  limit_resources();
-  if (rights.confinement == sandbox::Confinement::Off || !sandbox::why_none().empty()) return {};
-  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
-    return fail(Error::from_errno("PR_SET_NO_NEW_PRIVS", errno));
-  (void)sandbox::forbid_names_outside(folders_of_name_server());
-  (void)sandbox::allow_only_a_network();
-  return {};
-}
-
 Result<std::unique_ptr<SlirpStack>> start(const NetworkOptions& options,
-                                          const sandbox::Rights& rights, FrameQueue& queue) {
+                                          const sandbox::Rights& rights, MessageWriter& frames) {
   const SlirpLibrary library = TRY(load_slirp());
   auto stack = TRY(SlirpStack::create(
-      library, [&queue](std::span<const std::byte> frame) { (void)queue.add(frame); }));
+      library, [&frames](std::span<const std::byte> frame) { (void)frames.add(frame); }));
   for (const Forward& forward : options.forwards)
     TRY(stack->add(forward));
-  TRY(give_up(rights));
+  limit_resources();
+  TRY(sandbox::give_up(rights,
+                       {[] { return sandbox::forbid_names_outside(folders_of_name_server()); },
+                        sandbox::allow_only_a_network}));
   return stack;
 }
 
-// False: the other side is gone.
-bool read(int socket, std::span<std::byte> room, transport::MessageReader& reader) {
-  const ssize_t count = ::recv(socket, room.data(), room.size(), MSG_DONTWAIT);
-  if (count > 0) reader.append(room.first(static_cast<std::size_t>(count)));
-  return count > 0 || (count < 0 && (errno == EAGAIN || errno == EINTR));
-}
-
-void run(int socket, SlirpStack& stack, FrameQueue& queue) {
-  constexpr std::size_t kAtOnce = 256 << 10;
-  std::vector<std::byte> room(kAtOnce);
-  transport::MessageReader reader;
+void run(int socket, SlirpStack& stack, MessageWriter& frames) {
+  MessageReader reader;
   std::vector<pollfd> polled;
   for (;;) {
-    const int wanted = queue.empty() ? POLLIN : POLLIN | POLLOUT;
+    const int wanted = frames.empty() ? POLLIN : POLLIN | POLLOUT;
     polled.assign(1, {socket, static_cast<short>(wanted), 0});
-    const int timeout = stack.prepare(polled, queue.is_crowded() ? Reading::Later : Reading::Now);
+    // When half of the room is taken, what can wait should.
+    const bool is_crowded = frames.size() > kRoom / 2;
+    const int timeout = stack.prepare(polled, is_crowded ? Reading::Later : Reading::Now);
     if (::poll(polled.data(), polled.size(), timeout) < 0) {
       if (errno != EINTR) return;
       for (pollfd& entry : polled)
         entry.revents = 0;
     }
     stack.proceed(polled);
-    if (polled.front().revents != 0 && !read(socket, room, reader)) return;
+    if (polled.front().revents != 0 &&
+        reader.receive(socket, MessageReader::Waiting::No) == MessageReader::Received::End)
+      return;
     while (const auto frame = reader.next())
       stack.take(*frame);
-    if (reader.is_broken() || !queue.flush(socket)) return;
+    if (reader.is_broken() || !frames.flush(socket)) return;
   }
 }
 
 }  // namespace
 
 void serve(int socket, const NetworkOptions& options, const sandbox::Rights& rights) {
-  FrameQueue queue;
-  const Result<std::unique_ptr<SlirpStack>> stack = start(options, rights, queue);
+  MessageWriter frames(kRoom);
+  const Result<std::unique_ptr<SlirpStack>> stack = start(options, rights, frames);
   const std::string error = stack ? "" : stack.error().text();
   if (!transport::send_message(socket, std::as_bytes(std::span(error)))) return;
-  if (stack) run(socket, **stack, queue);
+  if (stack) run(socket, **stack, frames);
 }
 
 }  // namespace ringside::network

@@ -48,9 +48,8 @@ class MessageChannel {
   Fd socket_;
   Receiver receiver_;
   MessageReader reader_;
-  std::mutex lock_;             // of what follows
-  std::vector<std::byte> out_;  // what the other process has not taken yet
-  std::size_t sent_ = 0;        // bytes of that which it has
+  std::mutex lock_;    // of what follows
+  MessageWriter out_;  // what the other process has not taken yet
   bool is_open_ = true;
 };
 

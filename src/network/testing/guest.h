@@ -46,7 +46,7 @@ class Guest {
   std::optional<Bytes> receive() {
     const auto end = Clock::now() + kPatience;
     for (;;) {
-      if (auto frame = reader_.next()) return frame;
+      if (const auto frame = reader_.next()) return Bytes(frame->begin(), frame->end());
       const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - Clock::now());
       pollfd entry{socket_.get(), POLLIN, 0};
       if (left.count() <= 0 || ::poll(&entry, 1, static_cast<int>(left.count())) <= 0)
