@@ -1,7 +1,6 @@
 #include "share/serve.h"
 
 #include <signal.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
@@ -9,9 +8,7 @@
 
 #include "base/result.h"
 #include "sandbox/landlock.h"
-#include "sandbox/sandbox.h"
 #include "sandbox/system_calls.h"
-#include "sandbox/user.h"
 #include "share/tree.h"
 #include "transport/message_stream.h"
 
@@ -26,17 +23,6 @@ void raise_limit() {
   (void)::setrlimit(RLIMIT_NOFILE, &files);
 }
 
-// What a host does not have is gone without, as in the process that runs the guest, which says so.
-Result<void> confine(const Fd& directory, Access access) {
-  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
-    return fail(Error::from_errno("PR_SET_NO_NEW_PRIVS", errno));
-  const auto below =
-      access == Access::ReadOnly ? sandbox::Below::Read : sandbox::Below::ReadAndWrite;
-  (void)sandbox::forbid_names_but_below(directory, below);
-  (void)sandbox::allow_only_a_folder(below);
-  return {};
-}
-
 Result<void> prepare(const Fd& directory, Access access, const sandbox::Rights& rights) {
   // The guest's kernel has taken its process's mask from a mode already.
   ::umask(0);
@@ -44,9 +30,10 @@ Result<void> prepare(const Fd& directory, Access access, const sandbox::Rights& 
   for (const int number : {SIGXFSZ, SIGPIPE})
     ::signal(number, SIG_IGN);
   raise_limit();
-  if (!rights.user.empty()) TRY(sandbox::become(rights.user));
-  if (rights.confinement == sandbox::Confinement::On && sandbox::why_none().empty())
-    TRY(confine(directory, access));
+  const auto below =
+      access == Access::ReadOnly ? sandbox::Below::Read : sandbox::Below::ReadAndWrite;
+  TRY(sandbox::give_up(rights, {[&] { return sandbox::forbid_names_but_below(directory, below); },
+                                [&] { return sandbox::allow_only_a_folder(below); }}));
   if (const Outcome<> tried = try_tree(directory); !tried) {
     return fail(Error::from_errno("a folder cannot be shared here, which needs Linux 5.6 and /proc",
                                   tried.error()));
@@ -61,7 +48,8 @@ void serve(int socket, Fd directory, Access access, const sandbox::Rights& right
   const std::string reason = prepared ? "" : prepared.error().text();
   if (!transport::send_message(socket, std::as_bytes(std::span(reason))) || !prepared) return;
   Server server(std::move(directory), access);
-  while (const auto request = transport::receive_message(socket))
+  transport::MessageReader requests;
+  while (const auto request = requests.await(socket))
     if (!transport::send_message(socket, server.answer(*request))) return;
 }
 

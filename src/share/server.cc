@@ -71,24 +71,26 @@ constexpr std::uint8_t answer_to(std::uint8_t type) { return static_cast<std::ui
 }  // namespace
 
 Server::Server(Fd directory, Access access)
-    : session_(std::make_unique<Session>(std::move(directory), access)) {}
+    : session_(std::make_unique<Session>(std::move(directory), access)),
+      answer_(std::make_unique<Writer>()) {}
 Server::~Server() = default;
 
-std::vector<std::byte> Server::answer(std::span<const std::byte> request) {
+std::span<const std::byte> Server::answer(std::span<const std::byte> request) {
   Reader in(request);
   const std::uint32_t size = in.u32();
   const std::uint8_t type = in.u8();
   const std::uint16_t tag = request.size() < kHeader ? kNoTag : in.u16();
   const std::uint32_t most = std::max(session_->message_size, kSmallestMessage);
-  Writer out(answer_to(type), tag);
+  Writer& out = *answer_;
+  out.begin(answer_to(type), tag);
   const bool is_message = size == request.size() && size >= kHeader;
   const Outcome<> served = !is_message   ? refuse(EPROTO)
                            : size > most ? refuse(EMSGSIZE)
                                          : serve(*session_, type, in, out);
   if (served) return out.finish();
-  Writer error(answer_to(static_cast<std::uint8_t>(MessageType::Error)), tag);
-  error.u32(static_cast<std::uint32_t>(served.error()));
-  return error.finish();
+  out.begin(answer_to(static_cast<std::uint8_t>(MessageType::Error)), tag);
+  out.u32(static_cast<std::uint32_t>(served.error()));
+  return out.finish();
 }
 
 }  // namespace ringside::share

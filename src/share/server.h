@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <memory>
 #include <span>
-#include <vector>
 
 #include "base/fd.h"
 
@@ -15,6 +14,7 @@ namespace ringside::share {
 enum class Access : std::uint8_t { ReadWrite, ReadOnly };
 
 struct Session;
+class Writer;
 
 class Server {
  public:
@@ -25,11 +25,13 @@ class Server {
   Server& operator=(const Server&) = delete;
 
   // A whole message, its size and type before it. What goes wrong, and what is no request, is
-  // answered with an error; every request has one answer, which comes before the next is looked at.
-  std::vector<std::byte> answer(std::span<const std::byte> request);
+  // answered with an error; every request has one answer, which comes before the next is looked at
+  // and stays until then.
+  std::span<const std::byte> answer(std::span<const std::byte> request);
 
  private:
   std::unique_ptr<Session> session_;
+  std::unique_ptr<Writer> answer_;
 };
 
 }  // namespace ringside::share

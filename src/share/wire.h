@@ -2,6 +2,7 @@
 // string after its length in two bytes (intro(5) of Plan 9's manual).
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -60,10 +61,13 @@ class Reader {
   bool lacks_ = false;
 };
 
-// Puts an answer together.
+// Puts an answer together, in memory that is kept from one to the next, so that what a file's
+// content is read into is not zeroed before each.
 class Writer {
  public:
-  Writer(std::uint8_t type, std::uint16_t tag) {
+  // Anew: nothing of what was written before is left.
+  void begin(std::uint8_t type, std::uint16_t tag) {
+    size_ = 0;
     u32(0);
     u8(type);
     u16(tag);
@@ -76,8 +80,8 @@ class Writer {
   // It has at most 65,535 bytes.
   void string(std::string_view text) {
     u16(static_cast<std::uint16_t>(text.size()));
-    const auto* begin = reinterpret_cast<const std::byte*>(text.data());
-    bytes_.insert(bytes_.end(), begin, begin + text.size());
+    const auto bytes = std::as_bytes(std::span(text));
+    std::copy(bytes.begin(), bytes.end(), more(bytes.size()).begin());
   }
   void qid(const Qid& qid) {
     u8(qid.type);
@@ -89,9 +93,8 @@ class Writer {
   template <typename Fill>
   Outcome<> counted(std::size_t most, Fill&& fill) {
     const std::size_t begin = begin_counted();
-    bytes_.resize(begin + most);
-    const std::size_t count = ATTEMPT(fill(std::span(bytes_).subspan(begin)));
-    bytes_.resize(begin + count);
+    const std::size_t count = ATTEMPT(fill(more(most)));
+    size_ = begin + count;
     end_counted(begin);
     return {};
   }
@@ -99,17 +102,17 @@ class Writer {
   // second.
   std::size_t begin_counted() {
     u32(0);
-    return bytes_.size();
+    return size_;
   }
   void end_counted(std::size_t begin) {
-    put(begin - sizeof(std::uint32_t), static_cast<std::uint32_t>(bytes_.size() - begin));
+    put(begin - sizeof(std::uint32_t), static_cast<std::uint32_t>(size_ - begin));
   }
 
-  std::size_t size() const { return bytes_.size(); }
-  // The whole message; nothing is left here.
-  std::vector<std::byte> finish() {
-    put(0, static_cast<std::uint32_t>(bytes_.size()));
-    return std::move(bytes_);
+  std::size_t size() const { return size_; }
+  // The whole message, until the next one begins.
+  std::span<const std::byte> finish() {
+    put(0, static_cast<std::uint32_t>(size_));
+    return std::span(bytes_).first(size_);
   }
 
  private:
@@ -119,12 +122,17 @@ class Writer {
   }
   template <typename T>
   void number(T value) {
-    const std::size_t at = bytes_.size();
-    bytes_.resize(at + sizeof value);
-    put(at, value);
+    std::memcpy(more(sizeof value).data(), &value, sizeof value);
+  }
+  std::span<std::byte> more(std::size_t count) {
+    if (bytes_.size() - size_ < count) bytes_.resize(size_ + count);
+    const auto room = std::span(bytes_).subspan(size_, count);
+    size_ += count;
+    return room;
   }
 
   std::vector<std::byte> bytes_;
+  std::size_t size_ = 0;  // of the message
 };
 
 }  // namespace ringside::share

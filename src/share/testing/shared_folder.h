@@ -15,6 +15,7 @@
 #include "base/testing/temporary_folder.h"
 #include "share/server.h"
 #include "share/testing/client.h"
+#include "share/testing/seed_folder.h"
 
 namespace ringside::share::testing {
 
@@ -23,9 +24,6 @@ namespace fs = std::filesystem;
 inline std::string text_of(const fs::path& path) {
   std::ifstream file(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(file), {}};
-}
-inline void put_text(const fs::path& path, std::string_view text) {
-  std::ofstream(path, std::ios::binary) << text;
 }
 inline struct stat status_of(const fs::path& path) {
   struct stat status {};
@@ -48,16 +46,10 @@ class NoMask {
 class SharedFolder : public ::testing::Test {
  protected:
   SharedFolder() {
-    fs::create_directories(shared("folder/deep"));
+    seed(shared());
     fs::create_directory(scratch_ / "outside");
-    put_text(shared("file"), "text");
-    put_text(shared("folder/inner"), "inner text");
     put_text(scratch_ / "outside/secret", "secret");
     put_text(scratch_ / "sharedsecret", "secret");
-    fs::create_symlink("../outside", shared("way-out"));
-    fs::create_symlink("../outside/secret", shared("secret"));
-    fs::create_symlink("file", shared("link"));
-    fs::create_symlink("nowhere", shared("dangling"));
     share(Access::ReadWrite);
   }
   fs::path shared(const char* name = "") const { return scratch_.path() / "shared" / name; }
