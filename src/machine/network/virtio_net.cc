@@ -82,7 +82,7 @@ std::span<const std::byte> VirtioNet::first() const {
   return std::span(waiting_).first(sizes_.front());
 }
 
-void VirtioNet::drop_first() {
+void VirtioNet::drop_frame() {
   const bool had_room = has_room();
   waiting_.erase(waiting_.begin(), waiting_.begin() + sizes_.front());
   sizes_.erase(sizes_.begin());
@@ -117,15 +117,15 @@ VirtioDevice::Delivery VirtioNet::deliver(unsigned, VirtioQueue& buffers,
     allowance.spend(4096 + needed + 64 * space.size());
     if (size < needed) {
       buffers.put_back(static_cast<std::uint16_t>(used.size()));
-      drop_first();
+      drop_frame();
       continue;
     }
-    std::vector<std::byte> bytes(sizeof(Header));
     const Header header{.buffers = static_cast<std::uint16_t>(used.size())};
-    std::memcpy(bytes.data(), &header, sizeof header);
-    bytes.insert(bytes.end(), frame.begin(), frame.end());
-    if (!write_segments(memory_, space, bytes) || !buffers.push(used)) return Delivery::Broken;
-    drop_first();
+    if (!write_segments(memory_, space, std::as_bytes(std::span(&header, 1))))
+      return Delivery::Broken;
+    drop_first(space, sizeof header);
+    if (!write_segments(memory_, space, frame) || !buffers.push(used)) return Delivery::Broken;
+    drop_frame();
     return Delivery::Done;
   }
   return Delivery::Nothing;

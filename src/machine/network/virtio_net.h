@@ -47,7 +47,7 @@ class VirtioNet final : public VirtioDevice {
 
  private:
   std::span<const std::byte> first() const;
-  void drop_first();
+  void drop_frame();
   void send(std::span<std::byte> bytes);
 
   std::vector<std::byte> waiting_;    // frames for the guest, one behind the other

@@ -23,8 +23,6 @@ struct Header {
   std::uint64_t sector = 0;
 };
 
-bool is_empty(const VirtioSegment& segment) { return segment.size == 0; }
-
 }  // namespace
 
 VirtioBlock::VirtioBlock(std::shared_ptr<BlockBackend> backend, DmaMemory memory, unsigned number)
@@ -59,7 +57,7 @@ bool VirtioBlock::begin(unsigned, const VirtioChain& chain) {
   request_.sector = header.sector;
   request_.status_address = status_address.value;
   data_ = header.type == kWrite ? std::move(rest.readable) : std::move(rest.writable);
-  std::erase_if(data_, is_empty);
+  drop_empty(data_);
   return true;
 }
 

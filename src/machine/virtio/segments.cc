@@ -47,6 +47,10 @@ bool write_segments(const DmaMemory& memory, std::span<const VirtioSegment> segm
   return bytes.empty();
 }
 
+void drop_empty(std::vector<VirtioSegment>& segments) {
+  std::erase_if(segments, [](const VirtioSegment& segment) { return segment.size == 0; });
+}
+
 void drop_first(std::vector<VirtioSegment>& segments, std::uint64_t bytes) {
   for (VirtioSegment& segment : segments) {
     const std::uint32_t part = part_of(segment, bytes);
@@ -54,7 +58,7 @@ void drop_first(std::vector<VirtioSegment>& segments, std::uint64_t bytes) {
     segment.size -= part;
     bytes -= part;
   }
-  std::erase_if(segments, [](const VirtioSegment& segment) { return segment.size == 0; });
+  drop_empty(segments);
 }
 
 }  // namespace ringside::machine

@@ -20,7 +20,9 @@ bool read_segments(const DmaMemory& memory, std::span<const VirtioSegment> segme
 bool write_segments(const DmaMemory& memory, std::span<const VirtioSegment> segments,
                     std::span<const std::byte> bytes);
 
-// Without their first bytes: at most total_size().
+// Without those that have no bytes.
+void drop_empty(std::vector<VirtioSegment>& segments);
+// Without their first bytes, at most total_size(), and without those that have none then.
 void drop_first(std::vector<VirtioSegment>& segments, std::uint64_t bytes);
 
 }  // namespace ringside::machine
