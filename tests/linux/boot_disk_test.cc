@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "linux/content.h"
 #include "linux/linux_guest.h"
 
 namespace ringside::testing {
@@ -54,10 +55,6 @@ class BootDisk : public ::testing::Test {
     std::vector<std::string> words = {RINGSIDE_PROGRAM, "-e", engine(), "--pace", "off"};
     words.insert(words.end(), rest.begin(), rest.end());
     return words;
-  }
-  static std::string content_of(const std::string& path) {
-    std::ifstream stream(path, std::ios::binary);
-    return {std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
   }
 
   static constexpr const char* kSeaBios = "/usr/share/seabios/bios-256k.bin";

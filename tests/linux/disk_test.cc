@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <fstream>
 
+#include "linux/content.h"
 #include "linux/linux_guest.h"
 
 namespace ringside::testing {
@@ -28,28 +29,10 @@ class LinuxDisk : public ::testing::Test {
       ::unlink(path.c_str());
   }
 
-  // An image with content that no two sectors share.
   std::string image(const std::string& name, std::size_t size) {
-    std::string content(size, '\0');
-    std::uint32_t state = 2463534242;
-    for (char& c : content) {
-      state ^= state << 13;
-      state ^= state >> 17;
-      state ^= state << 5;
-      c = static_cast<char>(state);
-    }
     images_.push_back(::testing::TempDir() + "ringside-" + std::to_string(::getpid()) + name);
-    std::ofstream(images_.back(), std::ios::binary) << content;
+    std::ofstream(images_.back(), std::ios::binary) << scrambled(size);
     return images_.back();
-  }
-  static std::string content_of(const std::string& path) {
-    std::ifstream stream(path, std::ios::binary);
-    return {std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
-  }
-  static std::string digest(const std::string& path) {
-    ChildProcess tool({"sha256sum", path});
-    EXPECT_EQ(tool.await_exit(), 0);
-    return tool.text(ChildProcess::Stream::Output).substr(0, 64);
   }
   static void load_driver(LinuxShell& shell) {
     shell.await_prompt();
@@ -69,8 +52,8 @@ TEST_F(LinuxDisk, ReadsWritesAndRefuses) {
   LinuxShell& shell = guest.shell();
   load_driver(shell);
   EXPECT_EQ(shell.output_of("cat /sys/block/vda/size /sys/block/vdb/size"), "32768\n2048\n");
-  EXPECT_THAT(shell.output_of("sha256sum /dev/vda"), HasSubstr(digest(disk)));
-  EXPECT_THAT(shell.output_of("sha256sum /dev/vdb"), HasSubstr(digest(fixed)));
+  EXPECT_THAT(shell.output_of("sha256sum /dev/vda"), HasSubstr(digest(content_of(disk))));
+  EXPECT_THAT(shell.output_of("sha256sum /dev/vdb"), HasSubstr(digest(content_of(fixed))));
 
   EXPECT_EQ(shell.output_of("cat /sys/block/vda/ro /sys/block/vdb/ro"), "0\n1\n");
   EXPECT_NE(shell.run("dd if=/dev/zero of=/dev/vdb bs=4k count=1 conv=fsync").status, 0);
@@ -110,7 +93,7 @@ TEST_F(LinuxDisk, IsOnThePciBusWithALine) {
   LinuxGuest guest(files_, {.append = "pci=nomsi", .arguments = {"-d", disk}});
   LinuxShell& shell = guest.shell();
   load_driver(shell);
-  EXPECT_THAT(shell.output_of("sha256sum /dev/vda"), HasSubstr(digest(disk)));
+  EXPECT_THAT(shell.output_of("sha256sum /dev/vda"), HasSubstr(digest(content_of(disk))));
   EXPECT_THAT(shell.output_of("cat /proc/interrupts"), ContainsRegex("16:.*IO-APIC.*virtio0"));
 }
 
@@ -122,7 +105,7 @@ TEST_F(LinuxDisk, IsAtAFixedAddressWhereThatIsAskedFor) {
     LinuxGuest guest(files_, options);
     LinuxShell& shell = guest.shell();
     load_driver(shell);
-    EXPECT_THAT(shell.output_of("sha256sum /dev/vda"), HasSubstr(digest(disk)));
+    EXPECT_THAT(shell.output_of("sha256sum /dev/vda"), HasSubstr(digest(content_of(disk))));
     EXPECT_THAT(shell.output_of("readlink -f /sys/block/vda"), HasSubstr("LNRO0005"));
     shell.end("poweroff -f");
   }
@@ -135,7 +118,7 @@ TEST_F(LinuxDisk, OfASnapshotNothingIsLeft) {
   LinuxShell& shell = guest.shell();
   load_driver(shell);
   EXPECT_EQ(shell.output_of("cat /sys/block/vda/ro"), "0\n");
-  EXPECT_THAT(shell.output_of("sha256sum /dev/vda"), HasSubstr(digest(disk)));
+  EXPECT_THAT(shell.output_of("sha256sum /dev/vda"), HasSubstr(digest(content_of(disk))));
   shell.output_of("mke2fs /dev/vda >/dev/null && mkdir /disk && mount -t ext4 /dev/vda /disk");
   shell.output_of("cp /bin/busybox /disk && umount /disk && echo 3 >/proc/sys/vm/drop_caches");
   shell.output_of("mount -t ext4 /dev/vda /disk && cmp /bin/busybox /disk/busybox");

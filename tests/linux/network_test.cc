@@ -9,9 +9,10 @@
 
 #include <filesystem>
 #include <string>
-#include <thread>
 
+#include "linux/content.h"
 #include "linux/linux_guest.h"
+#include "support/file_server.h"
 #include "support/host.h"
 
 namespace ringside::testing {
@@ -21,29 +22,12 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 using Stream = ChildProcess::Stream;
 
-sockaddr_in loopback(std::uint16_t port) {
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  address.sin_port = htons(port);
-  return address;
-}
-
 sockaddr_in6 loopback6(std::uint16_t port) {
   sockaddr_in6 address{};
   address.sin6_family = AF_INET6;
   address.sin6_addr = in6addr_loopback;
   address.sin6_port = htons(port);
   return address;
-}
-
-bool send_all(int socket, std::string_view text) {
-  while (!text.empty()) {
-    const ssize_t count = ::send(socket, text.data(), text.size(), MSG_NOSIGNAL);
-    if (count <= 0) return false;
-    text.remove_prefix(static_cast<std::size_t>(count));
-  }
-  return true;
 }
 
 std::string receive_all(int socket) {
@@ -55,47 +39,6 @@ std::string receive_all(int socket) {
     text.append(room, static_cast<std::size_t>(count));
   }
 }
-
-// Whoever connects says something up to an empty line, and gets the file. Until its end.
-class FileServer {
- public:
-  explicit FileServer(std::string content) : content_(std::move(content)) {
-    sockaddr_in address = loopback(0);
-    socklen_t size = sizeof address;
-    auto* const generic = reinterpret_cast<sockaddr*>(&address);
-    EXPECT_EQ(::bind(socket_, generic, size), 0);
-    EXPECT_EQ(::listen(socket_, 4), 0);
-    EXPECT_EQ(::getsockname(socket_, generic, &size), 0);
-    port_ = ntohs(address.sin_port);
-    thread_ = std::thread([this] { serve(); });
-  }
-  ~FileServer() {
-    ::shutdown(socket_, SHUT_RDWR);
-    thread_.join();
-    ::close(socket_);
-  }
-  std::string url() const { return "http://10.0.2.2:" + std::to_string(port_) + "/"; }
-
- private:
-  void serve() {
-    for (;;) {
-      const int client = ::accept4(socket_, nullptr, nullptr, SOCK_CLOEXEC);
-      if (client < 0) return;
-      std::string request;
-      char c = 0;
-      while (!request.ends_with("\r\n\r\n") && ::recv(client, &c, 1, 0) == 1)
-        request += c;
-      send_all(client, "HTTP/1.0 200 OK\r\nContent-Length: " + std::to_string(content_.size()) +
-                           "\r\n\r\n" + content_);
-      ::close(client);
-    }
-  }
-
-  const std::string content_;
-  const int socket_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  std::uint16_t port_ = 0;
-  std::thread thread_;
-};
 
 // That nobody had a moment ago.
 std::uint16_t free_port() {
@@ -120,26 +63,6 @@ std::string ask(const Address& address, std::string_view request) {
     answer = receive_all(socket);
   ::close(socket);
   return answer;
-}
-
-std::string scrambled(std::size_t size) {
-  std::string content(size, '\0');
-  std::uint32_t state = 2463534242;
-  for (char& c : content) {
-    state ^= state << 13;
-    state ^= state >> 17;
-    state ^= state << 5;
-    c = static_cast<char>(state);
-  }
-  return content;
-}
-
-std::string digest(const std::string& content) {
-  ChildProcess tool({"sha256sum"});
-  tool.write_input(content);
-  tool.close_input();
-  EXPECT_EQ(tool.await_exit(), 0);
-  return tool.text(Stream::Output).substr(0, 64);
 }
 
 class LinuxNetwork : public ::testing::Test {

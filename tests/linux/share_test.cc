@@ -10,6 +10,7 @@
 #include <string>
 
 #include "base/testing/temporary_folder.h"
+#include "linux/content.h"
 #include "linux/linux_guest.h"
 
 namespace ringside::testing {
@@ -17,11 +18,6 @@ namespace {
 
 using ::testing::HasSubstr;
 using Stream = ChildProcess::Stream;
-
-std::string content_of(const std::string& path) {
-  std::ifstream stream(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(stream), {}};
-}
 
 class LinuxShare : public ::testing::Test {
  protected:

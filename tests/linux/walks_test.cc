@@ -15,6 +15,7 @@
 #include <random>
 #include <sstream>
 
+#include "linux/content.h"
 #include "linux/linux_guest.h"
 #include "support/debug_client.h"
 
@@ -29,11 +30,6 @@ using Stream = ChildProcess::Stream;
 unsigned effort() {
   const char* const given = std::getenv("RINGSIDE_TRAVELS");
   return given == nullptr ? 1 : static_cast<unsigned>(std::max(1, std::atoi(given)));
-}
-
-std::string content_of(const std::string& path) {
-  std::ifstream stream(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
 }
 
 // A client that leads the machine back and forth, and knows what it has seen.

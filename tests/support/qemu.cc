@@ -12,11 +12,16 @@ constexpr const char* kQemu = "qemu-system-x86_64";
 
 std::string no_qemu() { return host::no_program(kQemu); }
 
-bool qemu_is(const std::string& version) {
-  ChildProcess process({kQemu, "--version"});
+std::string qemu_says(const std::vector<std::string>& question) {
+  std::vector<std::string> command = {kQemu};
+  command.insert(command.end(), question.begin(), question.end());
+  ChildProcess process(command);
   process.await_exit();
-  return process.text(ChildProcess::Stream::Output)
-      .starts_with("QEMU emulator version " + version + ".");
+  return process.text(ChildProcess::Stream::Output);
+}
+
+bool qemu_is(const std::string& version) {
+  return qemu_says({"--version"}).starts_with("QEMU emulator version " + version + ".");
 }
 
 std::vector<std::string> qemu_command(unsigned cpus, const std::string& memory,
