@@ -20,6 +20,14 @@ LinuxFiles make_files() {
 
 }  // namespace
 
+LinuxFiles make_linux_files(const std::string& flavour, const std::string& drivers) {
+  const std::string directory = RINGSIDE_BENCH_FILES "/" + flavour;
+  const std::string kernel =
+      run_script("sh scripts/fetch-debian-kernel " + flavour + " " + drivers);
+  run_script("sh tests/linux/build-initramfs amd64 '" + directory + "' '" + kernel + "'");
+  return {kernel + "/vmlinuz", directory + "/initramfs.gz"};
+}
+
 std::string run_script(const std::string& command) {
   ChildProcess process({"sh", "-c", "cd '" RINGSIDE_SOURCE "' && " + command});
   const int status = process.await_exit(Deadline(std::chrono::minutes(10)));

@@ -54,5 +54,6 @@ std::vector<Measure> saved_measures();      // machines saved and restored
 std::vector<Measure> core_measures();       // cores of guests
 std::vector<Measure> travel_measures();     // going back
 std::vector<Measure> trace_measures();      // tracepoints
+std::vector<Measure> outside_measures();    // a guest's network and shared folder
 
 }  // namespace ringside::bench
