@@ -75,6 +75,24 @@ bool Machine::network_has_room() const {
   return parts_->network && parts_->network->device.has_room();
 }
 
+std::size_t Machine::console_room() const {
+  Lock lock(*parts_);
+  return parts_->console ? parts_->console->device.room() : 0;
+}
+
+std::size_t Machine::random_wanted() const {
+  Lock lock(*parts_);
+  const auto& random = parts_->random;
+  const bool waits = random && random->transport != nullptr && random->transport->awaits_input();
+  return waits ? random->device.wanted() : 0;
+}
+
+bool Machine::awaits_room() const {
+  Lock lock(*parts_);
+  return std::any_of(parts_->virtio.begin(), parts_->virtio.end(),
+                     [](const VirtioTransport* device) { return device->awaits_room(); });
+}
+
 std::optional<std::string> Machine::share_in_use() const {
   Lock lock(*parts_);
   for (std::size_t i = 0; i < parts_->shares.size(); ++i) {
@@ -100,18 +118,22 @@ void Machine::input(const GuestGdbConnection& input) {
 
 void Machine::input(const NetworkInput& input) {
   Lock lock(*parts_);
-  if (!parts_->network || parts_->network->transport == nullptr) return;
-  parts_->network->device.receive(input.bytes);
-  parts_->network->transport->input_came();
+  if (parts_->network) parts_->network->take(input.bytes);
 }
 
 void Machine::input(const ShareInput& input) {
   Lock lock(*parts_);
-  if (input.share >= parts_->shares.size()) return;
-  Parts::Share& share = *parts_->shares[input.share];
-  if (share.transport == nullptr) return;
-  share.device.receive(input.bytes);
-  share.transport->input_came();
+  if (input.share < parts_->shares.size()) parts_->shares[input.share]->take(input.bytes);
+}
+
+void Machine::input(const ConsoleInput& input) {
+  Lock lock(*parts_);
+  if (parts_->console) parts_->console->take(input.bytes);
+}
+
+void Machine::input(const RandomInput& input) {
+  Lock lock(*parts_);
+  if (parts_->random) parts_->random->take(input.bytes);
 }
 
 hypervisor::Access Machine::port_read(VcpuId vcpu, std::uint16_t port, unsigned width,
@@ -139,6 +161,7 @@ void Machine::output_has_room() {
   for (std::uint32_t i = 0; i < parts_->options.vcpus; ++i) {
     if ((held >> i & 1) != 0) parts_->cpus.retry({i});
   }
+  if (parts_->worker() != nullptr) parts_->cpus.deadline_moved();
 }
 
 bool Machine::mmio_read(VcpuId vcpu, Gpa address, unsigned width, std::uint64_t& value) {

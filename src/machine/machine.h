@@ -34,6 +34,14 @@ struct NetworkCard {
   ByteSink out;
 };
 
+// The entropy device, whose bytes are inputs.
+struct RandomDevice {};
+
+// The virtio console (hvc0), beside the serial ports.
+struct ConsoleDevice {
+  ByteSink out;  // empty: bytes are dropped
+};
+
 // A folder that a file server outside the machine shares with the guest, by 9P.
 struct SharedFolder {
   std::string tag;  // the guest mounts it by this name
@@ -49,14 +57,18 @@ struct MachineOptions {
   bool guest_gdb = false;                // port 0x224 (-g)
   std::function<void()> guest_gdb_wants_client;  // the guest waits for a debugger on -g
   ByteSink guest_gdb_out;
-  // A device has taken the last byte of input: there is room for more. Called on the thread that
-  // runs the vCPU, with the machine locked.
+  // A device has taken the last byte of input: there is room for more, or it asks for some. Called
+  // on the thread that runs the vCPU, with the machine locked.
   std::function<void()> input_taken;
   // Virtio devices, in this order; at most kMaxVirtioDevices (platform_map.h) in all. The boot
   // loader must be told their number and bus, for the ACPI tables.
   std::vector<std::shared_ptr<BlockBackend>> disks;
   std::optional<NetworkCard> network;
   std::vector<SharedFolder> shares;
+  std::optional<RandomDevice> random;
+  // The last one: it waits for its sink's room, and which device works next is not to depend on
+  // that.
+  std::optional<ConsoleDevice> console;
   VirtioBus virtio_bus = VirtioBus::Mmio;
   // Flash memory right below the firmware, which is in memory already; null: there is none.
   std::shared_ptr<BlockBackend> firmware_vars;
@@ -87,6 +99,15 @@ struct ShareInput {
   std::vector<std::byte> bytes;
 };
 
+// What is typed at the virtio console.
+struct ConsoleInput {
+  std::vector<std::byte> bytes;
+};
+// Random numbers for the entropy device, which has asked for as many at most.
+struct RandomInput {
+  std::vector<std::byte> bytes;
+};
+
 class Machine final : public hypervisor::Platform {
  public:
   Machine(hypervisor::GuestRam& ram, MachineOptions options);
@@ -100,6 +121,10 @@ class Machine final : public hypervisor::Platform {
   std::size_t serial_room(unsigned port) const;
   // The same of the guest's debug port.
   std::size_t guest_gdb_room() const;
+  // The same of the virtio console. 0 where there is none.
+  std::size_t console_room() const;
+  // How many random bytes the guest waits for; 0: it does not.
+  std::size_t random_wanted() const;
   // A frame can be kept until the guest takes it. False where there is no card.
   bool network_has_room() const;
   // The tag of a shared folder of which the guest may have files open, or nothing.
@@ -109,7 +134,12 @@ class Machine final : public hypervisor::Platform {
   void input(const GuestGdbConnection& input);
   void input(const NetworkInput& input);
   void input(const ShareInput& input);
+  void input(const ConsoleInput& input);
+  void input(const RandomInput& input);
 
+  // A device's work waits for room in a sink. awaits_input() is true meanwhile, but what is missing
+  // is no input.
+  bool awaits_room() const;
   // A sink that was full no longer is.
   void output_has_room();
 

@@ -45,9 +45,20 @@ Machine::Parts::Parts(hypervisor::GuestRam& guest_ram, MachineOptions given)
   ports.claim(FirmwareConfig::kPort, FirmwareConfig::kPorts, firmware, {"firmware configuration"});
   for (const std::shared_ptr<BlockBackend>& disk : options.disks)
     add_disk(disk);
-  if (options.network) add_network(*options.network);
-  for (const SharedFolder& folder : options.shares)
-    add_share(folder);
+  if (const auto& card = options.network) {
+    network = add_receiver<VirtioNet>("virtio network card", card->address, card->out,
+                                      options.input_taken);
+  }
+  for (const SharedFolder& folder : options.shares) {
+    shares.push_back(add_receiver<VirtioShare>(fmt::format("virtio shared folder {}", folder.tag),
+                                               folder.tag, folder.requests));
+  }
+  if (options.random)
+    random = add_receiver<VirtioRandom>("virtio entropy device", options.input_taken);
+  if (options.console) {
+    console =
+        add_receiver<VirtioConsole>("virtio console", options.console->out, options.input_taken);
+  }
   if (options.guest_gdb)
     ports.claim(GuestGdbPort::kPort, 4, guest_gdb, {"guest's debug port (-g)"});
   ports.claim(PanicPort::kPort, PanicPort::kPorts, panic, {"panic port"});
@@ -82,17 +93,13 @@ void Machine::Parts::add_disk(std::shared_ptr<BlockBackend> backend) {
                                         disk.read_only() ? ", read-only" : ""));
 }
 
-void Machine::Parts::add_network(const NetworkCard& card) {
-  network = std::make_unique<Network>(
-      Network{VirtioNet(card.address, card.out, options.input_taken, DmaMemory(ram, cpus))});
-  network->transport = add_virtio(network->device, "virtio network card");
-}
-
-void Machine::Parts::add_share(const SharedFolder& folder) {
-  shares.push_back(std::make_unique<Share>(
-      Share{VirtioShare(folder.tag, folder.requests, DmaMemory(ram, cpus))}));
-  shares.back()->transport =
-      add_virtio(shares.back()->device, fmt::format("virtio shared folder {}", folder.tag));
+template <typename Kind, typename... Args>
+std::unique_ptr<Machine::Parts::Receiver<Kind>> Machine::Parts::add_receiver(std::string name,
+                                                                             Args&&... args) {
+  auto made = std::make_unique<Receiver<Kind>>(
+      Receiver<Kind>{Kind(std::forward<Args>(args)..., DmaMemory(ram, cpus))});
+  made->transport = add_virtio(made->device, std::move(name));
+  return made;
 }
 
 VirtioTransport* Machine::Parts::add_virtio(VirtioDevice& device, std::string name) {
@@ -126,9 +133,8 @@ void Machine::Parts::place_pci() {
 }
 
 VirtioTransport* Machine::Parts::worker() const {
-  const auto found = std::find_if(virtio.begin(), virtio.end(), [](const VirtioTransport* device) {
-    return device->has_work() && !device->awaits_input();
-  });
+  const auto found = std::find_if(virtio.begin(), virtio.end(),
+                                  [](const VirtioTransport* device) { return device->can_work(); });
   return found == virtio.end() ? nullptr : *found;
 }
 

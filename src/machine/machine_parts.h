@@ -5,6 +5,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,6 +15,7 @@
 #include "machine/clocks/event_queue.h"
 #include "machine/clocks/pit.h"
 #include "machine/clocks/rtc.h"
+#include "machine/console/virtio_console.h"
 #include "machine/cpu_link.h"
 #include "machine/devices/acpi_power.h"
 #include "machine/devices/debug_ports.h"
@@ -34,6 +36,7 @@
 #include "machine/pci/isa_bridge.h"
 #include "machine/pci/pci_bus.h"
 #include "machine/pci/pci_memory.h"
+#include "machine/random/virtio_random.h"
 #include "machine/share/virtio_share.h"
 #include "machine/storage/virtio_block.h"
 #include "machine/virtio/virtio_mmio.h"
@@ -79,25 +82,30 @@ struct Machine::Parts {
   PanicPort panic{cpus};
   DebugConsole debug_console;
   std::vector<std::unique_ptr<VirtioBlock>> disks;
-  // With its transport.
-  struct Network {
-    VirtioNet device;
+  // A device that gets inputs, with its transport, or null where there are too many devices.
+  template <typename Kind>
+  struct Receiver {
+    Kind device;
     VirtioTransport* transport = nullptr;
+    void take(std::span<const std::byte> input) {
+      if (transport == nullptr) return;
+      device.receive(input);
+      transport->input_came();
+    }
   };
-  struct Share {
-    VirtioShare device;
-    VirtioTransport* transport = nullptr;
-  };
-  std::unique_ptr<Network> network;
-  std::vector<std::unique_ptr<Share>> shares;
+  std::unique_ptr<Receiver<VirtioNet>> network;
+  std::vector<std::unique_ptr<Receiver<VirtioShare>>> shares;
+  std::unique_ptr<Receiver<VirtioRandom>> random;
+  std::unique_ptr<Receiver<VirtioConsole>> console;
   std::vector<std::unique_ptr<VirtioMmio>> virtio_mmio;
   std::vector<std::unique_ptr<VirtioPci>> virtio_pci;
   std::vector<VirtioTransport*> virtio;
   std::optional<FlashMemory> flash;
   void add_firmware();
   void add_disk(std::shared_ptr<BlockBackend> backend);
-  void add_network(const NetworkCard& card);
-  void add_share(const SharedFolder& folder);
+  // Makes one of its arguments.
+  template <typename Kind, typename... Args>
+  std::unique_ptr<Receiver<Kind>> add_receiver(std::string name, Args&&... args);
   VirtioTransport* add_virtio(VirtioDevice& device, std::string name);
   // What firmware does for the devices on the PCI bus.
   void place_pci();

@@ -82,7 +82,7 @@ class VirtioDriver : public GuestMemory {
     work(device);
   }
   static void work(VirtioMmio& device) {
-    while (device.has_work() && !device.awaits_input())
+    while (device.can_work())
       device.work();
   }
   std::uint16_t used_count(unsigned queue) { return peek<std::uint16_t>(used(queue) + 2); }

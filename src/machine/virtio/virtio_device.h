@@ -48,7 +48,10 @@ class VirtioDevice {
   };
   // The request goes on only with something from outside, which comes as an input.
   virtual bool awaits_input() const { return false; }
-  // Goes on with the request, as far as the allowance goes. Not while it awaits an input.
+  // The request goes on only when whoever takes the device's output has room for it. Which part of
+  // its work a device does next must not depend on that.
+  virtual bool awaits_room() const { return false; }
+  // Goes on with the request, as far as the allowance goes. Not while it awaits an input or room.
   virtual Progress go_on(Allowance& allowance) = 0;
   // How many bytes of the request's chain it has written.
   virtual std::uint32_t written() const = 0;

@@ -211,7 +211,7 @@ void VirtioFacilities::input_came() {
     if (device_.receives(queue) && can_serve(queue))
       state_.waiting = static_cast<std::uint16_t>(state_.waiting | 1u << queue);
   }
-  if (has_work() && !awaits_input()) cpus_.deadline_moved();
+  if (can_work()) cpus_.deadline_moved();
 }
 
 // One message from outside. Where there is none, or no buffer for it, the queue waits no longer.
@@ -268,12 +268,12 @@ hypervisor::WorkPart VirtioFacilities::work() {
   if (!is_driven()) give_up_all();
   Allowance allowance;
   unsigned used = 0;  // queues, one bit each
-  while (has_work() && !awaits_input() && allowance.left() != 0) {
+  while (can_work() && allowance.left() != 0) {
     if (state_.serves == 0) {
       const Next next = begin_next(allowance);
       if (next == Next::Delivered) used |= 1u << state_.queue;
       if (next == Next::Nothing || next == Next::Failed) break;
-      if (next == Next::Delivered || device_.awaits_input()) continue;
+      if (next == Next::Delivered || !can_work()) continue;
     }
     const Progress progress = device_.go_on(allowance);
     if (progress == Progress::Waits) return hypervisor::WorkPart::Waits;

@@ -73,6 +73,8 @@ class VirtioFacilities {
 
   bool has_work() const { return state_.waiting != 0 || state_.serves != 0; }
   bool awaits_input() const { return state_.serves != 0 && device_.awaits_input(); }
+  bool awaits_room() const { return state_.serves != 0 && device_.awaits_room(); }
+  bool can_work() const { return has_work() && !awaits_input() && !awaits_room(); }
   hypervisor::WorkPart work();
 
  private:

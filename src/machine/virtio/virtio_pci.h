@@ -33,6 +33,7 @@ class VirtioPci final : public PciFunction, public VirtioTransport, private Virt
 
   bool has_work() const override { return is_master() && facilities_.has_work(); }
   bool awaits_input() const override { return facilities_.awaits_input(); }
+  bool awaits_room() const override { return facilities_.awaits_room(); }
   hypervisor::WorkPart work() override { return facilities_.work(); }
   void input_came() override { facilities_.input_came(); }
 

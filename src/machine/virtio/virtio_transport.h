@@ -11,6 +11,9 @@ class VirtioTransport {
   // As Platform's, for this device.
   virtual bool has_work() const = 0;
   virtual bool awaits_input() const = 0;
+  // There is work, and none of it goes on before a sink has room (VirtioDevice).
+  virtual bool awaits_room() const = 0;
+  bool can_work() const { return has_work() && !awaits_input() && !awaits_room(); }
   virtual hypervisor::WorkPart work() = 0;
   // As VirtioFacilities'.
   virtual void input_came() = 0;
