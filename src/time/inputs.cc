@@ -35,6 +35,12 @@ struct Writer {
   std::string operator()(const machine::ShareInput& input) const {
     return fmt::format("share {} {}", input.share, hex_or_dash(input.bytes));
   }
+  std::string operator()(const machine::ConsoleInput& input) const {
+    return "console " + hex_or_dash(input.bytes);
+  }
+  std::string operator()(const machine::RandomInput& input) const {
+    return "random " + hex_or_dash(input.bytes);
+  }
   std::string operator()(const NonMaskableInterrupt& input) const {
     return fmt::format("nmi {}", input.vcpu.value);
   }
@@ -201,6 +207,8 @@ std::optional<Input> take(Words& words) {
     const auto share = static_cast<unsigned>(words.decimal(machine::kMaxVirtioDevices - 1));
     return machine::ShareInput{share, words.bytes()};
   }
+  if (kind == "console") return machine::ConsoleInput{words.bytes()};
+  if (kind == "random") return machine::RandomInput{words.bytes()};
   if (kind == "nmi") return NonMaskableInterrupt{words.vcpu()};
   if (kind == "power-button") return PowerButton{};
   if (kind == "reset") return MachineReset{};

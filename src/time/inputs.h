@@ -26,8 +26,9 @@ struct MachineReset {};
 
 using Input =
     std::variant<machine::SerialInput, machine::GuestGdbInput, machine::GuestGdbConnection,
-                 machine::NetworkInput, machine::ShareInput, NonMaskableInterrupt, PowerButton,
-                 MachineReset, hypervisor::Supervision, hypervisor::change::RegisterWrite,
+                 machine::NetworkInput, machine::ShareInput, machine::ConsoleInput,
+                 machine::RandomInput, NonMaskableInterrupt, PowerButton, MachineReset,
+                 hypervisor::Supervision, hypervisor::change::RegisterWrite,
                  hypervisor::change::StateWrite, hypervisor::change::MsrWrite,
                  hypervisor::change::MemoryWrite, hypervisor::change::DeviceWrite,
                  hypervisor::change::InjectedException, hypervisor::change::InsnLength>;

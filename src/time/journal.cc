@@ -17,7 +17,7 @@
 namespace ringside::time {
 namespace {
 
-constexpr const char *kFormat = "ringside-journal", *kVersion = "10";
+constexpr const char *kFormat = "ringside-journal", *kVersion = "11";
 
 std::string header(const RunIdentity& identity) {
   return fmt::format("{} {} vcpus {} memory {} content {:016x}", kFormat, kVersion, identity.vcpus,

@@ -46,7 +46,9 @@ void SavedOptions::visit(StateVisitor& visitor) {
     visitor.expect(!share.path.empty() && share.path.find('\0') == std::string::npos);
     visitor.expect(!share.tag.empty() && share.tag.size() <= kLongestTag);
   });
-  visitor.expect(disks.size() + network + shares.size() <= machine::kMaxVirtioDevices);
+  visitor.fields(random, console);
+  visitor.expect(disks.size() + network + shares.size() + random + console <=
+                 machine::kMaxVirtioDevices);
   visitor.field(virtio_bus);
   visitor.expect(virtio_bus <= machine::VirtioBus::Pci);
   std::uint64_t free = kRomStart;

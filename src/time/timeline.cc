@@ -280,7 +280,8 @@ Result<Timeline::Ending> Timeline::finish(JournalEnd::By by, std::uint64_t hash)
 }
 
 std::optional<nanoseconds> Timeline::begin_wait(Clock::time_point now) {
-  if (reader_ && (all_dead() || machine_.awaits_input()) && !something_due()) {
+  const bool awaits_input = machine_.awaits_input() && !machine_.awaits_room();
+  if (reader_ && (all_dead() || awaits_input) && !something_due()) {
     // The recorded run went on only if somebody revived it, or with an answer from outside, and
     // then there would be a word of that.
     (reader_->end() ? stranded_ : over_) = true;

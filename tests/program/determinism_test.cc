@@ -286,10 +286,10 @@ TEST_F(Journal, WithoutSeedOrOfAnotherVersionIsRefused) {
   const std::string good = journal();
   rewrite("\nseed [^\n]*\n", "\n");
   EXPECT_THAT(replay().error, HasSubstr("damaged at line 2"));
-  std::ofstream(path_) << std::regex_replace(good, std::regex("journal 10"), "journal 9");
+  std::ofstream(path_) << std::regex_replace(good, std::regex("journal 11"), "journal 10");
   const Outcome old = replay();
   EXPECT_EQ(old.status, 4);
-  EXPECT_THAT(old.error, HasSubstr("is of version 9 and was written by another version"));
+  EXPECT_THAT(old.error, HasSubstr("is of version 10 and was written by another version"));
 }
 
 }  // namespace
