@@ -93,6 +93,8 @@ class QuietMachine {
     }
     give_images(machine, options, {disks.begin(), disks.end()});
     companions::add_devices(options.network.has_value(), options.shares, machine);
+    if (options.rng == Rng::Host) machine.random.emplace();
+    if (!std::holds_alternative<NoStream>(options.console)) machine.console.emplace();
     machine_ = std::make_unique<machine::Machine>(ram_, std::move(machine));
     engine_ = TRY(start_engine(options, ram_, *machine_, boot_.entry, journal.start().seed));
     machine_->connect(engine_->cpus(), engine_->controller_views());

@@ -48,7 +48,7 @@ struct Words {
                             gdb_allow = "same-user", sandbox = "on", virtio = "pci",
                             log = "warning", firmware_vars;
   std::vector<std::string> initrd, disks, shares;
-  std::string network = "none";
+  std::string network = "none", rng = "none", console = "none";
 };
 
 void declare(CLI::App& app, Words& words, Options& options) {
@@ -146,6 +146,10 @@ void declare(CLI::App& app, Words& words, Options& options) {
   devices(app.add_option("-s,--serial", words.serial,
                          "COM1: stdio, none, file:PATH or an ENDPOINT (stdio)")
               ->type_name("WHERE"));
+  devices(app.add_option("--console", words.console,
+                         "A virtio console, hvc0 in Linux: stdio (COM1 is none then), none, "
+                         "file:PATH or an ENDPOINT (none)")
+              ->type_name("WHERE"));
   devices(app.add_flag("--debug-exit", options.debug_exit,
                        "Port 0xf4: writing V ends with status (V << 1) | 1"));
   devices(app.add_option("--debugcon", words.debugcon,
@@ -161,6 +165,9 @@ void declare(CLI::App& app, Words& words, Options& options) {
                          "A directory for the guest, by 9P over virtio, repeatable")
               ->type_name("DIR[,tag=NAME][,ro]")
               ->allow_extra_args(false));
+  devices(app.add_option("--rng", words.rng,
+                         "A virtio device with the host's random numbers, or none (none)")
+              ->type_name("host|none"));
   devices(app.add_option("--virtio", words.virtio,
                          "Where these devices are: on the PCI bus, or at fixed addresses (pci)")
               ->type_name("pci|mmio"));
@@ -229,7 +236,9 @@ Result<void> check_stdio(const Options& options) {
   if (options.guest_gdb && is_stdio(*options.guest_gdb)) owners.push_back("--guest-gdb");
   const bool has_client = !owners.empty();
   if (std::holds_alternative<StdioStream>(options.serial)) owners.push_back("--serial");
-  // Debug output may stand between what COM1 says, but not between a debugger's packets.
+  if (std::holds_alternative<StdioStream>(options.console)) owners.push_back("--console");
+  // Debug output may stand between what the guest's console says, but not between a debugger's
+  // packets.
   if (has_client && std::holds_alternative<StdioStream>(options.debugcon)) {
     owners.push_back("--debugcon");
   }
@@ -430,10 +439,12 @@ Result<void> interpret(const CLI::App& app, const Words& words, Options& options
   const auto uses_stdio = [](const transport::Endpoint& where) {
     return std::holds_alternative<transport::StdioEndpoint>(where);
   };
+  options.console = TRY(parse_stream("--console", words.console, true));
   if (app.count("--serial") != 0) {
     options.serial = TRY(parse_stream("--serial", words.serial, true));
   } else if ((options.gdb && uses_stdio(options.gdb->endpoint)) ||
-             (options.guest_gdb && uses_stdio(*options.guest_gdb))) {
+             (options.guest_gdb && uses_stdio(*options.guest_gdb)) ||
+             std::holds_alternative<StdioStream>(options.console)) {
     options.serial = NoStream{};
   }
   options.debugcon = TRY(parse_stream("--debugcon", words.debugcon, false));
@@ -449,9 +460,12 @@ Result<void> interpret(const CLI::App& app, const Words& words, Options& options
   }
   options.network = TRY(network::parse_network(words.network));
   options.shares = TRY(companions::parse_shares(words.shares));
+  options.rng = TRY(choose<Rng>("--rng", words.rng, {{"host", Rng::Host}, {"none", Rng::None}}));
   if (virtio_devices(options) > machine::kMaxVirtioDevices) {
-    return bad("{} disks, network cards and shared folders are more than the {} that fit",
-               virtio_devices(options), machine::kMaxVirtioDevices);
+    return bad(
+        "{} virtio devices (--disk, --net, --share, --rng, --console) are more than the {} "
+        "that fit",
+        virtio_devices(options), machine::kMaxVirtioDevices);
   }
   return {};
 }
@@ -493,8 +507,10 @@ Result<CommandLine> run_parser(CLI::App& app, Words& words, int argc, const char
 }  // namespace
 
 unsigned virtio_devices(const Options& options) {
+  const bool random = options.rng == Rng::Host,
+             console = !std::holds_alternative<NoStream>(options.console);
   return static_cast<unsigned>(options.disks.size() + options.network.has_value() +
-                               options.shares.size());
+                               options.shares.size() + random + console);
 }
 
 Result<CommandLine> parse_command_line(int argc, const char* const* argv) {

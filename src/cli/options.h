@@ -49,6 +49,9 @@ enum class Translate : std::uint8_t { Off, On };
 // Of the process once the guest runs: it can open, connect and execute nothing new, or everything.
 enum class Sandbox : std::uint8_t { Off, On };
 
+// Random numbers for the guest by a device: the host's, or there is no device.
+enum class Rng : std::uint8_t { None, Host };
+
 struct HostsDate {};
 // That the guest's clock begins with: the host's at the start, or seconds since 1970.
 using Date = std::variant<HostsDate, std::int64_t>;
@@ -76,6 +79,8 @@ struct Options {
   std::optional<GdbOption> gdb;
   std::optional<transport::Endpoint> guest_gdb;
   Stream serial = StdioStream{};
+  Stream console = NoStream{};  // none: there is no such device
+  Rng rng = Rng::None;
   Stream debugcon = NoStream{};
   bool debug_exit = false;
   Pace pace = Pace::On;

@@ -107,6 +107,9 @@ Result<std::uint64_t> content_of(const Disks& disks, std::uint64_t payload,
   if (has_network) hasher.field(has_network);
   for (const companions::SharedFolder& folder : options.shares)
     hasher.add(std::as_bytes(std::span(folder.tag)));
+  const auto add_name = [&](std::string_view name) { hasher.add(std::as_bytes(std::span(name))); };
+  if (options.rng == Rng::Host) add_name("--rng");
+  if (!std::holds_alternative<NoStream>(options.console)) add_name("--console");
   return hasher.value();
 }
 

@@ -92,9 +92,11 @@ Result<void> Program::load() {
   }
   boot_ = TRY(machine::boot(payload.request, ram_));
   notice("kernel: {}", boot_.format);
-  if (boot_.is_linux && std::holds_alternative<StdioStream>(options_.serial) &&
-      options_.append.find("console=") == std::string::npos) {
-    notice("kernel: without --append 'console=ttyS0' Linux says nothing on this terminal");
+  if (!boot_.is_linux || options_.append.find("console=") != std::string::npos) return {};
+  for (const auto& [stream, name] :
+       {std::pair(&options_.serial, "ttyS0"), std::pair(&options_.console, "hvc0")}) {
+    if (std::holds_alternative<StdioStream>(*stream))
+      notice("kernel: without --append 'console={}' Linux says nothing on this terminal", name);
   }
   return {};
 }
@@ -105,33 +107,6 @@ Result<Payload> Program::read_payload() {
     if (signals_.received().empty()) return {};
     return fail(ErrorCode::System, fmt::format("ended by {}", signals_.received()));
   });
-}
-
-machine::ByteSink Program::sink_into(const std::shared_ptr<HostOutput>& output) {
-  return {[this, output](std::span<const std::byte> bytes) {
-            if (!in_past()) output->append(bytes);
-          },
-          [this, output] { return !in_past() && output->full(); }};
-}
-
-Result<machine::ByteSink> Program::sink(const Stream& stream, DeviceOutput& endpoint) {
-  if (std::holds_alternative<StdioStream>(stream)) {
-    if (!stdout_) {
-      stdout_ = HostOutput::standard_output(poller_);
-      outputs_.push_back(stdout_);
-    }
-    return sink_into(stdout_);
-  }
-  if (const auto* file = std::get_if<FileStream>(&stream)) {
-    outputs_.push_back(TRY(HostOutput::file(poller_, file->path)));
-    return sink_into(outputs_.back());
-  }
-  if (std::holds_alternative<transport::Endpoint>(stream)) {
-    return machine::ByteSink([this, &endpoint](std::span<const std::byte> bytes) {
-      if (!in_past()) endpoint.send(bytes);
-    });
-  }
-  return machine::ByteSink();
 }
 
 Result<void> Program::build() {
@@ -146,6 +121,9 @@ Result<void> Program::build() {
   // The main thread may sleep while vCPUs run on their own.
   machine.input_taken = [this] { poller_.wake(); };
   machine.serial[0] = TRY(sink(options_.serial, serial_bytes_));
+  if (options_.rng == Rng::Host) machine.random.emplace();
+  if (has_console())
+    machine.console = machine::ConsoleDevice{TRY(sink(options_.console, console_bytes_))};
   machine.debugcon = TRY(sink(options_.debugcon, serial_bytes_));
   if (has_debugcon() && !machine.debugcon)
     machine.debugcon = machine::ByteSink([](std::span<const std::byte>) {});
@@ -154,9 +132,7 @@ Result<void> Program::build() {
     machine.guest_gdb_wants_client = [this] {
       if (!in_past()) notice("guest gdb: the guest waits for a debugger");
     };
-    machine.guest_gdb_out = [this](std::span<const std::byte> bytes) {
-      if (!in_past()) guest_gdb_bytes_.send(bytes);
-    };
+    machine.guest_gdb_out = sink_into(guest_gdb_bytes_);
   }
   Journal journal = TRY(open_journal());
   machine.start_time = journal.start.date;
@@ -337,21 +313,6 @@ companions::DeviceLines::Guest Program::lines_to_guest() {
           [this](machine::ShareInput answer) { note(timeline_->input(std::move(answer))); }};
 }
 
-void Program::receive_serial(std::span<const std::byte> bytes) {
-  note(timeline_->input(machine::SerialInput{0, {bytes.begin(), bytes.end()}}));
-}
-
-Result<std::unique_ptr<transport::SingleClient>> Program::listen(
-    const transport::Endpoint& endpoint, std::string name, transport::ClientHandler& handler) {
-  auto client = TRY(transport::SingleClient::open(poller_, endpoint, name, handler, admission()));
-  say_where({name,
-             to_string(*client->endpoint()),
-             client->reachable_from_outside(),
-             options_.gdb_allow,
-             {}});
-  return client;
-}
-
 void Program::say_where_debugger_is() const {
   say_where({"gdb", debugger_->where(), debugger_->reachable_from_outside(), options_.gdb_allow,
              debugger_->token()});
@@ -364,48 +325,12 @@ void Program::say_where_debugger_is() const {
   }
 }
 
-Result<void> Program::open_clients() {
-  // What comes from outside while the machine is in its past waits there.
-  const auto serial_room = [this] { return in_past() ? 0 : machine_->serial_room(0); };
-  const auto serial_receive = [this](std::span<const std::byte> bytes) { receive_serial(bytes); };
-  if (options_.gdb) say_where_debugger_is();
-  if (options_.guest_gdb) {
-    const DeviceClient::Device device{
-        [this] { return in_past() ? 0 : machine_->guest_gdb_room(); },
-        [this](std::span<const std::byte> bytes) {
-          note(timeline_->input(machine::GuestGdbInput{{bytes.begin(), bytes.end()}}));
-        },
-        [this](bool connected) { note(timeline_->input(machine::GuestGdbConnection{connected})); }};
-    guest_gdb_handler_ = std::make_unique<DeviceClient>(guest_gdb_bytes_, device);
-    guest_gdb_ = TRY(listen(*options_.guest_gdb, "guest gdb", *guest_gdb_handler_));
-  }
-  if (options_.qmp) TRY(open_qmp());
-  if (const auto* serial = std::get_if<transport::Endpoint>(&options_.serial)) {
-    serial_handler_ = std::make_unique<DeviceClient>(
-        serial_bytes_, DeviceClient::Device{serial_room, serial_receive, nullptr});
-    serial_ = TRY(listen(*serial, "serial", *serial_handler_));
-  } else if (std::holds_alternative<StdioStream>(options_.serial)) {
-    console_ = std::make_unique<Console>(poller_, serial_room, serial_receive);
-  }
-  return {};
-}
-
 // What a slice brought goes out, and what waits for room in the machine goes in.
 void Program::settle() {
   debugger_->settle();
-  for (const auto& output : outputs_) {
-    output->flush();
-    if (!output->has_room_again()) continue;
-    machine_->output_has_room();
-    poller_.wake();  // the software CPU has something to run
-  }
+  give_random_numbers();
+  settle_streams();
   lines_.update();
-  serial_bytes_.collect();
-  guest_gdb_bytes_.collect();
-  for (const auto* client : {&guest_gdb_, &serial_}) {
-    if (*client) (*client)->update();
-  }
-  if (console_) console_->update();
   if (qmp_) qmp_->settle();
 }
 
@@ -457,7 +382,7 @@ std::optional<int> Program::ended_from_outside() {
     notice("guest: switched off by the machine protocol");
     return kPowerOff;
   }
-  if (console_ && console_->quit()) {
+  if (keyboard_ && keyboard_->quit()) {
     notice("guest: switched off from the console");
     return kPowerOff;
   }

@@ -5,9 +5,12 @@
 // sinks.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "base/fd.h"
 #include "cli/clients.h"
@@ -62,6 +65,20 @@ class Program {
   bool wants_journal() const { return !options_.record.empty() || !options_.replay.empty(); }
   Result<machine::ByteSink> sink(const Stream& stream, DeviceOutput& endpoint);
   machine::ByteSink sink_into(const std::shared_ptr<HostOutput>& output);
+  machine::ByteSink sink_into(DeviceOutput& output);
+  // Of a device that speaks bytes: whoever is at the other end of them.
+  struct Line {
+    DeviceOutput& bytes;
+    std::unique_ptr<transport::ClientHandler> handler = nullptr;
+    std::unique_ptr<transport::SingleClient> client = nullptr;  // null: there is no endpoint
+  };
+  Result<void> open_line(Line& line, const transport::Endpoint& endpoint, std::string name,
+                         DeviceClient::Device device);
+  Result<void> open_input(Line& line, const Stream& stream, std::string name,
+                          std::function<std::size_t()> room,
+                          std::function<void(std::span<const std::byte>)> receive);
+  void settle_streams();
+  void give_random_numbers();
   struct Journal {
     time::RunStart start;
     std::optional<time::JournalWriter> writer;
@@ -78,7 +95,6 @@ class Program {
                                                           std::string name,
                                                           transport::ClientHandler& handler);
   companions::DeviceLines::Guest lines_to_guest();
-  void receive_serial(std::span<const std::byte> bytes);
   void note(const Result<void>& result);
   Slice run_slice();
   void settle();
@@ -102,6 +118,7 @@ class Program {
   Folder& folder(sandbox::FolderOf which) const { return outside_.folder(which); }
   time::SavePlace save_place() const;
   bool has_debugcon() const;
+  bool has_console() const;
   bool has_guest_gdb() const;
   bool has_firmware() const;
   SaveSubjects save_subjects();
@@ -131,7 +148,7 @@ class Program {
 
   std::shared_ptr<HostOutput> stdout_;
   std::vector<std::shared_ptr<HostOutput>> outputs_;
-  DeviceOutput serial_bytes_{poller_}, guest_gdb_bytes_{poller_};
+  DeviceOutput serial_bytes_{poller_}, guest_gdb_bytes_{poller_}, console_bytes_{poller_};
 
   companions::DeviceLines lines_;
 
@@ -144,9 +161,8 @@ class Program {
   std::unique_ptr<DebugEndpoint> debugger_;  // there without -G too, and listens nowhere then
   std::unique_ptr<QmpService> qmp_;
 
-  std::unique_ptr<transport::ClientHandler> guest_gdb_handler_, serial_handler_;
-  std::unique_ptr<transport::SingleClient> guest_gdb_, serial_;
-  std::unique_ptr<Console> console_;
+  Line guest_gdb_{guest_gdb_bytes_}, serial_{serial_bytes_}, console_{console_bytes_};
+  std::unique_ptr<Console> keyboard_;
   std::unique_ptr<time::History> history_;  // null: there is no past
   std::unique_ptr<time::Travels> travels_;
   bool guest_is_stopped_ = false;  // and a debugger knows it; kept where there is a past

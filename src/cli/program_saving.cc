@@ -63,6 +63,11 @@ bool Program::has_debugcon() const {
                            : !std::holds_alternative<NoStream>(options_.debugcon);
 }
 
+bool Program::has_console() const {
+  return saved_ != nullptr ? saved_->options().console
+                           : !std::holds_alternative<NoStream>(options_.console);
+}
+
 bool Program::has_guest_gdb() const {
   return saved_ != nullptr ? saved_->options().guest_gdb : options_.guest_gdb.has_value();
 }
@@ -119,6 +124,8 @@ SaveSubjects Program::save_subjects() {
               saved.shares.push_back({std::filesystem::absolute(folder.path), folder.tag,
                                       folder.access == share::Access::ReadOnly});
             }
+            saved.random = options_.rng == Rng::Host;
+            saved.console = has_console();
             if (options_.firmware_vars)
               saved.firmware_vars.push_back(TRY(look_at(*options_.firmware_vars)));
             return saved;

@@ -50,18 +50,24 @@ Result<std::vector<DiskOption>> disks_of(const std::vector<time::SavedDisk>& sav
 }
 
 // The machine has what was given; nobody can plug it in now.
-Result<void> check_ports(const Options& given, const time::SavedOptions& saved) {
+Result<void> check_devices(const Options& given, const time::SavedOptions& saved) {
   const struct {
     bool given, there;
     const char* option;
-  } ports[] = {
-      {given.debug_exit, saved.debug_exit, "--debug-exit"},
-      {!std::holds_alternative<NoStream>(given.debugcon), saved.debugcon, "--debugcon"},
-      {given.guest_gdb.has_value(), saved.guest_gdb, "--guest-gdb"},
+    const char* device;
+  } devices[] = {
+      {given.network.has_value(), saved.network, "--net", "network card"},
+      {given.rng == Rng::Host, saved.random, "--rng", "such device"},
+      {!std::holds_alternative<NoStream>(given.console), saved.console, "--console", "such device"},
+      {given.debug_exit, saved.debug_exit, "--debug-exit", "such port"},
+      {!std::holds_alternative<NoStream>(given.debugcon), saved.debugcon, "--debugcon",
+       "such port"},
+      {given.guest_gdb.has_value(), saved.guest_gdb, "--guest-gdb", "such port"},
   };
-  for (const auto& port : ports) {
-    if (port.given && !port.there)
-      return bad("{}: the saved machine was started without it, and has no such port", port.option);
+  for (const auto& device : devices) {
+    if (device.given && !device.there)
+      return bad("{}: the saved machine was started without it, and has no {}", device.option,
+                 device.device);
   }
   return {};
 }
@@ -98,15 +104,14 @@ Result<Options> as_saved(const Options& given, const time::SavedOptions& saved) 
   }
   if (given.virtio_bus_given && given.virtio_bus != saved.virtio_bus)
     return bad("--virtio: the saved machine has its disks on the other bus");
-  if (given.network && !saved.network)
-    return bad("--net: the saved machine was started without it, and has no network card");
-  TRY(check_ports(given, saved));
+  TRY(check_devices(given, saved));
   Options options = given;
   options.cpus = saved.vcpus;
   options.memory = saved.memory;
   options.debug_exit = saved.debug_exit;
   options.virtio_bus = saved.virtio_bus;
   if (saved.network && !given.network) options.network.emplace();
+  if (saved.random) options.rng = Rng::Host;
   options.shares = TRY(shares_of(given.shares, saved.shares));
   if (given.firmware_vars) {
     if (saved.firmware_vars.empty())

@@ -35,7 +35,8 @@ sandbox::Names names_of(const Options& options) {
   if (options.gdb) add(options.gdb->endpoint);
   if (options.guest_gdb) add(*options.guest_gdb);
   if (options.qmp) add(*options.qmp);
-  if (const auto* serial = std::get_if<transport::Endpoint>(&options.serial)) add(*serial);
+  for (const Stream* stream : {&options.serial, &options.console})
+    if (const auto* endpoint = std::get_if<transport::Endpoint>(stream)) add(*endpoint);
   names.debugger_may_come =
       !options.gdb || std::holds_alternative<transport::StdioEndpoint>(options.gdb->endpoint);
   names.user = options.user;

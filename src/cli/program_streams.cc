@@ -1,0 +1,128 @@
+// The program's part in what goes between devices and the outside: bytes that the guest says and
+// gets, at standard streams, files and endpoints, and random numbers.
+#include <sys/random.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+#include <variant>
+
+#include "cli/program.h"
+
+namespace ringside::cli {
+
+machine::ByteSink Program::sink_into(const std::shared_ptr<HostOutput>& output) {
+  return {[this, output](std::span<const std::byte> bytes) {
+            if (!in_past()) output->append(bytes);
+          },
+          [this, output] { return !in_past() && output->full(); }};
+}
+
+machine::ByteSink Program::sink_into(DeviceOutput& output) {
+  return machine::ByteSink([this, &output](std::span<const std::byte> bytes) {
+    if (!in_past()) output.send(bytes);
+  });
+}
+
+Result<machine::ByteSink> Program::sink(const Stream& stream, DeviceOutput& endpoint) {
+  if (std::holds_alternative<StdioStream>(stream)) {
+    if (!stdout_) {
+      stdout_ = HostOutput::standard_output(poller_);
+      outputs_.push_back(stdout_);
+    }
+    return sink_into(stdout_);
+  }
+  if (const auto* file = std::get_if<FileStream>(&stream)) {
+    outputs_.push_back(TRY(HostOutput::file(poller_, file->path)));
+    return sink_into(outputs_.back());
+  }
+  if (std::holds_alternative<transport::Endpoint>(stream)) return sink_into(endpoint);
+  return machine::ByteSink();
+}
+
+Result<std::unique_ptr<transport::SingleClient>> Program::listen(
+    const transport::Endpoint& endpoint, std::string name, transport::ClientHandler& handler) {
+  auto client = TRY(transport::SingleClient::open(poller_, endpoint, name, handler, admission()));
+  say_where({name,
+             to_string(*client->endpoint()),
+             client->reachable_from_outside(),
+             options_.gdb_allow,
+             {}});
+  return client;
+}
+
+Result<void> Program::open_line(Line& line, const transport::Endpoint& endpoint, std::string name,
+                                DeviceClient::Device device) {
+  line.handler = std::make_unique<DeviceClient>(line.bytes, std::move(device));
+  line.client = TRY(listen(endpoint, std::move(name), *line.handler));
+  return {};
+}
+
+// What comes from outside while the machine is in its past waits there.
+Result<void> Program::open_input(Line& line, const Stream& stream, std::string name,
+                                 std::function<std::size_t()> room,
+                                 std::function<void(std::span<const std::byte>)> receive) {
+  const auto room_now = [this, room = std::move(room)] { return in_past() ? 0 : room(); };
+  if (const auto* endpoint = std::get_if<transport::Endpoint>(&stream))
+    return open_line(line, *endpoint, std::move(name), {room_now, std::move(receive), nullptr});
+  if (std::holds_alternative<StdioStream>(stream))
+    keyboard_ = std::make_unique<Console>(poller_, room_now, std::move(receive));
+  return {};
+}
+
+Result<void> Program::open_clients() {
+  if (options_.gdb) say_where_debugger_is();
+  if (options_.guest_gdb) {
+    TRY(open_line(guest_gdb_, *options_.guest_gdb, "guest gdb",
+                  {[this] { return in_past() ? 0 : machine_->guest_gdb_room(); },
+                   [this](std::span<const std::byte> bytes) {
+                     note(timeline_->input(machine::GuestGdbInput{{bytes.begin(), bytes.end()}}));
+                   },
+                   [this](bool connected) {
+                     note(timeline_->input(machine::GuestGdbConnection{connected}));
+                   }}));
+  }
+  if (options_.qmp) TRY(open_qmp());
+  TRY(open_input(
+      serial_, options_.serial, "serial", [this] { return machine_->serial_room(0); },
+      [this](std::span<const std::byte> bytes) {
+        note(timeline_->input(machine::SerialInput{0, {bytes.begin(), bytes.end()}}));
+      }));
+  return open_input(
+      console_, options_.console, "console", [this] { return machine_->console_room(); },
+      [this](std::span<const std::byte> bytes) {
+        note(timeline_->input(machine::ConsoleInput{{bytes.begin(), bytes.end()}}));
+      });
+}
+
+void Program::settle_streams() {
+  for (const auto& output : outputs_) {
+    output->flush();
+    if (!output->has_room_again()) continue;
+    machine_->output_has_room();
+    poller_.wake();  // the software CPU has something to run
+  }
+  for (Line* line : {&guest_gdb_, &serial_, &console_}) {
+    line->bytes.collect();
+    if (line->client) line->client->update();
+  }
+  if (keyboard_) keyboard_->update();
+}
+
+// A replay has those of the recorded run, and so has the past.
+void Program::give_random_numbers() {
+  if (options_.rng == Rng::None || !options_.replay.empty() || in_past()) return;
+  const std::size_t wanted = machine_->random_wanted();
+  if (wanted == 0) return;
+  machine::RandomInput input{std::vector<std::byte>(wanted)};
+  const ssize_t count = ::getrandom(input.bytes.data(), wanted, 0);
+  if (count <= 0) {
+    if (count < 0 && errno == EINTR) return poller_.wake();
+    return note(fail(Error::from_errno("--rng: no random numbers from the host", errno)));
+  }
+  input.bytes.resize(static_cast<std::size_t>(count));
+  note(timeline_->input(std::move(input)));
+  poller_.wake();  // the guest goes on, whatever this round's slice did
+}
+
+}  // namespace ringside::cli
