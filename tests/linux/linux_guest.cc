@@ -1,10 +1,14 @@
 #include "linux/linux_guest.h"
 
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <regex>
 #include <stdexcept>
+#include <system_error>
 
 namespace ringside::testing {
 namespace {
@@ -13,18 +17,18 @@ constexpr auto kConsole = ChildProcess::Stream::Output;
 constexpr std::string_view kPrompt = "guest# ";
 
 std::vector<std::string> command(const LinuxFiles& files, const LinuxOptions& options) {
-  std::vector<std::string> result = {
-      RINGSIDE_PROGRAM,
-      "-e",
-      engine(),
-      "-c",
-      std::to_string(options.cpus),
-      "-m",
-      options.memory,
-      "-i",
-      files.initramfs(),
-      "-a",
-      "console=ttyS0" + (options.append.empty() ? "" : " " + options.append)};
+  std::vector<std::string> result = {RINGSIDE_PROGRAM,
+                                     "-e",
+                                     engine(),
+                                     "-c",
+                                     std::to_string(options.cpus),
+                                     "-m",
+                                     options.memory,
+                                     "-i",
+                                     files.initramfs(),
+                                     "-a",
+                                     std::string("console=") + options.console +
+                                         (options.append.empty() ? "" : " " + options.append)};
   result.insert(result.end(), options.arguments.begin(), options.arguments.end());
   result.push_back(files.kernel());
   return result;
@@ -117,6 +121,30 @@ std::string state_of(ChildProcess& process) {
   const std::string error = process.text(ChildProcess::Stream::Error);
   std::regex_search(error, found, std::regex("state: .*"));
   return found.str();
+}
+
+RecordedRun::~RecordedRun() {
+  std::error_code ignored;
+  std::filesystem::remove(journal_, ignored);
+}
+
+LinuxOptions RecordedRun::recorded(LinuxOptions options) const {
+  if (is_possible_)
+    options.arguments.insert(options.arguments.end(), {"--log", "debug", "--record", journal_});
+  return options;
+}
+
+void RecordedRun::expect_repetition(const LinuxFiles& files, LinuxOptions options,
+                                    ChildProcess& first) const {
+  if (!is_possible_) return;
+  const std::string state = state_of(first);
+  EXPECT_THAT(state, ::testing::HasSubstr("hash"));
+  options.arguments.insert(options.arguments.end(), {"--log", "debug", "--replay", journal_});
+  LinuxGuest again(files, options);
+  again.process().close_input();
+  EXPECT_EQ(again.process().await_exit(boot_deadline()), 1);
+  EXPECT_EQ(state_of(again.process()), state);
+  EXPECT_EQ(again.process().text(kConsole), first.text(kConsole));
 }
 
 LinuxGuest::LinuxGuest(const LinuxFiles& files, const LinuxOptions& options)

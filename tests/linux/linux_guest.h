@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "support/guest_process.h"
@@ -54,6 +55,8 @@ class LinuxShell {
   void join_network();
   // The driver of a shared folder; of linux-image-amd64 alone.
   void load_share_driver();
+  // The driver of the entropy device, where the driver of a console is there already.
+  void load_random_driver() { output_of("insmod /modules/virtio-rng.ko"); }
   // A command that ends the machine: the process's status.
   int end(std::string_view command);
 
@@ -68,12 +71,33 @@ class LinuxShell {
 struct LinuxOptions {
   unsigned cpus = 1;
   std::string memory = "256M";
-  std::string append = {};  // after console=ttyS0
+  const char* console = "ttyS0";
+  std::string append = {};  // after that
   std::vector<std::string> arguments = {};
 };
 
 // The line with instructions and hash that a run with `--log debug` or a journal has at its end.
 std::string state_of(ChildProcess& process);
+
+// A run that is recorded where that is possible, and then repeated.
+class RecordedRun {
+ public:
+  // The journal is removed at the end.
+  explicit RecordedRun(std::string journal) : journal_(std::move(journal)) {}
+  ~RecordedRun();
+  RecordedRun(const RecordedRun&) = delete;
+  RecordedRun& operator=(const RecordedRun&) = delete;
+
+  // What the guest is to be started with.
+  LinuxOptions recorded(LinuxOptions options) const;
+  // It has ended, by itself. Says the same and ends in the same state when it is repeated, with
+  // nobody at its input; where nothing is recorded, this does nothing.
+  void expect_repetition(const LinuxFiles& files, LinuxOptions options, ChildProcess& first) const;
+
+ private:
+  const std::string journal_;
+  const bool is_possible_ = engine() == "soft";
+};
 
 // ringside with such a guest.
 class LinuxGuest {

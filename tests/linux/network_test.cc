@@ -7,7 +7,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <filesystem>
 #include <string>
 
 #include "linux/content.h"
@@ -75,20 +74,17 @@ class LinuxNetwork : public ::testing::Test {
 };
 
 TEST_F(LinuxNetwork, FetchesIsReachedAndIsRepeatedWithoutAny) {
-  const bool is_recorded = engine() == "soft";
-  const std::string journal =
-      ::testing::TempDir() + "ringside-network-" + std::to_string(::getpid()) + ".journal";
+  const RecordedRun run(::testing::TempDir() + "ringside-network-" + std::to_string(::getpid()) +
+                        ".journal");
   const std::uint16_t port = free_port();
   std::string network = "user,forward=tcp:127.0.0.1:" + std::to_string(port) + ":80";
   const bool has_ipv6 = host::no_ipv6().empty();
   if (has_ipv6) network += ",forward=tcp:[::1]:" + std::to_string(port) + ":80";
-  LinuxOptions options{.cpus = 2, .arguments = {"--net", network, "--log", "debug"}};
-  if (is_recorded) options.arguments.insert(options.arguments.end(), {"--record", journal});
-  std::string said, state;
+  const LinuxOptions options{.cpus = 2, .arguments = {"--net", network}};
+  LinuxGuest guest(files_, run.recorded(options));
   {
     const std::string content = scrambled(3 << 20);
     const FileServer server(content);
-    LinuxGuest guest(files_, options);
     LinuxShell& shell = guest.shell();
     shell.await_prompt();
     shell.join_network();
@@ -111,19 +107,8 @@ TEST_F(LinuxNetwork, FetchesIsReachedAndIsRepeatedWithoutAny) {
     }
     EXPECT_THAT(shell.output_of("dmesg"), Not(HasSubstr("eth0: bad")));
     EXPECT_EQ(shell.end("poweroff -f"), 1);
-    said = guest.process().text(Stream::Output);
-    state = state_of(guest.process());
   }
-  if (!is_recorded) return;
-  EXPECT_THAT(state, HasSubstr("hash"));
-  options.arguments.back() = journal;
-  options.arguments.end()[-2] = "--replay";
-  LinuxGuest again(files_, options);
-  again.process().close_input();
-  EXPECT_EQ(again.process().await_exit(boot_deadline()), 1);
-  EXPECT_EQ(state_of(again.process()), state);
-  EXPECT_EQ(again.process().text(Stream::Output), said);
-  std::filesystem::remove(journal);
+  run.expect_repetition(files_, options, guest.process());
 }
 
 }  // namespace

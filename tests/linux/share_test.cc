@@ -17,7 +17,6 @@ namespace ringside::testing {
 namespace {
 
 using ::testing::HasSubstr;
-using Stream = ChildProcess::Stream;
 
 class LinuxShare : public ::testing::Test {
  protected:
@@ -39,56 +38,40 @@ class LinuxShare : public ::testing::Test {
 };
 
 TEST_F(LinuxShare, IsSharedBothWaysAndRepeatedWithoutTheFolder) {
-  const bool is_recorded = engine() == "soft";
-  const std::string journal = scratch_.path().string() + "/journal";
+  const RecordedRun run(scratch_.path().string() + "/journal");
   std::ofstream(folder_ + "/from-host") << std::string(300'000, 'h');
   std::filesystem::create_symlink("../secret", folder_ + "/out");
   std::filesystem::create_symlink("/etc/hostname", folder_ + "/away");
-  LinuxOptions options{.arguments = {"--share", folder_, "--log", "debug"}};
-  if (is_recorded) options.arguments.insert(options.arguments.end(), {"--record", journal});
-  std::string said, state;
-  {
-    LinuxGuest guest(files_, options);
-    LinuxShell& shell = guest.shell();
-    mount(shell, ",msize=131072");
-    EXPECT_EQ(shell.output_of("wc -c </mnt/from-host"), "300000\n");
-    EXPECT_EQ(shell.output_of("tr -d h </mnt/from-host | wc -c"), "0\n");
-    shell.output_of("seq 1 100000 >/mnt/from-guest && chmod 640 /mnt/from-guest && sync");
-    EXPECT_EQ(content_of(folder_ + "/from-guest").size(), 588'895u);
-    struct stat status {};
-    ASSERT_EQ(::stat((folder_ + "/from-guest").c_str(), &status), 0);
-    EXPECT_EQ(status.st_mode & 07777u, 0640u);
-    // The host changes something while the guest runs.
-    std::ofstream(folder_ + "/from-host") << "new content";
-    EXPECT_EQ(shell.output_of("cat /mnt/from-host"), "new content");
-    shell.output_of(
-        "cd /mnt && mkdir a && echo x >a/b && mv a/b a/c && ln -s c a/d && ln a/c a/e && cd /");
-    EXPECT_EQ(shell.output_of("ls -1 /mnt/a && readlink /mnt/a/d && cat /mnt/a/d"),
-              "c\nd\ne\nc\nx\n");
-    EXPECT_EQ(std::filesystem::hard_link_count(folder_ + "/a/e"), 2u);
-    // A file that is removed while it is open.
-    EXPECT_EQ(
-        shell.output_of("exec 3<>/mnt/gone; echo text >&3; rm /mnt/gone; cat /proc/self/fd/3"),
-        "text\n");
-    shell.output_of("exec 3>&-; rm -r /mnt/a");
-    EXPECT_FALSE(std::filesystem::exists(folder_ + "/a"));
-    // Links that lead out lead to what the guest has there, which is nothing.
-    EXPECT_NE(shell.run("cat /mnt/out").status, 0);
-    EXPECT_NE(shell.run("cat /mnt/away").status, 0);
-    EXPECT_EQ(shell.end("poweroff -f"), 1);
-    said = guest.process().text(Stream::Output);
-    state = state_of(guest.process());
-  }
-  if (!is_recorded) return;
-  EXPECT_THAT(state, HasSubstr("hash"));
+  const LinuxOptions options{.arguments = {"--share", folder_}};
+  LinuxGuest guest(files_, run.recorded(options));
+  LinuxShell& shell = guest.shell();
+  mount(shell, ",msize=131072");
+  EXPECT_EQ(shell.output_of("wc -c </mnt/from-host"), "300000\n");
+  EXPECT_EQ(shell.output_of("tr -d h </mnt/from-host | wc -c"), "0\n");
+  shell.output_of("seq 1 100000 >/mnt/from-guest && chmod 640 /mnt/from-guest && sync");
+  EXPECT_EQ(content_of(folder_ + "/from-guest").size(), 588'895u);
+  struct stat status {};
+  ASSERT_EQ(::stat((folder_ + "/from-guest").c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 07777u, 0640u);
+  // The host changes something while the guest runs.
+  std::ofstream(folder_ + "/from-host") << "new content";
+  EXPECT_EQ(shell.output_of("cat /mnt/from-host"), "new content");
+  shell.output_of(
+      "cd /mnt && mkdir a && echo x >a/b && mv a/b a/c && ln -s c a/d && ln a/c a/e && cd /");
+  EXPECT_EQ(shell.output_of("ls -1 /mnt/a && readlink /mnt/a/d && cat /mnt/a/d"),
+            "c\nd\ne\nc\nx\n");
+  EXPECT_EQ(std::filesystem::hard_link_count(folder_ + "/a/e"), 2u);
+  // A file that is removed while it is open.
+  EXPECT_EQ(shell.output_of("exec 3<>/mnt/gone; echo text >&3; rm /mnt/gone; cat /proc/self/fd/3"),
+            "text\n");
+  shell.output_of("exec 3>&-; rm -r /mnt/a");
+  EXPECT_FALSE(std::filesystem::exists(folder_ + "/a"));
+  // Links that lead out lead to what the guest has there, which is nothing.
+  EXPECT_NE(shell.run("cat /mnt/out").status, 0);
+  EXPECT_NE(shell.run("cat /mnt/away").status, 0);
+  EXPECT_EQ(shell.end("poweroff -f"), 1);
   std::filesystem::remove_all(folder_);
-  options.arguments.back() = journal;
-  options.arguments.end()[-2] = "--replay";
-  LinuxGuest again(files_, options);
-  again.process().close_input();
-  EXPECT_EQ(again.process().await_exit(boot_deadline()), 1);
-  EXPECT_EQ(state_of(again.process()), state);
-  EXPECT_EQ(again.process().text(Stream::Output), said);
+  run.expect_repetition(files_, options, guest.process());
 }
 
 // What kernel developers do all day: a module that is built on the host is loaded in the guest that
