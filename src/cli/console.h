@@ -1,5 +1,5 @@
-// Standard input as the keyboard of COM1. On a terminal every key goes to the guest, except the
-// Ctrl-A commands. Owned by the program's wiring; main thread.
+// Standard input as the keyboard of COM1 or of the virtio console. On a terminal every key goes to
+// the guest, except the Ctrl-A commands. Owned by the program's wiring; main thread.
 #pragma once
 
 #include <deque>

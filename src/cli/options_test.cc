@@ -119,7 +119,9 @@ TEST(CommandLine, Disks) {
   for (std::size_t i = 1; i < 18; i += 2)
     many[i] = "x";
   many[18] = "kernel";
-  EXPECT_EQ(error(many), "9 disks, network cards and shared folders are more than the 8 that fit");
+  EXPECT_EQ(error(many),
+            "9 virtio devices (--disk, --net, --share, --rng, --console) are more than the 8 that "
+            "fit");
 }
 
 TEST(CommandLine, NetworkAndSharedFolders) {
@@ -146,6 +148,31 @@ TEST(CommandLine, NetworkAndSharedFolders) {
   EXPECT_EQ(error({"--share", "a,tag=b,tag=c", "kernel"}), "--share: 'a,tag=b,tag=c' has two tags");
   EXPECT_EQ(error({"--share", "a,tag=share1", "--share", "b", "kernel"}),
             "--share: two folders have the tag 'share1'; ,tag=NAME tells them apart");
+}
+
+TEST(CommandLine, RandomNumbersAndVirtioConsole) {
+  const Options plain = options({"--rng", "none", "--console", "none", "kernel"});
+  EXPECT_EQ(plain.rng, Rng::None);
+  EXPECT_TRUE(std::holds_alternative<NoStream>(plain.console));
+  EXPECT_TRUE(std::holds_alternative<StdioStream>(plain.serial));
+  EXPECT_EQ(virtio_devices(plain), 0u);
+  const Options both = options({"--rng", "host", "--console", "stdio", "kernel"});
+  EXPECT_EQ(both.rng, Rng::Host);
+  EXPECT_TRUE(std::holds_alternative<StdioStream>(both.console));
+  EXPECT_TRUE(std::holds_alternative<NoStream>(both.serial)) << "there is one keyboard";
+  EXPECT_EQ(virtio_devices(both), 2u);
+  const Options file = options({"--console", "file:x", "kernel"});
+  EXPECT_EQ(std::get<FileStream>(file.console).path, "x");
+  EXPECT_TRUE(std::holds_alternative<StdioStream>(file.serial));
+  EXPECT_TRUE(std::holds_alternative<transport::Endpoint>(
+      options({"--console", "unix:x", "kernel"}).console));
+  options({"--console", "stdio", "--debugcon", "stdio", "kernel"});
+  EXPECT_EQ(error({"--rng", "guest", "kernel"}), "--rng: 'guest' is not one of host, none");
+  EXPECT_EQ(error({"--console", "file:", "kernel"}), "--console: 'file:' has no path");
+  EXPECT_EQ(error({"--console", "stdio", "-s", "stdio", "kernel"}),
+            "--serial and --console cannot both use stdio");
+  EXPECT_EQ(error({"--console", "stdio", "-G", "stdio", "kernel"}),
+            "--gdb and --console cannot both use stdio");
 }
 
 TEST(CommandLine, FirmwareVariables) {

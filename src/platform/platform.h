@@ -76,9 +76,8 @@ class Platform {
   // instructions, and what is left of the work is the device's state.
   virtual bool has_work() const { return false; }
   virtual WorkPart work() { return WorkPart::Done; }
-  // There is work, and none of it goes on before something comes from outside, or before somebody
-  // takes what the guest has said: work() is not to be called until then, which
-  // CpuPort::deadline_moved() tells.
+  // There is work, and none of it goes on before something comes from outside: work() is not to be
+  // called until then, which CpuPort::deadline_moved() tells.
   virtual bool awaits_input() const { return false; }
 };
 
