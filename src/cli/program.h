@@ -72,9 +72,9 @@ class Program {
     std::unique_ptr<transport::ClientHandler> handler = nullptr;
     std::unique_ptr<transport::SingleClient> client = nullptr;  // null: there is no endpoint
   };
-  Result<void> open_line(Line& line, const transport::Endpoint& endpoint, std::string name,
+  Result<void> open_line(Line& line, const transport::Endpoint& endpoint, const std::string& name,
                          DeviceClient::Device device);
-  Result<void> open_input(Line& line, const Stream& stream, std::string name,
+  Result<void> open_input(Line& line, const Stream& stream, const std::string& name,
                           std::function<std::size_t()> room,
                           std::function<void(std::span<const std::byte>)> receive);
   void settle_streams();
@@ -92,7 +92,7 @@ class Program {
   void listen_at_a_signal();
   void say_where_debugger_is() const;
   Result<std::unique_ptr<transport::SingleClient>> listen(const transport::Endpoint& endpoint,
-                                                          std::string name,
+                                                          const std::string& name,
                                                           transport::ClientHandler& handler);
   companions::DeviceLines::Guest lines_to_guest();
   void note(const Result<void>& result);

@@ -41,7 +41,8 @@ Result<machine::ByteSink> Program::sink(const Stream& stream, DeviceOutput& endp
 }
 
 Result<std::unique_ptr<transport::SingleClient>> Program::listen(
-    const transport::Endpoint& endpoint, std::string name, transport::ClientHandler& handler) {
+    const transport::Endpoint& endpoint, const std::string& name,
+    transport::ClientHandler& handler) {
   auto client = TRY(transport::SingleClient::open(poller_, endpoint, name, handler, admission()));
   say_where({name,
              to_string(*client->endpoint()),
@@ -51,20 +52,20 @@ Result<std::unique_ptr<transport::SingleClient>> Program::listen(
   return client;
 }
 
-Result<void> Program::open_line(Line& line, const transport::Endpoint& endpoint, std::string name,
-                                DeviceClient::Device device) {
+Result<void> Program::open_line(Line& line, const transport::Endpoint& endpoint,
+                                const std::string& name, DeviceClient::Device device) {
   line.handler = std::make_unique<DeviceClient>(line.bytes, std::move(device));
-  line.client = TRY(listen(endpoint, std::move(name), *line.handler));
+  line.client = TRY(listen(endpoint, name, *line.handler));
   return {};
 }
 
 // What comes from outside while the machine is in its past waits there.
-Result<void> Program::open_input(Line& line, const Stream& stream, std::string name,
+Result<void> Program::open_input(Line& line, const Stream& stream, const std::string& name,
                                  std::function<std::size_t()> room,
                                  std::function<void(std::span<const std::byte>)> receive) {
   const auto room_now = [this, room = std::move(room)] { return in_past() ? 0 : room(); };
   if (const auto* endpoint = std::get_if<transport::Endpoint>(&stream))
-    return open_line(line, *endpoint, std::move(name), {room_now, std::move(receive), nullptr});
+    return open_line(line, *endpoint, name, {room_now, std::move(receive), nullptr});
   if (std::holds_alternative<StdioStream>(stream))
     keyboard_ = std::make_unique<Console>(poller_, room_now, std::move(receive));
   return {};
