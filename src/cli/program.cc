@@ -419,8 +419,7 @@ Result<int> Program::finish(int status, time::JournalEnd::By by) {
   if (!timeline_->has_journal() && !log::enabled(log::Level::Debug)) return status;
   const std::uint64_t hash = time::hash_machine(*run, *machine_, ram_);
   notice("state: {} instructions, hash {:016x}", run->total_instructions().value, hash);
-  if (TRY(timeline_->finish(by, hash)) == time::Timeline::Ending::NothingToCompare)
-    notice("replay: the recording has no end to compare with");
+  if (const auto incomplete = TRY(timeline_->finish(by, hash))) notice("replay: {}", *incomplete);
   return status;
 }
 

@@ -255,27 +255,31 @@ bool Timeline::something_due() const {
          (reader_->end() && reader_->end()->by == JournalEnd::By::Outside);
 }
 
-Result<Timeline::Ending> Timeline::finish(JournalEnd::By by, std::uint64_t hash) {
-  if (!has_journal()) return Ending::AsItShould;
+Result<std::optional<std::string>> Timeline::finish(JournalEnd::By by, std::uint64_t hash) {
+  if (!has_journal()) return std::nullopt;
   JournalEnd end{position(), by, hash};
   if (checker_) end.check = checker_->take();
   if (writer_) {
     if (failure_) return fail(*failure_);
     TRY(note_supervision());  // a dead vCPU that is resumed ends the machine without a slice
     TRY(writer_->finish(end));
-    return Ending::AsItShould;
+    return std::nullopt;
   }
   const std::optional<JournalEnd>& recorded = reader_->end();
-  if (!recorded) return Ending::NothingToCompare;
-  if (recorded->at.progress.instructions == end.at.progress.instructions &&
-      recorded->hash == end.hash)
-    return Ending::AsItShould;
+  if (!recorded) return "the recording has no end to compare with";
+  const InsnCount there = recorded->at.progress.instructions, here = end.at.progress.instructions;
+  if (there == here && recorded->hash == end.hash) return std::nullopt;
+  if (by == JournalEnd::By::Outside && here < there) {
+    return fmt::format(
+        "ended after {} of the recording's {} instructions; what was compared before is as "
+        "recorded",
+        here.value, there.value);
+  }
   return fail(
       ErrorCode::BadRequest,
       fmt::format("the replay differs from the recording after instruction {}: it ended after {} "
                   "instructions with hash {:016x}, the recording after {} with {:016x}{}",
-                  alike_.value, end.at.progress.instructions.value, end.hash,
-                  recorded->at.progress.instructions.value, recorded->hash,
+                  alike_.value, here.value, end.hash, there.value, recorded->hash,
                   recorded->check && end.check ? unlike(*recorded->check, *end.check) : ""));
 }
 

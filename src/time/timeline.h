@@ -85,9 +85,8 @@ class Timeline {
   // A replay is where something outside the guest ended the recorded run.
   bool recording_is_over() const { return over_; }
   // The run has ended in a state with this hash: written to the journal, or compared with it. An
-  // error says how a replay differs.
-  enum class Ending { AsItShould, NothingToCompare };
-  Result<Ending> finish(JournalEnd::By by, std::uint64_t hash);
+  // error says how a replay differs; the text, why there was no end to compare with, if so.
+  Result<std::optional<std::string>> finish(JournalEnd::By by, std::uint64_t hash);
   bool has_journal() const { return writer_ || reader_; }
 
   // After a slice with nothing to run: how long to wait for something from outside; nothing: for

@@ -14,6 +14,7 @@
 namespace ringside::testing {
 namespace {
 
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::MatchesRegex;
 using Stream = ChildProcess::Stream;
@@ -202,6 +203,22 @@ TEST_F(Journal, AReplayThatDiffersSaysSo) {
   const Outcome replayed = replay();
   EXPECT_EQ(replayed.status, 4);
   EXPECT_THAT(replayed.error, HasSubstr("the replay differs from the recording"));
+}
+
+TEST_F(Journal, AReplayThatIsEndedBeforeItsEndIsNotCompared) {
+  const std::string recorded = record().state;
+  std::vector<std::string> held = command("--replay");
+  held.insert(held.begin() + 1, {"-G", "w0"});
+  ChildProcess process(held);
+  process.await_line(Stream::Error, "gdb: listening on 127.0.0.1:");
+  process.kill(SIGTERM);
+  const Outcome replayed = outcome(process);
+  EXPECT_EQ(replayed.status, 4);
+  const std::string count = recorded.substr(0, recorded.find(" instructions")).substr(7);
+  EXPECT_THAT(replayed.error,
+              HasSubstr("ringside: ended by SIGTERM\nstate: 0 instructions, hash "));
+  EXPECT_THAT(replayed.error, EndsWith("replay: ended after 0 of the recording's " + count +
+                                       " instructions; what was compared before is as recorded\n"));
 }
 
 TEST_F(Journal, AReplayThatLeavesThePathSaysSo) {
