@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "base/fd.h"
 #include "machine/network/frame.h"
 #include "network/addresses.h"
 
@@ -18,6 +19,9 @@ namespace ringside::network {
 namespace {
 
 constexpr std::int64_t kNanosecondsInMillisecond = 1'000'000;
+
+// What other processes have may be what there is none of, and nobody tells when they give it back.
+constexpr std::int64_t kUntilNextTrial = 1'000;  // milliseconds
 
 // What libslirp keeps of connections, and of frames for somebody whose address nobody tells, has no
 // bound of its own. It is all forgotten after a time.
@@ -210,9 +214,19 @@ void SlirpStack::let_more_wait() {
   for (const pollfd& entry : polled) {
     int listens = 0;
     socklen_t size = sizeof listens;
-    if (::getsockopt(entry.fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 && listens != 0)
+    if (::getsockopt(entry.fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 && listens != 0) {
       ::listen(entry.fd, kWaiting);
+      listening_.push_back(entry.fd);
+    }
   }
+}
+
+// Whether accept(2) would get a socket. If not, who waits would end each poll(2) at once.
+bool SlirpStack::is_to_accept() {
+  if (!somebody_came_) return true;
+  const Fd trial(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  somebody_came_ = !trial;
+  return !somebody_came_;
 }
 
 std::size_t SlirpStack::memory() {
@@ -248,12 +262,15 @@ int SlirpStack::prepare(std::vector<pollfd>& polled, Reading reading) {
   struct Round {
     std::vector<pollfd>& polled;
     Reading reading;
-  } round{polled, reading};
+    std::span<const int> not_now;
+  } round{polled, reading, {}};
+  const bool accepts = is_to_accept();
+  if (!accepts) round.not_now = listening_;
   std::uint32_t timeout = UINT32_MAX;
   library_.fill(
       slirp_, &timeout,
       [](int fd, int events, void* argument) {
-        auto& [all, when] = *static_cast<Round*>(argument);
+        auto& [all, when, not_now] = *static_cast<Round*>(argument);
         pollfd entry{fd, 0, 0};
         for (const auto& [slirps, polls] : kBits)
           if ((events & slirps) != 0) entry.events = static_cast<short>(entry.events | polls);
@@ -262,18 +279,25 @@ int SlirpStack::prepare(std::vector<pollfd>& polled, Reading reading) {
           // poll(2) tells the end of a connection unasked.
           if (entry.events == 0) entry.fd = -1;
         }
+        if (std::find(not_now.begin(), not_now.end(), fd) != not_now.end()) entry.fd = -1;
         all.push_back(entry);
         return static_cast<int>(all.size()) - 1;
       },
       &round);
   const std::int64_t now = now_ns() / kNanosecondsInMillisecond;
   std::int64_t wait = timeout == UINT32_MAX ? INT32_MAX : timeout;
+  if (!accepts) wait = std::min(wait, kUntilNextTrial);
   for (const auto& timer : timers_)
     if (timer->due) wait = std::clamp<std::int64_t>(*timer->due - now, 0, wait);
   return wait == INT32_MAX ? -1 : static_cast<int>(wait);
 }
 
 void SlirpStack::proceed(std::span<const pollfd> polled) {
+  for (const pollfd& entry : polled) {
+    if (entry.revents != 0 &&
+        std::find(listening_.begin(), listening_.end(), entry.fd) != listening_.end())
+      somebody_came_ = true;
+  }
   library_.poll(
       slirp_, 0,
       [](int index, void* argument) {

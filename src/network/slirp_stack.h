@@ -37,7 +37,8 @@ class SlirpStack {
   void take(std::span<const std::byte> frame);
 
   // Before poll(2): adds what is waited for, and says for how many milliseconds at most (poll's -1:
-  // without end). With Reading::Later nothing is taken from connections.
+  // without end). With Reading::Later nothing is taken from connections. A new one waits as long as
+  // this process can have no further socket.
   int prepare(std::vector<pollfd>& polled, Reading reading);
   // After it, with the same.
   void proceed(std::span<const pollfd> polled);
@@ -54,6 +55,7 @@ class SlirpStack {
   void let_more_wait();
   void run_timers();
   std::size_t memory();
+  bool is_to_accept();
 
   const SlirpLibrary library_;
   Send send_;
@@ -62,6 +64,8 @@ class SlirpStack {
   Reassembly reassembly_;
   unsigned frames_until_memory_is_looked_at_ = 0;
   std::size_t memory_ = 0;
+  std::vector<int> listening_;  // the sockets of forwards, which stay
+  bool somebody_came_ = false;  // to one of those, and may wait there still
 };
 
 }  // namespace ringside::network
