@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <variant>
 
+#include "base/mebibytes.h"
 #include "cli/save_command.h"
 
 namespace ringside::cli {
@@ -13,11 +14,6 @@ namespace {
 template <typename... Args>
 tl::unexpected<Error> bad(fmt::format_string<Args...> format, Args&&... args) {
   return fail(ErrorCode::BadRequest, fmt::format(format, std::forward<Args>(args)...));
-}
-
-std::string in_mebibytes(std::uint64_t bytes) {
-  return bytes % (1u << 20) == 0 ? fmt::format("{} MiB", bytes >> 20)
-                                 : fmt::format("{} KiB", bytes >> 10);
 }
 
 // Other images, which somebody says are the right ones.
@@ -36,15 +32,22 @@ Result<void> check_named(const std::vector<DiskOption>& named,
   return {};
 }
 
-Result<std::vector<DiskOption>> disks_of(const std::vector<time::SavedDisk>& saved) {
+constexpr std::string_view kDiskImage = "disk image", kFirmwareVars = "--firmware-vars:";
+
+enum class Kind { Disk, FirmwareVariables };
+
+Result<std::vector<DiskOption>> images_of(Kind kind, const std::vector<time::SavedDisk>& saved) {
+  const bool is_disk = kind == Kind::Disk;
+  const std::string_view what = is_disk ? kDiskImage : kFirmwareVars;
   std::vector<DiskOption> disks;
   for (const time::SavedDisk& disk : saved) {
     disks.push_back({disk.path, disk.read_only});
-    if (TRY(look_at(disks.back())) == disk) continue;
+    if (TRY(look_at(disks.back(), what)) == disk) continue;
     return bad(
-        "disk image {} has changed since the machine was saved, and the guest knows other content; "
-        "-d FILE for each disk takes images of the same sizes as they are",
-        disk.path);
+        "{} {} has changed since the machine was saved, and the guest knows other content; {}",
+        what, disk.path,
+        is_disk ? "-d FILE for each disk takes images of the same sizes as they are"
+                : "--firmware-vars FILE takes a file of the same size as it is");
   }
   return disks;
 }
@@ -117,16 +120,16 @@ Result<Options> as_saved(const Options& given, const time::SavedOptions& saved) 
     if (saved.firmware_vars.empty())
       return bad("--firmware-vars: the saved machine was started without them");
     const std::uint64_t size = saved.firmware_vars.front().size;
-    if (TRY(look_at(*given.firmware_vars)).size != size)
+    if (TRY(look_at(*given.firmware_vars, kFirmwareVars)).size != size)
       return bad(
           "--firmware-vars: the saved machine's have {} bytes, and those of '{}' are not as "
           "many",
           size, given.firmware_vars->path);
   } else if (!saved.firmware_vars.empty()) {
-    options.firmware_vars = TRY(disks_of(saved.firmware_vars)).front();
+    options.firmware_vars = TRY(images_of(Kind::FirmwareVariables, saved.firmware_vars)).front();
   }
   if (given.disks.empty()) {
-    options.disks = TRY(disks_of(saved.disks));
+    options.disks = TRY(images_of(Kind::Disk, saved.disks));
   } else {
     TRY(check_named(given.disks, saved.disks));
   }

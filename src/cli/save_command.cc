@@ -64,12 +64,12 @@ debug::MonitorCommand save_command(const SaveSubjects& subjects, Folder& folder)
   return command;
 }
 
-Result<time::SavedDisk> look_at(const DiskOption& disk) {
+Result<time::SavedDisk> look_at(const DiskOption& disk, std::string_view what) {
   std::error_code ignored;  // then the path is as it was given
   const std::filesystem::path absolute = std::filesystem::absolute(disk.path, ignored);
   struct stat status {};
   if (::stat(disk.path.c_str(), &status) != 0)
-    return fail(Error::from_errno(fmt::format("disk image {}", disk.path), errno));
+    return fail(Error::from_errno(fmt::format("{} {}", what, disk.path), errno));
   time::SavedDisk result;
   result.path = ignored ? disk.path : absolute.lexically_normal().string();
   result.size = static_cast<std::uint64_t>(status.st_size);

@@ -25,7 +25,7 @@ struct SaveSubjects {
 // `folder`: that of a debugger's files.
 debug::MonitorCommand save_command(const SaveSubjects& subjects, Folder& folder);
 
-// The image as it is now.
-Result<time::SavedDisk> look_at(const DiskOption& disk);
+// The image as it is now; `what` it is begins an error.
+Result<time::SavedDisk> look_at(const DiskOption& disk, std::string_view what = "disk image");
 
 }  // namespace ringside::cli
