@@ -11,6 +11,7 @@
 #include <sstream>
 
 #include "base/hex.h"
+#include "base/mebibytes.h"
 #include "base/output_file.h"
 #include "base/write_all.h"
 
@@ -18,6 +19,38 @@ namespace ringside::time {
 namespace {
 
 constexpr const char *kFormat = "ringside-journal", *kVersion = "11";
+
+// What the first line of a journal says of its run; nothing: it says something else.
+std::optional<RunIdentity> identity_of(std::istream& words) {
+  RunIdentity identity;
+  std::string vcpus, memory, content, figure, rest;
+  if (!(words >> vcpus >> identity.vcpus >> memory >> identity.memory >> content >> figure) ||
+      words >> rest)
+    return std::nullopt;
+  const auto value = parse_hex(figure);
+  if (vcpus != "vcpus" || memory != "memory" || content != "content" || !value) return std::nullopt;
+  identity.content = *value;
+  return identity;
+}
+
+std::string how_another(const RunIdentity& there, const RunIdentity& here) {
+  std::string text;
+  const auto add = [&](const std::string& difference) {
+    text += (text.empty() ? "" : "; ") + difference;
+  };
+  if (there.vcpus != here.vcpus)
+    add(fmt::format("it has {} vCPUs there, {} here (-c)", there.vcpus, here.vcpus));
+  if (there.memory != here.memory) {
+    add(fmt::format("it has {} of memory there, {} here (-m)", in_mebibytes(there.memory),
+                    in_mebibytes(here.memory)));
+  }
+  if (there.content != here.content) {
+    add("it was given something else: the kernel, initrd and command line or the firmware, what is "
+        "in the files of -d and --firmware-vars, --virtio, the tags of --share, and whether there "
+        "are --net, --rng and --console must be the same");
+  }
+  return text;
+}
 
 std::string header(const RunIdentity& identity) {
   return fmt::format("{} {} vcpus {} memory {} content {:016x}", kFormat, kVersion, identity.vcpus,
@@ -147,12 +180,12 @@ Result<JournalReader> JournalReader::read(std::istream& text, const std::string&
                             "ringside; this one reads version {}",
                             name, version, kVersion));
   }
-  if (line != header(identity)) {
-    return fail(
-        ErrorCode::BadRequest,
-        fmt::format("the journal {} belongs to another run: it says \"{}\", this run is "
-                    "\"{}\" (same kernel, initrd, command line, -c, -m and --virtio are needed)",
-                    name, line, header(identity)));
+  const std::optional<RunIdentity> recorded = identity_of(first);
+  if (!recorded)
+    return fail(ErrorCode::BadRequest, fmt::format("the journal {} is damaged at line 1", name));
+  if (*recorded != identity) {
+    return fail(ErrorCode::BadRequest, fmt::format("the journal {} belongs to another run: {}",
+                                                   name, how_another(*recorded, identity)));
   }
   JournalReader reader;
   std::size_t lines = 1;

@@ -207,7 +207,30 @@ TEST_F(JournalTest, NamesTheDamagedLine) {
   }
 }
 
-// It has no line and no end, so that reading all of the first line would never be over.
+TEST_F(JournalTest, SaysInWhatTheOtherRunIsAnother) {
+  ASSERT_TRUE(JournalWriter::create(path_, identity_, {}));
+  const auto refusal = [&](const RunIdentity& here) {
+    return JournalReader::open(path_, here).error().text();
+  };
+  const std::string head = "the journal " + path_ + " belongs to another run: ";
+  EXPECT_EQ(refusal({1, 1 << 20, 0xabc}), head + "it has 2 vCPUs there, 1 here (-c)");
+  EXPECT_EQ(refusal({1, 5 << 18, 0xabc}), head +
+                                              "it has 2 vCPUs there, 1 here (-c); it has 1 MiB of "
+                                              "memory there, 1280 KiB here (-m)");
+  EXPECT_EQ(
+      refusal({2, 1 << 20, 0xabd}),
+      head +
+          "it was given something else: the kernel, initrd and command line or the firmware, "
+          "what is in the files of -d and --firmware-vars, --virtio, the tags of --share, and "
+          "whether there are --net, --rng and --console must be the same");
+  for (const char* bad :
+       {"vcpus 2", "vcpus 2 memory 1048576 content x", "vcpu 2 memory 1048576 content abc",
+        "vcpus 2 memory 1048576 content abc d"}) {
+    write(std::string("ringside-journal 11 ") + bad + "\nseed 1\ndate 1\n");
+    EXPECT_EQ(refusal(identity_), "the journal " + path_ + " is damaged at line 1") << bad;
+  }
+}
+
 // Its first lines, and then the disk fails: a replay of those alone would be another run.
 TEST_F(JournalTest, WhatCannotBeReadIsNotItsEnd) {
   class Failing : public std::stringbuf {
@@ -229,6 +252,7 @@ TEST_F(JournalTest, WhatCannotBeReadIsNotItsEnd) {
   EXPECT_THAT(reader.error().text(), HasSubstr("the journal journal cannot be read"));
 }
 
+// It has no line and no end, so that reading all of the first line would never be over.
 TEST_F(JournalTest, ADeviceWithoutEndIsNoJournal) {
   const auto reader = JournalReader::open("/dev/zero", identity_);
   ASSERT_FALSE(reader);
