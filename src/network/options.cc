@@ -75,7 +75,8 @@ Result<Forward> parse_forward(std::string_view text) {
   const std::optional<AddressAndRest> parts = split(rest);
   const std::size_t colon = parts ? parts->rest.find(':') : std::string_view::npos;
   if (colon == std::string_view::npos)
-    return bad("forward='{}' has not the form ADDR:PORT:GUESTPORT, as {} has it", text, kExample);
+    return bad("forward='{}' has not the form {}:ADDR:PORT:GUESTPORT, as {} has it", text,
+               text.substr(0, 3), kExample);
   forward.address = TRY(parse_address(*parts));
   for (const auto& [word, port] : {std::pair{parts->rest.substr(0, colon), &forward.port},
                                    std::pair{parts->rest.substr(colon + 1), &forward.guest_port}}) {
