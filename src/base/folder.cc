@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <filesystem>
 #include <string_view>
 
 #include "base/plain_text.h"
@@ -30,10 +31,15 @@ Error cannot_write(const std::string& name, int errno_value) {
   return Error::from_errno("cannot write '" + name + "'", errno_value);
 }
 
-Result<std::unique_ptr<OpenFolder>> OpenFolder::open(const std::string& path) {
+Result<std::unique_ptr<OpenFolder>> OpenFolder::open(const std::string& path,
+                                                     std::string_view where) {
   Fd directory(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!directory) return fail(Error::from_errno("directory '" + path + "'", errno));
-  return std::make_unique<OpenFolder>(std::move(directory));
+  std::error_code ignored;  // then the path is as it was given
+  const std::filesystem::path absolute = std::filesystem::canonical(path, ignored);
+  return std::make_unique<OpenFolder>(
+      std::move(directory),
+      std::string(where) + ", " + plain_lines(ignored ? path : absolute.string()));
 }
 
 OpenFolder::~OpenFolder() {
@@ -50,8 +56,7 @@ Result<void> OpenFolder::check(const std::string& name, FileKind kind) {
         "the name of a file is UTF-8 without control characters, not '" + plain_lines(name) + "'");
   }
   if (!is_name(name))
-    return fail(ErrorCode::BadRequest,
-                quoted + " is no plain file name: all go into one directory, chosen at the start");
+    return fail(ErrorCode::BadRequest, quoted + " is no plain file name: all go into " + where_);
   // O_NONBLOCK, because nobody may ever write to a FIFO.
   const Fd there(
       ::openat(directory_.get(), name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));

@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "base/fd.h"
 #include "base/file_kind.h"
@@ -49,10 +50,14 @@ class Folder {
 // One that this process itself has open.
 class OpenFolder final : public Folder {
  public:
-  // The error is the system's, and names `path`.
-  static Result<std::unique_ptr<OpenFolder>> open(const std::string& path);
-  // A descriptor that is none is a folder in which nothing can be made.
-  explicit OpenFolder(Fd directory) : directory_(std::move(directory)) {}
+  // The error is the system's, and names `path`. `where` says of the folder what it is, "the
+  // directory of --files", where a name will not do.
+  static Result<std::unique_ptr<OpenFolder>> open(const std::string& path,
+                                                  std::string_view where = "one directory");
+  // Nothing can be made in it.
+  OpenFolder() = default;
+  OpenFolder(Fd directory, std::string where)
+      : directory_(std::move(directory)), where_(std::move(where)) {}
   ~OpenFolder() override;
 
   Result<void> check(const std::string& name, FileKind kind) override;
@@ -66,6 +71,7 @@ class OpenFolder final : public Folder {
     std::string temporary, name;
   };
   Fd directory_;
+  std::string where_;
   std::uint32_t next_ = 1;
   std::map<std::uint32_t, Unfinished> unfinished_;
 };

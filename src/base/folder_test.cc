@@ -24,7 +24,8 @@ class FolderTest : public ::testing::Test {
   const ringside::testing::TemporaryFolder scratch_;
   const std::string folder_ = scratch_.path();
   const std::string taken_ = " is there already, and is not a profile";
-  const std::unique_ptr<OpenFolder> opened_ = OpenFolder::open(folder_).value();
+  const std::unique_ptr<OpenFolder> opened_ =
+      OpenFolder::open(folder_, "the directory of --files").value();
 };
 
 TEST_F(FolderTest, IsThereForANewNameAndForOneOfOurs) {
@@ -37,11 +38,12 @@ TEST_F(FolderTest, IsThereForANewNameAndForOneOfOurs) {
 TEST_F(FolderTest, WhatIsNotANameIsRefused) {
   EXPECT_EQ(check(""), "a file name is missing");
   EXPECT_EQ(check(".."),
-            "'..' is no plain file name: all go into one directory, chosen at the start");
-  EXPECT_EQ(check("/etc/passwd"),
-            "'/etc/passwd' is no plain file name: all go into one directory, chosen at the start");
+            "'..' is no plain file name: all go into the directory of --files, " + folder_);
+  EXPECT_EQ(
+      check("/etc/passwd"),
+      "'/etc/passwd' is no plain file name: all go into the directory of --files, " + folder_);
   EXPECT_EQ(check("a/b"),
-            "'a/b' is no plain file name: all go into one directory, chosen at the start");
+            "'a/b' is no plain file name: all go into the directory of --files, " + folder_);
   const std::string_view no_text[] = {{"a\0b", 3}, "\x1b[31mred", "a\nb",
                                       "\x7f",      "\xff",        "\xc2\x9b"};
   for (const std::string_view name : no_text) {

@@ -15,7 +15,7 @@ namespace ringside::sandbox {
 
 HostOutside::HostOutside(Names names) : names_(std::move(names)) {
   for (auto& folder : folders_)
-    folder = std::make_unique<OpenFolder>(Fd());
+    folder = std::make_unique<OpenFolder>();
 }
 
 // O_NONBLOCK, because nobody may ever write to a FIFO.
@@ -29,8 +29,10 @@ tl::expected<Fd, int> HostOutside::open_input(const std::string& path) {
 }
 
 Result<void> HostOutside::open_folder(FolderOf which) {
+  static constexpr std::array<std::string_view, kFolders> kWhere{
+      "the directory of --files", "the directory of --save", "the directory of --dump-on-panic"};
   const auto index = static_cast<std::size_t>(which);
-  folders_[index] = TRY(OpenFolder::open(names_.folders[index]));
+  folders_[index] = TRY(OpenFolder::open(names_.folders[index], kWhere[index]));
   return {};
 }
 

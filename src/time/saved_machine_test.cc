@@ -339,9 +339,8 @@ TEST_F(SavedMachineTest, OnlyASavedMachineIsReplaced) {
     return saved ? "" : saved.error().text();
   };
   for (const char* name : {"a/b", "/tmp/x", ".", "..", "../x"}) {
-    EXPECT_EQ(refused(name),
-              "'" + std::string(name) +
-                  "' is no plain file name: all go into one directory, chosen at the start");
+    EXPECT_EQ(refused(name), "'" + std::string(name) +
+                                 "' is no plain file name: all go into one directory, " + folder_);
   }
   EXPECT_EQ(refused(""), "a file name is missing");
   const std::string long_name(300, 'n');

@@ -160,9 +160,9 @@ TEST_F(Core, NamesThatWillNotDoAreRefusedInOneSentence) {
   for (const char* name : {"other", "folder", "fifo", "link", "dangling", "full"})
     refused(name, "'" + std::string(name) + "'" + taken);
   refused("", "a file name is missing");
-  refused("/tmp/core",
-          "'/tmp/core' is no plain file name: all go into one directory, chosen at the start");
-  refused("..", "'..' is no plain file name: all go into one directory, chosen at the start");
+  const std::string no_name = " is no plain file name: all go into the directory of --files, ";
+  refused("/tmp/core", "'/tmp/core'" + no_name + folder_);
+  refused("..", "'..'" + no_name + folder_);
   const std::string long_name(5000, 'x');
   refused(long_name, "'" + long_name + "': File name too long");
   refused("-p core", "it takes no options, only the name of a file");
