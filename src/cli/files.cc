@@ -13,12 +13,18 @@
 #include <utility>
 
 #include "base/file_at.h"
+#include "cli/notice.h"
 
 namespace ringside::cli {
 
 namespace {
 
 constexpr std::size_t kPiece = 1u << 20;
+
+// Nobody may be there to write to a pipe, or to type.
+constexpr unsigned kTurnMilliseconds = 5, kTurnsUntilNotice = 1'000 / kTurnMilliseconds;
+
+std::string cannot_read(const std::string& name) { return "cannot read " + name; }
 
 class Reader {
  public:
@@ -30,9 +36,9 @@ class Reader {
 
  private:
   Error too_much() const {
-    return Error(ErrorCode::BadRequest, fmt::format("{}: {}", name_, reading_.beyond));
+    return Error(ErrorCode::BadRequest, fmt::format("{}: {}", cannot_read(name_), reading_.beyond));
   }
-  Error failed() const { return Error::from_errno(name_, errno); }
+  Error failed() const { return Error::from_errno(cannot_read(name_), errno); }
   Result<void> call_meanwhile() const {
     return reading_.meanwhile ? reading_.meanwhile() : Result<void>();
   }
@@ -44,12 +50,13 @@ class Reader {
     return reading_.check_beginning(bytes.first(std::min(bytes.size(), reading_.begins_with)));
   }
   Result<std::size_t> read_at(std::uint64_t at, std::span<std::byte> out) const;
-  Result<void> await_content() const;
+  Result<void> await_content();
 
   Fd fd_;
   std::string name_;
   const Reading& reading_;
   bool is_shown_ = false;
+  unsigned turns_ = 0;  // in which nothing came
 };
 
 // Less than `out` at the file's end.
@@ -89,11 +96,12 @@ Result<FileContent> Reader::read_regular(std::uint64_t size) {
 }
 
 // A pipe may have nothing yet, or nobody who writes to it.
-Result<void> Reader::await_content() const {
-  constexpr int kTurnMilliseconds = 5;
+Result<void> Reader::await_content() {
   pollfd entry{fd_.get(), POLLIN, 0};
-  while (::poll(&entry, 1, kTurnMilliseconds) <= 0)
+  while (::poll(&entry, 1, kTurnMilliseconds) <= 0) {
+    if (++turns_ == kTurnsUntilNotice) notice("waiting for {}: nothing has come from there", name_);
     TRY(call_meanwhile());
+  }
   return call_meanwhile();
 }
 
@@ -144,8 +152,8 @@ Result<FileContent> read_file(const std::string& path, std::string_view what,
 
 Result<FileContent> read_open_file(tl::expected<Fd, int> file, const std::string& path,
                                    std::string_view what, const Reading& reading) {
-  const std::string name = fmt::format("cannot read {} '{}'", what, path);
-  if (!file) return fail(Error::from_errno(name, file.error()));
+  const std::string name = fmt::format("{} '{}'", what, path);
+  if (!file) return fail(Error::from_errno(cannot_read(name), file.error()));
   struct stat status {};
   const bool is_regular = ::fstat(file->get(), &status) == 0 && S_ISREG(status.st_mode);
   Reader reader(std::move(*file), name, reading);

@@ -22,6 +22,14 @@ Reading kernel_reading(const Options& options, const machine::Meanwhile& meanwhi
   return reading;
 }
 
+Reading firmware_reading(const machine::Meanwhile& meanwhile) {
+  Reading reading;
+  reading.meanwhile = meanwhile;
+  reading.most = machine::kMostFirmware;
+  reading.beyond = fmt::format("firmware has at most {}", machine::megabytes(reading.most));
+  return reading;
+}
+
 Reading module_reading(const Options& options, const machine::Meanwhile& meanwhile) {
   Reading reading;
   reading.meanwhile = meanwhile;
@@ -50,9 +58,7 @@ Result<Payload> read_payload(const Options& options, sandbox::Outside& outside,
   };
   Payload payload;
   if (!options.bios.empty()) {
-    Reading reading;
-    reading.meanwhile = meanwhile;
-    payload.image = TRY(read(options.bios, "firmware", reading));
+    payload.image = TRY(read(options.bios, "firmware", firmware_reading(meanwhile)));
     return payload;
   }
   machine::BootRequest& request = payload.request;

@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <csignal>
+#include <filesystem>
 #include <fstream>
 
 #include "machine/testing/kernel_images.h"
@@ -93,6 +95,31 @@ TEST_F(Program, AKernelThatIsCutShort) {
   const std::string whole = content_of(guest());
   for (const std::size_t size : {5u, 60u, 200u, 4100u, 8000u})
     expect_refusal({file("cut", whole.substr(0, size))}, directory_ + "cut");
+}
+
+TEST_F(Program, FirmwareWithoutEndIsNotReadOn) {
+  const std::string end = "': firmware has at most 16M\n";
+  expect_refusal({"--bios", "/dev/zero"}, "cannot read firmware '/dev/zero" + end);
+  const std::string large = file("large", "");
+  std::filesystem::resize_file(large, (16 << 20) + 4096);
+  expect_refusal({"--bios", large}, "cannot read firmware '" + large + end);
+}
+
+TEST_F(Program, APipeInWhichNothingComesIsNamed) {
+  const std::string pipe = directory_ + "pipe";
+  files_.push_back(pipe);
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  for (const auto& [what, arguments] :
+       {std::pair<std::string, std::vector<std::string>>{"firmware", {"--bios", pipe}},
+        {"kernel", {pipe}}}) {
+    std::vector<std::string> words = arguments;
+    words.insert(words.begin(), RINGSIDE_PROGRAM);
+    ChildProcess process(words);
+    process.await_line(Stream::Error,
+                       "waiting for " + what + " '" + pipe + "': nothing has come from there");
+    process.kill(SIGTERM);
+    EXPECT_EQ(process.await_exit(), 4);
+  }
 }
 
 TEST_F(Program, AKernelThatDoesNotFit) {
