@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <cstdlib>
+#include <filesystem>
 #include <string>
 #include <utility>
 
@@ -11,6 +12,8 @@
 
 namespace ringside::cli {
 namespace {
+
+constexpr std::string_view kDiskImage = "disk image", kFirmwareVars = "--firmware-vars:";
 
 // Where files are that nobody needs once the process has ended.
 std::string directory_of_temporary_files() {
@@ -27,8 +30,21 @@ Result<std::shared_ptr<machine::BlockBackend>> open_image(const DiskOption& disk
 }
 
 // The flash memory is one of whole blocks, and has room with the firmware below 4 GiB.
+bool may_be_flash(std::uint64_t size) {
+  return size != 0 && size % kPageSize == 0 && size < machine::kMostFirmware;
+}
+
 Result<std::shared_ptr<machine::BlockBackend>> open_vars(const DiskOption& file, Access access) {
-  auto image = open_image(file, access, "--firmware-vars:");
+  const auto wrong_size = [&](std::uint64_t size) {
+    return fail(ErrorCode::BadRequest,
+                fmt::format("--firmware-vars: {} has {} bytes; it must be whole 4 KiB pages, less "
+                            "than 16M of them, such as the template that came with the firmware",
+                            file.path, size));
+  };
+  std::error_code unknown;  // then it is no file that can be looked at, and why is told below
+  const std::uint64_t bytes = std::filesystem::file_size(file.path, unknown);
+  if (!unknown && !may_be_flash(bytes)) return wrong_size(bytes);
+  auto image = open_image(file, access, kFirmwareVars);
   if (!image && image.error().code() != ErrorCode::Busy) {
     return fail(
         image.error().code(),
@@ -37,13 +53,23 @@ Result<std::shared_ptr<machine::BlockBackend>> open_vars(const DiskOption& file,
                     image.error().text()));
   }
   if (!image) return image;
-  const std::uint64_t size = (*image)->size();
-  if (size % kPageSize == 0 && size < machine::kMostFirmware) return image;
-  return fail(
-      ErrorCode::BadRequest,
-      fmt::format("--firmware-vars: {} has {} bytes; it must be whole 4 KiB pages, less than "
-                  "16M of them, such as the template that came with the firmware",
-                  file.path, size));
+  const std::uint64_t size = (*image)->size();  // also that of a block device
+  if (!may_be_flash(size)) return wrong_size(size);
+  return image;
+}
+
+// The same file may have been given before, under this name or another.
+Error in_use(const Error& error, const std::vector<DiskOption>& all, std::size_t index,
+             std::string_view what) {
+  const DiskOption& image = all[index];
+  for (std::size_t before = 0; before < index; ++before) {
+    std::error_code ignored;
+    if (!std::filesystem::equivalent(all[before].path, image.path, ignored)) continue;
+    return Error(error.code(), fmt::format("{} {} is the same file as that of -d {}; each needs "
+                                           "its own, unless both are ,ro or ,snapshot",
+                                           what, image.path, all[before].path));
+  }
+  return error;
 }
 
 }  // namespace
@@ -56,9 +82,14 @@ std::vector<DiskOption> images_of(const Options& options) {
 
 Result<Images> open_images(const Options& options, Access access) {
   Images images;
-  for (const DiskOption& disk : options.disks)
-    images.push_back(TRY(open_image(disk, access, "disk image")));
-  if (options.firmware_vars) images.push_back(TRY(open_vars(*options.firmware_vars, access)));
+  const std::vector<DiskOption> all = images_of(options);
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const bool is_disk = i < options.disks.size();
+    auto image = is_disk ? open_image(all[i], access, kDiskImage) : open_vars(all[i], access);
+    if (!image && image.error().code() == ErrorCode::Busy)
+      return fail(in_use(image.error(), all, i, is_disk ? kDiskImage : kFirmwareVars));
+    images.push_back(TRY(std::move(image)));
+  }
   return images;
 }
 

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <system_error>
 
+#include "base/before_comma.h"
 #include "cli/commit.h"
 #include "cli/disks.h"
 #include "cli/foreign_options.h"
@@ -280,6 +281,10 @@ Result<DiskOption> parse_image(std::string_view option, const std::string& text)
   if (text.ends_with(kReadOnly)) image = {without(kReadOnly), true};
   if (text.ends_with(kSnapshot)) image = {without(kSnapshot), false, true};
   if (image.path.empty()) return bad("{}: '{}' has no file name", option, text);
+  if (const auto part = name_before_comma(image.path)) {
+    return bad("{}: there is no '{}'; behind '{}' there can be ,ro or ,snapshot, and not both",
+               option, image.path, *part);
+  }
   return image;
 }
 
@@ -398,6 +403,8 @@ Result<void> interpret(const CLI::App& app, const Words& words, Options& options
   if (app.count("--restore") != 0) {
     if (options.restore.empty()) return bad("--restore: '' has no file name");
     TRY(check_restore(app, options));
+  } else if (app.count("--bios") != 0 && options.bios.empty()) {
+    return bad("--bios: '' has no file name");
   } else if (options.kernel.empty() == options.bios.empty()) {
     return options.kernel.empty() ? bad("no KERNEL given; 'ringside --help' tells how")
                                   : bad("--bios starts firmware, so there can be no KERNEL");

@@ -1,13 +1,19 @@
 #include "cli/options.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
 #include <fstream>
 
+#include "base/testing/temporary_folder.h"
+
 namespace ringside::cli {
 namespace {
 
+using ::testing::AllOf;
+using ::testing::EndsWith;
+using ::testing::StartsWith;
 using transport::FdEndpoint;
 using transport::StdioEndpoint;
 using transport::TcpEndpoint;
@@ -145,6 +151,9 @@ TEST(CommandLine, NetworkAndSharedFolders) {
             "--share: the tag '' is not 1 to 31 letters, digits, '-', '_' or '.'");
   EXPECT_EQ(error({"--share", "a,tag=b/c", "kernel"}),
             "--share: the tag 'b/c' is not 1 to 31 letters, digits, '-', '_' or '.'");
+  EXPECT_EQ(error({"--share", ("a,tag=" + std::string(40'000, 'x')).c_str(), "kernel"}),
+            "--share: the tag '" + std::string(60, 'x') +
+                "...' is not 1 to 31 letters, digits, '-', '_' or '.'");
   EXPECT_EQ(error({"--share", "a,tag=b,tag=c", "kernel"}), "--share: 'a,tag=b,tag=c' has two tags");
   EXPECT_EQ(error({"--share", "a,tag=share1", "--share", "b", "kernel"}),
             "--share: two folders have the tag 'share1'; ,tag=NAME tells them apart");
@@ -185,6 +194,27 @@ TEST(CommandLine, FirmwareVariables) {
             "--firmware-vars is for firmware, so there must be a --bios");
   EXPECT_EQ(error({"--bios", "b", "--firmware-vars", ",ro"}),
             "--firmware-vars: ',ro' has no file name");
+}
+
+TEST(CommandLine, WordsBehindANameAreTold) {
+  const ringside::testing::TemporaryFolder scratch;
+  const std::string file = scratch / "file", with_comma = file + ",but";
+  std::ofstream(file) << "content";
+  for (const std::string words : {",foo", ",ro,snapshot", ",snapshot,ro"}) {
+    const std::string text = file + words;
+    const std::string there =
+        "'; behind '" + file + "' there can be ,ro or ,snapshot, and not both";
+    EXPECT_THAT(error({"-d", text.c_str(), "kernel"}),
+                AllOf(StartsWith("--disk: there is no '" + file + ","), EndsWith(there)));
+    EXPECT_THAT(error({"--bios", "b", "--firmware-vars", text.c_str()}),
+                AllOf(StartsWith("--firmware-vars: there is no '" + file + ","), EndsWith(there)));
+  }
+  const std::string folder = scratch.path(), share = folder + ",foo,ro";
+  EXPECT_EQ(error({"--share", share.c_str(), "kernel"}), "--share: there is no '" + folder +
+                                                             ",foo'; behind '" + folder +
+                                                             "' there can be ,tag=NAME and ,ro");
+  std::ofstream(with_comma) << "content";
+  EXPECT_EQ(options({"-d", with_comma.c_str(), "kernel"}).disks.front().path, with_comma);
 }
 
 TEST(CommandLine, DisksAreOnThePciBusUnlessItIsOff) {
@@ -285,6 +315,8 @@ TEST(CommandLine, ErrorsNameTheOption) {
       {{"a", "b"}, "b"},
       {{"--bios", "b", "kernel"}, "--bios starts firmware"},
       {{"--bios", "b", "-a", "x"}, "are for a KERNEL"},
+      {{"--bios", ""}, "--bios: '' has no file name"},
+      {{"--bios", "", "kernel"}, "--bios: '' has no file name"},
       {{"-c", "0", "k"}, "--cpus: '0' is not a number from 1 to 64"},
       {{"-c", "65", "k"}, "--cpus: '65'"},
       {{"-c", "1x", "k"}, "--cpus: '1x'"},

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/before_comma.h"
+
 namespace ringside::companions {
 namespace {
 
@@ -28,6 +30,7 @@ bool is_plain(char c) {
 // The parts after the directory come in any order; a directory's name may have commas in it.
 Result<SharedFolder> parse(const std::string& text, std::size_t number) {
   constexpr std::string_view kTag = ",tag=";
+  constexpr std::size_t kMostShown = 60;
   SharedFolder folder{text, {}, share::Access::ReadWrite};
   bool has_tag = false;
   for (;;) {
@@ -45,9 +48,15 @@ Result<SharedFolder> parse(const std::string& text, std::size_t number) {
   if (!has_tag) folder.tag = fmt::format("share{}", number);
   if (folder.path.empty())
     return bad("--share: '{}' names no directory; type DIR[,tag=NAME][,ro]", text);
+  if (const auto part = name_before_comma(folder.path)) {
+    return bad("--share: there is no '{}'; behind '{}' there can be ,tag=NAME and ,ro", folder.path,
+               *part);
+  }
   if (folder.tag.empty() || folder.tag.size() > kLongestTag ||
       !std::all_of(folder.tag.begin(), folder.tag.end(), is_plain)) {
-    return bad("--share: the tag '{}' is not 1 to {} letters, digits, '-', '_' or '.'", folder.tag,
+    const bool is_long = folder.tag.size() > kMostShown;
+    return bad("--share: the tag '{}{}' is not 1 to {} letters, digits, '-', '_' or '.'",
+               std::string_view(folder.tag).substr(0, kMostShown), is_long ? "..." : "",
                kLongestTag);
   }
   return folder;
