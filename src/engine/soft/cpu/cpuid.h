@@ -16,7 +16,9 @@ class Cpu;
 
 inline constexpr std::uint32_t kProcessorSignature =
     0x000106ca;  // family 6, model 1CH, stepping 10
-inline constexpr unsigned kPhysicalAddressBits = 46;
+// 1 TiB, as QEMU's emulator has it: UEFI firmware maps all of it in pieces of 2 MiB, before it says
+// a word.
+inline constexpr unsigned kPhysicalAddressBits = 40;
 inline constexpr unsigned kLinearAddressBits = 57;  // LA57 is announced
 // Canonical for the widest linear address that is announced, whatever CR4.LA57 says now: this is
 // what loading an address into a register checks (bases of tables and segments, MSRs), and INVPCID.
