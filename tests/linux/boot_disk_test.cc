@@ -60,6 +60,8 @@ class BootDisk : public ::testing::Test {
   static constexpr const char* kSeaBios = "/usr/share/seabios/bios-256k.bin";
   static constexpr const char* kCode = "/usr/share/OVMF/OVMF_CODE.fd";
   static constexpr const char* kVariables = "/usr/share/OVMF/OVMF_VARS.fd";
+  static constexpr const char* kCode4M = "/usr/share/OVMF/OVMF_CODE_4M.fd";
+  static constexpr const char* kVariables4M = "/usr/share/OVMF/OVMF_VARS_4M.fd";
   static constexpr const char* kCombined = "/usr/share/ovmf/OVMF.fd";
   static constexpr const char* kGrubForBios = "/usr/lib/grub/i386-pc/boot.img";
   static constexpr const char* kGrubForEfi = "/usr/lib/grub/x86_64-efi/linux.mod";
@@ -109,6 +111,19 @@ TEST_F(BootDisk, OvmfInOneImageReachesItsShell) {
   const std::string absent = missing({kCombined});
   if (!absent.empty()) GTEST_SKIP() << absent;
   ChildProcess ringside(command({"--bios", kCombined}));
+  ringside.await(kConsole, "startup.nsh", boot_deadline());
+  ringside.write_input("\x1b");
+  ringside.await(kConsole, "Shell> ", boot_deadline());
+  ringside.write_input("reset -s\r");
+  EXPECT_EQ(ringside.await_exit(boot_deadline()), 1);
+}
+
+// Debian's newer images, with room for more variables.
+TEST_F(BootDisk, OvmfOf4MiBReachesItsShell) {
+  const std::string absent = missing({kCode4M, kVariables4M});
+  if (!absent.empty()) GTEST_SKIP() << absent;
+  ChildProcess ringside(
+      command({"--bios", kCode4M, "--firmware-vars", std::string(kVariables4M) + ",snapshot"}));
   ringside.await(kConsole, "startup.nsh", boot_deadline());
   ringside.write_input("\x1b");
   ringside.await(kConsole, "Shell> ", boot_deadline());
