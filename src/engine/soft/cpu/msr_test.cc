@@ -62,7 +62,7 @@ TEST(Msr, EferRefusesUnknownBits) {
 
 TEST(Msr, TheApicsBaseIsAPhysicalAddress) {
   TestCpu cpu(Mode::Long64);
-  for (const std::uint64_t base : {0x3ffffee00900ull, 0xfee00900ull}) {
+  for (const std::uint64_t base : {0xfffee00900ull, 0xfee00900ull}) {
     EXPECT_TRUE(write_msr(*cpu, msr::kApicBase, base));
     EXPECT_FALSE(write_msr(*cpu, msr::kApicBase, base | std::uint64_t{1} << kPhysicalAddressBits));
     EXPECT_EQ(read_msr(*cpu, msr::kApicBase), base);
