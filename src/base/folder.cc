@@ -36,10 +36,10 @@ Result<std::unique_ptr<OpenFolder>> OpenFolder::open(const std::string& path,
   Fd directory(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!directory) return fail(Error::from_errno("directory '" + path + "'", errno));
   std::error_code ignored;  // then the path is as it was given
-  const std::filesystem::path absolute = std::filesystem::canonical(path, ignored);
+  const std::filesystem::path absolute = std::filesystem::absolute(path, ignored);
   return std::make_unique<OpenFolder>(
-      std::move(directory),
-      std::string(where) + ", " + plain_lines(ignored ? path : absolute.string()));
+      std::move(directory), std::string(where) + ", " +
+                                plain_lines(ignored ? path : absolute.lexically_normal().string()));
 }
 
 OpenFolder::~OpenFolder() {
