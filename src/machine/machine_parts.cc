@@ -94,11 +94,11 @@ void Machine::Parts::add_disk(std::shared_ptr<BlockBackend> backend) {
 }
 
 template <typename Kind, typename... Args>
-std::unique_ptr<Machine::Parts::Receiver<Kind>> Machine::Parts::add_receiver(std::string name,
-                                                                             Args&&... args) {
+std::unique_ptr<Machine::Parts::Receiver<Kind>> Machine::Parts::add_receiver(
+    const std::string& name, Args&&... args) {
   auto made = std::make_unique<Receiver<Kind>>(
       Receiver<Kind>{Kind(std::forward<Args>(args)..., DmaMemory(ram, cpus))});
-  made->transport = add_virtio(made->device, std::move(name));
+  made->transport = add_virtio(made->device, name);
   return made;
 }
 

@@ -105,7 +105,7 @@ struct Machine::Parts {
   void add_disk(std::shared_ptr<BlockBackend> backend);
   // Makes one of its arguments.
   template <typename Kind, typename... Args>
-  std::unique_ptr<Receiver<Kind>> add_receiver(std::string name, Args&&... args);
+  std::unique_ptr<Receiver<Kind>> add_receiver(const std::string& name, Args&&... args);
   VirtioTransport* add_virtio(VirtioDevice& device, std::string name);
   // What firmware does for the devices on the PCI bus.
   void place_pci();
