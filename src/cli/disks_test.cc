@@ -13,7 +13,7 @@ namespace {
 class OpenedImages : public ::testing::Test {
  protected:
   std::string file(const char* name, std::size_t size) const {
-    const std::string path = scratch_ / name;
+    std::string path = scratch_ / name;
     std::ofstream(path) << std::string(size, '\0');
     return path;
   }
