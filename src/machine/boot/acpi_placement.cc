@@ -1,6 +1,6 @@
 #include "machine/boot/acpi_placement.h"
 
-#include <cstring>
+#include <algorithm>
 
 namespace ringside::machine {
 
@@ -17,8 +17,8 @@ Result<Gpa> write_acpi_tables(hypervisor::GuestRam& ram, const AcpiOptions& opti
   const Gpa tables = kAcpiStart + kAcpiAlignment;  // behind the RSDP, which is shorter
   place(made.root, tables);
   place(made.tables, tables);
-  std::memcpy(host, made.root.bytes.data(), made.root.bytes.size());
-  std::memcpy(host + kAcpiAlignment, made.tables.bytes.data(), made.tables.bytes.size());
+  std::copy(made.root.bytes.begin(), made.root.bytes.end(), host);
+  std::copy(made.tables.bytes.begin(), made.tables.bytes.end(), host + kAcpiAlignment);
   return kAcpiStart;
 }
 
