@@ -48,13 +48,6 @@ std::string Machine::describe_memory_map() const {
   if (engines) apics[x86::apic::kDefaultBase] = "local APICs, the engine's";
   for (const auto& [base, who] : apics)
     memory.push_back({base, kPageSize, "i/o", who});
-  // What is PCI's comes behind devices of fixed addresses, which the bus finds first.
-  const auto is_pci = [&](const MmioBus::Range& range) {
-    return range.device == &parts_->pci_memory;
-  };
-  for (const MmioBus::Range& range : parts_->mmio.ranges()) {
-    if (!is_pci(range)) memory.push_back({range.base.value, range.size, "i/o", range.label.name});
-  }
   // Functions answer only in PCI's memory, and there the first that takes an address.
   const AddressRange& pci = parts_->pci_memory.range();
   const auto add_in_pci = [&](Gpa base, std::uint64_t size, const std::string& name) {
@@ -62,17 +55,21 @@ std::string Machine::describe_memory_map() const {
                         end = std::min(base.value + size, pci.base.value + pci.size);
     if (from < end) memory.push_back({from, end - from, "i/o", name});
   };
-  if (const auto range = parts_->host_bridge.configuration_in_memory())
-    add_in_pci(range->base, range->size, "PCI configuration space");
-  for (unsigned device = 0; device < PciBus::kDevices; ++device) {
-    const PciFunction* function = parts_->pci.function(device);
-    for (unsigned bar = 0; function != nullptr && bar < PciFunction::kBars; ++bar) {
-      if (!function->is_mapped(bar)) continue;
-      add_in_pci(function->bar_base(bar), function->bar_size(bar), parts_->pci.label(device).name);
+  const auto add_all_in_pci = [&] {
+    if (const auto range = parts_->host_bridge.configuration_in_memory())
+      add_in_pci(range->base, range->size, "PCI configuration space");
+    for (unsigned device = 0; device < PciBus::kDevices; ++device) {
+      const PciFunction* function = parts_->pci.function(device);
+      for (unsigned bar = 0; function != nullptr && bar < PciFunction::kBars; ++bar) {
+        if (!function->is_mapped(bar)) continue;
+        add_in_pci(function->bar_base(bar), function->bar_size(bar),
+                   parts_->pci.label(device).name);
+      }
     }
-  }
+  };
   for (const MmioBus::Range& range : parts_->mmio.ranges()) {
-    if (is_pci(range)) memory.push_back({range.base.value, range.size, "i/o", range.label.name});
+    if (range.device == &parts_->pci_memory) add_all_in_pci();
+    memory.push_back({range.base.value, range.size, "i/o", range.label.name});
   }
   std::vector<MapEntry> ports;
   for (const PortBus::Range& range : parts_->ports.ranges())

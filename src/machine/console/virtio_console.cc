@@ -50,8 +50,8 @@ VirtioDevice::Delivery VirtioConsole::deliver(unsigned, VirtioQueue& buffers, st
   if (next == VirtioQueue::Next::Broken || !chain.readable.empty()) return Delivery::Broken;
   const auto size = static_cast<std::uint32_t>(
       std::min<std::uint64_t>(total_size(chain.writable), waiting_.size()));
-  constexpr std::uint64_t kBufferCost = 4096, kSegmentCost = 64;
-  allowance.spend(kBufferCost + kSegmentCost * chain.writable.size() + size);
+  allowance.spend_chain(chain.writable.size());
+  allowance.spend(size);
   if (!write_segments(memory_, chain.writable, std::span(waiting_).first(size)) ||
       !buffers.push(std::array{VirtioQueue::Used{chain.head, size}}))
     return Delivery::Broken;
@@ -63,7 +63,7 @@ VirtioDevice::Delivery VirtioConsole::deliver(unsigned, VirtioQueue& buffers, st
 // Nothing is to be written into what the guest sends (5.3.6.1).
 bool VirtioConsole::begin(unsigned, const VirtioChain& chain) {
   data_ = chain.readable;
-  std::erase_if(data_, [](const VirtioSegment& segment) { return segment.size == 0; });
+  drop_empty(data_);
   return chain.writable.empty();
 }
 

@@ -114,7 +114,8 @@ VirtioDevice::Delivery VirtioNet::deliver(unsigned, VirtioQueue& buffers,
       size += capacity;
       space.insert(space.end(), chain.writable.begin(), chain.writable.end());
     }
-    allowance.spend(4096 + needed + 64 * space.size());
+    allowance.spend_chain(space.size());
+    allowance.spend(needed);
     if (size < needed) {
       buffers.put_back(static_cast<std::uint16_t>(used.size()));
       drop_frame();

@@ -17,10 +17,6 @@ class HostBridge final : public PciFunction {
   std::optional<AddressRange> configuration_in_memory() const;
   // What firmware does: all buses from `base` on, which is a multiple of 256 MiB.
   void place_configuration(Gpa base);
-
-  std::uint64_t read_bar(unsigned, const MmioAccess&) override { return 0; }
-  std::uint64_t peek_bar(unsigned, const MmioAccess&) const override { return 0; }
-  void write_bar(unsigned, const MmioAccess&, std::uint64_t) override {}
 };
 
 }  // namespace ringside::machine

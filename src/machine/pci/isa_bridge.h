@@ -15,10 +15,6 @@ class IsaBridge final : public PciFunction {
   IsaBridge();
   void reset() override;
 
-  std::uint64_t read_bar(unsigned, const MmioAccess&) override { return 0; }
-  std::uint64_t peek_bar(unsigned, const MmioAccess&) const override { return 0; }
-  void write_bar(unsigned, const MmioAccess&, std::uint64_t) override {}
-
  private:
   void set_defaults();
 };

@@ -50,10 +50,10 @@ class PciFunction : public Device {
   virtual std::uint32_t peek_configuration(unsigned offset, unsigned width) const;
   virtual void write_configuration(unsigned offset, unsigned width, std::uint32_t value);
 
-  // Of memory that a register maps.
-  virtual std::uint64_t read_bar(unsigned bar, const MmioAccess& access) = 0;
-  virtual std::uint64_t peek_bar(unsigned bar, const MmioAccess& access) const = 0;
-  virtual void write_bar(unsigned bar, const MmioAccess& access, std::uint64_t value) = 0;
+  // Of memory that a register maps. Not called of a function that has no such register.
+  virtual std::uint64_t read_bar(unsigned /*bar*/, const MmioAccess& /*access*/) { return 0; }
+  virtual std::uint64_t peek_bar(unsigned /*bar*/, const MmioAccess& /*access*/) const { return 0; }
+  virtual void write_bar(unsigned /*bar*/, const MmioAccess& /*access*/, std::uint64_t /*value*/) {}
 
   // Zero where there is no such register.
   std::uint32_t bar_size(unsigned bar) const { return bars_[bar]; }

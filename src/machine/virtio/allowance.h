@@ -15,6 +15,11 @@ class Allowance {
   void spend(std::uint64_t bytes) {
     left_ -= static_cast<std::uint32_t>(std::min<std::uint64_t>(left_, bytes));
   }
+  // For a request, or a buffer that is filled, whatever is in it: its chain has so many segments.
+  void spend_chain(std::uint64_t segments) {
+    constexpr std::uint64_t kChainCost = 4096, kSegmentCost = 64;
+    spend(kChainCost + kSegmentCost * segments);
+  }
   void spend_all() { left_ = 0; }
 
  private:

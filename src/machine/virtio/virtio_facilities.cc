@@ -234,8 +234,6 @@ VirtioFacilities::Next VirtioFacilities::deliver(unsigned queue, Allowance& allo
 
 // Of the first queue in which something waits: a message from outside, or the next request.
 VirtioFacilities::Next VirtioFacilities::begin_next(Allowance& allowance) {
-  // What a request costs beside its data.
-  constexpr std::uint64_t kRequestCost = 4096, kSegmentCost = 64;
   while (state_.waiting != 0) {
     const auto queue = static_cast<unsigned>(std::countr_zero(state_.waiting));
     if (device_.receives(queue)) {
@@ -254,7 +252,7 @@ VirtioFacilities::Next VirtioFacilities::begin_next(Allowance& allowance) {
       fail_device();
       return Next::Failed;
     }
-    allowance.spend(kRequestCost + kSegmentCost * (chain.readable.size() + chain.writable.size()));
+    allowance.spend_chain(chain.readable.size() + chain.writable.size());
     state_.serves = 1;
     state_.queue = static_cast<std::uint16_t>(queue);
     state_.head = chain.head;
