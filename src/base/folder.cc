@@ -6,9 +6,9 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <filesystem>
 #include <string_view>
 
+#include "base/absolute_path.h"
 #include "base/plain_text.h"
 
 namespace ringside {
@@ -35,11 +35,8 @@ Result<std::unique_ptr<OpenFolder>> OpenFolder::open(const std::string& path,
                                                      std::string_view where) {
   Fd directory(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!directory) return fail(Error::from_errno("directory '" + path + "'", errno));
-  std::error_code ignored;  // then the path is as it was given
-  const std::filesystem::path absolute = std::filesystem::absolute(path, ignored);
-  return std::make_unique<OpenFolder>(
-      std::move(directory), std::string(where) + ", " +
-                                plain_lines(ignored ? path : absolute.lexically_normal().string()));
+  return std::make_unique<OpenFolder>(std::move(directory),
+                                      std::string(where) + ", " + plain_lines(absolute_path(path)));
 }
 
 OpenFolder::~OpenFolder() {

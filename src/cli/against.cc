@@ -47,13 +47,13 @@ class ScratchDisk final : public machine::BlockBackend {
 struct Start {
   const Options& options;
   Payload payload;
-  Disks images;
+  Images images;
 };
 
 Result<machine::BootResult> boot(const Start& start, hypervisor::GuestRam& ram) {
   if (start.options.bios.empty()) return machine::boot(start.payload.request, ram);
-  const std::uint64_t variables = start.options.firmware_vars ? start.images.back()->size() : 0;
-  return machine::boot_firmware(start.options.bios, start.payload.image.bytes(), variables, ram);
+  return machine::boot_firmware(start.options.bios, start.payload.image.bytes(),
+                                size_of_variables(start.options, start.images), ram);
 }
 
 // A machine that nobody outside sees or hears. Stays where it is made.
@@ -81,7 +81,7 @@ class QuietMachine {
     machine.debug_exit = options.debug_exit;
     machine.virtio_bus = options.virtio_bus;
     machine.has_firmware = !options.bios.empty();
-    if (!std::holds_alternative<NoStream>(options.debugcon))
+    if (is_there(options.debugcon))
       machine.debugcon = machine::ByteSink([](std::span<const std::byte>) {});
     machine.guest_gdb = options.guest_gdb.has_value();
     std::vector<std::shared_ptr<time::PastDisk>> disks;
@@ -94,7 +94,7 @@ class QuietMachine {
     give_images(machine, options, {disks.begin(), disks.end()});
     companions::add_devices(options.network.has_value(), options.shares, machine);
     if (options.rng == Rng::Host) machine.random.emplace();
-    if (!std::holds_alternative<NoStream>(options.console)) machine.console.emplace();
+    if (is_there(options.console)) machine.console.emplace();
     machine_ = std::make_unique<machine::Machine>(ram_, std::move(machine));
     engine_ = TRY(start_engine(options, ram_, *machine_, boot_.entry, journal.start().seed));
     machine_->connect(engine_->cpus(), engine_->controller_views());

@@ -13,8 +13,6 @@
 namespace ringside::cli {
 namespace {
 
-constexpr std::string_view kDiskImage = "disk image", kFirmwareVars = "--firmware-vars:";
-
 // Where files are that nobody needs once the process has ended.
 std::string directory_of_temporary_files() {
   const char* const named = std::getenv("TMPDIR");
@@ -91,6 +89,10 @@ Result<Images> open_images(const Options& options, Access access) {
     images.push_back(TRY(std::move(image)));
   }
   return images;
+}
+
+std::uint64_t size_of_variables(const Options& options, const Images& images) {
+  return options.firmware_vars ? images.back()->size() : 0;
 }
 
 void give_images(machine::MachineOptions& machine, const Options& options, const Images& images) {

@@ -514,8 +514,7 @@ Result<CommandLine> run_parser(CLI::App& app, Words& words, int argc, const char
 }  // namespace
 
 unsigned virtio_devices(const Options& options) {
-  const bool random = options.rng == Rng::Host,
-             console = !std::holds_alternative<NoStream>(options.console);
+  const bool random = options.rng == Rng::Host, console = is_there(options.console);
   return static_cast<unsigned>(options.disks.size() + options.network.has_value() +
                                options.shares.size() + random + console);
 }

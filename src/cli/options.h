@@ -30,6 +30,7 @@ struct FileStream {
 };
 // Where the bytes of a device go.
 using Stream = std::variant<NoStream, StdioStream, FileStream, transport::Endpoint>;
+inline bool is_there(const Stream& stream) { return !std::holds_alternative<NoStream>(stream); }
 
 struct GdbOption {
   transport::Endpoint endpoint;

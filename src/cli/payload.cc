@@ -77,12 +77,15 @@ Result<Payload> read_payload(const Options& options, sandbox::Outside& outside,
   return payload;
 }
 
+bool has_firmware(const Options& options, const time::SavedOptions* saved) {
+  return saved != nullptr ? !saved->roms.empty() : !options.bios.empty();
+}
+
 Result<hypervisor::GuestRam> create_memory(const Options& options,
                                            const time::SavedOptions* saved) {
   using Layout = hypervisor::GuestRam::Layout;
-  const bool has_firmware = saved != nullptr ? !saved->roms.empty() : !options.bios.empty();
-  return hypervisor::GuestRam::create(options.memory,
-                                      has_firmware ? Layout::AsFirmwareExpects : Layout::UpTo3GiB);
+  return hypervisor::GuestRam::create(
+      options.memory, has_firmware(options, saved) ? Layout::AsFirmwareExpects : Layout::UpTo3GiB);
 }
 
 std::uint64_t hash_of(const Payload& payload) {
@@ -93,7 +96,7 @@ std::uint64_t hash_of(const Payload& payload) {
   return hasher.value();
 }
 
-Result<std::uint64_t> content_of(const Disks& disks, std::uint64_t payload,
+Result<std::uint64_t> content_of(const Images& disks, std::uint64_t payload,
                                  const Options& options) {
   StateHasher hasher;
   std::vector<std::byte> piece(1u << 20);
@@ -115,7 +118,7 @@ Result<std::uint64_t> content_of(const Disks& disks, std::uint64_t payload,
     hasher.add(std::as_bytes(std::span(folder.tag)));
   const auto add_name = [&](std::string_view name) { hasher.add(std::as_bytes(std::span(name))); };
   if (options.rng == Rng::Host) add_name("--rng");
-  if (!std::holds_alternative<NoStream>(options.console)) add_name("--console");
+  if (is_there(options.console)) add_name("--console");
   return hasher.value();
 }
 

@@ -10,10 +10,10 @@
 #include <vector>
 
 #include "base/result.h"
+#include "cli/disks.h"
 #include "cli/files.h"
 #include "cli/options.h"
 #include "machine/boot/boot.h"
-#include "machine/storage/block_backend.h"
 #include "platform/guest_ram.h"
 #include "sandbox/outside.h"
 #include "time/saved_options.h"
@@ -33,15 +33,15 @@ Result<Payload> read_payload(const Options& options, sandbox::Outside& outside,
 // The files that it reads.
 std::vector<std::string> payload_files(const Options& options);
 
-using Disks = std::vector<std::shared_ptr<machine::BlockBackend>>;
-
-// The guest's memory, where firmware expects it if there is some. `saved`: of the machine that goes
-// on, or null.
+// `saved`: of the machine that goes on, or null. A saved machine has no ROM but its firmware.
+bool has_firmware(const Options& options, const time::SavedOptions* saved);
+// The guest's memory, where firmware expects it if there is some.
 Result<hypervisor::GuestRam> create_memory(const Options& options, const time::SavedOptions* saved);
 
 // Figures that a journal tells contents by. A replay reads what the recorded run read only if its
 // disks begin with the same content.
 std::uint64_t hash_of(const Payload& payload);
-Result<std::uint64_t> content_of(const Disks& disks, std::uint64_t payload, const Options& options);
+Result<std::uint64_t> content_of(const Images& disks, std::uint64_t payload,
+                                 const Options& options);
 
 }  // namespace ringside::cli

@@ -86,8 +86,8 @@ Result<void> Program::load() {
   }
   if (!options_.bios.empty()) {
     firmware_size_ = payload.image.size();
-    const std::uint64_t variables = options_.firmware_vars ? disks_.back()->size() : 0;
-    boot_ = TRY(machine::boot_firmware(options_.bios, payload.image.bytes(), variables, ram_));
+    boot_ = TRY(machine::boot_firmware(options_.bios, payload.image.bytes(),
+                                       size_of_variables(options_, disks_), ram_));
     return {};
   }
   boot_ = TRY(machine::boot(payload.request, ram_));

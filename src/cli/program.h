@@ -142,7 +142,7 @@ class Program {
   std::size_t firmware_size_ = 0;
   std::uint64_t content_ = 0;       // only with a journal
   std::uint64_t payload_hash_ = 0;  // the same of the files that a reset loads again
-  Disks disks_;                     // and the firmware's variables
+  Images disks_;                    // and the firmware's variables
   std::vector<std::shared_ptr<time::PastDisk>> past_disks_;  // the same, where there is a past
   bool is_dumped_ = false;                                   // for --dump-on-panic
 

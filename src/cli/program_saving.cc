@@ -59,22 +59,19 @@ time::SavePlace Program::save_place() const {
 }
 
 bool Program::has_debugcon() const {
-  return saved_ != nullptr ? saved_->options().debugcon
-                           : !std::holds_alternative<NoStream>(options_.debugcon);
+  return saved_ != nullptr ? saved_->options().debugcon : is_there(options_.debugcon);
 }
 
 bool Program::has_console() const {
-  return saved_ != nullptr ? saved_->options().console
-                           : !std::holds_alternative<NoStream>(options_.console);
+  return saved_ != nullptr ? saved_->options().console : is_there(options_.console);
 }
 
 bool Program::has_guest_gdb() const {
   return saved_ != nullptr ? saved_->options().guest_gdb : options_.guest_gdb.has_value();
 }
 
-// A saved machine has no other ROM.
 bool Program::has_firmware() const {
-  return saved_ != nullptr ? !saved_->options().roms.empty() : !options_.bios.empty();
+  return cli::has_firmware(options_, saved_ != nullptr ? &saved_->options() : nullptr);
 }
 
 // The folder's server knows of the files that are open in the present, and has done what the guest

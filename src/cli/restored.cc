@@ -6,6 +6,7 @@
 #include <variant>
 
 #include "base/mebibytes.h"
+#include "cli/disks.h"
 #include "cli/save_command.h"
 
 namespace ringside::cli {
@@ -32,11 +33,9 @@ Result<void> check_named(const std::vector<DiskOption>& named,
   return {};
 }
 
-constexpr std::string_view kDiskImage = "disk image", kFirmwareVars = "--firmware-vars:";
-
 enum class Kind { Disk, FirmwareVariables };
 
-Result<std::vector<DiskOption>> images_of(Kind kind, const std::vector<time::SavedDisk>& saved) {
+Result<std::vector<DiskOption>> saved_images(Kind kind, const std::vector<time::SavedDisk>& saved) {
   const bool is_disk = kind == Kind::Disk;
   const std::string_view what = is_disk ? kDiskImage : kFirmwareVars;
   std::vector<DiskOption> disks;
@@ -61,10 +60,9 @@ Result<void> check_devices(const Options& given, const time::SavedOptions& saved
   } devices[] = {
       {given.network.has_value(), saved.network, "--net", "network card"},
       {given.rng == Rng::Host, saved.random, "--rng", "such device"},
-      {!std::holds_alternative<NoStream>(given.console), saved.console, "--console", "such device"},
+      {is_there(given.console), saved.console, "--console", "such device"},
       {given.debug_exit, saved.debug_exit, "--debug-exit", "such port"},
-      {!std::holds_alternative<NoStream>(given.debugcon), saved.debugcon, "--debugcon",
-       "such port"},
+      {is_there(given.debugcon), saved.debugcon, "--debugcon", "such port"},
       {given.guest_gdb.has_value(), saved.guest_gdb, "--guest-gdb", "such port"},
   };
   for (const auto& device : devices) {
@@ -126,10 +124,10 @@ Result<Options> as_saved(const Options& given, const time::SavedOptions& saved) 
           "many",
           size, given.firmware_vars->path);
   } else if (!saved.firmware_vars.empty()) {
-    options.firmware_vars = TRY(images_of(Kind::FirmwareVariables, saved.firmware_vars)).front();
+    options.firmware_vars = TRY(saved_images(Kind::FirmwareVariables, saved.firmware_vars)).front();
   }
   if (given.disks.empty()) {
-    options.disks = TRY(images_of(Kind::Disk, saved.disks));
+    options.disks = TRY(saved_images(Kind::Disk, saved.disks));
   } else {
     TRY(check_named(given.disks, saved.disks));
   }

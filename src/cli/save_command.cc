@@ -4,11 +4,10 @@
 #include <sys/stat.h>
 
 #include <cerrno>
-#include <filesystem>
 #include <memory>
-#include <system_error>
 #include <utility>
 
+#include "base/absolute_path.h"
 #include "time/machine_saver.h"
 
 namespace ringside::cli {
@@ -65,13 +64,11 @@ debug::MonitorCommand save_command(const SaveSubjects& subjects, Folder& folder)
 }
 
 Result<time::SavedDisk> look_at(const DiskOption& disk, std::string_view what) {
-  std::error_code ignored;  // then the path is as it was given
-  const std::filesystem::path absolute = std::filesystem::absolute(disk.path, ignored);
   struct stat status {};
   if (::stat(disk.path.c_str(), &status) != 0)
     return fail(Error::from_errno(fmt::format("{} {}", what, disk.path), errno));
   time::SavedDisk result;
-  result.path = ignored ? disk.path : absolute.lexically_normal().string();
+  result.path = absolute_path(disk.path);
   result.size = static_cast<std::uint64_t>(status.st_size);
   result.read_only = disk.read_only;
   result.changed_seconds = status.st_mtim.tv_sec;
