@@ -15,7 +15,7 @@ if(CMAKE_SCRIPT_MODE_FILE)
     endif()
   endif()
   file(CONFIGURE OUTPUT ${OUTPUT} CONTENT [[
-#include "cli/commit.h"
+#include "cli/options/commit.h"
 
 namespace ringside::cli {
 

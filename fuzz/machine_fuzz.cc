@@ -15,7 +15,7 @@
 
 #include <fmt/format.h>
 
-#include "cli/monitor_commands.h"
+#include "cli/monitor/monitor_commands.h"
 #include "debug/server/server.h"
 #include "engine/soft/soft_vm.h"
 #include "machine/boot/boot.h"

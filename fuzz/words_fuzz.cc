@@ -14,9 +14,9 @@
 
 #include "base/hex.h"
 #include "choices.h"
-#include "cli/number.h"
-#include "cli/options.h"
-#include "cli/terminal.h"
+#include "cli/options/number.h"
+#include "cli/options/options.h"
+#include "cli/terminal/terminal.h"
 #include "debug/server/doorkeeper.h"
 #include "guests/linux/vmcoreinfo.h"
 #include "rsp/framing.h"

@@ -1,10 +1,10 @@
 #include <cstdio>
 
-#include "cli/engines.h"
-#include "cli/notice.h"
-#include "cli/options.h"
+#include "cli/options/options.h"
 #include "cli/run.h"
-#include "cli/signals.h"
+#include "cli/start/engines.h"
+#include "cli/terminal/notice.h"
+#include "cli/terminal/signals.h"
 
 int main(int argc, char** argv) {
   using namespace ringside::cli;

@@ -8,9 +8,9 @@
 #include <utility>
 #include <vector>
 
-#include "cli/disks.h"
-#include "cli/engines.h"
-#include "cli/payload.h"
+#include "cli/start/disks.h"
+#include "cli/start/engines.h"
+#include "cli/start/payload.h"
 #include "companions/device_lines.h"
 #include "machine/boot/boot.h"
 #include "machine/machine.h"

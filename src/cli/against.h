@@ -2,7 +2,7 @@
 #pragma once
 
 #include "base/result.h"
-#include "cli/options.h"
+#include "cli/options/options.h"
 
 namespace ringside::cli {
 

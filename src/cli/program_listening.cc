@@ -4,8 +4,8 @@
 #include <utility>
 #include <variant>
 
-#include "cli/notice.h"
 #include "cli/program.h"
+#include "cli/terminal/notice.h"
 
 namespace ringside::cli {
 namespace {

@@ -1,6 +1,6 @@
 // The program's part in the machine protocol: what it reaches, and what it is told of the end.
 #include "cli/program.h"
-#include "cli/qmp_service.h"
+#include "cli/qmp/qmp_service.h"
 
 namespace ringside::cli {
 

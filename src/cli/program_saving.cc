@@ -5,9 +5,9 @@
 #include <filesystem>
 #include <utility>
 
-#include "cli/disks.h"
-#include "cli/notice.h"
 #include "cli/program.h"
+#include "cli/start/disks.h"
+#include "cli/terminal/notice.h"
 
 namespace ringside::cli {
 

@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "cli/notice.h"
+#include "cli/terminal/notice.h"
 #include "hypervisor/guest_memory.h"
 
 namespace ringside::cli {

@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-#include "cli/options.h"
+#include "cli/options/options.h"
 #include "translator/comparison.h"
 #include "translator/whole_machine.h"
 

@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "base/state_bytes.h"
-#include "cli/files.h"
+#include "cli/start/files.h"
 #include "time/apply.h"
 #include "time/machine_hash.h"
 #include "translator/copied_disk.h"

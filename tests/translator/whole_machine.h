@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "base/result.h"
-#include "cli/files.h"
-#include "cli/options.h"
+#include "cli/options/options.h"
+#include "cli/start/files.h"
 #include "engine/soft/soft_vm.h"
 #include "machine/boot/boot.h"
 #include "machine/machine.h"

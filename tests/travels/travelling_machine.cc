@@ -2,7 +2,7 @@
 
 #include <stdexcept>
 
-#include "cli/files.h"
+#include "cli/start/files.h"
 #include "machine/boot/boot.h"
 #include "support/guest_image.h"
 

@@ -1,0 +1,114 @@
+#include "cli/start/disks.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+#include <utility>
+
+#include "base/absolute_path.h"
+#include "machine/boot/boot.h"
+#include "machine/storage/snapshot_disk.h"
+
+namespace ringside::cli {
+namespace {
+
+// Where files are that nobody needs once the process has ended.
+std::string directory_of_temporary_files() {
+  const char* const named = std::getenv("TMPDIR");
+  return named != nullptr && *named != '\0' ? named : "/var/tmp";
+}
+
+Result<std::shared_ptr<machine::BlockBackend>> open_image(const DiskOption& disk, Access access,
+                                                          std::string_view what) {
+  const bool read_only = disk.read_only || disk.is_snapshot || access == Access::ReadOnly;
+  auto image = TRY(machine::open_raw_disk(disk.path, read_only, what));
+  if (!disk.is_snapshot || access == Access::ReadOnly) return image;
+  return machine::make_snapshot_disk(std::move(image), directory_of_temporary_files());
+}
+
+// The flash memory is one of whole blocks, and has room with the firmware below 4 GiB.
+bool may_be_flash(std::uint64_t size) {
+  return size != 0 && size % kPageSize == 0 && size < machine::kMostFirmware;
+}
+
+Result<std::shared_ptr<machine::BlockBackend>> open_vars(const DiskOption& file, Access access) {
+  const auto wrong_size = [&](std::uint64_t size) {
+    return fail(ErrorCode::BadRequest,
+                fmt::format("--firmware-vars: {} has {} bytes; it must be whole 4 KiB pages, less "
+                            "than 16M of them, such as the template that came with the firmware",
+                            file.path, size));
+  };
+  std::error_code unknown;  // then it is no file that can be looked at, and why is told below
+  const std::uint64_t bytes = std::filesystem::file_size(file.path, unknown);
+  if (!unknown && !may_be_flash(bytes)) return wrong_size(bytes);
+  auto image = open_image(file, access, kFirmwareVars);
+  if (!image && image.error().code() != ErrorCode::Busy) {
+    return fail(
+        image.error().code(),
+        fmt::format("{}; give it a copy of the template that came with the firmware, or the "
+                    "template itself with ,snapshot",
+                    image.error().text()));
+  }
+  if (!image) return image;
+  const std::uint64_t size = (*image)->size();  // also that of a block device
+  if (!may_be_flash(size)) return wrong_size(size);
+  return image;
+}
+
+// The same file may have been given before, under this name or another.
+Error in_use(const Error& error, const std::vector<DiskOption>& all, std::size_t index,
+             std::string_view what) {
+  const DiskOption& image = all[index];
+  for (std::size_t before = 0; before < index; ++before) {
+    std::error_code ignored;
+    if (!std::filesystem::equivalent(all[before].path, image.path, ignored)) continue;
+    return Error(error.code(), fmt::format("{} {} is the same file as that of -d {}; each needs "
+                                           "its own, unless both are ,ro or ,snapshot",
+                                           what, image.path, all[before].path));
+  }
+  return error;
+}
+
+}  // namespace
+
+Result<Images> open_images(const Options& options, Access access) {
+  Images images;
+  const std::vector<DiskOption> all = images_of(options);
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const bool is_disk = i < options.disks.size();
+    auto image = is_disk ? open_image(all[i], access, kDiskImage) : open_vars(all[i], access);
+    if (!image && image.error().code() == ErrorCode::Busy)
+      return fail(in_use(image.error(), all, i, is_disk ? kDiskImage : kFirmwareVars));
+    images.push_back(TRY(std::move(image)));
+  }
+  return images;
+}
+
+std::uint64_t size_of_variables(const Options& options, const Images& images) {
+  return options.firmware_vars ? images.back()->size() : 0;
+}
+
+void give_images(machine::MachineOptions& machine, const Options& options, const Images& images) {
+  const auto disks = static_cast<std::ptrdiff_t>(options.disks.size());
+  machine.disks.assign(images.begin(), images.begin() + disks);
+  if (options.firmware_vars) machine.firmware_vars = images.back();
+}
+
+Result<time::SavedDisk> look_at(const DiskOption& disk, std::string_view what) {
+  struct stat status {};
+  if (::stat(disk.path.c_str(), &status) != 0)
+    return fail(Error::from_errno(fmt::format("{} {}", what, disk.path), errno));
+  time::SavedDisk result;
+  result.path = absolute_path(disk.path);
+  result.size = static_cast<std::uint64_t>(status.st_size);
+  result.read_only = disk.read_only;
+  result.changed_seconds = status.st_mtim.tv_sec;
+  result.changed_nanoseconds = status.st_mtim.tv_nsec;
+  return result;
+}
+
+}  // namespace ringside::cli

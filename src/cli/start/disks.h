@@ -1,0 +1,32 @@
+// The images of --disk and --firmware-vars. They are opened before the process gives up its rights.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "cli/options/options.h"
+#include "machine/machine.h"
+#include "machine/storage/block_backend.h"
+#include "time/saved_options.h"
+
+namespace ringside::cli {
+
+// What errors call them.
+inline constexpr std::string_view kDiskImage = "disk image", kFirmwareVars = "--firmware-vars:";
+
+using Images = std::vector<std::shared_ptr<machine::BlockBackend>>;
+enum class Access : std::uint8_t { AsGiven, ReadOnly };
+// In the order of images_of().
+Result<Images> open_images(const Options& options, Access access);
+// How many bytes of variables there are among them; 0: none.
+std::uint64_t size_of_variables(const Options& options, const Images& images);
+// `images` in that order.
+void give_images(machine::MachineOptions& machine, const Options& options, const Images& images);
+
+// The image as it is now; `what` it is begins an error.
+Result<time::SavedDisk> look_at(const DiskOption& disk, std::string_view what = kDiskImage);
+
+}  // namespace ringside::cli

@@ -1,0 +1,67 @@
+#include "cli/start/disks.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "base/testing/temporary_folder.h"
+
+namespace ringside::cli {
+namespace {
+
+class OpenedImages : public ::testing::Test {
+ protected:
+  std::string file(const char* name, std::size_t size) const {
+    std::string path = scratch_ / name;
+    std::ofstream(path) << std::string(size, '\0');
+    return path;
+  }
+  static std::string refusal(std::vector<DiskOption> disks,
+                             std::optional<DiskOption> variables = std::nullopt) {
+    Options options;
+    options.disks = std::move(disks);
+    options.firmware_vars = std::move(variables);
+    const Result<Images> images = open_images(options, Access::AsGiven);
+    return images ? "" : images.error().text();
+  }
+
+  const ringside::testing::TemporaryFolder scratch_;
+};
+
+TEST_F(OpenedImages, OneFileIsNotWrittenToAsTwo) {
+  const std::string one = file("one", 8192), other = file("other", 8192), link = scratch_ / "link";
+  std::filesystem::create_symlink(one, link);
+  const std::string end = "; each needs its own, unless both are ,ro or ,snapshot";
+  EXPECT_EQ(refusal({{one}, {other}}), "");
+  EXPECT_EQ(refusal({{one}, {other}, {one}}),
+            "disk image " + one + " is the same file as that of -d " + one + end);
+  EXPECT_EQ(refusal({{one}, {link, true}}),
+            "disk image " + link + " is the same file as that of -d " + one + end);
+  EXPECT_EQ(refusal({{link}}, DiskOption{one}),
+            "--firmware-vars: " + one + " is the same file as that of -d " + link + end);
+  EXPECT_EQ(refusal({{one, true}, {link, false, true}}, DiskOption{one, true}), "");
+}
+
+TEST_F(OpenedImages, AFileThatAnotherMachineHasIsInUse) {
+  Options there;
+  there.disks = {{file("one", 8192)}};
+  const Result<Images> images = open_images(there, Access::AsGiven);
+  ASSERT_TRUE(images);
+  const std::string path = there.disks.front().path;
+  EXPECT_EQ(refusal({{path}}), "disk image " + path + " is in use by another machine");
+}
+
+TEST_F(OpenedImages, VariablesAreWholePages) {
+  for (const std::size_t size : {0, 1, 512, 4097, 16 << 20}) {
+    const std::string path = file("variables", size);
+    EXPECT_EQ(refusal({}, DiskOption{path}),
+              "--firmware-vars: " + path + " has " + std::to_string(size) +
+                  " bytes; it must be whole 4 KiB pages, less than 16M of them, such as the "
+                  "template that came with the firmware");
+  }
+  EXPECT_EQ(refusal({}, DiskOption{file("variables", 4096)}), "");
+}
+
+}  // namespace
+}  // namespace ringside::cli

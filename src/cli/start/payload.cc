@@ -1,0 +1,125 @@
+#include "cli/start/payload.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/state_hash.h"
+#include "cli/start/files.h"
+#include "machine/boot/boot_image.h"
+
+namespace ringside::cli {
+
+namespace {
+
+Reading kernel_reading(const Options& options, const machine::Meanwhile& meanwhile) {
+  Reading reading;
+  reading.meanwhile = meanwhile;
+  reading.begins_with = machine::kRecognisedBy;
+  reading.check_beginning = [&name = options.kernel](std::span<const std::byte> beginning) {
+    return machine::recognise(name, beginning);
+  };
+  return reading;
+}
+
+Reading firmware_reading(const machine::Meanwhile& meanwhile) {
+  Reading reading;
+  reading.meanwhile = meanwhile;
+  reading.most = machine::kMostFirmware;
+  reading.beyond = fmt::format("firmware has at most {}", machine::megabytes(reading.most));
+  return reading;
+}
+
+Reading module_reading(const Options& options, const machine::Meanwhile& meanwhile) {
+  Reading reading;
+  reading.meanwhile = meanwhile;
+  reading.most = options.memory;
+  reading.beyond =
+      fmt::format("there is no room for it in the guest's {} of memory; give it more with -m",
+                  machine::megabytes(options.memory));
+  return reading;
+}
+
+}  // namespace
+
+std::vector<std::string> payload_files(const Options& options) {
+  if (!options.bios.empty()) return {options.bios};
+  std::vector<std::string> files;
+  if (!options.kernel.empty()) files.push_back(options.kernel);
+  for (const ModuleOption& module : options.modules)
+    files.push_back(module.path);
+  return files;
+}
+
+Result<Payload> read_payload(const Options& options, sandbox::Outside& outside,
+                             const machine::Meanwhile& meanwhile) {
+  const auto read = [&](const std::string& path, std::string_view what, const Reading& reading) {
+    return read_open_file(outside.open_input(path), path, what, reading);
+  };
+  Payload payload;
+  if (!options.bios.empty()) {
+    payload.image = TRY(read(options.bios, "firmware", firmware_reading(meanwhile)));
+    return payload;
+  }
+  machine::BootRequest& request = payload.request;
+  request.meanwhile = meanwhile;
+  payload.image = TRY(read(options.kernel, "kernel", kernel_reading(options, meanwhile)));
+  request.kernel_name = options.kernel;
+  request.kernel = payload.image.bytes();
+  for (const ModuleOption& module : options.modules) {
+    payload.modules.push_back(TRY(read(module.path, "initrd", module_reading(options, meanwhile))));
+    request.modules.push_back({module.path, module.argument, payload.modules.back().bytes()});
+  }
+  request.command_line = options.append;
+  request.vcpus = options.cpus;
+  request.virtio_devices = virtio_devices(options);
+  request.virtio_bus = options.virtio_bus;
+  return payload;
+}
+
+bool has_firmware(const Options& options, const time::SavedOptions* saved) {
+  return saved != nullptr ? !saved->roms.empty() : !options.bios.empty();
+}
+
+Result<hypervisor::GuestRam> create_memory(const Options& options,
+                                           const time::SavedOptions* saved) {
+  using Layout = hypervisor::GuestRam::Layout;
+  return hypervisor::GuestRam::create(
+      options.memory, has_firmware(options, saved) ? Layout::AsFirmwareExpects : Layout::UpTo3GiB);
+}
+
+std::uint64_t hash_of(const Payload& payload) {
+  StateHasher hasher;
+  hasher.add(payload.image.bytes());
+  for (const machine::BootModule& module : payload.request.modules)
+    hasher.add(module.content);
+  return hasher.value();
+}
+
+Result<std::uint64_t> content_of(const Images& disks, std::uint64_t payload,
+                                 const Options& options) {
+  StateHasher hasher;
+  std::vector<std::byte> piece(1u << 20);
+  for (const std::shared_ptr<machine::BlockBackend>& disk : disks) {
+    for (std::uint64_t at = 0; at < disk->size(); at += piece.size()) {
+      const std::span<std::byte> part =
+          std::span(piece).first(std::min<std::uint64_t>(piece.size(), disk->size() - at));
+      if (!disk->read(at, part)) return fail(ErrorCode::System, "cannot read a disk to its end");
+      hasher.add(part);
+    }
+  }
+  hasher.field(payload);
+  hasher.add(std::as_bytes(std::span(options.append)));
+  machine::VirtioBus virtio_bus = options.virtio_bus;
+  if (virtio_devices(options) != 0) hasher.field(virtio_bus);
+  bool has_network = options.network.has_value();
+  if (has_network) hasher.field(has_network);
+  for (const companions::SharedFolder& folder : options.shares)
+    hasher.add(std::as_bytes(std::span(folder.tag)));
+  const auto add_name = [&](std::string_view name) { hasher.add(std::as_bytes(std::span(name))); };
+  if (options.rng == Rng::Host) add_name("--rng");
+  if (is_there(options.console)) add_name("--console");
+  return hasher.value();
+}
+
+}  // namespace ringside::cli

@@ -1,0 +1,47 @@
+// What a guest starts from, as it lies in the host's files now.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "cli/options/options.h"
+#include "cli/start/disks.h"
+#include "cli/start/files.h"
+#include "machine/boot/boot.h"
+#include "platform/guest_ram.h"
+#include "sandbox/outside.h"
+#include "time/saved_options.h"
+
+namespace ringside::cli {
+
+struct Payload {
+  FileContent image;  // the kernel, or the firmware
+  std::vector<FileContent> modules;
+  machine::BootRequest request;  // for a kernel; points into these
+};
+
+// What no loader would take is refused before it is read whole. `meanwhile` is called now and then,
+// and may be null.
+Result<Payload> read_payload(const Options& options, sandbox::Outside& outside,
+                             const machine::Meanwhile& meanwhile);
+// The files that it reads.
+std::vector<std::string> payload_files(const Options& options);
+
+// `saved`: of the machine that goes on, or null. A saved machine has no ROM but its firmware.
+bool has_firmware(const Options& options, const time::SavedOptions* saved);
+// The guest's memory, where firmware expects it if there is some.
+Result<hypervisor::GuestRam> create_memory(const Options& options, const time::SavedOptions* saved);
+
+// Figures that a journal tells contents by. A replay reads what the recorded run read only if its
+// disks begin with the same content.
+std::uint64_t hash_of(const Payload& payload);
+Result<std::uint64_t> content_of(const Images& disks, std::uint64_t payload,
+                                 const Options& options);
+
+}  // namespace ringside::cli

@@ -1,0 +1,85 @@
+#include "cli/start/rights.h"
+
+#include <filesystem>
+#include <utility>
+
+#include "base/log.h"
+#include "cli/start/payload.h"
+#include "cli/terminal/notice.h"
+#include "sandbox/keeper.h"
+#include "sandbox/sandbox.h"
+#include "sandbox/user.h"
+
+namespace ringside::cli {
+namespace {
+
+void say_no_sandbox(const std::string& why) {
+  notice("sandbox: none, because {}; the process keeps its rights", why);
+}
+
+// What there will be of the host's names in this run.
+sandbox::Names names_of(const Options& options) {
+  const auto parent = [](const std::string& file) {
+    if (file.empty()) return std::string();
+    const std::string folder = std::filesystem::path(file).parent_path();
+    return folder.empty() ? "." : folder;
+  };
+  sandbox::Names names;
+  names.inputs = payload_files(options);
+  names.folders = {options.files.empty() ? "." : options.files, parent(options.save),
+                   parent(options.dump_on_panic)};
+  const auto add = [&names](const transport::Endpoint& endpoint) {
+    if (const auto* local = std::get_if<transport::UnixEndpoint>(&endpoint))
+      names.sockets.push_back(local->path);
+  };
+  if (options.gdb) add(options.gdb->endpoint);
+  if (options.guest_gdb) add(*options.guest_gdb);
+  if (options.qmp) add(*options.qmp);
+  for (const Stream* stream : {&options.serial, &options.console})
+    if (const auto* endpoint = std::get_if<transport::Endpoint>(stream)) add(*endpoint);
+  names.debugger_may_come =
+      !options.gdb || std::holds_alternative<transport::StdioEndpoint>(options.gdb->endpoint);
+  names.user = options.user;
+  return names;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<sandbox::Outside>> reach_outside(Options& options) {
+  if (!options.user.empty()) TRY(sandbox::check_user(options.user));
+  if (options.sandbox == Sandbox::On && !sandbox::why_none().empty()) {
+    log::info("sandbox: none: {}", sandbox::why_none());
+    options.sandbox = Sandbox::Off;
+  }
+  sandbox::Names names = names_of(options);
+  if (options.sandbox == Sandbox::On) {
+    Result<std::unique_ptr<sandbox::Outside>> keeper = sandbox::start_keeper(names);
+    if (keeper) return keeper;
+    say_no_sandbox(keeper.error().text());
+    options.sandbox = Sandbox::Off;
+  }
+  return std::make_unique<sandbox::HostOutside>(std::move(names));
+}
+
+Result<companions::Sockets> start_companions(const Options& options) {
+  if (!options.replay.empty()) return {};
+  const auto confinement =
+      options.sandbox == Sandbox::On ? sandbox::Confinement::On : sandbox::Confinement::Off;
+  return companions::start({options.network, options.shares, {confinement, options.user}});
+}
+
+Result<void> give_up_rights(const Options& options, sandbox::Outside& outside,
+                            sandbox::Engine engine) {
+  TRY(outside.begin());
+  if (!options.user.empty()) {
+    TRY(sandbox::become(options.user));
+  } else if (sandbox::runs_as_root()) {
+    notice("ringside: runs as root; --user NAME goes on with a user's rights");
+  }
+  if (options.sandbox == Sandbox::Off) return {};
+  if (const Result<void> entered = sandbox::enter(engine); !entered)
+    say_no_sandbox(entered.error().text());
+  return {};
+}
+
+}  // namespace ringside::cli

@@ -1,0 +1,38 @@
+// Standard input as the keyboard of COM1 or of the virtio console. On a terminal every key goes to
+// the guest, except the Ctrl-A commands. Owned by the program's wiring; main thread.
+#pragma once
+
+#include <deque>
+#include <functional>
+
+#include "cli/terminal/terminal.h"
+#include "transport/poller.h"
+
+namespace ringside::cli {
+
+class Console {
+ public:
+  // `room` says how much the guest can take, `receive` gives it.
+  Console(transport::Poller& poller, std::function<std::size_t()> room,
+          std::function<void(std::span<const std::byte>)> receive);
+  ~Console();
+  Console(const Console&) = delete;
+  Console& operator=(const Console&) = delete;
+
+  // Gives the guest what waits, and settles whether to read more.
+  void update();
+  bool quit() const { return keys_.quit(); }
+
+ private:
+  void read();
+
+  transport::Poller& poller_;
+  std::function<std::size_t()> room_;
+  std::function<void(std::span<const std::byte>)> receive_;
+  RawTerminal terminal_;
+  KeyFilter keys_;
+  std::vector<std::byte> waiting_;  // typed, and not taken by the guest yet
+  bool open_ = true;
+};
+
+}  // namespace ringside::cli

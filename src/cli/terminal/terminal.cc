@@ -1,0 +1,82 @@
+#include "cli/terminal/terminal.h"
+
+#include <signal.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+
+#include "base/log.h"
+#include "base/result.h"
+
+namespace ringside::cli {
+namespace {
+
+constexpr std::byte kEscape{1};  // Ctrl-A
+
+termios g_before;
+std::atomic<bool> g_raw = false;
+
+// Async-signal-safe: tcsetattr is (POSIX 2.4.3).
+void restore() {
+  if (g_raw.exchange(false)) ::tcsetattr(STDIN_FILENO, TCSANOW, &g_before);
+}
+
+// The signals that end a process on the spot. SIGTERM and its like end the main loop in order.
+constexpr int kFatal[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGQUIT, SIGSYS, SIGTRAP};
+
+void restore_and_die(int signal) {
+  restore();
+  struct sigaction action {};
+  action.sa_handler = SIG_DFL;
+  ::sigaction(signal, &action, nullptr);
+  ::raise(signal);
+}
+
+void say_it_stays() {
+  log::warning("the guest gets whole lines and no Ctrl keys: {}",
+               Error::from_errno("the terminal's mode cannot be changed", errno).text());
+}
+
+}  // namespace
+
+RawTerminal::RawTerminal() {
+  if (::isatty(STDIN_FILENO) == 0 || ::tcgetpgrp(STDIN_FILENO) != ::getpgrp()) return;
+  if (::tcgetattr(STDIN_FILENO, &g_before) != 0) {
+    say_it_stays();
+    return;
+  }
+  termios raw = g_before;
+  // Output processing stays: our own lines on stderr need it, and guests do not mind.
+  raw.c_iflag &= ~static_cast<tcflag_t>(BRKINT | ICRNL | INLCR | IGNCR | INPCK | ISTRIP | IXON);
+  raw.c_lflag &= ~static_cast<tcflag_t>(ECHO | ICANON | IEXTEN | ISIG);
+  raw.c_cc[VMIN] = 1;
+  raw.c_cc[VTIME] = 0;
+  struct sigaction action {};
+  action.sa_handler = restore_and_die;
+  for (const int signal : kFatal)
+    ::sigaction(signal, &action, nullptr);
+  g_raw = true;
+  active_ = ::tcsetattr(STDIN_FILENO, TCSANOW, &raw) == 0;
+  if (!active_) say_it_stays();
+}
+
+RawTerminal::~RawTerminal() { restore(); }
+
+std::vector<std::byte> KeyFilter::filter(std::span<const std::byte> typed) {
+  std::vector<std::byte> result;
+  for (const std::byte key : typed) {
+    if (!after_escape_ && key == kEscape) {
+      after_escape_ = true;
+      continue;
+    }
+    if (after_escape_ && key == std::byte{'x'}) quit_ = true;
+    // A second Ctrl-A is one for the guest; anything else was no command.
+    if (!after_escape_ || key == kEscape) result.push_back(key);
+    after_escape_ = false;
+  }
+  return result;
+}
+
+}  // namespace ringside::cli
