@@ -109,7 +109,7 @@ inline std::optional<machine::BootResult> boot_twice(const machine::BootRequest&
 inline void give_up_at(machine::BootRequest request, unsigned call) {
   static KernelMemory memory;
   bool is_over = false;
-  request.meanwhile = [&]() -> Result<void> {
+  request.meanwhile = [&](const Stage&) -> Result<void> {
     if (!is_over && call-- != 0) return {};
     is_over = true;
     return fail(ErrorCode::Busy, "given up");

@@ -20,6 +20,7 @@
 #include "cli/start/restored.h"
 #include "cli/start/rights.h"
 #include "cli/terminal/notice.h"
+#include "cli/terminal/progress.h"
 #include "cli/vcpu_state.h"
 #include "time/machine_hash.h"
 
@@ -78,7 +79,7 @@ Result<void> Program::serve_greeter() {
 Result<void> Program::load() {
   TRY(open_directories());
   TRY(open_disks());
-  if (saved_ != nullptr) return saved_->load_memory(ram_);
+  if (saved_ != nullptr) return saved_->load_memory(ram_, while_loading());
   const Payload payload = TRY(read_payload());
   if (wants_journal()) {
     payload_hash_ = hash_of(payload);
@@ -102,11 +103,16 @@ Result<void> Program::load() {
 }
 
 Result<Payload> Program::read_payload() {
-  return cli::read_payload(options_, outside_, [this]() -> Result<void> {
+  return cli::read_payload(options_, outside_, while_loading());
+}
+
+Meanwhile Program::while_loading() {
+  return [this, progress = Progress()](const Stage& stage) mutable -> Result<void> {
     TRY(serve_greeter());
+    progress.at(stage);
     if (signals_.received().empty()) return {};
     return fail(ErrorCode::System, fmt::format("ended by {}", signals_.received()));
-  });
+  };
 }
 
 Result<void> Program::build() {

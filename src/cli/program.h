@@ -60,6 +60,7 @@ class Program {
 
  private:
   Result<void> serve_greeter();
+  Meanwhile while_loading();  // serves the greeter, says how far it is, and ends at a signal
   Result<Payload> read_payload();
   Result<void> open_disks();
   bool wants_journal() const { return !options_.record.empty() || !options_.replay.empty(); }

@@ -127,34 +127,43 @@ Result<void> SavedMachine::read_index(std::uint64_t at) {
   return at == trailer_.state_at ? Result<void>() : damaged();
 }
 
-Result<void> SavedMachine::load_memory(hypervisor::GuestRam& ram) const {
+Result<void> SavedMachine::load_memory(hypervisor::GuestRam& ram,
+                                       const Meanwhile& meanwhile) const {
   for (const SavedRom& rom : options_.roms)
     TRY(ram.add_rom(rom.base, std::vector<std::byte>(rom.size)));
-  return load_chunks(ram);
+  return load_chunks(ram, meanwhile);
 }
 
-Result<void> SavedMachine::load_chunks(const hypervisor::GuestRam& ram) const {
+// On two threads. `meanwhile` is called on this one.
+Result<void> SavedMachine::load_chunks(const hypervisor::GuestRam& ram,
+                                       const Meanwhile& meanwhile) const {
   std::atomic<std::size_t> next = 0;
   std::atomic<bool> failed = false;
-  const auto work = [&] {
+  const auto work = [&](const Meanwhile& told) -> Result<void> {
     PageUnpacker unpacker(ram);
     std::vector<std::byte> packed(most_packed_bytes());
     for (;;) {
       const std::size_t i = next++;
-      if (i >= chunks_.size() || failed) return;
+      if (i >= chunks_.size() || failed) return {};
       const Chunk& chunk = chunks_[i];
       const std::span<std::byte> bytes = std::span(packed).first(chunk.entry.packed_size);
       if (!read(chunk.at, bytes) || !unpacker.unpack(chunk.entry, bytes)) failed = true;
+      if (!told) continue;
+      const Result<void> goes_on = told({"restoring", chunk.at, trailer_.state_at});
+      if (goes_on) continue;
+      failed = true;
+      return goes_on;
     }
   };
   std::thread helper;
   try {
-    if (chunks_.size() > 1) helper = std::thread(work);
+    if (chunks_.size() > 1) helper = std::thread([&] { (void)work({}); });
   } catch (const std::system_error&) {
     // A process that may have no more threads does all of it on this one.
   }
-  work();
+  const Result<void> not_given_up = work(meanwhile);
   if (helper.joinable()) helper.join();
+  TRY(not_given_up);
   return failed ? damaged() : Result<void>();
 }
 

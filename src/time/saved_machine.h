@@ -12,6 +12,7 @@
 
 #include "base/fd.h"
 #include "base/result.h"
+#include "base/stage.h"
 #include "machine/machine.h"
 #include "platform/guest_ram.h"
 #include "platform/recordable.h"
@@ -26,7 +27,7 @@ class SavedMachine {
 
   const SavedOptions& options() const { return options_; }
   // Into memory of options().memory bytes that nobody has written to yet; the ROM is added.
-  Result<void> load_memory(hypervisor::GuestRam& ram) const;
+  Result<void> load_memory(hypervisor::GuestRam& ram, const Meanwhile& meanwhile = {}) const;
   // Into an engine and a machine that have these options and that memory, before the first
   // instruction. After an error neither is of any use.
   Result<void> load_state(hypervisor::Recordable& engine, machine::Machine& machine) const;
@@ -38,7 +39,7 @@ class SavedMachine {
   Result<void> read(std::uint64_t at, std::span<std::byte> into) const;
   Result<std::vector<std::byte>> read_hashed(std::uint64_t at, std::uint64_t size,
                                              std::uint64_t hash) const;
-  Result<void> load_chunks(const hypervisor::GuestRam& ram) const;
+  Result<void> load_chunks(const hypervisor::GuestRam& ram, const Meanwhile& meanwhile) const;
   tl::unexpected<Error> damaged() const;
 
   Fd file_;

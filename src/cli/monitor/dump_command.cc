@@ -2,11 +2,11 @@
 
 #include <fmt/format.h>
 
-#include <chrono>
 #include <utility>
 
 #include "base/whole_file.h"
 #include "cli/terminal/notice.h"
+#include "cli/terminal/progress.h"
 
 namespace ringside::cli {
 namespace {
@@ -65,16 +65,12 @@ Result<std::unique_ptr<CoreWriter>> begin_dump(const DumpPlace& place, CoreSubje
 
 Result<void> dump(const DumpPlace& place, CoreSubject subject,
                   const std::function<std::string_view()>& interruption) {
-  using Clock = std::chrono::steady_clock;
-  constexpr std::chrono::seconds kBetweenLines{1};
   const auto writer = TRY(begin_dump(place, std::move(subject)));
-  Clock::time_point said = Clock::now();
+  Progress progress;
   while (!TRY(writer->advance())) {
     if (const std::string_view why = interruption(); !why.empty())
       return fail(ErrorCode::Busy, fmt::format("given up, because {} has come", why));
-    if (Clock::now() - said < kBetweenLines) continue;
-    said = Clock::now();
-    notice("dump: {}", progress_of(*writer));
+    progress.at({"dump", writer->done(), writer->total()});
   }
   notice("dump: {}", result_of(place.name, *writer));
   return {};

@@ -39,8 +39,8 @@ class Reader {
     return Error(ErrorCode::BadRequest, fmt::format("{}: {}", cannot_read(name_), reading_.beyond));
   }
   Error failed() const { return Error::from_errno(cannot_read(name_), errno); }
-  Result<void> call_meanwhile() const {
-    return reading_.meanwhile ? reading_.meanwhile() : Result<void>();
+  Result<void> call_meanwhile(std::uint64_t done, std::uint64_t total = 0) const {
+    return reading_.meanwhile ? reading_.meanwhile({reading_what_, done, total}) : Result<void>();
   }
   // Shown once, when there is enough of it.
   Result<void> show_beginning(std::span<const std::byte> bytes, bool is_all) {
@@ -50,10 +50,11 @@ class Reader {
     return reading_.check_beginning(bytes.first(std::min(bytes.size(), reading_.begins_with)));
   }
   Result<std::size_t> read_at(std::uint64_t at, std::span<std::byte> out) const;
-  Result<void> await_content();
+  Result<void> await_content(std::uint64_t done);
 
   Fd fd_;
   std::string name_;
+  std::string reading_what_ = "reading " + name_;
   const Reading& reading_;
   bool is_shown_ = false;
   unsigned turns_ = 0;  // in which nothing came
@@ -89,20 +90,20 @@ Result<FileContent> Reader::read_regular(std::uint64_t size) {
     const std::size_t count = TRY(read_at(used, bytes.subspan(used, std::min(piece, size - used))));
     cut = count == 0;
     used += count;
-    TRY(call_meanwhile());
+    TRY(call_meanwhile(used, size));
   }
   content.cut(used);
   return content;
 }
 
 // A pipe may have nothing yet, or nobody who writes to it.
-Result<void> Reader::await_content() {
+Result<void> Reader::await_content(std::uint64_t done) {
   pollfd entry{fd_.get(), POLLIN, 0};
   while (::poll(&entry, 1, kTurnMilliseconds) <= 0) {
     if (++turns_ == kTurnsUntilNotice) notice("waiting for {}: nothing has come from there", name_);
-    TRY(call_meanwhile());
+    TRY(call_meanwhile(done));
   }
-  return call_meanwhile();
+  return call_meanwhile(done);
 }
 
 // The size is known only at the end.
@@ -110,7 +111,7 @@ Result<FileContent> Reader::read_stream() {
   std::vector<std::byte> content;
   std::size_t used = 0;
   for (;;) {
-    TRY(await_content());
+    TRY(await_content(used));
     if (used == content.size()) content.resize(used + kPiece);
     const ssize_t count = ::read(fd_.get(), content.data() + used, content.size() - used);
     if (count < 0 && (errno == EINTR || errno == EAGAIN)) continue;

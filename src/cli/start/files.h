@@ -12,6 +12,7 @@
 
 #include "base/fd.h"
 #include "base/result.h"
+#include "base/stage.h"
 
 namespace ringside::cli {
 
@@ -37,7 +38,7 @@ struct Reading {
   std::uint64_t most = kMost;                   // bytes
   std::string beyond = "it is larger than 4G";  // what is said of a file that has more
   // Called now and then, also while a pipe has nothing. An error gives it up.
-  std::function<Result<void>()> meanwhile = {};
+  Meanwhile meanwhile = {};
   // Is shown the first `begins_with` bytes, or all of a shorter file. An error gives it up.
   std::size_t begins_with = 0;
   std::function<Result<void>(std::span<const std::byte>)> check_beginning = {};

@@ -12,7 +12,7 @@ namespace ringside::cli {
 
 namespace {
 
-Reading kernel_reading(const Options& options, const machine::Meanwhile& meanwhile) {
+Reading kernel_reading(const Options& options, const Meanwhile& meanwhile) {
   Reading reading;
   reading.meanwhile = meanwhile;
   reading.begins_with = machine::kRecognisedBy;
@@ -22,7 +22,7 @@ Reading kernel_reading(const Options& options, const machine::Meanwhile& meanwhi
   return reading;
 }
 
-Reading firmware_reading(const machine::Meanwhile& meanwhile) {
+Reading firmware_reading(const Meanwhile& meanwhile) {
   Reading reading;
   reading.meanwhile = meanwhile;
   reading.most = machine::kMostFirmware;
@@ -30,7 +30,7 @@ Reading firmware_reading(const machine::Meanwhile& meanwhile) {
   return reading;
 }
 
-Reading module_reading(const Options& options, const machine::Meanwhile& meanwhile) {
+Reading module_reading(const Options& options, const Meanwhile& meanwhile) {
   Reading reading;
   reading.meanwhile = meanwhile;
   reading.most = options.memory;
@@ -52,7 +52,7 @@ std::vector<std::string> payload_files(const Options& options) {
 }
 
 Result<Payload> read_payload(const Options& options, sandbox::Outside& outside,
-                             const machine::Meanwhile& meanwhile) {
+                             const Meanwhile& meanwhile) {
   const auto read = [&](const std::string& path, std::string_view what, const Reading& reading) {
     return read_open_file(outside.open_input(path), path, what, reading);
   };

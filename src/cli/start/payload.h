@@ -3,7 +3,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <span>
 #include <string_view>
@@ -29,7 +28,7 @@ struct Payload {
 // What no loader would take is refused before it is read whole. `meanwhile` is called now and then,
 // and may be null.
 Result<Payload> read_payload(const Options& options, sandbox::Outside& outside,
-                             const machine::Meanwhile& meanwhile);
+                             const Meanwhile& meanwhile);
 // The files that it reads.
 std::vector<std::string> payload_files(const Options& options);
 

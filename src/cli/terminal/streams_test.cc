@@ -123,7 +123,9 @@ TEST_F(ReadFileParts, HolesAreNotRead) {
   ASSERT_EQ(::pwrite(file_.get(), "end", 3, kSize - 3), 3);
   unsigned parts = 0;
   Reading reading;
-  reading.meanwhile = [&]() -> Result<void> {
+  reading.meanwhile = [&](const Stage& stage) -> Result<void> {
+    EXPECT_EQ(stage.what, "reading kernel '" + path() + "'");
+    EXPECT_EQ(stage.total, static_cast<std::uint64_t>(kSize));
     ++parts;
     return {};
   };
@@ -152,7 +154,7 @@ TEST_F(ReadFileParts, IsGivenUpByWhatItBeginsWithBySizeAndFromOutside) {
   EXPECT_EQ(read_file(path(), "initrd", reading).error().text(),
             "cannot read initrd '" + path() + "': there is no room for it");
   reading = {};
-  reading.meanwhile = []() -> Result<void> { return fail(ErrorCode::System, "ended"); };
+  reading.meanwhile = [](const Stage&) -> Result<void> { return fail(ErrorCode::System, "ended"); };
   EXPECT_EQ(read_file(path(), "initrd", reading).error().text(), "ended");
 }
 

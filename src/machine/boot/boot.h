@@ -3,12 +3,12 @@
 #pragma once
 
 #include <cstddef>
-#include <functional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
+#include "base/stage.h"
 #include "machine/bus/platform_map.h"
 #include "platform/guest_ram.h"
 #include "ringside/x86/cpu_state.h"
@@ -20,9 +20,6 @@ struct BootModule {
   std::string argument;  // multiboot: the text after the first blank
   std::span<const std::byte> content;
 };
-
-// Called now and then by who has much to do. An error gives it up.
-using Meanwhile = std::function<Result<void>()>;
 
 struct BootRequest {
   std::string kernel_name;  // for messages

@@ -100,7 +100,7 @@ Result<void> BootMemory::fill(Gpa base, Bytes content, std::uint64_t size) {
     const std::uint64_t copied = at < content.size() ? std::min(piece, content.size() - at) : 0;
     if (copied != 0) std::memcpy(host + at, content.data() + at, copied);
     std::memset(host + at + copied, 0, piece - copied);
-    if (meanwhile_) TRY(meanwhile_());
+    if (meanwhile_) TRY(meanwhile_({"filling memory", at + piece, size}));
   }
   return {};
 }

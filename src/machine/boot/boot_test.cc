@@ -240,7 +240,8 @@ TEST_F(Boot, KernelsAreToldByTheirBeginning) {
 // What fills memory asks now and then whether it is to go on.
 TEST_F(Boot, IsGivenUp) {
   unsigned calls = 0;
-  request.meanwhile = [&]() -> Result<void> {
+  request.meanwhile = [&](const Stage& stage) -> Result<void> {
+    EXPECT_EQ(stage.what, "filling memory");
     if (++calls == 2) return fail(ErrorCode::System, "given up");
     return {};
   };

@@ -67,7 +67,7 @@ Result<Buffer> collect(
     const Step step =
         decode(std::span(out).subspan(used, std::min(kTurn, out.size() - used)), written);
     used += written;
-    if (meanwhile) TRY(meanwhile());
+    if (meanwhile) TRY(meanwhile({kUnpacking, used}));
     if (step == Step::Damaged) return fail(damaged(compression, "it cannot be unpacked"));
     if (step == Step::End) break;
     if (written == 0) return fail(damaged(compression, "it ends too early"));
@@ -161,7 +161,7 @@ Result<Buffer> unpack_lz4(Bytes payload, std::size_t limit, const Meanwhile& mea
     if (written < 0) return fail(damaged(Compression::Lz4Legacy, "it cannot be unpacked"));
     out.resize(before + static_cast<std::size_t>(written));
     at += 4 + std::uint64_t{*length};
-    if (meanwhile) TRY(meanwhile());
+    if (meanwhile) TRY(meanwhile({kUnpacking, out.size()}));
   }
   if (out.empty()) return fail(damaged(Compression::Lz4Legacy, "it ends too early"));
   return out;

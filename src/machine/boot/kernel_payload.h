@@ -13,6 +13,9 @@
 
 namespace ringside::machine {
 
+// What `meanwhile` is told of it.
+inline constexpr std::string_view kUnpacking = "unpacking the kernel";
+
 enum class Compression { None, Gzip, Xz, Lzma, Zstd, Lz4Legacy };
 
 std::string_view compression_name(Compression compression);

@@ -152,7 +152,7 @@ Result<BootResult> Loader::load_image() {
   Result<std::vector<std::byte>> unpacked =
       unpack(*payload, *compression, kLargestKernel, request_.meanwhile);
   // Was it given up?
-  if (request_.meanwhile) TRY(request_.meanwhile());
+  if (request_.meanwhile) TRY(request_.meanwhile({kUnpacking, unpacked ? unpacked->size() : 0}));
   if (!unpacked) return bad("cannot be unpacked: its {}", unpacked.error().text());
   Result<ElfImage> elf = parse_elf(*unpacked);
   if (!is_elf(*unpacked) || !elf) {
