@@ -233,17 +233,19 @@ void keys(std::span<const std::uint8_t> typed) {
   const auto type = [&](std::size_t piece) {
     cli::KeyFilter filter;
     std::vector<std::byte> taken;
-    for (auto rest = typed; !rest.empty() && !filter.quit();) {
+    std::vector<cli::KeyCommand> commands;
+    for (auto rest = typed; !rest.empty();) {
       const auto now = rest.first(std::min(piece, rest.size()));
       rest = rest.subspan(now.size());
       const auto some = filter.filter(std::as_bytes(now));
       taken.insert(taken.end(), some.begin(), some.end());
+      for (const cli::KeyCommand command : filter.take_commands())
+        if (commands.size() < 8) commands.push_back(command);
     }
-    return std::pair(taken, filter.quit());
+    return std::pair(taken, commands);
   };
   const auto whole = type(std::numeric_limits<std::size_t>::max()), pieces = type(1);
-  check(whole.second == pieces.second && whole.first.size() <= typed.size());
-  if (!whole.second) check(whole.first == pieces.first);
+  check(whole == pieces && whole.first.size() <= typed.size());
 }
 
 void kernel_words(std::string_view text) {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <utility>
 
@@ -15,6 +16,7 @@
 #include "cli/monitor/save_trace.h"
 #include "cli/monitor/time_commands.h"
 #include "cli/run.h"
+#include "cli/run/prepare.h"
 #include "cli/start/disks.h"
 #include "cli/start/files.h"
 #include "cli/start/restored.h"
@@ -29,6 +31,15 @@ namespace {
 
 bool uses_stdio(const std::optional<GdbOption>& gdb) {
   return gdb && std::holds_alternative<transport::StdioEndpoint>(gdb->endpoint);
+}
+
+// A kernel that is an ELF file has symbols itself; of another one `run` may have found them.
+std::string symbols_in(std::span<const std::byte> kernel, const Options& options) {
+  constexpr std::array kElf = {std::byte{0x7f}, std::byte{'E'}, std::byte{'L'}, std::byte{'F'}};
+  if (options.run) return options.run->symbols;
+  const bool is_elf =
+      kernel.size() > kElf.size() && std::equal(kElf.begin(), kElf.end(), kernel.begin());
+  return is_elf ? options.kernel : "";
 }
 
 }  // namespace
@@ -93,6 +104,7 @@ Result<void> Program::load() {
   }
   boot_ = TRY(machine::boot(payload.request, ram_));
   notice("kernel: {}", boot_.format);
+  gdb_files_ = gdb_files(symbols_in(payload.image.bytes(), options_));
   if (!boot_.is_linux || options_.append.find("console=") != std::string::npos) return {};
   for (const auto& [stream, name] :
        {std::pair(&options_.serial, "ttyS0"), std::pair(&options_.console, "hvc0")}) {
@@ -182,9 +194,14 @@ Result<void> Program::build() {
     const std::string place = options_.gdb ? to_string(options_.gdb->endpoint) : "";
     debugger_ = TRY(DebugEndpoint::open(place, &poller_, admission()));
   }
-  if (options_.qmp) holdable_ = std::make_unique<hypervisor::HoldableVm>(*engine_);
-  hypervisor::Vm& vm = holdable_ ? static_cast<hypervisor::Vm&>(*holdable_) : *engine_;
-  return debugger_->set_vm(vm, std::move(server));
+  hypervisor::Vm* vm = engine_.get();
+  const auto hold_by = [&vm](std::unique_ptr<hypervisor::HoldableVm>& holdable) {
+    holdable = std::make_unique<hypervisor::HoldableVm>(*vm);
+    vm = holdable.get();
+  };
+  if (has_keyboard()) hold_by(stopped_by_key_);
+  if (options_.qmp) hold_by(holdable_);
+  return debugger_->set_vm(*vm, std::move(server));
 }
 
 // What can fail about a reset comes before anything of the machine is changed.
@@ -319,6 +336,10 @@ companions::DeviceLines::Guest Program::lines_to_guest() {
           [this](machine::ShareInput answer) { note(timeline_->input(std::move(answer))); }};
 }
 
+void Program::say_how_to_attach() const {
+  if (const auto line = gdb_line(debugger_->where(), gdb_files_)) notice("gdb: type  {}", *line);
+}
+
 void Program::say_where_debugger_is() const {
   say_where({"gdb", debugger_->where(), debugger_->reachable_from_outside(), options_.gdb_allow,
              debugger_->token()});
@@ -329,6 +350,7 @@ void Program::say_where_debugger_is() const {
         "gdb: the guest can connect there as well, by its network (10.0.2.2); it reaches no "
         "-G unix:PATH");
   }
+  if (options_.run) say_how_to_attach();
 }
 
 // What a slice brought goes out, and what waits for room in the machine goes in.
@@ -336,6 +358,7 @@ void Program::settle() {
   debugger_->settle();
   give_random_numbers();
   settle_streams();
+  obey_keys();
   lines_.update();
   if (qmp_) qmp_->settle();
 }
@@ -388,7 +411,7 @@ std::optional<int> Program::ended_from_outside() {
     notice("guest: switched off by the machine protocol");
     return kPowerOff;
   }
-  if (keyboard_ && keyboard_->quit()) {
+  if (end_key_) {
     notice("guest: switched off from the console");
     return kPowerOff;
   }
@@ -470,8 +493,9 @@ Result<void> Program::give_up_rights() {
 }
 
 Result<int> run(const Options& given) {
-  if (!given.against.empty()) return compare_runs(given);
   Options options = given;
+  TRY(prepare_run(options, places_of_this_host()));
+  if (!given.against.empty()) return compare_runs(options);
   const std::unique_ptr<sandbox::Outside> outside = TRY(reach_outside(options));
   std::optional<time::SavedMachine> saved;
   if (!given.restore.empty()) {

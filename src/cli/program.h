@@ -18,6 +18,7 @@
 #include "cli/monitor/save_command.h"
 #include "cli/options/options.h"
 #include "cli/qmp/qmp_service.h"
+#include "cli/run/gdb_line.h"
 #include "cli/start/engines.h"
 #include "cli/start/payload.h"
 #include "cli/terminal/clients.h"
@@ -92,6 +93,9 @@ class Program {
   Result<std::string> begin_to_listen(std::string_view endpoint);
   void listen_at_a_signal();
   void say_where_debugger_is() const;
+  void say_how_to_attach() const;
+  void obey_keys();
+  void stop_for_debugger();
   Result<std::unique_ptr<transport::SingleClient>> listen(const transport::Endpoint& endpoint,
                                                           const std::string& name,
                                                           transport::ClientHandler& handler);
@@ -120,6 +124,7 @@ class Program {
   time::SavePlace save_place() const;
   bool has_debugcon() const;
   bool has_console() const;
+  bool has_keyboard() const;
   bool has_guest_gdb() const;
   bool has_firmware() const;
   SaveSubjects save_subjects();
@@ -141,6 +146,7 @@ class Program {
   hypervisor::GuestRam ram_;
   machine::BootResult boot_;
   std::size_t firmware_size_ = 0;
+  GdbFiles gdb_files_;
   std::uint64_t content_ = 0;       // only with a journal
   std::uint64_t payload_hash_ = 0;  // the same of the files that a reset loads again
   Images disks_;                    // and the firmware's variables
@@ -157,13 +163,16 @@ class Program {
   std::unique_ptr<hypervisor::Engine> engine_;
   std::unique_ptr<Recordings> recordings_;
   std::unique_ptr<time::Timeline> timeline_;
-  // With --qmp: the engine as the debugger sees it.
+  // The engine as the debugger sees it: with a keyboard, which may stop the guest, and with --qmp
+  // on top of that.
+  std::unique_ptr<hypervisor::HoldableVm> stopped_by_key_;
   std::unique_ptr<hypervisor::HoldableVm> holdable_;
   std::unique_ptr<DebugEndpoint> debugger_;  // there without -G too, and listens nowhere then
   std::unique_ptr<QmpService> qmp_;
 
   Line guest_gdb_{guest_gdb_bytes_}, serial_{serial_bytes_}, console_{console_bytes_};
   std::unique_ptr<Console> keyboard_;
+  bool end_key_ = false;                    // Ctrl-A x
   std::unique_ptr<time::History> history_;  // null: there is no past
   std::unique_ptr<time::Travels> travels_;
   bool guest_is_stopped_ = false;  // and a debugger knows it; kept where there is a past

@@ -8,6 +8,7 @@
 #include <variant>
 
 #include "cli/program.h"
+#include "cli/terminal/notice.h"
 
 namespace ringside::cli {
 
@@ -89,11 +90,14 @@ Result<void> Program::open_clients() {
       [this](std::span<const std::byte> bytes) {
         note(timeline_->input(machine::SerialInput{0, {bytes.begin(), bytes.end()}}));
       }));
-  return open_input(
+  TRY(open_input(
       console_, options_.console, "console", [this] { return machine_->console_room(); },
       [this](std::span<const std::byte> bytes) {
         note(timeline_->input(machine::ConsoleInput{{bytes.begin(), bytes.end()}}));
-      });
+      }));
+  if (options_.run && keyboard_ && keyboard_->is_terminal())
+    notice("run: Ctrl-A h shows the keys that are not the guest's");
+  return {};
 }
 
 void Program::settle_streams() {

@@ -8,7 +8,7 @@
 #include <system_error>
 
 #include "base/before_comma.h"
-#include "cli/options/commit.h"
+#include "cli/options/declare.h"
 #include "cli/options/foreign_options.h"
 #include "cli/options/number.h"
 #include "machine/bus/platform_map.h"
@@ -18,160 +18,7 @@
 namespace ringside::cli {
 namespace {
 
-constexpr std::string_view kFooter =
-    R"(ENDPOINT is PORT, ADDRESS:PORT, [V6ADDRESS]:PORT, unix:PATH, stdio or fd:N (an inherited socket).
-Without an address it is 127.0.0.1; port 0 is any free port, and the line 'gdb: listening on ...' on
-stderr tells which.
-
-Examples:
-  ringside -G 1234 vmlinuz -i initrd.img -a 'console=ttyS0'
-      boots Linux; 'gdb vmlinux -ex "target remote :1234"' attaches at any time
-  ringside -c 2 -G w1234 kernel.elf
-      holds two vCPUs before the first instruction until a debugger says continue
-  gdb kernel.elf -ex 'target remote | ringside -G wstdio kernel.elf'
-      lets GDB start the machine itself
-
-On a terminal COM1 gets every key: Ctrl-A x ends the machine, Ctrl-A Ctrl-A types a Ctrl-A.
-
-Exit status: 0 the guest asked for a reboot, 1 power-off, 2 all vCPUs halted for good, 3 triple
-fault, 4 error or ended from outside; with --against 0 the same run, 6 another one. The manual, ringside(1), has the rest.)";
-
-std::string version_line() {
-  const std::string line = "ringside " RINGSIDE_VERSION;
-  return commit().empty() ? line : fmt::format("{} (commit {})", line, commit());
-}
-
-// The words as they stand on the command line; meaning comes after.
-struct Words {
-  std::string cpus, memory, engine = "auto", append, gdb, guest_gdb, qmp, serial, debugcon = "none",
-                            date, seed, history, pace = "on", translate = "on", on_kill = "detach",
-                            gdb_allow = "same-user", sandbox = "on", virtio = "pci",
-                            log = "warning", firmware_vars;
-  std::vector<std::string> initrd, disks, shares;
-  std::string network = "none", rng = "none", console = "none";
-};
-
-void declare(CLI::App& app, Words& words, Options& options) {
-  app.set_version_flag("--version", version_line(), "Show the version and exit");
-  app.set_help_flag("-h,--help", "Show this help and exit");
-  app.add_option("KERNEL", options.kernel, "Multiboot 1, Linux bzImage, vmlinux or PVH; by content")
-      ->type_name("");
-
-  const auto machine = [](CLI::Option* option) { option->group("Machine"); };
-  machine(app.add_option("-c,--cpus", words.cpus, "Virtual CPUs, 1 to 64 (1)")->type_name("N"));
-  machine(app.add_option("-m,--memory", words.memory, "Guest memory; K, M, G or T (256M)")
-              ->type_name("SIZE"));
-  machine(app.add_option("-e,--engine", words.engine,
-                         "auto, soft (deterministic software CPU) or kvm (auto)")
-              ->type_name("ENGINE"));
-  machine(app.add_option("--pace", words.pace,
-                         "Virtual time keeps to the wall clock, or runs ahead when it can (on)")
-              ->type_name("on|off"));
-  machine(app.add_option("--date", words.date,
-                         "The guest's date at the start: the host's, or seconds since 1970 "
-                         "(2024-01-01)")
-              ->type_name("host|EPOCH"));
-  machine(app.add_option("--seed", words.seed,
-                         "Of the guest's random numbers, so that two recordings have one start")
-              ->type_name("NUMBER"));
-  machine(app.add_option("--translate", words.translate,
-                         "Software CPU: translate hot code to host code, or interpret all (on)")
-              ->type_name("on|off"));
-  machine(app.add_option("--sandbox", words.sandbox,
-                         "Once the guest runs, open, connect and execute nothing new (on)")
-              ->type_name("on|off"));
-  machine(app.add_option("--user", options.user,
-                         "Started by root: whose rights to go on with, once everything is open")
-              ->type_name("NAME"));
-  machine(
-      app.add_flag("--probe", options.probe, "Say what each engine can do on this host, and exit"));
-
-  const auto boot = [](CLI::Option* option) { option->group("Boot"); };
-  boot(app.add_option("-i,--initrd", words.initrd,
-                      "Linux initrd, or multiboot module: 'FILE ARGUMENTS', repeatable")
-           ->type_name("FILE")
-           ->allow_extra_args(false));
-  boot(app.add_option("-a,--append", words.append, "Kernel command line")->type_name("TEXT"));
-  boot(app.add_option("--bios", options.bios, "Firmware to start at the reset vector, not a KERNEL")
-           ->type_name("FILE"));
-  boot(app.add_option("--firmware-vars", words.firmware_vars,
-                      "Flash memory below the firmware, in which UEFI keeps its variables")
-           ->type_name("FILE[,ro|,snapshot]"));
-  boot(app.add_option("--restore", options.restore, "Go on with a saved machine, not a KERNEL")
-           ->type_name("FILE"));
-  boot(app.add_option("--save", options.save,
-                      "Save the machine when it is ended from outside (software CPU)")
-           ->type_name("FILE"));
-
-  const auto debug = [](CLI::Option* option) { option->group("Debugging"); };
-  debug(app.add_option("-G,--gdb", words.gdb,
-                       "Serve a debugger; w: hold the guest until one continues it")
-            ->type_name("[w]ENDPOINT"));
-  debug(app.add_option("--gdb-allow", words.gdb_allow,
-                       "Who may connect: this user and root, or any user of this host and, with a "
-                       "token, other hosts (same-user)")
-            ->type_name("same-user|any"));
-  debug(app.add_option("--qmp", words.qmp,
-                       "Serve QEMU's machine protocol, as far as drgn and others need it")
-            ->type_name("unix:PATH"));
-  debug(app.add_option("--on-kill", words.on_kill, "What a debugger's kill does (detach)")
-            ->type_name("detach|stop"));
-  debug(app.add_option("-g,--guest-gdb", words.guest_gdb,
-                       "Bridge to a debug stub inside the guest, at port 0x224")
-            ->type_name("ENDPOINT"));
-  debug(app.add_option("--record", options.record,
-                       "Write the journal of outside inputs (software CPU)")
-            ->type_name("FILE"));
-  debug(app.add_option("--replay", options.replay,
-                       "Run a journal again to the same state (software CPU)")
-            ->type_name("FILE"));
-  debug(app.add_option("--against", options.against,
-                       "With --replay: say where this other journal's run parts from it, and exit")
-            ->type_name("FILE"));
-  debug(app.add_option("--history", words.history,
-                       "Memory for going back in the run (256M with -G; software CPU)")
-            ->type_name("SIZE|off"));
-  debug(app.add_option("--dump-on-panic", options.dump_on_panic,
-                       "Write a core of a guest that dies: for gdb, crash, drgn")
-            ->type_name("FILE"));
-  debug(app.add_option("--files", options.files,
-                       "Where files are that a debugger names (the directory of the start)")
-            ->type_name("DIR"));
-  debug(app.add_flag("--perf-map", options.perf_map,
-                     "Software CPU: name translated code for perf, in /tmp/perf-PID.map"));
-  debug(app.add_option("--log", words.log, "trace, debug, info, warning, error or off (warning)")
-            ->type_name("LEVEL"));
-
-  const auto devices = [](CLI::Option* option) { option->group("Devices"); };
-  devices(app.add_option("-s,--serial", words.serial,
-                         "COM1: stdio, none, file:PATH or an ENDPOINT (stdio)")
-              ->type_name("WHERE"));
-  devices(app.add_option("--console", words.console,
-                         "A virtio console, hvc0 in Linux: stdio (COM1 is none then), none, "
-                         "file:PATH or an ENDPOINT (none)")
-              ->type_name("WHERE"));
-  devices(app.add_flag("--debug-exit", options.debug_exit,
-                       "Port 0xf4: writing V ends with status (V << 1) | 1"));
-  devices(app.add_option("--debugcon", words.debugcon,
-                         "Ports 0x402 and 0xe9: none, stdio or file:PATH (none)")
-              ->type_name("WHERE"));
-  devices(app.add_option("-d,--disk", words.disks, "Raw disk image as virtio block, repeatable")
-              ->type_name("FILE[,ro|,snapshot]")
-              ->allow_extra_args(false));
-  devices(app.add_option("-n,--net", words.network,
-                         "A network card on a network of this user's rights, or none (none)")
-              ->type_name("user[,forward=tcp:ADDR:PORT:GUESTPORT]"));
-  devices(app.add_option("--share", words.shares,
-                         "A directory for the guest, by 9P over virtio, repeatable")
-              ->type_name("DIR[,tag=NAME][,ro]")
-              ->allow_extra_args(false));
-  devices(app.add_option("--rng", words.rng,
-                         "A virtio device with the host's random numbers, or none (none)")
-              ->type_name("host|none"));
-  devices(app.add_option("--virtio", words.virtio,
-                         "Where these devices are: on the PCI bus, or at fixed addresses (pci)")
-              ->type_name("pci|mmio"));
-}
+constexpr std::uint64_t kRunMemory = 512u << 20;
 
 template <typename... Args>
 tl::unexpected<Error> bad(fmt::format_string<Args...> format, Args&&... args) {
@@ -326,6 +173,37 @@ Result<void> check_against(const CLI::App& app, const Options& options) {
   return {};
 }
 
+// What there is no use for where Linux is started from its file.
+Result<void> parse_run(const CLI::App& app, const Words& words, Options& options) {
+  const bool given = app.count("--initramfs") != 0;
+  if (!options.run) {
+    if (!given) return {};
+    return bad("--initramfs is for 'ringside run'; an initramfs of your own is -i FILE");
+  }
+  for (const char* name : {"--bios", "--firmware-vars", "--restore"})
+    if (app.count(name) != 0) return bad("run starts a Linux kernel, so there can be no {}", name);
+  if (given && !words.initrd.empty())
+    return bad("--initramfs and --initrd are the same thing: one of them");
+  RunCommand& run = *options.run;
+  if (words.initramfs.empty()) return bad("--initramfs: '' is not busybox, a directory or none");
+  if (words.initramfs == "none" || !words.initrd.empty()) {
+    run.initramfs = Initramfs::None;
+  } else if (words.initramfs != "busybox") {
+    run.initramfs = Initramfs::Directory;
+    run.directory = words.initramfs;
+  }
+  return {};
+}
+
+// `run` has the directory of the start where none is named. A guest with a folder cannot be saved.
+Result<void> parse_shares(const Words& words, Options& options) {
+  if (words.shares == std::vector<std::string>{"none"}) return {};
+  options.shares = TRY(companions::parse_shares(words.shares));
+  if (options.run && words.shares.empty() && options.save.empty())
+    options.shares.push_back({".", "host", share::Access::ReadOnly});
+  return {};
+}
+
 Result<void> interpret(const CLI::App& app, const Words& words, Options& options) {
   if (app.count("--cpus") != 0) {
     const std::string& text = words.cpus;
@@ -343,6 +221,8 @@ Result<void> interpret(const CLI::App& app, const Words& words, Options& options
       return bad("--memory: '{}' is not at least 1M in whole 4 KiB pages", words.memory);
     }
     options.memory = *size;
+  } else if (options.run) {
+    options.memory = kRunMemory;
   }
   if (app.count("--history") != 0) {
     options.history = 0;
@@ -398,13 +278,14 @@ Result<void> interpret(const CLI::App& app, const Words& words, Options& options
     return bad("--dump-on-panic: '' has no file name");
   TRY(check_against(app, options));
   if (options.probe) return {};
+  TRY(parse_run(app, words, options));
 
   if (app.count("--restore") != 0) {
     if (options.restore.empty()) return bad("--restore: '' has no file name");
     TRY(check_restore(app, options));
   } else if (app.count("--bios") != 0 && options.bios.empty()) {
     return bad("--bios: '' has no file name");
-  } else if (options.kernel.empty() == options.bios.empty()) {
+  } else if (!options.run && options.kernel.empty() == options.bios.empty()) {
     return options.kernel.empty() ? bad("no KERNEL given; 'ringside --help' tells how")
                                   : bad("--bios starts firmware, so there can be no KERNEL");
   }
@@ -465,7 +346,7 @@ Result<void> interpret(const CLI::App& app, const Words& words, Options& options
     }
   }
   options.network = TRY(network::parse_network(words.network));
-  options.shares = TRY(companions::parse_shares(words.shares));
+  TRY(parse_shares(words, options));
   options.rng = TRY(choose<Rng>("--rng", words.rng, {{"host", Rng::Host}, {"none", Rng::None}}));
   if (virtio_devices(options) > machine::kMaxVirtioDevices) {
     return bad(
@@ -525,16 +406,16 @@ std::vector<DiskOption> images_of(const Options& options) {
 }
 
 Result<CommandLine> parse_command_line(int argc, const char* const* argv) {
-  CLI::App app(
-      "Runs a guest that GDB or LLDB inspects and controls from outside, with no help from\n"
-      "the guest.",
-      "ringside");
-  app.footer(std::string(kFooter));
-  app.get_formatter()->column_width(30);
+  const Command command =
+      argc > 1 && argv[1] == std::string_view("run") ? Command::Run : Command::Start;
+  CLI::App app("", "ringside");
+  describe(app, command);
   Words words;
   CommandLine line;
   declare(app, words, line.options);
-  return run_parser(app, words, argc, argv, line);
+  if (command == Command::Start) return run_parser(app, words, argc, argv, line);
+  line.options.run.emplace();
+  return run_parser(app, words, argc - 1, argv + 1, line);
 }
 
 }  // namespace ringside::cli

@@ -1,7 +1,9 @@
 // The command line as values. Parsing it touches no file, no socket and no device.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -42,6 +44,18 @@ struct GdbOption {
 struct ModuleOption {
   std::string path;
   std::string argument;
+  // Of what was made here instead of being read; null otherwise.
+  std::shared_ptr<const std::vector<std::byte>> content = nullptr;
+};
+
+// What Linux unpacks for its first root.
+enum class Initramfs : std::uint8_t { Busybox, Directory, None };
+
+// Of `ringside run`, which takes a kernel and what goes with it from where they usually are.
+struct RunCommand {
+  Initramfs initramfs = Initramfs::Busybox;
+  std::string directory;  // of Initramfs::Directory
+  std::string symbols;    // the kernel's vmlinux, once it was found
 };
 
 // Of the software CPU: hot code to host code, or nothing.
@@ -64,7 +78,8 @@ struct DiskOption {
 };
 
 struct Options {
-  std::string kernel;  // or
+  std::optional<RunCommand> run;  // the kernel may be left out then
+  std::string kernel;             // or
   std::string bios;
   unsigned cpus = 1;
   std::uint64_t memory = 256u << 20;

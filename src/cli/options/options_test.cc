@@ -13,6 +13,7 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::EndsWith;
+using ::testing::HasSubstr;
 using ::testing::StartsWith;
 using transport::FdEndpoint;
 using transport::StdioEndpoint;
@@ -441,6 +442,59 @@ TEST(Size, Table) {
                            "18446744073709551616", "99999999999999999T"}) {
     EXPECT_FALSE(parse_size(text)) << text;
   }
+}
+
+TEST(RunCommandLine, NeedsNoKernelAndHasItsOwnUsualThings) {
+  const Options o = options({"run"});
+  ASSERT_TRUE(o.run);
+  EXPECT_EQ(o.kernel, "");
+  EXPECT_EQ(o.memory, 512u << 20);
+  EXPECT_EQ(o.run->initramfs, Initramfs::Busybox);
+  ASSERT_EQ(o.shares.size(), 1u);
+  EXPECT_EQ(o.shares[0], (companions::SharedFolder{".", "host", share::Access::ReadOnly}));
+  EXPECT_FALSE(options({"kernel"}).run);
+  EXPECT_EQ(options({"./run"}).kernel, "./run") << "a file of that name";
+  EXPECT_EQ(options({"-c", "2", "run"}).kernel, "run") << "the command is the first word";
+}
+
+TEST(RunCommandLine, TakesEveryOptionInPlaceOfThese) {
+  const Options o = options({"run", "-G", "1234", "-m", "1G", "--share", "/data", "vmlinuz"});
+  EXPECT_TRUE(o.run && o.gdb);
+  EXPECT_EQ(o.kernel, "vmlinuz");
+  EXPECT_EQ(o.memory, 1u << 30);
+  ASSERT_EQ(o.shares.size(), 1u);
+  EXPECT_EQ(o.shares[0].path, "/data");
+  EXPECT_EQ(options({"run", "--share", "none"}).shares.size(), 0u);
+  EXPECT_EQ(options({"run", "--save", "file"}).shares.size(), 0u) << "it could not be saved";
+  const Options directory = options({"run", "--initramfs", "root"});
+  EXPECT_EQ(directory.run->initramfs, Initramfs::Directory);
+  EXPECT_EQ(directory.run->directory, "root");
+  EXPECT_EQ(options({"run", "--initramfs", "none"}).run->initramfs, Initramfs::None);
+  const Options own = options({"run", "-i", "initrd.img"});
+  EXPECT_EQ(own.run->initramfs, Initramfs::None);
+  EXPECT_EQ(own.modules.size(), 1u);
+}
+
+TEST(RunCommandLine, RefusesWhatThereIsNoUseFor) {
+  EXPECT_EQ(error({"run", "--bios", "b"}), "run starts a Linux kernel, so there can be no --bios");
+  EXPECT_EQ(error({"run", "--restore", "b"}),
+            "run starts a Linux kernel, so there can be no --restore");
+  EXPECT_EQ(error({"run", "-i", "a", "--initramfs", "b"}),
+            "--initramfs and --initrd are the same thing: one of them");
+  EXPECT_EQ(error({"run", "--initramfs", ""}),
+            "--initramfs: '' is not busybox, a directory or none");
+  EXPECT_EQ(error({"--initramfs", "none", "kernel"}),
+            "--initramfs is for 'ringside run'; an initramfs of your own is -i FILE");
+  EXPECT_THAT(error({"run", "-kernel", "vmlinuz"}), StartsWith("options as QEMU has them"));
+}
+
+TEST(RunCommandLine, HelpIsItsOwn) {
+  const Result<CommandLine> line = parse({"run", "--help"});
+  ASSERT_TRUE(line && line->print);
+  EXPECT_THAT(*line->print,
+              AllOf(HasSubstr("ringside run -G 1234"), HasSubstr("Usage: ringside run"),
+                    HasSubstr("--initramfs"), HasSubstr("Ctrl-A h")));
+  EXPECT_THAT(*parse({"--help"})->print, HasSubstr("ringside run -G 1234"));
 }
 
 }  // namespace

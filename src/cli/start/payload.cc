@@ -47,7 +47,7 @@ std::vector<std::string> payload_files(const Options& options) {
   std::vector<std::string> files;
   if (!options.kernel.empty()) files.push_back(options.kernel);
   for (const ModuleOption& module : options.modules)
-    files.push_back(module.path);
+    if (module.content == nullptr) files.push_back(module.path);
   return files;
 }
 
@@ -67,7 +67,10 @@ Result<Payload> read_payload(const Options& options, sandbox::Outside& outside,
   request.kernel_name = options.kernel;
   request.kernel = payload.image.bytes();
   for (const ModuleOption& module : options.modules) {
-    payload.modules.push_back(TRY(read(module.path, "initrd", module_reading(options, meanwhile))));
+    payload.modules.push_back(
+        module.content != nullptr
+            ? FileContent(*module.content)
+            : TRY(read(module.path, "initrd", module_reading(options, meanwhile))));
     request.modules.push_back({module.path, module.argument, payload.modules.back().bytes()});
   }
   request.command_line = options.append;

@@ -21,7 +21,10 @@ class Console {
 
   // Gives the guest what waits, and settles whether to read more.
   void update();
-  bool quit() const { return keys_.quit(); }
+  // Keys come one by one, and those behind Ctrl-A are not the guest's.
+  bool is_terminal() const { return terminal_.active(); }
+  // What was typed behind Ctrl-A since the last call.
+  std::vector<KeyCommand> take_commands() { return keys_.take_commands(); }
 
  private:
   void read();

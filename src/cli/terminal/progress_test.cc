@@ -9,8 +9,8 @@
 namespace ringside::cli {
 namespace {
 
-using ::testing::ElementsAre;
 using std::chrono::milliseconds;
+using ::testing::ElementsAre;
 
 TEST(Progress, SaysALineASecondAndNothingInTheFirst) {
   Progress::Clock::time_point now{};
@@ -28,7 +28,8 @@ TEST(Progress, SaysALineASecondAndNothingInTheFirst) {
   after(milliseconds(500), {"restoring", 5u << 20, 7u << 20});
   after(milliseconds(5'000), {"restoring", (7u << 20) - 1, 7u << 20});
   after(milliseconds(5'000), {"waiting", 0, 0});
-  EXPECT_THAT(lines, ElementsAre("unpacking: 2 MiB", "restoring: 5 of 7 MiB", "restoring: 7 of 7 MiB"));
+  EXPECT_THAT(lines,
+              ElementsAre("unpacking: 2 MiB", "restoring: 5 of 7 MiB", "restoring: 7 of 7 MiB"));
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 // What stands between the guest's bytes and the host's descriptors.
 #include <fcntl.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <unistd.h>
@@ -11,6 +12,7 @@
 namespace ringside::cli {
 namespace {
 
+using ::testing::ElementsAre;
 using transport::Poller;
 
 std::span<const std::byte> bytes(std::string_view text) {
@@ -25,11 +27,26 @@ TEST(KeyFilter, TakesOutTheCommands) {
   EXPECT_EQ(text(keys.filter(bytes("plain"))), "plain");
   EXPECT_EQ(text(keys.filter(bytes("a\x01\x01z"))), "a\x01z");
   EXPECT_EQ(text(keys.filter(bytes("\x01qb"))), "b");
-  EXPECT_FALSE(keys.quit());
+  EXPECT_THAT(keys.take_commands(), ElementsAre());
   EXPECT_EQ(text(keys.filter(bytes("x\x01"))), "x");
-  EXPECT_FALSE(keys.quit());
+  EXPECT_THAT(keys.take_commands(), ElementsAre());
   EXPECT_EQ(text(keys.filter(bytes("x"))), "");
-  EXPECT_TRUE(keys.quit());
+  EXPECT_THAT(keys.take_commands(), ElementsAre(KeyCommand::End));
+  EXPECT_EQ(text(keys.filter(bytes("dh\x01hd\x01\x64x"))), "dhdx");
+  EXPECT_THAT(keys.take_commands(), ElementsAre(KeyCommand::ShowKeys, KeyCommand::StopGuest));
+  EXPECT_THAT(keys.take_commands(), ElementsAre()) << "each is told once";
+}
+
+// What is pasted into a terminal takes no memory without end, and the end is heard of.
+TEST(KeyFilter, KeepsABoundedNumberOfCommandsAndTheEnd) {
+  KeyFilter keys;
+  std::string pasted;
+  for (unsigned i = 0; i < 10'000; ++i)
+    pasted += "\x01h";
+  (void)keys.filter(bytes(pasted + "\x01x"));
+  const std::vector<KeyCommand> commands = keys.take_commands();
+  EXPECT_LT(commands.size(), 100u);
+  EXPECT_EQ(commands.back(), KeyCommand::End);
 }
 
 TEST(HostOutput, WritesEverythingInOrder) {

@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <cerrno>
+#include <optional>
 
 #include "base/log.h"
 #include "base/result.h"
@@ -34,12 +35,41 @@ void restore_and_die(int signal) {
   ::raise(signal);
 }
 
+std::optional<KeyCommand> command_of(std::byte key) {
+  switch (static_cast<char>(key)) {
+    case 'h':
+      return KeyCommand::ShowKeys;
+    case 'd':
+      return KeyCommand::StopGuest;
+    case 'x':
+      return KeyCommand::End;
+    default:
+      return std::nullopt;
+  }
+}
+
+// Of a file that is pasted into the terminal there may be any number before they are obeyed.
+void remember(std::vector<KeyCommand>& commands, KeyCommand command) {
+  constexpr std::size_t kMost = 64;
+  if (commands.size() < kMost) {
+    commands.push_back(command);
+  } else if (command == KeyCommand::End) {
+    commands.back() = command;
+  }
+}
+
 void say_it_stays() {
   log::warning("the guest gets whole lines and no Ctrl keys: {}",
                Error::from_errno("the terminal's mode cannot be changed", errno).text());
 }
 
 }  // namespace
+
+const std::string_view kKeys =
+    "keys: Ctrl-A h        shows these\n"
+    "keys: Ctrl-A d        stops the guest for a debugger, or lets it go on\n"
+    "keys: Ctrl-A x        ends the machine\n"
+    "keys: Ctrl-A Ctrl-A   types a Ctrl-A; every other key is the guest's";
 
 RawTerminal::RawTerminal() {
   if (::isatty(STDIN_FILENO) == 0 || ::tcgetpgrp(STDIN_FILENO) != ::getpgrp()) return;
@@ -71,7 +101,9 @@ std::vector<std::byte> KeyFilter::filter(std::span<const std::byte> typed) {
       after_escape_ = true;
       continue;
     }
-    if (after_escape_ && key == std::byte{'x'}) quit_ = true;
+    if (after_escape_) {
+      if (const std::optional<KeyCommand> command = command_of(key)) remember(commands_, *command);
+    }
     // A second Ctrl-A is one for the guest; anything else was no command.
     if (!after_escape_ || key == kEscape) result.push_back(key);
     after_escape_ = false;

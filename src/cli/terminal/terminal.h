@@ -3,8 +3,10 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
-#include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 namespace ringside::cli {
@@ -24,17 +26,26 @@ class RawTerminal {
   bool active_ = false;
 };
 
+// What a key behind Ctrl-A is for.
+enum class KeyCommand : std::uint8_t {
+  ShowKeys,   // h
+  StopGuest,  // d: for a debugger; and lets it go on
+  End,        // x
+};
+// A line for each of them.
+extern const std::string_view kKeys;
+
 // Takes the Ctrl-A commands out of what is typed.
 class KeyFilter {
  public:
   // What goes to the guest.
   std::vector<std::byte> filter(std::span<const std::byte> typed);
-  // Ctrl-A x was typed.
-  bool quit() const { return quit_; }
+  // Those that were typed since the last call, in their order.
+  std::vector<KeyCommand> take_commands() { return std::exchange(commands_, {}); }
 
  private:
   bool after_escape_ = false;
-  bool quit_ = false;
+  std::vector<KeyCommand> commands_;
 };
 
 }  // namespace ringside::cli

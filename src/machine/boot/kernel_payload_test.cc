@@ -30,12 +30,13 @@ TEST_P(KernelPayload, UnpacksWhatLinuxPacks) {
     ASSERT_EQ(detect_compression(packed), GetParam());
     testing::put(packed, packed.size(), static_cast<std::uint32_t>(original.size()));
     std::size_t turns = 0;
-    const auto unpacked = unpack(packed, GetParam(), 64u << 20, [&](const Stage& stage) -> Result<void> {
-      ++turns;
-      EXPECT_EQ(stage.what, kUnpacking);
-      EXPECT_LE(stage.done, original.size());
-      return {};
-    });
+    const auto unpacked =
+        unpack(packed, GetParam(), 64u << 20, [&](const Stage& stage) -> Result<void> {
+          ++turns;
+          EXPECT_EQ(stage.what, kUnpacking);
+          EXPECT_LE(stage.done, original.size());
+          return {};
+        });
     // LZ4's blocks are of 8 MiB, the others' turns of one.
     if (GetParam() != Compression::None) {
       EXPECT_GE(turns, original.size() >> (GetParam() == Compression::Lz4Legacy ? 23 : 20));
