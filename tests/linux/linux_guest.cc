@@ -14,7 +14,6 @@ namespace ringside::testing {
 namespace {
 
 constexpr auto kConsole = ChildProcess::Stream::Output;
-constexpr std::string_view kPrompt = "guest# ";
 
 std::vector<std::string> command(const LinuxFiles& files, const LinuxOptions& options) {
   std::vector<std::string> result = {RINGSIDE_PROGRAM,
@@ -54,9 +53,7 @@ std::string LinuxShell::await_text(std::string_view text, const Deadline& deadli
 }
 
 // The shell is the last to speak at its prompt, the kernel's lines have their own ends.
-void LinuxShell::await_prompt(const Deadline& deadline) {
-  await_text(std::string("\n") + std::string(kPrompt), deadline);
-}
+void LinuxShell::await_prompt(const Deadline& deadline) { await_text("\n" + prompt_, deadline); }
 
 // Marks around the output, which are not in the command as it is typed and perhaps echoed.
 void LinuxShell::start(std::string_view command) {
@@ -71,7 +68,7 @@ LinuxShell::Answer LinuxShell::finish(const Deadline& deadline) {
   Answer answer;
   answer.output = await_text("[" + number + ":", deadline);
   answer.status = std::stoi(await_text("]", deadline));
-  await_text(kPrompt, deadline);
+  await_text(prompt_, deadline);
   return answer;
 }
 

@@ -35,7 +35,8 @@ inline Deadline boot_deadline() { return Deadline(std::chrono::seconds(400)); }
 // The shell of such a guest, on a process's standard streams.
 class LinuxShell {
  public:
-  explicit LinuxShell(ChildProcess& process) : process_(process) {}
+  explicit LinuxShell(ChildProcess& process, std::string prompt = "guest# ")
+      : process_(process), prompt_(std::move(prompt)) {}
 
   void await_prompt(const Deadline& deadline = boot_deadline());
   struct Answer {
@@ -64,6 +65,7 @@ class LinuxShell {
   std::string await_text(std::string_view text, const Deadline& deadline);
 
   ChildProcess& process_;
+  const std::string prompt_;
   std::size_t seen_ = 0;  // how much of the console was given out
   unsigned number_ = 0;   // of the last command
 };

@@ -62,6 +62,8 @@ class OnTerminal {
       throw std::runtime_error("the terminal takes no keys");
   }
   const std::string& seen() const { return seen_; }
+  // What comes from now on is awaited, not what was seen before.
+  void forget() { seen_.clear(); }
   void await(std::string_view text) { await_either(text, text); }
   void await_either(std::string_view text, std::string_view other) {
     const Deadline deadline;
