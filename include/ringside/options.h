@@ -51,6 +51,8 @@ struct MonitorCommand {
   bool moves_machine = false;
   // Without arguments it changes nothing, and so is for debuggers that only look.
   bool looks_alone = false;
+  // Under which heading `help` lists it; empty: with those of the machine.
+  std::string group = {};
 };
 
 // A piece of code that the system in the guest has loaded beside its own, as a debugger knows

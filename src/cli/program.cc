@@ -284,7 +284,13 @@ void Program::add_monitor_commands(debug::ServerOptions& server) {
                                    TRY(refuse_while_still());
                                    return timeline_->note(input);
                                  }};
+  // What was added since the last call goes under this heading of `help`.
+  const auto group_as = [&server, first = std::size_t{0}](std::string_view heading) mutable {
+    for (; first < server.commands.size(); ++first)
+      server.commands[first].group = heading;
+  };
   add_machine_commands(server, subjects);
+  group_as("The machine");
   const char* const why_not = engine_->rewindable() == nullptr
                                   ? "there is no past on KVM, because no run of it can be repeated"
                                   : "nothing is kept of the past; see --history";
@@ -292,6 +298,7 @@ void Program::add_monitor_commands(debug::ServerOptions& server) {
                     {*engine_, travels_.get(), why_not, [this] { debugger_->machine_was_reset(); },
                      [this] { return guest_is_stopped_; }, [this] { return why_no_branch(); },
                      [this] { return why_still(); }});
+  group_as("The run and its past");
   server.why_still = [this] { return why_still(); };
   server.restart = [this]() -> Result<void> {
     TRY(reset_machine());
@@ -317,12 +324,16 @@ void Program::add_monitor_commands(debug::ServerOptions& server) {
   server.save_trace = [&files](const std::string& name, const auto& read) {
     return save_trace(files, name, read);
   };
+  group_as("Files and endpoints");
   add_linux(server, *engine_, files);
+  group_as("Linux in the guest");
   recordings_ =
       std::make_unique<Recordings>(*engine_, files, [this] { return linux_code(*engine_); });
   recordings_->add_commands(server);
+  group_as("What the guest does, in a file");
   if (engine_->recordable() == nullptr) return;
   server.commands.push_back(hash_command(*engine_->recordable(), *machine_, ram_));
+  group_as("The run and its past");
 }
 
 void Program::note(const Result<void>& result) {

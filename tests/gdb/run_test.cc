@@ -35,8 +35,7 @@ class PrintedLine : public ::testing::Test {
 };
 
 TEST_F(PrintedLine, AttachesByAPort) {
-  EXPECT_THAT(attach("0", GuestImage("counters").path()),
-              HasSubstr("\nBreakpoint 1, tick () at "));
+  EXPECT_THAT(attach("0", GuestImage("counters").path()), HasSubstr("\nBreakpoint 1, tick () at "));
 }
 
 TEST_F(PrintedLine, AttachesByASocketWhateverTheNames) {

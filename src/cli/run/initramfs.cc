@@ -139,6 +139,8 @@ Result<std::vector<std::byte>> busybox_initramfs(const std::string& busybox,
   archive.add_node("dev/console", S_IFCHR | 0600, 5, 1);
   archive.add_node("dev/null", S_IFCHR | 0666, 1, 3);
   archive.add_node("dev/ttyS0", S_IFCHR | 0600, 4, 64);
+  TRY(archive.add_file("etc/group", kText, "root:x:0:\n"));
+  TRY(archive.add_file("etc/passwd", kText, "root:x:0:0:root:/root:/bin/sh\n"));
   TRY(archive.add_file("etc/ringside", kText, setup_text(setup)));
   TRY(archive.add_file("etc/udhcpc/default.script", kProgram, kLeaseScript));
   TRY(archive.add_file("init", kProgram, kInitScript));

@@ -25,15 +25,6 @@ std::vector<std::string_view> split(std::string_view line) {
   }
 }
 
-// How many of the words are `name`, which is one word or two; 0 if they are not it.
-std::size_t matches(std::span<const std::string_view> words, std::string_view name) {
-  if (name.empty()) return 0;
-  const std::vector<std::string_view> wanted = split(name);
-  const bool same =
-      words.size() >= wanted.size() && std::equal(wanted.begin(), wanted.end(), words.begin());
-  return same ? wanted.size() : 0;
-}
-
 Result<void> want(std::size_t given, std::size_t least, std::size_t most) {
   if (given < least || given > most)
     return fail(ErrorCode::BadRequest, "wrong number of arguments; help shows what it takes");
@@ -47,6 +38,14 @@ Result<bool> on_or_off(std::string_view word) {
 }
 
 }  // namespace
+
+std::size_t matches(std::span<const std::string_view> words, std::string_view name) {
+  if (name.empty()) return 0;
+  const std::vector<std::string_view> wanted = split(name);
+  const bool same =
+      words.size() >= wanted.size() && std::equal(wanted.begin(), wanted.end(), words.begin());
+  return same ? wanted.size() : 0;
+}
 
 std::span<const Monitor::Entry> Monitor::table() {
   static const Entry entries[] = {
@@ -221,48 +220,6 @@ std::vector<std::string_view> Monitor::command_names() const {
   for (std::string_view& name : first_words)
     name = name.substr(0, name.find(' '));
   return first_words;
-}
-
-namespace {
-
-// What a list of commands says of one: the first sentence of its help, in one line.
-std::string first_sentence(std::string_view help) {
-  std::string sentence(help.substr(0, help.find(".\n")));
-  sentence.resize(std::min(sentence.size(), sentence.find(". ")));
-  std::replace(sentence.begin(), sentence.end(), '\n', ' ');
-  if (!sentence.ends_with('.')) sentence += '.';
-  return sentence;
-}
-
-}  // namespace
-
-Result<std::string> Monitor::help(Words words) {
-  std::string text;
-  const auto line = [&](std::string_view name, std::string_view usage, std::string_view help) {
-    text += fmt::format("{:<27}  {}\n", fmt::format("{} {}", name, usage), first_sentence(help));
-  };
-  const auto page = [&](std::string_view name, std::string_view usage, std::string_view help) {
-    text += fmt::format("{}{}{}\n{}\n", name, usage.empty() ? "" : " ", usage, help);
-  };
-  for (const Entry& entry : table()) {
-    if (words.empty()) {
-      line(entry.name, entry.usage, entry.help);
-    } else if (matches(words, entry.name) != 0 || matches(words, entry.alias) != 0) {
-      page(entry.name, entry.usage, entry.help);
-      if (!entry.alias.empty()) text += fmt::format("Also as {}.\n", entry.alias);
-    }
-  }
-  for (const MonitorCommand& command : options_.commands) {
-    if (words.empty()) {
-      line(command.name, command.usage, command.help);
-    } else if (matches(words, command.name) != 0) {
-      page(command.name, command.usage, command.help);
-    }
-  }
-  if (text.empty())
-    return fail(ErrorCode::NotFound,
-                "there is no such command" + did_you_mean(words[0], command_names()));
-  return text;
 }
 
 Result<std::uint64_t> Monitor::number(std::string_view word) {

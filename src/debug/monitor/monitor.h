@@ -42,6 +42,7 @@ class Monitor {
   static constexpr std::size_t kNever = ~std::size_t{0};
   static std::span<const Entry> table();
 
+  std::string list_of_commands() const;
   Result<std::string> help(Words words);
   Result<std::string> info(Words words);
   Result<std::string> status(Words words);
@@ -112,6 +113,9 @@ Result<ExamineFormat> parse_examine_format(std::string_view text);
 std::span<const std::string_view> register_names();
 
 // "; did you mean X?", or empty where no candidate is near.
+// How many of the words are `name`, which is one word or two; 0 if they are not it.
+std::size_t matches(std::span<const std::string_view> words, std::string_view name);
+
 std::string did_you_mean(std::string_view word, std::span<const std::string_view> candidates);
 // The same for a text that goes on: without a question it has a semicolon.
 std::string did_you_mean_and(std::string_view word, std::span<const std::string_view> candidates);

@@ -16,6 +16,7 @@ ServerOptions with_extra() {
        [](std::string_view text) { return "lapic<" + std::string(text) + ">\n"; }});
   options.commands.push_back({"much", "", "Does much\nat once. And more.",
                               [](std::string_view) { return std::string(); }});
+  options.commands.back().group = "Of its own";
   return options;
 }
 
@@ -38,8 +39,13 @@ bool has(const std::string& text, const std::string& part) {
 
 TEST_F(MonitorCommands, Help) {
   const std::string all = monitor("help");
-  for (const char* name : {"registers", "walk ADDRESS", "quit", "info lapic [N]"})
+  for (const char* name : {"  registers ", "  walk ADDRESS", "  quit ", "  info lapic [N]"})
     EXPECT_TRUE(has(all, name)) << name;
+  // In groups: those that the owner has named too.
+  for (const char* heading : {"vCPUs, registers and memory:\n", "\n\nAddress translation:\n  walk",
+                              "\n\nStops:\n  breakpoints", "The session:\n  help",
+                              "\n\nThe machine:\n  info lapic", "\n\nOf its own:\n  much"})
+    EXPECT_TRUE(has(all, heading)) << heading;
   // The list has one whole sentence for each.
   EXPECT_TRUE(has(all, "Shows COUNT (64) bytes of physical memory, and as text.\n"));
   EXPECT_TRUE(has(all, "Does much at once.\n"));

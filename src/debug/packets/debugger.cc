@@ -110,11 +110,16 @@ Debugger::Answer Debugger::answer(const rsp::Request& request) {
     return refuse(ErrorCode::NotFound, "no process is attached; vAttach;1 or vRun");
   }
   if (stays_where_it_is(request)) {
-    before_answer_.push_back(rsp::reply::console_output(std::string(kOnlyLooks) + '\n'));
+    say_that_it_looks();
     return serve(rsp::QueryStop{});
   }
-  if (looks() && !std::visit(ServedToWhoLooks{}, request))
+  if (looks() && !std::visit(ServedToWhoLooks{}, request)) {
+    // A debugger that has resumed waits for a stop and takes output; the error ends that. To
+    // other requests there is nothing but the number.
+    if (session_.error_style == rsp::ErrorStyle::Number && std::visit(Resumes{}, request))
+      say_that_it_looks();
     return refuse(Error(ErrorCode::Busy, std::string(kOnlyLooks)));
+  }
   if (session_.frame) {
     if (std::optional<Answer> answer = answer_from_frame(request)) return *std::move(answer);
   }
@@ -124,6 +129,10 @@ Debugger::Answer Debugger::answer(const rsp::Request& request) {
     return answer_about(*vcpu, request);
   }
   return std::visit([this](const auto& r) { return serve(r); }, request);
+}
+
+void Debugger::say_that_it_looks() {
+  before_answer_.push_back(rsp::reply::console_output(std::string(kOnlyLooks) + '\n'));
 }
 
 // LLDB ends its session where a resume gets an error, so one that only looks hears of a stop.

@@ -257,6 +257,7 @@ class Debugger {
   bool stays_where_it_is(const rsp::Request& request) const;
   Result<void> restart();
   bool enter_mode();
+  void say_that_it_looks();
   bool looks() const { return session_.role == Session::Role::Looks; }
   void let_go();
   void leave();

@@ -204,6 +204,21 @@ TEST(Observers, AskTheMonitorAndChangeNothingByIt) {
   bench.expect_unseen();
 }
 
+// Who waits for a stop is told why there is none; who understands sentences has it in the error,
+// and no other request may be answered by two packets.
+TEST(Observers, AreToldInWordsWhyNothingIsResumed) {
+  Looked bench;
+  for (const char* resume : {"c", "s", "vCont;c", "vCont;s:1;c"}) {
+    EXPECT_EQ(bench.look(resume).substr(0, 1), "O") << resume;
+    EXPECT_EQ(bench.looker.receive(), "E16") << resume;
+  }
+  for (const char* change : {"P0=3300000000000000", "M1000,1:90", "Z0,1000,1"})
+    EXPECT_EQ(bench.look(change), "E16") << change;
+  bench.look("qSupported:error-message+");
+  EXPECT_EQ(bench.look("c").substr(0, 10), "E.another ");
+  bench.expect_unseen();
+}
+
 TEST(Observers, LeaveAndTheMachineRunsOn) {
   for (const char* request : {"D", "k", "vKill;1"}) {
     Looked bench({.on_kill = OnKill::Stop});
@@ -223,7 +238,9 @@ TEST(Observers, TakeTheMachineOverWhereNobodyHasIt) {
   bench.client.disconnect();
   bench.run(3);
   // It does not inherit.
-  EXPECT_EQ(bench.look("s"), "E16");
+  EXPECT_EQ(bench.look("s"), "O" + hex("another debugger has the machine, and this one only looks; "
+                                       "'monitor control' takes it over once that has gone\n"));
+  EXPECT_EQ(bench.looker.receive(), "E16");
   bench.looker.send("qRcmd," + hex("control"));
   bench.wait();
   ASSERT_TRUE(bench.looker.wants_control());
