@@ -285,7 +285,7 @@ void Program::add_monitor_commands(debug::ServerOptions& server) {
                                    return timeline_->note(input);
                                  }};
   // What was added since the last call goes under this heading of `help`.
-  const auto group_as = [&server, first = std::size_t{0}](std::string_view heading) mutable {
+  auto group_as = [&server, first = std::size_t{0}](std::string_view heading) mutable {
     for (; first < server.commands.size(); ++first)
       server.commands[first].group = heading;
   };

@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
-
 #include "cli/options/commit.h"
 
 namespace ringside::cli {
@@ -54,14 +52,7 @@ std::string version_line() {
   return commit().empty() ? line : fmt::format("{} (commit {})", line, commit());
 }
 
-}  // namespace
-
-void declare(CLI::App& app, Words& words, Options& options) {
-  app.set_version_flag("--version", version_line(), "Show the version and exit");
-  app.set_help_flag("-h,--help", "Show this help and exit");
-  app.add_option("KERNEL", options.kernel, "Multiboot 1, Linux bzImage, vmlinux or PVH; by content")
-      ->type_name("");
-
+void declare_start(CLI::App& app, Words& words, Options& options) {
   const auto machine = [](CLI::Option* option) { option->group("Machine"); };
   machine(app.add_option("-c,--cpus", words.cpus, "Virtual CPUs, 1 to 64 (1)")->type_name("N"));
   machine(
@@ -112,7 +103,9 @@ void declare(CLI::App& app, Words& words, Options& options) {
   boot(app.add_option("--save", options.save,
                       "Save the machine when it is ended from outside (software CPU)")
            ->type_name("FILE"));
+}
 
+void declare_debugging(CLI::App& app, Words& words, Options& options) {
   const auto debug = [](CLI::Option* option) { option->group("Debugging"); };
   debug(app.add_option("-G,--gdb", words.gdb,
                        "Serve a debugger; w: hold the guest until one continues it")
@@ -151,7 +144,9 @@ void declare(CLI::App& app, Words& words, Options& options) {
                      "Software CPU: name translated code for perf, in /tmp/perf-PID.map"));
   debug(app.add_option("--log", words.log, "trace, debug, info, warning, error or off (warning)")
             ->type_name("LEVEL"));
+}
 
+void declare_devices(CLI::App& app, Words& words, Options& options) {
   const auto devices = [](CLI::Option* option) { option->group("Devices"); };
   devices(app.add_option("-s,--serial", words.serial,
                          "COM1: stdio, none, file:PATH or an ENDPOINT (stdio)")
@@ -181,6 +176,18 @@ void declare(CLI::App& app, Words& words, Options& options) {
   devices(app.add_option("--virtio", words.virtio,
                          "Where these devices are: on the PCI bus, or at fixed addresses (pci)")
               ->type_name("pci|mmio"));
+}
+
+}  // namespace
+
+void declare(CLI::App& app, Words& words, Options& options) {
+  app.set_version_flag("--version", version_line(), "Show the version and exit");
+  app.set_help_flag("-h,--help", "Show this help and exit");
+  app.add_option("KERNEL", options.kernel, "Multiboot 1, Linux bzImage, vmlinux or PVH; by content")
+      ->type_name("");
+  declare_start(app, words, options);
+  declare_debugging(app, words, options);
+  declare_devices(app, words, options);
 }
 
 void describe(CLI::App& app, Command command) {

@@ -2,14 +2,11 @@
 // (options.cc).
 #pragma once
 
+#include <CLI/CLI.hpp>
 #include <string>
 #include <vector>
 
 #include "cli/options/options.h"
-
-namespace CLI {
-class App;
-}
 
 namespace ringside::cli {
 

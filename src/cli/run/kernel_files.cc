@@ -132,11 +132,12 @@ KernelFiles files_of(const std::string& kernel, const Places& places) {
   // A package that was unpacked somewhere has its own folders beside its boot.
   for (const std::string& root : {beside + "/..", places.root}) {
     if (files.symbols.empty()) {
-      files.symbols = first_of({root + "/usr/lib/debug/boot/vmlinux-" + version,
-                                root + "/usr/lib/debug/lib/modules/" + version + "/vmlinux"});
+      files.symbols =
+          first_of({fmt::format("{}/usr/lib/debug/boot/vmlinux-{}", root, version),
+                    fmt::format("{}/usr/lib/debug/lib/modules/{}/vmlinux", root, version)});
     }
-    for (const char* libraries : {"/lib/modules/", "/usr/lib/modules/"}) {
-      const std::string modules = root + libraries + version;
+    for (const char* libraries : {"lib", "usr/lib"}) {
+      const std::string modules = fmt::format("{}/{}/modules/{}", root, libraries, version);
       if (files.modules.empty() && is_file(modules + "/modules.order")) files.modules = modules;
     }
   }
