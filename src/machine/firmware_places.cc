@@ -26,6 +26,7 @@ AcpiOptions acpi_for_firmware(const MachineOptions& machine, unsigned virtio_dev
   told.vcpus = machine.vcpus;
   told.virtio_devices = virtio_devices;
   told.virtio_bus = machine.virtio_bus;
+  told.text_card = machine.text_card;
   told.pci_configuration = pci_configuration;
   std::vector<AddressRange> taken;
   if (pci_configuration) taken.push_back(*pci_configuration);

@@ -80,6 +80,17 @@ std::size_t Machine::console_room() const {
   return parts_->console ? parts_->console->device.room() : 0;
 }
 
+std::size_t Machine::keyboard_room() const {
+  Lock lock(*parts_);
+  return parts_->keyboard.room();
+}
+
+std::optional<TextScreen> Machine::text_screen() const {
+  Lock lock(*parts_);
+  if (!parts_->text_card) return std::nullopt;
+  return parts_->text_card->screen();
+}
+
 std::size_t Machine::random_wanted() const {
   Lock lock(*parts_);
   const auto& random = parts_->random;
@@ -129,6 +140,11 @@ void Machine::input(const ShareInput& input) {
 void Machine::input(const ConsoleInput& input) {
   Lock lock(*parts_);
   if (parts_->console) parts_->console->take(input.bytes);
+}
+
+void Machine::input(const KeyInput& input) {
+  Lock lock(*parts_);
+  parts_->keyboard.receive(input.bytes);
 }
 
 void Machine::input(const RandomInput& input) {
@@ -209,7 +225,10 @@ bool Machine::mmio_write(VcpuId vcpu, Gpa address, unsigned width, std::uint64_t
     return true;
   }
   const MmioBus::Range* range = parts_->mmio.find(address);
-  if (range == nullptr) return false;
+  if (range == nullptr) {
+    parts_->tell_of_lost_text(address);
+    return false;
+  }
   range->device->write_mmio({vcpu, address.value - range->base.value, width},
                             value & all_ones(width));
   return true;

@@ -15,6 +15,7 @@
 #include "base/state_visitor.h"
 #include "machine/bus/byte_sink.h"
 #include "machine/bus/platform_map.h"
+#include "machine/display/text_card.h"
 #include "machine/network/virtio_net.h"
 #include "machine/storage/block_backend.h"
 #include "platform/controllers.h"
@@ -69,6 +70,12 @@ struct MachineOptions {
   // The last one: it waits for its sink's room, and which device works next is not to depend on
   // that.
   std::optional<ConsoleDevice> console;
+  // A VGA card in text mode, whose memory is in the guest's RAM already.
+  bool text_card = false;
+  std::string video_bios;  // an option ROM that firmware finds for it
+  // There is no such card, and the guest has written to where its memory would be. Called as
+  // input_taken is.
+  std::function<void()> text_was_lost;
   VirtioBus virtio_bus = VirtioBus::Mmio;
   // Flash memory right below the firmware, which is in memory already; null: there is none.
   std::shared_ptr<BlockBackend> firmware_vars;
@@ -103,6 +110,10 @@ struct ShareInput {
 struct ConsoleInput {
   std::vector<std::byte> bytes;
 };
+// Keys that are pressed and released at the keyboard, as scan codes of set 1.
+struct KeyInput {
+  std::vector<std::byte> bytes;
+};
 // Random numbers for the entropy device, which has asked for as many at most.
 struct RandomInput {
   std::vector<std::byte> bytes;
@@ -123,6 +134,8 @@ class Machine final : public hypervisor::Platform {
   std::size_t guest_gdb_room() const;
   // The same of the virtio console. 0 where there is none.
   std::size_t console_room() const;
+  // Scan codes that the keyboard can take now; 0: the guest has not read the last ones.
+  std::size_t keyboard_room() const;
   // How many random bytes the guest waits for; 0: it does not.
   std::size_t random_wanted() const;
   // A frame can be kept until the guest takes it. False where there is no card.
@@ -135,6 +148,7 @@ class Machine final : public hypervisor::Platform {
   void input(const NetworkInput& input);
   void input(const ShareInput& input);
   void input(const ConsoleInput& input);
+  void input(const KeyInput& input);
   void input(const RandomInput& input);
 
   // A device's work waits for room in a sink. awaits_input() is true meanwhile, but what is missing
@@ -142,6 +156,9 @@ class Machine final : public hypervisor::Platform {
   bool awaits_room() const;
   // A sink that was full no longer is.
   void output_has_room();
+
+  // How the text card would show its memory. Nothing where there is none.
+  std::optional<TextScreen> text_screen() const;
 
   // The interrupt controllers in words.
   std::string describe_local_apic(VcpuId vcpu) const;

@@ -14,7 +14,8 @@ Machine::Parts::Parts(hypervisor::GuestRam& guest_ram, MachineOptions given)
       com2(0x2f8, {lines, 3}, options.serial[1], options.input_taken),
       rtc(events, cpus, {lines, 8}, options.start_time,
           {ram.low_end().value, ram.size() - ram.low_end().value}, options.vcpus),
-      firmware(ram, cpus, options.vcpus,
+      keyboard(system, {lines, 1}, options.input_taken),
+      firmware(ram, cpus, options.vcpus, options.video_bios,
                {[this] { return host_bridge.configuration_in_memory(); },
                 [this](auto range) {
                   const auto devices_there = static_cast<unsigned>(virtio.size());
@@ -69,6 +70,7 @@ Machine::Parts::Parts(hypervisor::GuestRam& guest_ram, MachineOptions given)
     ports.claim(DebugConsole::kBochsPort, 1, debug_console, {"debug console"});
   }
   if (options.has_firmware) add_firmware();
+  if (options.text_card) add_text_card();
   // Behind those that have fixed addresses within it.
   mmio.claim(pci_memory.range().base, pci_memory.range().size, pci_memory, {"PCI memory"});
 }
@@ -83,6 +85,19 @@ void Machine::Parts::add_firmware() {
   mmio.claim(base, flash->size(), *flash, {"firmware variables"});
   devices.push_back(&*flash);
   later_names.emplace_back("firmware variables");
+}
+
+void Machine::Parts::add_text_card() {
+  text_card.emplace(cpus,
+                    options.has_firmware ? TextCard::PowerOn::Blank : TextCard::PowerOn::TextMode);
+  ports.claim(TextCard::kPort, TextCard::kPorts, *text_card, {"VGA text card"});
+  devices.push_back(&*text_card);
+  later_names.emplace_back("VGA text card");
+}
+
+void Machine::Parts::tell_of_lost_text(Gpa address) const {
+  const bool is_text = address.value - TextCard::kMemory.value < TextCard::kMemorySize;
+  if (is_text && options.text_was_lost) options.text_was_lost();
 }
 
 void Machine::Parts::add_disk(std::shared_ptr<BlockBackend> backend) {

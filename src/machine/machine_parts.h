@@ -23,6 +23,7 @@
 #include "machine/devices/i8042.h"
 #include "machine/devices/serial_port.h"
 #include "machine/devices/system_control.h"
+#include "machine/display/text_card.h"
 #include "machine/firmware/firmware_config.h"
 #include "machine/firmware/flash_memory.h"
 #include "machine/firmware_places.h"
@@ -74,7 +75,7 @@ struct Machine::Parts {
   HostBridge host_bridge;
   PciMemory pci_memory{pci, host_bridge, pci_range(ram)};
   IsaBridge isa_bridge;
-  I8042 keyboard{system, {lines, 1}};
+  I8042 keyboard;
   AcpiPower power{events, cpus, {lines, kSciLine}};
   FirmwareConfig firmware;
   GuestGdbPort guest_gdb;
@@ -101,7 +102,10 @@ struct Machine::Parts {
   std::vector<std::unique_ptr<VirtioPci>> virtio_pci;
   std::vector<VirtioTransport*> virtio;
   std::optional<FlashMemory> flash;
+  std::optional<TextCard> text_card;
   void add_firmware();
+  void add_text_card();
+  void tell_of_lost_text(Gpa address) const;
   void add_disk(std::shared_ptr<BlockBackend> backend);
   // Makes one of its arguments.
   template <typename Kind, typename... Args>

@@ -35,6 +35,10 @@ class GuestRam {
   // Maps `image` read-only at `base` (page-aligned; the size is rounded up, padded with zeros).
   Result<void> add_rom(Gpa base, std::span<const std::byte> image);
 
+  // Makes the text memory of a VGA card RAM, too: 32 KiB at 736 KiB. Once, before anybody uses it.
+  // It is RAM of the card's, and counts in no size.
+  void add_text_memory();
+
   // A second place where the host sees [base, base + size), which are whole pages of one slot: the
   // guest's memory may be reached through it with other rights than through the first, which stays
   // as it is. Once for each page, and while nobody else uses them.

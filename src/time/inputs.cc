@@ -38,6 +38,9 @@ struct Writer {
   std::string operator()(const machine::ConsoleInput& input) const {
     return "console " + hex_or_dash(input.bytes);
   }
+  std::string operator()(const machine::KeyInput& input) const {
+    return "keys " + hex_or_dash(input.bytes);
+  }
   std::string operator()(const machine::RandomInput& input) const {
     return "random " + hex_or_dash(input.bytes);
   }
@@ -208,6 +211,7 @@ std::optional<Input> take(Words& words) {
     return machine::ShareInput{share, words.bytes()};
   }
   if (kind == "console") return machine::ConsoleInput{words.bytes()};
+  if (kind == "keys") return machine::KeyInput{words.bytes()};
   if (kind == "random") return machine::RandomInput{words.bytes()};
   if (kind == "nmi") return NonMaskableInterrupt{words.vcpu()};
   if (kind == "power-button") return PowerButton{};

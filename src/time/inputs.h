@@ -27,8 +27,8 @@ struct MachineReset {};
 using Input =
     std::variant<machine::SerialInput, machine::GuestGdbInput, machine::GuestGdbConnection,
                  machine::NetworkInput, machine::ShareInput, machine::ConsoleInput,
-                 machine::RandomInput, NonMaskableInterrupt, PowerButton, MachineReset,
-                 hypervisor::Supervision, hypervisor::change::RegisterWrite,
+                 machine::KeyInput, machine::RandomInput, NonMaskableInterrupt, PowerButton,
+                 MachineReset, hypervisor::Supervision, hypervisor::change::RegisterWrite,
                  hypervisor::change::StateWrite, hypervisor::change::MsrWrite,
                  hypervisor::change::MemoryWrite, hypervisor::change::DeviceWrite,
                  hypervisor::change::InjectedException, hypervisor::change::InsnLength>;

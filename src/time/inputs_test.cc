@@ -33,6 +33,7 @@ TEST(Inputs, EachHasWordsThatSayIt) {
       machine::NetworkInput{bytes},
       machine::ShareInput{7, bytes},
       machine::ConsoleInput{bytes},
+      machine::KeyInput{bytes},
       machine::RandomInput{bytes},
       NonMaskableInterrupt{{1}},
       PowerButton{},

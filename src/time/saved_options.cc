@@ -46,7 +46,7 @@ void SavedOptions::visit(StateVisitor& visitor) {
     visitor.expect(!share.path.empty() && share.path.find('\0') == std::string::npos);
     visitor.expect(!share.tag.empty() && share.tag.size() <= kLongestTag);
   });
-  visitor.fields(random, console);
+  visitor.fields(random, console, text_card);
   visitor.expect(disks.size() + network + shares.size() + random + console <=
                  machine::kMaxVirtioDevices);
   visitor.field(virtio_bus);

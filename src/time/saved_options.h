@@ -47,7 +47,7 @@ struct SavedOptions {
   std::vector<SavedDisk> disks, firmware_vars;                   // one file of variables at most
   bool network = false;                                          // whether there is a card
   std::vector<SavedShare> shares;
-  bool random = false, console = false;  // whether there are these devices
+  bool random = false, console = false, text_card = false;  // whether there are these devices
   machine::VirtioBus virtio_bus = machine::VirtioBus::Mmio;
   std::vector<SavedRom> roms;
   Position at;

@@ -44,7 +44,7 @@ void vcpu_main(unsigned vcpu) {
 #ifdef LINES
   while (lines < LINES)
     talk();
-  __asm__ volatile("outw %0, %1" : : "a"((uint16_t)0x3400), "Nd"((uint16_t)0x604)); /* S5 */
+  out16(0x604, 0x3400); /* S5 */
 #endif
   for (;;)
     talk();

@@ -22,7 +22,7 @@ static void print_hex(uint64_t value) {
 void vcpu_main(unsigned vcpu) {
   for (unsigned i = 0; vcpu == 0 && i < 4; ++i)
     print_hex(next());
-  __asm__ volatile("outw %0, %1" : : "a"((uint16_t)0x3400), "Nd"((uint16_t)0x604)); /* S5 */
+  out16(0x604, 0x3400); /* S5 */
   for (;;)
     __asm__ volatile("hlt");
 }

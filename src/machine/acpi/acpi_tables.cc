@@ -67,6 +67,14 @@ aml::Term clock() {
                                  aml::name("_CRS", aml::resources(ports)));
 }
 
+// SeaBIOS and Linux look for no keyboard that is not told of.
+aml::Term keyboard() {
+  const aml::Term places = aml::io_ports(0x60, 1) + aml::io_ports(0x64, 1) + aml::isa_interrupt(1);
+  return aml::device("KBD_", aml::name("_HID", aml::eisa_id("PNP0303")) +
+                                 aml::name("_STA", aml::integer(0xf)) +
+                                 aml::name("_CRS", aml::resources(places)));
+}
+
 aml::Term virtio_device(unsigned index) {
   const auto base = static_cast<std::uint32_t>(kVirtioBase.value + index * kVirtioStride);
   const aml::Term place = aml::memory32(base, static_cast<std::uint32_t>(kVirtioSize)) +
@@ -114,6 +122,7 @@ aml::Term reserved_places(const AddressRange& pci_configuration) {
 
 std::string dsdt(const AcpiOptions& options) {
   aml::Term bus = serial_port("COM1", 1, 0x3f8, 4) + serial_port("COM2", 2, 0x2f8, 3) + clock();
+  if (options.text_card) bus += keyboard();
   if (options.pci_configuration) bus += reserved_places(*options.pci_configuration);
   bus += pci_bus(options);
   for (unsigned i = 0; i < options.virtio_devices && options.virtio_bus == VirtioBus::Mmio; ++i)
@@ -144,17 +153,17 @@ std::string mcfg(const AddressRange& pci_configuration) {
 }
 
 // Always in ACPI mode (no SMI command port), no GPEs, a power button and no sleep button.
-std::string fadt(std::uint64_t facs, std::uint64_t dsdt_address) {
+std::string fadt(std::uint64_t facs, std::uint64_t dsdt_address, bool text_card) {
   constexpr std::uint32_t kWbinvd = 1 << 0, kProcessorC1 = 1 << 2, kNoSleepButton = 1 << 5,
                           kNoClockWake = 1 << 6, kTimer32 = 1 << 8, kResetRegister = 1 << 10;
-  constexpr std::uint16_t kLegacyDevices = 1 << 0, kNoVga = 1 << 2;
+  constexpr std::uint16_t kLegacyDevices = 1 << 0, k8042 = 1 << 1, kNoVga = 1 << 2;
   Bytes body;
   body.u32(facs).u32(dsdt_address).u8(0).u8(0).u16(kSciLine).u32(0).u32(0);
   body.u32(kPm1Event).u32(0).u32(kPm1Control).u32(0).u32(0).u32(kPmTimer).u32(0).u32(0);
   body.u8(4).u8(2).u8(0).u8(4).u8(0).u8(0).u8(0).u8(0);
   body.u16(0xfff).u16(0xfff).u16(0).u16(0).u8(0).u8(0);  // no C2, no C3, no throttling
   body.u8(0).u8(0).u8(0x32);                             // the clock's century
-  body.u16(kLegacyDevices | kNoVga).u8(0);
+  body.u16(static_cast<std::uint16_t>(kLegacyDevices | (text_card ? k8042 : kNoVga))).u8(0);
   body.u32(kWbinvd | kProcessorC1 | kNoSleepButton | kNoClockWake | kTimer32 | kResetRegister);
   body.port(kResetPort, 8, 1).u8(kResetValue).u16(0).u8(0);
   body.u64(0).u64(dsdt_address);  // the FACS has its 32-bit address
@@ -210,7 +219,7 @@ AcpiTables make_acpi_tables(const AcpiOptions& options) {
   Area area;
   const std::uint32_t facs_at = area.place(facs());
   const std::uint32_t dsdt_at = area.place_table(dsdt(options));
-  const std::uint32_t fadt_at = area.place_table(fadt(facs_at, dsdt_at));
+  const std::uint32_t fadt_at = area.place_table(fadt(facs_at, dsdt_at, options.text_card));
   area.point(fadt_at + kFadtFacs, 4);
   area.point(fadt_at + kFadtDsdt, 4);
   area.point(fadt_at + kFadtLongDsdt, 8);

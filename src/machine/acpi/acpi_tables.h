@@ -16,6 +16,7 @@ struct AcpiOptions {
   unsigned vcpus = 1;
   unsigned virtio_devices = 0;  // the first so many of platform_map.h
   VirtioBus virtio_bus = VirtioBus::Mmio;
+  bool text_card = false;  // a VGA card, and a keyboard somebody types at
   // PCI: configuration space in memory, and where functions may have addresses.
   std::optional<AddressRange> pci_configuration = AddressRange{kPciEcamBase, kPciEcamSize};
   std::vector<AddressRange> pci_windows = {{kPciWindowBase, kPciWindowSize}};

@@ -66,7 +66,8 @@ Result<BootResult> boot(const BootRequest& request, hypervisor::GuestRam& ram) {
   BootMemory memory(ram, request.meanwhile);
   TRY(write_acpi_tables(ram, {.vcpus = request.vcpus,
                               .virtio_devices = request.virtio_devices,
-                              .virtio_bus = request.virtio_bus}));
+                              .virtio_bus = request.virtio_bus,
+                              .text_card = request.text_card}));
   if (is_linux_image(request.kernel)) return boot_linux_image(request, memory);
   if (is_multiboot(request.kernel)) return boot_multiboot(request, memory);
 

@@ -30,6 +30,7 @@ struct BootRequest {
   Meanwhile meanwhile = {};
   unsigned virtio_devices = 0;
   VirtioBus virtio_bus = VirtioBus::Mmio;
+  bool text_card = false;  // Linux is told of a text mode
 };
 
 struct BootResult {

@@ -14,14 +14,14 @@ namespace {
 
 // Offsets in boot_params. The setup header has the same ones in a bzImage.
 namespace field {
-constexpr std::uint64_t kAcpiRsdp = 0x070, kE820Entries = 0x1e8, kSetupHeader = 0x1f1,
-                        kBootFlag = 0x1fe, kHeaderEnd = 0x201, kMagic = 0x202, kVersion = 0x206,
-                        kKernelVersion = 0x20e, kLoaderType = 0x210, kLoadFlags = 0x211,
-                        kCode32Start = 0x214, kRamdiskImage = 0x218, kRamdiskSize = 0x21c,
-                        kCommandLine = 0x228, kInitrdMax = 0x22c, kKernelAlignment = 0x230,
-                        kRelocatable = 0x234, kCommandLineSize = 0x238, kPayloadOffset = 0x248,
-                        kPayloadLength = 0x24c, kPreferredAddress = 0x258, kInitSize = 0x260,
-                        kLastHeaderByte = 0x28f, kE820Table = 0x2d0;
+constexpr std::uint64_t kScreen = 0x000, kAcpiRsdp = 0x070, kE820Entries = 0x1e8,
+                        kSetupHeader = 0x1f1, kBootFlag = 0x1fe, kHeaderEnd = 0x201, kMagic = 0x202,
+                        kVersion = 0x206, kKernelVersion = 0x20e, kLoaderType = 0x210,
+                        kLoadFlags = 0x211, kCode32Start = 0x214, kRamdiskImage = 0x218,
+                        kRamdiskSize = 0x21c, kCommandLine = 0x228, kInitrdMax = 0x22c,
+                        kKernelAlignment = 0x230, kRelocatable = 0x234, kCommandLineSize = 0x238,
+                        kPayloadOffset = 0x248, kPayloadLength = 0x24c, kPreferredAddress = 0x258,
+                        kInitSize = 0x260, kLastHeaderByte = 0x28f, kE820Table = 0x2d0;
 }
 
 constexpr std::uint32_t kMagicValue = 0x53726448;  // "HdrS"
@@ -38,6 +38,19 @@ constexpr std::uint16_t version(unsigned major, unsigned minor) {
 struct __attribute__((packed)) E820Entry {
   std::uint64_t base, size;
   std::uint32_t type;
+};
+
+// A VGA card in mode 3, 80 by 25 characters of 16 lines, with its cursor in the upper left corner
+// (struct screen_info of the boot parameters).
+struct __attribute__((packed)) Screen {
+  std::uint8_t column = 0, row = 0;
+  std::uint16_t extended_memory = 0, page = 0;
+  std::uint8_t mode = 3, columns = 80;
+  std::uint16_t unused = 0;
+  std::uint16_t memory = 3;  // 256 KiB, as the video BIOS says it
+  std::uint16_t unused_too = 0;
+  std::uint8_t rows = 25, is_vga = 1;
+  std::uint16_t character_lines = 16;
 };
 
 class ZeroPage {
@@ -206,6 +219,7 @@ Result<Gpa> Loader::finish_zero_page() {
   }
   if (request_.modules.size() > 1) return bad("takes one initrd, not {}", request_.modules.size());
 
+  if (request_.text_card) page_.set(field::kScreen, Screen{});
   page_.set(field::kAcpiRsdp, kAcpiStart.value);
   page_.set(field::kLoaderType, kUndefinedLoader);
   page_.set(field::kLoadFlags,

@@ -2,11 +2,14 @@
 
 #include <algorithm>
 
+#include "machine/devices/scan_codes.h"
+
 namespace ringside::machine {
 namespace {
 
 constexpr std::uint8_t kOutputFull = 1, kSystemFlag = 4, kWasCommand = 8, kNotLocked = 0x10;
-constexpr std::uint8_t kModeInterrupt = 1, kModeSystemFlag = 4, kModeDisabled = 0x10;
+constexpr std::uint8_t kModeInterrupt = 1, kModeSystemFlag = 4, kModeDisabled = 0x10,
+                       kModeTranslates = 0x40;
 constexpr std::uint8_t kAcknowledge = 0xfa, kResend = 0xfe;
 
 }  // namespace
@@ -20,6 +23,28 @@ void I8042::reply(std::initializer_list<std::uint8_t> bytes) {
   for (std::uint8_t byte : bytes) {
     if (state_.count < state_.output.size()) state_.output[state_.count++] = byte;
   }
+}
+
+std::size_t I8042::room() const {
+  const bool wanted = state_.silent == 0 && (state_.mode & kModeDisabled) == 0;
+  // A code of set 1 is two of set 2 at most.
+  return wanted && state_.count == 0 ? state_.output.size() / 2 : 0;
+}
+
+void I8042::receive(std::span<const std::byte> codes) {
+  // The controller translates set 2 into set 1; a keyboard of set 1 is translated once too often,
+  // which no guest wants.
+  const bool as_they_are = (state_.mode & kModeTranslates) != 0 || state_.code_set == 1;
+  for (const std::byte code : codes.first(std::min(codes.size(), room()))) {
+    const auto byte = std::to_integer<std::uint8_t>(code);
+    if (as_they_are) {
+      reply({byte});
+    } else {
+      for (const std::uint8_t of_set_2 : to_set_2(byte))
+        reply({of_set_2});
+    }
+  }
+  update();
 }
 
 void I8042::update() { interrupt_.set(state_.count > 0 && (state_.mode & kModeInterrupt) != 0); }
@@ -41,6 +66,7 @@ std::uint8_t I8042::read_port(std::uint16_t port) {
     std::copy_n(state_.output.begin() + 1, state_.count, state_.output.begin());
     interrupt_.set(false);  // each byte is an edge of its own
     update();
+    if (state_.count == 0 && taken_) taken_();
   }
   return value;
 }
@@ -128,12 +154,9 @@ void I8042::write_output_port(std::uint8_t value) {
 }
 
 void I8042::write_keyboard(std::uint8_t value) {
-  if (state_.keyboard_expects != 0) {
-    const bool asks_scan_code_set = state_.keyboard_expects == 0xf0 && value == 0;
+  if (const std::uint8_t command = state_.keyboard_expects; command != 0) {
     state_.keyboard_expects = 0;
-    reply({kAcknowledge});
-    if (asks_scan_code_set) reply({2});
-    return;
+    return set_keyboard(command, value);
   }
   switch (value) {
     case 0xed:  // lights
@@ -148,13 +171,32 @@ void I8042::write_keyboard(std::uint8_t value) {
     case 0xf2:  // identify: MF2 keyboard
       reply({kAcknowledge, 0xab, static_cast<std::uint8_t>(state_.mode & 0x40 ? 0x41 : 0x83)});
       break;
+    case 0xf4:  // switched on
+      state_.silent = 0;
+      reply({kAcknowledge});
+      break;
+    case 0xf5:  // switched off, and its defaults
+    case 0xf6:  // its defaults
+      state_.silent = value == 0xf5;
+      state_.code_set = 2;
+      reply({kAcknowledge});
+      break;
     case 0xff:  // reset, self test passed
+      state_.silent = 0;
+      state_.code_set = 2;
       reply({kAcknowledge, 0xaa});
       break;
     default:
-      reply({value >= 0xf4 && value <= 0xf6 ? kAcknowledge : kResend});
+      reply({kResend});
       break;
   }
+}
+
+void I8042::set_keyboard(std::uint8_t command, std::uint8_t value) {
+  reply({kAcknowledge});
+  if (command != 0xf0) return;
+  if (value == 0) reply({state_.code_set});
+  if (value == 1 || value == 2) state_.code_set = value;
 }
 
 }  // namespace ringside::machine

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+#include <vector>
+
 #include "machine/testing/fake_cpu_port.h"
 #include "machine/testing/fake_lines.h"
 #include "machine/testing/state_bytes.h"
@@ -83,6 +86,62 @@ TEST_F(I8042Test, KeepsAtMostItsBuffer) {
   for (int i = 0; i < 16; ++i)
     read();
   EXPECT_EQ(status() & 1, 0u);
+}
+
+// A key that is pressed and released, with and without a prefix, as a guest of each set gets it.
+TEST_F(I8042Test, GivesKeysInTheSetThatTheGuestWants) {
+  constexpr std::array kCodes = {std::byte{0x1e}, std::byte{0x9e}, std::byte{0xe0},
+                                 std::byte{0x48}, std::byte{0xe0}, std::byte{0xc8}};
+  const auto keys = [&] {
+    keyboard.receive(kCodes);
+    std::vector<unsigned> read_bytes;
+    while ((status() & 1) != 0)
+      read_bytes.push_back(read());
+    return read_bytes;
+  };
+  const std::vector<unsigned> set_1 = {0x1e, 0x9e, 0xe0, 0x48, 0xe0, 0xc8};
+  EXPECT_EQ(keys(), set_1) << "the controller translates";
+  command(0x60);
+  data(0x05);  // it does not
+  EXPECT_EQ(keys(), (std::vector<unsigned>{0x1c, 0xf0, 0x1c, 0xe0, 0x75, 0xe0, 0xf0, 0x75}));
+  data(0xf0);
+  data(1);
+  EXPECT_EQ(read(), 0xfau);
+  EXPECT_EQ(read(), 0xfau);
+  EXPECT_EQ(keys(), set_1) << "the keyboard speaks set 1";
+  data(0xf0);
+  data(0);
+  EXPECT_EQ((std::vector{read(), read(), read()}), (std::vector{0xfau, 0xfau, 1u}));
+}
+
+TEST_F(I8042Test, HasRoomForKeysWhenTheGuestHasReadTheLast) {
+  unsigned taken = 0;
+  I8042 waiting{system, {lines, 1}, [&] { ++taken; }};
+  waiting.reset();
+  EXPECT_EQ(waiting.room(), 8u);
+  waiting.receive(std::vector<std::byte>(20, std::byte{0x9e}));
+  EXPECT_TRUE(lines.level[1]);
+  EXPECT_EQ(waiting.room(), 0u);
+  for (unsigned i = 0; i < 8; ++i) {
+    EXPECT_EQ(taken, 0u);
+    EXPECT_EQ(waiting.read_port(0x60), 0x9e);
+  }
+  EXPECT_EQ(taken, 1u);
+  EXPECT_FALSE(lines.level[1]);
+  EXPECT_EQ(waiting.room(), 8u) << "what was beyond the room is lost";
+}
+
+TEST_F(I8042Test, HasNoRoomForKeysThatNobodyWants) {
+  data(0xf5);
+  EXPECT_EQ(read(), 0xfau);
+  EXPECT_EQ(keyboard.room(), 0u);
+  data(0xf4);
+  EXPECT_EQ(read(), 0xfau);
+  EXPECT_EQ(keyboard.room(), 8u);
+  command(0xad);
+  EXPECT_EQ(keyboard.room(), 0u);
+  command(0xae);
+  EXPECT_EQ(keyboard.room(), 8u);
 }
 
 TEST_F(I8042Test, StateMoves) {

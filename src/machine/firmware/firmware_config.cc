@@ -48,15 +48,16 @@ std::string memory_map(const hypervisor::GuestRam& ram) {
 }  // namespace
 
 FirmwareConfig::FirmwareConfig(hypervisor::GuestRam& ram, hypervisor::CpuPort& cpus, unsigned vcpus,
-                               AcpiSource acpi)
+                               const std::string& video_bios, AcpiSource acpi)
     : memory_(ram, cpus), acpi_(std::move(acpi)) {
   add(kSignature, "QEMU");
   add(kFeatures, little_endian(3, 4));  // the ports, and DMA
   add(kRamSize, little_endian(ram.size(), 8));
-  add(kNoGraphics, little_endian(1, 2));
+  add(kNoGraphics, little_endian(video_bios.empty() ? 1 : 0, 2));
   add(kCpuCount, little_endian(vcpus, 2));
   add(kMaxCpus, little_endian(vcpus, 2));
   add_file("etc/e820", memory_map(ram));
+  if (!video_bios.empty()) add_file("vgaroms/vgabios.bin", video_bios);
   add_file("etc/table-loader", std::string(kScriptSize, '\0'));
   add_file(kAcpiRootFile, make_acpi_tables({}).root.bytes);
   add_file(kAcpiTablesFile, std::string(kTablesSize, '\0'));

@@ -28,8 +28,9 @@ class FirmwareConfig final : public Device, public WidePorts {
     std::function<AcpiOptions(std::optional<AddressRange> pci_configuration)> options;
   };
 
+  // `video_bios` is an option ROM for SeaBIOS to start first. Empty: there is no screen.
   FirmwareConfig(hypervisor::GuestRam& ram, hypervisor::CpuPort& cpus, unsigned vcpus,
-                 AcpiSource acpi);
+                 const std::string& video_bios, AcpiSource acpi);
 
   void reset() override { state_ = State{}; }
   void visit_state(StateVisitor& visitor) override;

@@ -13,7 +13,7 @@ struct FirmwareConfigTest : ::testing::Test {
   hypervisor::GuestRam ram = *hypervisor::GuestRam::create(4 << 20);
   testing::FakeCpuPort cpus;
   std::optional<AddressRange> pci_configuration;
-  FirmwareConfig config{ram, cpus, 3, acpi()};
+  FirmwareConfig config{ram, cpus, 3, "", acpi()};
 
   FirmwareConfig::AcpiSource acpi() {
     return {[this] { return pci_configuration; },
@@ -73,7 +73,7 @@ TEST_F(FirmwareConfigTest, ListsTheMemoryMapAsAFile) {
 TEST_F(FirmwareConfigTest, HasMoreMemoryAbove4GiB) {
   constexpr auto kLayout = hypervisor::GuestRam::Layout::AsFirmwareExpects;
   hypervisor::GuestRam large = *hypervisor::GuestRam::create(3ull << 30, kLayout);
-  FirmwareConfig other{large, cpus, 1, acpi()};
+  FirmwareConfig other{large, cpus, 1, "", acpi()};
   other.write_port({{}, 0x510, 2}, 0x20);
   std::string bytes;
   for (unsigned i = 0; i < 40; ++i) {
@@ -104,7 +104,7 @@ TEST_F(FirmwareConfigTest, HasAcpiTablesAsPciIsWhenTheyAreFetched) {
   // What was selected stays what it was, in another machine too.
   select(0x23);
   pci_configuration.reset();
-  FirmwareConfig other{ram, cpus, 3, acpi()};
+  FirmwareConfig other{ram, cpus, 3, "", acpi()};
   EXPECT_TRUE(testing::load(other, testing::save(config)));
   std::string loaded;
   for (std::size_t i = 0; i < tables.size(); ++i) {
@@ -152,7 +152,7 @@ TEST_F(FirmwareConfigTest, RefusesWhatItCannotDo) {
 TEST_F(FirmwareConfigTest, StateMoves) {
   select(0);
   read(2);
-  FirmwareConfig other{ram, cpus, 3, acpi()};
+  FirmwareConfig other{ram, cpus, 3, "", acpi()};
   EXPECT_TRUE(testing::load(other, testing::save(config)));
   std::uint32_t value = 0;
   other.read_port({{}, 0x511, 1}, value);

@@ -1,0 +1,48 @@
+#include "screen/picture.h"
+
+#include <cstring>
+
+#include "screen/code_page.h"
+
+namespace ringside::screen {
+
+using machine::TextScreen;
+
+Picture picture_of(const TextScreen& screen, std::span<const std::byte> memory) {
+  Picture picture;
+  picture.is_text = screen.is_text;
+  if (!screen.is_text) return picture;
+  picture.rows = screen.rows;
+  picture.columns = screen.columns;
+  picture.cells.resize(std::size_t{screen.rows} * screen.columns);
+  for (unsigned row = 0; row < screen.rows; ++row) {
+    for (unsigned column = 0; column < screen.columns; ++column) {
+      const unsigned cell = (screen.start + row * screen.pitch + column) % TextScreen::kCells;
+      std::memcpy(&picture.cells[std::size_t{row} * screen.columns + column],
+                  memory.data() + 2 * std::size_t{cell}, 2);
+    }
+  }
+  const unsigned ahead = (screen.cursor - screen.start) % TextScreen::kCells;
+  if (!screen.has_cursor || screen.pitch == 0) return picture;
+  const Place cursor{ahead / screen.pitch, ahead % screen.pitch};
+  if (cursor.row < screen.rows && cursor.column < screen.columns) picture.cursor = cursor;
+  return picture;
+}
+
+std::string text_of(const Picture& picture) {
+  std::string text;
+  for (unsigned row = 0; row < picture.rows; ++row) {
+    std::string line;
+    std::size_t end = 0;  // of what is no blank
+    for (unsigned column = 0; column < picture.columns; ++column) {
+      const std::uint16_t cell = picture.cells[std::size_t{row} * picture.columns + column];
+      const std::string_view character = utf8_of(static_cast<std::uint8_t>(cell));
+      line += character;
+      if (character != " ") end = line.size();
+    }
+    text += line.substr(0, end) + '\n';
+  }
+  return text;
+}
+
+}  // namespace ringside::screen
