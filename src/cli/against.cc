@@ -95,6 +95,8 @@ class QuietMachine {
     companions::add_devices(options.network.has_value(), options.shares, machine);
     if (options.rng == Rng::Host) machine.random.emplace();
     if (is_there(options.console)) machine.console.emplace();
+    machine.text_card = options.vga == Vga::Text;
+    machine.video_bios = start_.payload.video_bios;
     machine_ = std::make_unique<machine::Machine>(ram_, std::move(machine));
     engine_ = TRY(start_engine(options, ram_, *machine_, boot_.entry, journal.start().seed));
     machine_->connect(engine_->cpus(), engine_->controller_views());

@@ -98,6 +98,11 @@ Result<void> Program::load() {
   }
   if (!options_.bios.empty()) {
     firmware_size_ = payload.image.size();
+    video_bios_ = payload.video_bios;
+    if (video_bios_.empty() && options_.vga == Vga::Text) {
+      notice("--vga: there is no {} (apt install seabios), without which SeaBIOS shows nothing",
+             kVideoBios);
+    }
     boot_ = TRY(machine::boot_firmware(options_.bios, payload.image.bytes(),
                                        size_of_variables(options_, disks_), ram_));
     return {};
@@ -138,6 +143,12 @@ Result<void> Program::build() {
   lines_.connect(machine);
   // The main thread may sleep while vCPUs run on their own.
   machine.input_taken = [this] { poller_.wake(); };
+  machine.text_card = has_text_card();
+  machine.video_bios = video_bios_;
+  machine.text_was_lost = [this, told = false]() mutable {
+    if (!std::exchange(told, true) && !in_past())
+      notice("guest: it writes to a VGA text screen, which --vga text would show");
+  };
   machine.serial[0] = TRY(sink(options_.serial, serial_bytes_));
   if (options_.rng == Rng::Host) machine.random.emplace();
   if (has_console())
@@ -277,7 +288,9 @@ void Program::keep_history() {
 }
 
 void Program::add_monitor_commands(debug::ServerOptions& server) {
-  const MonitorSubjects subjects{*machine_, options_.cpus,
+  const MonitorSubjects subjects{*machine_,
+                                 ram_,
+                                 options_.cpus,
                                  [this] { return fmt::format("engine: {}", engine_->name()); },
                                  [this] { return reset_machine(); },
                                  [this](const time::Input& input) -> Result<void> {
@@ -404,8 +417,11 @@ Result<int> Program::run_to_end() {
     } else {
       const bool has_work = debugger_->has_work() || (qmp_ && qmp_->has_work());
       auto wait = time_to_wait(slice, *engine_, has_work, *timeline_, time::Timeline::Clock::now());
-      const auto look = debugger_->time_to_look();
-      if (look && (!wait || *look < *wait)) wait = look;
+      const auto no_longer_than = [&wait](std::chrono::nanoseconds most) {
+        wait = std::min(wait.value_or(most), most);
+      };
+      if (const auto look = debugger_->time_to_look()) no_longer_than(*look);
+      if (display_) no_longer_than(display_->time_to_look(TextDisplay::Clock::now()));
       TRY(poller_.wait(wait));
       timeline_->end_wait(time::Timeline::Clock::now());
     }

@@ -25,6 +25,7 @@
 #include "cli/terminal/console.h"
 #include "cli/terminal/host_output.h"
 #include "cli/terminal/signals.h"
+#include "cli/terminal/text_display.h"
 #include "cli/waiting.h"
 #include "companions/device_lines.h"
 #include "hypervisor/holdable_vm.h"
@@ -79,6 +80,8 @@ class Program {
   Result<void> open_input(Line& line, const Stream& stream, const std::string& name,
                           std::function<std::size_t()> room,
                           std::function<void(std::span<const std::byte>)> receive);
+  const std::shared_ptr<HostOutput>& standard_output();
+  void open_display();
   void settle_streams();
   void give_random_numbers();
   struct Journal {
@@ -125,6 +128,7 @@ class Program {
   bool has_debugcon() const;
   bool has_console() const;
   bool has_keyboard() const;
+  bool has_text_card() const;
   bool has_guest_gdb() const;
   bool has_firmware() const;
   SaveSubjects save_subjects();
@@ -147,6 +151,7 @@ class Program {
   machine::BootResult boot_;
   std::size_t firmware_size_ = 0;
   GdbFiles gdb_files_;
+  std::string video_bios_;
   std::uint64_t content_ = 0;       // only with a journal
   std::uint64_t payload_hash_ = 0;  // the same of the files that a reset loads again
   Images disks_;                    // and the firmware's variables
@@ -173,6 +178,7 @@ class Program {
   Line guest_gdb_{guest_gdb_bytes_}, serial_{serial_bytes_}, console_{console_bytes_};
   std::unique_ptr<Console> keyboard_;
   bool end_key_ = false;                    // Ctrl-A x
+  std::unique_ptr<TextDisplay> display_;    // null without --vga
   std::unique_ptr<time::History> history_;  // null: there is no past
   std::unique_ptr<time::Travels> travels_;
   bool guest_is_stopped_ = false;  // and a debugger knows it; kept where there is a past

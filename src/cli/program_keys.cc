@@ -9,7 +9,7 @@ namespace ringside::cli {
 
 bool Program::has_keyboard() const {
   return std::holds_alternative<StdioStream>(options_.serial) ||
-         std::holds_alternative<StdioStream>(options_.console);
+         std::holds_alternative<StdioStream>(options_.console) || options_.vga == Vga::Text;
 }
 
 // A guest that a key has stopped is the debugger's once one has stopped it as well, so that it goes

@@ -62,6 +62,10 @@ bool Program::has_debugcon() const {
   return saved_ != nullptr ? saved_->options().debugcon : is_there(options_.debugcon);
 }
 
+bool Program::has_text_card() const {
+  return saved_ != nullptr ? saved_->options().text_card : options_.vga == Vga::Text;
+}
+
 bool Program::has_console() const {
   return saved_ != nullptr ? saved_->options().console : is_there(options_.console);
 }
@@ -123,6 +127,7 @@ SaveSubjects Program::save_subjects() {
             }
             saved.random = options_.rng == Rng::Host;
             saved.console = has_console();
+            saved.text_card = has_text_card();
             if (options_.firmware_vars)
               saved.firmware_vars.push_back(TRY(look_at(*options_.firmware_vars)));
             return saved;

@@ -25,14 +25,16 @@ machine::ByteSink Program::sink_into(DeviceOutput& output) {
   });
 }
 
-Result<machine::ByteSink> Program::sink(const Stream& stream, DeviceOutput& endpoint) {
-  if (std::holds_alternative<StdioStream>(stream)) {
-    if (!stdout_) {
-      stdout_ = HostOutput::standard_output(poller_);
-      outputs_.push_back(stdout_);
-    }
-    return sink_into(stdout_);
+const std::shared_ptr<HostOutput>& Program::standard_output() {
+  if (!stdout_) {
+    stdout_ = HostOutput::standard_output(poller_);
+    outputs_.push_back(stdout_);
   }
+  return stdout_;
+}
+
+Result<machine::ByteSink> Program::sink(const Stream& stream, DeviceOutput& endpoint) {
+  if (std::holds_alternative<StdioStream>(stream)) return sink_into(standard_output());
   if (const auto* file = std::get_if<FileStream>(&stream)) {
     outputs_.push_back(TRY(HostOutput::file(poller_, file->path)));
     return sink_into(outputs_.back());
@@ -85,6 +87,7 @@ Result<void> Program::open_clients() {
                    }}));
   }
   if (options_.qmp) TRY(open_qmp());
+  if (options_.vga == Vga::Text) open_display();
   TRY(open_input(
       serial_, options_.serial, "serial", [this] { return machine_->serial_room(0); },
       [this](std::span<const std::byte> bytes) {
@@ -100,6 +103,18 @@ Result<void> Program::open_clients() {
   return {};
 }
 
+void Program::open_display() {
+  const auto press = [this](std::span<const std::byte> codes) {
+    note(timeline_->input(machine::KeyInput{{codes.begin(), codes.end()}}));
+  };
+  display_ = std::make_unique<TextDisplay>(
+      *machine_, ram_, standard_output(),
+      TextDisplay::Keyboard{[this] { return in_past() ? 0 : machine_->keyboard_room(); }, press});
+  keyboard_ = std::make_unique<Console>(
+      poller_, [this] { return display_->room(); },
+      [this](std::span<const std::byte> typed) { display_->type(typed); });
+}
+
 void Program::settle_streams() {
   for (const auto& output : outputs_) {
     output->flush();
@@ -112,6 +127,8 @@ void Program::settle_streams() {
     if (line->client) line->client->update();
   }
   if (keyboard_) keyboard_->update();
+  const bool travelling = travels_ && travels_->busy();
+  if (display_ && !travelling) display_->update(TextDisplay::Clock::now());
 }
 
 // A replay has those of the recorded run, and so has the past.

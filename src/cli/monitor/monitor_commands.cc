@@ -8,6 +8,7 @@
 
 #include "cli/options/number.h"
 #include "cli/start/engines.h"
+#include "cli/terminal/text_display.h"
 
 namespace ringside::cli {
 namespace {
@@ -74,6 +75,13 @@ void add_machine_commands(debug::ServerOptions& server, const MonitorSubjects& s
   show("info version", "", "Shows the version and the engine.", [subjects](std::string_view) {
     return fmt::format("ringside {}, {}\n", RINGSIDE_VERSION, subjects.engine());
   });
+  show("info screen", "", "Shows the characters on the guest's text screen (--vga text).",
+       [subjects](std::string_view) {
+         const auto picture = picture_of(subjects.machine, subjects.ram);
+         if (!picture) return "info screen: " + picture.error().text() + "\n";
+         if (!picture->is_text) return std::string("The screen is in a graphics mode.\n");
+         return screen::text_of(*picture);
+       });
   show("i", "[/b|/h|/w] PORT",
        "Shows what a port would read now: 1, 2 or 4 bytes. A look, not an access: nothing changes.",
        [subjects](std::string_view text) { return look_at_port(subjects.machine, text); });

@@ -15,6 +15,7 @@ namespace ringside::cli {
 // What the commands reach. All of it outlives the debug server.
 struct MonitorSubjects {
   machine::Machine& machine;
+  const hypervisor::GuestRam& ram;
   unsigned vcpus = 1;
   std::function<std::string()> engine;         // which one runs the guest
   std::function<Result<std::string>()> reset;  // of the machine; what to say

@@ -155,6 +155,10 @@ void declare_devices(CLI::App& app, Words& words, Options& options) {
                          "A virtio console, hvc0 in Linux: stdio (COM1 is none then), none, "
                          "file:PATH or an ENDPOINT (none)")
               ->type_name("WHERE"));
+  devices(app.add_option("--vga", words.vga,
+                         "A text screen on this terminal and a keyboard (COM1 is none then), or "
+                         "none (none)")
+              ->type_name("text|none"));
   devices(app.add_flag("--debug-exit", options.debug_exit,
                        "Port 0xf4: writing V ends with status (V << 1) | 1"));
   devices(app.add_option("--debugcon", words.debugcon,

@@ -30,7 +30,7 @@ constexpr Foreign kUnmistakable[] = {
     {"-enable-kvm", "--engine kvm (-e)"},
     {"-nographic", "not needed: COM1 is on the terminal"},
     {"-display", "not needed: COM1 is on the terminal"},
-    {"-vga", "not needed: COM1 is on the terminal"},
+    {"-vga", "--vga text"},
     {"-machine", "not needed: there is one machine"},
     {"-cpu", "not needed: there is one kind of CPU"},
     {"-no-reboot", "not needed: a reboot ends ringside with status 0"},

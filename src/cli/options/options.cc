@@ -84,9 +84,11 @@ Result<void> check_stdio(const Options& options) {
   const bool has_client = !owners.empty();
   if (std::holds_alternative<StdioStream>(options.serial)) owners.push_back("--serial");
   if (std::holds_alternative<StdioStream>(options.console)) owners.push_back("--console");
-  // Debug output may stand between what the guest's console says, but not between a debugger's
-  // packets.
-  if (has_client && std::holds_alternative<StdioStream>(options.debugcon)) {
+  if (options.vga == Vga::Text) owners.push_back("--vga");
+  // Debug output may stand between what the guest's console says, but not in a picture or between
+  // a debugger's packets.
+  if ((has_client || options.vga == Vga::Text) &&
+      std::holds_alternative<StdioStream>(options.debugcon)) {
     owners.push_back("--debugcon");
   }
   if (owners.size() > 1) {
@@ -327,11 +329,12 @@ Result<void> interpret(const CLI::App& app, const Words& words, Options& options
     return std::holds_alternative<transport::StdioEndpoint>(where);
   };
   options.console = TRY(parse_stream("--console", words.console, true));
+  options.vga = TRY(choose<Vga>("--vga", words.vga, {{"text", Vga::Text}, {"none", Vga::None}}));
   if (app.count("--serial") != 0) {
     options.serial = TRY(parse_stream("--serial", words.serial, true));
   } else if ((options.gdb && uses_stdio(options.gdb->endpoint)) ||
              (options.guest_gdb && uses_stdio(*options.guest_gdb)) ||
-             std::holds_alternative<StdioStream>(options.console)) {
+             std::holds_alternative<StdioStream>(options.console) || options.vga == Vga::Text) {
     options.serial = NoStream{};
   }
   options.debugcon = TRY(parse_stream("--debugcon", words.debugcon, false));

@@ -67,6 +67,9 @@ enum class Sandbox : std::uint8_t { Off, On };
 // Random numbers for the guest by a device: the host's, or there is no device.
 enum class Rng : std::uint8_t { None, Host };
 
+// A screen for the guest's text, or there is none.
+enum class Vga : std::uint8_t { None, Text };
+
 struct HostsDate {};
 // That the guest's clock begins with: the host's at the start, or seconds since 1970.
 using Date = std::variant<HostsDate, std::int64_t>;
@@ -97,6 +100,7 @@ struct Options {
   Stream serial = StdioStream{};
   Stream console = NoStream{};  // none: there is no such device
   Rng rng = Rng::None;
+  Vga vga = Vga::None;
   Stream debugcon = NoStream{};
   bool debug_exit = false;
   Pace pace = Pace::On;

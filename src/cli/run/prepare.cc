@@ -19,6 +19,7 @@ namespace {
 // The terminal that Linux has for a console, in its words. None where the user has named one.
 std::string console_of(const Options& options) {
   if (options.append.find("console=") != std::string::npos) return {};
+  if (options.vga == Vga::Text) return "tty0";
   if (std::holds_alternative<StdioStream>(options.console)) return "hvc0";
   return is_there(options.serial) ? "ttyS0" : "";
 }

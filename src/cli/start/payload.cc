@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "base/state_hash.h"
 #include "cli/start/files.h"
@@ -30,6 +31,15 @@ Reading firmware_reading(const Meanwhile& meanwhile) {
   return reading;
 }
 
+// An option ROM has its size in one byte, in pieces of 512 bytes.
+Reading video_bios_reading(const Meanwhile& meanwhile) {
+  Reading reading;
+  reading.meanwhile = meanwhile;
+  reading.most = 255 * 512;
+  reading.beyond = "a video BIOS has at most 127K";
+  return reading;
+}
+
 Reading module_reading(const Options& options, const Meanwhile& meanwhile) {
   Reading reading;
   reading.meanwhile = meanwhile;
@@ -43,7 +53,11 @@ Reading module_reading(const Options& options, const Meanwhile& meanwhile) {
 }  // namespace
 
 std::vector<std::string> payload_files(const Options& options) {
-  if (!options.bios.empty()) return {options.bios};
+  if (!options.bios.empty()) {
+    if (options.vga == Vga::Text && std::filesystem::exists(kVideoBios))
+      return {options.bios, kVideoBios};
+    return {options.bios};
+  }
   std::vector<std::string> files;
   if (!options.kernel.empty()) files.push_back(options.kernel);
   for (const ModuleOption& module : options.modules)
@@ -59,6 +73,12 @@ Result<Payload> read_payload(const Options& options, sandbox::Outside& outside,
   Payload payload;
   if (!options.bios.empty()) {
     payload.image = TRY(read(options.bios, "firmware", firmware_reading(meanwhile)));
+    if (payload_files(options).size() > 1) {
+      const FileContent content =
+          TRY(read(kVideoBios, "video BIOS", video_bios_reading(meanwhile)));
+      const std::span<const std::byte> bytes = content.bytes();
+      payload.video_bios.assign(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    }
     return payload;
   }
   machine::BootRequest& request = payload.request;
@@ -77,6 +97,7 @@ Result<Payload> read_payload(const Options& options, sandbox::Outside& outside,
   request.vcpus = options.cpus;
   request.virtio_devices = virtio_devices(options);
   request.virtio_bus = options.virtio_bus;
+  request.text_card = options.vga == Vga::Text;
   return payload;
 }
 
@@ -87,13 +108,16 @@ bool has_firmware(const Options& options, const time::SavedOptions* saved) {
 Result<hypervisor::GuestRam> create_memory(const Options& options,
                                            const time::SavedOptions* saved) {
   using Layout = hypervisor::GuestRam::Layout;
-  return hypervisor::GuestRam::create(
-      options.memory, has_firmware(options, saved) ? Layout::AsFirmwareExpects : Layout::UpTo3GiB);
+  hypervisor::GuestRam ram = TRY(hypervisor::GuestRam::create(
+      options.memory, has_firmware(options, saved) ? Layout::AsFirmwareExpects : Layout::UpTo3GiB));
+  if (saved != nullptr ? saved->text_card : options.vga == Vga::Text) ram.add_text_memory();
+  return ram;
 }
 
 std::uint64_t hash_of(const Payload& payload) {
   StateHasher hasher;
   hasher.add(payload.image.bytes());
+  hasher.add(std::as_bytes(std::span(payload.video_bios)));
   for (const machine::BootModule& module : payload.request.modules)
     hasher.add(module.content);
   return hasher.value();
@@ -122,6 +146,7 @@ Result<std::uint64_t> content_of(const Images& disks, std::uint64_t payload,
   const auto add_name = [&](std::string_view name) { hasher.add(std::as_bytes(std::span(name))); };
   if (options.rng == Rng::Host) add_name("--rng");
   if (is_there(options.console)) add_name("--console");
+  if (options.vga == Vga::Text) add_name("--vga");
   return hasher.value();
 }
 

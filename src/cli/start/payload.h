@@ -22,8 +22,12 @@ namespace ringside::cli {
 struct Payload {
   FileContent image;  // the kernel, or the firmware
   std::vector<FileContent> modules;
+  std::string video_bios;        // beside firmware, for the text screen
   machine::BootRequest request;  // for a kernel; points into these
 };
+
+// Where Debian's package seabios has the video BIOS of its firmware for a card that is not on PCI.
+inline constexpr const char* kVideoBios = "/usr/share/seabios/vgabios-isavga.bin";
 
 // What no loader would take is refused before it is read whole. `meanwhile` is called now and then,
 // and may be null.

@@ -60,6 +60,7 @@ Result<void> check_devices(const Options& given, const time::SavedOptions& saved
       {given.network.has_value(), saved.network, "--net", "network card"},
       {given.rng == Rng::Host, saved.random, "--rng", "such device"},
       {is_there(given.console), saved.console, "--console", "such device"},
+      {given.vga == Vga::Text, saved.text_card, "--vga", "screen"},
       {given.debug_exit, saved.debug_exit, "--debug-exit", "such port"},
       {is_there(given.debugcon), saved.debugcon, "--debugcon", "such port"},
       {given.guest_gdb.has_value(), saved.guest_gdb, "--guest-gdb", "such port"},
