@@ -63,10 +63,10 @@ const Files& files() {
 
 // A processor on which kernel and programs take the paths that they take in ringside. Its CPUID
 // differs from ringside's (src/engine/soft/cpu/cpuid.cc) only by what TCG does not have, such as
-// PCID, x2APIC and the TSC deadline. AVX, AES and SHA are in neither.
+// PCID, x2APIC, the TSC deadline and SHA. AVX is in neither.
 constexpr const char* kProcessor =
     "Nehalem,model=28,stepping=10,-vme,-spec-ctrl,+movbe,+rdrand,+fsgsbase,+smep,+smap,+erms,"
-    "+rdtscp,+pdpe1gb,+umip,+la57";
+    "+rdtscp,+pdpe1gb,+umip,+la57,+aes,+pclmulqdq";
 
 std::vector<std::string> qemu_command() {
   std::vector<std::string> more = {"-cpu",         kProcessor,  "-kernel",

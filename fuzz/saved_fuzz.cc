@@ -45,7 +45,7 @@ struct Scene {
     made_of.vcpus = options.vcpus;
     made_of.guest_gdb = options.guest_gdb;
     machine = std::make_unique<machine::Machine>(ram, std::move(made_of));
-    soft::Options soft{options.vcpus, 1};
+    soft::Options soft{options.vcpus, 1, options.processor};
     soft.translator.mode = soft::TranslatorOptions::Mode::Off;
     engine = soft::create(ram, *machine, x86::reset_state(), soft);
     machine->connect(*engine);

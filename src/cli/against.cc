@@ -98,7 +98,7 @@ class QuietMachine {
     machine.text_card = options.vga == Vga::Text;
     machine.video_bios = start_.payload.video_bios;
     machine_ = std::make_unique<machine::Machine>(ram_, std::move(machine));
-    engine_ = TRY(start_engine(options, ram_, *machine_, boot_.entry, journal.start().seed));
+    engine_ = TRY(start_engine(options, ram_, *machine_, boot_.entry, journal.start()));
     machine_->connect(engine_->cpus(), engine_->controller_views());
     run_ = std::make_unique<time::Rerun>(
         std::move(name), time::HistorySubjects{*engine_, *machine_, ram_, std::move(disks)},
@@ -147,10 +147,10 @@ Result<void> check_start(const time::RunStart& a, const time::RunStart& b) {
   return fail(
       ErrorCode::BadRequest,
       fmt::format(
-          "the two journals have no common start: seed {:016x} and date {} in the "
-          "one, seed {:016x} and date {} in the other; record both with one --seed (the manual, "
-          "TWO RUNS)",
-          a.seed, a.date, b.seed, b.date));
+          "the two journals have no common start: seed {:016x}, date {} and processor {} in the "
+          "one, seed {:016x}, date {} and processor {} in the other; record both with one --seed "
+          "(the manual, TWO RUNS)",
+          a.seed, a.date, name_of(a.processor), b.seed, b.date, name_of(b.processor)));
 }
 
 }  // namespace

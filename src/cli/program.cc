@@ -167,7 +167,8 @@ Result<void> Program::build() {
   machine.start_time = journal.start.date;
   machine_ = std::make_unique<machine::Machine>(ram_, std::move(machine));
   TRY(serve_greeter());  // before KVM is probed
-  engine_ = TRY(start_engine(options_, ram_, *machine_, boot_.entry, journal.start.seed));
+  engine_ = TRY(start_engine(options_, ram_, *machine_, boot_.entry, journal.start));
+  processor_ = journal.start.processor;
   machine_->connect(engine_->cpus(), engine_->controller_views());
   if (saved_ != nullptr) {
     TRY(saved_->load_state(*engine_->recordable(), *machine_));

@@ -166,6 +166,7 @@ class Program {
 
   std::unique_ptr<machine::Machine> machine_;
   std::unique_ptr<hypervisor::Engine> engine_;
+  hypervisor::Processor processor_ = hypervisor::Processor::V2;  // of the software CPU
   std::unique_ptr<Recordings> recordings_;
   std::unique_ptr<time::Timeline> timeline_;
   // The engine as the debugger sees it: with a keyboard, which may stop the guest, and with --qmp

@@ -52,6 +52,7 @@ Result<Program::Journal> Program::open_journal() {
   Journal journal;
   journal.start.date = wanted_date();
   journal.start.seed = options_.seed.value_or(0);
+  journal.start.processor = options_.processor.value_or(hypervisor::Processor::V2);
   if (!wants_journal()) return journal;
   if (options_.engine == EngineChoice::Kvm) {
     return fail(ErrorCode::NotSupported, "--record and --replay need the software CPU");
@@ -67,6 +68,12 @@ Result<Program::Journal> Program::open_journal() {
     journal.reader = TRY(time::JournalReader::open(options_.replay, identity));
     journal.start = journal.reader->start();
     TRY(check_date(journal.start.date));
+    if (options_.processor && options_.processor != journal.start.processor) {
+      return fail(ErrorCode::BadRequest,
+                  fmt::format("--cpu: the recorded run had {}, and a replay takes its processor "
+                              "from the journal",
+                              name_of(journal.start.processor)));
+    }
   }
   return journal;
 }

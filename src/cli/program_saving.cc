@@ -118,6 +118,7 @@ SaveSubjects Program::save_subjects() {
             saved.debugcon = has_debugcon();
             saved.guest_gdb = has_guest_gdb();
             saved.virtio_bus = options_.virtio_bus;
+            saved.processor = processor_;
             for (const DiskOption& disk : options_.disks)
               saved.disks.push_back(TRY(look_at(disk)));
             saved.network = options_.network.has_value();

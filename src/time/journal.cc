@@ -84,7 +84,7 @@ std::optional<Position> take_position(std::istream& words) {
   return Position{{{*count}, *parts}, {*ns}};
 }
 
-constexpr const char *kSeed = "seed", *kDate = "date";
+constexpr const char *kSeed = "seed", *kDate = "date", *kProcessor = "cpu";
 constexpr const char* kCheck = "check";
 constexpr const char *kEndByGuest = "end-by-guest", *kEndByOutside = "end-by-outside";
 
@@ -127,8 +127,8 @@ Result<JournalWriter> JournalWriter::create(const std::string& path, const RunId
   JournalWriter writer;
   writer.path_ = path;
   writer.file_ = TRY(open_output(path));
-  TRY(writer.write(fmt::format("{}\n{} {:016x}\n{} {}", header(identity), kSeed, start.seed, kDate,
-                               start.date)));
+  TRY(writer.write(fmt::format("{}\n{} {:016x}\n{} {}\n{} {}", header(identity), kSeed, start.seed,
+                               kDate, start.date, kProcessor, name_of(start.processor))));
   return writer;
 }
 
@@ -199,8 +199,9 @@ Result<JournalReader> JournalReader::read(std::istream& text, const std::string&
   if (text.bad())
     return fail(Error::from_errno(fmt::format("the journal {} cannot be read", name), errno));
   if (lines <= kStartLines) {
-    return fail(ErrorCode::BadRequest, fmt::format("the journal {} has no {}", name,
-                                                   lines == 1 ? "seed of random numbers" : "date"));
+    constexpr const char* kStart[] = {"seed of random numbers", "date", "processor"};
+    return fail(ErrorCode::BadRequest,
+                fmt::format("the journal {} has no {}", name, kStart[lines - 1]));
   }
   return reader;
 }
@@ -215,9 +216,14 @@ bool JournalReader::take_start(std::size_t line, const std::string& text) {
     start_.seed = seed.value_or(0);
     return kind == kSeed && seed;
   }
-  const auto date = number(data);
-  start_.date = static_cast<std::int64_t>(date.value_or(0));
-  return kind == kDate && date && *date <= machine::kLastDate;
+  if (line == 3) {
+    const auto date = number(data);
+    start_.date = static_cast<std::int64_t>(date.value_or(0));
+    return kind == kDate && date && *date <= machine::kLastDate;
+  }
+  using hypervisor::Processor;
+  start_.processor = data == name_of(Processor::V3) ? Processor::V3 : Processor::V2;
+  return kind == kProcessor && data == name_of(start_.processor);
 }
 
 // False: it is damaged, or out of order.

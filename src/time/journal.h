@@ -5,12 +5,12 @@
 // A text file: a first line with the format's version and the identity of the run (another version
 // also where instructions take another time: docs/decisions/0029-virtual-time.md), a second one
 // with the seed of the guest's random numbers, a third with the date that its clock began with, in
-// seconds since 1970, then a line per input: the instructions retired by
-// all vCPUs, with +N where N things have happened since without one retiring; virtual nanoseconds;
-// and the input's words. Between them, every now and then, a check has figures of the state there,
-// so that a replay that differs is noticed, and it is known where (docs/decisions/0040). The last
-// line is the end: who ended the run (the guest, or something outside it), the hash of the state,
-// and the figures of a check. A run that was killed has none.
+// seconds since 1970, a fourth with its processor, then a line per input: the instructions retired
+// by all vCPUs, with +N where N things have happened since without one retiring; virtual
+// nanoseconds; and the input's words. Between them, every now and then, a check has figures of the
+// state there, so that a replay that differs is noticed, and it is known where
+// (docs/decisions/0040). The last line is the end: who ended the run (the guest, or something
+// outside it), the hash of the state, and the figures of a check. A run that was killed has none.
 #pragma once
 
 #include <cstdint>
@@ -22,6 +22,7 @@
 #include "base/fd.h"
 #include "base/result.h"
 #include "machine/machine.h"
+#include "platform/processor.h"
 #include "ringside/types.h"
 #include "time/check.h"
 #include "time/inputs.h"
@@ -51,6 +52,7 @@ struct RunIdentity {
 struct RunStart {
   std::uint64_t seed = 0;  // of the guest's random numbers
   std::int64_t date = 0;   // of its clock, in seconds since 1970
+  hypervisor::Processor processor = hypervisor::Processor::V2;
   friend bool operator==(const RunStart&, const RunStart&) = default;
 };
 
@@ -105,7 +107,7 @@ class JournalReader {
 
  private:
   // The lines after the first one that there must be.
-  static constexpr std::size_t kStartLines = 2;
+  static constexpr std::size_t kStartLines = 3;
   bool take_start(std::size_t line, const std::string& text);
   bool take_line(const std::string& text, unsigned vcpus);
 

@@ -24,7 +24,8 @@ class JournalTest : public testing::Test {
 };
 
 TEST_F(JournalTest, ReadsBackWhatWasWritten) {
-  auto writer = JournalWriter::create(path_, identity_, {0xabcdef0123456789, 1764144000});
+  auto writer = JournalWriter::create(path_, identity_,
+                                      {0xabcdef0123456789, 1764144000, hypervisor::Processor::V3});
   ASSERT_TRUE(writer);
   ASSERT_TRUE(writer->append({{{{5}}, {7}}, SerialInput{0, {std::byte{'a'}, std::byte{0}}}}));
   ASSERT_TRUE(writer->append({{{{5}}, {8}}, GuestGdbConnection{true}}));
@@ -34,6 +35,7 @@ TEST_F(JournalTest, ReadsBackWhatWasWritten) {
   ASSERT_TRUE(reader) << reader.error().text();
   EXPECT_EQ(reader->start().seed, 0xabcdef0123456789u);
   EXPECT_EQ(reader->start().date, 1764144000);
+  EXPECT_EQ(reader->start().processor, hypervisor::Processor::V3);
   const JournalEntry* entry = reader->next();
   ASSERT_NE(entry, nullptr);
   EXPECT_EQ(entry->at.progress.instructions.value, 5u);
@@ -116,7 +118,7 @@ TEST_F(JournalTest, NamesTheLineOfADamagedCheck) {
                                  "9 9 end-by-guest 1 " + good.substr(4) + " 0",
                                  "9 9 end-by-guest 1 0"};
   for (const std::string& line : damaged)
-    EXPECT_THAT(refusal(line), HasSubstr("damaged at line 5")) << line;
+    EXPECT_THAT(refusal(line), HasSubstr("damaged at line 6")) << line;
 }
 
 TEST(Check, SaysWhatDiffers) {
@@ -180,8 +182,13 @@ TEST_F(JournalTest, RefusesAnotherVersionAndOneWithoutSeedOrDate) {
     const auto reader = JournalReader::open(path_, identity_);
     return reader ? "none" : reader.error().text();
   };
-  EXPECT_EQ(refusal(first + "\nseed 00000000000000ff\ndate 1704067200\n"), "none");
-  EXPECT_EQ(refusal(first + "\nseed 00000000000000ff\ndate 253402300799\n"), "none");
+  EXPECT_EQ(refusal(first + "\nseed 00000000000000ff\ndate 1704067200\ncpu v2\n"), "none");
+  EXPECT_EQ(refusal(first + "\nseed 00000000000000ff\ndate 253402300799\ncpu v3\n"), "none");
+  EXPECT_THAT(refusal(first + "\nseed 1\ndate 0\n"), HasSubstr("has no processor"));
+  for (const char* line : {"5 7 serial0 00", "cpu", "cpu v1", "cpu v2 v3", "date 0"}) {
+    EXPECT_THAT(refusal(first + "\nseed 1\ndate 0\n" + line + "\n"), HasSubstr("damaged at line 4"))
+        << line;
+  }
   EXPECT_THAT(refusal(first + "\n"), HasSubstr("has no seed"));
   EXPECT_THAT(refusal(first + "\n5 7 serial0 00\n"), HasSubstr("damaged at line 2"));
   EXPECT_THAT(refusal(first + "\nseed x\n"), HasSubstr("damaged at line 2"));

@@ -37,7 +37,7 @@ struct Rig {
     entry.cr0 |= x86::cr0::PE;
     entry.seg(x86::SegmentName::Cs) = {8, x86::kAttributesCode32, 0xffffffff, 0};
     entry.rip = kStart;
-    soft::Options soft{options.vcpus, 5};
+    soft::Options soft{options.vcpus, 5, options.processor};
     soft.translator.mode = soft::TranslatorOptions::Mode::Off;
     engine = soft::create(ram, *machine, entry, soft);
     machine->connect(*engine);

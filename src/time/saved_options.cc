@@ -51,6 +51,8 @@ void SavedOptions::visit(StateVisitor& visitor) {
                  machine::kMaxVirtioDevices);
   visitor.field(virtio_bus);
   visitor.expect(virtio_bus <= machine::VirtioBus::Pci);
+  visitor.field(processor);
+  visitor.expect(processor <= hypervisor::Processor::V3);
   std::uint64_t free = kRomStart;
   visit_all(visitor, roms, kMostRoms, [&](SavedRom& rom) {
     visitor.fields(rom.base, rom.size);

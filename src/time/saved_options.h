@@ -9,6 +9,7 @@
 #include "base/state_visitor.h"
 #include "machine/bus/platform_map.h"
 #include "platform/guest_ram.h"
+#include "platform/processor.h"
 #include "ringside/types.h"
 #include "time/position.h"
 
@@ -49,6 +50,7 @@ struct SavedOptions {
   std::vector<SavedShare> shares;
   bool random = false, console = false, text_card = false;  // whether there are these devices
   machine::VirtioBus virtio_bus = machine::VirtioBus::Mmio;
+  hypervisor::Processor processor = hypervisor::Processor::V2;
   std::vector<SavedRom> roms;
   Position at;
 

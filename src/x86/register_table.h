@@ -13,14 +13,14 @@
 namespace ringside::x86 {
 
 // Which part of the machine a register belongs to; each becomes a feature of target.xml.
-enum class RegisterGroup : std::uint8_t { General, X87, Sse, Segments, System };
+enum class RegisterGroup : std::uint8_t { General, X87, Sse, Segments, System, Avx };
 
 struct RegisterInfo {
   Register id;
   std::string_view name;  // GDB's
   std::uint16_t bits;
   std::string_view
-      type;  // GDB's: int64, int32, data_ptr, code_ptr, i387_ext, vec128, flags by name
+      type;  // GDB's: int64, int32, data_ptr, code_ptr, i387_ext, vec128, uint128, flags by name
   RegisterGroup group;
   constexpr std::size_t size() const { return bits / 8u; }  // bytes on the wire
 };
@@ -122,6 +122,22 @@ inline constexpr RegisterInfo kRegisters[] = {
     {Register::SysenterEip, "sysenter_eip", 64, "int64", RegisterGroup::System},
     {Register::TscAux, "tsc_aux", 64, "int64", RegisterGroup::System},
     {Register::Pat, "pat", 64, "int64", RegisterGroup::System},
+    {Register::Ymm0High, "ymm0h", 128, "uint128", RegisterGroup::Avx},
+    {Register::Ymm1High, "ymm1h", 128, "uint128", RegisterGroup::Avx},
+    {Register::Ymm2High, "ymm2h", 128, "uint128", RegisterGroup::Avx},
+    {Register::Ymm3High, "ymm3h", 128, "uint128", RegisterGroup::Avx},
+    {Register::Ymm4High, "ymm4h", 128, "uint128", RegisterGroup::Avx},
+    {Register::Ymm5High, "ymm5h", 128, "uint128", RegisterGroup::Avx},
+    {Register::Ymm6High, "ymm6h", 128, "uint128", RegisterGroup::Avx},
+    {Register::Ymm7High, "ymm7h", 128, "uint128", RegisterGroup::Avx},
+    {Register::Ymm8High, "ymm8h", 128, "uint128", RegisterGroup::Avx},
+    {Register::Ymm9High, "ymm9h", 128, "uint128", RegisterGroup::Avx},
+    {Register::Ymm10High, "ymm10h", 128, "uint128", RegisterGroup::Avx},
+    {Register::Ymm11High, "ymm11h", 128, "uint128", RegisterGroup::Avx},
+    {Register::Ymm12High, "ymm12h", 128, "uint128", RegisterGroup::Avx},
+    {Register::Ymm13High, "ymm13h", 128, "uint128", RegisterGroup::Avx},
+    {Register::Ymm14High, "ymm14h", 128, "uint128", RegisterGroup::Avx},
+    {Register::Ymm15High, "ymm15h", 128, "uint128", RegisterGroup::Avx},
 };
 // clang-format on
 inline constexpr std::size_t kRegisterCount = sizeof kRegisters / sizeof kRegisters[0];

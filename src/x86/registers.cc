@@ -177,6 +177,17 @@ std::size_t offset_from(Register r, Register first) {
   return static_cast<std::size_t>(r) - static_cast<std::size_t>(first);
 }
 
+// The 16 bytes of an XMM register, or of what is above it in the YMM register.
+template <typename State>
+auto vector_half(State& state, Register r) {
+  return r >= Register::Ymm0High ? &state.fpu.vector[offset_from(r, Register::Ymm0High)][16]
+                                 : &state.fpu.vector[offset_from(r, Register::Xmm0)][0];
+}
+bool is_vector_half(Register r) {
+  return (r >= Register::Xmm0 && r <= Register::Xmm15) ||
+         (r >= Register::Ymm0High && r <= Register::Ymm15High);
+}
+
 // Where a register is in a CpuState, and how wide it is there and on the wire.
 struct Piece {
   std::uint16_t from = 0;
@@ -201,7 +212,7 @@ std::array<Piece, kRegisterCount> find_pieces() {
     if (plain) continue;
     piece.from = r >= Register::St0 && r <= Register::St7
                      ? offset(&state.fpu.st[offset_from(r, Register::St0)])
-                     : offset(&state.fpu.vector[offset_from(r, Register::Xmm0)]);
+                     : offset(vector_half(state, r));
   }
   return pieces;
 }
@@ -228,8 +239,8 @@ RegisterValue get_register(const CpuState& state, Register r) {
     return value;
   if (r >= Register::St0 && r <= Register::St7) {
     value.bytes = state.fpu.st[offset_from(r, Register::St0)];
-  } else if (r >= Register::Xmm0 && r <= Register::Xmm15) {
-    std::memcpy(value.bytes.data(), state.fpu.vector[offset_from(r, Register::Xmm0)].data(), 16);
+  } else if (is_vector_half(r)) {
+    std::memcpy(value.bytes.data(), vector_half(state, r), 16);
   }
   return value;
 }
@@ -271,8 +282,8 @@ void set_register(CpuState& state, Register r, const RegisterValue& value) {
     X87Register& st = state.fpu.st[offset_from(r, Register::St0)];
     st = {};
     std::memcpy(st.data(), value.bytes.data(), 10);
-  } else if (r >= Register::Xmm0 && r <= Register::Xmm15) {
-    std::memcpy(state.fpu.vector[offset_from(r, Register::Xmm0)].data(), value.bytes.data(), 16);
+  } else if (is_vector_half(r)) {
+    std::memcpy(vector_half(state, r), value.bytes.data(), 16);
   }
 }
 

@@ -91,7 +91,7 @@ class Comparison {
       auto wanted = soft.vector[i];
       if (freedom.nan_lane == 4) soft::testing::take_nans<float>(native.vector[i], wanted);
       if (freedom.nan_lane == 8) soft::testing::take_nans<double>(native.vector[i], wanted);
-      compare_bytes(fmt::format("xmm{}", i), native.vector[i].data(), wanted.data(), 16);
+      compare_bytes(fmt::format("ymm{}", i), native.vector[i].data(), wanted.data(), 32);
     }
     if (native.mxcsr != soft.mxcsr) say("mxcsr", native.mxcsr, soft.mxcsr);
     if (freedom.x87) return;

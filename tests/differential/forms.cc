@@ -120,6 +120,44 @@ bool sees_rsp_above_sp(const Encoding& encoding) {
   return false;
 }
 
+// With VEX (SDM 2A 2.3.5): all opcodes of its maps with each of pp, L and W, in registers and
+// memory; the rest of the fields by chance. vvvv is unused as often as it is not.
+std::vector<std::vector<std::uint8_t>> vex_encodings(Mode mode, Random& random) {
+  constexpr unsigned kShapes = 24;
+  constexpr std::uint8_t kPrefixes[] = {0x67, 0x26, 0x65, 0x3e};
+  std::vector<std::vector<std::uint8_t>> all;
+  for (unsigned map = 1; map <= 3; ++map) {
+    for (unsigned fields = 0; fields < 16; ++fields) {
+      const unsigned pp = fields & 3, l = fields >> 2 & 1, w = fields >> 3 & 1;
+      for (unsigned each = 0; each < 256 * kShapes; ++each) {
+        const unsigned opcode = each / kShapes, shape = each % kShapes;
+        std::vector<std::uint8_t> bytes;
+        if (random() % 8 == 0) bytes.push_back(kPrefixes[random() % std::size(kPrefixes)]);
+        // Outside of 64-bit code the uppermost bits of R, X and vvvv are ones, or it is LES or LDS.
+        const bool extends = mode == Mode::Code64;
+        const unsigned rxb = extends ? random() & 7 : 7;
+        unsigned vvvv = random() % 2 == 0 ? 15 : random() & 15;
+        if (!extends) vvvv |= 8;
+        const unsigned last = vvvv << 3 | l << 2 | pp;
+        if (map == 1 && w == 0 && random() % 2 == 0) {
+          bytes.insert(bytes.end(), {0xc5, static_cast<std::uint8_t>((rxb >> 2) << 7 | last)});
+        } else {
+          bytes.insert(bytes.end(), {0xc4, static_cast<std::uint8_t>(rxb << 5 | map),
+                                     static_cast<std::uint8_t>(w << 7 | last)});
+        }
+        bytes.push_back(static_cast<std::uint8_t>(opcode));
+        // Every value of the reg field in registers and in memory, with and without a SIB byte.
+        const unsigned kind = shape >> 3;
+        const unsigned mod = kind == 0 ? 3 : static_cast<unsigned>(random() % 3);
+        const unsigned rm = kind == 1 ? 4 : random() & 7;
+        bytes.push_back(static_cast<std::uint8_t>(mod << 6 | (shape & 7) << 3 | rm));
+        all.push_back(std::move(bytes));
+      }
+    }
+  }
+  return all;
+}
+
 }  // namespace
 
 bool Encoding::repeats() const {
@@ -223,6 +261,8 @@ std::map<std::string, Form> enumerate_forms(Mode mode, const Claim& claim,
       }
     }
   }
+  for (std::vector<std::uint8_t>& bytes : vex_encodings(mode, random))
+    attempt(std::move(bytes));
   return forms;
 }
 

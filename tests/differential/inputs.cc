@@ -15,6 +15,7 @@ unsigned number(ZydisRegister reg) { return static_cast<unsigned>(ZydisRegisterG
 bool is_vector(ZydisRegister reg) {
   switch (ZydisRegisterGetClass(reg)) {
     case ZYDIS_REGCLASS_XMM:
+    case ZYDIS_REGCLASS_YMM:
     case ZYDIS_REGCLASS_MMX:
     case ZYDIS_REGCLASS_X87:
       return true;
@@ -46,7 +47,8 @@ void aim(UserState& state, const ZydisDecodedOperand& operand, unsigned address_
   std::uint64_t rest = target - static_cast<std::uint64_t>(memory.disp.value);
   const bool has_base = memory.base != ZYDIS_REGISTER_NONE && memory.base != ZYDIS_REGISTER_RIP &&
                         memory.base != ZYDIS_REGISTER_EIP;
-  const bool has_index = memory.index != ZYDIS_REGISTER_NONE;
+  // The indices of a gather are the vector's (spread_indices).
+  const bool has_index = memory.index != ZYDIS_REGISTER_NONE && !is_vector(memory.index);
   const std::uint64_t scale = memory.scale == 0 ? 1 : memory.scale;
   if (has_index && ZydisRegisterGetClass(memory.index) == ZYDIS_REGCLASS_GPR8) {
     rest -= state.gpr[number(memory.index)] & 0xff;  // XLAT
@@ -79,7 +81,7 @@ void refill(std::span<std::uint8_t> data, std::uint64_t linear, unsigned size, R
 
 void fill_fpu(x86::FpuState& fpu, Random& random) {
   for (auto& reg : fpu.vector) {
-    for (unsigned i = 0; i < 16; i += 8) {
+    for (unsigned i = 0; i < 32; i += 8) {
       const std::uint64_t value = edge_value(random);
       std::memcpy(reg.data() + i, &value, 8);
     }

@@ -9,6 +9,7 @@
 
 #include "differential/native_entry.h"
 #include "differential/native_modes.h"
+#include "engine/soft/testing/host_features.h"
 #include "ringside/types.h"
 #include "ringside/x86/bits.h"
 
@@ -23,11 +24,12 @@ bool map(std::uint64_t address, std::uint64_t size, int protection) {
               MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE | MAP_POPULATE, -1, 0) == at;
 }
 
-// FXSAVE's image (SDM 1 table 10-2) from and to the neutral form.
+// FXSAVE's image (SDM 1 table 10-2), with what XSAVE has beyond it, from and to the neutral form.
 constexpr std::size_t kStOffset = 32, kXmmOffset = 160, kMxcsrOffset = 24;
 
-void put_fxsave(const x86::FpuState& fpu, std::uint8_t* image) {
-  std::memset(image, 0, 512);
+void put_area(const x86::FpuState& fpu, std::uint8_t* image) {
+  std::memset(image, 0, kFpuArea);
+  image[kXsaveHeader] = 7;
   std::memcpy(image, &fpu.control, 2);
   std::memcpy(image + 2, &fpu.status, 2);
   std::uint8_t valid = 0;
@@ -40,11 +42,12 @@ void put_fxsave(const x86::FpuState& fpu, std::uint8_t* image) {
     std::memcpy(image + kStOffset + 16 * i, fpu.st[i].data(), 10);
   for (unsigned i = 0; i < 16; ++i) {
     std::memcpy(image + kXmmOffset + 16 * i, fpu.vector[i].data(), 16);
+    std::memcpy(image + kYmmHigh + 16 * i, fpu.vector[i].data() + 16, 16);
   }
 }
 
 // The tag word says only empty (3) or not (0): the full tags follow from the values.
-void get_fxsave(const std::uint8_t* image, x86::FpuState& fpu) {
+void get_area(const std::uint8_t* image, x86::FpuState& fpu) {
   std::memcpy(&fpu.control, image, 2);
   std::memcpy(&fpu.status, image + 2, 2);
   fpu.tag = 0;
@@ -56,6 +59,7 @@ void get_fxsave(const std::uint8_t* image, x86::FpuState& fpu) {
     std::memcpy(fpu.st[i].data(), image + kStOffset + 16 * i, 10);
   for (unsigned i = 0; i < 16; ++i) {
     std::memcpy(fpu.vector[i].data(), image + kXmmOffset + 16 * i, 16);
+    std::memcpy(fpu.vector[i].data() + 16, image + kYmmHigh + 16 * i, 16);
   }
 }
 
@@ -105,8 +109,10 @@ Outcome run_in_segments(const Case& test, const CodeSegments& segments) {
   entry.rflags = test.state.rflags | x86::rflags::IF | (stepped ? x86::rflags::TF : 0);
   entry.cs = segments.code;
   entry.ss = segments.data;
-  entry.use_fpu = test.uses_fpu ? 1 : 0;
-  if (test.uses_fpu) put_fxsave(test.state.fpu, entry.fxsave.data());
+  if (test.uses_fpu) {
+    entry.fpu = soft::testing::host_has(ZYDIS_ISA_SET_AVX) ? Entry::Fpu::Xsave : Entry::Fpu::Fxsave;
+    put_area(test.state.fpu, entry.area.data());
+  }
   const Departure& departure = enter(entry);
   if (!departure.entered) {
     throw std::runtime_error(fmt::format("exception {} with error code {:#x} on entering it",
@@ -117,7 +123,7 @@ Outcome run_in_segments(const Case& test, const CodeSegments& segments) {
   outcome.state.gpr = departure.gpr;
   outcome.state.rip = departure.rip;
   outcome.state.rflags = departure.rflags;
-  if (test.uses_fpu) get_fxsave(departure.fxsave.data(), outcome.state.fpu);
+  if (test.uses_fpu) get_area(departure.area.data(), outcome.state.fpu);
   const auto vector = static_cast<unsigned>(departure.vector);
   const auto breakpoint_end = test.state.rip + test.bytes.size() + 1;
   const bool trapped = departure.signal == SIGTRAP;

@@ -33,8 +33,8 @@ int ringside_depart(int number, siginfo_t* info, void* context);
 
 static_assert(offsetof(Entry, rip) == 128 && offsetof(Entry, cs) == 136 &&
               offsetof(Entry, rflags) == 144 && offsetof(Entry, rsp) == 152 &&
-              offsetof(Entry, ss) == 160 && offsetof(Entry, use_fpu) == 168 &&
-              offsetof(Entry, fxsave) == 176);
+              offsetof(Entry, ss) == 160 && offsetof(Entry, fpu) == 168 &&
+              offsetof(Entry, area) == 192);
 
 asm(R"(
   .text
@@ -48,11 +48,18 @@ ringside_enter:
   push %r14
   push %r15
   mov %rsp, ringside_runner_rsp(%rip)
-  mov ringside_entry(%rip), %rax
-  cmpq $0, 168(%rax)
-  je 1f
-  fxrstor64 176(%rax)
+  mov ringside_entry(%rip), %rcx
+  cmpq $1, 168(%rcx)
+  jb 1f
+  je 3f
+  mov $7, %eax
+  xor %edx, %edx
+  xrstor64 192(%rcx)
+  jmp 1f
+3:
+  fxrstor64 192(%rcx)
 1:
+  mov %rcx, %rax
   movb $1, ringside_inside(%rip)
   mov 160(%rax), %ecx
   mov %ecx, %ds
@@ -124,6 +131,23 @@ void say_own_fault(int number, std::uint64_t rip, std::uint64_t address) {
   if (size > 0) static_cast<void>(!::write(STDERR_FILENO, text, static_cast<std::size_t>(size)));
 }
 
+// The kernel's frame has FXSAVE's image, and says in it whether the rest of an XSAVE area follows;
+// what XSTATE_BV does not name is zero.
+void take_fpu(const void* frame) {
+  const auto* const bytes = static_cast<const std::uint8_t*>(frame);
+  constexpr std::uint64_t kAvx = 4;
+  g_departure.area.fill(0);
+  std::memcpy(g_departure.area.data(), bytes, kXsaveHeader);
+  constexpr unsigned kSoftwareBytes = 464;
+  std::uint32_t magic = 0;
+  std::memcpy(&magic, bytes + kSoftwareBytes, sizeof magic);
+  if (magic != FP_XSTATE_MAGIC1) return;
+  std::uint64_t present = 0;
+  std::memcpy(&present, bytes + kXsaveHeader, sizeof present);
+  if ((present & kAvx) == 0) return;
+  std::memcpy(g_departure.area.data() + kYmmHigh, bytes + kYmmHigh, kFpuArea - kYmmHigh);
+}
+
 }  // namespace
 
 // 1: the processor has left the state that it was put into. 0: this is the test's own fault, which
@@ -152,9 +176,7 @@ int ringside_depart(int number, siginfo_t* info, void* context) {
   g_departure.error_code = value(REG_ERR);
   g_departure.cr2 = value(REG_CR2);
   g_departure.entered = !lies_in(&ringside_enter, &ringside_enter_entered);
-  if (ringside_entry->use_fpu != 0) {
-    std::memcpy(g_departure.fxsave.data(), user->uc_mcontext.fpregs, g_departure.fxsave.size());
-  }
+  if (ringside_entry->fpu != Entry::Fpu::None) take_fpu(user->uc_mcontext.fpregs);
   return 1;
 }
 

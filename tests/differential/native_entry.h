@@ -14,18 +14,23 @@
 
 namespace ringside::differential {
 
+// An XSAVE area of x87, SSE and AVX in the standard form (SDM 1 13.4).
+inline constexpr std::size_t kFpuArea = 832, kXsaveHeader = 512, kYmmHigh = 576;
+
 // What IRET and the loads before it give the processor. `ss` is for DS and ES too.
 struct Entry {
   std::array<std::uint64_t, 16> gpr{};  // in the architecture's order; RSP is taken by IRET
   std::uint64_t rip = 0, cs = 0, rflags = 0, rsp = 0, ss = 0;
-  std::uint64_t use_fpu = 0;                           // fxsave is loaded before and stored after
-  alignas(16) std::array<std::uint8_t, 512> fxsave{};  // FXSAVE's image (SDM 1, table 10-2)
+  // What of the area is loaded before and stored after.
+  enum class Fpu : std::uint64_t { None, Fxsave, Xsave } fpu = Fpu::None;
+  // The image of FXSAVE (SDM 1, table 10-2); of XSAVE, what it has beyond that.
+  alignas(64) std::array<std::uint8_t, kFpuArea> area{};
 };
 
 struct Departure {
   std::array<std::uint64_t, 16> gpr{};
   std::uint64_t rip = 0, rflags = 0;
-  std::array<std::uint8_t, 512> fxsave{};
+  std::array<std::uint8_t, kFpuArea> area{};
   int signal = 0;
   std::uint64_t vector = 0, error_code = 0, cr2 = 0;
   // False where a load of a segment or IRET itself was refused: no instruction of the case has run,

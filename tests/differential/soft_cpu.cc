@@ -6,12 +6,16 @@
 #include "engine/soft/decode/lower.h"
 #include "engine/soft/instructions/instructions.h"
 #include "engine/soft/state/fault.h"
+#include "engine/soft/state/xstate.h"
 #include "ringside/x86/bits.h"
 
 namespace ringside::differential {
 namespace {
 
 using soft::Width;
+
+// The one that has all that there is.
+constexpr auto kProcessor = soft::Processor::V3;
 
 // Guest-physical: page tables, then the region's pages one after the other.
 constexpr std::uint64_t kTables = 0x100000, kPages = 0x200000;
@@ -73,6 +77,7 @@ SoftCpu::SoftCpu()
       board_(std::make_unique<soft::Board>(ram_, *bus_)),
       cpu_(std::make_unique<soft::Cpu>(VcpuId{0}, *board_)) {
   board_->cpus.push_back(cpu_.get());
+  board_->processor = kProcessor;
   const auto put = [&](std::uint64_t table, std::uint64_t index, std::uint64_t entry) {
     std::memcpy(ram_.host({kTables + table * kPageSize + index * 8}, 8), &entry, 8);
   };
@@ -98,7 +103,8 @@ SoftCpu::SoftCpu()
   base_.cr0 = x86::cr0::PE | x86::cr0::PG | x86::cr0::WP | x86::cr0::NE | x86::cr0::MP |
               x86::cr0::AM | x86::cr0::ET;
   base_.cr3 = kTables;
-  base_.cr4 = x86::cr4::PAE | x86::cr4::OSFXSR | x86::cr4::OSXMMEXCPT;
+  base_.cr4 = x86::cr4::PAE | x86::cr4::OSFXSR | x86::cr4::OSXMMEXCPT | x86::cr4::OSXSAVE;
+  base_.xcr0 = soft::xstate::kAll;
   base_.efer = x86::efer::LME | x86::efer::LMA | x86::efer::NXE | x86::efer::SCE;
   set_mode(Mode::Code64);
 }
@@ -136,8 +142,8 @@ std::span<std::uint8_t> SoftCpu::read_only() {
 bool SoftCpu::implemented(const Case& test) const {
   // What no family takes has the same handler as these bytes, which are no instruction.
   static constexpr std::uint8_t kInvalid[] = {0x0f, 0x04, 0x90, 0x90};
-  static const soft::Handler undefined = soft::decode(kInvalid, Width::Bits64).execute;
-  return soft::decode(test.bytes, code_width(test.mode)).execute != undefined;
+  static const soft::Handler undefined = soft::decode(kInvalid, Width::Bits64, kProcessor).execute;
+  return soft::decode(test.bytes, code_width(test.mode), kProcessor).execute != undefined;
 }
 
 Outcome SoftCpu::run(const Case& test, bool stepwise, unsigned* retired) {
@@ -154,7 +160,7 @@ Outcome SoftCpu::run(const Case& test, bool stepwise, unsigned* retired) {
   }
   cpu.one_iteration = stepwise;
   cpu.retired = true;
-  const soft::Insn insn = soft::decode(test.bytes, code_width(test.mode));
+  const soft::Insn insn = soft::decode(test.bytes, code_width(test.mode), kProcessor);
   Outcome outcome;
   unsigned count = 0;
   try {

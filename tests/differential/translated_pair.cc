@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "engine/soft/run/run.h"
+#include "engine/soft/state/xstate.h"
 
 namespace ringside::differential {
 namespace {
@@ -24,6 +25,7 @@ constexpr unsigned kRounds = 3;
 }  // namespace
 
 TranslatedPair::Side::Side() {
+  cpu.board().processor = soft::Processor::V3;
   const auto map = [&](std::uint64_t linear, std::uint64_t physical, std::uint64_t bits) {
     cpu.put<std::uint64_t>(kTable + 8 * ((linear >> 12) & 511), physical | bits);
   };
@@ -54,6 +56,7 @@ void TranslatedPair::Side::prepare(const UserState& state, const Surroundings& s
   s.cr0 =
       x86::cr0::PE | x86::cr0::PG | x86::cr0::WP | x86::cr0::NE | x86::cr0::ET | surroundings.cr0;
   s.cr4 = x86::cr4::PAE | surroundings.cr4;
+  s.xcr0 = soft::xstate::kAll;
   s.cr2 = 0;
   cpu->set_state(s);
   std::memcpy(cpu.host(kDataAt), data.data(), data.size());
@@ -102,11 +105,11 @@ std::string TranslatedPair::run(const UserState& state, const Surroundings& surr
     if (a.fpu.st[i] != b.fpu.st[i]) text += fmt::format(" st{};", i);
   }
   for (unsigned i = 0; i < 16; ++i) {
-    for (unsigned half = 0; half < 16; half += 8) {
+    for (unsigned half = 0; half < 32; half += 8) {
       std::uint64_t x, y;
       std::memcpy(&x, &a.fpu.vector[i][half], 8);
       std::memcpy(&y, &b.fpu.vector[i][half], 8);
-      say(fmt::format("xmm{}[{}]", i, half / 8), x, y);
+      say(fmt::format("ymm{}[{}]", i, half / 8), x, y);
     }
   }
   for (const auto& [from, size] : {std::pair{kDataAt, kDataSize}, {kIstPage, kPageSize}}) {

@@ -17,7 +17,7 @@ namespace ringside::differential {
 // What else the instructions find.
 struct Surroundings {
   std::uint64_t cr0 = 0;  // bits beyond those that 64-bit code has to have
-  std::uint64_t cr4 = x86::cr4::OSFXSR | x86::cr4::OSXMMEXCPT;
+  std::uint64_t cr4 = x86::cr4::OSFXSR | x86::cr4::OSXMMEXCPT | x86::cr4::OSXSAVE;
   bool pages_are_known = false;  // the TLB has them
 };
 

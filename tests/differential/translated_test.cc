@@ -1,4 +1,4 @@
-// The translator's vector instructions against the interpreter's: every form of MMX and SSE in
+// The translator's vector instructions against the interpreter's: every form of MMX, SSE and AVX in
 // 64-bit code, among others of them and integer instructions in one block, with every rounding and
 // exception mask, with faults, and where SSE is not available. RINGSIDE_DIFFERENTIAL=N multiplies.
 #include <fmt/format.h>
@@ -21,7 +21,8 @@ using soft::testing::VectorValues;
 
 // With what the integer scope has of SSE, and the approximations: they need no host to compare to.
 bool is_claimed(const Encoding& encoding) {
-  return claimed_as_vector(encoding) ||
+  return claimed_as_vector(encoding) || claimed_as_avx(encoding) ||
+         claimed_as_bit_fields(encoding) ||
          encoding.is({ZYDIS_MNEMONIC_CRC32, ZYDIS_MNEMONIC_POPCNT, ZYDIS_MNEMONIC_MOVNTI,
                       ZYDIS_MNEMONIC_RCPPS, ZYDIS_MNEMONIC_RCPSS, ZYDIS_MNEMONIC_RSQRTPS,
                       ZYDIS_MNEMONIC_RSQRTSS, ZYDIS_MNEMONIC_MASKMOVDQU});
@@ -119,8 +120,10 @@ class Campaigner {
     const Data kind = data_of(encoding);
     x86::FpuState& fpu = test.state.fpu;
     for (auto& reg : fpu.vector) {
-      const auto value = values_.vector(kind);
-      std::memcpy(reg.data(), value.data(), 16);
+      for (const unsigned half : {0u, 16u}) {
+        const auto value = values_.vector(kind);
+        std::memcpy(reg.data() + half, value.data(), 16);
+      }
     }
     for (auto& st : fpu.st)
       st = values_.extended();

@@ -1,6 +1,6 @@
-// The MMX, SSE and x87 families against the host's processor: every form that the opcode maps hold,
-// in every mode, with addressing, alignment and page faults. (What the forms compute with unmasked
-// exceptions is the subject of sse_test.cc and x87_test.cc beside the sources.)
+// The MMX, SSE, AES, SHA and x87 families against the host's processor: every form that the opcode
+// maps hold, in every mode, with addressing, alignment and page faults. (What the forms compute
+// with unmasked exceptions is the subject of sse_test.cc and x87_test.cc beside the sources.)
 #include <gtest/gtest.h>
 
 #include <cstring>
@@ -49,6 +49,9 @@ bool claimed_as_vector(const Encoding& encoding) {
     case ZYDIS_ISA_SET_SSSE3MMX:
     case ZYDIS_ISA_SET_SSE4:
     case ZYDIS_ISA_SET_SSE42:
+    case ZYDIS_ISA_SET_AES:
+    case ZYDIS_ISA_SET_PCLMULQDQ:
+    case ZYDIS_ISA_SET_SHA:
       break;
     default:
       return false;

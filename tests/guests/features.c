@@ -11,59 +11,78 @@ static const struct feature {
   uint32_t leaf;
   uint8_t reg, bit;
   int (*proof)(void);
+  uint32_t sub;
 } features[] = {
-    {"SSE3", 1, kEcx, 0, sse3},
-    {"SSSE3", 1, kEcx, 9, ssse3},
-    {"CMPXCHG16B", 1, kEcx, 13, cx16},
-    {"PCID", 1, kEcx, 17, pcid},
-    {"SSE4.1", 1, kEcx, 19, sse41},
-    {"SSE4.2", 1, kEcx, 20, sse42},
-    {"x2APIC", 1, kEcx, 21, x2apic},
-    {"MOVBE", 1, kEcx, 22, movbe},
-    {"POPCNT", 1, kEcx, 23, popcnt},
-    {"TSC deadline", 1, kEcx, 24, tsc_deadline},
-    {"RDRAND", 1, kEcx, 30, rdrand},
-    {"hypervisor", 1, kEcx, 31, hypervisor},
-    {"x87", 1, kEdx, 0, x87},
-    {"DE", 1, kEdx, 2, de},
-    {"PSE", 1, kEdx, 3, pse},
-    {"TSC", 1, kEdx, 4, tsc},
-    {"MSR", 1, kEdx, 5, msr},
-    {"PAE", 1, kEdx, 6, pae},
-    {"MCE", 1, kEdx, 7, mce},
-    {"CMPXCHG8B", 1, kEdx, 8, cx8},
-    {"APIC", 1, kEdx, 9, xapic},
-    {"SYSENTER", 1, kEdx, 11, sysenter},
-    {"MTRR", 1, kEdx, 12, mtrr},
-    {"PGE", 1, kEdx, 13, pge},
-    {"MCA", 1, kEdx, 14, mca},
-    {"CMOV", 1, kEdx, 15, cmov},
-    {"PAT", 1, kEdx, 16, pat},
-    {"PSE-36", 1, kEdx, 17, pse36},
-    {"CLFLUSH", 1, kEdx, 19, clflush},
-    {"MMX", 1, kEdx, 23, mmx},
-    {"FXSR", 1, kEdx, 24, fxsr},
-    {"SSE", 1, kEdx, 25, sse},
-    {"SSE2", 1, kEdx, 26, sse2},
-    {"HTT", 1, kEdx, 28, several},
-    {"FSGSBASE", 7, kEbx, 0, fsgsbase},
-    {"TSC_ADJUST", 7, kEbx, 1, tsc_adjust},
-    {"SMEP", 7, kEbx, 7, smep},
-    {"ERMS", 7, kEbx, 9, rep_movsb},
-    {"INVPCID", 7, kEbx, 10, invpcid},
-    {"SMAP", 7, kEbx, 20, smap},
-    {"UMIP", 7, kEcx, 2, umip},
-    {"LA57", 7, kEcx, 16, la57},
-    {"RDPID", 7, kEcx, 22, rdpid},
-    {"FSRM", 7, kEdx, 4, rep_movsb},
-    {"LAHF", 0x80000001, kEcx, 0, lahf},
-    {"PREFETCHW", 0x80000001, kEcx, 8, clflush},
-    {"SYSCALL", 0x80000001, kEdx, 11, syscall},
-    {"NX", 0x80000001, kEdx, 20, nx},
-    {"1 GiB pages", 0x80000001, kEdx, 26, one_gib},
-    {"RDTSCP", 0x80000001, kEdx, 27, rdtscp},
-    {"long mode", 0x80000001, kEdx, 29, long_mode},
-    {"invariant TSC", 0x80000007, kEdx, 8, invariant_tsc},
+    {"SSE3", 1, kEcx, 0, sse3, 0},
+    {"PCLMULQDQ", 1, kEcx, 1, pclmulqdq, 0},
+    {"SSSE3", 1, kEcx, 9, ssse3, 0},
+    {"CMPXCHG16B", 1, kEcx, 13, cx16, 0},
+    {"PCID", 1, kEcx, 17, pcid, 0},
+    {"SSE4.1", 1, kEcx, 19, sse41, 0},
+    {"SSE4.2", 1, kEcx, 20, sse42, 0},
+    {"FMA", 1, kEcx, 12, fma, 0},
+    {"XSAVE", 1, kEcx, 26, xsave, 0},
+    {"AVX", 1, kEcx, 28, avx, 0},
+    {"F16C", 1, kEcx, 29, f16c, 0},
+    {"x2APIC", 1, kEcx, 21, x2apic, 0},
+    {"MOVBE", 1, kEcx, 22, movbe, 0},
+    {"POPCNT", 1, kEcx, 23, popcnt, 0},
+    {"TSC deadline", 1, kEcx, 24, tsc_deadline, 0},
+    {"AES", 1, kEcx, 25, aes, 0},
+    {"RDRAND", 1, kEcx, 30, rdrand, 0},
+    {"hypervisor", 1, kEcx, 31, hypervisor, 0},
+    {"x87", 1, kEdx, 0, x87, 0},
+    {"DE", 1, kEdx, 2, de, 0},
+    {"PSE", 1, kEdx, 3, pse, 0},
+    {"TSC", 1, kEdx, 4, tsc, 0},
+    {"MSR", 1, kEdx, 5, msr, 0},
+    {"PAE", 1, kEdx, 6, pae, 0},
+    {"MCE", 1, kEdx, 7, mce, 0},
+    {"CMPXCHG8B", 1, kEdx, 8, cx8, 0},
+    {"APIC", 1, kEdx, 9, xapic, 0},
+    {"SYSENTER", 1, kEdx, 11, sysenter, 0},
+    {"MTRR", 1, kEdx, 12, mtrr, 0},
+    {"PGE", 1, kEdx, 13, pge, 0},
+    {"MCA", 1, kEdx, 14, mca, 0},
+    {"CMOV", 1, kEdx, 15, cmov, 0},
+    {"PAT", 1, kEdx, 16, pat, 0},
+    {"PSE-36", 1, kEdx, 17, pse36, 0},
+    {"CLFLUSH", 1, kEdx, 19, clflush, 0},
+    {"MMX", 1, kEdx, 23, mmx, 0},
+    {"FXSR", 1, kEdx, 24, fxsr, 0},
+    {"SSE", 1, kEdx, 25, sse, 0},
+    {"SSE2", 1, kEdx, 26, sse2, 0},
+    {"HTT", 1, kEdx, 28, several, 0},
+    {"FSGSBASE", 7, kEbx, 0, fsgsbase, 0},
+    {"TSC_ADJUST", 7, kEbx, 1, tsc_adjust, 0},
+    {"BMI1", 7, kEbx, 3, bmi1, 0},
+    {"AVX2", 7, kEbx, 5, avx2, 0},
+    {"BMI2", 7, kEbx, 8, bmi2, 0},
+    {"ADX", 7, kEbx, 19, adx, 0},
+    {"SMEP", 7, kEbx, 7, smep, 0},
+    {"ERMS", 7, kEbx, 9, rep_movsb, 0},
+    {"INVPCID", 7, kEbx, 10, invpcid, 0},
+    {"SMAP", 7, kEbx, 20, smap, 0},
+    {"SHA", 7, kEbx, 29, sha, 0},
+    {"UMIP", 7, kEcx, 2, umip, 0},
+    {"LA57", 7, kEcx, 16, la57, 0},
+    {"RDPID", 7, kEcx, 22, rdpid, 0},
+    {"FSRM", 7, kEdx, 4, rep_movsb, 0},
+    {"x87 state", 0xd, kEax, 0, xsave, 0},
+    {"SSE state", 0xd, kEax, 1, xsave, 0},
+    {"AVX state", 0xd, kEax, 2, xsave, 0},
+    {"XSAVEOPT", 0xd, kEax, 0, xsaveopt, 1},
+    {"XSAVEC", 0xd, kEax, 1, xsavec, 1},
+    {"XGETBV with 1", 0xd, kEax, 2, xgetbv1, 1},
+    {"LZCNT", 0x80000001, kEcx, 5, lzcnt, 0},
+    {"LAHF", 0x80000001, kEcx, 0, lahf, 0},
+    {"PREFETCHW", 0x80000001, kEcx, 8, clflush, 0},
+    {"SYSCALL", 0x80000001, kEdx, 11, syscall, 0},
+    {"NX", 0x80000001, kEdx, 20, nx, 0},
+    {"1 GiB pages", 0x80000001, kEdx, 26, one_gib, 0},
+    {"RDTSCP", 0x80000001, kEdx, 27, rdtscp, 0},
+    {"long mode", 0x80000001, kEdx, 29, long_mode, 0},
+    {"invariant TSC", 0x80000007, kEdx, 8, invariant_tsc, 0},
 };
 /* Words that consist of feature bits: each that is set needs a line above. */
 static const struct {
@@ -81,22 +100,19 @@ static uint8_t area[512] __attribute__((aligned(64), used));
 
 CODE(monitor, "mov $area, %eax; xor %ecx, %ecx; xor %edx, %edx; monitor")
 CODE(mwait, "xor %eax, %eax; xor %ecx, %ecx; mwait")
-CODE(pclmulqdq, "pclmulqdq $0, %xmm1, %xmm0")
-CODE(aesenc, "aesenc %xmm1, %xmm0")
-CODE(xsave, "xor %eax, %eax; xor %edx, %edx; xsave area")
+CODE(no_xsave, "xor %eax, %eax; xor %edx, %edx; xsave area")
 CODE(xgetbv, "xor %ecx, %ecx; xgetbv")
-CODE(avx, "vaddps %xmm1, %xmm0, %xmm0")
-CODE(f16c, "vcvtph2ps %xmm1, %xmm0")
-CODE(fma, "vfmadd132ps %xmm1, %xmm0, %xmm0")
-CODE(bmi1, "andn %eax, %ecx, %edx")
-CODE(bmi2, "pdep %eax, %ecx, %edx")
-CODE(avx2, "vpaddb %ymm1, %ymm0, %ymm0")
+CODE(no_avx, "vaddps %xmm1, %xmm0, %xmm0")
+CODE(no_f16c, "vcvtph2ps %xmm1, %xmm0")
+CODE(no_fma, "vfmadd132ps %xmm1, %xmm0, %xmm0")
+CODE(no_bmi1, "andn %eax, %ecx, %edx")
+CODE(no_bmi2, "pdep %eax, %ecx, %edx")
+CODE(no_avx2, "vpaddb %ymm1, %ymm0, %ymm0")
 CODE(rtm, "xbegin 1f; xend; 1:")
 CODE(rdseed, "rdseed %rax")
-CODE(adx, "adcx %eax, %ecx")
+CODE(no_adx, "adcx %eax, %ecx")
 CODE(clflushopt, "clflushopt area")
 CODE(clwb, "clwb area")
-CODE(sha, "sha1nexte %xmm1, %xmm0")
 CODE(rdpkru, "xor %ecx, %ecx; rdpkru")
 CODE(waitpkg, "mov $area, %eax; umonitor %rax")
 CODE(gfni, "gf2p8mulb %xmm1, %xmm0")
@@ -114,24 +130,21 @@ static const struct absent {
 } absents[] = {
     {"MONITOR", 1, kEcx, 3, monitor},
     {"MWAIT", 1, kEcx, 3, mwait},
-    {"PCLMULQDQ", 1, kEcx, 1, pclmulqdq},
     {"VMX", 1, kEcx, 5, vmxon},
     {"SMX", 1, kEcx, 6, getsec},
-    {"FMA", 1, kEcx, 12, fma},
-    {"AES", 1, kEcx, 25, aesenc},
-    {"XSAVE", 1, kEcx, 26, xsave},
+    {"FMA", 1, kEcx, 12, no_fma},
+    {"XSAVE", 1, kEcx, 26, no_xsave},
     {"XGETBV", 1, kEcx, 26, xgetbv},
-    {"AVX", 1, kEcx, 28, avx},
-    {"F16C", 1, kEcx, 29, f16c},
-    {"BMI1", 7, kEbx, 3, bmi1},
-    {"AVX2", 7, kEbx, 5, avx2},
-    {"BMI2", 7, kEbx, 8, bmi2},
+    {"AVX", 1, kEcx, 28, no_avx},
+    {"F16C", 1, kEcx, 29, no_f16c},
+    {"BMI1", 7, kEbx, 3, no_bmi1},
+    {"AVX2", 7, kEbx, 5, no_avx2},
+    {"BMI2", 7, kEbx, 8, no_bmi2},
     {"RTM", 7, kEbx, 11, rtm},
     {"RDSEED", 7, kEbx, 18, rdseed},
-    {"ADX", 7, kEbx, 19, adx},
+    {"ADX", 7, kEbx, 19, no_adx},
     {"CLFLUSHOPT", 7, kEbx, 23, clflushopt},
     {"CLWB", 7, kEbx, 24, clwb},
-    {"SHA", 7, kEbx, 29, sha},
     {"PKU", 7, kEcx, 3, rdpkru},
     {"WAITPKG", 7, kEcx, 5, waitpkg},
     {"GFNI", 7, kEcx, 8, gfni},
@@ -187,7 +200,7 @@ static void try_proof(void) { proved = tried->proof(); }
 static unsigned prove_announced(void) {
   unsigned count = 0;
   for (tried = features; tried != features + COUNT(features); ++tried) {
-    if (!announced(tried->leaf, 0, tried->reg, tried->bit)) continue;
+    if (!announced(tried->leaf, tried->sub, tried->reg, tried->bit)) continue;
     proved = 0;
     const int vector = attempt(try_proof);
     set_plain_cr4();
@@ -204,9 +217,9 @@ static void find_unproved(void) {
   for (unsigned i = 0; i < COUNT(bitmaps); ++i) {
     for (unsigned bit = 0; bit < 32; ++bit) {
       int known = !announced(bitmaps[i].leaf, bitmaps[i].sub, bitmaps[i].reg, bit);
-      for (unsigned k = 0; k < COUNT(features) && bitmaps[i].sub == 0; ++k)
-        known |= features[k].leaf == bitmaps[i].leaf && features[k].reg == bitmaps[i].reg &&
-                 features[k].bit == bit;
+      for (unsigned k = 0; k < COUNT(features); ++k)
+        known |= features[k].leaf == bitmaps[i].leaf && features[k].sub == bitmaps[i].sub &&
+                 features[k].reg == bitmaps[i].reg && features[k].bit == bit;
       if (known) continue;
       print("no proof for bit ");
       print_number(bit);

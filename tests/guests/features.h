@@ -26,6 +26,7 @@ enum { kNone = -1, kInvalid = 6, kProtection = 13, kPageFault = 14, kSyscall = 2
 #define CR4_LA57 BIT(12)
 #define CR4_FSGSBASE BIT(16)
 #define CR4_PCIDE BIT(17)
+#define CR4_OSXSAVE BIT(18)
 #define CR4_SMEP BIT(20)
 #define CR4_SMAP BIT(21)
 
@@ -99,6 +100,14 @@ int nx(void);
 int one_gib(void);
 int long_mode(void);
 int invariant_tsc(void);
+int xsave(void);
+int xsaveopt(void);
+int xsavec(void);
+int xgetbv1(void);
+int avx(void);
+int avx2(void);
+int fma(void);
+int f16c(void);
 
 /* features_user.c */
 int sse3(void);
@@ -107,6 +116,13 @@ int cx16(void);
 int sse41(void);
 int sse42(void);
 int movbe(void);
+int pclmulqdq(void);
+int aes(void);
+int sha(void);
+int bmi1(void);
+int bmi2(void);
+int adx(void);
+int lzcnt(void);
 int popcnt(void);
 int rdrand(void);
 int x87(void);

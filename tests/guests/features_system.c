@@ -245,3 +245,62 @@ int invariant_tsc(void) {
   *apic(0x320) = 0x10000;
   return rdtsc() - before >= 1000000;
 }
+
+/* XSAVE, and what needs the state that it switches on. */
+static volatile uint8_t extended[832] __attribute__((aligned(64), used));
+static volatile uint64_t quads[4] __attribute__((aligned(32), used));
+static volatile uint64_t switched_on; /* XCR0, read back */
+static void (*with_state)(void);
+static void switch_on(void) {
+  uint32_t low, high;
+  __asm__ volatile("xsetbv" : : "a"(7), "c"(0), "d"(0));
+  __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  switched_on = low | (uint64_t)high << 32;
+  with_state();
+}
+static int with_xcr0(void (*function)(void)) {
+  with_state = function;
+  switched_on = 0;
+  return with_cr4(CR4_OSXSAVE, switch_on) == kNone && switched_on == 7;
+}
+/* Fills YMM1, saves, clears all, restores, and stores YMM1. */
+#define ROUND_TRIP(name, save)                                            \
+  CODE(name,                                                              \
+       "movq $0x1234, %rax; movq %rax, %xmm0; vpbroadcastq %xmm0, %ymm1;" \
+       "mov $7, %eax; xor %edx, %edx;" save                               \
+       " extended; vzeroall;"                                             \
+       "xrstor extended; vmovdqu %ymm1, quads; vzeroupper")
+ROUND_TRIP(round_trip, "xsave")
+ROUND_TRIP(round_trip_optimised, "xsaveopt")
+ROUND_TRIP(round_trip_compacted, "xsavec")
+static int comes_back(void (*round)(void)) {
+  for (unsigned i = 0; i < sizeof extended; ++i)
+    extended[i] = 0;
+  quads[3] = 0;
+  return with_xcr0(round) && quads[0] == 0x1234 && quads[3] == 0x1234;
+}
+int xsave(void) { return comes_back(round_trip); }
+int xsaveopt(void) { return comes_back(round_trip_optimised); }
+int xsavec(void) { return comes_back(round_trip_compacted) && extended[527] == 0x80; }
+CODE(what_is_in_use, "vzeroall; mov $1, %ecx; xgetbv; mov %rax, quads")
+int xgetbv1(void) { return with_xcr0(what_is_in_use) && (quads[0] & 4) == 0; }
+
+CODE(add_doubles,
+     "mov $1, %eax; vcvtsi2sd %eax, %xmm0, %xmm0; vmovddup %xmm0, %xmm0;"
+     "vinsertf128 $1, %xmm0, %ymm0, %ymm0; vaddpd %ymm0, %ymm0, %ymm0;"
+     "vmovupd %ymm0, quads; vzeroupper")
+int avx(void) {
+  return with_xcr0(add_doubles) && quads[0] == BIT(62) && quads[3] == BIT(62); /* 2.0 */
+}
+CODE(add_bytes,
+     "vpcmpeqb %ymm0, %ymm0, %ymm0; vpaddb %ymm0, %ymm0, %ymm0;"
+     "vmovdqu %ymm0, quads; vzeroupper")
+int avx2(void) { return with_xcr0(add_bytes) && quads[3] == 0xfefefefefefefefe; }
+CODE(fuse,
+     "mov $3, %eax; vcvtsi2sd %eax, %xmm0, %xmm0; vfmadd231sd %xmm0, %xmm0, %xmm0;"
+     "vcvtsd2si %xmm0, %rax; mov %rax, quads")
+int fma(void) { return with_xcr0(fuse) && quads[0] == 12; }
+CODE(halve,
+     "mov $0x3f800000, %eax; vmovd %eax, %xmm0; vcvtps2ph $0, %xmm0, %xmm0;"
+     "vmovq %xmm0, quads")
+int f16c(void) { return with_xcr0(halve) && quads[0] == 0x3c00; }

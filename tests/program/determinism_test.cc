@@ -197,6 +197,28 @@ TEST_F(Journal, AReplayEndsInTheRecordedState) {
   EXPECT_EQ(replayed.state, recorded.state);
 }
 
+TEST_F(Journal, HasTheProcessorOfTheRun) {
+  const auto run = [&](const char* option, std::vector<std::string> more) {
+    std::vector<std::string> words = command(option);
+    words.insert(words.begin() + 1, more.begin(), more.end());
+    ChildProcess process(words);
+    if (std::string_view(option) == "--record") {
+      process.await(Stream::Output, "r");
+      process.write_input("x");
+    } else {
+      process.close_input();
+    }
+    return outcome(process);
+  };
+  const Outcome recorded = run("--record", {"--cpu", "v3"});
+  EXPECT_THAT(journal(), HasSubstr("\ncpu v3\n"));
+  EXPECT_EQ(run("--replay", {}).state, recorded.state);
+  EXPECT_EQ(run("--replay", {"--cpu", "v3"}).state, recorded.state);
+  const Outcome other = run("--replay", {"--cpu", "v2"});
+  EXPECT_EQ(other.status, 4);
+  EXPECT_THAT(other.error, HasSubstr("the recorded run had v3"));
+}
+
 TEST_F(Journal, AReplayThatDiffersSaysSo) {
   record();
   rewrite("serial0 78", "serial0 79");  // another key: the same path, another state

@@ -108,6 +108,22 @@ enum class Register : std::uint8_t {
   SysenterEip,
   TscAux,
   Pat,
+  Ymm0High,
+  Ymm1High,
+  Ymm2High,
+  Ymm3High,
+  Ymm4High,
+  Ymm5High,
+  Ymm6High,
+  Ymm7High,
+  Ymm8High,
+  Ymm9High,
+  Ymm10High,
+  Ymm11High,
+  Ymm12High,
+  Ymm13High,
+  Ymm14High,
+  Ymm15High,
 };
 
 // A register's bytes, little-endian as on the wire.

@@ -61,6 +61,9 @@ void declare_start(CLI::App& app, Words& words, Options& options) {
   machine(app.add_option("-e,--engine", words.engine,
                          "auto, soft (deterministic software CPU) or kvm (auto)")
               ->type_name("ENGINE"));
+  machine(app.add_option("--cpu", words.cpu,
+                         "Processor of the software CPU: x86-64-v2 or, with AVX2, x86-64-v3 (v2)")
+              ->type_name("v2|v3|host"));
   machine(app.add_option("--pace", words.pace,
                          "Virtual time keeps to the wall clock, or runs ahead when it can (on)")
               ->type_name("on|off"));

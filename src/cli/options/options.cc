@@ -206,6 +206,21 @@ Result<void> parse_shares(const Words& words, Options& options) {
   return {};
 }
 
+// What KVM gives a guest is the host's processor, and the software CPU is the same on every host.
+Result<void> interpret_processor(const std::string& name, Options& options) {
+  using hypervisor::Processor;
+  if (name == "host") {
+    if (options.engine == EngineChoice::Kvm) return {};
+    return bad(
+        "--cpu host needs --engine kvm: the software CPU is v2 or v3, the same on every host");
+  }
+  options.processor =
+      TRY(choose<Processor>("--cpu", name, {{"v2", Processor::V2}, {"v3", Processor::V3}}));
+  if (options.engine == EngineChoice::Kvm)
+    return bad("--cpu {} is the software CPU's: with --engine kvm the guest has the host's", name);
+  return {};
+}
+
 Result<void> interpret(const CLI::App& app, const Words& words, Options& options) {
   if (app.count("--cpus") != 0) {
     const std::string& text = words.cpus;
@@ -241,6 +256,7 @@ Result<void> interpret(const CLI::App& app, const Words& words, Options& options
   options.engine = TRY(choose<EngineChoice>(
       "--engine", words.engine,
       {{"auto", EngineChoice::Auto}, {"soft", EngineChoice::Soft}, {"kvm", EngineChoice::Kvm}}));
+  if (app.count("--cpu") != 0) TRY(interpret_processor(words.cpu, options));
   if (app.count("--date") != 0) options.date = TRY(parse_date(words.date));
   if (app.count("--seed") != 0) {
     options.seed = parse_number(words.seed);

@@ -15,6 +15,7 @@
 #include "companions/shared_folder.h"
 #include "machine/bus/platform_map.h"
 #include "network/options.h"
+#include "platform/processor.h"
 #include "ringside/admission.h"
 #include "ringside/options.h"
 #include "time/pace.h"
@@ -108,6 +109,8 @@ struct Options {
   // run.
   std::optional<std::uint64_t> seed;
   std::optional<Date> date;  // none: the same in every run
+  // Of the software CPU. None: a replay's and a saved machine's own, else V2.
+  std::optional<hypervisor::Processor> processor;
   Translate translate = Translate::On;
   bool perf_map = false;
   std::optional<transport::Endpoint> qmp;  // a unix socket's

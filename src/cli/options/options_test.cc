@@ -81,6 +81,14 @@ TEST(CommandLine, EveryOptionInBothForms) {
   EXPECT_EQ(rest.record, "journal");
 }
 
+TEST(CommandLine, Processors) {
+  using hypervisor::Processor;
+  EXPECT_FALSE(options({"k"}).processor);
+  EXPECT_EQ(options({"--cpu", "v2", "k"}).processor, Processor::V2);
+  EXPECT_EQ(options({"--cpu", "v3", "-e", "soft", "k"}).processor, Processor::V3);
+  EXPECT_FALSE(options({"--cpu", "host", "-e", "kvm", "k"}).processor);
+}
+
 TEST(CommandLine, Dates) {
   EXPECT_EQ(options({"--seed", "0x1f", "k"}).seed, 31u);
   EXPECT_TRUE(std::holds_alternative<HostsDate>(options({"--date", "host", "k"}).date.value()));
@@ -330,6 +338,9 @@ TEST(CommandLine, ErrorsNameTheOption) {
       {{"-e", "magic", "k"}, "--engine: 'magic' is not one of auto, soft, kvm"},
       {{"--pace", "maybe", "k"}, "--pace: 'maybe' is not one of on, off"},
       {{"--translate", "1", "k"}, "--translate: '1' is not one of on, off"},
+      {{"--cpu", "v4", "k"}, "--cpu: 'v4' is not one of v2, v3"},
+      {{"--cpu", "host", "k"}, "--cpu host needs --engine kvm"},
+      {{"--cpu", "v3", "-e", "kvm", "k"}, "with --engine kvm the guest has the host's"},
       {{"--seed", "x", "k"}, "--seed: 'x' is not a number of 64 bits"},
       {{"--seed=-1", "k"}, "--seed: '-1' is not"},
       {{"--seed", "1", "-e", "kvm", "k"}, "--seed needs the software CPU"},
@@ -418,12 +429,11 @@ TEST(CommandLine, TwoJournalsAreComparedWithoutAnythingElse) {
 TEST(CommandLine, HelpAndVersionPrintAndEnd) {
   const std::string help = parse({"--help"}).value().print.value();
   for (const char* word :
-       {"KERNEL",     "--cpus",      "--memory",    "--engine", "--initrd",
-        "--append",   "--gdb",       "--guest-gdb", "--serial", "--debug-exit",
-        "--debugcon", "--disk",      "--record",    "--replay", "--pace",
-        "--against",  "--translate", "--perf-map",  "--date",   "--probe",
-        "--on-kill",  "--bios",      "--version",   "--log",    "--firmware-vars",
-        "Examples:",  "Exit status:"}) {
+       {"KERNEL",          "--cpus",      "--memory",  "--engine",     "--initrd",    "--append",
+        "--gdb",           "--guest-gdb", "--serial",  "--debug-exit", "--debugcon",  "--disk",
+        "--record",        "--replay",    "--pace",    "--against",    "--translate", "--perf-map",
+        "--date",          "--probe",     "--on-kill", "--bios",       "--version",   "--log",
+        "--firmware-vars", "--cpu ",      "Examples:", "Exit status:"}) {
     EXPECT_NE(help.find(word), std::string::npos) << word;
   }
   EXPECT_EQ(parse({"--version"}).value().print.value().substr(0, 9), "ringside ");

@@ -29,8 +29,8 @@ std::string why_not_kvm(const kvm::Facts& facts) {
 
 Result<StartedEngine> start_soft(const Options& options, hypervisor::GuestRam& ram,
                                  hypervisor::Platform& platform, const x86::CpuState& entry,
-                                 std::uint64_t seed) {
-  soft::Options soft_options{options.cpus, seed};
+                                 const time::RunStart& start) {
+  soft::Options soft_options{options.cpus, start.seed, start.processor};
   if (options.translate == Translate::Off)
     soft_options.translator.mode = soft::TranslatorOptions::Mode::Off;
   if (options.perf_map) {
@@ -63,6 +63,7 @@ Result<StartedEngine> start_kvm(const Options& options, hypervisor::GuestRam& ra
 std::string_view needs_soft(const Options& options) {
   if (!options.record.empty() || !options.replay.empty()) return "a journal needs it";
   if (!options.save.empty()) return "--save needs it";
+  if (options.processor) return "--cpu is of it";
   return options.perf_map ? "--perf-map needs it" : "";
 }
 
@@ -70,8 +71,8 @@ std::string_view needs_soft(const Options& options) {
 
 Result<StartedEngine> start_engine(const Options& options, hypervisor::GuestRam& ram,
                                    hypervisor::Platform& platform, const x86::CpuState& entry,
-                                   std::uint64_t seed) {
-  if (options.engine == EngineChoice::Soft) return start_soft(options, ram, platform, entry, seed);
+                                   const time::RunStart& start) {
+  if (options.engine == EngineChoice::Soft) return start_soft(options, ram, platform, entry, start);
   if (options.engine == EngineChoice::Kvm) {
     Result<StartedEngine> started = start_kvm(options, ram, platform, entry);
     if (started) return started;
@@ -90,7 +91,7 @@ Result<StartedEngine> start_engine(const Options& options, hypervisor::GuestRam&
     why = started.error().text();
   }
   notice("engine: soft, because {}", why);
-  return start_soft(options, ram, platform, entry, seed);
+  return start_soft(options, ram, platform, entry, start);
 }
 
 std::string describe_engines() {

@@ -9,16 +9,17 @@
 #include "platform/engine.h"
 #include "platform/guest_ram.h"
 #include "ringside/x86/cpu_state.h"
+#include "time/journal.h"
 
 namespace ringside::cli {
 
-// `ram` and `platform` must outlive the engine. `seed`: of the software CPU's random numbers. Says
-// on stderr what auto took.
+// `ram` and `platform` must outlive the engine. `start` has the software CPU's processor and the
+// seed of its random numbers. Says on stderr what auto took.
 Result<std::unique_ptr<hypervisor::Engine>> start_engine(const Options& options,
                                                          hypervisor::GuestRam& ram,
                                                          hypervisor::Platform& platform,
                                                          const x86::CpuState& entry,
-                                                         std::uint64_t seed);
+                                                         const time::RunStart& start);
 
 // What --probe prints.
 std::string describe_engines();

@@ -105,8 +105,11 @@ Result<Options> as_saved(const Options& given, const time::SavedOptions& saved) 
   }
   if (given.virtio_bus_given && given.virtio_bus != saved.virtio_bus)
     return bad("--virtio: the saved machine has its disks on the other bus");
+  if (given.processor && given.processor != saved.processor)
+    return bad("--cpu: the saved machine has {}", name_of(saved.processor));
   TRY(check_devices(given, saved));
   Options options = given;
+  options.processor = saved.processor;
   options.cpus = saved.vcpus;
   options.memory = saved.memory;
   options.debug_exit = saved.debug_exit;

@@ -39,6 +39,17 @@ TEST_F(Restored, AChangedFileOfVariablesIsNoDiskImage) {
   EXPECT_EQ(refusal(saved), "--firmware-vars: " + path_ + ": No such file or directory");
 }
 
+TEST_F(Restored, HasTheProcessorThatItHad) {
+  using hypervisor::Processor;
+  time::SavedOptions saved;
+  saved.processor = Processor::V3;
+  Options given;
+  given.cpus = saved.vcpus;
+  EXPECT_EQ(as_saved(given, saved).value().processor, Processor::V3);
+  given.processor = Processor::V2;
+  EXPECT_EQ(as_saved(given, saved).error().text(), "--cpu: the saved machine has v3");
+}
+
 TEST_F(Restored, AChangedDiskImageIsNamedAsOne) {
   time::SavedOptions saved;
   saved.disks = {saved_file()};

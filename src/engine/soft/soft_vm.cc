@@ -37,6 +37,7 @@ class SoftVm final : public SoftEngine {
   SoftVm(hypervisor::GuestRam& ram, hypervisor::Platform& platform, const x86::CpuState& entry,
          const Options& options)
       : board_(ram, platform), memory_(board_) {
+    board_.processor = options.processor;
     for (std::uint32_t i = 0; i < options.vcpus; ++i) {
       vcpus_.push_back(std::make_unique<SoftVcpu>(VcpuId{i}, board_));
       Cpu& cpu = vcpus_.back()->cpu;

@@ -11,6 +11,7 @@
 #include "platform/guest_ram.h"
 #include "platform/observable.h"
 #include "platform/platform.h"
+#include "platform/processor.h"
 #include "platform/recordable.h"
 #include "platform/rewindable.h"
 
@@ -29,6 +30,7 @@ struct TranslatorOptions {
 struct Options {
   unsigned vcpus = 1;
   std::uint64_t seed = 0;  // of what RDRAND gives
+  hypervisor::Processor processor = hypervisor::Processor::V2;
   TranslatorOptions translator{};
 };
 

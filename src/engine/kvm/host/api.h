@@ -47,8 +47,8 @@ Result<void> set_msr(const Fd& vcpu, std::uint32_t number, std::uint64_t value);
 
 // struct kvm_xsave, of the size that its ioctls have in C.
 struct XsaveArea {
-  static constexpr unsigned kMxcsr = 24, kInUse = 512;  // XSTATE_BV
-  static constexpr std::uint8_t kX87AndSse = 3;
+  static constexpr unsigned kMxcsr = 24, kInUse = 512 /* XSTATE_BV */, kYmmHigh = 576;
+  static constexpr std::uint8_t kX87AndSse = 3, kAvx = 4;
   alignas(8) std::uint8_t bytes[4096];
 };
 

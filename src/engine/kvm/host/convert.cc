@@ -138,8 +138,10 @@ x86::CpuState to_state(const Registers& registers) {
   state.fpu.mxcsr = fpu.mxcsr;
   for (std::size_t i = 0; i < 8; ++i)
     std::memcpy(state.fpu.st[i].data(), fpu.fpr[i], 10);
-  for (std::size_t i = 0; i < 16; ++i)
+  for (std::size_t i = 0; i < 16; ++i) {
     std::memcpy(state.fpu.vector[i].data(), fpu.xmm[i], 16);
+    std::memcpy(state.fpu.vector[i].data() + 16, registers.ymm_high[i].data(), 16);
+  }
   return state;
 }
 
@@ -178,8 +180,10 @@ void from_state(const x86::CpuState& state, Registers& registers) {
   fpu.mxcsr = state.fpu.mxcsr;
   for (std::size_t i = 0; i < 8; ++i)
     std::memcpy(fpu.fpr[i], state.fpu.st[i].data(), 10);
-  for (std::size_t i = 0; i < 16; ++i)
+  for (std::size_t i = 0; i < 16; ++i) {
     std::memcpy(fpu.xmm[i], state.fpu.vector[i].data(), 16);
+    std::memcpy(registers.ymm_high[i].data(), state.fpu.vector[i].data() + 16, 16);
+  }
 }
 
 }  // namespace ringside::kvm

@@ -3,6 +3,9 @@
 
 #include <linux/kvm.h>
 
+#include <array>
+#include <cstdint>
+
 #include "ringside/x86/cpu_state.h"
 
 namespace ringside::kvm {
@@ -13,6 +16,7 @@ struct Registers {
   kvm_sregs system{};
   kvm_fpu fpu{};
   kvm_debugregs debug{};
+  std::array<std::array<std::uint8_t, 16>, 16> ymm_high{};  // of the XSAVE area
 };
 
 x86::CpuState to_state(const Registers& registers);

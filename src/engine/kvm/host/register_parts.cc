@@ -40,13 +40,16 @@ Result<void> RegisterParts::write_msrs() {
   return {};
 }
 
-// KVM's FPU calls leave MXCSR out, and what they write is lost if it is noted as unused; so both
-// are done in the XSAVE image (SDM 1 13.4), where KVM has that.
+// KVM's FPU calls leave MXCSR and the upper halves of the YMM registers out, and what they write is
+// lost if it is noted as unused; so that is done in the XSAVE image (SDM 1 13.4), where KVM has it.
 Result<void> RegisterParts::read_fpu() {
   TRY(control(file_.fd(), KVM_GET_FPU, &registers.fpu, "to read FPU registers"));
   XsaveArea area{};
-  if (control(file_.fd(), number::kGetXsave, &area, "to read the extended state"))
-    std::memcpy(&registers.fpu.mxcsr, area.bytes + XsaveArea::kMxcsr, sizeof registers.fpu.mxcsr);
+  registers.ymm_high = {};
+  if (!control(file_.fd(), number::kGetXsave, &area, "to read the extended state")) return {};
+  std::memcpy(&registers.fpu.mxcsr, area.bytes + XsaveArea::kMxcsr, sizeof registers.fpu.mxcsr);
+  if ((area.bytes[XsaveArea::kInUse] & XsaveArea::kAvx) != 0)
+    std::memcpy(&registers.ymm_high, area.bytes + XsaveArea::kYmmHigh, sizeof registers.ymm_high);
   return {};
 }
 
@@ -56,6 +59,12 @@ Result<void> RegisterParts::write_fpu() {
   if (!control(file_.fd(), number::kGetXsave, &area, "to read the extended state")) return {};
   std::memcpy(area.bytes + XsaveArea::kMxcsr, &registers.fpu.mxcsr, sizeof registers.fpu.mxcsr);
   area.bytes[XsaveArea::kInUse] |= XsaveArea::kX87AndSse;
+  // Zeros are what is not in use: a host without AVX has nothing else.
+  area.bytes[XsaveArea::kInUse] &= static_cast<std::uint8_t>(~XsaveArea::kAvx);
+  if (registers.ymm_high != Registers{}.ymm_high) {
+    area.bytes[XsaveArea::kInUse] |= XsaveArea::kAvx;
+    std::memcpy(area.bytes + XsaveArea::kYmmHigh, &registers.ymm_high, sizeof registers.ymm_high);
+  }
   TRY(control(file_.fd(), number::kSetXsave, &area, "to write the extended state"));
   return {};
 }
@@ -139,6 +148,7 @@ RegisterParts::Part RegisterParts::part_of(x86::Register r) {
       return r <= Register::Eflags ? kGeneral : kSystem;
     case x86::RegisterGroup::X87:
     case x86::RegisterGroup::Sse:
+    case x86::RegisterGroup::Avx:
       return kFpu;
     case x86::RegisterGroup::Segments:
       return kSystem;

@@ -13,6 +13,7 @@
 #include "platform/guest_ram.h"
 #include "platform/observable.h"
 #include "platform/platform.h"
+#include "platform/processor.h"
 #include "platform/recordable.h"
 #include "ringside/exit.h"
 #include "ringside/types.h"
@@ -20,6 +21,8 @@
 #include "ringside/x86/exception.h"
 
 namespace ringside::soft {
+
+using hypervisor::Processor;
 
 class Cpu;
 class Translator;  // translate/translator.h
@@ -33,6 +36,7 @@ class Board {
   CodeCache code;
   Translator* translator = nullptr;  // null: all is interpreted
   std::vector<Cpu*> cpus;
+  Processor processor = Processor::V2;  // each of them; set before any runs
   bool a20 = true;
   std::uint64_t a20_mask() const { return a20 ? ~std::uint64_t{0} : ~(std::uint64_t{1} << 20); }
 

@@ -16,10 +16,13 @@ namespace efer = x86::efer;
 
 constexpr std::uint64_t kCr0Writable = cr0::PE | cr0::MP | cr0::EM | cr0::TS | cr0::NE | cr0::WP |
                                        cr0::AM | cr0::NW | cr0::CD | cr0::PG;
-// What CPUID announces. VME and PVI are not implemented, PKE and OSXSAVE neither.
-constexpr std::uint64_t kCr4Writable =
-    cr4::TSD | cr4::DE | cr4::PSE | cr4::PAE | cr4::MCE | cr4::PGE | cr4::PCE | cr4::OSFXSR |
-    cr4::OSXMMEXCPT | cr4::UMIP | cr4::LA57 | cr4::FSGSBASE | cr4::PCIDE | cr4::SMEP | cr4::SMAP;
+// What CPUID announces. VME and PVI are not implemented, PKE neither.
+constexpr std::uint64_t kCr4OfV2 = cr4::TSD | cr4::DE | cr4::PSE | cr4::PAE | cr4::MCE | cr4::PGE |
+                                   cr4::PCE | cr4::OSFXSR | cr4::OSXMMEXCPT | cr4::UMIP |
+                                   cr4::LA57 | cr4::FSGSBASE | cr4::PCIDE | cr4::SMEP | cr4::SMAP;
+std::uint64_t cr4_writable(const Cpu& cpu) {
+  return cpu.board().processor == Processor::V3 ? kCr4OfV2 | cr4::OSXSAVE : kCr4OfV2;
+}
 // Bits whose change invalidates translations (SDM 3A 4.10.4.1).
 constexpr std::uint64_t kCr0Paging = cr0::PG | cr0::WP | cr0::PE;
 constexpr std::uint64_t kCr4Paging =
@@ -108,7 +111,7 @@ void write_cr3(Cpu& cpu, std::uint64_t value) {
 }
 
 void write_cr4(Cpu& cpu, std::uint64_t value) {
-  if ((value & ~kCr4Writable) != 0) refuse();
+  if ((value & ~cr4_writable(cpu)) != 0) refuse();
   const std::uint64_t changed = value ^ cpu.cr4;
   if (cpu.long_mode() && ((value & cr4::PAE) == 0 || (changed & cr4::LA57) != 0)) refuse();
   if ((changed & value & cr4::PCIDE) != 0 && (!cpu.long_mode() || (cpu.cr3 & kPcidMask) != 0)) {
@@ -137,7 +140,7 @@ std::optional<std::string> unknown_bits(const Cpu& cpu, const x86::CpuState& sta
     if (bits == 0) return std::nullopt;
     return fmt::format("this processor's {} has no bits {:#x}", name, bits);
   };
-  if (auto why = unknown("cr4", cpu.cr4, state.cr4, kCr4Writable)) return why;
+  if (auto why = unknown("cr4", cpu.cr4, state.cr4, cr4_writable(cpu))) return why;
   return unknown("efer", cpu.efer, state.efer, kEferWritable | efer::LMA);
 }
 

@@ -33,6 +33,7 @@ x86::FpuState fpu_state(const Fpu& fpu) {
   state.mxcsr = fpu.mxcsr;
   for (unsigned i = 0; i < 16; ++i) {
     std::memcpy(state.vector[i].data(), fpu.xmm[i].bytes.data(), 16);
+    std::memcpy(state.vector[i].data() + 16, fpu.ymm_high[i].bytes.data(), 16);
   }
   return state;
 }
@@ -55,6 +56,7 @@ void set_fpu_state(Fpu& fpu, const x86::FpuState& state) {
   fpu.mxcsr = state.mxcsr & 0xffff;  // the rest is reserved
   for (unsigned i = 0; i < 16; ++i) {
     std::memcpy(fpu.xmm[i].bytes.data(), state.vector[i].data(), 16);
+    std::memcpy(fpu.ymm_high[i].bytes.data(), state.vector[i].data() + 16, 16);
   }
 }
 

@@ -6,6 +6,7 @@
 
 #include "engine/soft/cpu/board.h"
 #include "engine/soft/cpu/cpu.h"
+#include "engine/soft/state/xstate.h"
 #include "x86/apic_registers.h"
 #include "x86/msr_numbers.h"
 
@@ -16,11 +17,13 @@ constexpr std::uint32_t bit(unsigned n) { return 1u << n; }
 
 // SDM 2A, CPUID, table 3-10 (leaf 1 ECX).
 namespace leaf1_ecx {
-constexpr std::uint32_t kSse3 = bit(0), kSsse3 = bit(9), kCx16 = bit(13), kPcid = bit(17),
-                        kSse41 = bit(19), kSse42 = bit(20), kX2Apic = bit(21), kMovbe = bit(22),
-                        kPopcnt = bit(23), kTscDeadline = bit(24), kRdrand = bit(30),
-                        kHypervisor = bit(31);
-}
+constexpr std::uint32_t kSse3 = bit(0), kPclmulqdq = bit(1), kSsse3 = bit(9), kCx16 = bit(13),
+                        kPcid = bit(17), kSse41 = bit(19), kSse42 = bit(20), kX2Apic = bit(21),
+                        kMovbe = bit(22), kPopcnt = bit(23), kTscDeadline = bit(24), kAes = bit(25),
+                        kRdrand = bit(30), kHypervisor = bit(31);
+constexpr std::uint32_t kFma = bit(12), kXsave = bit(26), kOsxsave = bit(27), kAvx = bit(28),
+                        kF16c = bit(29);  // of x86-64-v3
+}  // namespace leaf1_ecx
 // Table 3-11 (leaf 1 EDX).
 namespace leaf1_edx {
 constexpr std::uint32_t kFpu = bit(0), kDe = bit(2), kPse = bit(3), kTsc = bit(4), kMsr = bit(5),
@@ -31,9 +34,10 @@ constexpr std::uint32_t kFpu = bit(0), kDe = bit(2), kPse = bit(3), kTsc = bit(4
 }
 namespace leaf7 {
 constexpr std::uint32_t kFsgsbase = bit(0), kTscAdjust = bit(1), kSmep = bit(7), kErms = bit(9),
-                        kInvpcid = bit(10), kSmap = bit(20);                // EBX
-constexpr std::uint32_t kUmip = bit(2), kLa57 = bit(16), kRdpid = bit(22);  // ECX
-constexpr std::uint32_t kFsrm = bit(4);                                     // EDX
+                        kInvpcid = bit(10), kSmap = bit(20), kSha = bit(29);             // EBX
+constexpr std::uint32_t kBmi1 = bit(3), kAvx2 = bit(5), kBmi2 = bit(8), kAdx = bit(19);  // EBX, v3
+constexpr std::uint32_t kUmip = bit(2), kLa57 = bit(16), kRdpid = bit(22);               // ECX
+constexpr std::uint32_t kFsrm = bit(4);                                                  // EDX
 }  // namespace leaf7
 
 constexpr std::string_view kVendor = "GenuineIntel";
@@ -58,6 +62,8 @@ std::uint32_t core_bits(Cpu& cpu) {
   return static_cast<std::uint32_t>(std::bit_width(vcpus(cpu) - 1));
 }
 
+bool has_v3(Cpu& cpu) { return cpu.board().processor == Processor::V3; }
+
 CpuidLeaf features(Cpu& cpu) {
   CpuidLeaf leaf;
   leaf.eax = kProcessorSignature;
@@ -65,7 +71,9 @@ CpuidLeaf features(Cpu& cpu) {
   {
     using namespace leaf1_ecx;
     leaf.ecx = kSse3 | kSsse3 | kCx16 | kPcid | kSse41 | kSse42 | kX2Apic | kMovbe | kPopcnt |
-               kTscDeadline | kRdrand | kHypervisor;
+               kTscDeadline | kRdrand | kHypervisor | kPclmulqdq | kAes;
+    if (has_v3(cpu)) leaf.ecx |= kFma | kXsave | kAvx | kF16c;
+    if ((cpu.cr4 & x86::cr4::OSXSAVE) != 0) leaf.ecx |= kOsxsave;
   }
   {
     using namespace leaf1_edx;
@@ -111,17 +119,44 @@ CpuidLeaf topology(Cpu& cpu, std::uint32_t subleaf) {
   }
 }
 
+CpuidLeaf structured_features(Cpu& cpu, std::uint32_t subleaf) {
+  if (subleaf != 0) return {};
+  using namespace leaf7;
+  CpuidLeaf leaf{0, kFsgsbase | kTscAdjust | kSmep | kErms | kInvpcid | kSmap | kSha,
+                 kUmip | kLa57 | kRdpid, kFsrm};
+  if (has_v3(cpu)) leaf.ebx |= kBmi1 | kAvx2 | kBmi2 | kAdx;
+  return leaf;
+}
+
+// The state that XSAVE keeps (SDM 1 13.2).
+CpuidLeaf extended_state(Cpu& cpu, std::uint32_t subleaf) {
+  constexpr std::uint32_t kXsaveopt = bit(0), kXsavec = bit(1), kXgetbv1 = bit(2);
+  if (!has_v3(cpu)) return {};
+  const std::uint32_t size = xstate::area_size(cpu.xcr0);
+  switch (subleaf) {
+    case 0:
+      return {xstate::kAll, size, xstate::area_size(xstate::kAll), 0};
+    case 1:
+      return {kXsaveopt | kXsavec | kXgetbv1, size, 0, 0};
+    case 2:  // upper halves of the YMM registers: size, place
+      return {256, 576, 0, 0};
+    default:
+      return {};
+  }
+}
+
 CpuidLeaf extended(Cpu& cpu, std::uint32_t leaf) {
   switch (leaf) {
     case 0x80000000:
       return {kMaxExtended, 0, 0, 0};
     case 0x80000001: {
-      // ECX: LAHF in 64-bit mode, PREFETCHW. EDX: SYSCALL (only reported in 64-bit mode), NX, 1 GiB
-      // pages, RDTSCP, long mode.
+      // ECX: LAHF in 64-bit mode, LZCNT, PREFETCHW. EDX: SYSCALL (only reported in 64-bit mode),
+      // NX, 1 GiB pages, RDTSCP, long mode.
       const std::uint32_t syscall = cpu.code64() ? bit(11) : 0;
       const bool no_execute = (cpu.misc_enable & misc_enable::kExecuteDisableOff) == 0;
       const std::uint32_t nx = no_execute ? bit(20) : 0;
-      return {0, 0, bit(0) | bit(8), syscall | nx | bit(26) | bit(27) | bit(29)};
+      const std::uint32_t lzcnt = has_v3(cpu) ? bit(5) : 0;
+      return {0, 0, bit(0) | lzcnt | bit(8), syscall | nx | bit(26) | bit(27) | bit(29)};
     }
     case 0x80000002:
     case 0x80000003:
@@ -159,12 +194,10 @@ CpuidLeaf cpuid(Cpu& cpu, std::uint32_t leaf, std::uint32_t subleaf) {
       return {0x00ff0001, 0, 0, 0};  // descriptor FFH: see leaf 4
     case 4:
       return cache(cpu, subleaf);
-    case 7: {
-      if (subleaf != 0) return {};
-      using namespace leaf7;
-      return {0, kFsgsbase | kTscAdjust | kSmep | kErms | kInvpcid | kSmap, kUmip | kLa57 | kRdpid,
-              kFsrm};
-    }
+    case 7:
+      return structured_features(cpu, subleaf);
+    case 0xd:
+      return extended_state(cpu, subleaf);
     case 0xb:
       return topology(cpu, subleaf);
     case 0x15:

@@ -5,7 +5,7 @@
 // mitigation of speculation (page-table isolation and retpolines would only slow the guest down)
 // and tells the truth in its vulnerability files. Intel, because Linux takes the TSC frequency from
 // leaf 15H only there, and so boots without calibrating against the PIT. The features are not
-// Bonnell's but ours: x86-64-v2 and what kernels like to have.
+// Bonnell's but ours: those of the Processor, and what kernels like to have.
 #pragma once
 
 #include <cstdint>

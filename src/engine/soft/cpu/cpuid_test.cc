@@ -8,6 +8,7 @@
 #include <map>
 #include <set>
 
+#include "engine/soft/state/xstate.h"
 #include "engine/soft/testing/test_cpu.h"
 
 namespace ringside::soft {
@@ -33,10 +34,15 @@ bool announced(TestCpu& cpu, const Word& word, unsigned bit) {
 }
 
 // 64-bit mode, ring 0, with everything switched on that CR0 and CR4 can.
-void prepare(TestCpu& cpu) {
+void prepare(TestCpu& cpu, Processor processor) {
+  cpu.board().processor = processor;
   x86::CpuState s = cpu->state();
   using namespace x86::cr4;
   s.cr4 |= OSFXSR | OSXMMEXCPT | FSGSBASE;
+  if (processor == Processor::V3) {
+    s.cr4 |= OSXSAVE;
+    s.xcr0 = xstate::kAll;
+  }
   s.gpr.fill(at::kData);
   s.reg(x86::Gpr::Rsp) = at::kStack;
   s.reg(x86::Gpr::Rcx) = 0;
@@ -44,22 +50,23 @@ void prepare(TestCpu& cpu) {
 }
 
 // The code runs to its end without an exception.
-bool works(std::string_view code) {
+bool works(std::string_view code, Processor processor = Processor::V2) {
   TestCpu cpu(Mode::Long64);
-  prepare(cpu);
+  prepare(cpu, processor);
   cpu.run(code);
   return cpu.arrived() == -1 && cpu.death.empty();
 }
 // The first instruction is undefined.
-bool undefined(std::string_view code) {
+bool undefined(std::string_view code, Processor processor) {
   TestCpu cpu(Mode::Long64);
-  prepare(cpu);
+  prepare(cpu, processor);
   cpu.run(code);
   return cpu.arrived() == 6;
 }
 // CR4 takes the bit (PCIDE, LA57: see their conditions).
-bool cr4_takes(std::uint64_t bits, Mode mode = Mode::Long64) {
+bool cr4_takes(std::uint64_t bits, Mode mode = Mode::Long64, Processor processor = Processor::V2) {
   TestCpu cpu(mode);
+  cpu.board().processor = processor;
   cpu->reg(x86::Gpr::Rax) = cpu->cr4 | bits;
   cpu.run("0f 22 e0");
   return (cpu->cr4 & bits) == bits;
@@ -84,7 +91,8 @@ struct Announced {
 std::vector<Announced> all_announced() {
   namespace cr4 = x86::cr4;
   return {
-      {k1Ecx, 0, "SSE3", works("f2 0f 7c c1")},      // haddps
+      {k1Ecx, 0, "SSE3", works("f2 0f 7c c1")},  // haddps
+      {k1Ecx, 1, "PCLMULQDQ", works("66 0f 3a 44 c1 00")},
       {k1Ecx, 9, "SSSE3", works("66 0f 38 00 c1")},  // pshufb
       {k1Ecx, 13, "CMPXCHG16B", works("48 0f c7 0f")},
       {k1Ecx, 17, "PCID", cr4_takes(cr4::PCIDE)},
@@ -94,6 +102,7 @@ std::vector<Announced> all_announced() {
       {k1Ecx, 22, "MOVBE", works("0f 38 f0 07") && works("48 0f 38 f1 07")},
       {k1Ecx, 23, "POPCNT", works("f3 0f b8 c1")},
       {k1Ecx, 24, "TSC deadline", has_msr(x86::msr::kTscDeadline)},
+      {k1Ecx, 25, "AES", works("66 0f 38 dc c1") && works("66 0f 3a df c1 01")},
       {k1Ecx, 30, "RDRAND", works("0f c7 f0") && works("48 0f c7 f0") && works("66 0f c7 f0")},
       {k1Ecx, 31, "hypervisor", kByGuest},
       {k1Edx, 0, "x87", works("d9 e8")},
@@ -125,6 +134,7 @@ std::vector<Announced> all_announced() {
       {k7Ebx, 9, "ERMS", works("f3 a4")},
       {k7Ebx, 10, "INVPCID", works("66 0f 38 82 0f")},  // type in ECX, descriptor at RDI
       {k7Ebx, 20, "SMAP", cr4_takes(cr4::SMAP) && works("0f 01 cb")},
+      {k7Ebx, 29, "SHA", works("0f 38 cc c1") && works("0f 38 c9 c1")},
       {k7Ecx, 2, "UMIP", cr4_takes(cr4::UMIP)},
       {k7Ecx, 16, "LA57", kByGuest},
       {k7Ecx, 22, "RDPID", works("f3 0f c7 f8")},
@@ -140,10 +150,29 @@ std::vector<Announced> all_announced() {
   };
 }
 
-TEST(CpuidBits, EachAnnouncedFeatureCanBeUsed) {
+// What x86-64-v3 has beyond that.
+std::vector<Announced> announced_by_v3() {
+  const auto runs = [](std::string_view code) { return works(code, Processor::V3); };
+  return {
+      {k1Ecx, 12, "FMA", runs("c4 e2 71 98 c1") && runs("c4 e2 f5 bc c1")},
+      {k1Ecx, 26, "XSAVE",
+       runs("0f ae 27") && runs("0f 01 d0") &&
+           cr4_takes(x86::cr4::OSXSAVE, Mode::Long64, Processor::V3)},
+      {k1Ecx, 28, "AVX", runs("c5 f0 58 c1") && runs("c5 f4 58 c1")},
+      {k1Ecx, 29, "F16C", runs("c4 e2 79 13 c1") && runs("c4 e3 7d 1d c1 00")},
+      {k7Ebx, 3, "BMI1", runs("c4 e2 70 f2 c1")},
+      {k7Ebx, 5, "AVX2", runs("c5 f5 fc c1")},
+      {k7Ebx, 8, "BMI2", runs("c4 e2 70 f5 c1")},
+      {k7Ebx, 19, "ADX", runs("66 0f 38 f6 c1")},
+      {k81Ecx, 5, "LZCNT", runs("f3 0f bd c1")},
+  };
+}
+
+void expect_announced(Processor processor, const std::vector<Announced>& features) {
   TestCpu cpu(Mode::Long64);
+  cpu.board().processor = processor;
   std::map<std::string, std::uint32_t> known;
-  for (const Announced& feature : all_announced()) {
+  for (const Announced& feature : features) {
     EXPECT_TRUE(announced(cpu, feature.word, feature.bit)) << feature.name;
     EXPECT_TRUE(feature.used) << feature.name;
     known[feature.word.name] |= 1u << feature.bit;
@@ -153,49 +182,68 @@ TEST(CpuidBits, EachAnnouncedFeatureCanBeUsed) {
   }
 }
 
+TEST(CpuidBits, EachAnnouncedFeatureCanBeUsed) {
+  std::vector<Announced> features = all_announced();
+  expect_announced(Processor::V2, features);
+  for (const Announced& more : announced_by_v3())
+    features.push_back(more);
+  expect_announced(Processor::V3, features);
+}
+
+TEST(CpuidBits, OsxsaveIsWhatCr4Says) {
+  TestCpu cpu(Mode::Long64);
+  prepare(cpu, Processor::V3);
+  EXPECT_TRUE(announced(cpu, k1Ecx, 27));
+}
+
 TEST(CpuidBits, WhatIsNotAnnouncedDoesNotExist) {
   struct Absent {
     Word word;
     unsigned bit;
     const char *name, *code;
   };
-  TestCpu cpu(Mode::Long64);
-  for (const Absent& feature : {
-           Absent{k1Ecx, 1, "PCLMULQDQ", "66 0f 3a 44 c1 00"},
-           Absent{k1Ecx, 3, "MONITOR", "0f 01 c8"},
-           Absent{k1Ecx, 3, "MWAIT", "0f 01 c9"},
-           Absent{k1Ecx, 5, "VMX", "0f 01 c4"},
-           Absent{k1Ecx, 6, "SMX", "0f 37"},
-           Absent{k1Ecx, 12, "FMA", "c4 e2 71 98 c1"},
-           Absent{k1Ecx, 25, "AES", "66 0f 38 dc c1"},
-           Absent{k1Ecx, 26, "XSAVE", "0f ae 27"},
-           Absent{k1Ecx, 26, "XRSTOR", "0f ae 2f"},
-           Absent{k1Ecx, 26, "XGETBV", "0f 01 d0"},
-           Absent{k1Ecx, 26, "XSETBV", "0f 01 d1"},
-           Absent{k1Ecx, 28, "AVX", "c5 f0 58 c1"},
-           Absent{k1Ecx, 29, "F16C", "c4 e2 79 13 c1"},
-           Absent{k7Ebx, 2, "SGX", "0f 01 d7"},
-           Absent{k7Ebx, 3, "BMI1", "c4 e2 70 f2 c1"},
-           Absent{k7Ebx, 5, "AVX2", "c5 f5 fc c1"},
-           Absent{k7Ebx, 8, "BMI2", "c4 e2 70 f5 c1"},
-           Absent{k7Ebx, 11, "RTM", "0f 01 d5"},
-           Absent{k7Ebx, 18, "RDSEED", "0f c7 f8"},
-           Absent{k7Ebx, 19, "ADX", "66 0f 38 f6 c1"},
-           Absent{k7Ebx, 23, "CLFLUSHOPT", "66 0f ae 3f"},
-           Absent{k7Ebx, 24, "CLWB", "66 0f ae 37"},
-           Absent{k7Ebx, 29, "SHA", "0f 38 cc c1"},
-           Absent{k7Ecx, 3, "PKU", "0f 01 ee"},
-           Absent{k7Ecx, 5, "WAITPKG", "f2 0f ae f0"},
-           Absent{k7Ecx, 8, "GFNI", "66 0f 38 cf c1"},
-           Absent{k7Ecx, 27, "MOVDIRI", "0f 38 f9 07"},
-           Absent{k7Ecx, 28, "MOVDIR64B", "66 0f 38 f8 07"},
-           Absent{k7Edx, 14, "SERIALIZE", "0f 01 e8"},
-           Absent{k81Ecx, 2, "SVM", "0f 01 d8"},
-           Absent{k81Ecx, 6, "SSE4A", "66 0f 79 c1"},
-           Absent{k81Edx, 31, "3DNow", "0f 0f c1 9e"},
-       }) {
-    EXPECT_FALSE(announced(cpu, feature.word, feature.bit)) << feature.name;
-    EXPECT_TRUE(undefined(feature.code)) << feature.name;
+  const Absent kAbsent[] = {
+      Absent{k1Ecx, 3, "MONITOR", "0f 01 c8"},
+      Absent{k1Ecx, 3, "MWAIT", "0f 01 c9"},
+      Absent{k1Ecx, 5, "VMX", "0f 01 c4"},
+      Absent{k1Ecx, 6, "SMX", "0f 37"},
+      Absent{k1Ecx, 12, "FMA", "c4 e2 71 98 c1"},
+      Absent{k1Ecx, 26, "XSAVE", "0f ae 27"},
+      Absent{k1Ecx, 26, "XRSTOR", "0f ae 2f"},
+      Absent{k1Ecx, 26, "XGETBV", "0f 01 d0"},
+      Absent{k1Ecx, 26, "XSETBV", "0f 01 d1"},
+      Absent{k1Ecx, 28, "AVX", "c5 f0 58 c1"},
+      Absent{k1Ecx, 29, "F16C", "c4 e2 79 13 c1"},
+      Absent{k7Ebx, 2, "SGX", "0f 01 d7"},
+      Absent{k7Ebx, 3, "BMI1", "c4 e2 70 f2 c1"},
+      Absent{k7Ebx, 5, "AVX2", "c5 f5 fc c1"},
+      Absent{k7Ebx, 8, "BMI2", "c4 e2 70 f5 c1"},
+      Absent{k7Ebx, 11, "RTM", "0f 01 d5"},
+      Absent{k7Ebx, 18, "RDSEED", "0f c7 f8"},
+      Absent{k7Ebx, 19, "ADX", "66 0f 38 f6 c1"},
+      Absent{k7Ebx, 23, "CLFLUSHOPT", "66 0f ae 3f"},
+      Absent{k7Ebx, 24, "CLWB", "66 0f ae 37"},
+      Absent{k7Ecx, 3, "PKU", "0f 01 ee"},
+      Absent{k7Ecx, 5, "WAITPKG", "f2 0f ae f0"},
+      Absent{k7Ecx, 8, "GFNI", "66 0f 38 cf c1"},
+      Absent{k7Ecx, 27, "MOVDIRI", "0f 38 f9 07"},
+      Absent{k7Ecx, 28, "MOVDIR64B", "66 0f 38 f8 07"},
+      Absent{k7Edx, 14, "SERIALIZE", "0f 01 e8"},
+      Absent{k81Ecx, 2, "SVM", "0f 01 d8"},
+      Absent{k81Ecx, 6, "SSE4A", "66 0f 79 c1"},
+      Absent{k81Edx, 31, "3DNow", "0f 0f c1 9e"},
+  };
+  for (const Processor processor : {Processor::V2, Processor::V3}) {
+    TestCpu cpu(Mode::Long64);
+    cpu.board().processor = processor;
+    unsigned absent = 0;
+    for (const Absent& feature : kAbsent) {
+      if (processor == Processor::V3 && announced(cpu, feature.word, feature.bit)) continue;
+      ++absent;
+      EXPECT_FALSE(announced(cpu, feature.word, feature.bit)) << feature.name;
+      EXPECT_TRUE(undefined(feature.code, processor)) << feature.name;
+    }
+    EXPECT_EQ(absent, std::size(kAbsent) - (processor == Processor::V3 ? 11 : 0));
   }
   // What CR4 does not take: VME, PVI, VMXE, SMXE, OSXSAVE, PKE, CET.
   for (const unsigned bit : {0u, 1u, 13u, 14u, 18u, 22u, 23u})
@@ -203,6 +251,9 @@ TEST(CpuidBits, WhatIsNotAnnouncedDoesNotExist) {
   // Without the bits BMI1 and ABM these are BSF and BSR with a prefix that means nothing.
   EXPECT_TRUE(works("f3 0f bc c1"));
   EXPECT_TRUE(works("f3 0f bd c1"));
+  // 256 bits of AES and PCLMULQDQ are bits of their own.
+  EXPECT_TRUE(undefined("c4 e2 7d dc c1", Processor::V3));
+  EXPECT_TRUE(undefined("c4 e3 7d 44 c1 00", Processor::V3));
 }
 
 TEST(Rdrand, IsASequenceOfTheSeedAlone) {

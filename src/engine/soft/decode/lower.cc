@@ -8,6 +8,7 @@
 #include <string>
 
 #include "base/log.h"
+#include "engine/soft/cpu/board.h"
 #include "engine/soft/cpu/cpu.h"
 #include "engine/soft/state/fault.h"
 #include "ringside/x86/segment.h"
@@ -18,11 +19,11 @@ namespace {
 constexpr std::size_t kMaxLength = 15;  // SDM 2A 2.3.11
 using Bytes = std::array<std::uint8_t, kMaxLength>;
 
-// What CPUID does not announce must decode as on a CPU without it (SDM 2A: F3 0F BC is BSF, the
-// control-flow and bounds extensions are NOPs…).
+// What CPUID does not announce must decode as on a CPU without it (SDM 2A: F3 0F BC is BSF without
+// BMI1, the control-flow and bounds extensions are NOPs…).
 class Decoders {
  public:
-  Decoders() {
+  explicit Decoders(Processor processor) : processor_(processor) {
     init(Width::Bits16, ZYDIS_MACHINE_MODE_LEGACY_16, ZYDIS_STACK_WIDTH_16);
     init(Width::Bits32, ZYDIS_MACHINE_MODE_LEGACY_32, ZYDIS_STACK_WIDTH_32);
     init(Width::Bits64, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
@@ -36,17 +37,42 @@ class Decoders {
     ZydisDecoder& decoder = decoders_[static_cast<std::size_t>(width) - 1];
     ZydisDecoderInit(&decoder, mode, stack);
     for (const ZydisDecoderMode extension :
-         {ZYDIS_DECODER_MODE_MPX, ZYDIS_DECODER_MODE_CET, ZYDIS_DECODER_MODE_LZCNT,
-          ZYDIS_DECODER_MODE_TZCNT, ZYDIS_DECODER_MODE_CLDEMOTE}) {
+         {ZYDIS_DECODER_MODE_MPX, ZYDIS_DECODER_MODE_CET, ZYDIS_DECODER_MODE_CLDEMOTE}) {
       ZydisDecoderEnableMode(&decoder, extension, ZYAN_FALSE);
     }
+    if (processor_ != Processor::V2) return;
+    for (const ZydisDecoderMode extension : {ZYDIS_DECODER_MODE_LZCNT, ZYDIS_DECODER_MODE_TZCNT})
+      ZydisDecoderEnableMode(&decoder, extension, ZYAN_FALSE);
   }
+  Processor processor_;
   std::array<ZydisDecoder, 3> decoders_;
 };
 
-const Decoders& decoders() {
-  static const Decoders instance;
-  return instance;
+const Decoders& decoders(Processor processor) {
+  static const Decoders v2(Processor::V2), v3(Processor::V3);
+  return processor == Processor::V2 ? v2 : v3;
+}
+
+// Whether CPUID announces it, as far as the families cannot tell: Zydis knows VEX encodings of
+// other makers and of processors that never were, under mnemonics that there are.
+bool is_announced(const ZydisDecodedInstruction& insn, Processor processor) {
+  switch (insn.meta.isa_set) {
+    case ZYDIS_ISA_SET_ADOX_ADCX:
+    case ZYDIS_ISA_SET_AVX:
+    case ZYDIS_ISA_SET_AVX2:
+    case ZYDIS_ISA_SET_AVX2GATHER:
+    case ZYDIS_ISA_SET_AVXAES:
+    case ZYDIS_ISA_SET_BMI1:
+    case ZYDIS_ISA_SET_BMI2:
+    case ZYDIS_ISA_SET_F16C:
+    case ZYDIS_ISA_SET_FMA:
+    case ZYDIS_ISA_SET_XSAVE:
+    case ZYDIS_ISA_SET_XSAVEC:
+    case ZYDIS_ISA_SET_XSAVEOPT:
+      return processor == Processor::V3;
+    default:
+      return insn.encoding != ZYDIS_INSTRUCTION_ENCODING_VEX;
+  }
 }
 
 // An instruction that only raises #UD carries its own bytes, so that the log line can show them
@@ -82,8 +108,9 @@ bool first_time(const Bytes& bytes) {
   ZydisDecodedInstruction decoded;
   const char* name = nullptr;
   std::size_t length = insn.length;
-  if (ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&decoders()[static_cast<Width>(insn.code_width)],
-                                                 nullptr, bytes.data(), length, &decoded))) {
+  if (ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(
+          &decoders(cpu.board().processor)[static_cast<Width>(insn.code_width)], nullptr,
+          bytes.data(), length, &decoded))) {
     name = ZydisMnemonicGetString(decoded.mnemonic);
     length = decoded.length;
   }
@@ -201,6 +228,32 @@ void lower_memory(const Decoded& decoded, unsigned i, Insn& insn) {
   insn.address_width = width_of(decoded.insn.address_width);
 }
 
+void lower_vex_operands(const Decoded& decoded, Insn& insn) {
+  for (unsigned i = 0; i < decoded.insn.operand_count_visible; ++i) {
+    if (decoded.is_memory(i)) {
+      lower_memory(decoded, i, insn);
+      continue;
+    }
+    if (!decoded.is_register(i)) continue;
+    switch (decoded.op(i).encoding) {
+      case ZYDIS_OPERAND_ENCODING_MODRM_REG:
+        insn.reg = decoded.reg(i);
+        break;
+      case ZYDIS_OPERAND_ENCODING_MODRM_RM:
+        insn.rm = decoded.reg(i);
+        break;
+      case ZYDIS_OPERAND_ENCODING_NDSNDD:
+        insn.extra = decoded.reg(i);
+        break;
+      case ZYDIS_OPERAND_ENCODING_IS4:
+        insn.immediate = decoded.reg(i);
+        break;
+      default:  // a register that the instruction implies
+        break;
+    }
+  }
+}
+
 namespace {
 
 // Whether what follows in memory may not be what runs next, or may run in another mode or mapping.
@@ -292,10 +345,11 @@ bool LowerTable::fill(const Decoded& decoded, Insn& insn) const {
   return false;
 }
 
-std::optional<Decoded> decode_form(std::span<const std::uint8_t> bytes, Width code_width) {
+std::optional<Decoded> decode_form(std::span<const std::uint8_t> bytes, Width code_width,
+                                   Processor processor) {
   Decoded decoded;
   decoded.code_width = code_width;
-  if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoders()[code_width], bytes.data(),
+  if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoders(processor)[code_width], bytes.data(),
                                            std::min(bytes.size(), kMaxLength), &decoded.insn,
                                            decoded.operands))) {
     return std::nullopt;
@@ -305,19 +359,20 @@ std::optional<Decoded> decode_form(std::span<const std::uint8_t> bytes, Width co
 
 bool is_refused(const Insn& insn) { return insn.execute == undefined || insn.execute == too_long; }
 
-Insn decode(std::span<const std::uint8_t> bytes, Width code_width, const LowerTable& table) {
+Insn decode(std::span<const std::uint8_t> bytes, Width code_width, const LowerTable& table,
+            Processor processor) {
   const std::size_t size = std::min(bytes.size(), kMaxLength);
   Decoded decoded;
   decoded.code_width = code_width;
-  const ZyanStatus status = ZydisDecoderDecodeFull(&decoders()[code_width], bytes.data(), size,
-                                                   &decoded.insn, decoded.operands);
+  const ZyanStatus status = ZydisDecoderDecodeFull(&decoders(processor)[code_width], bytes.data(),
+                                                   size, &decoded.insn, decoded.operands);
   if (status == ZYDIS_STATUS_NO_MORE_DATA && size < kMaxLength) return Insn{};
   if (status == ZYDIS_STATUS_NO_MORE_DATA || status == ZYDIS_STATUS_INSTRUCTION_TOO_LONG) {
     return faulting(too_long, bytes, size, code_width);
   }
   if (!ZYAN_SUCCESS(status)) return faulting(undefined, bytes, size, code_width);
   Insn insn;
-  if (table.fill(decoded, insn)) return insn;
+  if (is_announced(decoded.insn, processor) && table.fill(decoded, insn)) return insn;
   return faulting(undefined, bytes, decoded.insn.length, code_width);
 }
 

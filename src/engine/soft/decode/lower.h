@@ -11,8 +11,11 @@
 #include <span>
 
 #include "engine/soft/state/insn.h"
+#include "platform/processor.h"
 
 namespace ringside::soft {
+
+using hypervisor::Processor;
 
 // Of whatever width, AH to BH among them.
 bool is_general(ZydisRegister reg);
@@ -34,6 +37,9 @@ struct Decoded {
 
 // Fills base, index, scale, displacement, segment and address_width from memory operand `i`.
 void lower_memory(const Decoded& decoded, unsigned i, Insn& insn);
+// Each visible operand by the field that it is encoded in: ModRM.reg into reg, ModRM.rm into rm or
+// the memory fields, VEX.vvvv into extra, the register of an is4 byte into immediate.
+void lower_vex_operands(const Decoded& decoded, Insn& insn);
 // Length, prefixes, operand and code width, and the first immediate, if any (sign-extended).
 void lower_common(const Decoded& decoded, Insn& insn);
 
@@ -58,12 +64,14 @@ class LowerTable {
 };
 
 // What the bytes are, or nothing: undecodable, or not all there.
-std::optional<Decoded> decode_form(std::span<const std::uint8_t> bytes, Width code_width);
+std::optional<Decoded> decode_form(std::span<const std::uint8_t> bytes, Width code_width,
+                                   Processor processor = Processor::V2);
 
 // Decodes up to 15 bytes and lowers them. Never fails: undecodable or unimplemented bytes give an
 // instruction that raises #UD (or #GP for more than 15 bytes). `bytes` may be shorter than the
 // instruction (end of a page): then length is 0 and the caller must supply more.
-Insn decode(std::span<const std::uint8_t> bytes, Width code_width, const LowerTable& table);
+Insn decode(std::span<const std::uint8_t> bytes, Width code_width, const LowerTable& table,
+            Processor processor = Processor::V2);
 
 // Whether all that it does is to raise #UD, or #GP for its length. What it would be on a processor
 // that has it says nothing then.

@@ -25,9 +25,9 @@ std::unique_ptr<const LowerTable> all_families() {
 
 }  // namespace
 
-Insn decode(std::span<const std::uint8_t> bytes, Width code_width) {
+Insn decode(std::span<const std::uint8_t> bytes, Width code_width, Processor processor) {
   static const std::unique_ptr<const LowerTable> table = all_families();
-  return decode(bytes, code_width, *table);
+  return decode(bytes, code_width, *table, processor);
 }
 
 }  // namespace ringside::soft

@@ -9,6 +9,7 @@
 namespace ringside::soft {
 
 // decode() with the table of all families.
-Insn decode(std::span<const std::uint8_t> bytes, Width code_width);
+Insn decode(std::span<const std::uint8_t> bytes, Width code_width,
+            Processor processor = Processor::V2);
 
 }  // namespace ringside::soft

@@ -60,7 +60,7 @@ Insn decode_across_pages(Cpu& cpu, std::uint64_t linear) {
   }
   std::uint8_t bytes[16];
   const unsigned count = fetch_bytes(cpu, linear, bytes);
-  const Insn insn = decode({bytes, count}, cpu.code_width());
+  const Insn insn = decode({bytes, count}, cpu.code_width(), board.processor);
   if (insn.length <= kPageSize - gpa.value % kPageSize) return insn;
   const Gpa second = second_page();
   if (board.ram.host({gpa.value & kPageMask}, kPageSize) != nullptr &&
@@ -96,7 +96,7 @@ Block* build_block(Cpu& cpu, Gpa gpa, std::uint64_t linear) {
   while (count < CodeCache::kMaxBlock) {
     if (count > 0 && stops_at(offset)) break;
     const std::uint64_t available = std::min<std::uint64_t>(15, kPageSize - offset);
-    first[count] = decode({host + offset, available}, cpu.code_width());
+    first[count] = decode({host + offset, available}, cpu.code_width(), board.processor);
     if (first[count].length == 0) break;  // continues on the next page
     offset += first[count].length;
     if (ends_block(first[count++], offset)) break;

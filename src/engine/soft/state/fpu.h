@@ -1,4 +1,4 @@
-// x87, MMX and SSE state of one software CPU. Plain data; semantics are in the x87 and sse
+// x87, MMX, SSE and AVX state of one software CPU. Plain data; semantics are in the x87 and sse
 // families.
 #pragma once
 
@@ -30,7 +30,8 @@ struct Fpu {
   std::uint16_t instruction_selector = 0, data_selector = 0;
   std::array<X87Value, 8> physical{};  // by physical register, not by stack position
   std::uint32_t mxcsr = x86::kMxcsrReset;
-  std::array<Xmm, 16> xmm{};
+  std::array<Xmm, 16> xmm{};       // the lower halves of YMM0 to YMM15,
+  std::array<Xmm, 16> ymm_high{};  // and the upper ones
 
   unsigned top() const { return (status >> 11) & 7; }
   void set_top(unsigned top) {
@@ -45,6 +46,8 @@ struct Fpu {
     for (X87Value& value : physical)
       visitor.fields(value.significand, value.sign_exponent);
     for (Xmm& value : xmm)
+      visitor.field(value.bytes);
+    for (Xmm& value : ymm_high)
       visitor.field(value.bytes);
   }
 };

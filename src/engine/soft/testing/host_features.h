@@ -34,6 +34,31 @@ inline bool host_has(ZydisISASet set) {
       return cpuid_bit(1, &CpuidAnswer::ecx, 19);
     case ZYDIS_ISA_SET_SSE42:
       return cpuid_bit(1, &CpuidAnswer::ecx, 20);
+    case ZYDIS_ISA_SET_PCLMULQDQ:
+      return cpuid_bit(1, &CpuidAnswer::ecx, 1);
+    case ZYDIS_ISA_SET_AES:
+      return cpuid_bit(1, &CpuidAnswer::ecx, 25);
+    case ZYDIS_ISA_SET_SHA:
+      return cpuid_bit(7, &CpuidAnswer::ebx, 29);
+    case ZYDIS_ISA_SET_BMI1:
+      return cpuid_bit(7, &CpuidAnswer::ebx, 3);
+    case ZYDIS_ISA_SET_BMI2:
+      return cpuid_bit(7, &CpuidAnswer::ebx, 8);
+    case ZYDIS_ISA_SET_ADOX_ADCX:
+      return cpuid_bit(7, &CpuidAnswer::ebx, 19);
+    case ZYDIS_ISA_SET_LZCNT:
+      return cpuid_bit(0x80000001, &CpuidAnswer::ecx, 5);
+    // The kernel switches the registers of AVX, too.
+    case ZYDIS_ISA_SET_AVX:
+    case ZYDIS_ISA_SET_AVXAES:
+      return cpuid_bit(1, &CpuidAnswer::ecx, 27) && cpuid_bit(1, &CpuidAnswer::ecx, 28);
+    case ZYDIS_ISA_SET_F16C:
+      return cpuid_bit(1, &CpuidAnswer::ecx, 29);
+    case ZYDIS_ISA_SET_FMA:
+      return cpuid_bit(1, &CpuidAnswer::ecx, 12);
+    case ZYDIS_ISA_SET_AVX2:
+    case ZYDIS_ISA_SET_AVX2GATHER:
+      return cpuid_bit(7, &CpuidAnswer::ebx, 5);
     case ZYDIS_ISA_SET_MOVBE:
       return cpuid_bit(1, &CpuidAnswer::ecx, 22);
     case ZYDIS_ISA_SET_POPCNT:

@@ -1,4 +1,5 @@
-// Arithmetic, logic, compares and shifts of integers in XMM registers (SSE to SSE4.2).
+// Arithmetic, logic, compares and shifts of integers in XMM registers (SSE to SSE4.2), and what
+// ciphers and digests have (AES, PCLMULQDQ, SHA).
 #include "engine/soft/translate/forms_vector.h"
 
 namespace ringside::soft {
@@ -87,11 +88,25 @@ Emit plan(const Decoded& decoded, const Insn& insn) {
     case ZYDIS_MNEMONIC_PSLLDQ:
     case ZYDIS_MNEMONIC_PSRLDQ:
     case ZYDIS_MNEMONIC_PTEST:
+    case ZYDIS_MNEMONIC_AESENC:
+    case ZYDIS_MNEMONIC_AESENCLAST:
+    case ZYDIS_MNEMONIC_AESDEC:
+    case ZYDIS_MNEMONIC_AESDECLAST:
+    case ZYDIS_MNEMONIC_PCLMULQDQ:
+    case ZYDIS_MNEMONIC_SHA1RNDS4:
+    case ZYDIS_MNEMONIC_SHA1NEXTE:
+    case ZYDIS_MNEMONIC_SHA1MSG1:
+    case ZYDIS_MNEMONIC_SHA1MSG2:
+    case ZYDIS_MNEMONIC_SHA256RNDS2:
+    case ZYDIS_MNEMONIC_SHA256MSG1:
+    case ZYDIS_MNEMONIC_SHA256MSG2:
       return plan_again(decoded, insn, Destination::Part);
     case ZYDIS_MNEMONIC_PABSB:
     case ZYDIS_MNEMONIC_PABSW:
     case ZYDIS_MNEMONIC_PABSD:
     case ZYDIS_MNEMONIC_PHMINPOSUW:
+    case ZYDIS_MNEMONIC_AESIMC:
+    case ZYDIS_MNEMONIC_AESKEYGENASSIST:
       return plan_again(decoded, insn, Destination::Whole);
     default:
       return nullptr;

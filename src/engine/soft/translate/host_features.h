@@ -25,6 +25,12 @@ inline bool host_has(ZydisISASet set) {
       return cpu.has(Cpu::tSSE42);
     case ZYDIS_ISA_SET_POPCNT:
       return cpu.has(Cpu::tPOPCNT);
+    case ZYDIS_ISA_SET_AES:
+      return cpu.has(Cpu::tAESNI);
+    case ZYDIS_ISA_SET_PCLMULQDQ:
+      return cpu.has(Cpu::tPCLMULQDQ);
+    case ZYDIS_ISA_SET_SHA:
+      return cpu.has(Cpu::tSHA);
     default:
       return false;
   }

@@ -175,8 +175,9 @@ void Translator::read_forms(const Block& block, const std::uint8_t* bytes) {
     Form& form = forms_.emplace_back();
     form.insn = &insn;
     form.offset = offset;
-    const auto decoded =
-        is_refused(insn) ? std::nullopt : decode_form({bytes + offset, insn.length}, Width::Bits64);
+    const auto decoded = is_refused(insn) ? std::nullopt
+                                          : decode_form({bytes + offset, insn.length},
+                                                        Width::Bits64, board_.processor);
     if (decoded) {
       form.decoded = *decoded;
       form.emit = plan_form(form.decoded, insn);

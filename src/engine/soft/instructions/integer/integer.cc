@@ -10,6 +10,7 @@ void register_integer(LowerTable& table) {
   register_shifts(table);
   register_bits(table);
   register_multiply(table);
+  register_bit_fields(table);
   register_decimal(table);
   register_misc(table);
 }

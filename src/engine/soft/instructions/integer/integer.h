@@ -127,6 +127,7 @@ void register_stack(LowerTable& table);       // integer_stack.cc
 void register_shifts(LowerTable& table);      // integer_shift.cc
 void register_bits(LowerTable& table);        // integer_bits.cc
 void register_multiply(LowerTable& table);    // integer_multiply.cc
+void register_bit_fields(LowerTable& table);  // integer_bit_fields.cc: BMI, LZCNT, ADX
 void register_decimal(LowerTable& table);     // integer_decimal.cc
 void register_misc(LowerTable& table);        // integer_misc.cc: flags, nops, bound, xlat
 

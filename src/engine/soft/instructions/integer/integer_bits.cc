@@ -1,5 +1,5 @@
-// BT BTS BTR BTC BSF BSR POPCNT CRC32. CPUID does not announce TZCNT and LZCNT: they decode as BSF
-// and BSR.
+// BT BTS BTR BTC BSF BSR POPCNT CRC32. Where CPUID does not announce TZCNT and LZCNT, they decode
+// as BSF and BSR.
 #include <array>
 #include <bit>
 

@@ -1,5 +1,8 @@
 #include "engine/soft/instructions/vector/vector.h"
 
+#include <algorithm>
+#include <string>
+#include <string_view>
 #include <unordered_map>
 
 namespace ringside::soft {
@@ -46,7 +49,61 @@ bool lower_vector(const Decoded& decoded, Insn& insn) {
   return true;
 }
 
+// The mnemonic with a V before its name, or none.
+ZydisMnemonic vex_mnemonic(ZydisMnemonic legacy) {
+  static const auto kByName = [] {
+    std::unordered_map<std::string_view, ZydisMnemonic> names;
+    for (unsigned i = 0; i <= ZYDIS_MNEMONIC_MAX_VALUE; ++i) {
+      const auto mnemonic = static_cast<ZydisMnemonic>(i);
+      names.emplace(ZydisMnemonicGetString(mnemonic), mnemonic);
+    }
+    return names;
+  }();
+  const auto found = kByName.find("v" + std::string(ZydisMnemonicGetString(legacy)));
+  return found == kByName.end() ? ZYDIS_MNEMONIC_INVALID : found->second;
+}
+
+// Filled and read as forms().
+std::unordered_map<ZydisMnemonic, std::array<VexForm, 2>>& vex_forms() {
+  static std::unordered_map<ZydisMnemonic, std::array<VexForm, 2>> instance;
+  return instance;
+}
+
+bool lower_vex(const Decoded& decoded, Insn& insn) {
+  const auto found = vex_forms().find(decoded.insn.mnemonic);
+  return found != vex_forms().end() && lower_vex_form(decoded, insn, found->second);
+}
+
 }  // namespace
+
+bool lower_vex_form(const Decoded& decoded, Insn& insn, const std::array<VexForm, 2>& forms) {
+  if (decoded.insn.encoding != ZYDIS_INSTRUCTION_ENCODING_VEX) return false;
+  bool wide = false, memory = false;
+  for (unsigned i = 0; i < decoded.insn.operand_count_visible; ++i) {
+    memory = memory || decoded.is_memory(i);
+    wide = wide || is_class(decoded, i, ZYDIS_REGCLASS_YMM) ||
+           (decoded.is_memory(i) && decoded.op(i).size == 256);
+  }
+  const VexForm& form = forms[wide ? k256 : k128];
+  const bool shifts = decoded.op(0).encoding == ZYDIS_OPERAND_ENCODING_NDSNDD;
+  insn.execute = decoded.is_memory(0) ? form.store
+                 : memory             ? form.load
+                 : shifts             ? form.immediate
+                                      : form.with_register;
+  if (insn.execute == nullptr) return false;
+  lower_vex_operands(decoded, insn);
+  // Between registers the destination is in reg, as if it were loaded.
+  const bool stores = decoded.op(0).encoding == ZYDIS_OPERAND_ENCODING_MODRM_RM;
+  if (stores && !decoded.is_memory(0)) std::swap(insn.reg, insn.rm);
+  return true;
+}
+
+void avx_unavailable(const Cpu& cpu) {
+  constexpr std::uint64_t kState = xstate::kSse | xstate::kAvx;
+  if (cpu.real_addressing() || (cpu.cr4 & x86::cr4::OSXSAVE) == 0 || (cpu.xcr0 & kState) != kState)
+    raise(x86::Vector::InvalidOpcode);
+  raise(x86::Vector::DeviceNotAvailable);
+}
 
 void sse_unavailable(const Cpu& cpu) {
   if ((cpu.cr0 & x86::cr0::EM) != 0 || (cpu.cr4 & x86::cr4::OSFXSR) == 0)
@@ -65,6 +122,18 @@ void misaligned() { raise(x86::Vector::GeneralProtection, 0); }
 void add_form(LowerTable& table, ZydisMnemonic mnemonic, const VectorForm& form) {
   forms().emplace(mnemonic, form);
   table.add(mnemonic, lower_vector);
+  const ZydisMnemonic with_vex = vex_mnemonic(mnemonic);
+  const auto is_there = [](const VexForm& vex) {
+    return vex.with_register != nullptr || vex.load != nullptr || vex.store != nullptr ||
+           vex.immediate != nullptr;
+  };
+  if (with_vex != ZYDIS_MNEMONIC_INVALID && std::ranges::any_of(form.vex, is_there))
+    add_vex_form(table, with_vex, form.vex);
+}
+
+void add_vex_form(LowerTable& table, ZydisMnemonic mnemonic, const std::array<VexForm, 2>& form) {
+  vex_forms().emplace(mnemonic, form);
+  table.add(mnemonic, lower_vex);
 }
 
 void register_sse(LowerTable& table) {
@@ -76,8 +145,17 @@ void register_sse(LowerTable& table) {
   register_sse41(table);
   register_sse41_float(table);
   register_sse42_strings(table);
+  register_avx_moves(table);
+  register_avx_permutes(table);
+  register_avx_compares(table);
+  register_avx_gathers(table);
+  register_half_floats(table);
+  register_fma(table);
+  register_aes(table);
+  register_sha(table);
   register_mmx(table);
   register_fxsave(table);
+  register_xsave(table);
 }
 
 }  // namespace ringside::soft

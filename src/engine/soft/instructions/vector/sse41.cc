@@ -1,4 +1,5 @@
-// SSE4.1 integer instructions, blends, inserts and extracts, and PCMPGTQ of SSE4.2.
+// SSE4.1 integer instructions, blends, inserts and extracts, PCMPGTQ of SSE4.2, and the same with
+// VEX.
 #include "engine/soft/instructions/vector/vector.h"
 
 namespace ringside::soft {
@@ -23,27 +24,45 @@ constexpr VectorForm lanewise(Function) {
 }
 
 // ---- PMOVSX, PMOVZX: the low lanes, widened
-template <typename Narrow, typename Wide>
+template <typename Narrow, typename To>
 struct Widen {
   Xmm operator()(const Xmm&, const Xmm& b) const {
     const auto x = lanes<Narrow>(b);
-    LanesOf<Wide, Xmm> result;
+    LanesOf<To, Xmm> result;
     for (unsigned i = 0; i < result.size(); ++i)
-      result[i] = static_cast<Wide>(x[i]);
+      result[i] = static_cast<To>(x[i]);
     return vector_of<Xmm>(result);
   }
 };
-template <typename Narrow, typename Wide>
+// To 256 bits from the low lanes of one register, or as much memory.
+template <typename Narrow, typename To, typename Memory, bool kMemory>
+void widen_to_256(Cpu& cpu, const Insn& insn) {
+  check_avx(cpu);
+  const Xmm source = kMemory ? widen(load_unaligned<Memory>(cpu, insn)) : cpu.fpu.xmm[insn.rm];
+  const auto x = lanes<Narrow>(source);
+  constexpr unsigned kCount = kLanes<To, Xmm>;
+  std::array<LanesOf<To, Xmm>, 2> result;
+  for (unsigned i = 0; i < 2 * kCount; ++i)
+    result[i / kCount][i % kCount] = static_cast<To>(x[i]);
+  set_wide<2>(cpu, insn.reg, {vector_of<Xmm>(result[0]), vector_of<Xmm>(result[1])});
+}
+template <typename Narrow, typename To>
 constexpr VectorForm widening() {
-  constexpr unsigned kBytes = 16 * sizeof(Narrow) / sizeof(Wide);
+  constexpr unsigned kBytes = 16 * sizeof(Narrow) / sizeof(To);
   using Memory = std::conditional_t<kBytes == 8, u64, std::conditional_t<kBytes == 4, u32, u16>>;
-  return xmm_form<Widen<Narrow, Wide>, Memory>({});
+  using Twice = std::conditional_t<kBytes == 8, Xmm, std::conditional_t<kBytes == 4, u64, u32>>;
+  VectorForm form = xmm_form<Widen<Narrow, To>, Memory>({});
+  form.vex[k256].with_register = widen_to_256<Narrow, To, Twice, false>;
+  form.vex[k256].load = widen_to_256<Narrow, To, Twice, true>;
+  return form;
 }
 
 // ---- Blends
 // By the immediate's bits.
 template <typename T>
 struct Blend {
+  // Words: the same eight bits for each lane of a register.
+  static constexpr unsigned kImmediateBits = kLanes<T, Xmm> % 8;
   Xmm operator()(const Xmm& a, const Xmm& b, u8 immediate) const {
     auto result = lanes<T>(a);
     const auto y = lanes<T>(b);
@@ -75,11 +94,27 @@ void blend_memory(Cpu& cpu, const Insn& insn) {
   Xmm& a = cpu.fpu.xmm[insn.reg];
   a = blend_by_signs<T>(a, b, cpu.fpu.xmm[0]);
 }
+// With VEX the mask is a fourth register, whose number is in the immediate.
+template <typename T, std::size_t kCount, bool kMemory>
+void vex_blend(Cpu& cpu, const Insn& insn) {
+  check_avx(cpu);
+  const Wide<kCount> a = get_wide<kCount>(cpu, insn.extra);
+  const Wide<kCount> b = second_source<kCount, kMemory>(cpu, insn);
+  const Wide<kCount> mask = get_wide<kCount>(cpu, static_cast<unsigned>(insn.immediate));
+  Wide<kCount> result;
+  for (std::size_t i = 0; i < kCount; ++i)
+    result[i] = blend_by_signs<T>(a[i], b[i], mask[i]);
+  set_wide(cpu, insn.reg, result);
+}
 template <typename T>
 constexpr VectorForm blend_form() {
   VectorForm form;
   form.xmm_register = blend_register<T>;
   form.xmm_load = blend_memory<T>;
+  form.vex[k128].with_register = vex_blend<T, 1, false>;
+  form.vex[k128].load = vex_blend<T, 1, true>;
+  form.vex[k256].with_register = vex_blend<T, 2, false>;
+  form.vex[k256].load = vex_blend<T, 2, true>;
   return form;
 }
 
@@ -90,87 +125,112 @@ T lane(const Xmm& value, u64 immediate) {
   const auto x = lanes<T>(value);
   return x[immediate % x.size()];
 }
-template <typename T>
+template <typename T, Encoding kEncoding>
 void extract_register(Cpu& cpu, const Insn& insn) {
-  check_sse(cpu);
+  check_vector<kEncoding>(cpu);
   cpu.set<u64>(insn.reg, lane<T>(cpu.fpu.xmm[insn.rm], insn.immediate));
 }
-template <typename T>
+template <typename T, Encoding kEncoding>
 void extract_memory(Cpu& cpu, const Insn& insn) {
-  check_sse(cpu);
+  check_vector<kEncoding>(cpu);
   store_vector(cpu, insn, lane<T>(cpu.fpu.xmm[insn.reg], insn.immediate));
 }
 template <typename T>
 constexpr VectorForm extract_form() {
   VectorForm form;
-  form.xmm_register = extract_register<T>;
-  form.xmm_store = extract_memory<T>;
+  form.xmm_register = extract_register<T, Encoding::Legacy>;
+  form.xmm_store = extract_memory<T, Encoding::Legacy>;
+  form.vex[k128].with_register = extract_register<T, Encoding::Vex>;
+  form.vex[k128].store = extract_memory<T, Encoding::Vex>;
   return form;
 }
-template <typename T>
+template <Encoding kEncoding, typename T>
 void insert(Cpu& cpu, const Insn& insn, T value) {
-  Xmm& destination = cpu.fpu.xmm[insn.reg];
-  auto x = lanes<T>(destination);
+  auto x = lanes<T>(first_source<kEncoding>(cpu, insn));
   x[insn.immediate % x.size()] = value;
-  destination = vector_of<Xmm>(x);
+  set_xmm<kEncoding>(cpu, insn.reg, vector_of<Xmm>(x));
 }
-template <typename T>
+template <typename T, Encoding kEncoding>
 void insert_register(Cpu& cpu, const Insn& insn) {
-  check_sse(cpu);
-  insert(cpu, insn, static_cast<T>(cpu.gpr[insn.rm]));
+  check_vector<kEncoding>(cpu);
+  insert<kEncoding>(cpu, insn, static_cast<T>(cpu.gpr[insn.rm]));
 }
-template <typename T>
+template <typename T, Encoding kEncoding>
 void insert_memory(Cpu& cpu, const Insn& insn) {
-  check_sse(cpu);
-  insert(cpu, insn, load_vector<T>(cpu, insn));
+  check_vector<kEncoding>(cpu);
+  insert<kEncoding>(cpu, insn, load_vector<T>(cpu, insn));
 }
 template <typename T>
 constexpr VectorForm insert_form() {
   VectorForm form;
-  form.xmm_register = insert_register<T>;
-  form.xmm_load = insert_memory<T>;
+  form.xmm_register = insert_register<T, Encoding::Legacy>;
+  form.xmm_load = insert_memory<T, Encoding::Legacy>;
+  form.vex[k128].with_register = insert_register<T, Encoding::Vex>;
+  form.vex[k128].load = insert_memory<T, Encoding::Vex>;
   return form;
 }
 // INSERTPS: bits 7..6 choose the source lane (registers only), 5..4 the destination, 3..0 zero
 // lanes.
+template <Encoding kEncoding>
 void insert_single(Cpu& cpu, const Insn& insn, u32 value) {
-  Xmm& destination = cpu.fpu.xmm[insn.reg];
-  auto x = lanes<u32>(destination);
+  auto x = lanes<u32>(first_source<kEncoding>(cpu, insn));
   x[insn.immediate >> 4 & 3] = value;
   for (unsigned i = 0; i < 4; ++i)
     if ((insn.immediate >> i & 1) != 0) x[i] = 0;
-  destination = vector_of<Xmm>(x);
+  set_xmm<kEncoding>(cpu, insn.reg, vector_of<Xmm>(x));
 }
+template <Encoding kEncoding>
 void insertps_register(Cpu& cpu, const Insn& insn) {
-  check_sse(cpu);
-  insert_single(cpu, insn, lanes<u32>(cpu.fpu.xmm[insn.rm])[insn.immediate >> 6 & 3]);
+  check_vector<kEncoding>(cpu);
+  insert_single<kEncoding>(cpu, insn, lanes<u32>(cpu.fpu.xmm[insn.rm])[insn.immediate >> 6 & 3]);
 }
+template <Encoding kEncoding>
 void insertps_memory(Cpu& cpu, const Insn& insn) {
-  check_sse(cpu);
-  insert_single(cpu, insn, load_vector<u32>(cpu, insn));
+  check_vector<kEncoding>(cpu);
+  insert_single<kEncoding>(cpu, insn, load_vector<u32>(cpu, insn));
 }
 
 // ---- PTEST
-void test(Cpu& cpu, const Xmm& a, const Xmm& b) {
-  const auto x = lanes<u64>(a);
-  const auto y = lanes<u64>(b);
+// Of the bits in each 64 that `mask` has: VTESTPS and VTESTPD look at signs.
+template <std::size_t kCount>
+void test(Cpu& cpu, const Wide<kCount>& a, const Wide<kCount>& b, u64 mask = ~u64{0}) {
+  u64 both = 0, only_b = 0;
+  for (std::size_t lane = 0; lane < kCount; ++lane) {
+    const auto x = lanes<u64>(a[lane]);
+    const auto y = lanes<u64>(b[lane]);
+    both |= (x[0] & y[0]) | (x[1] & y[1]);
+    only_b |= (~x[0] & y[0]) | (~x[1] & y[1]);
+  }
   using namespace x86::rflags;
-  const bool zero = ((x[0] & y[0]) | (x[1] & y[1])) == 0;
-  const bool carry = ((~x[0] & y[0]) | (~x[1] & y[1])) == 0;
-  cpu.flags.set_arithmetic((zero ? ZF : 0) | (carry ? CF : 0));
+  cpu.flags.set_arithmetic(((both & mask) == 0 ? ZF : 0) | ((only_b & mask) == 0 ? CF : 0));
 }
 void ptest_register(Cpu& cpu, const Insn& insn) {
   check_sse(cpu);
-  test(cpu, cpu.fpu.xmm[insn.reg], cpu.fpu.xmm[insn.rm]);
+  test<1>(cpu, {cpu.fpu.xmm[insn.reg]}, {cpu.fpu.xmm[insn.rm]});
 }
 void ptest_memory(Cpu& cpu, const Insn& insn) {
   check_sse(cpu);
-  test(cpu, cpu.fpu.xmm[insn.reg], load_vector<Xmm>(cpu, insn));
+  test<1>(cpu, {cpu.fpu.xmm[insn.reg]}, {load_vector<Xmm>(cpu, insn)});
+}
+template <u64 kMask, std::size_t kCount, bool kMemory>
+void vex_test(Cpu& cpu, const Insn& insn) {
+  check_avx(cpu);
+  test(cpu, get_wide<kCount>(cpu, insn.reg), second_source<kCount, kMemory>(cpu, insn), kMask);
+}
+template <u64 kMask>
+constexpr std::array<VexForm, 2> vex_tests() {
+  std::array<VexForm, 2> form;
+  form[k128].with_register = vex_test<kMask, 1, false>;
+  form[k128].load = vex_test<kMask, 1, true>;
+  form[k256].with_register = vex_test<kMask, 2, false>;
+  form[k256].load = vex_test<kMask, 2, true>;
+  return form;
 }
 
 // ---- Sums and minima
 // Sums of absolute differences of a 4-byte block of b with 8 neighbouring blocks of a.
 struct MultipleSad {
+  static constexpr unsigned kImmediateBits = 3;
   Xmm operator()(const Xmm& a, const Xmm& b, u8 immediate) const {
     const unsigned a_from = (immediate & 4) != 0 ? 4 : 0;
     const unsigned b_from = (immediate & 3) * 4;
@@ -217,6 +277,15 @@ constexpr VectorForm form_of(Handler with_register, Handler with_memory) {
 }  // namespace
 
 void register_sse41(LowerTable& table) {
+  VectorForm insertps =
+      form_of(insertps_register<Encoding::Legacy>, insertps_memory<Encoding::Legacy>);
+  insertps.vex[k128].with_register = insertps_register<Encoding::Vex>;
+  insertps.vex[k128].load = insertps_memory<Encoding::Vex>;
+  VectorForm ptest = form_of(ptest_register, ptest_memory);
+  ptest.vex = vex_tests<~u64{0}>();
+  add_vex_form(table, ZYDIS_MNEMONIC_VPBLENDD, vex_both<Blend<u32>>());
+  add_vex_form(table, ZYDIS_MNEMONIC_VTESTPS, vex_tests<0x8000000080000000>());
+  add_vex_form(table, ZYDIS_MNEMONIC_VTESTPD, vex_tests<0x8000000000000000>());
   const auto least = [](auto x, auto y) { return x < y ? x : y; };
   const auto greatest = [](auto x, auto y) { return x > y ? x : y; };
   add_forms(table, {
@@ -264,8 +333,8 @@ void register_sse41(LowerTable& table) {
                        {ZYDIS_MNEMONIC_PINSRB, insert_form<u8>()},
                        {ZYDIS_MNEMONIC_PINSRD, insert_form<u32>()},
                        {ZYDIS_MNEMONIC_PINSRQ, insert_form<u64>()},
-                       {ZYDIS_MNEMONIC_INSERTPS, form_of(insertps_register, insertps_memory)},
-                       {ZYDIS_MNEMONIC_PTEST, form_of(ptest_register, ptest_memory)},
+                       {ZYDIS_MNEMONIC_INSERTPS, insertps},
+                       {ZYDIS_MNEMONIC_PTEST, ptest},
                    });
 }
 

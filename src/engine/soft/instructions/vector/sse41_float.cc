@@ -1,4 +1,5 @@
-// SSE4.1 floating point: rounding to integral values and dot products.
+// SSE4.1 floating point, and with VEX: rounding to integral values and dot products.
+#include "engine/soft/instructions/vector/float_format.h"
 #include "engine/soft/instructions/vector/sse_float.h"
 
 namespace ringside::soft {
@@ -8,9 +9,6 @@ using Single = std::uint32_t;
 using Double = std::uint64_t;
 
 // ---- ROUND
-// The encodings of MXCSR.RC and of the immediate's low bits.
-enum class Rounding : unsigned { Nearest, Down, Up, Zero };
-
 template <typename T>
 struct Format {
   static constexpr unsigned kFractionBits = sizeof(T) == 4 ? 23 : 52;
@@ -72,37 +70,52 @@ T round_to_integral(T x, Rounding mode, bool daz, std::uint32_t& raised) {
   return sign | (goes_up(mode, sign != 0, half, odd) ? kept + unit : kept);
 }
 
-template <typename T>
-void round_lanes(Cpu& cpu, const Insn& insn, const Xmm& source, unsigned count) {
-  constexpr unsigned kUseMxcsr = 4, kNoPrecision = 8;
-  const std::uint32_t guest = cpu.fpu.mxcsr;
-  const auto mode = static_cast<Rounding>((insn.immediate & kUseMxcsr) != 0 ? guest >> 13 & 3
-                                                                            : insn.immediate & 3);
-  const auto y = lanes<T>(source);
-  auto result = lanes<T>(cpu.fpu.xmm[insn.reg]);
-  std::uint32_t raised = 0;
-  for (unsigned i = 0; i < count; ++i)
-    result[i] = round_to_integral(y[i], mode, (guest & mxcsr::kDaz) != 0, raised);
-  if ((insn.immediate & kNoPrecision) != 0) raised &= ~mxcsr::kPrecision;
-  if (raised != 0) commit_simd_flags(cpu, raised);
-  cpu.fpu.xmm[insn.reg] = vector_of<Xmm>(result);
+// The lowest elements of each lane of 128 bits: all, or one.
+template <typename T, unsigned kElements>
+struct Round {
+  template <std::size_t kCount>
+  static Wide<kCount> wide(Cpu& cpu, const Wide<kCount>& a, const Wide<kCount>& b,
+                           const Insn& insn) {
+    constexpr unsigned kUseMxcsr = 4, kNoPrecision = 8;
+    const std::uint32_t guest = cpu.fpu.mxcsr;
+    const auto mode = static_cast<Rounding>((insn.immediate & kUseMxcsr) != 0 ? guest >> 13 & 3
+                                                                              : insn.immediate & 3);
+    std::uint32_t raised = 0;
+    Wide<kCount> value;
+    for (std::size_t lane = 0; lane < kCount; ++lane) {
+      auto result = lanes<T>(a[lane]);
+      const auto y = lanes<T>(b[lane]);
+      for (unsigned i = 0; i < kElements; ++i)
+        result[i] = round_to_integral(y[i], mode, (guest & mxcsr::kDaz) != 0, raised);
+      value[lane] = vector_of<Xmm>(result);
+    }
+    if ((insn.immediate & kNoPrecision) != 0) raised &= ~mxcsr::kPrecision;
+    if (raised != 0) commit_simd_flags(cpu, raised);
+    return value;
+  }
+};
+template <typename T, unsigned kElements>
+void round_lanes(Cpu& cpu, const Insn& insn, const Xmm& source) {
+  Xmm& destination = cpu.fpu.xmm[insn.reg];
+  destination = Round<T, kElements>::wide(cpu, Wide<1>{destination}, Wide<1>{source}, insn)[0];
 }
 template <typename T, unsigned kCount>
 void round_register(Cpu& cpu, const Insn& insn) {
   check_sse(cpu);
-  round_lanes<T>(cpu, insn, cpu.fpu.xmm[insn.rm], kCount);
+  round_lanes<T, kCount>(cpu, insn, cpu.fpu.xmm[insn.rm]);
 }
 template <typename T, unsigned kCount>
 void round_memory(Cpu& cpu, const Insn& insn) {
   check_sse(cpu);
   using Memory = std::conditional_t<kCount == 1, T, Xmm>;
-  round_lanes<T>(cpu, insn, widen(load_vector<Memory>(cpu, insn)), kCount);
+  round_lanes<T, kCount>(cpu, insn, widen(load_vector<Memory>(cpu, insn)));
 }
 template <typename T, unsigned kCount>
 constexpr VectorForm round_form() {
   VectorForm form;
   form.xmm_register = round_register<T, kCount>;
   form.xmm_load = round_memory<T, kCount>;
+  form.vex = vex_like_xmm<Round<T, kCount>, std::conditional_t<kCount == 1, T, Xmm>>();
   return form;
 }
 
@@ -112,31 +125,59 @@ RINGSIDE_SIMD(MultiplyDoubles, "mulpd", Result::Doubles, Step::Multiply);
 RINGSIDE_SIMD(AddSingles, "addps", Result::Singles, Step::Add);
 RINGSIDE_SIMD(AddDoubles, "addpd", Result::Doubles, Step::Add);
 
-template <typename T, typename Operation>
-LanesOf<T, Xmm> step(Cpu& cpu, const LanesOf<T, Xmm>& x, const LanesOf<T, Xmm>& y) {
-  return lanes<T>(compute_simd<Operation>(cpu, vector_of<Xmm>(x), vector_of<Xmm>(y)));
-}
-// Bits 4.. of the immediate choose the products, bits 0.. the lanes that get the sum. Lanes not
-// chosen multiply zeros, which raises nothing.
+// Bits 4.. of the immediate choose the products, bits 0.. the elements that get the sum; each lane
+// of 128 bits is a product of its own. Elements not chosen multiply zeros, which raises nothing.
+template <typename T, typename Multiply, typename Add>
+struct DotProduct {
+  static constexpr unsigned kElements = kLanes<T, Xmm>;
+  template <std::size_t kCount>
+  static Wide<kCount> wide(Cpu& cpu, Wide<kCount> a, Wide<kCount> b, const Insn& insn) {
+    const auto is_chosen = [&](unsigned from, unsigned i) {
+      return (insn.immediate >> (from + i) & 1) != 0;
+    };
+    for (std::size_t lane = 0; lane < kCount; ++lane) {
+      auto x = lanes<T>(a[lane]), y = lanes<T>(b[lane]);
+      for (unsigned i = 0; i < kElements; ++i)
+        if (!is_chosen(4, i)) x[i] = y[i] = 0;
+      a[lane] = vector_of<Xmm>(x);
+      b[lane] = vector_of<Xmm>(y);
+    }
+    // The element at 0 in each lane becomes the sum of all.
+    Wide<kCount> sum = compute_wide<Multiply>(cpu, a, b);
+    for (unsigned step = 1; step < kElements; step *= 2)
+      sum = add_neighbours<kCount>(cpu, sum, kElements / step);
+    for (Xmm& lane : sum) {
+      LanesOf<T, Xmm> result{};
+      for (unsigned i = 0; i < kElements; ++i)
+        if (is_chosen(0, i)) result[i] = lanes<T>(lane)[0];
+      lane = vector_of<Xmm>(result);
+    }
+    return sum;
+  }
+
+ private:
+  // The sums of the first `count` elements, two by two.
+  template <std::size_t kCount>
+  static Wide<kCount> add_neighbours(Cpu& cpu, const Wide<kCount>& from, unsigned count) {
+    Wide<kCount> even, odd;
+    for (std::size_t lane = 0; lane < kCount; ++lane) {
+      const auto x = lanes<T>(from[lane]);
+      LanesOf<T, Xmm> left{}, right{};
+      for (unsigned i = 0; i < count / 2; ++i) {
+        left[i] = x[2 * i];
+        right[i] = x[2 * i + 1];
+      }
+      even[lane] = vector_of<Xmm>(left);
+      odd[lane] = vector_of<Xmm>(right);
+    }
+    return compute_wide<Add>(cpu, even, odd);
+  }
+};
 template <typename T, typename Multiply, typename Add>
 void dot_product(Cpu& cpu, const Insn& insn, const Xmm& source) {
-  constexpr unsigned kCount = kLanes<T, Xmm>;
-  auto x = lanes<T>(cpu.fpu.xmm[insn.reg]);
-  auto y = lanes<T>(source);
-  for (unsigned i = 0; i < kCount; ++i)
-    if ((insn.immediate >> (4 + i) & 1) == 0) x[i] = y[i] = 0;
-  const auto products = step<T, Multiply>(cpu, x, y);
-  T sum;
-  if constexpr (kCount == 4) {
-    const auto pairs = step<T, Add>(cpu, {products[0], products[2]}, {products[1], products[3]});
-    sum = step<T, Add>(cpu, {pairs[0]}, {pairs[1]})[0];
-  } else {
-    sum = step<T, Add>(cpu, {products[0]}, {products[1]})[0];
-  }
-  LanesOf<T, Xmm> result{};
-  for (unsigned i = 0; i < kCount; ++i)
-    if ((insn.immediate >> i & 1) != 0) result[i] = sum;
-  cpu.fpu.xmm[insn.reg] = vector_of<Xmm>(result);
+  Xmm& destination = cpu.fpu.xmm[insn.reg];
+  destination =
+      DotProduct<T, Multiply, Add>::wide(cpu, Wide<1>{destination}, Wide<1>{source}, insn)[0];
 }
 template <typename T, typename Multiply, typename Add>
 void dot_register(Cpu& cpu, const Insn& insn) {
@@ -153,6 +194,7 @@ constexpr VectorForm dot_form() {
   VectorForm form;
   form.xmm_register = dot_register<T, Multiply, Add>;
   form.xmm_load = dot_memory<T, Multiply, Add>;
+  form.vex = vex_both<DotProduct<T, Multiply, Add>>();
   return form;
 }
 

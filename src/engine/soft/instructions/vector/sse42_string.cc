@@ -89,7 +89,7 @@ std::uint32_t compare(const String& a, const String& b, Control control) {
   return result;
 }
 
-template <Length kLength, Output kOutput>
+template <Length kLength, Output kOutput, Encoding kEncoding>
 void compare_strings(Cpu& cpu, const Insn& insn, const Xmm& second) {
   const Control control{static_cast<std::uint8_t>(insn.immediate)};
   const unsigned n = control.elements();
@@ -113,34 +113,36 @@ void compare_strings(Cpu& cpu, const Insn& insn, const Xmm& second) {
     }
     cpu.set<std::uint32_t>(static_cast<std::uint8_t>(x86::Gpr::Rcx), index);
   } else if (!control.high_output()) {
-    cpu.fpu.xmm[0] = widen(result);
+    set_xmm<kEncoding>(cpu, 0, widen(result));
   } else {
     Xmm mask;
     const unsigned size = 16 / n;
     for (unsigned i = 0; i < 16; ++i)
       mask.bytes[i] = all_ones_if<std::uint8_t>((result >> (i / size) & 1) != 0);
-    cpu.fpu.xmm[0] = mask;
+    set_xmm<kEncoding>(cpu, 0, mask);
   }
   using namespace x86::rflags;
   cpu.flags.set_arithmetic((result != 0 ? CF : 0) | (b.length < n ? ZF : 0) |
                            (a.length < n ? SF : 0) | ((result & 1) != 0 ? OF : 0));
 }
 
-template <Length kLength, Output kOutput>
+template <Length kLength, Output kOutput, Encoding kEncoding>
 void with_register(Cpu& cpu, const Insn& insn) {
-  check_sse(cpu);
-  compare_strings<kLength, kOutput>(cpu, insn, cpu.fpu.xmm[insn.rm]);
+  check_vector<kEncoding>(cpu);
+  compare_strings<kLength, kOutput, kEncoding>(cpu, insn, cpu.fpu.xmm[insn.rm]);
 }
-template <Length kLength, Output kOutput>
+template <Length kLength, Output kOutput, Encoding kEncoding>
 void with_memory(Cpu& cpu, const Insn& insn) {
-  check_sse(cpu);
-  compare_strings<kLength, kOutput>(cpu, insn, load_unaligned<Xmm>(cpu, insn));
+  check_vector<kEncoding>(cpu);
+  compare_strings<kLength, kOutput, kEncoding>(cpu, insn, load_unaligned<Xmm>(cpu, insn));
 }
 template <Length kLength, Output kOutput>
 constexpr VectorForm string_form() {
   VectorForm form;
-  form.xmm_register = with_register<kLength, kOutput>;
-  form.xmm_load = with_memory<kLength, kOutput>;
+  form.xmm_register = with_register<kLength, kOutput, Encoding::Legacy>;
+  form.xmm_load = with_memory<kLength, kOutput, Encoding::Legacy>;
+  form.vex[k128].with_register = with_register<kLength, kOutput, Encoding::Vex>;
+  form.vex[k128].load = with_memory<kLength, kOutput, Encoding::Vex>;
   return form;
 }
 

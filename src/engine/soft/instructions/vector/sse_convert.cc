@@ -1,4 +1,5 @@
-// Conversions between floating-point and integer formats (SSE, SSE2; MMX operands included).
+// Conversions between floating-point and integer formats (SSE, SSE2, and with VEX; MMX operands
+// included).
 #include "engine/soft/instructions/vector/sse_float.h"
 
 namespace ringside::soft {
@@ -38,6 +39,39 @@ constexpr VectorForm convert_form() {
   VectorForm form;
   form.xmm_register = with_register<Operation>;
   form.xmm_load = with_memory<Operation, T>;
+  form.vex = vex_like_xmm<FloatOperation<Operation>, T>();
+  return form;
+}
+// From two elements to two that are twice as wide: to 256 bits from the four of an XMM register.
+template <typename Operation, bool kMemory>
+void widen_to_256(Cpu& cpu, const Insn& insn) {
+  check_avx(cpu);
+  const auto halves = lanes<std::uint64_t>(second_source<1, kMemory>(cpu, insn)[0]);
+  const Wide<2> source = {widen(halves[0]), widen(halves[1])};
+  set_wide(cpu, insn.reg, compute_wide<Operation>(cpu, Wide<2>{}, source));
+}
+template <typename Operation>
+constexpr VectorForm widening_form() {
+  VectorForm form = convert_form<Operation, std::uint64_t>();
+  form.vex[k256].with_register = widen_to_256<Operation, false>;
+  form.vex[k256].load = widen_to_256<Operation, true>;
+  return form;
+}
+// From two elements to two that are half as wide: from 256 bits to an XMM register.
+template <typename Operation, bool kMemory>
+void narrow_from_256(Cpu& cpu, const Insn& insn) {
+  check_avx(cpu);
+  const Wide<2> source = second_source<2, kMemory>(cpu, insn);
+  const Wide<2> result = compute_wide<Operation>(cpu, Wide<2>{}, source);
+  const LanesOf<std::uint64_t, Xmm> halves = {low<std::uint64_t>(result[0]),
+                                              low<std::uint64_t>(result[1])};
+  set_xmm<Encoding::Vex>(cpu, insn.reg, vector_of<Xmm>(halves));
+}
+template <typename Operation>
+constexpr VectorForm narrowing_form() {
+  VectorForm form = convert_form<Operation>();
+  form.vex[k256].with_register = narrow_from_256<Operation, false>;
+  form.vex[k256].load = narrow_from_256<Operation, true>;
   return form;
 }
 
@@ -56,26 +90,25 @@ RINGSIDE_FROM_INTEGER(Cvtsi2ssq, "cvtsi2ssq", std::uint64_t);
 RINGSIDE_FROM_INTEGER(Cvtsi2sdl, "cvtsi2sdl", std::uint32_t);
 RINGSIDE_FROM_INTEGER(Cvtsi2sdq, "cvtsi2sdq", std::uint64_t);
 
-template <typename Operation>
+template <typename Operation, Encoding kEncoding>
 void from_integer(Cpu& cpu, const Insn& insn, typename Operation::T source) {
-  Xmm& destination = cpu.fpu.xmm[insn.reg];
-  const Float a = host::to_host(destination);
+  const Float a = host::to_host(first_source<kEncoding>(cpu, insn));
   Float result;
   run_simd(cpu, [&](std::uint32_t& csr) {
     result = a;
     Operation::run(result, source, csr);
   });
-  destination = host::from_host(result);
+  set_xmm<kEncoding>(cpu, insn.reg, host::from_host(result));
 }
-template <typename Operation>
+template <typename Operation, Encoding kEncoding>
 void from_general(Cpu& cpu, const Insn& insn) {
-  check_sse(cpu);
-  from_integer<Operation>(cpu, insn, cpu.get<typename Operation::T>(insn.rm));
+  check_vector<kEncoding>(cpu);
+  from_integer<Operation, kEncoding>(cpu, insn, cpu.get<typename Operation::T>(insn.rm));
 }
-template <typename Operation>
+template <typename Operation, Encoding kEncoding>
 void from_integer_memory(Cpu& cpu, const Insn& insn) {
-  check_sse(cpu);
-  from_integer<Operation>(cpu, insn, load_vector<typename Operation::T>(cpu, insn));
+  check_vector<kEncoding>(cpu);
+  from_integer<Operation, kEncoding>(cpu, insn, load_vector<typename Operation::T>(cpu, insn));
 }
 
 // ---- To general registers
@@ -104,41 +137,51 @@ void to_integer(Cpu& cpu, const Insn& insn, const Xmm& source) {
   run_simd(cpu, [&](std::uint32_t& csr) { Operation::run(result, b, csr); });
   cpu.set(insn.reg, result);
 }
-template <typename Operation>
+template <typename Operation, Encoding kEncoding>
 void to_general(Cpu& cpu, const Insn& insn) {
-  check_sse(cpu);
+  check_vector<kEncoding>(cpu);
   to_integer<Operation>(cpu, insn, cpu.fpu.xmm[insn.rm]);
 }
-template <typename Operation, typename T>
+template <typename Operation, typename T, Encoding kEncoding>
 void memory_to_general(Cpu& cpu, const Insn& insn) {
-  check_sse(cpu);
+  check_vector<kEncoding>(cpu);
   to_integer<Operation>(cpu, insn, widen(load_vector<T>(cpu, insn)));
 }
 
 // The width of the integer operand chooses between two operations.
-template <typename Narrow, typename Wide>
+template <typename Operation, Encoding kEncoding>
+Handler from_integer_handler(bool memory) {
+  return memory ? from_integer_memory<Operation, kEncoding> : from_general<Operation, kEncoding>;
+}
+template <typename Narrow, typename Broad>
 bool lower_from_integer(const Decoded& decoded, Insn& insn) {
-  const bool wide = decoded.width(1) == Width::Bits64;
-  insn.reg = decoded.reg(0);
-  if (decoded.is_memory(1)) {
-    lower_memory(decoded, 1, insn);
-    insn.execute = wide ? from_integer_memory<Wide> : from_integer_memory<Narrow>;
+  const bool vex = decoded.insn.encoding == ZYDIS_INSTRUCTION_ENCODING_VEX;
+  const unsigned integer = vex ? 2 : 1;
+  const bool wide = decoded.width(integer) == Width::Bits64, memory = decoded.is_memory(integer);
+  lower_vex_operands(decoded, insn);
+  if (vex) {
+    insn.execute = wide ? from_integer_handler<Broad, Encoding::Vex>(memory)
+                        : from_integer_handler<Narrow, Encoding::Vex>(memory);
   } else {
-    insn.rm = decoded.reg(1);
-    insn.execute = wide ? from_general<Wide> : from_general<Narrow>;
+    insn.execute = wide ? from_integer_handler<Broad, Encoding::Legacy>(memory)
+                        : from_integer_handler<Narrow, Encoding::Legacy>(memory);
   }
   return true;
 }
-template <typename Narrow, typename Wide, typename T>
+template <typename Operation, typename T, Encoding kEncoding>
+Handler to_integer_handler(bool memory) {
+  return memory ? memory_to_general<Operation, T, kEncoding> : to_general<Operation, kEncoding>;
+}
+template <typename Narrow, typename Broad, typename T>
 bool lower_to_integer(const Decoded& decoded, Insn& insn) {
-  const bool wide = decoded.width(0) == Width::Bits64;
-  insn.reg = decoded.reg(0);
-  if (decoded.is_memory(1)) {
-    lower_memory(decoded, 1, insn);
-    insn.execute = wide ? memory_to_general<Wide, T> : memory_to_general<Narrow, T>;
+  const bool wide = decoded.width(0) == Width::Bits64, memory = decoded.is_memory(1);
+  lower_vex_operands(decoded, insn);
+  if (decoded.insn.encoding == ZYDIS_INSTRUCTION_ENCODING_VEX) {
+    insn.execute = wide ? to_integer_handler<Broad, T, Encoding::Vex>(memory)
+                        : to_integer_handler<Narrow, T, Encoding::Vex>(memory);
   } else {
-    insn.rm = decoded.reg(1);
-    insn.execute = wide ? to_general<Wide> : to_general<Narrow>;
+    insn.execute = wide ? to_integer_handler<Broad, T, Encoding::Legacy>(memory)
+                        : to_integer_handler<Narrow, T, Encoding::Legacy>(memory);
   }
   return true;
 }
@@ -210,16 +253,16 @@ constexpr VectorForm to_mmx_form() {
 
 void register_sse_converts(LowerTable& table) {
   add_forms(table, {
-                       {ZYDIS_MNEMONIC_CVTPS2PD, convert_form<Cvtps2pd, std::uint64_t>()},
-                       {ZYDIS_MNEMONIC_CVTPD2PS, convert_form<Cvtpd2ps>()},
+                       {ZYDIS_MNEMONIC_CVTPS2PD, widening_form<Cvtps2pd>()},
+                       {ZYDIS_MNEMONIC_CVTPD2PS, narrowing_form<Cvtpd2ps>()},
                        {ZYDIS_MNEMONIC_CVTSS2SD, convert_form<Cvtss2sd, Single>()},
                        {ZYDIS_MNEMONIC_CVTSD2SS, convert_form<Cvtsd2ss, Double>()},
                        {ZYDIS_MNEMONIC_CVTDQ2PS, convert_form<Cvtdq2ps>()},
-                       {ZYDIS_MNEMONIC_CVTDQ2PD, convert_form<Cvtdq2pd, std::uint64_t>()},
+                       {ZYDIS_MNEMONIC_CVTDQ2PD, widening_form<Cvtdq2pd>()},
                        {ZYDIS_MNEMONIC_CVTPS2DQ, convert_form<Cvtps2dq>()},
                        {ZYDIS_MNEMONIC_CVTTPS2DQ, convert_form<Cvttps2dq>()},
-                       {ZYDIS_MNEMONIC_CVTPD2DQ, convert_form<Cvtpd2dq>()},
-                       {ZYDIS_MNEMONIC_CVTTPD2DQ, convert_form<Cvttpd2dq>()},
+                       {ZYDIS_MNEMONIC_CVTPD2DQ, narrowing_form<Cvtpd2dq>()},
+                       {ZYDIS_MNEMONIC_CVTTPD2DQ, narrowing_form<Cvttpd2dq>()},
                        {ZYDIS_MNEMONIC_CVTPI2PS, from_pair_form<Cvtdq2ps>()},
                        {ZYDIS_MNEMONIC_CVTPI2PD, from_pair_form<Cvtdq2pd>()},
                        {ZYDIS_MNEMONIC_CVTPS2PI, to_mmx_form<Cvtps2dq, Mmx>()},
@@ -227,12 +270,18 @@ void register_sse_converts(LowerTable& table) {
                        {ZYDIS_MNEMONIC_CVTPD2PI, to_mmx_form<Cvtpd2dq, Xmm>()},
                        {ZYDIS_MNEMONIC_CVTTPD2PI, to_mmx_form<Cvttpd2dq, Xmm>()},
                    });
-  table.add(ZYDIS_MNEMONIC_CVTSI2SS, lower_from_integer<Cvtsi2ssl, Cvtsi2ssq>);
-  table.add(ZYDIS_MNEMONIC_CVTSI2SD, lower_from_integer<Cvtsi2sdl, Cvtsi2sdq>);
-  table.add(ZYDIS_MNEMONIC_CVTSS2SI, lower_to_integer<Cvtss2sil, Cvtss2siq, Single>);
-  table.add(ZYDIS_MNEMONIC_CVTTSS2SI, lower_to_integer<Cvttss2sil, Cvttss2siq, Single>);
-  table.add(ZYDIS_MNEMONIC_CVTSD2SI, lower_to_integer<Cvtsd2sil, Cvtsd2siq, Double>);
-  table.add(ZYDIS_MNEMONIC_CVTTSD2SI, lower_to_integer<Cvttsd2sil, Cvttsd2siq, Double>);
+  table.add({ZYDIS_MNEMONIC_CVTSI2SS, ZYDIS_MNEMONIC_VCVTSI2SS},
+            lower_from_integer<Cvtsi2ssl, Cvtsi2ssq>);
+  table.add({ZYDIS_MNEMONIC_CVTSI2SD, ZYDIS_MNEMONIC_VCVTSI2SD},
+            lower_from_integer<Cvtsi2sdl, Cvtsi2sdq>);
+  table.add({ZYDIS_MNEMONIC_CVTSS2SI, ZYDIS_MNEMONIC_VCVTSS2SI},
+            lower_to_integer<Cvtss2sil, Cvtss2siq, Single>);
+  table.add({ZYDIS_MNEMONIC_CVTTSS2SI, ZYDIS_MNEMONIC_VCVTTSS2SI},
+            lower_to_integer<Cvttss2sil, Cvttss2siq, Single>);
+  table.add({ZYDIS_MNEMONIC_CVTSD2SI, ZYDIS_MNEMONIC_VCVTSD2SI},
+            lower_to_integer<Cvtsd2sil, Cvtsd2siq, Double>);
+  table.add({ZYDIS_MNEMONIC_CVTTSD2SI, ZYDIS_MNEMONIC_VCVTTSD2SI},
+            lower_to_integer<Cvttsd2sil, Cvttsd2siq, Double>);
 }
 
 }  // namespace ringside::soft

@@ -1,4 +1,5 @@
-// SSE floating-point arithmetic, compares and approximations (SSE to SSE3).
+// SSE floating-point arithmetic, compares and approximations (SSE to SSE3, and with VEX). Compares
+// to masks with VEX are in avx_compare.cc.
 #include "engine/soft/instructions/vector/sse_float.h"
 
 #include <cmath>
@@ -49,6 +50,7 @@ RINGSIDE_ALL(Max, "max", Step::Other);
 #define RINGSIDE_COMPARE(Name, text)                                                         \
   struct Name {                                                                              \
     static constexpr Step kStep = Step::Other;                                               \
+    static constexpr unsigned kPredicates = 8;                                               \
     static void run(Float& a, const Float& b, std::uint32_t& csr, std::uint64_t immediate) { \
       switch (immediate & 7) {                                                               \
         RINGSIDE_COMPARE_CASE(text, 0);                                                      \
@@ -93,6 +95,8 @@ constexpr VectorForm float_form() {
   VectorForm form;
   form.xmm_register = with_register<Operation>;
   form.xmm_load = with_memory<Operation, T>;
+  if constexpr (!requires { Operation::kPredicates; })
+    form.vex = vex_like_xmm<FloatOperation<Operation>, T>();
   return form;
 }
 using Single = std::uint32_t;
@@ -122,21 +126,23 @@ void compare(Cpu& cpu, const Insn& insn, const Xmm& source) {
   using namespace x86::rflags;
   cpu.flags.set_arithmetic((zf ? ZF : 0) | (pf ? PF : 0) | (cf ? CF : 0));
 }
-template <typename Operation>
+template <typename Operation, Encoding kEncoding>
 void compare_register(Cpu& cpu, const Insn& insn) {
-  check_sse(cpu);
+  check_vector<kEncoding>(cpu);
   compare<Operation>(cpu, insn, cpu.fpu.xmm[insn.rm]);
 }
-template <typename Operation, typename T>
+template <typename Operation, typename T, Encoding kEncoding>
 void compare_memory(Cpu& cpu, const Insn& insn) {
-  check_sse(cpu);
+  check_vector<kEncoding>(cpu);
   compare<Operation>(cpu, insn, widen(load_vector<T>(cpu, insn)));
 }
 template <typename Operation, typename T>
 constexpr VectorForm compare_form() {
   VectorForm form;
-  form.xmm_register = compare_register<Operation>;
-  form.xmm_load = compare_memory<Operation, T>;
+  form.xmm_register = compare_register<Operation, Encoding::Legacy>;
+  form.xmm_load = compare_memory<Operation, T, Encoding::Legacy>;
+  form.vex[k128].with_register = compare_register<Operation, Encoding::Vex>;
+  form.vex[k128].load = compare_memory<Operation, T, Encoding::Vex>;
   return form;
 }
 

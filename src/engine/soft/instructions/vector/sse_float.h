@@ -6,18 +6,10 @@
 
 #include <cstdint>
 
+#include "engine/soft/instructions/vector/mxcsr_bits.h"
 #include "engine/soft/instructions/vector/vector.h"
 
 namespace ringside::soft {
-
-namespace mxcsr {
-inline constexpr std::uint32_t kInvalid = 1, kDenormal = 2, kZeroDivide = 4, kOverflow = 8,
-                               kUnderflow = 16, kPrecision = 32;
-inline constexpr std::uint32_t kFlags = 0x3f, kDaz = 0x40, kMaskShift = 7, kMasks = 0x1f80,
-                               kFtz = 0x8000, kControl = 0xffc0;
-// Found before the operation is done, on all lanes (SDM 1 11.5.3.3).
-inline constexpr std::uint32_t kBeforeComputation = kInvalid | kDenormal | kZeroDivide;
-}  // namespace mxcsr
 
 namespace host {
 using Float = float __attribute__((vector_size(16)));
@@ -89,29 +81,50 @@ void run_simd(Cpu& cpu, Run run) {
   run_simd(cpu, run, [](std::uint32_t raised, std::uint32_t) { return raised; });
 }
 
-// The operation's run(a, b, csr, rest...) computes in place; kResult and kStep say what.
-template <typename Operation, typename... Rest>
-Xmm compute_simd(Cpu& cpu, const Xmm& destination, const Xmm& source, Rest... rest) {
-  const host::Float a = host::to_host(destination);
-  const host::Float b = host::to_host(source);
-  host::Float result;
+// The operation's run(a, b, csr, rest...) computes a lane of 128 bits in place; kResult and kStep
+// say what. All lanes come before the first exception, for what one finds beforehand counts for
+// all.
+template <typename Operation, std::size_t kCount, typename... Rest>
+Wide<kCount> compute_wide(Cpu& cpu, const Wide<kCount>& destination, const Wide<kCount>& source,
+                          Rest... rest) {
+  std::array<host::Float, kCount> result;
   run_simd(
       cpu,
       [&](std::uint32_t& csr) {
-        result = a;
-        Operation::run(result, b, csr, rest...);
+        for (std::size_t i = 0; i < kCount; ++i) {
+          result[i] = host::to_host(destination[i]);
+          Operation::run(result[i], host::to_host(source[i]), csr, rest...);
+        }
       },
       [&](std::uint32_t raised, std::uint32_t guest) {
         if constexpr (Operation::kStep == Step::Other) {
           return raised;
         } else {
-          return (raised & mxcsr::kBeforeComputation) |
-                 flags_after_computation(Operation::kResult, Operation::kStep, destination, source,
-                                         guest);
+          raised &= mxcsr::kBeforeComputation;
+          for (std::size_t i = 0; i < kCount; ++i) {
+            raised |= flags_after_computation(Operation::kResult, Operation::kStep, destination[i],
+                                              source[i], guest);
+          }
+          return raised;
         }
       });
-  return host::from_host(result);
+  Wide<kCount> value;
+  for (std::size_t i = 0; i < kCount; ++i)
+    value[i] = host::from_host(result[i]);
+  return value;
 }
+template <typename Operation, typename... Rest>
+Xmm compute_simd(Cpu& cpu, const Xmm& destination, const Xmm& source, Rest... rest) {
+  return compute_wide<Operation>(cpu, Wide<1>{destination}, Wide<1>{source}, rest...)[0];
+}
+// As operate_wide() wants an operation that may raise exceptions.
+template <typename Operation>
+struct FloatOperation {
+  template <std::size_t kCount>
+  static Wide<kCount> wide(Cpu& cpu, const Wide<kCount>& a, const Wide<kCount>& b, const Insn&) {
+    return compute_wide<Operation>(cpu, a, b);
+  }
+};
 
 // A host instruction of two vector operands as such an operation.
 #define RINGSIDE_SIMD(Name, text, result, step)                                 \

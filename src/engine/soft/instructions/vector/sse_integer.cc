@@ -1,4 +1,4 @@
-// Integer arithmetic, logic and shifts on XMM and MMX registers (MMX, SSE, SSE2, SSSE3).
+// Integer arithmetic, logic and shifts on vector and MMX registers (MMX, SSE, SSE2, SSSE3, AVX).
 #include <algorithm>
 
 #include "engine/soft/instructions/vector/vector.h"
@@ -67,9 +67,36 @@ void mmx_shift_immediate(Cpu& cpu, const Insn& insn) {
   enter_mmx(cpu);
   set_mmx(cpu, insn.reg, shift_lanes<Shift, T>(get_mmx(cpu, insn.reg), insn.immediate & 0xff));
 }
+// With VEX: the count is in an XMM register or 128 bits of memory for both lanes.
+template <template <typename> typename Shift, typename T, std::size_t kCount, bool kMemory>
+void vex_shift(Cpu& cpu, const Insn& insn) {
+  check_avx(cpu);
+  const u64 count = lanes<u64>(second_source<1, kMemory>(cpu, insn)[0])[0];
+  Wide<kCount> x = get_wide<kCount>(cpu, insn.extra);
+  for (Xmm& lane : x)
+    lane = shift_lanes<Shift, T>(lane, count);
+  set_wide(cpu, insn.reg, x);
+}
+template <template <typename> typename Shift, typename T, std::size_t kCount>
+void vex_shift_immediate(Cpu& cpu, const Insn& insn) {
+  check_avx(cpu);
+  Wide<kCount> x = get_wide<kCount>(cpu, insn.rm);
+  for (Xmm& lane : x)
+    lane = shift_lanes<Shift, T>(lane, insn.immediate & 0xff);
+  set_wide(cpu, insn.extra, x);
+}
+template <template <typename> typename Shift, typename T, std::size_t kCount>
+constexpr VexForm vex_shift_form() {
+  VexForm form;
+  form.with_register = vex_shift<Shift, T, kCount, false>;
+  form.load = vex_shift<Shift, T, kCount, true>;
+  form.immediate = vex_shift_immediate<Shift, T, kCount>;
+  return form;
+}
 template <template <typename> typename Shift, typename T>
 constexpr VectorForm shift_forms() {
   VectorForm form = both_forms(ShiftBySource<Shift, T>{});
+  form.vex = {vex_shift_form<Shift, T, 1>(), vex_shift_form<Shift, T, 2>()};
   form.xmm_immediate = xmm_shift_immediate<Shift, T>;
   form.mmx_immediate = mmx_shift_immediate<Shift, T>;
   return form;
@@ -77,21 +104,36 @@ constexpr VectorForm shift_forms() {
 
 enum class Direction { Left, Right };
 template <Direction kDirection>
-void shift_bytes(Cpu& cpu, const Insn& insn) {
-  check_sse(cpu);
-  const unsigned count = std::min<unsigned>(insn.immediate & 0xff, 16);
-  Xmm& x = cpu.fpu.xmm[insn.reg];
+Xmm bytes_shifted(const Xmm& x, u64 immediate) {
+  const unsigned count = std::min<unsigned>(immediate & 0xff, 16);
   Xmm result;
   if (kDirection == Direction::Left) {
     std::memcpy(result.bytes.data() + count, x.bytes.data(), 16 - count);
   } else {
     std::memcpy(result.bytes.data(), x.bytes.data() + count, 16 - count);
   }
-  x = result;
+  return result;
 }
-constexpr VectorForm immediate_only(Handler handler) {
+template <Direction kDirection>
+void shift_bytes(Cpu& cpu, const Insn& insn) {
+  check_sse(cpu);
+  Xmm& x = cpu.fpu.xmm[insn.reg];
+  x = bytes_shifted<kDirection>(x, insn.immediate);
+}
+template <Direction kDirection, std::size_t kCount>
+void vex_shift_bytes(Cpu& cpu, const Insn& insn) {
+  check_avx(cpu);
+  Wide<kCount> x = get_wide<kCount>(cpu, insn.rm);
+  for (Xmm& lane : x)
+    lane = bytes_shifted<kDirection>(lane, insn.immediate);
+  set_wide(cpu, insn.extra, x);
+}
+template <Direction kDirection>
+constexpr VectorForm byte_shifts() {
   VectorForm form;
-  form.xmm_immediate = handler;
+  form.xmm_immediate = shift_bytes<kDirection>;
+  form.vex[k128].immediate = vex_shift_bytes<kDirection, 1>;
+  form.vex[k256].immediate = vex_shift_bytes<kDirection, 2>;
   return form;
 }
 
@@ -225,9 +267,26 @@ void register_logic_and_shifts(LowerTable& table) {
                        {ZYDIS_MNEMONIC_PSRLQ, shift_forms<ShiftRight, u64>()},
                        {ZYDIS_MNEMONIC_PSRAW, shift_forms<ShiftRight, i16>()},
                        {ZYDIS_MNEMONIC_PSRAD, shift_forms<ShiftRight, i32>()},
-                       {ZYDIS_MNEMONIC_PSLLDQ, immediate_only(shift_bytes<Direction::Left>)},
-                       {ZYDIS_MNEMONIC_PSRLDQ, immediate_only(shift_bytes<Direction::Right>)},
+                       {ZYDIS_MNEMONIC_PSLLDQ, byte_shifts<Direction::Left>()},
+                       {ZYDIS_MNEMONIC_PSRLDQ, byte_shifts<Direction::Right>()},
                    });
+}
+
+// AVX2: each lane has a count of its own.
+template <template <typename> typename Shift, typename T>
+struct ShiftEach {
+  Xmm operator()(const Xmm& a, const Xmm& b) const {
+    return map<T>(a, b, [](T x, T count) {
+      return Shift<T>::shift(x, static_cast<std::make_unsigned_t<T>>(count));
+    });
+  }
+};
+void register_variable_shifts(LowerTable& table) {
+  add_vex_form(table, ZYDIS_MNEMONIC_VPSLLVD, vex_both<ShiftEach<ShiftLeft, u32>>());
+  add_vex_form(table, ZYDIS_MNEMONIC_VPSLLVQ, vex_both<ShiftEach<ShiftLeft, u64>>());
+  add_vex_form(table, ZYDIS_MNEMONIC_VPSRLVD, vex_both<ShiftEach<ShiftRight, u32>>());
+  add_vex_form(table, ZYDIS_MNEMONIC_VPSRLVQ, vex_both<ShiftEach<ShiftRight, u64>>());
+  add_vex_form(table, ZYDIS_MNEMONIC_VPSRAVD, vex_both<ShiftEach<ShiftRight, i32>>());
 }
 
 void register_ssse3(LowerTable& table) {
@@ -291,6 +350,7 @@ void register_ssse3(LowerTable& table) {
 void register_sse_integer(LowerTable& table) {
   register_arithmetic(table);
   register_logic_and_shifts(table);
+  register_variable_shifts(table);
   register_ssse3(table);
 }
 

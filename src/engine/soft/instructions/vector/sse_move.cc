@@ -1,4 +1,4 @@
-// Moves between vector registers, general registers and memory (SSE to SSE3, MMX).
+// Moves between vector registers, general registers and memory (SSE to SSE3, AVX, MMX).
 #include <emmintrin.h>
 
 #include "engine/soft/instructions/vector/vector.h"
@@ -26,22 +26,56 @@ void store_whole(Cpu& cpu, const Insn& insn) {
   if constexpr (kAlignment == Alignment::Required) linear = aligned(linear);
   cpu.store<Xmm>(linear, cpu.fpu.xmm[insn.reg]);
 }
+// The same of one lane or two, with VEX.
+template <std::size_t kCount>
+void copy_wide(Cpu& cpu, const Insn& insn) {
+  check_avx(cpu);
+  set_wide(cpu, insn.reg, get_wide<kCount>(cpu, insn.rm));
+}
+template <Alignment kAlignment, std::size_t kCount>
+std::uint64_t wide_linear(Cpu& cpu, const Insn& insn, AccessKind kind) {
+  const std::uint64_t linear = cpu.linear(insn, 16 * kCount, kind);
+  if (kAlignment == Alignment::Required && (linear & (16 * kCount - 1)) != 0) misaligned();
+  return linear;
+}
+template <Alignment kAlignment, std::size_t kCount>
+void load_wide(Cpu& cpu, const Insn& insn) {
+  check_avx(cpu);
+  const auto value =
+      cpu.load<Wide<kCount>>(wide_linear<kAlignment, kCount>(cpu, insn, AccessKind::Read));
+  set_wide(cpu, insn.reg, value);
+}
+template <Alignment kAlignment, std::size_t kCount>
+void store_wide(Cpu& cpu, const Insn& insn) {
+  check_avx(cpu);
+  cpu.store(wide_linear<kAlignment, kCount>(cpu, insn, AccessKind::Write),
+            get_wide<kCount>(cpu, insn.reg));
+}
+
 template <Alignment kAlignment>
-constexpr VectorForm whole_moves() {
+constexpr VectorForm load_only() {
   VectorForm form;
-  form.xmm_register = copy;
   form.xmm_load = load_whole<kAlignment>;
-  form.xmm_store = store_whole<kAlignment>;
+  form.vex[k128].load = load_wide<kAlignment, 1>;
+  form.vex[k256].load = load_wide<kAlignment, 2>;
   return form;
 }
 constexpr VectorForm streaming_store() {
   VectorForm form;
   form.xmm_store = store_whole<Alignment::Required>;
+  form.vex[k128].store = store_wide<Alignment::Required, 1>;
+  form.vex[k256].store = store_wide<Alignment::Required, 2>;
   return form;
 }
-constexpr VectorForm load_only(Handler handler) {
-  VectorForm form;
-  form.xmm_load = handler;
+template <Alignment kAlignment>
+constexpr VectorForm whole_moves() {
+  VectorForm form = load_only<kAlignment>();
+  form.xmm_register = copy;
+  form.xmm_store = store_whole<kAlignment>;
+  form.vex[k128].with_register = copy_wide<1>;
+  form.vex[k256].with_register = copy_wide<2>;
+  form.vex[k128].store = store_wide<kAlignment, 1>;
+  form.vex[k256].store = store_wide<kAlignment, 2>;
   return form;
 }
 
@@ -51,65 +85,90 @@ void merge_low(Cpu& cpu, const Insn& insn) {
   check_sse(cpu);
   set_low(cpu.fpu.xmm[insn.reg], low<T>(cpu.fpu.xmm[insn.rm]));
 }
+template <typename T>
+void vex_merge_low(Cpu& cpu, const Insn& insn) {
+  check_avx(cpu);
+  Xmm result = cpu.fpu.xmm[insn.extra];
+  set_low(result, low<T>(cpu.fpu.xmm[insn.rm]));
+  set_xmm<Encoding::Vex>(cpu, insn.reg, result);
+}
+template <Encoding kEncoding>
 void zero_extend_low(Cpu& cpu, const Insn& insn) {
-  check_sse(cpu);
-  cpu.fpu.xmm[insn.reg] = widen(low<std::uint64_t>(cpu.fpu.xmm[insn.rm]));
+  check_vector<kEncoding>(cpu);
+  set_xmm<kEncoding>(cpu, insn.reg, widen(low<std::uint64_t>(cpu.fpu.xmm[insn.rm])));
 }
-template <typename T>
+template <typename T, Encoding kEncoding>
 void load_low(Cpu& cpu, const Insn& insn) {
-  check_sse(cpu);
-  cpu.fpu.xmm[insn.reg] = widen(load_unaligned<T>(cpu, insn));
+  check_vector<kEncoding>(cpu);
+  set_xmm<kEncoding>(cpu, insn.reg, widen(load_unaligned<T>(cpu, insn)));
 }
-template <typename T>
+template <typename T, Encoding kEncoding>
 void store_low(Cpu& cpu, const Insn& insn) {
-  check_sse(cpu);
+  check_vector<kEncoding>(cpu);
   store_vector(cpu, insn, low<T>(cpu.fpu.xmm[insn.reg]));
 }
 template <typename T>
 constexpr VectorForm scalar_moves() {
   VectorForm form;
   form.xmm_register = merge_low<T>;
-  form.xmm_load = load_low<T>;
-  form.xmm_store = store_low<T>;
+  form.xmm_load = load_low<T, Encoding::Legacy>;
+  form.xmm_store = store_low<T, Encoding::Legacy>;
+  form.vex[k128].with_register = vex_merge_low<T>;
+  form.vex[k128].load = load_low<T, Encoding::Vex>;
+  form.vex[k128].store = store_low<T, Encoding::Vex>;
   return form;
 }
 
 // ---- One half
 template <unsigned kHalf>
-void load_half(Cpu& cpu, const Insn& insn) {
-  check_sse(cpu);
-  const auto value = load_unaligned<std::uint64_t>(cpu, insn);
-  std::memcpy(cpu.fpu.xmm[insn.reg].bytes.data() + 8 * kHalf, &value, 8);
+Xmm with_half(Xmm value, std::uint64_t half) {
+  std::memcpy(value.bytes.data() + 8 * kHalf, &half, 8);
+  return value;
 }
-template <unsigned kHalf>
+template <unsigned kHalf, Encoding kEncoding>
+void load_half(Cpu& cpu, const Insn& insn) {
+  check_vector<kEncoding>(cpu);
+  const auto half = load_unaligned<std::uint64_t>(cpu, insn);
+  set_xmm<kEncoding>(cpu, insn.reg, with_half<kHalf>(first_source<kEncoding>(cpu, insn), half));
+}
+template <unsigned kHalf, Encoding kEncoding>
 void store_half(Cpu& cpu, const Insn& insn) {
-  check_sse(cpu);
+  check_vector<kEncoding>(cpu);
   store_vector(cpu, insn, lanes<std::uint64_t>(cpu.fpu.xmm[insn.reg])[kHalf]);
 }
 // MOVHLPS (to 0 from 1) and MOVLHPS (to 1 from 0).
-template <unsigned kTo>
+template <unsigned kTo, Encoding kEncoding>
 void copy_half(Cpu& cpu, const Insn& insn) {
-  check_sse(cpu);
-  const std::uint64_t value = lanes<std::uint64_t>(cpu.fpu.xmm[insn.rm])[1 - kTo];
-  std::memcpy(cpu.fpu.xmm[insn.reg].bytes.data() + 8 * kTo, &value, 8);
+  check_vector<kEncoding>(cpu);
+  const std::uint64_t half = lanes<std::uint64_t>(cpu.fpu.xmm[insn.rm])[1 - kTo];
+  set_xmm<kEncoding>(cpu, insn.reg, with_half<kTo>(first_source<kEncoding>(cpu, insn), half));
 }
 template <unsigned kHalf>
 constexpr VectorForm half_moves() {
   VectorForm form;
-  form.xmm_load = load_half<kHalf>;
-  form.xmm_store = store_half<kHalf>;
+  form.xmm_load = load_half<kHalf, Encoding::Legacy>;
+  form.xmm_store = store_half<kHalf, Encoding::Legacy>;
+  form.vex[k128].load = load_half<kHalf, Encoding::Vex>;
+  form.vex[k128].store = store_half<kHalf, Encoding::Vex>;
+  return form;
+}
+template <unsigned kTo>
+constexpr VectorForm half_copies() {
+  VectorForm form;
+  form.xmm_register = copy_half<kTo, Encoding::Legacy>;
+  form.vex[k128].with_register = copy_half<kTo, Encoding::Vex>;
   return form;
 }
 
 // ---- To and from general registers
-template <typename T>
+template <typename T, Encoding kEncoding>
 void from_general(Cpu& cpu, const Insn& insn) {
-  check_sse(cpu);
-  cpu.fpu.xmm[insn.reg] = widen(cpu.get<T>(insn.rm));
+  check_vector<kEncoding>(cpu);
+  set_xmm<kEncoding>(cpu, insn.reg, widen(cpu.get<T>(insn.rm)));
 }
-template <typename T>
+template <typename T, Encoding kEncoding>
 void to_general(Cpu& cpu, const Insn& insn) {
-  check_sse(cpu);
+  check_vector<kEncoding>(cpu);
   cpu.set<T>(insn.reg, low<T>(cpu.fpu.xmm[insn.rm]));
 }
 template <typename T>
@@ -157,35 +216,53 @@ void movdq2q(Cpu& cpu, const Insn& insn) {
 
 // MOVD and MOVQ: the width of the general register or memory operand decides, and which of the two
 // operands is the vector.
+template <typename T, Encoding kEncoding>
+Handler narrow_move(const Decoded& decoded) {
+  const auto general = [&](unsigned i) {
+    return decoded.is_register(i) && is_general(decoded.op(i).reg.value);
+  };
+  if (decoded.is_memory(0)) return store_low<T, kEncoding>;
+  if (decoded.is_memory(1)) return load_low<T, kEncoding>;
+  if (general(0)) return to_general<T, kEncoding>;
+  if (general(1)) return from_general<T, kEncoding>;
+  return zero_extend_low<kEncoding>;
+}
+template <typename T>
+Handler mmx_narrow_move(const Decoded& decoded) {
+  const auto general = [&](unsigned i) {
+    return decoded.is_register(i) && is_general(decoded.op(i).reg.value);
+  };
+  if (decoded.is_memory(0)) return mmx_store<T>;
+  if (decoded.is_memory(1)) return mmx_load<T>;
+  if (general(0)) return mmx_to_general<T>;
+  if (general(1)) return mmx_from_general<T>;
+  return mmx_copy;
+}
 template <typename T>
 bool lower_narrow_move(const Decoded& decoded, Insn& insn) {
-  const auto is_class = [&](unsigned i, ZydisRegisterClass wanted) {
-    return decoded.is_register(i) && ZydisRegisterGetClass(decoded.op(i).reg.value) == wanted;
+  const auto is_mmx = [&](unsigned i) {
+    return decoded.is_register(i) &&
+           ZydisRegisterGetClass(decoded.op(i).reg.value) == ZYDIS_REGCLASS_MMX;
   };
-  if (decoded.insn.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY) return false;
-  const bool mmx = is_class(0, ZYDIS_REGCLASS_MMX) || is_class(1, ZYDIS_REGCLASS_MMX);
-  if (decoded.is_memory(0)) {
-    insn.reg = decoded.reg(1);
+  switch (decoded.insn.encoding) {
+    case ZYDIS_INSTRUCTION_ENCODING_LEGACY:
+      insn.execute = is_mmx(0) || is_mmx(1) ? mmx_narrow_move<T>(decoded)
+                                            : narrow_move<T, Encoding::Legacy>(decoded);
+      break;
+    case ZYDIS_INSTRUCTION_ENCODING_VEX:
+      insn.execute = narrow_move<T, Encoding::Vex>(decoded);
+      break;
+    default:
+      return false;
+  }
+  const bool store = decoded.is_memory(0);
+  insn.reg = decoded.reg(store ? 1 : 0);
+  if (store) {
     lower_memory(decoded, 0, insn);
-    insn.execute = mmx ? mmx_store<T> : store_low<T>;
-    return true;
-  }
-  insn.reg = decoded.reg(0);
-  if (decoded.is_memory(1)) {
+  } else if (decoded.is_memory(1)) {
     lower_memory(decoded, 1, insn);
-    insn.execute = mmx ? mmx_load<T> : load_low<T>;
-    return true;
-  }
-  insn.rm = decoded.reg(1);
-  const auto general = [&](unsigned i) {
-    return is_class(i, ZYDIS_REGCLASS_GPR32) || is_class(i, ZYDIS_REGCLASS_GPR64);
-  };
-  if (general(0)) {
-    insn.execute = mmx ? mmx_to_general<T> : to_general<T>;
-  } else if (general(1)) {
-    insn.execute = mmx ? mmx_from_general<T> : from_general<T>;
   } else {
-    insn.execute = mmx ? mmx_copy : zero_extend_low;
+    insn.rm = decoded.reg(1);
   }
   return true;
 }
@@ -226,14 +303,30 @@ void xmm_sign_mask(Cpu& cpu, const Insn& insn) {
   check_sse(cpu);
   cpu.set<std::uint32_t>(insn.reg, sign_mask<T>(cpu.fpu.xmm[insn.rm]));
 }
+template <typename T, std::size_t kCount>
+void wide_sign_mask(Cpu& cpu, const Insn& insn) {
+  check_avx(cpu);
+  const Wide<kCount> value = get_wide<kCount>(cpu, insn.rm);
+  std::uint32_t mask = sign_mask<T>(value[0]);
+  if constexpr (kCount == 2) mask |= sign_mask<T>(value[1]) << kLanes<T, Xmm>;
+  cpu.set<std::uint32_t>(insn.reg, mask);
+}
+template <typename T>
+constexpr VectorForm sign_mask_form(Handler mmx = nullptr) {
+  VectorForm form;
+  form.xmm_register = xmm_sign_mask<T>;
+  form.mmx_register = mmx;
+  form.vex[k128].with_register = wide_sign_mask<T, 1>;
+  form.vex[k256].with_register = wide_sign_mask<T, 2>;
+  return form;
+}
 void mmx_sign_mask(Cpu& cpu, const Insn& insn) {
   check_mmx(cpu);
   enter_mmx(cpu);
   cpu.set<std::uint32_t>(insn.reg, sign_mask(get_mmx(cpu, insn.rm)));
 }
-constexpr VectorForm registers_only(Handler xmm, Handler mmx = nullptr) {
+constexpr VectorForm mmx_registers_only(Handler mmx) {
   VectorForm form;
-  form.xmm_register = xmm;
   form.mmx_register = mmx;
   return form;
 }
@@ -250,8 +343,9 @@ void store_masked(Cpu& cpu, const Insn& insn, const V& value, const V& mask) {
     if ((mask.bytes[i] & 0x80) != 0) cpu.store<std::uint8_t>(start + i, value.bytes[i]);
   }
 }
+template <Encoding kEncoding>
 void maskmovdqu(Cpu& cpu, const Insn& insn) {
-  check_sse(cpu);
+  check_vector<kEncoding>(cpu);
   store_masked(cpu, insn, cpu.fpu.xmm[insn.reg], cpu.fpu.xmm[insn.rm]);
 }
 void maskmovq(Cpu& cpu, const Insn& insn) {
@@ -261,7 +355,6 @@ void maskmovq(Cpu& cpu, const Insn& insn) {
 }
 template <Handler kHandler>
 bool lower_masked_store(const Decoded& decoded, Insn& insn) {
-  if (decoded.insn.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY) return false;
   insn.execute = kHandler;
   insn.reg = decoded.reg(0);
   insn.rm = decoded.reg(1);
@@ -285,8 +378,8 @@ void register_sse_moves(LowerTable& table) {
                        {ZYDIS_MNEMONIC_MOVUPS, whole_unaligned},
                        {ZYDIS_MNEMONIC_MOVUPD, whole_unaligned},
                        {ZYDIS_MNEMONIC_MOVDQU, whole_unaligned},
-                       {ZYDIS_MNEMONIC_LDDQU, load_only(load_whole<Alignment::None>)},
-                       {ZYDIS_MNEMONIC_MOVNTDQA, load_only(load_whole<Alignment::Required>)},
+                       {ZYDIS_MNEMONIC_LDDQU, load_only<Alignment::None>()},
+                       {ZYDIS_MNEMONIC_MOVNTDQA, load_only<Alignment::Required>()},
                        {ZYDIS_MNEMONIC_MOVNTPS, streaming_store()},
                        {ZYDIS_MNEMONIC_MOVNTPD, streaming_store()},
                        {ZYDIS_MNEMONIC_MOVNTDQ, streaming_store()},
@@ -296,22 +389,22 @@ void register_sse_moves(LowerTable& table) {
                        {ZYDIS_MNEMONIC_MOVLPD, half_moves<0>()},
                        {ZYDIS_MNEMONIC_MOVHPS, half_moves<1>()},
                        {ZYDIS_MNEMONIC_MOVHPD, half_moves<1>()},
-                       {ZYDIS_MNEMONIC_MOVHLPS, registers_only(copy_half<0>)},
-                       {ZYDIS_MNEMONIC_MOVLHPS, registers_only(copy_half<1>)},
-                       {ZYDIS_MNEMONIC_MOVMSKPS, registers_only(xmm_sign_mask<std::uint32_t>)},
-                       {ZYDIS_MNEMONIC_MOVMSKPD, registers_only(xmm_sign_mask<std::uint64_t>)},
-                       {ZYDIS_MNEMONIC_PMOVMSKB,
-                        registers_only(xmm_sign_mask<std::uint8_t>, mmx_sign_mask)},
-                       {ZYDIS_MNEMONIC_MOVQ2DQ, registers_only(nullptr, movq2dq)},
-                       {ZYDIS_MNEMONIC_MOVDQ2Q, registers_only(nullptr, movdq2q)},
+                       {ZYDIS_MNEMONIC_MOVHLPS, half_copies<0>()},
+                       {ZYDIS_MNEMONIC_MOVLHPS, half_copies<1>()},
+                       {ZYDIS_MNEMONIC_MOVMSKPS, sign_mask_form<std::uint32_t>()},
+                       {ZYDIS_MNEMONIC_MOVMSKPD, sign_mask_form<std::uint64_t>()},
+                       {ZYDIS_MNEMONIC_PMOVMSKB, sign_mask_form<std::uint8_t>(mmx_sign_mask)},
+                       {ZYDIS_MNEMONIC_MOVQ2DQ, mmx_registers_only(movq2dq)},
+                       {ZYDIS_MNEMONIC_MOVDQ2Q, mmx_registers_only(movdq2q)},
                    });
   VectorForm movntq;
   movntq.mmx_store = mmx_store<std::uint64_t>;
   add_form(table, ZYDIS_MNEMONIC_MOVNTQ, movntq);
-  table.add(ZYDIS_MNEMONIC_MOVD, lower_narrow_move<std::uint32_t>);
-  table.add(ZYDIS_MNEMONIC_MOVQ, lower_narrow_move<std::uint64_t>);
+  table.add({ZYDIS_MNEMONIC_MOVD, ZYDIS_MNEMONIC_VMOVD}, lower_narrow_move<std::uint32_t>);
+  table.add({ZYDIS_MNEMONIC_MOVQ, ZYDIS_MNEMONIC_VMOVQ}, lower_narrow_move<std::uint64_t>);
   table.add(ZYDIS_MNEMONIC_MOVNTI, lower_movnti);
-  table.add(ZYDIS_MNEMONIC_MASKMOVDQU, lower_masked_store<maskmovdqu>);
+  table.add(ZYDIS_MNEMONIC_MASKMOVDQU, lower_masked_store<maskmovdqu<Encoding::Legacy>>);
+  table.add(ZYDIS_MNEMONIC_VMASKMOVDQU, lower_masked_store<maskmovdqu<Encoding::Vex>>);
   table.add(ZYDIS_MNEMONIC_MASKMOVQ, lower_masked_store<maskmovq>);
 }
 

@@ -1,4 +1,4 @@
-// Shuffles, unpacks, packs, and words in and out of vectors (MMX, SSE to SSE3).
+// Shuffles, unpacks, packs, and words in and out of vectors (MMX, SSE to SSE3, AVX).
 #include "engine/soft/instructions/vector/vector.h"
 
 namespace ringside::soft {
@@ -78,6 +78,14 @@ struct Shuffle {
   }
 };
 
+struct ShuffleDoubles {
+  static constexpr unsigned kImmediateBits = 2;
+  Xmm operator()(const Xmm& a, const Xmm& b, u8 immediate) const {
+    return vector_of<Xmm>(
+        LanesOf<u64, Xmm>{lanes<u64>(a)[immediate & 1], lanes<u64>(b)[immediate >> 1 & 1]});
+  }
+};
+
 // ---- PINSRW, PEXTRW
 template <typename V>
 V with_word(V value, u16 word, u8 position) {
@@ -85,16 +93,20 @@ V with_word(V value, u16 word, u8 position) {
   x[position % x.size()] = word;
   return vector_of<V>(x);
 }
-void pinsrw_register(Cpu& cpu, const Insn& insn) {
-  check_sse(cpu);
-  Xmm& x = cpu.fpu.xmm[insn.reg];
-  x = with_word(x, cpu.get<u16>(insn.rm), static_cast<u8>(insn.immediate));
+template <Encoding kEncoding>
+void pinsrw(Cpu& cpu, const Insn& insn, u16 word) {
+  const Xmm& x = first_source<kEncoding>(cpu, insn);
+  set_xmm<kEncoding>(cpu, insn.reg, with_word(x, word, static_cast<u8>(insn.immediate)));
 }
+template <Encoding kEncoding>
+void pinsrw_register(Cpu& cpu, const Insn& insn) {
+  check_vector<kEncoding>(cpu);
+  pinsrw<kEncoding>(cpu, insn, cpu.get<u16>(insn.rm));
+}
+template <Encoding kEncoding>
 void pinsrw_memory(Cpu& cpu, const Insn& insn) {
-  check_sse(cpu);
-  const u16 word = load_vector<u16>(cpu, insn);
-  Xmm& x = cpu.fpu.xmm[insn.reg];
-  x = with_word(x, word, static_cast<u8>(insn.immediate));
+  check_vector<kEncoding>(cpu);
+  pinsrw<kEncoding>(cpu, insn, load_vector<u16>(cpu, insn));
 }
 void mmx_pinsrw_register(Cpu& cpu, const Insn& insn) {
   check_mmx(cpu);
@@ -109,8 +121,9 @@ void mmx_pinsrw_memory(Cpu& cpu, const Insn& insn) {
   enter_mmx(cpu);
   set_mmx(cpu, insn.reg, with_word(get_mmx(cpu, insn.reg), word, static_cast<u8>(insn.immediate)));
 }
+template <Encoding kEncoding>
 void pextrw_register(Cpu& cpu, const Insn& insn) {
-  check_sse(cpu);
+  check_vector<kEncoding>(cpu);
   cpu.set<u32>(insn.reg, lanes<u16>(cpu.fpu.xmm[insn.rm])[insn.immediate % 8]);
 }
 void mmx_pextrw_register(Cpu& cpu, const Insn& insn) {
@@ -118,8 +131,9 @@ void mmx_pextrw_register(Cpu& cpu, const Insn& insn) {
   enter_mmx(cpu);
   cpu.set<u32>(insn.reg, lanes<u16>(get_mmx(cpu, insn.rm))[insn.immediate % 4]);
 }
+template <Encoding kEncoding>
 void pextrw_memory(Cpu& cpu, const Insn& insn) {  // SSE4.1
-  check_sse(cpu);
+  check_vector<kEncoding>(cpu);
   store_vector(cpu, insn, lanes<u16>(cpu.fpu.xmm[insn.reg])[insn.immediate % 8]);
 }
 
@@ -127,14 +141,18 @@ void pextrw_memory(Cpu& cpu, const Insn& insn) {  // SSE4.1
 
 void register_sse_shuffles(LowerTable& table) {
   VectorForm pinsrw;
-  pinsrw.xmm_register = pinsrw_register;
-  pinsrw.xmm_load = pinsrw_memory;
+  pinsrw.xmm_register = pinsrw_register<Encoding::Legacy>;
+  pinsrw.xmm_load = pinsrw_memory<Encoding::Legacy>;
+  pinsrw.vex[k128].with_register = pinsrw_register<Encoding::Vex>;
+  pinsrw.vex[k128].load = pinsrw_memory<Encoding::Vex>;
   pinsrw.mmx_register = mmx_pinsrw_register;
   pinsrw.mmx_load = mmx_pinsrw_memory;
   VectorForm pextrw;
-  pextrw.xmm_register = pextrw_register;
+  pextrw.xmm_register = pextrw_register<Encoding::Legacy>;
+  pextrw.vex[k128].with_register = pextrw_register<Encoding::Vex>;
   pextrw.mmx_register = mmx_pextrw_register;
-  pextrw.xmm_store = pextrw_memory;
+  pextrw.xmm_store = pextrw_memory<Encoding::Legacy>;
+  pextrw.vex[k128].store = pextrw_memory<Encoding::Vex>;
   add_forms(table,
             {
                 {ZYDIS_MNEMONIC_PINSRW, pinsrw},
@@ -165,10 +183,7 @@ void register_sse_shuffles(LowerTable& table) {
                        LanesOf<u32, Xmm>{x[chosen(immediate, 0)], x[chosen(immediate, 1)],
                                          y[chosen(immediate, 2)], y[chosen(immediate, 3)]});
                  })},
-                {ZYDIS_MNEMONIC_SHUFPD, xmm_form([](const Xmm& a, const Xmm& b, u8 immediate) {
-                   return vector_of<Xmm>(LanesOf<u64, Xmm>{lanes<u64>(a)[immediate & 1],
-                                                           lanes<u64>(b)[immediate >> 1 & 1]});
-                 })},
+                {ZYDIS_MNEMONIC_SHUFPD, xmm_form(ShuffleDoubles{})},
                 {ZYDIS_MNEMONIC_MOVSLDUP, xmm_form([](const Xmm&, const Xmm& b) {
                    const auto y = lanes<u32>(b);
                    return vector_of<Xmm>(LanesOf<u32, Xmm>{y[0], y[0], y[2], y[2]});
@@ -181,7 +196,9 @@ void register_sse_shuffles(LowerTable& table) {
   const auto duplicate = [](const Xmm&, const Xmm& b) {
     return vector_of<Xmm>(LanesOf<u64, Xmm>{lanes<u64>(b)[0], lanes<u64>(b)[0]});
   };
-  add_form(table, ZYDIS_MNEMONIC_MOVDDUP, xmm_form<decltype(duplicate), u64>(duplicate));
+  VectorForm duplicates = xmm_form<decltype(duplicate), u64>(duplicate);
+  duplicates.vex[k256] = vex_whole_form<decltype(duplicate), 2>();
+  add_form(table, ZYDIS_MNEMONIC_MOVDDUP, duplicates);
 }
 
 }  // namespace ringside::soft

@@ -1,0 +1,208 @@
+// XSAVE and its relatives: areas as the manual has them, in each form, and what is refused.
+#include <gtest/gtest.h>
+
+#include <cstring>
+
+#include "engine/soft/state/xstate.h"
+#include "engine/soft/testing/test_cpu.h"
+
+namespace ringside::soft {
+namespace {
+
+using namespace testing;
+using Mode = TestCpu::Mode;
+using x86::Gpr;
+
+constexpr std::string_view kXsave = "0f ae 27", kXrstor = "0f ae 2f", kXsaveopt = "0f ae 37",
+                           kXsavec = "0f c7 27", kXgetbv = "0f 01 d0", kXsetbv = "0f 01 d1";
+constexpr int kInvalid = 6, kNotAvailable = 7, kProtection = 13, kNone = -1;
+constexpr unsigned kBitmap = 512, kCompactBitmap = 520, kYmm = 576;
+constexpr std::uint64_t kCompacted = std::uint64_t{1} << 63;
+
+class Xsave : public ::testing::Test {
+ protected:
+  Xsave() {
+    cpu_.board().processor = Processor::V3;
+    x86::CpuState s = cpu_->state();
+    s.cr4 |= x86::cr4::OSFXSR | x86::cr4::OSXSAVE;
+    s.xcr0 = xstate::kAll;
+    s.reg(Gpr::Rdi) = at::kData;
+    s.reg(Gpr::Rax) = xstate::kAll;
+    s.reg(Gpr::Rdx) = 0;
+    for (std::size_t i = 0; i < 16; ++i)
+      s.fpu.vector[i].fill(static_cast<std::uint8_t>(i + 1));
+    s.fpu.control = 0x27f;
+    s.fpu.mxcsr = 0x1fa0;
+    cpu_->set_state(s);
+    std::memset(cpu_.host(at::kData), 0xee, 1024);
+  }
+  // Runs it anew; the vector at which it arrived.
+  int run(std::string_view code) {
+    cpu_.run(code);
+    return cpu_.arrived();
+  }
+  template <typename T>
+  T at(unsigned offset) {
+    return cpu_.get<T>(at::kData + offset);
+  }
+  void clear_header() { std::memset(cpu_.host(at::kData) + kBitmap, 0, 64); }
+  std::array<std::uint8_t, 32> ymm(unsigned number) { return cpu_->state().fpu.vector[number]; }
+
+  TestCpu cpu_{Mode::Long64};
+};
+
+TEST_F(Xsave, WritesWhatIsWanted) {
+  clear_header();
+  ASSERT_EQ(run(kXsave), kNone);
+  EXPECT_EQ(at<std::uint16_t>(0), 0x27f);
+  EXPECT_EQ(at<std::uint32_t>(24), 0x1fa0u);
+  EXPECT_EQ(at<std::uint8_t>(160 + 16 * 15), 16);
+  EXPECT_EQ(at<std::uint8_t>(kYmm + 16 * 15), 16);
+  EXPECT_EQ(at<std::uint64_t>(kBitmap), xstate::kAll);
+  EXPECT_EQ(at<std::uint64_t>(kCompactBitmap), 0u);
+  EXPECT_EQ(at<std::uint8_t>(416), 0xee);  // nobody's
+}
+
+TEST_F(Xsave, LeavesTheRestAlone) {
+  clear_header();
+  cpu_.put<std::uint64_t>(at::kData + kBitmap, xstate::kX87);
+  cpu_->reg(Gpr::Rax) = xstate::kAvx;
+  ASSERT_EQ(run(kXsave), kNone);
+  EXPECT_EQ(at<std::uint8_t>(0), 0xee);
+  EXPECT_EQ(at<std::uint32_t>(24), 0x1fa0u);  // MXCSR comes with AVX
+  EXPECT_EQ(at<std::uint8_t>(160), 0xee);
+  EXPECT_EQ(at<std::uint8_t>(kYmm), 1);
+  EXPECT_EQ(at<std::uint64_t>(kBitmap), xstate::kX87 | xstate::kAvx);
+}
+
+TEST_F(Xsave, OptimisedAndCompactedLeaveOutWhatIsAsAfterReset) {
+  x86::CpuState s = cpu_->state();
+  s.fpu = {};
+  s.fpu.vector[3][0] = 9;  // of XMM3
+  for (const std::string_view code : {kXsaveopt, kXsavec}) {
+    cpu_->set_state(s);
+    std::memset(cpu_.host(at::kData), 0xee, 1024);
+    clear_header();
+    ASSERT_EQ(run(code), kNone);
+    EXPECT_EQ(at<std::uint8_t>(0), 0xee);
+    EXPECT_EQ(at<std::uint8_t>(160 + 16 * 3), 9);
+    EXPECT_EQ(at<std::uint8_t>(kYmm), 0xee);
+    EXPECT_EQ(at<std::uint64_t>(kBitmap), xstate::kSse);
+    EXPECT_EQ(at<std::uint64_t>(kCompactBitmap), code == kXsavec ? xstate::kAll | kCompacted : 0);
+  }
+}
+
+TEST_F(Xsave, RestoresWhatItHasSavedInEachForm) {
+  for (const std::string_view code : {kXsave, kXsaveopt, kXsavec}) {
+    const x86::CpuState before = cpu_->state();
+    clear_header();
+    ASSERT_EQ(run(code), kNone);
+    x86::CpuState other = cpu_->state();
+    other.fpu = {};
+    cpu_->set_state(other);
+    ASSERT_EQ(run(kXrstor), kNone);
+    const x86::CpuState after = cpu_->state();
+    EXPECT_EQ(after.fpu.vector, before.fpu.vector) << code;
+    EXPECT_EQ(after.fpu.control, before.fpu.control) << code;
+    EXPECT_EQ(after.fpu.mxcsr, before.fpu.mxcsr) << code;
+  }
+}
+
+TEST_F(Xsave, RestoresToWhatIsAfterResetWhereNothingIsSaved) {
+  clear_header();
+  cpu_.put<std::uint32_t>(at::kData + 24, 0x1f80);
+  cpu_->reg(Gpr::Rax) = xstate::kX87 | xstate::kAvx;
+  ASSERT_EQ(run(kXrstor), kNone);
+  EXPECT_EQ(cpu_->state().fpu.control, 0x37f);
+  EXPECT_EQ(ymm(2)[0], 3);  // SSE was not wanted
+  EXPECT_EQ(ymm(2)[16], 0);
+  EXPECT_EQ(cpu_->state().fpu.mxcsr, 0x1f80u);
+}
+
+TEST_F(Xsave, RefusesBadAreas) {
+  const auto restored = [&](unsigned offset, std::uint64_t value) {
+    clear_header();
+    cpu_.put<std::uint32_t>(at::kData + 24, 0x1f80);
+    cpu_.put<std::uint64_t>(at::kData + offset, value);
+    return run(kXrstor);
+  };
+  EXPECT_EQ(restored(kBitmap, 0), kNone);
+  EXPECT_EQ(restored(kBitmap, 8), kProtection);         // no such component
+  EXPECT_EQ(restored(kCompactBitmap, 1), kProtection);  // reserved in the standard form
+  EXPECT_EQ(restored(kCompactBitmap + 8, 1), kProtection);
+  EXPECT_EQ(restored(kCompactBitmap + 16, 1), kNone);
+  EXPECT_EQ(restored(kCompactBitmap, kCompacted | 8), kProtection);
+  EXPECT_EQ(restored(24, 0x10000), kProtection);  // MXCSR
+  cpu_->reg(Gpr::Rdi) = at::kData + 32;
+  EXPECT_EQ(run(kXsave), kProtection);  // not aligned
+}
+
+TEST_F(Xsave, IsThereWhenCr4SaysSo) {
+  for (const std::string_view code : {kXsave, kXrstor, kXsaveopt, kXsavec}) {
+    clear_header();
+    cpu_->cr0 |= x86::cr0::TS;
+    EXPECT_EQ(run(code), kNotAvailable);
+    cpu_->cr0 &= ~x86::cr0::TS;
+    cpu_->cr4 &= ~x86::cr4::OSXSAVE;
+    EXPECT_EQ(run(code), kInvalid);
+    cpu_->cr4 |= x86::cr4::OSXSAVE;
+  }
+  cpu_->cr4 &= ~x86::cr4::OSXSAVE;
+  EXPECT_EQ(run(kXgetbv), kInvalid);
+  EXPECT_EQ(run(kXsetbv), kInvalid);
+}
+
+TEST_F(Xsave, Xcr0TakesWhatThereIs) {
+  const auto set = [&](std::uint64_t number, std::uint64_t value) {
+    cpu_->reg(Gpr::Rcx) = number;
+    cpu_->reg(Gpr::Rax) = value;
+    return run(kXsetbv);
+  };
+  EXPECT_EQ(set(0, xstate::kX87), kNone);
+  EXPECT_EQ(cpu_->xcr0, xstate::kX87);
+  EXPECT_EQ(set(0, xstate::kX87 | xstate::kSse), kNone);
+  EXPECT_EQ(set(0, xstate::kX87 | xstate::kAvx), kProtection);  // AVX without SSE
+  EXPECT_EQ(set(0, xstate::kSse), kProtection);                 // without x87
+  EXPECT_EQ(set(0, 15), kProtection);
+  EXPECT_EQ(set(1, xstate::kX87), kProtection);
+  EXPECT_EQ(cpu_->xcr0, xstate::kX87 | xstate::kSse);
+  cpu_->reg(Gpr::Rcx) = 0;
+  EXPECT_EQ(run(kXgetbv), kNone);
+  EXPECT_EQ(cpu_.rax(), xstate::kX87 | xstate::kSse);
+  cpu_->reg(Gpr::Rcx) = 1;  // what of it is in use
+  EXPECT_EQ(run(kXgetbv), kNone);
+  cpu_->reg(Gpr::Rcx) = 2;
+  EXPECT_EQ(run(kXgetbv), kProtection);
+}
+
+// VEX needs XCR0 and CR4, and nothing of what SSE needs (SDM 2A table 2-18).
+TEST_F(Xsave, AvxIsThereWhenXcr0SaysSo) {
+  constexpr std::string_view kAdd = "c5 f4 58 c1";  // vaddps ymm0, ymm1, ymm1
+  EXPECT_EQ(run(kAdd), kNone);
+  cpu_->xcr0 = xstate::kX87 | xstate::kSse;
+  EXPECT_EQ(run(kAdd), kInvalid);
+  EXPECT_EQ(run("c4 e2 70 f2 c1"), kNone);  // andn
+  cpu_->xcr0 = xstate::kAll;
+  cpu_->cr0 |= x86::cr0::TS;
+  EXPECT_EQ(run(kAdd), kNotAvailable);
+  cpu_->cr0 &= ~x86::cr0::TS;
+  cpu_->cr4 &= ~x86::cr4::OSFXSR;
+  EXPECT_EQ(run(kAdd), kNone);
+  cpu_->cr4 &= ~x86::cr4::OSXSAVE;
+  EXPECT_EQ(run(kAdd), kInvalid);
+}
+
+TEST_F(Xsave, VexClearsWhatIsAbove) {
+  ASSERT_EQ(run("c5 f8 28 c1"), kNone);  // vmovaps xmm0, xmm1
+  EXPECT_EQ(ymm(0)[15], 2);
+  EXPECT_EQ(ymm(0)[16], 0);
+  ASSERT_EQ(run("0f 28 d1"), kNone);  // movaps xmm2, xmm1
+  EXPECT_EQ(ymm(2)[15], 2);
+  EXPECT_EQ(ymm(2)[16], 3);
+  ASSERT_EQ(run("c5 f8 77"), kNone);  // vzeroupper
+  EXPECT_EQ(ymm(15)[15], 16);
+  EXPECT_EQ(ymm(15)[16], 0);
+}
+
+}  // namespace
+}  // namespace ringside::soft
