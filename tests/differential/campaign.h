@@ -22,6 +22,7 @@ struct Freedom {
   bool result = false;              // registers and memory: only faults are compared
   bool memory = false;              // what lies in memory
   bool fault = false;               // which of several faults comes: only that one does is compared
+  bool alignment = false;           // whether the host wants it: the software CPU does
   bool index_upper_halves = false;  // bits 63:32 of RSI and RDI
   bool x87 = false;                 // the x87 registers, tags and status word
   unsigned nan_lane = 0;  // bytes: where both sides have a NaN in a lane of this size, any NaN

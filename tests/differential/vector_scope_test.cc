@@ -137,6 +137,8 @@ Freedom freedom(const Encoding& encoding, const Case&, bool faulted) {
   open.memory = faulted && encoding.is({ZYDIS_MNEMONIC_FSTP});
   // Whether a store that faults has already made the x87 registers MMX registers (SDM 3A 12.2).
   open.x87 = faulted && has_mmx_register(encoding);
+  // Intel's manual wants aligned operands (SDM 2A table 2-21), AMD's processors take any.
+  open.alignment = encoding.insn.meta.isa_set == ZYDIS_ISA_SET_SHA;
   // Of several NaNs, the one that is found depends on the order of the sums.
   if (encoding.is({ZYDIS_MNEMONIC_DPPS})) open.nan_lane = 4;
   if (encoding.is({ZYDIS_MNEMONIC_DPPD})) open.nan_lane = 8;

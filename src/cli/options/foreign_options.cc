@@ -32,7 +32,7 @@ constexpr Foreign kUnmistakable[] = {
     {"-display", "not needed: COM1 is on the terminal"},
     {"-vga", "--vga text"},
     {"-machine", "not needed: there is one machine"},
-    {"-cpu", "not needed: there is one kind of CPU"},
+    {"-cpu", "--cpu v2 or v3"},
     {"-no-reboot", "not needed: a reboot ends ringside with status 0"},
     {"-monitor", "not needed: a debugger types 'monitor help'"},
     {"-qmp", "--qmp unix:PATH"},

@@ -389,7 +389,7 @@ TEST(CommandLine, OptionsOfOtherProgramsAreToldWhatToType) {
       {{"-G", ":1234", "k"}, {"--gdb: ':1234'", "type 1234"}},
       {{"-G", "wtcp::1234", "k"}, {"--gdb: 'tcp::1234'", "type 1234"}},
       {{"--initd", "i", "k"}, {"there is no option --initd; --initrd is near to it"}},
-      {{"--cpu=2", "k"}, {"there is no option --cpu; --cpus is near to it"}},
+      {{"--cpu=2", "k"}, {"--cpu: '2' is not one of v2, v3"}},
       {{"--frobnicate", "k"}, {"there is no option --frobnicate;"}},
   };
   for (const Row& row : rows) {
