@@ -48,7 +48,8 @@ TEST_F(LldbPackets, HostAndProcessAreTheMachine) {
 TEST_F(LldbPackets, WhoLooksStaysWhereTheMachineIs) {
   testing::Client other(bench.server);
   other.connect_to_look();
-  EXPECT_EQ(other.ask("vCont;s:1").substr(0, 1), "E");
+  EXPECT_EQ(other.ask("vCont;s:1").substr(0, 1), "O");
+  EXPECT_EQ(other.receive(), "E16");
   EXPECT_EQ(other.ask("QListThreadsInStopReply"), "OK");
   const std::string there = other.ask("?");
   for (const char* resume : {"vCont;s:1", "vCont;c", "c", "bs"}) {
