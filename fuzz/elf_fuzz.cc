@@ -10,7 +10,7 @@
 
 #include "choices.h"
 #include "loaded_kernel.h"
-#include "machine/testing/kernel_images.h"
+#include "machine/testing/multiboot2_images.h"
 
 namespace {
 
@@ -20,10 +20,19 @@ using fuzz::Choices;
 using fuzz::Image;
 using machine::Bytes;
 using machine::read_at;
+using machine::testing::HeaderTag;
 using machine::testing::TestSegment;
 
 // What is in a segment, so that a loader takes the file.
-enum class Kind : unsigned { Nothing, Multiboot, MultibootByAddresses, Pvh, Linux, Count };
+enum class Kind : unsigned {
+  Nothing,
+  Multiboot,
+  MultibootByAddresses,
+  Pvh,
+  Linux,
+  Multiboot2,
+  Count
+};
 
 Image content_of(Choices& choices) {
   constexpr std::size_t kSizes[] = {0, 1, 0x40, 0xfff, 0x1000, 0x1001, 0x3000};
@@ -55,6 +64,21 @@ TestSegment segment_of(Choices& choices, bool is_wide) {
   return segment;
 }
 
+// No addresses and nothing that moves the kernel: the file's segments are where they say.
+std::vector<HeaderTag> header_tags(Choices& choices) {
+  std::vector<HeaderTag> tags;
+  for (unsigned left = choices.below(4); left > 0; --left) {
+    HeaderTag tag;
+    constexpr std::uint16_t kTypes[] = {1, 3, 4, 5, 6, 7, 8, 9, 11, 0};
+    tag.type = choices.one_of(kTypes);
+    tag.flags = static_cast<std::uint16_t>(choices.below(2));
+    for (unsigned words = choices.below(4); words > 0; --words)
+      tag.words.push_back(choices.mostly<std::uint32_t>(6));
+    tags.push_back(std::move(tag));
+  }
+  return tags;
+}
+
 void add_kind(Choices& choices, Kind kind, std::vector<TestSegment>& segments) {
   TestSegment special;
   switch (kind) {
@@ -77,6 +101,9 @@ void add_kind(Choices& choices, Kind kind, std::vector<TestSegment>& segments) {
       machine::testing::put(special.content, 0, choices.mostly<std::uint32_t>(4));
       machine::testing::put(special.content, 4, choices.mostly<std::uint32_t>(4));
       special.type = PT_NOTE;
+      break;
+    case Kind::Multiboot2:
+      special.content = machine::testing::multiboot2_content(header_tags(choices), 64);
       break;
     case Kind::Linux:
       machine::testing::put_text(special.content, 0x40, "Linux version 6.1.0-test (nobody)");

@@ -10,6 +10,7 @@
 
 #include "choices.h"
 #include "machine/boot/acpi_placement.h"
+#include "machine/boot/bios_remains.h"
 #include "machine/boot/boot.h"
 #include "machine/boot/boot_image.h"
 #include "platform/guest_ram.h"
@@ -127,7 +128,10 @@ void check_beside(KernelMemory& memory, const Predicate& is_kernels, std::size_t
   std::size_t pages = 0;
   for (const Gpa page : memory.changed_pages()) {
     const bool is_acpi = page.value - machine::kAcpiStart.value < machine::kAcpiSize;
-    if (!is_acpi && !is_kernels(page)) ++pages;
+    const bool is_bios = page.value - machine::kBiosStart.value < machine::kBiosSize ||
+                         page.value == 0 ||
+                         page.value == (machine::kExtendedBios.value & kPageMask);
+    if (!is_acpi && !is_bios && !is_kernels(page)) ++pages;
   }
   check(pages <= most);
 }
@@ -164,11 +168,37 @@ inline void check_zero_page(const KernelMemory& memory, const machine::BootResul
   check(initrd.value + size - 1 <= (highest == 0 ? 0x37ffffff : highest));
 }
 
+// The tags that multiboot 2 tells all by: they end where they say, and the module is among them.
+inline void check_tags(const KernelMemory& memory, Gpa table, const machine::BootRequest& request) {
+  constexpr std::uint32_t kEnd = 0, kModule = 3;
+  const auto number = [&](Gpa at) { return memory.get<std::uint32_t>(at); };
+  const Gpa end = table + number(table);
+  std::size_t modules = 0;
+  Gpa at = table + 8;
+  while (number(at) != kEnd) {
+    const std::uint32_t size = number(at + 4);
+    check(size >= 8);
+    if (number(at) == kModule) {
+      ++modules;
+      const Gpa begin{number(at + 8)};
+      check_content(memory, begin, number(at + 12) - begin.value, request.modules[0].content);
+      check(text_at(memory, at + 16) == request.modules[0].argument);
+    }
+    at = at + (size + 7) / 8 * 8;
+    check(at < end);
+  }
+  check(at + 8 == end && modules == request.modules.size());
+}
+
 // The module as multiboot and PVH tell of it; EBX has the address of either's table.
 inline void check_module(const KernelMemory& memory, const machine::BootResult& result,
                          const machine::BootRequest& request) {
   const Gpa table{result.entry.reg(x86::Gpr::Rbx)};
   const auto number = [&](Gpa at) { return memory.get<std::uint32_t>(at); };
+  if (result.entry.reg(x86::Gpr::Rax) == 0x36d76289) {
+    check_tags(memory, table, request);
+    return;
+  }
   const bool is_pvh = number(table) == 0x336ec578;
   check(is_pvh || result.entry.reg(x86::Gpr::Rax) == 0x2badb002);
   check(number(table + (is_pvh ? 12 : 20)) == request.modules.size());

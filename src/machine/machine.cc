@@ -49,7 +49,9 @@ void Machine::reset() {
   Lock lock(*parts_);
   for (Device* device : parts_->devices)
     device->reset();
-  if (!parts_->options.has_firmware) parts_->place_pci();
+  if (parts_->options.has_firmware) return;
+  parts_->place_pci();
+  parts_->pics.set_bios_vectors();
 }
 
 void Machine::visit_state(StateVisitor& visitor) {

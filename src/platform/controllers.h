@@ -40,6 +40,8 @@ struct PicImage {
 };
 
 struct PicPairImage {
+  // The vectors that a PC's BIOS leaves.
+  static constexpr std::uint8_t kBiosMasterVectors = 0x08, kBiosSlaveVectors = 0x70;
   PicImage master, slave;
 };
 

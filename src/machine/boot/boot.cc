@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "machine/boot/acpi_placement.h"
+#include "machine/boot/bios_remains.h"
 #include "machine/boot/boot_entry.h"
 #include "machine/boot/boot_protocols.h"
 #include "machine/boot/kernel_payload.h"
@@ -11,7 +12,8 @@ namespace ringside::machine {
 namespace {
 
 constexpr std::string_view kSupported =
-    "supported are multiboot 1 (ELF32, ELF64 or addresses in the header), Linux bzImage (boot "
+    "supported are multiboot 1 and 2 (ELF32, ELF64 or addresses in the header), Linux bzImage "
+    "(boot "
     "protocol 2.06 or newer), and ELF vmlinux or any other ELF with a PVH note";
 
 bool starts_with(Bytes file, std::string_view text) {
@@ -26,18 +28,12 @@ std::string describe(Bytes file) {
   if (starts_with(file, "CD001") || read_at<std::uint32_t>(file, 0x8001) == 0x30304443) {
     return "is a CD image, not a kernel";
   }
-  constexpr std::uint32_t kMultiboot2 = 0xe85250d6;
-  for (std::uint64_t offset = 0; offset < 32768; offset += 8) {
-    if (read_at<std::uint32_t>(file, offset) == kMultiboot2) {
-      return "has a multiboot 2 header, and none of multiboot 1";
-    }
-  }
   const std::optional<Compression> compression = detect_compression(file);
   if (compression && *compression != Compression::None) {
     return fmt::format("is {} data; unpack it first", compression_name(*compression));
   }
   if (read_at<std::uint16_t>(file, 0x1fe) == 0xaa55) {
-    return "is a boot sector or disk image, not a kernel";
+    return "is a boot sector or disk image, which firmware starts (--bios FILE -d IMAGE)";
   }
   return "is of no known format";
 }
@@ -49,7 +45,7 @@ Error not_supported(const std::string& name, std::string_view found) {
 }  // namespace
 
 Result<void> recognise(const std::string& name, std::span<const std::byte> beginning) {
-  if (is_linux_image(beginning) || is_multiboot(beginning)) return {};
+  if (is_linux_image(beginning) || is_multiboot(beginning) || is_multiboot2(beginning)) return {};
   if (!is_elf(beginning)) return fail(not_supported(name, describe(beginning)));
   const Result<void> header = check_elf_header(beginning);
   if (!header) return fail(not_supported(name, header.error().text()));
@@ -68,8 +64,12 @@ Result<BootResult> boot(const BootRequest& request, hypervisor::GuestRam& ram) {
                               .virtio_devices = request.virtio_devices,
                               .virtio_bus = request.virtio_bus,
                               .text_card = request.text_card}));
+  const bool has_pci_devices = request.virtio_bus == VirtioBus::Pci;
+  TRY(leave_bios(
+      ram, {.vcpus = request.vcpus, .pci_devices = has_pci_devices ? request.virtio_devices : 0}));
   if (is_linux_image(request.kernel)) return boot_linux_image(request, memory);
   if (is_multiboot(request.kernel)) return boot_multiboot(request, memory);
+  if (is_multiboot2(request.kernel)) return boot_multiboot2(request, memory);
 
   std::string found;
   if (is_elf(request.kernel)) {

@@ -4,14 +4,16 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 
+#include "machine/boot/bios_remains.h"
 #include "machine/bus/platform_map.h"
 
 namespace ringside::machine {
 namespace {
 
-constexpr std::uint64_t kExtendedBios = 0x9fc00, kLegacyHole = 0xa0000, kBiosArea = 0xe0000,
-                        kOneMegabyte = 0x100000, kFourGigabytes = 1ull << 32;
+constexpr std::uint64_t kLegacyHole = 0xa0000, kBiosArea = 0xe0000, kOneMegabyte = 0x100000,
+                        kFourGigabytes = 1ull << 32;
 
 std::uint64_t page_up(std::uint64_t value) { return (value + kPageSize - 1) & kPageMask; }
 
@@ -31,8 +33,8 @@ std::optional<std::uint64_t> find_bytes(Bytes image, Bytes wanted) {
 std::vector<MemoryRange> memory_map(const hypervisor::GuestRam& ram) {
   using Kind = MemoryRange::Kind;
   std::vector<MemoryRange> map = {
-      {{0}, kExtendedBios, Kind::Usable},
-      {{kExtendedBios}, kLegacyHole - kExtendedBios, Kind::Reserved},
+      {{0}, kExtendedBios.value, Kind::Usable},
+      {kExtendedBios, kLegacyHole - kExtendedBios.value, Kind::Reserved},
       {{kBiosArea}, kOneMegabyte - kBiosArea, Kind::Reserved},
   };
   std::vector<MemoryRange> high = {{kPciEcamBase, kPciEcamSize, Kind::Reserved}};
@@ -51,15 +53,19 @@ BootMemory::BootMemory(hypervisor::GuestRam& ram, Meanwhile meanwhile)
     : ram_(ram), meanwhile_(std::move(meanwhile)), map_(memory_map(ram)) {}
 
 void BootMemory::use(std::uint64_t begin, std::uint64_t end) {
-  used_.push_back({begin, end});
   if (end <= kFourGigabytes) end_.value = std::max(end_.value, end);
+  for (auto used = overlap(begin, end); used != used_.end(); used = overlap(begin, end)) {
+    begin = std::min(begin, used->first);
+    end = std::max(end, used->second);
+    used_.erase(used);
+  }
+  used_.emplace(begin, end);
 }
 
-const BootMemory::Used* BootMemory::overlap(std::uint64_t begin, std::uint64_t end) const {
-  for (const Used& used : used_) {
-    if (begin < used.end && used.begin < end) return &used;
-  }
-  return nullptr;
+BootMemory::Used::const_iterator BootMemory::overlap(std::uint64_t begin, std::uint64_t end) const {
+  auto used = used_.upper_bound(begin);
+  if (used != used_.begin() && std::prev(used)->second > begin) --used;
+  return used != used_.end() && used->first < end ? used : used_.end();
 }
 
 Error BootMemory::no_room(std::uint64_t size, std::string_view what) const {
@@ -105,40 +111,58 @@ Result<void> BootMemory::fill(Gpa base, Bytes content, std::uint64_t size) {
   return {};
 }
 
-Result<Gpa> BootMemory::place_low(std::uint64_t size, Gpa from, std::string_view what) {
-  size = page_up(size);
+std::optional<Gpa> BootMemory::lowest(const Room& room) const {
+  const auto align = [&](std::uint64_t value) {
+    return (value + room.alignment - 1) / room.alignment * room.alignment;
+  };
   for (const MemoryRange& range : map_) {
-    if (range.kind != MemoryRange::Kind::Usable || range.base.value >= kFourGigabytes) continue;
-    const std::uint64_t range_end = range.base.value + range.size;
-    std::uint64_t begin = page_up(std::max(range.base.value, from.value));
-    while (begin < range_end && size <= range_end - begin) {
-      const Used* used = overlap(begin, begin + size);
-      if (used == nullptr) {
-        use(begin, begin + size);
-        TRY(fill({begin}, {}, size));
-        return Gpa{begin};
-      }
-      begin = page_up(used->end);
+    if (range.kind != MemoryRange::Kind::Usable) continue;
+    const std::uint64_t end = std::min(range.base.value + range.size, room.limit.value);
+    std::uint64_t begin = align(std::max(range.base.value, room.from.value));
+    while (begin < end && room.size <= end - begin) {
+      const auto used = overlap(begin, begin + room.size);
+      if (used == used_.end()) return Gpa{begin};
+      begin = align(used->second);
     }
   }
-  return fail(no_room(size, what));
+  return std::nullopt;
+}
+
+std::optional<Gpa> BootMemory::highest(const Room& room) const {
+  for (auto range = map_.rbegin(); range != map_.rend(); ++range) {
+    if (range->kind != MemoryRange::Kind::Usable) continue;
+    const std::uint64_t from = std::max(range->base.value, room.from.value);
+    std::uint64_t end = std::min(range->base.value + range->size, room.limit.value);
+    while (end > from && room.size <= end - from) {
+      const std::uint64_t begin = (end - room.size) / room.alignment * room.alignment;
+      if (begin < from) break;
+      const auto used = overlap(begin, begin + room.size);
+      if (used == used_.end()) return Gpa{begin};
+      end = used->first;
+    }
+  }
+  return std::nullopt;
+}
+
+Result<Gpa> BootMemory::place_low(std::uint64_t size, Gpa from, std::string_view what) {
+  size = page_up(size);
+  const std::optional<Gpa> place = lowest({.size = size, .from = from});
+  if (!place) return fail(no_room(size, what));
+  use(place->value, place->value + size);
+  TRY(fill(*place, {}, size));
+  return *place;
 }
 
 Result<Gpa> BootMemory::place_high(std::uint64_t size, Gpa limit, std::string_view what) {
   size = page_up(size);
-  for (auto range = map_.rbegin(); range != map_.rend(); ++range) {
-    if (range->kind != MemoryRange::Kind::Usable) continue;
-    std::uint64_t end = std::min(range->base.value + range->size, limit.value) & kPageMask;
-    while (end > range->base.value && size <= end - range->base.value) {
-      const Used* used = overlap(end - size, end);
-      if (used == nullptr) {
-        use(end - size, end);
-        return Gpa{end - size};
-      }
-      end = used->begin & kPageMask;
-    }
-  }
-  return fail(no_room(size, what));
+  const std::optional<Gpa> place = highest({.size = size, .from = {0}, .limit = limit});
+  if (!place) return fail(no_room(size, what));
+  use(place->value, place->value + size);
+  return *place;
+}
+
+Bytes BootMemory::read(Gpa address, std::uint64_t size) const {
+  return std::as_bytes(std::span(ram_.host(address, size), size));
 }
 
 void BootMemory::write(Gpa address, Bytes content) {

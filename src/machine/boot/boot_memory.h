@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -40,19 +42,33 @@ class BootMemory {
   Result<void> check(Gpa base, std::uint64_t size, std::string_view what) const;
   // Keeps a range free of what is placed later; its bytes stay as they are.
   Result<void> reserve(Gpa base, std::uint64_t size, std::string_view what);
+  // Room for something: `size` bytes of usable memory between `from` and `limit`, from a multiple
+  // of `alignment` on.
+  struct Room {
+    std::uint64_t size = 0;
+    Gpa from;
+    Gpa limit{std::uint64_t{1} << 32};
+    std::uint64_t alignment = kPageSize;
+  };
+  // The lowest and the highest place for it where nothing is yet.
+  std::optional<Gpa> lowest(const Room& room) const;
+  std::optional<Gpa> highest(const Room& room) const;
   // The lowest free place of whole pages at `from` or above, zeroed; always below 4 GiB.
   Result<Gpa> place_low(std::uint64_t size, Gpa from, std::string_view what);
   // The highest free place that ends at or below `limit`.
   Result<Gpa> place_high(std::uint64_t size, Gpa limit, std::string_view what);
+  // What is there; of memory that there is.
+  Bytes read(Gpa address, std::uint64_t size) const;
   // Fills part of a range that load or place returned.
   void write(Gpa address, Bytes content);
 
  private:
-  struct Used {
-    std::uint64_t begin, end;
-  };
+  // What is in use, apart from each other: the end of each range by its beginning. A kernel may
+  // have 65,535 segments.
+  using Used = std::map<std::uint64_t, std::uint64_t>;
   void use(std::uint64_t begin, std::uint64_t end);
-  const Used* overlap(std::uint64_t begin, std::uint64_t end) const;
+  // The lowest that overlaps, or the end.
+  Used::const_iterator overlap(std::uint64_t begin, std::uint64_t end) const;
   Error no_room(std::uint64_t size, std::string_view what) const;
 
   Result<void> fill(Gpa base, Bytes content, std::uint64_t size);
@@ -60,7 +76,7 @@ class BootMemory {
   hypervisor::GuestRam& ram_;
   Meanwhile meanwhile_;
   std::vector<MemoryRange> map_;
-  std::vector<Used> used_;
+  Used used_;
   Gpa end_;
 };
 

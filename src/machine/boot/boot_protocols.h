@@ -13,6 +13,9 @@ namespace ringside::machine {
 bool is_multiboot(Bytes kernel);
 Result<BootResult> boot_multiboot(const BootRequest& request, BootMemory& memory);
 
+bool is_multiboot2(Bytes kernel);
+Result<BootResult> boot_multiboot2(const BootRequest& request, BootMemory& memory);
+
 // An image with Linux's setup header: a bzImage, or anything else that speaks its 32-bit protocol.
 bool is_linux_image(Bytes kernel);
 Result<BootResult> boot_linux_image(const BootRequest& request, BootMemory& memory);

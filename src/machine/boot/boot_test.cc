@@ -381,8 +381,16 @@ TEST_F(Boot, AFlatImageWithTheSetupHeaderGetsThe32BitProtocol) {
 }
 
 TEST_F(Boot, LinuxErrorsNameWhatIsWrong) {
-  EXPECT_EQ(error(testing::make_bzimage({}, 0x204)),
-            "Linux kernel 'test-kernel' speaks boot protocol 2.04; 2.06 or newer is supported");
+  EXPECT_EQ(
+      error(testing::make_bzimage({}, 0x204)),
+      "Linux kernel 'test-kernel' speaks boot protocol 2.04; 2.06 or newer is "
+      "supported, and firmware starts it from a disk that a boot loader is on (--bios FILE -d "
+      "IMAGE)");
+  Image real_mode = testing::make_bzimage({}, 0x207);
+  testing::put<std::uint32_t>(real_mode, 0x214, 0);
+  EXPECT_EQ(error(real_mode),
+            "Linux kernel 'test-kernel' has no 32-bit entry, only a real-mode part that needs a "
+            "BIOS; firmware starts it from a disk that a boot loader is on (--bios FILE -d IMAGE)");
   Image low = testing::make_bzimage({});
   testing::put<std::uint8_t>(low, 0x211, 0);
   EXPECT_NE(error(low).find("is a zImage"), std::string::npos);
@@ -444,6 +452,9 @@ TEST_F(Boot, WhatIsNotAKernelIsNamed) {
   EXPECT_NE(error(text_file("#!/bin/sh\n")).find("is a script"), std::string::npos);
   EXPECT_NE(error(text_file("hello")).find("is of no known format"), std::string::npos);
   EXPECT_NE(error(text_file("MZ")).find("DOS or EFI"), std::string::npos);
+  Image sector(512);
+  testing::put<std::uint16_t>(sector, 0x1fe, 0xaa55);
+  EXPECT_NE(error(sector).find("which firmware starts (--bios"), std::string::npos);
   EXPECT_NE(error(testing::pack(Image(64), Compression::Gzip)).find("is gzip data; unpack it"),
             std::string::npos);
   EXPECT_NE(error(testing::make_elf64(0, {{0x100000, 0, Image(4), 0}})).find("is an ELF64 program"),

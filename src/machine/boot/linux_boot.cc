@@ -30,6 +30,9 @@ constexpr std::uint8_t kUndefinedLoader = 0xff, kLoadedHigh = 1;
 constexpr std::uint64_t kSector = 512;
 constexpr std::size_t kLargestKernel = 512u << 20;
 constexpr std::uint32_t kDefaultInitrdMax = 0x37ffffff;
+constexpr std::uint64_t kOneMegabyte = 1u << 20;
+constexpr std::string_view kWayOut =
+    "firmware starts it from a disk that a boot loader is on (--bios FILE -d IMAGE)";
 
 constexpr std::uint16_t version(unsigned major, unsigned minor) {
   return static_cast<std::uint16_t>(major << 8 | minor);
@@ -132,8 +135,8 @@ std::string Loader::kernel_version() const {
 Result<BootResult> Loader::load_image() {
   const auto protocol = page_.get<std::uint16_t>(field::kVersion);
   if (protocol < version(2, 6)) {
-    return bad("speaks boot protocol {}.{:02}; 2.06 or newer is supported", protocol >> 8,
-               protocol & 0xff);
+    return bad("speaks boot protocol {}.{:02}; 2.06 or newer is supported, and {}", protocol >> 8,
+               protocol & 0xff, kWayOut);
   }
   if ((page_.get<std::uint8_t>(field::kLoadFlags) & kLoadedHigh) == 0) {
     return bad("is a zImage, which loads below 1 MiB; only bzImage is supported");
@@ -177,6 +180,11 @@ Result<BootResult> Loader::load_image() {
 
 Result<BootResult> Loader::load_32bit(Bytes code, std::string format) {
   const std::uint64_t start = page_.get<std::uint32_t>(field::kCode32Start);
+  // What is loaded high and begins low is there for its real-mode part alone, which would call a
+  // BIOS.
+  if (start < kOneMegabyte) {
+    return bad("has no 32-bit entry, only a real-mode part that needs a BIOS; {}", kWayOut);
+  }
   const auto protocol = page_.get<std::uint16_t>(field::kVersion);
   std::uint64_t size = code.size();
   // What the kernel needs before it can look at the memory map (2.10).

@@ -1,11 +1,11 @@
 // Multiboot 0.6.96: sections 3.1 (header), 3.2 (machine state) and 3.3 (information).
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <array>
 
 #include "machine/boot/boot_entry.h"
 #include "machine/boot/boot_protocols.h"
+#include "machine/boot/multiboot_addresses.h"
 
 namespace ringside::machine {
 namespace {
@@ -27,7 +27,8 @@ struct Header {
 };
 // Present when header_flag::kAddresses is set: where a file without useful headers goes.
 struct Addresses {
-  std::uint32_t header, load, load_end, bss_end, entry;
+  LoadAddresses load;
+  std::uint32_t entry;
 };
 
 struct Info {
@@ -92,25 +93,9 @@ class Loader {
 Result<std::string> Loader::load_by_addresses(std::uint64_t header_offset) {
   const auto where = read_at<Addresses>(request_.kernel, header_offset + sizeof(Header));
   if (!where) return bad("is cut short within its header");
-  if (where->load > where->header || where->header - where->load > header_offset) {
-    return bad("has a header at {:#x} that lies outside its load address {:#x}", where->header,
-               where->load);
-  }
-  const std::uint64_t file_start = header_offset - (where->header - where->load);
-  std::uint64_t size = request_.kernel.size() - file_start;
-  if (where->load_end != 0) {
-    if (where->load_end < where->load) return bad("has load addresses that run backwards");
-    if (where->load_end - where->load > size) {
-      return bad("is cut short: it should fill {:#x} to {:#x} and has {} bytes", where->load,
-                 where->load_end, size);
-    }
-    size = where->load_end - where->load;
-  }
-  std::uint64_t memory_size = size;
-  if (where->bss_end > where->load) {
-    memory_size = std::max<std::uint64_t>(size, where->bss_end - where->load);
-  }
-  TRY(memory_.load({where->load}, *slice(request_.kernel, file_start, size), memory_size,
+  const Result<LoadedPart> part = part_by_addresses(request_.kernel, header_offset, where->load);
+  if (!part) return bad("{}", part.error().text());
+  TRY(memory_.load(part->base, part->content, part->memory_size,
                    fmt::format("multiboot kernel '{}'", request_.kernel_name)));
   entry_ = where->entry;
   return std::string("multiboot 1, loaded by the addresses of its header");

@@ -172,6 +172,11 @@ void PicPair::reset() {
   update();
 }
 
+void PicPair::set_bios_vectors() {
+  master_.set_vector_base(hypervisor::PicPairImage::kBiosMasterVectors);
+  slave_.set_vector_base(hypervisor::PicPairImage::kBiosSlaveVectors);
+}
+
 void PicPair::visit_state(StateVisitor& visitor) {
   master_.visit_state(visitor);
   slave_.visit_state(visitor);

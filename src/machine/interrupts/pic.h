@@ -37,6 +37,7 @@ class Pic8259 {
   void write(unsigned a0, std::uint8_t value);
   std::uint8_t level_triggered() const { return state_.level_triggered; }
   void set_level_triggered(std::uint8_t lines) { state_.level_triggered = lines; }
+  void set_vector_base(std::uint8_t vector) { state_.vector_base = vector; }
 
  private:
   struct State {
@@ -75,6 +76,8 @@ class PicPair final : public Device, public BytePorts, public ExternalInterrupts
   explicit PicPair(InterruptLine output) : output_(output) {}
 
   void set_line(unsigned line, bool asserted);  // 0..15 but 2
+  // The vectors that a PC's BIOS sets, with all lines masked as they are after a reset.
+  void set_bios_vectors();
   std::uint8_t acknowledge() override;
   std::uint8_t peek_vector() const override;
   hypervisor::PicPairImage image() const { return {master_.image(), slave_.image()}; }

@@ -70,6 +70,15 @@ Result<void> KernelControllers::create() {
   TRY(control(vm_, kSetRouting, table.data(), "the routes of interrupt lines"));
   for (std::size_t i = 0; i < chips_.size(); ++i)
     chips_[i] = TRY(get(kChips[i]));
+  // As the machine's own; firmware sets them up anew.
+  const auto leave_as_bios = [](kvm_irqchip& chip, std::uint8_t vectors) {
+    chip.chip.pic.irq_base = vectors;
+    chip.chip.pic.imr = 0xff;
+  };
+  leave_as_bios(chips_[0], hypervisor::PicPairImage::kBiosMasterVectors);
+  leave_as_bios(chips_[1], hypervisor::PicPairImage::kBiosSlaveVectors);
+  for (std::size_t i = 0; i < 2; ++i)
+    TRY(set(chips_[i]));
   TRY(control(vm_, KVM_GET_PIT2, &timer_, "to read the timer"));
   return {};
 }
