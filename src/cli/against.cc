@@ -79,6 +79,7 @@ class QuietMachine {
     machine.vcpus = options.cpus;
     machine.start_time = journal.start().date;
     machine.debug_exit = options.debug_exit;
+    machine.test_device = options.test_device;
     machine.virtio_bus = options.virtio_bus;
     machine.has_firmware = !options.bios.empty();
     if (is_there(options.debugcon))

@@ -136,6 +136,7 @@ Result<void> Program::build() {
   machine::MachineOptions machine;
   machine.vcpus = options_.cpus;
   machine.debug_exit = options_.debug_exit;
+  machine.test_device = options_.test_device;
   give_images(machine, options_, disks_);
   machine.virtio_bus = options_.virtio_bus;
   machine.has_firmware = has_firmware();

@@ -115,6 +115,7 @@ SaveSubjects Program::save_subjects() {
             saved.vcpus = options_.cpus;
             saved.memory = options_.memory;
             saved.debug_exit = options_.debug_exit;
+            saved.test_device = options_.test_device;
             saved.debugcon = has_debugcon();
             saved.guest_gdb = has_guest_gdb();
             saved.virtio_bus = options_.virtio_bus;

@@ -53,6 +53,7 @@ struct MachineOptions {
   unsigned vcpus = 1;
   std::int64_t start_time = kUsualDate;  // of the clock at power-on
   bool debug_exit = false;               // port 0xf4
+  bool test_device = false;              // of test suites (devices/test_device.h)
   ByteSink serial[2];                    // COM1, COM2; empty: bytes are dropped
   ByteSink debugcon;                     // ports 0x402 and 0xe9; empty: the ports do not exist
   bool guest_gdb = false;                // port 0x224 (-g)

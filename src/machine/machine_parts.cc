@@ -65,6 +65,7 @@ Machine::Parts::Parts(hypervisor::GuestRam& guest_ram, MachineOptions given)
   ports.claim(PanicPort::kPort, PanicPort::kPorts, panic, {"panic port"});
   if (options.debug_exit)
     ports.claim(DebugExit::kPort, DebugExit::kPorts, debug_exit, {"debug exit"});
+  if (options.test_device) add_test_device();
   if (options.debugcon) {
     ports.claim(DebugConsole::kPort, 1, debug_console, {"debug console"});
     ports.claim(DebugConsole::kBochsPort, 1, debug_console, {"debug console"});
@@ -73,6 +74,16 @@ Machine::Parts::Parts(hypervisor::GuestRam& guest_ram, MachineOptions given)
   if (options.text_card) add_text_card();
   // Behind those that have fixed addresses within it.
   mmio.claim(pci_memory.range().base, pci_memory.range().size, pci_memory, {"PCI memory"});
+}
+
+void Machine::Parts::add_test_device() {
+  const std::string name = "test device";
+  test_device.emplace(lines);
+  ports.claim(TestDevice::kPort, TestDevice::kPorts, *test_device, {name});
+  ports.claim(TestDevice::kLinePort, TestDevice::kLines, *test_device, {name});
+  mmio.claim(TestDevice::kWindow, TestDevice::kWindowSize, *test_device, {name});
+  devices.push_back(&*test_device);
+  later_names.push_back(name);
 }
 
 void Machine::Parts::add_firmware() {

@@ -23,6 +23,7 @@
 #include "machine/devices/i8042.h"
 #include "machine/devices/serial_port.h"
 #include "machine/devices/system_control.h"
+#include "machine/devices/test_device.h"
 #include "machine/display/text_card.h"
 #include "machine/firmware/firmware_config.h"
 #include "machine/firmware/flash_memory.h"
@@ -82,6 +83,7 @@ struct Machine::Parts {
   DebugExit debug_exit{cpus};
   PanicPort panic{cpus};
   DebugConsole debug_console;
+  std::optional<TestDevice> test_device;
   std::vector<std::unique_ptr<VirtioBlock>> disks;
   // A device that gets inputs, with its transport, or null where there are too many devices.
   template <typename Kind>
@@ -106,6 +108,7 @@ struct Machine::Parts {
   void add_firmware();
   void add_text_card();
   void tell_of_lost_text(Gpa address) const;
+  void add_test_device();
   void add_disk(std::shared_ptr<BlockBackend> backend);
   // Makes one of its arguments.
   template <typename Kind, typename... Args>

@@ -86,6 +86,43 @@ TEST_F(MachineTest, DebugConsoleAnswersOnBothPorts) {
   EXPECT_EQ(sent, "xy");
 }
 
+TEST_F(MachineTest, TestDeviceIsThereOnlyWhereAskedFor) {
+  const auto kept = [&](bool asked) {
+    MachineOptions options;
+    options.test_device = asked;
+    Machine machine(ram, options);
+    machine.connect(cpus);
+    machine.port_write(kBoot, 0xe0, 4, 0x12345678);
+    std::uint32_t value = 0;
+    machine.port_read(kBoot, 0xe8, 4, value);
+    std::uint64_t memory = 0;
+    const bool has_window = machine.mmio_write(kBoot, {0xff00fff8}, 8, 5) &&
+                            machine.mmio_read(kBoot, {0xff00fff8}, 8, memory) && memory == 5;
+    return value == 0x12345678 && has_window;
+  };
+  EXPECT_FALSE(kept(false));
+  EXPECT_TRUE(kept(true));
+}
+
+// Also after a reset; firmware sets them up itself.
+TEST_F(MachineTest, The8259sHaveTheVectorsThatABiosLeaves) {
+  const auto interrupt_of = [&](Machine& machine) -> unsigned {
+    machine.connect(cpus);
+    machine.reset();
+    machine.port_write(kBoot, 0x21, 1, 0xfb);  // the slave's line,
+    machine.port_write(kBoot, 0xa1, 1, 0xf7);  // and line 11
+    machine.port_write(kBoot, 0x200b, 1, 1);
+    return machine.acknowledge_interrupt(kBoot).value_or(0xff);
+  };
+  MachineOptions options;
+  options.test_device = true;
+  Machine loaded(ram, options);
+  EXPECT_EQ(interrupt_of(loaded), 0x73u);
+  options.has_firmware = true;
+  Machine with_firmware(ram, options);
+  EXPECT_EQ(interrupt_of(with_firmware), 3u);
+}
+
 // What a small guest does: 8259 remapped to 0x20, PIT at 100 Hz, nothing said to the APICs.
 TEST_F(MachineTest, TimerReachesTheBootProcessorThroughThe8259) {
   Machine machine(ram, {});

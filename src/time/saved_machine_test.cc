@@ -144,6 +144,7 @@ TEST_F(SavedMachineTest, GoesOnAsIfNothingHadHappened) {
     SavedOptions options = options_of(kVcpus[seed % 4], kSmallest + random() % 9000 * kPageSize);
     options.guest_gdb = seed % 2 == 0;
     options.debug_exit = seed % 3 == 0;
+    options.test_device = seed % 5 == 0;
     options.disks = {{"/somewhere/a disk", 512 * random() % 100000, seed % 2 == 0, 17, 23}};
     Rig rig(options);
     fill(rig, random);

@@ -28,7 +28,7 @@ bool can_be_counted(std::uint64_t value) { return value < std::uint64_t{1} << 62
 }  // namespace
 
 void SavedOptions::visit(StateVisitor& visitor) {
-  visitor.fields(vcpus, memory, debug_exit, debugcon, guest_gdb);
+  visitor.fields(vcpus, memory, debug_exit, debugcon, guest_gdb, test_device);
   visitor.expect(vcpus >= 1 && vcpus <= kMaxVcpus);
   visitor.expect(memory >= kLeastMemory && memory <= kMostMemory && memory % kPageSize == 0);
   const auto visit_image = [&](SavedDisk& disk) {

@@ -45,8 +45,9 @@ struct SavedOptions {
   unsigned vcpus = 1;
   std::uint64_t memory = 0;                                      // bytes of RAM
   bool debug_exit = false, debugcon = false, guest_gdb = false;  // whether these ports exist
-  std::vector<SavedDisk> disks, firmware_vars;                   // one file of variables at most
-  bool network = false;                                          // whether there is a card
+  bool test_device = false;
+  std::vector<SavedDisk> disks, firmware_vars;  // one file of variables at most
+  bool network = false;                         // whether there is a card
   std::vector<SavedShare> shares;
   bool random = false, console = false, text_card = false;  // whether there are these devices
   machine::VirtioBus virtio_bus = machine::VirtioBus::Mmio;

@@ -164,6 +164,8 @@ void declare_devices(CLI::App& app, Words& words, Options& options) {
               ->type_name("text|none"));
   devices(app.add_flag("--debug-exit", options.debug_exit,
                        "Port 0xf4: writing V ends with status (V << 1) | 1"));
+  devices(app.add_flag("--test-device", options.test_device,
+                       "Ports, interrupt lines and memory of kvm-unit-tests (QEMU's pc-testdev)"));
   devices(app.add_option("--debugcon", words.debugcon,
                          "Ports 0x402 and 0xe9: none, stdio or file:PATH (none)")
               ->type_name("WHERE"));
@@ -190,7 +192,7 @@ void declare_devices(CLI::App& app, Words& words, Options& options) {
 void declare(CLI::App& app, Words& words, Options& options) {
   app.set_version_flag("--version", version_line(), "Show the version and exit");
   app.set_help_flag("-h,--help", "Show this help and exit");
-  app.add_option("KERNEL", options.kernel, "Multiboot 1, Linux bzImage, vmlinux or PVH; by content")
+  app.add_option("KERNEL", options.kernel, "Linux bzImage or vmlinux, multiboot 1 or 2, or PVH; by content")
       ->type_name("");
   declare_start(app, words, options);
   declare_debugging(app, words, options);

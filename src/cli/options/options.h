@@ -103,7 +103,7 @@ struct Options {
   Rng rng = Rng::None;
   Vga vga = Vga::None;
   Stream debugcon = NoStream{};
-  bool debug_exit = false;
+  bool debug_exit = false, test_device = false;
   Pace pace = Pace::On;
   // Of the random numbers of the software CPU. None: drawn for a recording, else the same in every
   // run.

@@ -145,6 +145,7 @@ Result<std::uint64_t> content_of(const Images& disks, std::uint64_t payload,
     hasher.add(std::as_bytes(std::span(folder.tag)));
   const auto add_name = [&](std::string_view name) { hasher.add(std::as_bytes(std::span(name))); };
   if (options.rng == Rng::Host) add_name("--rng");
+  if (options.test_device) add_name("--test-device");
   if (is_there(options.console)) add_name("--console");
   if (options.vga == Vga::Text) add_name("--vga");
   return hasher.value();

@@ -62,6 +62,7 @@ Result<void> check_devices(const Options& given, const time::SavedOptions& saved
       {is_there(given.console), saved.console, "--console", "such device"},
       {given.vga == Vga::Text, saved.text_card, "--vga", "screen"},
       {given.debug_exit, saved.debug_exit, "--debug-exit", "such port"},
+      {given.test_device, saved.test_device, "--test-device", "such device"},
       {is_there(given.debugcon), saved.debugcon, "--debugcon", "such port"},
       {given.guest_gdb.has_value(), saved.guest_gdb, "--guest-gdb", "such port"},
   };
@@ -113,6 +114,7 @@ Result<Options> as_saved(const Options& given, const time::SavedOptions& saved) 
   options.cpus = saved.vcpus;
   options.memory = saved.memory;
   options.debug_exit = saved.debug_exit;
+  options.test_device = saved.test_device;
   options.virtio_bus = saved.virtio_bus;
   if (saved.network && !given.network) options.network.emplace();
   if (saved.random) options.rng = Rng::Host;
