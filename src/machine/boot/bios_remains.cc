@@ -33,6 +33,8 @@ constexpr std::uint8_t kRefuseCode[] = {
 namespace field {
 constexpr std::size_t kSerialPorts = 0x00, kExtendedSegment = 0x0e, kEquipment = 0x10,
                       kBaseMemory = 0x13, kKeyboardHead = 0x1a, kKeyboardTail = 0x1c,
+                      kVideoMode = 0x49, kColumns = 0x4a, kPageSize = 0x4c, kCursorShape = 0x60,
+                      kCrtcPort = 0x63, kRowsLessOne = 0x84, kCharacterLines = 0x85,
                       kKeyboardStart = 0x80, kKeyboardEnd = 0x82, kKeyboardKind = 0x96;
 }
 constexpr Gpa kBiosData{0x400};
@@ -50,22 +52,35 @@ class DataArea {
   std::array<std::byte, kBiosDataSize> bytes_{};
 };
 
-DataArea data_area() {
-  // No diskettes, no display, two serial ports; a floating-point unit.
-  constexpr std::uint16_t kEquipment = 2 << 9 | 1 << 1;
+// The card's mode 3.
+void describe_screen(DataArea& area) {
+  area.set<std::uint8_t>(field::kVideoMode, 3);
+  area.set<std::uint16_t>(field::kColumns, 80);
+  area.set<std::uint16_t>(field::kPageSize, 0x1000);
+  area.set<std::uint16_t>(field::kCursorShape, 0x0d0e);
+  area.set<std::uint16_t>(field::kCrtcPort, 0x3d4);
+  area.set<std::uint8_t>(field::kRowsLessOne, 24);
+  area.set<std::uint16_t>(field::kCharacterLines, 16);
+}
+
+DataArea data_area(bool text_card) {
+  // No diskettes, two serial ports; a floating-point unit. A display in 80 columns with colours, or
+  // none.
+  const std::uint16_t equipment = 2 << 9 | 1 << 1 | (text_card ? 2 << 4 : 0);
   constexpr std::uint16_t kKeyboardBuffer = 0x1e, kKeyboardBufferEnd = 0x3e;
   constexpr std::uint8_t kEnhancedKeyboard = 0x10;
   DataArea area;
   area.set<std::uint16_t>(field::kSerialPorts, 0x3f8);
   area.set<std::uint16_t>(field::kSerialPorts + 2, 0x2f8);
   area.set(field::kExtendedSegment, static_cast<std::uint16_t>(kExtendedBios.value >> 4));
-  area.set(field::kEquipment, kEquipment);
+  area.set(field::kEquipment, equipment);
   area.set(field::kBaseMemory, static_cast<std::uint16_t>(kExtendedBios.value >> 10));
   area.set(field::kKeyboardHead, kKeyboardBuffer);
   area.set(field::kKeyboardTail, kKeyboardBuffer);
   area.set(field::kKeyboardStart, kKeyboardBuffer);
   area.set(field::kKeyboardEnd, kKeyboardBufferEnd);
   area.set(field::kKeyboardKind, kEnhancedKeyboard);
+  if (text_card) describe_screen(area);
   return area;
 }
 
@@ -95,7 +110,7 @@ Result<void> leave_bios(hypervisor::GuestRam& ram, const BiosRemains& remains) {
     std::memcpy(ram.host(at, content.size()), content.data(), content.size());
   };
   write({0}, bytes_of(vectors()));
-  write(kBiosData, data_area().bytes());
+  write(kBiosData, data_area(remains.text_card).bytes());
   std::array<std::byte, kExtendedBiosSize> extended{};
   extended[0] = std::byte{kExtendedBiosSize >> 10};
   write(kExtendedBios, extended);

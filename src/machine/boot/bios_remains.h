@@ -21,6 +21,7 @@ inline constexpr std::uint64_t kBiosSize = 0x10000;
 struct BiosRemains {
   unsigned vcpus = 1;
   unsigned pci_devices = 0;  // virtio devices on PCI: the first so many of platform_map.h
+  bool text_card = false;    // a VGA card, in 80 by 25 characters
 };
 
 // Before anything is loaded: a kernel that wants these places has them. Called once by a boot

@@ -70,6 +70,18 @@ TEST_F(BiosRemainsInMemory, TheDataAreaTellsOfPortsAndMemory) {
   EXPECT_EQ(peek<std::uint8_t>(0x9fc00), 1);                          // KiB
 }
 
+TEST_F(BiosRemainsInMemory, TheDataAreaTellsOfAScreenWhereThereIsOne) {
+  leave(1, 0);
+  EXPECT_EQ(peek<std::uint16_t>(0x410) >> 4 & 3, 0);
+  EXPECT_EQ(peek<std::uint16_t>(0x463), 0);
+  ASSERT_TRUE(leave_bios(ram, {.text_card = true}));
+  EXPECT_EQ(peek<std::uint16_t>(0x410) >> 4 & 3, 2);  // 80 columns, colours
+  EXPECT_EQ(peek<std::uint8_t>(0x449), 3);
+  EXPECT_EQ(peek<std::uint16_t>(0x44a), 80);
+  EXPECT_EQ(peek<std::uint16_t>(0x463), 0x3d4);
+  EXPECT_EQ(peek<std::uint8_t>(0x484), 24);
+}
+
 TEST_F(BiosRemainsInMemory, TheMpTableNamesProcessorsBusesAndInterrupts) {
   leave(3, 2);
   const std::uint64_t pointer = find("_MP_");

@@ -65,8 +65,9 @@ Result<BootResult> boot(const BootRequest& request, hypervisor::GuestRam& ram) {
                               .virtio_bus = request.virtio_bus,
                               .text_card = request.text_card}));
   const bool has_pci_devices = request.virtio_bus == VirtioBus::Pci;
-  TRY(leave_bios(
-      ram, {.vcpus = request.vcpus, .pci_devices = has_pci_devices ? request.virtio_devices : 0}));
+  TRY(leave_bios(ram, {.vcpus = request.vcpus,
+                       .pci_devices = has_pci_devices ? request.virtio_devices : 0,
+                       .text_card = request.text_card}));
   if (is_linux_image(request.kernel)) return boot_linux_image(request, memory);
   if (is_multiboot(request.kernel)) return boot_multiboot(request, memory);
   if (is_multiboot2(request.kernel)) return boot_multiboot2(request, memory);
