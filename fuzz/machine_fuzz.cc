@@ -67,9 +67,9 @@ class Scene {
     options.wait = (kind & 0x10) != 0;
     if ((kind & 0x20) != 0) options.on_kill = debug::OnKill::Stop;
     if ((kind & 0x40) != 0) options.breakpoints = debug::BreakpointMechanism::Int3;
-    cli::add_machine_commands(
-        options,
-        {machine_, vcpus_, [] { return std::string("engine: soft"); }, [this] { return reset(); }});
+    cli::add_machine_commands(options,
+                              {machine_, ram_, vcpus_, [] { return std::string("engine: soft"); },
+                               [this] { return reset(); }});
     server_.emplace(*engine_, options);
     server_->start();
     run((kind & 0x80) != 0 ? 0 : 12);
