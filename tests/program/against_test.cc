@@ -91,7 +91,8 @@ class Against : public ::testing::Test {
     std::istringstream lines(content_of(a_));
     std::ofstream file(b_);
     std::string each;
-    for (unsigned i = 0; i < 3 && std::getline(lines, each); ++i)
+    constexpr unsigned kHeader = 4;  // version and content, seed, date, processor
+    for (unsigned i = 0; i < kHeader && std::getline(lines, each); ++i)
       file << each << '\n';
     file << line << '\n';
     while (std::getline(lines, each)) {

@@ -75,7 +75,8 @@ TEST_F(ExtendedRemote, WhoHasKilledOrDetachedMayAttachAgain) {
   }
   // Another client can only look.
   DebugClient second = guest_->connect();
-  EXPECT_THAT(second.request("c"), StartsWith("E"));
+  EXPECT_THAT(second.request("c"), StartsWith("O"));
+  EXPECT_THAT(second.receive(), StartsWith("E"));
   EXPECT_EQ(client_->request("qAttached"), "1");
 }
 
