@@ -192,7 +192,8 @@ void declare_devices(CLI::App& app, Words& words, Options& options) {
 void declare(CLI::App& app, Words& words, Options& options) {
   app.set_version_flag("--version", version_line(), "Show the version and exit");
   app.set_help_flag("-h,--help", "Show this help and exit");
-  app.add_option("KERNEL", options.kernel, "Linux bzImage or vmlinux, multiboot 1 or 2, or PVH; by content")
+  app.add_option("KERNEL", options.kernel,
+                 "Linux bzImage or vmlinux, multiboot 1 or 2, or PVH; by content")
       ->type_name("");
   declare_start(app, words, options);
   declare_debugging(app, words, options);

@@ -13,9 +13,9 @@ namespace ringside::cli {
 // The words as they stand on the command line; meaning comes after.
 struct Words {
   std::string cpus, memory, engine = "auto", append, gdb, guest_gdb, qmp, serial, debugcon = "none",
-                            date, seed, history, cpu, pace = "on", translate = "on", on_kill = "detach",
-                            gdb_allow = "same-user", sandbox = "on", virtio = "pci",
-                            log = "warning", firmware_vars, initramfs = "busybox";
+                            date, seed, history, cpu, pace = "on", translate = "on",
+                            on_kill = "detach", gdb_allow = "same-user", sandbox = "on",
+                            virtio = "pci", log = "warning", firmware_vars, initramfs = "busybox";
   std::vector<std::string> initrd, disks, shares;
   std::string network = "none", rng = "none", console = "none", vga = "none";
 };
