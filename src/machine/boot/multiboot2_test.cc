@@ -188,7 +188,7 @@ TEST_F(Multiboot2, AKernelThatCanMoveIsWhereItWants) {
 
 TEST_F(Multiboot2, SymbolsAreHandedOn) {
   Image kernel = elf({});
-  const std::uint32_t symbols = static_cast<std::uint32_t>(kernel.size());
+  const auto symbols = static_cast<std::uint32_t>(kernel.size());
   testing::put_text(kernel, symbols, "symbols!");
   const std::size_t headers = kernel.size();
   Elf32_Shdr section{};

@@ -202,7 +202,7 @@ TEST(CpuidBits, WhatIsNotAnnouncedDoesNotExist) {
     unsigned bit;
     const char *name, *code;
   };
-  const Absent kAbsent[] = {
+  const Absent absentees[] = {
       Absent{k1Ecx, 3, "MONITOR", "0f 01 c8"},
       Absent{k1Ecx, 3, "MWAIT", "0f 01 c9"},
       Absent{k1Ecx, 5, "VMX", "0f 01 c4"},
@@ -237,13 +237,13 @@ TEST(CpuidBits, WhatIsNotAnnouncedDoesNotExist) {
     TestCpu cpu(Mode::Long64);
     cpu.board().processor = processor;
     unsigned absent = 0;
-    for (const Absent& feature : kAbsent) {
+    for (const Absent& feature : absentees) {
       if (processor == Processor::V3 && announced(cpu, feature.word, feature.bit)) continue;
       ++absent;
       EXPECT_FALSE(announced(cpu, feature.word, feature.bit)) << feature.name;
       EXPECT_TRUE(undefined(feature.code, processor)) << feature.name;
     }
-    EXPECT_EQ(absent, std::size(kAbsent) - (processor == Processor::V3 ? 11 : 0));
+    EXPECT_EQ(absent, std::size(absentees) - (processor == Processor::V3 ? 11 : 0));
   }
   // What CR4 does not take: VME, PVI, VMXE, SMXE, OSXSAVE, PKE, CET.
   for (const unsigned bit : {0u, 1u, 13u, 14u, 18u, 22u, 23u})

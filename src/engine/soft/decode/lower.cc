@@ -49,8 +49,8 @@ class Decoders {
 };
 
 const Decoders& decoders(Processor processor) {
-  static const Decoders v2(Processor::V2), v3(Processor::V3);
-  return processor == Processor::V2 ? v2 : v3;
+  static const Decoders kV2(Processor::V2), kV3(Processor::V3);
+  return processor == Processor::V2 ? kV2 : kV3;
 }
 
 // Whether CPUID announces it, as far as the families cannot tell: Zydis knows VEX encodings of

@@ -9,7 +9,7 @@
 namespace ringside::soft {
 namespace {
 
-__extension__ typedef unsigned __int128 Unsigned128;
+__extension__ using Unsigned128 = unsigned __int128;
 
 // There is no VEX in real and virtual-8086 mode (SDM 2A 2.3).
 void check_vex(const Cpu& cpu) {

@@ -10,7 +10,7 @@
 
 namespace ringside::soft {
 
-__extension__ typedef unsigned __int128 Significand;
+__extension__ using Significand = unsigned __int128;
 
 template <typename T>
 struct FloatFormat {  // of std::uint16_t, std::uint32_t and std::uint64_t
