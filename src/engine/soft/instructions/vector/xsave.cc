@@ -33,10 +33,10 @@ bool is_zero(const std::array<Xmm, 16>& registers) {
 }
 // XINUSE: components that are not as they are after reset (SDM 1 13.6).
 uint64_t in_use(const Fpu& fpu) {
-  static const Area fresh = of<Pointers::Offset32WithSelector>(Fpu{});
+  static const Area kFresh = of<Pointers::Offset32WithSelector>(Fpu{});
   const Area now = of<Pointers::Offset32WithSelector>(fpu);
-  const bool x87 = std::memcmp(now.data(), fresh.data(), kMxcsr) != 0 ||
-                   std::memcmp(now.data() + kX87Registers, fresh.data() + kX87Registers,
+  const bool x87 = std::memcmp(now.data(), kFresh.data(), kMxcsr) != 0 ||
+                   std::memcmp(now.data() + kX87Registers, kFresh.data() + kX87Registers,
                                kXmmRegisters - kX87Registers) != 0 ||
                    (fpu.instruction_pointer | fpu.data_pointer) >> 32 != 0;
   return (x87 ? xstate::kX87 : 0) | (is_zero(fpu.xmm) ? 0 : xstate::kSse) |
