@@ -15,7 +15,6 @@ namespace ringside::hypervisor {
 namespace {
 
 constexpr std::uint64_t kLegacyHole = 0xa0000, kLegacyHoleEnd = 0xc0000;
-constexpr std::uint64_t kTextMemory = 0xb8000, kTextMemorySize = 0x8000;
 constexpr std::uint64_t kHighStart = 4ull << 30;
 
 std::uint64_t low_end_of(std::uint64_t size, GuestRam::Layout layout) {
@@ -122,7 +121,7 @@ Result<std::uint8_t*> GuestRam::map_again(Gpa base, std::uint64_t size) {
 // RAM of up to 3 GiB is mapped in one piece with the hole in it.
 void GuestRam::add_text_memory() {
   std::uint8_t* const start = host({0}, 1);
-  slots_.push_back({{kTextMemory}, kTextMemorySize, start + kTextMemory, false});
+  slots_.push_back({kTextMemory, kTextMemorySize, start + kTextMemory.value, false});
 }
 
 Result<void> GuestRam::add_rom(Gpa base, std::span<const std::byte> image) {

@@ -20,6 +20,10 @@ struct RamSlot {
   bool read_only = false;  // ROM: the guest's writes go to MMIO dispatch (and are dropped there)
 };
 
+// The text memory of a VGA card.
+inline constexpr Gpa kTextMemory{0xb8000};
+inline constexpr std::uint64_t kTextMemorySize = 0x8000;
+
 class GuestRam {
  public:
   // How much of the first 4 GiB is RAM at most. Firmware for a Q35 may put PCI's configuration
@@ -35,7 +39,7 @@ class GuestRam {
   // Maps `image` read-only at `base` (page-aligned; the size is rounded up, padded with zeros).
   Result<void> add_rom(Gpa base, std::span<const std::byte> image);
 
-  // Makes the text memory of a VGA card RAM, too: 32 KiB at 736 KiB. Once, before anybody uses it.
+  // Makes the text memory of a VGA card RAM, too. Once, before anybody uses it.
   // It is RAM of the card's, and counts in no size.
   void add_text_memory();
 

@@ -10,7 +10,7 @@
 #include <random>
 #include <regex>
 
-#include "determinism/initramfs.h"
+#include "cli/run/cpio.h"
 #include "support/guest_process.h"
 
 namespace ringside::testing {
@@ -50,8 +50,13 @@ class LinuxBoots : public ::testing::TestWithParam<unsigned> {
     if (::access(kernel_.c_str(), R_OK) != 0) GTEST_SKIP() << "no kernel; see make test-guests";
     base_ = ::testing::TempDir() + "ringside-boots-" + std::to_string(::getpid());
     const std::string programs = GUEST_PROGRAMS;
-    std::ofstream(initramfs(), std::ios::binary) << make_initramfs(
-        {{"init", content_of(programs + "init")}, {"marker", content_of(programs + "marker")}});
+    cli::CpioArchive archive;
+    for (const char* name : {"init", "marker"})
+      ASSERT_TRUE(archive.add_file(name, 0755, content_of(programs + name)));
+    const std::vector<std::byte> bytes = std::move(archive).finish();
+    std::ofstream(initramfs(), std::ios::binary)
+        .write(reinterpret_cast<const char*>(bytes.data()),
+               static_cast<std::streamsize>(bytes.size()));
   }
   void TearDown() override {
     for (const std::string& path : {initramfs(), journal(), serial()})

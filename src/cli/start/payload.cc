@@ -50,12 +50,16 @@ Reading module_reading(const Options& options, const Meanwhile& meanwhile) {
   return reading;
 }
 
+// SeaBIOS has one for the text screen, if it is installed.
+bool has_video_bios(const Options& options) {
+  return !options.bios.empty() && options.vga == Vga::Text && std::filesystem::exists(kVideoBios);
+}
+
 }  // namespace
 
 std::vector<std::string> payload_files(const Options& options) {
   if (!options.bios.empty()) {
-    if (options.vga == Vga::Text && std::filesystem::exists(kVideoBios))
-      return {options.bios, kVideoBios};
+    if (has_video_bios(options)) return {options.bios, kVideoBios};
     return {options.bios};
   }
   std::vector<std::string> files;
@@ -73,7 +77,7 @@ Result<Payload> read_payload(const Options& options, sandbox::Outside& outside,
   Payload payload;
   if (!options.bios.empty()) {
     payload.image = TRY(read(options.bios, "firmware", firmware_reading(meanwhile)));
-    if (payload_files(options).size() > 1) {
+    if (has_video_bios(options)) {
       const FileContent content =
           TRY(read(kVideoBios, "video BIOS", video_bios_reading(meanwhile)));
       const std::span<const std::byte> bytes = content.bytes();

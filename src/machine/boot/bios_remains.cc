@@ -52,15 +52,14 @@ class DataArea {
   std::array<std::byte, kBiosDataSize> bytes_{};
 };
 
-// The card's mode 3.
 void describe_screen(DataArea& area) {
-  area.set<std::uint8_t>(field::kVideoMode, 3);
-  area.set<std::uint16_t>(field::kColumns, 80);
+  area.set<std::uint8_t>(field::kVideoMode, kTextMode);
+  area.set<std::uint16_t>(field::kColumns, kTextColumns);
   area.set<std::uint16_t>(field::kPageSize, 0x1000);
   area.set<std::uint16_t>(field::kCursorShape, 0x0d0e);
   area.set<std::uint16_t>(field::kCrtcPort, 0x3d4);
-  area.set<std::uint8_t>(field::kRowsLessOne, 24);
-  area.set<std::uint16_t>(field::kCharacterLines, 16);
+  area.set<std::uint8_t>(field::kRowsLessOne, kTextRows - 1);
+  area.set<std::uint16_t>(field::kCharacterLines, kTextLines);
 }
 
 DataArea data_area(bool text_card) {

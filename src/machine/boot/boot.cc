@@ -13,8 +13,7 @@ namespace {
 
 constexpr std::string_view kSupported =
     "supported are multiboot 1 and 2 (ELF32, ELF64 or addresses in the header), Linux bzImage "
-    "(boot "
-    "protocol 2.06 or newer), and ELF vmlinux or any other ELF with a PVH note";
+    "(boot protocol 2.06 or newer), and ELF vmlinux or any other ELF with a PVH note";
 
 bool starts_with(Bytes file, std::string_view text) {
   return file.size() >= text.size() && std::memcmp(file.data(), text.data(), text.size()) == 0;

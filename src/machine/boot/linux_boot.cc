@@ -43,17 +43,17 @@ struct __attribute__((packed)) E820Entry {
   std::uint32_t type;
 };
 
-// A VGA card in mode 3, 80 by 25 characters of 16 lines, with its cursor in the upper left corner
-// (struct screen_info of the boot parameters).
+// A VGA card as platform_map.h has it, with its cursor in the upper left corner (struct screen_info
+// of the boot parameters).
 struct __attribute__((packed)) Screen {
   std::uint8_t column = 0, row = 0;
   std::uint16_t extended_memory = 0, page = 0;
-  std::uint8_t mode = 3, columns = 80;
+  std::uint8_t mode = kTextMode, columns = kTextColumns;
   std::uint16_t unused = 0;
   std::uint16_t memory = 3;  // 256 KiB, as the video BIOS says it
   std::uint16_t unused_too = 0;
-  std::uint8_t rows = 25, is_vga = 1;
-  std::uint16_t character_lines = 16;
+  std::uint8_t rows = kTextRows, is_vga = 1;
+  std::uint16_t character_lines = kTextLines;
 };
 
 class ZeroPage {

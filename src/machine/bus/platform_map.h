@@ -20,6 +20,9 @@ inline constexpr unsigned kSleepTypeS5 = 5, kSleepTypeS5OfFirmware = 0;
 inline constexpr std::uint16_t kResetPort = 0xcf9;
 inline constexpr std::uint8_t kResetValue = 6;
 
+// The text mode in which a VGA card is handed to a kernel that we load: mode 3.
+inline constexpr std::uint8_t kTextMode = 3, kTextColumns = 80, kTextRows = 25, kTextLines = 16;
+
 // How the guest reaches virtio devices.
 enum class VirtioBus : std::uint8_t { Mmio, Pci };
 

@@ -10,6 +10,7 @@
 
 #include "machine/bus/bus.h"
 #include "machine/bus/device.h"
+#include "platform/guest_ram.h"
 #include "platform/platform.h"
 
 namespace ringside::machine {
@@ -32,8 +33,8 @@ struct TextScreen {
 
 class TextCard final : public Device, public BytePorts {
  public:
-  static constexpr Gpa kMemory{0xb8000};
-  static constexpr std::uint64_t kMemorySize = 0x8000;
+  static constexpr Gpa kMemory = hypervisor::kTextMemory;
+  static constexpr std::uint64_t kMemorySize = hypervisor::kTextMemorySize;
   static constexpr std::uint16_t kPort = 0x3c0, kPorts = 0x20;
 
   // What is in the registers after power-on: nothing, for firmware that sets a mode itself, or 80
