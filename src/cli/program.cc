@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <utility>
 
@@ -24,6 +23,7 @@
 #include "cli/terminal/notice.h"
 #include "cli/terminal/progress.h"
 #include "cli/vcpu_state.h"
+#include "machine/boot/elf_image.h"
 #include "time/machine_hash.h"
 
 namespace ringside::cli {
@@ -35,11 +35,8 @@ bool uses_stdio(const std::optional<GdbOption>& gdb) {
 
 // A kernel that is an ELF file has symbols itself; of another one `run` may have found them.
 std::string symbols_in(std::span<const std::byte> kernel, const Options& options) {
-  constexpr std::array kElf = {std::byte{0x7f}, std::byte{'E'}, std::byte{'L'}, std::byte{'F'}};
   if (options.run) return options.run->symbols;
-  const bool is_elf =
-      kernel.size() > kElf.size() && std::equal(kElf.begin(), kElf.end(), kernel.begin());
-  return is_elf ? options.kernel : "";
+  return machine::is_elf(kernel) ? options.kernel : "";
 }
 
 }  // namespace

@@ -9,8 +9,11 @@
 #include <filesystem>
 #include <fstream>
 #include <initializer_list>
+#include <span>
 #include <string_view>
 #include <vector>
+
+#include "machine/boot/elf_image.h"
 
 namespace ringside::cli {
 namespace {
@@ -76,9 +79,7 @@ std::string tree_of(const std::string& kernel) {
 bool is_elf(const std::string& path) {
   std::array<char, 4> beginning{};
   std::ifstream(path, std::ios::binary).read(beginning.data(), beginning.size());
-  return std::string_view(beginning.data(), beginning.size()) ==
-         "\x7f"
-         "ELF";
+  return machine::is_elf(std::as_bytes(std::span(beginning)));
 }
 
 }  // namespace
