@@ -19,24 +19,24 @@ u32 parity(u32 x, u32 y, u32 z) { return x ^ y ^ z; }
 u32 majority(u32 x, u32 y, u32 z) { return (x & y) ^ (x & z) ^ (y & z); }
 
 // ---- SHA1
-// Four rounds of the function and the constant that the immediate chooses. The words in b are sums
-// already: the first with E.
+// Four rounds of the function and the constant that the immediate chooses. The words of `sums` are
+// sums already: the first with E.
 struct Sha1Rounds {
-  Xmm operator()(const Xmm& state, const Xmm& b, u8 immediate) const {
+  Xmm operator()(const Xmm& state, const Xmm& sums, u8 immediate) const {
     constexpr u32 kConstants[] = {0x5a827999, 0x6ed9eba1, 0x8f1bbcdc, 0xca62c1d6};
-    const Words s = words(state), w = words(b);
-    u32 A = s[3], B = s[2], C = s[1], D = s[0], E = 0;
+    const Words s = words(state), w = words(sums);
+    u32 a = s[3], b = s[2], c = s[1], d = s[0], e = 0;
     for (unsigned round = 0; round < 4; ++round) {
       const unsigned kind = immediate & 3;
-      const u32 f = kind == 0 ? choose(B, C, D) : kind == 2 ? majority(B, C, D) : parity(B, C, D);
-      const u32 next = f + std::rotl(A, 5) + w[3 - round] + E + kConstants[kind];
-      E = D;
-      D = C;
-      C = std::rotl(B, 30);
-      B = A;
-      A = next;
+      const u32 f = kind == 0 ? choose(b, c, d) : kind == 2 ? majority(b, c, d) : parity(b, c, d);
+      const u32 next = f + std::rotl(a, 5) + w[3 - round] + e + kConstants[kind];
+      e = d;
+      d = c;
+      c = std::rotl(b, 30);
+      b = a;
+      a = next;
     }
-    return from({D, C, B, A});
+    return from({d, c, b, a});
   }
 };
 struct Sha1NextE {
@@ -81,23 +81,24 @@ struct Sha256Message2 {
     return from({w16, w17, x[2] + small_sigma1(w16), x[3] + small_sigma1(w17)});
   }
 };
-// Two rounds: a has C, D, G and H, b has A, B, E and F, and XMM0 the sums of words and constants.
-Xmm sha256_rounds(const Xmm& a, const Xmm& b, const Xmm& sums) {
-  const Words x = words(a), y = words(b), w = words(sums);
-  u32 A = y[3], B = y[2], C = x[3], D = x[2], E = y[1], F = y[0], G = x[1], H = x[0];
+// Two rounds: `later` has C, D, G and H, `state` A, B, E and F, and XMM0 the sums of words and
+// constants.
+Xmm sha256_rounds(const Xmm& later, const Xmm& state, const Xmm& sums) {
+  const Words x = words(later), y = words(state), w = words(sums);
+  u32 a = y[3], b = y[2], c = x[3], d = x[2], e = y[1], f = y[0], g = x[1], h = x[0];
   for (unsigned round = 0; round < 2; ++round) {
-    const u32 sum = choose(E, F, G) + large_sigma1(E) + w[round] + H;
-    H = G;
-    G = F;
-    F = E;
-    E = D + sum;
-    const u32 next = sum + majority(A, B, C) + large_sigma0(A);
-    D = C;
-    C = B;
-    B = A;
-    A = next;
+    const u32 sum = choose(e, f, g) + large_sigma1(e) + w[round] + h;
+    h = g;
+    g = f;
+    f = e;
+    e = d + sum;
+    const u32 next = sum + majority(a, b, c) + large_sigma0(a);
+    d = c;
+    c = b;
+    b = a;
+    a = next;
   }
-  return from({F, E, B, A});
+  return from({f, e, b, a});
 }
 void sha256_rounds_register(Cpu& cpu, const Insn& insn) {
   check_sse(cpu);

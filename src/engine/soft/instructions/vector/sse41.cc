@@ -23,14 +23,19 @@ constexpr VectorForm lanewise(Function) {
   return xmm_form(Lanewise<T, Function>{});
 }
 
-// ---- PMOVSX, PMOVZX: the low lanes, widened
+// ---- PMOVSX, PMOVZX: the low lanes, widened. A function, because clang-tidy
+// takes signed bytes that are assigned to wider numbers for characters.
+template <typename To, typename Narrow>
+constexpr To widened(Narrow value) {
+  return value;
+}
 template <typename Narrow, typename To>
 struct Widen {
   Xmm operator()(const Xmm&, const Xmm& b) const {
     const auto x = lanes<Narrow>(b);
     LanesOf<To, Xmm> result;
     for (unsigned i = 0; i < result.size(); ++i)
-      result[i] = static_cast<To>(x[i]);
+      result[i] = widened<To>(x[i]);
     return vector_of<Xmm>(result);
   }
 };
@@ -43,7 +48,7 @@ void widen_to_256(Cpu& cpu, const Insn& insn) {
   constexpr unsigned kCount = kLanes<To, Xmm>;
   std::array<LanesOf<To, Xmm>, 2> result;
   for (unsigned i = 0; i < 2 * kCount; ++i)
-    result[i / kCount][i % kCount] = static_cast<To>(x[i]);
+    result[i / kCount][i % kCount] = widened<To>(x[i]);
   set_wide<2>(cpu, insn.reg, {vector_of<Xmm>(result[0]), vector_of<Xmm>(result[1])});
 }
 template <typename Narrow, typename To>
