@@ -14,10 +14,10 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-// As much of a terminal as the painter uses, with a fixed size.
+// As much of a terminal as the painter uses, with rows of a fixed size.
 class Terminal {
  public:
-  static constexpr unsigned kRows = 30, kColumns = 20;
+  static constexpr unsigned kColumns = 20;
 
   void take(std::string_view text) {
     while (!text.empty()) {

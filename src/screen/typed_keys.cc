@@ -173,8 +173,8 @@ void press(const Key& key, std::vector<std::byte>& codes) {
     if (key.prefixed) put(kPrefix);
     put(static_cast<std::uint8_t>(key.code | up));
   }
-  for (auto each = held.rbegin(); each != held.rend(); ++each) {
-    if (each->first) put(static_cast<std::uint8_t>(each->second | kReleased));
+  for (std::size_t i = held.size(); i-- > 0;) {
+    if (held[i].first) put(static_cast<std::uint8_t>(held[i].second | kReleased));
   }
 }
 
