@@ -45,6 +45,7 @@ std::vector<Entry> read(const std::vector<std::byte>& archive) {
 }
 std::vector<std::string> names(const std::vector<Entry>& entries) {
   std::vector<std::string> result;
+  result.reserve(entries.size());
   for (const Entry& entry : entries)
     result.push_back(entry.name);
   return result;
