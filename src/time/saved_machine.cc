@@ -149,7 +149,7 @@ Result<void> SavedMachine::load_chunks(const hypervisor::GuestRam& ram,
       const std::span<std::byte> bytes = std::span(packed).first(chunk.entry.packed_size);
       if (!read(chunk.at, bytes) || !unpacker.unpack(chunk.entry, bytes)) failed = true;
       if (!told) continue;
-      const Result<void> goes_on = told({"restoring", chunk.at, trailer_.state_at});
+      Result<void> goes_on = told({"restoring", chunk.at, trailer_.state_at});
       if (goes_on) continue;
       failed = true;
       return goes_on;
