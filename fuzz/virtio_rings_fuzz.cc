@@ -87,6 +87,7 @@ class Scene {
       disk_->content[i] = static_cast<std::byte>(1 + (i >> 9));
     disk_->broken = disk_->is_read_only = false;
     disk_->waits = 0;
+    disk_->remote = false;
     plain_.is_broken = plain_.is_read_only = false;
     synchronise();
   }
@@ -260,9 +261,12 @@ class Scene {
       case 1:
         disk_->is_read_only = !disk_->is_read_only;
         break;
-      default:
-        disk_->waits = choices_.below(4);
+      default: {
+        const unsigned choice = choices_.below(8);
+        disk_->waits = choice % 4;
+        disk_->remote = choice >= 4;
         break;
+      }
     }
     plain_.is_broken = disk_->broken;
     plain_.is_read_only = disk_->is_read_only;

@@ -30,13 +30,15 @@ class ScratchDisk final : public machine::BlockBackend {
   }
   std::uint64_t size() const override { return over_.size(); }
   bool read_only() const override { return read_only_; }
-  bool read(std::uint64_t offset, std::span<std::byte> out) override {
+  bool is_remote() const override { return over_.is_remote(); }
+  bool is_gone() const override { return over_.is_gone(); }
+  Outcome read(std::uint64_t offset, std::span<std::byte> out) override {
     return over_.read(offset, out);
   }
-  bool write(std::uint64_t offset, std::span<const std::byte> data) override {
+  Outcome write(std::uint64_t offset, std::span<const std::byte> data) override {
     return over_.write(offset, data);
   }
-  Flush flush() override { return Flush::Done; }
+  Outcome flush() override { return Outcome::Done; }
 
  private:
   time::PastDisk over_;
@@ -160,7 +162,8 @@ Result<int> compare_runs(const Options& given) {
   Options options = given;
   options.engine = EngineChoice::Soft;
   Start start{options, {}, {}};
-  start.images = TRY(open_images(options, Access::ReadOnly));
+  const Images connected = TRY(connect_disks(options, Access::ReadOnly));
+  start.images = TRY(open_images(options, connected, Access::ReadOnly));
   sandbox::Names names;
   names.inputs = payload_files(options);
   sandbox::HostOutside host(std::move(names));

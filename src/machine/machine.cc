@@ -149,6 +149,11 @@ void Machine::input(const KeyInput& input) {
   parts_->keyboard.receive(input.bytes);
 }
 
+void Machine::set_disk_witness(DiskWitness* witness) {
+  for (const std::unique_ptr<VirtioBlock>& disk : parts_->disks)
+    disk->set_witness(witness);
+}
+
 void Machine::input(const RandomInput& input) {
   Lock lock(*parts_);
   if (parts_->random) parts_->random->take(input.bytes);

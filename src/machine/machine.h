@@ -18,6 +18,7 @@
 #include "machine/display/text_card.h"
 #include "machine/network/virtio_net.h"
 #include "machine/storage/block_backend.h"
+#include "machine/storage/disk_witness.h"
 #include "platform/controllers.h"
 #include "platform/guest_ram.h"
 #include "platform/platform.h"
@@ -151,6 +152,9 @@ class Machine final : public hypervisor::Platform {
   void input(const ConsoleInput& input);
   void input(const KeyInput& input);
   void input(const RandomInput& input);
+
+  // Who is told what becomes of the disks, or null. Before the first instruction.
+  void set_disk_witness(DiskWitness* witness);
 
   // A device's work waits for room in a sink. awaits_input() is true meanwhile, but what is missing
   // is no input.

@@ -29,6 +29,8 @@ struct Apply {
     machine.input(input);
     return {};
   }
+  // The disk has failed by itself: its witness knew before.
+  Result<void> operator()(const machine::DiskFailure&) const { return {}; }
   Result<void> operator()(const NonMaskableInterrupt& input) const {
     machine.send_nmi(input.vcpu);
     return {};

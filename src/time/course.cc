@@ -82,18 +82,25 @@ bool Course::approach(const Position& target, Stride stride) {
 Result<bool> Course::advance(const Place& target, Stride stride) {
   const Place before = here();
   if (before.at.progress > target.at.progress) return another_run();
+  bool is_there = false;
   if (inputs_ < target.inputs) {
     if (approach(timeline_.log().position_of(inputs_), stride)) {
       TRY(timeline_.repeat(inputs_));
       ++inputs_;
     }
   } else if (approach(target.at, stride)) {
-    return true;
+    is_there = true;
+  }
+  if (auto lost = timeline_.take_lost_disk()) {
+    // What the machine is now it never was.
+    go_to_cut(0);
+    return fail(std::move(*lost));
   }
   constexpr unsigned kMostStalls = 4;
-  stalls_ = here() == before ? stalls_ + 1 : 0;
-  if (stalls_ > kMostStalls) return another_run();
-  return false;
+  const bool is_held_up = timeline_.take_disk_wait();
+  stalls_ = here() == before && !is_held_up ? stalls_ + 1 : 0;
+  if (!is_there && stalls_ > kMostStalls) return another_run();
+  return is_there;
 }
 
 }  // namespace ringside::time

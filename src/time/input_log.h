@@ -17,6 +17,7 @@ class InputLog {
   explicit InputLog(unsigned vcpus) : vcpus_(vcpus) {}
 
   void append(const Position& at, const Input& input);
+  std::uint64_t begin() const { return first_; }
   std::uint64_t end() const { return first_ + entries_.size(); }
   // Of one that is there.
   const Position& position_of(std::uint64_t number) const { return entries_[number - first_].at; }

@@ -14,6 +14,7 @@ namespace {
 
 using machine::GuestGdbConnection, machine::GuestGdbInput, machine::SerialInput;
 namespace change = hypervisor::change;
+using Until = machine::DiskFailure::Until;
 
 std::string hex_or_dash(std::span<const std::byte> bytes) {
   return bytes.empty() ? "-" : to_hex(bytes);
@@ -43,6 +44,10 @@ struct Writer {
   }
   std::string operator()(const machine::RandomInput& input) const {
     return "random " + hex_or_dash(input.bytes);
+  }
+  std::string operator()(const machine::DiskFailure& input) const {
+    return fmt::format("disk-{} {} {}", input.until == Until::End ? "gone" : "failure", input.disk,
+                       input.transfer);
   }
   std::string operator()(const NonMaskableInterrupt& input) const {
     return fmt::format("nmi {}", input.vcpu.value);
@@ -198,6 +203,11 @@ change::InjectedException take_exception(Words& words) {
   return write;
 }
 
+machine::DiskFailure take_disk_failure(Words& words, Until until) {
+  const auto disk = static_cast<unsigned>(words.decimal(machine::kMaxVirtioDevices - 1));
+  return {disk, words.decimal(~std::uint64_t{0} / 16), until};
+}
+
 std::optional<Input> take(Words& words) {
   const std::string kind = words.word();
   if (kind == "serial0") return SerialInput{0, words.bytes()};
@@ -213,6 +223,8 @@ std::optional<Input> take(Words& words) {
   if (kind == "console") return machine::ConsoleInput{words.bytes()};
   if (kind == "keys") return machine::KeyInput{words.bytes()};
   if (kind == "random") return machine::RandomInput{words.bytes()};
+  if (kind == "disk-failure") return take_disk_failure(words, Until::Next);
+  if (kind == "disk-gone") return take_disk_failure(words, Until::End);
   if (kind == "nmi") return NonMaskableInterrupt{words.vcpu()};
   if (kind == "power-button") return PowerButton{};
   if (kind == "reset") return MachineReset{};

@@ -1,9 +1,9 @@
 // Everything that reaches the guest from outside, as one closed type: what a run is determined by,
 // beside the files and options that it starts from. The journal has words for each.
 //
-// Devices get bytes, somebody presses a button, and a debugger changes registers and memory, keeps
-// vCPUs from running and starts the machine anew. What a debugger only looks at, and its
-// breakpoints, are no inputs.
+// Devices get bytes, a disk of the host's fails, somebody presses a button, and a debugger changes
+// registers and memory, keeps vCPUs from running and starts the machine anew. What a debugger only
+// looks at, and its breakpoints, are no inputs.
 #pragma once
 
 #include <iosfwd>
@@ -24,14 +24,13 @@ struct PowerButton {};
 // The machine is as at power-on, and loaded with what the run began with.
 struct MachineReset {};
 
-using Input =
-    std::variant<machine::SerialInput, machine::GuestGdbInput, machine::GuestGdbConnection,
-                 machine::NetworkInput, machine::ShareInput, machine::ConsoleInput,
-                 machine::KeyInput, machine::RandomInput, NonMaskableInterrupt, PowerButton,
-                 MachineReset, hypervisor::Supervision, hypervisor::change::RegisterWrite,
-                 hypervisor::change::StateWrite, hypervisor::change::MsrWrite,
-                 hypervisor::change::MemoryWrite, hypervisor::change::DeviceWrite,
-                 hypervisor::change::InjectedException, hypervisor::change::InsnLength>;
+using Input = std::variant<
+    machine::SerialInput, machine::GuestGdbInput, machine::GuestGdbConnection,
+    machine::NetworkInput, machine::ShareInput, machine::ConsoleInput, machine::KeyInput,
+    machine::RandomInput, machine::DiskFailure, NonMaskableInterrupt, PowerButton, MachineReset,
+    hypervisor::Supervision, hypervisor::change::RegisterWrite, hypervisor::change::StateWrite,
+    hypervisor::change::MsrWrite, hypervisor::change::MemoryWrite, hypervisor::change::DeviceWrite,
+    hypervisor::change::InjectedException, hypervisor::change::InsnLength>;
 
 // One line without its end: a word for the kind and what belongs to it, separated by blanks.
 std::string to_words(const Input& input);

@@ -35,6 +35,8 @@ TEST(Inputs, EachHasWordsThatSayIt) {
       machine::ConsoleInput{bytes},
       machine::KeyInput{bytes},
       machine::RandomInput{bytes},
+      machine::DiskFailure{7, 12345678901, machine::DiskFailure::Until::Next},
+      machine::DiskFailure{0, 0, machine::DiskFailure::Until::End},
       NonMaskableInterrupt{{1}},
       PowerButton{},
       MachineReset{},

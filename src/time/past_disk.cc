@@ -3,8 +3,12 @@
 #include <algorithm>
 #include <cstring>
 #include <utility>
+#include <vector>
 
 namespace ringside::time {
+
+using machine::read_all;
+using machine::write_all;
 
 void PastDisk::enter_present() {
   in_past_ = false;
@@ -13,7 +17,7 @@ void PastDisk::enter_present() {
 
 bool PastDisk::write_back() {
   for (const auto& [sector, content] : over_) {
-    if (!image_->write(sector * kSector, content)) return false;
+    if (!write_all(*image_, sector * kSector, content)) return false;
   }
   return flush_all(*image_);
 }
@@ -21,12 +25,13 @@ bool PastDisk::write_back() {
 void PastDisk::exchange(std::uint64_t sector, Sector& content) {
   Sector seen{};
   // What cannot be read now could not be when it was kept, and is of no use to the guest.
-  (void)read(sector * kSector, seen);
+  (void)read_all(*this, sector * kSector, seen);
   over_[sector] = std::exchange(content, seen);
 }
 
-bool PastDisk::read(std::uint64_t offset, std::span<std::byte> out) {
-  if (!image_->read(offset, out)) return false;
+PastDisk::Outcome PastDisk::read(std::uint64_t offset, std::span<std::byte> out) {
+  const Outcome outcome = image_->read(offset, out);
+  if (outcome != Outcome::Done) return outcome;
   const std::uint64_t end = offset + out.size();
   for (auto found = over_.lower_bound(offset / kSector);
        found != over_.end() && found->first * kSector < end; ++found) {
@@ -35,32 +40,46 @@ bool PastDisk::read(std::uint64_t offset, std::span<std::byte> out) {
     if (from >= to) continue;
     std::memcpy(out.data() + (from - offset), found->second.data() + (from - start), to - from);
   }
-  return true;
+  return Outcome::Done;
 }
 
-// What cannot be read was never seen by the guest.
-void PastDisk::keep(std::uint64_t offset, std::uint64_t size) {
-  if (keeper_ == nullptr) return;
-  for (std::uint64_t sector = offset / kSector; sector * kSector < offset + size; ++sector) {
+// With one call, which can be under way, from the first sector to the last that are not kept yet.
+PastDisk::Outcome PastDisk::keep(std::uint64_t offset, std::uint64_t size) {
+  if (keeper_ == nullptr) return Outcome::Done;
+  std::uint64_t first = offset / kSector, end = (offset + size + kSector - 1) / kSector;
+  while (first < end && kept_.count(first) != 0)
+    ++first;
+  while (first < end && kept_.count(end - 1) != 0)
+    --end;
+  if (first == end) return Outcome::Done;
+  std::vector<std::byte> content((end - first) * kSector);
+  const Outcome outcome = read(first * kSector, content);
+  if (outcome == Outcome::UnderWay) return outcome;
+  for (std::uint64_t sector = first; sector < end; ++sector) {
     if (!kept_.insert(sector).second) continue;
-    Sector content{};
-    if (read(sector * kSector, content)) keeper_->keep(number_, sector, content);
+    Sector one{};
+    const auto part = std::span(content).subspan((sector - first) * kSector, kSector);
+    std::copy(part.begin(), part.end(), one.begin());
+    // What cannot be read was never seen by the guest.
+    if (outcome == Outcome::Done || read_all(*this, sector * kSector, one))
+      keeper_->keep(number_, sector, one);
   }
+  return Outcome::Done;
 }
 
-bool PastDisk::write(std::uint64_t offset, std::span<const std::byte> data) {
-  keep(offset, data.size());
+PastDisk::Outcome PastDisk::write(std::uint64_t offset, std::span<const std::byte> data) {
+  if (keep(offset, data.size()) == Outcome::UnderWay) return Outcome::UnderWay;
   if (!in_past_) return image_->write(offset, data);
   for (std::uint64_t done = 0; done < data.size();) {
     const std::uint64_t at = offset + done, sector = at / kSector, start = at % kSector;
     const std::uint64_t part = std::min<std::uint64_t>(kSector - start, data.size() - done);
     Sector content{};
-    if (part != kSector && !read(sector * kSector, content)) return false;
+    if (part != kSector && !read_all(*this, sector * kSector, content)) return Outcome::Failed;
     std::memcpy(content.data() + start, data.data() + done, part);
     over_[sector] = content;
     done += part;
   }
-  return true;
+  return Outcome::Done;
 }
 
 }  // namespace ringside::time

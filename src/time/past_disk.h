@@ -43,12 +43,14 @@ class PastDisk final : public machine::BlockBackend {
 
   std::uint64_t size() const override { return image_->size(); }
   bool read_only() const override { return image_->read_only(); }
-  bool read(std::uint64_t offset, std::span<std::byte> out) override;
-  bool write(std::uint64_t offset, std::span<const std::byte> data) override;
-  Flush flush() override { return in_past_ ? Flush::Done : image_->flush(); }
+  bool is_remote() const override { return image_->is_remote(); }
+  bool is_gone() const override { return image_->is_gone(); }
+  Outcome read(std::uint64_t offset, std::span<std::byte> out) override;
+  Outcome write(std::uint64_t offset, std::span<const std::byte> data) override;
+  Outcome flush() override { return in_past_ ? Outcome::Done : image_->flush(); }
 
  private:
-  void keep(std::uint64_t offset, std::uint64_t size);
+  Outcome keep(std::uint64_t offset, std::uint64_t size);
 
   std::shared_ptr<machine::BlockBackend> image_;
   const unsigned number_;

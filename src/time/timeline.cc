@@ -29,6 +29,7 @@ tl::unexpected<Error> Timeline::off_the_path(const std::string& why) const {
 }
 
 Timeline::~Timeline() {
+  machine_.set_disk_witness(nullptr);
   if (writer_ || log_) recordable_->tell_changes(nullptr);
 }
 
@@ -49,6 +50,31 @@ void Timeline::replay(JournalReader journal, std::function<Result<void>()> resta
   reader_.emplace(std::move(journal));
   recordable_->follow_recording();
   restart_ = std::move(restart);
+  for (const JournalEntry& entry : reader_->entries()) {
+    if (const auto* failure = std::get_if<machine::DiskFailure>(&entry.input))
+      disk_failures_.add(*failure);
+  }
+}
+
+bool Timeline::has_failed(unsigned disk, std::uint64_t transfer) const {
+  return (reader_ || in_past_) && disk_failures_.contains(disk, transfer);
+}
+
+// One that is gone fails again and again, which need not be said again.
+void Timeline::fails(const machine::DiskFailure& failure) {
+  if (reader_ || in_past_) {
+    const Error error(ErrorCode::System,
+                      fmt::format("disk {} cannot be read or written now, as it was then, so that "
+                                  "the run cannot be repeated",
+                                  failure.disk));
+    if (in_past_) lost_disk_ = error;
+    if (!in_past_ && !failure_) failure_ = error;
+    return;
+  }
+  if ((!writer_ && !log_) || disk_failures_.contains(failure.disk, failure.transfer)) return;
+  disk_failures_.add(failure);
+  if (const Result<void> written = append(failure); !written && !failure_)
+    failure_ = written.error();
 }
 
 void Timeline::check_memory_too(const hypervisor::GuestRam& ram) {
@@ -77,6 +103,12 @@ Result<void> Timeline::enter_present() {
 
 Result<void> Timeline::branch(std::uint64_t inputs) {
   log_->drop_from(inputs);
+  disk_failures_.clear();
+  for (std::uint64_t number = log_->begin(); number < log_->end(); ++number) {
+    const Input input = log_->input_of(number);
+    if (const auto* failure = std::get_if<machine::DiskFailure>(&input))
+      disk_failures_.add(*failure);
+  }
   zero_.reset();
   return enter_present();
 }

@@ -20,6 +20,7 @@
 #include "platform/guest_ram.h"
 #include "platform/recordable.h"
 #include "time/checker.h"
+#include "time/disk_failures.h"
 #include "time/input_log.h"
 #include "time/inputs.h"
 #include "time/journal.h"
@@ -32,7 +33,7 @@ inline constexpr const char* kPastIsFixed =
     "the guest is in its past, which cannot be changed; 'monitor branch' drops what came after and "
     "goes on from here";
 
-class Timeline {
+class Timeline final : private machine::DiskWitness {
  public:
   using Clock = std::chrono::steady_clock;
 
@@ -40,8 +41,10 @@ class Timeline {
   static constexpr std::uint64_t kBetweenChecks = 64'000'000;
 
   Timeline(hypervisor::Engine& engine, machine::Machine& machine, Pace pace)
-      : engine_(engine), machine_(machine), pace_(pace), recordable_(engine.recordable()) {}
-  ~Timeline();
+      : engine_(engine), machine_(machine), pace_(pace), recordable_(engine.recordable()) {
+    if (recordable_ != nullptr) machine_.set_disk_witness(this);
+  }
+  ~Timeline() override;
   Timeline(const Timeline&) = delete;
   Timeline& operator=(const Timeline&) = delete;
 
@@ -67,6 +70,10 @@ class Timeline {
   void enter_past() { in_past_ = true; }
   Result<void> enter_present();
   bool in_past() const { return in_past_; }
+  // In the past, since the last call: a disk could not do what it did then, so that this is another
+  // run; and one had the machine wait for it.
+  std::optional<Error> take_lost_disk() { return std::exchange(lost_disk_, std::nullopt); }
+  bool take_disk_wait() { return std::exchange(disk_waits_, false); }
   // The past becomes the present: what came after so many inputs is forgotten.
   Result<void> branch(std::uint64_t inputs);
   // In the past: the supervision of this moment, and an input of the log.
@@ -113,6 +120,9 @@ class Timeline {
   Result<void> append(const Input& input);
   Result<void> note_supervision();
   Result<void> apply(const Input& input);
+  bool has_failed(unsigned disk, std::uint64_t transfer) const override;
+  void fails(const machine::DiskFailure& failure) override;
+  void waits() override { disk_waits_ = true; }
   void hear_changes();
   void note_reset(const Input& input);
   Result<void> replay_due();
@@ -134,6 +144,9 @@ class Timeline {
   std::uint64_t next_check_ = kBetweenChecks;
   InsnCount alike_;  // a replay was the recorded run up to there
   std::optional<InputLog> log_;
+  DiskFailures disk_failures_;  // of the journal that is replayed, or of the log
+  std::optional<Error> lost_disk_;
+  bool disk_waits_ = false;
   bool in_past_ = false;
   std::vector<Input> waiting_;  // what came from outside meanwhile
   std::function<Result<void>()> restart_;

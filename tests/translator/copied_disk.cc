@@ -28,16 +28,17 @@ Result<std::shared_ptr<CopiedDisk>> CopiedDisk::open(const std::string& path, bo
 
 CopiedDisk::~CopiedDisk() { ::munmap(content_.data(), content_.size()); }
 
-bool CopiedDisk::read(std::uint64_t offset, std::span<std::byte> out) {
+machine::BlockBackend::Outcome CopiedDisk::read(std::uint64_t offset, std::span<std::byte> out) {
   std::memcpy(out.data(), content_.data() + offset, out.size());
-  return true;
+  return Outcome::Done;
 }
 
-bool CopiedDisk::write(std::uint64_t offset, std::span<const std::byte> data) {
+machine::BlockBackend::Outcome CopiedDisk::write(std::uint64_t offset,
+                                                 std::span<const std::byte> data) {
   std::memcpy(content_.data() + offset, data.data(), data.size());
   writes_.field(offset);
   writes_.add(data);
-  return true;
+  return Outcome::Done;
 }
 
 }  // namespace ringside::testing

@@ -20,9 +20,9 @@ class CopiedDisk final : public machine::BlockBackend {
 
   std::uint64_t size() const override { return content_.size(); }
   bool read_only() const override { return read_only_; }
-  bool read(std::uint64_t offset, std::span<std::byte> out) override;
-  bool write(std::uint64_t offset, std::span<const std::byte> data) override;
-  Flush flush() override { return Flush::Done; }
+  Outcome read(std::uint64_t offset, std::span<std::byte> out) override;
+  Outcome write(std::uint64_t offset, std::span<const std::byte> data) override;
+  Outcome flush() override { return Outcome::Done; }
   // A figure of all that was written, in its order.
   std::uint64_t writes() const { return writes_.value(); }
 

@@ -133,7 +133,7 @@ hypervisor::Arrival TravellingMachine::go_to(const time::Place& place) {
 
 std::uint64_t TravellingMachine::disk_hash() {
   std::vector<std::byte> content(disk_->size());
-  if (!disk_->read(0, content)) throw std::runtime_error("the disk cannot be read");
+  if (!machine::read_all(*disk_, 0, content)) throw std::runtime_error("the disk cannot be read");
   StateHasher hasher;
   hasher.add(content);
   return hasher.value();

@@ -85,7 +85,7 @@ std::uint64_t FlashMemory::peek_mmio(const MmioAccess& access) const {
   if (!is_within(access)) return all_ones(access.width);
   if (state_.mode == Mode::Array) {
     const std::span bytes(reinterpret_cast<std::byte*>(&value), access.width);
-    return content_->read(access.offset, bytes) ? value : all_ones(access.width);
+    return read_all(*content_, access.offset, bytes) ? value : all_ones(access.width);
   }
   for (unsigned i = 0; i < access.width; ++i)
     value |= std::uint64_t{peek_byte(access.offset + i)} << (8 * i);
@@ -147,16 +147,17 @@ void FlashMemory::begin(std::uint8_t command) {
 void FlashMemory::program(std::uint64_t offset, std::uint8_t value) {
   std::byte old{};
   const std::span<std::byte> there(&old, 1);
-  bool done = content_->read(offset, there);
+  bool done = read_all(*content_, offset, there);
   old &= std::byte{value};
-  done = done && !content_->read_only() && content_->write(offset, there);
+  done = done && !content_->read_only() && write_all(*content_, offset, there);
   finish(done, kProgramError);
 }
 
 void FlashMemory::erase(std::uint64_t offset) {
   std::array<std::byte, kBlock> erased;
   erased.fill(std::byte{0xff});
-  finish(!content_->read_only() && content_->write(offset / kBlock * kBlock, erased), kEraseError);
+  finish(!content_->read_only() && write_all(*content_, offset / kBlock * kBlock, erased),
+         kEraseError);
 }
 
 // Done at once: no guest finds it busy.

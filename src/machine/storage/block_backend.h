@@ -1,6 +1,5 @@
-// Where a virtual disk's bytes are. Calls are synchronous: the guest sees no time pass. Who has
-// much to read or write does it in parts. Owned by who made the machine's options; must outlive the
-// machine.
+// Where a virtual disk's bytes are. The guest sees no time pass in a call. Who has much to read or
+// write does it in parts. Owned by who made the machine's options; must outlive the machine.
 #pragma once
 
 #include <cstddef>
@@ -19,23 +18,39 @@ class BlockBackend {
   virtual ~BlockBackend() = default;
   virtual std::uint64_t size() const = 0;  // bytes
   virtual bool read_only() const = 0;
-  // Within size(). False: an I/O error, which the guest sees as one.
-  virtual bool read(std::uint64_t offset, std::span<std::byte> out) = 0;
-  virtual bool write(std::uint64_t offset, std::span<const std::byte> data) = 0;
-  enum class Flush : std::uint8_t {
-    Done,  // all that was written is on stable storage
-    Failed,
-    UnderWay,  // some of it is; to be called again
+  enum class Outcome : std::uint8_t {
+    Done,
+    Failed,    // an I/O error, which the guest sees as one
+    UnderWay,  // the host is not ready yet: to be called again, in the same words
   };
-  virtual Flush flush() = 0;
+  // Within size().
+  virtual Outcome read(std::uint64_t offset, std::span<std::byte> out) = 0;
+  virtual Outcome write(std::uint64_t offset, std::span<const std::byte> data) = 0;
+  // Done: all that was written is on stable storage.
+  virtual Outcome flush() = 0;
+
+  // What somebody else serves: reads and writes can be under way, not flushes alone.
+  virtual bool is_remote() const { return false; }
+  // Whoever serves it is gone for good: all that comes fails.
+  virtual bool is_gone() const { return false; }
 };
 
-// However long it takes.
+// However long it takes. Whether it could be done.
+template <typename Call>
+bool until_over(const Call& call) {
+  BlockBackend::Outcome outcome = call();
+  while (outcome == BlockBackend::Outcome::UnderWay)
+    outcome = call();
+  return outcome == BlockBackend::Outcome::Done;
+}
+inline bool read_all(BlockBackend& disk, std::uint64_t offset, std::span<std::byte> out) {
+  return until_over([&] { return disk.read(offset, out); });
+}
+inline bool write_all(BlockBackend& disk, std::uint64_t offset, std::span<const std::byte> data) {
+  return until_over([&] { return disk.write(offset, data); });
+}
 inline bool flush_all(BlockBackend& disk) {
-  BlockBackend::Flush flush = disk.flush();
-  while (flush == BlockBackend::Flush::UnderWay)
-    flush = disk.flush();
-  return flush == BlockBackend::Flush::Done;
+  return until_over([&] { return disk.flush(); });
 }
 
 // A raw disk image. A size that is not a whole number of 512-byte sectors is an error. One that is

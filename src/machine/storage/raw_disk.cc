@@ -30,25 +30,26 @@ class RawDisk final : public BlockBackend {
   std::uint64_t size() const override { return size_; }
   bool read_only() const override { return read_only_; }
 
-  bool read(std::uint64_t offset, std::span<std::byte> out) override {
-    return read_at(fd_, offset, out) == out.size();  // less: the file has been cut
+  Outcome read(std::uint64_t offset, std::span<std::byte> out) override {
+    // Less: the file has been cut.
+    return read_at(fd_, offset, out) == out.size() ? Outcome::Done : Outcome::Failed;
   }
 
-  bool write(std::uint64_t offset, std::span<const std::byte> data) override {
+  Outcome write(std::uint64_t offset, std::span<const std::byte> data) override {
     for (std::uint64_t chunk = offset / kChunk; chunk * kChunk < offset + data.size(); ++chunk)
       dirty_.insert(chunk);
-    return write_at(fd_, offset, data);
+    return write_at(fd_, offset, data) ? Outcome::Done : Outcome::Failed;
   }
 
-  Flush flush() override {
+  Outcome flush() override {
     if (dirty_.size() > kFewChunks) {
       sync_chunk(*dirty_.begin());
       dirty_.erase(dirty_.begin());
-      return Flush::UnderWay;
+      return Outcome::UnderWay;
     }
     dirty_.clear();
     const bool failed = std::exchange(chunk_failed_, false);
-    return ::fdatasync(fd_.get()) == 0 && !failed ? Flush::Done : Flush::Failed;
+    return ::fdatasync(fd_.get()) == 0 && !failed ? Outcome::Done : Outcome::Failed;
   }
 
  private:
@@ -107,8 +108,8 @@ Result<void> refuse_other_formats(const Fd& fd, const std::string& name) {
   for (const Format& format : kFormats) {
     if (!bytes.substr(format.offset).starts_with(format.magic)) continue;
     return fail(ErrorCode::BadRequest,
-                fmt::format("{} is {}, not raw; 'qemu-img convert -O raw' makes a raw "
-                            "image of it",
+                fmt::format("{} is {}, not raw; 'qemu-nbd -t -k SOCKET' serves it for "
+                            "-d nbd+unix:SOCKET, 'qemu-img convert -O raw' makes a raw image of it",
                             name, format.name));
   }
   return {};

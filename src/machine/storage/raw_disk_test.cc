@@ -54,9 +54,9 @@ TEST_F(RawDiskFlush, ReachesTheHostsDisk) {
   const auto disk = open_raw_disk(path_, false);
   ASSERT_TRUE(disk);
   const std::byte data[512] = {std::byte{1}};
-  ASSERT_TRUE((*disk)->write(0, data));
+  ASSERT_TRUE(write_all(**disk, 0, data));
   EXPECT_TRUE(g_synced.empty());
-  EXPECT_EQ((*disk)->flush(), BlockBackend::Flush::Done);
+  EXPECT_EQ((*disk)->flush(), BlockBackend::Outcome::Done);
   ASSERT_EQ(g_synced.size(), 1u);
   EXPECT_TRUE(is_image(g_synced[0]));
 }
@@ -65,7 +65,7 @@ TEST_F(RawDiskFlush, ThatFailsFailsForTheGuestToo) {
   const auto disk = open_raw_disk(path_, false);
   ASSERT_TRUE(disk);
   g_sync_fails = true;
-  EXPECT_EQ((*disk)->flush(), BlockBackend::Flush::Failed);
+  EXPECT_EQ((*disk)->flush(), BlockBackend::Outcome::Failed);
 }
 
 // However much was written, a call takes so long as a few MiB do.
@@ -76,14 +76,14 @@ TEST_F(RawDiskFlush, OfMuchIsDoneInParts) {
   ASSERT_TRUE(disk);
   const std::byte data[512] = {std::byte{1}};
   for (std::uint64_t chunk = 0; chunk < 16; ++chunk)
-    ASSERT_TRUE((*disk)->write(chunk * kChunk, data));
+    ASSERT_TRUE(write_all(**disk, chunk * kChunk, data));
   for (unsigned part = 0; part < 12; ++part) {
-    EXPECT_EQ((*disk)->flush(), BlockBackend::Flush::UnderWay);
+    EXPECT_EQ((*disk)->flush(), BlockBackend::Outcome::UnderWay);
     EXPECT_TRUE(g_synced.empty());
   }
-  EXPECT_EQ((*disk)->flush(), BlockBackend::Flush::Done);
+  EXPECT_EQ((*disk)->flush(), BlockBackend::Outcome::Done);
   EXPECT_EQ(g_synced.size(), 1u);
-  EXPECT_EQ((*disk)->flush(), BlockBackend::Flush::Done);
+  EXPECT_EQ((*disk)->flush(), BlockBackend::Outcome::Done);
 }
 
 // The first bytes of images as qemu-img makes them.
@@ -106,8 +106,9 @@ TEST_F(RawDiskFlush, ImagesOfOtherFormatsAreRefusedAndStayAsTheyAre) {
       const auto disk = open_raw_disk(path_, read_only);
       ASSERT_FALSE(disk) << row.name;
       EXPECT_EQ(disk.error().text(), "disk image " + path_ + " is " + row.name +
-                                         ", not raw; 'qemu-img convert -O raw' makes a raw image "
-                                         "of it");
+                                         ", not raw; 'qemu-nbd -t -k SOCKET' serves it for -d "
+                                         "nbd+unix:SOCKET, 'qemu-img convert -O raw' makes a raw "
+                                         "image of it");
     }
     std::ifstream stream(path_, std::ios::binary);
     EXPECT_EQ(std::string(std::istreambuf_iterator<char>(stream), {}), content);

@@ -62,22 +62,56 @@ class SnapshotDisk final : public BlockBackend {
 
   std::uint64_t size() const override { return image_->size(); }
   bool read_only() const override { return false; }
+  bool is_remote() const override { return image_->is_remote(); }
+  bool is_gone() const override { return image_->is_gone(); }
 
-  bool read(std::uint64_t offset, std::span<std::byte> out) override {
+  // The image is read with one call, which can be under way, from the first sector to the last that
+  // are in it.
+  Outcome read(std::uint64_t offset, std::span<std::byte> out) override {
+    const Range image = range_in_image(offset, out.size());
+    if (image.size != 0) {
+      const Outcome outcome =
+          image_->read(image.offset, out.subspan(image.offset - offset, image.size));
+      if (outcome != Outcome::Done) return outcome;
+    }
     while (!out.empty()) {
       const std::uint64_t size = alike(offset, out.size());
-      const std::span<std::byte> part = out.first(size);
-      const bool is_read = written_.contains(offset / kSector)
-                               ? read_at(file_, offset, part) == size
-                               : image_->read(offset, part);
-      if (!is_read) return false;
+      if (written_.contains(offset / kSector) && read_at(file_, offset, out.first(size)) != size)
+        return Outcome::Failed;
       out = out.subspan(size);
       offset += size;
     }
-    return true;
+    return Outcome::Done;
   }
 
-  bool write(std::uint64_t offset, std::span<const std::byte> data) override {
+  Outcome write(std::uint64_t offset, std::span<const std::byte> data) override {
+    return write_to_file(offset, data) ? Outcome::Done : Outcome::Failed;
+  }
+
+  // Nothing of it is to outlive the process.
+  Outcome flush() override { return Outcome::Done; }
+
+ private:
+  struct Range {
+    std::uint64_t offset = 0, size = 0;
+  };
+
+  // The smallest that has all of [offset, offset + size) which is not in the file.
+  Range range_in_image(std::uint64_t offset, std::uint64_t size) const {
+    Range range;
+    const std::uint64_t end = offset + size;
+    for (std::uint64_t at = offset; at < end;) {
+      const std::uint64_t part = alike(at, end - at);
+      if (!written_.contains(at / kSector)) {
+        if (range.size == 0) range.offset = at;
+        range.size = at + part - range.offset;
+      }
+      at += part;
+    }
+    return range;
+  }
+
+  bool write_to_file(std::uint64_t offset, std::span<const std::byte> data) {
     if (data.empty()) return true;
     const std::uint64_t end = offset + data.size();
     // Of a sector that is written in part the rest is to be there, too.
@@ -88,10 +122,6 @@ class SnapshotDisk final : public BlockBackend {
     return true;
   }
 
-  // Nothing of it is to outlive the process.
-  Flush flush() override { return Flush::Done; }
-
- private:
   // So many bytes from `offset` on are in one place, at most `size`.
   std::uint64_t alike(std::uint64_t offset, std::uint64_t size) const {
     const std::uint64_t end = offset + size;
@@ -103,7 +133,8 @@ class SnapshotDisk final : public BlockBackend {
   bool take_over(std::uint64_t sector) {
     if (written_.contains(sector)) return true;
     std::array<std::byte, kSector> content{};
-    if (!image_->read(sector * kSector, content) || !write_at(file_, sector * kSector, content))
+    if (!read_all(*image_, sector * kSector, content) ||
+        !write_at(file_, sector * kSector, content))
       return false;
     written_.insert(sector, sector + 1);
     return true;

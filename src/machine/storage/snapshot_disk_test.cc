@@ -44,9 +44,9 @@ TEST_F(SnapshotDiskTest, ReadsWhatWasWrittenOverTheImage) {
       for (std::byte& byte : data)
         byte = static_cast<std::byte>(random());
       std::copy(data.begin(), data.end(), expected.begin() + static_cast<std::ptrdiff_t>(offset));
-      ASSERT_TRUE(disk->write(offset, data));
+      ASSERT_TRUE(write_all(*disk, offset, data));
     } else {
-      ASSERT_TRUE(disk->read(offset, data));
+      ASSERT_TRUE(read_all(*disk, offset, data));
       ASSERT_TRUE(std::equal(data.begin(), data.end(),
                              expected.begin() + static_cast<std::ptrdiff_t>(offset)));
     }
@@ -56,12 +56,12 @@ TEST_F(SnapshotDiskTest, ReadsWhatWasWrittenOverTheImage) {
 
 TEST_F(SnapshotDiskTest, TellsTheImagesErrors) {
   std::vector<std::byte> sector(512), part(100);
-  ASSERT_TRUE(disk->write(0, sector));
+  ASSERT_TRUE(write_all(*disk, 0, sector));
   image->broken = true;
-  EXPECT_TRUE(disk->read(0, sector));
-  EXPECT_FALSE(disk->read(512, sector));
-  EXPECT_FALSE(disk->write(512, part));
-  EXPECT_TRUE(disk->write(1024, sector));
+  EXPECT_TRUE(read_all(*disk, 0, sector));
+  EXPECT_FALSE(read_all(*disk, 512, sector));
+  EXPECT_FALSE(write_all(*disk, 512, part));
+  EXPECT_TRUE(write_all(*disk, 1024, sector));
 }
 
 // Nearly all of it is a hole, as of an image that was made larger than any disk.
@@ -69,12 +69,12 @@ class EndlessHole final : public BlockBackend {
  public:
   std::uint64_t size() const override { return std::uint64_t{1} << 62; }
   bool read_only() const override { return true; }
-  bool read(std::uint64_t, std::span<std::byte> out) override {
+  Outcome read(std::uint64_t, std::span<std::byte> out) override {
     std::ranges::fill(out, std::byte{0});
-    return true;
+    return Outcome::Done;
   }
-  bool write(std::uint64_t, std::span<const std::byte>) override { return false; }
-  Flush flush() override { return Flush::Done; }
+  Outcome write(std::uint64_t, std::span<const std::byte>) override { return Outcome::Failed; }
+  Outcome flush() override { return Outcome::Done; }
 };
 
 TEST(SnapshotDisk, TakesMemoryForWhatIsWrittenAndNotForWhatTheImageHas) {
@@ -82,12 +82,13 @@ TEST(SnapshotDisk, TakesMemoryForWhatIsWrittenAndNotForWhatTheImageHas) {
   const auto disk = make_snapshot_disk(image, ::testing::TempDir()).value();
   const std::uint64_t far = std::uint64_t{1} << 40;
   const std::vector<std::byte> data(3 * 512, std::byte{0x5a});
-  ASSERT_TRUE(disk->write(far - 512, data));  // on both sides of a boundary of whatever is kept
+  ASSERT_TRUE(
+      write_all(*disk, far - 512, data));  // on both sides of a boundary of whatever is kept
   std::vector<std::byte> read(5 * 512), expected(5 * 512);
   std::copy(data.begin(), data.end(), expected.begin() + 512);
-  ASSERT_TRUE(disk->read(far - 1024, read));
+  ASSERT_TRUE(read_all(*disk, far - 1024, read));
   EXPECT_EQ(read, expected);
-  EXPECT_TRUE(disk->read(image->size() - 512, std::span(read).first(512)));
+  EXPECT_TRUE(read_all(*disk, image->size() - 512, std::span(read).first(512)));
 }
 
 TEST(SnapshotDisk, NeedsADirectory) {

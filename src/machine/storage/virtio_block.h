@@ -1,5 +1,5 @@
 // The virtio block device (virtio 1.2, 5.2): read, write, flush and identity over a BlockBackend.
-// Owned by Machine. Between requests it has no state.
+// Owned by Machine. Between requests it has no state but the number of its transfers.
 #pragma once
 
 #include <array>
@@ -10,6 +10,7 @@
 
 #include "machine/bus/dma_memory.h"
 #include "machine/storage/block_backend.h"
+#include "machine/storage/disk_witness.h"
 #include "machine/virtio/virtio_device.h"
 
 namespace ringside::machine {
@@ -18,15 +19,20 @@ class VirtioBlock final : public VirtioDevice {
  public:
   VirtioBlock(std::shared_ptr<BlockBackend> backend, DmaMemory memory, unsigned number);
 
+  // It outlives the device, or is replaced by null.
+  void set_witness(DiskWitness* witness) { witness_ = witness; }
+
   std::uint32_t id() const override { return 2; }
   std::uint64_t features() const override;
   std::span<const std::byte> configuration() const override { return configuration_; }
   bool begin(unsigned queue, const VirtioChain& chain) override;
   Progress go_on(Allowance& allowance) override;
   std::uint32_t written() const override { return request_.written + 1; }  // and the status
+  void visit_state(StateVisitor& visitor) override { visitor.field(transfers_); }
   void visit_request(StateVisitor& visitor) override;
 
  private:
+  using Outcome = BlockBackend::Outcome;
   struct Request {
     std::uint64_t sector = 0;
     std::uint64_t status_address = 0;
@@ -37,17 +43,36 @@ class VirtioBlock final : public VirtioDevice {
     std::uint32_t within = 0;   // bytes of that
   };
   static_assert(std::has_unique_object_representations_v<Request>);
-  // Nothing: the allowance is spent.
-  using Status = std::optional<std::uint8_t>;
+  // What comes of a step of a request.
+  enum class Step : std::uint8_t { Ok, Error, Unsupported, SpentAll, Waits };
+  // Memory of the guest, in order: what one transfer of a disk somewhere else moves.
+  struct Pieces {
+    std::vector<VirtioSegment> segments;
+    std::uint32_t size = 0;
+  };
 
   bool on_disk() const;
-  Status transfer(Allowance& allowance);
+  bool is_there(const VirtioSegment& segment);
+  Step transfer(Allowance& allowance);
+  Step transfer_remotely(Allowance& allowance);
+  Pieces next_pieces();
+  void complete(const Pieces& pieces);
+  Step flush(Allowance& allowance);
   bool move(Gpa address, std::uint32_t size);
-  std::uint8_t identify();
+  Outcome move_remotely(const Pieces& pieces);
+  Step identify();
+  template <typename Call>
+  Outcome attempt(const Call& call);
 
   std::shared_ptr<BlockBackend> backend_;
+  DiskWitness* witness_ = nullptr;  // or null
+  std::uint64_t transfers_ = 0;     // that are over
   Request request_;
   std::vector<VirtioSegment> data_;  // of the request: what the device reads, or writes
+  // Of a transfer of a disk somewhere else. That it has been begun is no state of the machine: it
+  // can be begun again.
+  std::vector<std::byte> buffer_;
+  bool is_begun_ = false;
   DmaMemory memory_;
   unsigned number_;
   std::array<std::byte, 60> configuration_{};

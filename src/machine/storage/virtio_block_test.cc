@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <fstream>
 #include <random>
 
@@ -304,6 +305,93 @@ TEST_F(VirtioBlockWork, EndsWithTheQueueAndWithAReset) {
   EXPECT_LT(answered(), 8u);
 }
 
+// What the host did, and what it is said to have done in the run that is repeated.
+class Witness final : public DiskWitness {
+ public:
+  std::vector<std::uint64_t> failed_then;
+  std::vector<DiskFailure> failures;
+  unsigned waited = 0;
+  bool has_failed(unsigned, std::uint64_t transfer) const override {
+    return std::ranges::find(failed_then, transfer) != failed_then.end();
+  }
+  void fails(const DiskFailure& failure) override { failures.push_back(failure); }
+  void waits() override { ++waited; }
+};
+
+TEST_F(VirtioBlockWork, ATransferThatFailedFailsAgainAndAsksNobody) {
+  Witness witness;
+  block.set_witness(&witness);
+  start();
+  disk->content.resize(8 * 512);
+  EXPECT_EQ(request(0, 0, 512), 0u);  // transfer 0
+  EXPECT_EQ(request(4, 0, 0), 0u);
+  disk->broken = true;
+  EXPECT_EQ(request(1, 0, 512), 1u);
+  EXPECT_EQ(request(4, 0, 0), 1u);
+  disk->broken = false;
+  EXPECT_EQ(witness.failures, (std::vector<DiskFailure>{{0, 2}, {0, 3}}));
+  witness.failed_then = {5};
+  disk->moved = 0;
+  EXPECT_EQ(request(0, 0, 512), 0u);
+  EXPECT_EQ(request(0, 0, 512), 1u);
+  EXPECT_EQ(request(0, 0, 512), 0u);
+  EXPECT_EQ(disk->moved, 2u * 512);
+  EXPECT_EQ(witness.failures.size(), 2u);
+  block.set_witness(nullptr);
+}
+
+// All segments of a request at once, whenever the host is ready; the guest sees nothing of that.
+TEST_F(VirtioBlockWork, ADiskSomewhereElseIsAskedOnce) {
+  Witness witness;
+  block.set_witness(&witness);
+  disk->remote = true;
+  start();
+  header(0, 3);
+  descriptor(kTable, 0, kHeader, 16, kNext, 1);
+  descriptor(kTable, 1, kBig, 700, kNext | kWrite, 2);
+  descriptor(kTable, 2, kBig + 4096, 324, kNext | kWrite, 3);
+  descriptor(kTable, 3, kStatusByte, 1, kWrite);
+  descriptor(kDescriptors, 0, kTable, 64, kIndirect);
+  poke<std::uint16_t>(kAvailable + 4, 0);
+  poke<std::uint16_t>(kAvailable + 2, 1);
+  disk->waits = 3;
+  write(0x050, 0);
+  const std::vector<std::byte> before = testing::save(transport);
+  for (unsigned i = 0; i < 3; ++i) {
+    EXPECT_EQ(transport.work(), hypervisor::WorkPart::Waits);
+    EXPECT_EQ(testing::save(transport), before);
+  }
+  EXPECT_EQ(witness.waited, 3u);
+  EXPECT_EQ(transport.work(), hypervisor::WorkPart::Done);
+  EXPECT_EQ(answered(), 1u);
+  EXPECT_EQ(disk->moved, 1024u);
+  EXPECT_TRUE(std::equal(&disk->content[3 * 512], &disk->content[3 * 512 + 700],
+                         ram.host({kBig}, 700),
+                         [](std::byte a, auto b) { return a == static_cast<std::byte>(b); }));
+  EXPECT_EQ(peek<std::uint8_t>(kBig + 4096),
+            std::to_integer<unsigned>(disk->content[3 * 512 + 700]));
+  EXPECT_EQ(peek<std::uint32_t>(kUsed + 8), 1025u);
+  block.set_witness(nullptr);
+}
+
+// As those of a file, in parts; memory that is not there is an error.
+TEST_F(VirtioBlockWork, ADiskSomewhereElseIsBoundedForEachPart) {
+  disk->remote = true;
+  start();
+  ask(8, 1);
+  while (transport.has_work()) {
+    disk->moved = 0;
+    transport.work();
+    EXPECT_LE(disk->moved, Allowance::kBytes);
+  }
+  EXPECT_EQ(answered(), 8u);
+  EXPECT_EQ(peek<std::uint8_t>(kStatusByte), 0u);
+  header(0, 0);
+  descriptor(kTable, 1, 0xfff000000, 512, kNext | kWrite, 2);
+  publish(0);
+  EXPECT_EQ(peek<std::uint8_t>(kStatusByte), 1u);
+}
+
 // The disk is asked again, and the guest sees nothing of it.
 TEST_F(VirtioBlockWork, AFlushWaitsForTheHost) {
   start();
@@ -351,10 +439,10 @@ TEST(RawDisk, ReadsWritesAndChecksTheFile) {
     EXPECT_EQ(disk->size(), 1024u);
     EXPECT_FALSE(open_raw_disk(path, false));  // locked
     std::array<std::byte, 4> bytes{};
-    EXPECT_TRUE(disk->write(512, bytes));
+    EXPECT_TRUE(write_all(*disk, 512, bytes));
     EXPECT_TRUE(flush_all(*disk));
     bytes.fill(std::byte{1});
-    EXPECT_TRUE(disk->read(510, bytes));
+    EXPECT_TRUE(read_all(*disk, 510, bytes));
     EXPECT_EQ(bytes[1], std::byte{'x'});
     EXPECT_EQ(bytes[2], std::byte{0});
   }

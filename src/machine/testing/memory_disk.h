@@ -15,29 +15,38 @@ class MemoryDisk final : public BlockBackend {
   bool broken = false;
   unsigned flushes = 0;
   std::uint64_t moved = 0;  // bytes
-  unsigned waits = 0;       // how often a flush is not over yet
+  unsigned waits = 0;       // how often a call is not over yet: of flush(), or of all
+  bool remote = false;
 
   explicit MemoryDisk(std::size_t size) : content(size) {}
   std::uint64_t size() const override { return content.size(); }
   bool read_only() const override { return is_read_only; }
-  bool read(std::uint64_t offset, std::span<std::byte> out) override {
+  bool is_remote() const override { return remote; }
+  Outcome read(std::uint64_t offset, std::span<std::byte> out) override {
+    if (remote && is_waiting()) return Outcome::UnderWay;
     moved += out.size();
     if (!broken) std::memcpy(out.data(), content.data() + offset, out.size());
-    return !broken;
+    return outcome();
   }
-  bool write(std::uint64_t offset, std::span<const std::byte> data) override {
+  Outcome write(std::uint64_t offset, std::span<const std::byte> data) override {
+    if (remote && is_waiting()) return Outcome::UnderWay;
     moved += data.size();
     if (!broken) std::memcpy(content.data() + offset, data.data(), data.size());
-    return !broken;
+    return outcome();
   }
-  Flush flush() override {
-    if (waits != 0) {
-      --waits;
-      return Flush::UnderWay;
-    }
+  Outcome flush() override {
+    if (is_waiting()) return Outcome::UnderWay;
     ++flushes;
-    return broken ? Flush::Failed : Flush::Done;
+    return outcome();
   }
+
+ private:
+  bool is_waiting() {
+    if (waits == 0) return false;
+    --waits;
+    return true;
+  }
+  Outcome outcome() const { return broken ? Outcome::Failed : Outcome::Done; }
 };
 
 }  // namespace ringside::machine::testing
