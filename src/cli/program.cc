@@ -43,10 +43,11 @@ std::string symbols_in(std::span<const std::byte> kernel, const Options& options
 
 // A debugger that started us through a pipe shares its terminal with us: its Ctrl-C is not ours.
 Program::Program(const Options& options, sandbox::Outside& outside, companions::Sockets companions,
-                 const time::SavedMachine* saved, hypervisor::GuestRam ram,
+                 Images connected, const time::SavedMachine* saved, hypervisor::GuestRam ram,
                  transport::Poller poller)
     : options_(options),
       outside_(outside),
+      connected_(std::move(connected)),
       saved_(saved),
       poller_(std::move(poller)),
       signals_(poller_, uses_stdio(options.gdb) ? InterruptKey::Ignored : InterruptKey::Ends),
@@ -58,7 +59,8 @@ Program::Program(const Options& options, sandbox::Outside& outside, companions::
 Program::~Program() = default;
 
 Result<void> Program::open_disks() {
-  disks_ = TRY(open_images(options_, Access::AsGiven));
+  disks_ = TRY(open_images(options_, std::exchange(connected_, {}), Access::AsGiven));
+  if (saved_ != nullptr) TRY(check_sizes(options_, disks_, saved_->options().disks));
   if (history_limit() == 0) return {};
   for (std::shared_ptr<machine::BlockBackend>& disk : disks_) {
     past_disks_.push_back(std::make_shared<time::PastDisk>(disk, past_disks_.size()));
@@ -529,11 +531,12 @@ Result<int> run(const Options& given) {
     options = TRY(as_saved(options, saved->options()));
   }
   companions::Sockets companions = TRY(start_companions(options));
+  Images connected = TRY(connect_disks(options, Access::AsGiven));
   hypervisor::GuestRam ram = TRY(create_memory(options, saved ? &saved->options() : nullptr));
   transport::Poller poller = TRY(transport::Poller::create());
   const auto run_machine = [&]() -> Result<int> {
-    Program program(options, *outside, std::move(companions), saved ? &*saved : nullptr,
-                    std::move(ram), std::move(poller));
+    Program program(options, *outside, std::move(companions), std::move(connected),
+                    saved ? &*saved : nullptr, std::move(ram), std::move(poller));
     TRY(program.greet());
     TRY(program.load());
     TRY(program.build());

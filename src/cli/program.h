@@ -47,9 +47,11 @@ namespace ringside::cli {
 
 class Program {
  public:
-  // `saved`: the machine to go on with, or null. All of it outlives the program.
+  // `connected`: of connect_disks(). `saved`: the machine to go on with, or null. All of it
+  // outlives the program.
   Program(const Options& options, sandbox::Outside& outside, companions::Sockets companions,
-          const time::SavedMachine* saved, hypervisor::GuestRam ram, transport::Poller poller);
+          Images connected, const time::SavedMachine* saved, hypervisor::GuestRam ram,
+          transport::Poller poller);
   ~Program();
 
   // In this order, each once.
@@ -144,6 +146,7 @@ class Program {
 
   const Options& options_;
   sandbox::Outside& outside_;
+  Images connected_;  // until the disks are opened
   const time::SavedMachine* saved_;
   transport::Poller poller_;
   EndSignals signals_;

@@ -120,8 +120,10 @@ SaveSubjects Program::save_subjects() {
             saved.guest_gdb = has_guest_gdb();
             saved.virtio_bus = options_.virtio_bus;
             saved.processor = processor_;
-            for (const DiskOption& disk : options_.disks)
-              saved.disks.push_back(TRY(look_at(disk)));
+            for (std::size_t i = 0; i < options_.disks.size(); ++i) {
+              saved.disks.push_back(TRY(look_at(options_.disks[i])));
+              saved.disks.back().size = disks_[i]->size();
+            }
             saved.network = options_.network.has_value();
             for (const companions::SharedFolder& folder : options_.shares) {
               saved.shares.push_back({std::filesystem::absolute(folder.path), folder.tag,

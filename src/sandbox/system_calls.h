@@ -22,6 +22,10 @@ Result<void> allow_only_a_network();
 // where that is wanted. In folder_calls.cc.
 Result<void> allow_only_a_folder(Below what);
 
+// Of the process that talks with a server of disks, with which it is connected: it may send and
+// receive. In client_calls.cc.
+Result<void> allow_only_a_client();
+
 // Of the keeper: everything but what only an intruder can want.
 Result<void> forbid_what_nobody_needs();
 

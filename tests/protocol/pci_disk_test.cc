@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <fstream>
 
+#include "nbd/testing/server.h"
 #include "support/guest_process.h"
 #include "support/host.h"
 
@@ -24,6 +25,20 @@ TEST(PciDisk, AnswersWithAMessage) {
     EXPECT_EQ(guest.process().text(ChildProcess::Stream::Output), "a sector message\n");
   }
   std::remove(image.c_str());
+}
+
+// The same from a server (docs/decisions/0065), with each engine.
+TEST(PciDisk, MayBeAServers) {
+  SKIP_IF(host::no_engine(engine()));
+  const std::string socket =
+      ::testing::TempDir() + "ringside-nbd-disk-" + std::to_string(::getpid());
+  nbd::testing::Server server(socket, nbd::testing::Export{512});
+  std::memcpy(server.content(), "a sector", 8);
+  GuestProcess guest("pci_disk", {.start = GuestOptions::Start::WithoutDebug,
+                                  .arguments = {"-d", "nbd+unix:" + socket + ",ro"},
+                                  .virtio = "pci"});
+  guest.process().await(ChildProcess::Stream::Output, "\n");
+  EXPECT_EQ(guest.process().text(ChildProcess::Stream::Output), "a sector message\n");
 }
 
 }  // namespace

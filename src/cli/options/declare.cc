@@ -169,7 +169,8 @@ void declare_devices(CLI::App& app, Words& words, Options& options) {
   devices(app.add_option("--debugcon", words.debugcon,
                          "Ports 0x402 and 0xe9: none, stdio or file:PATH (none)")
               ->type_name("WHERE"));
-  devices(app.add_option("-d,--disk", words.disks, "Raw disk image as virtio block, repeatable")
+  devices(app.add_option("-d,--disk", words.disks,
+                         "A raw image, or of a server nbd+unix:PATH or nbd://HOST; repeatable")
               ->type_name("FILE[,ro|,snapshot]")
               ->allow_extra_args(false));
   devices(app.add_option("-n,--net", words.network,

@@ -13,6 +13,7 @@
 #include "cli/options/number.h"
 #include "machine/bus/platform_map.h"
 #include "machine/machine.h"
+#include "nbd/address.h"
 #include "ringside/types.h"
 
 namespace ringside::cli {
@@ -120,6 +121,8 @@ Result<void> parse_virtio(const CLI::App& app, const Words& words, Options& opti
   return {};
 }
 
+constexpr std::string_view kDisk = "--disk";
+
 Result<DiskOption> parse_image(std::string_view option, const std::string& text) {
   constexpr std::string_view kReadOnly = ",ro", kSnapshot = ",snapshot";
   const auto without = [&](std::string_view suffix) {
@@ -129,6 +132,11 @@ Result<DiskOption> parse_image(std::string_view option, const std::string& text)
   if (text.ends_with(kReadOnly)) image = {without(kReadOnly), true};
   if (text.ends_with(kSnapshot)) image = {without(kSnapshot), false, true};
   if (image.path.empty()) return bad("{}: '{}' has no file name", option, text);
+  if (option == kDisk && nbd::is_address(image.path)) {
+    const Result<std::string> uri = nbd::uri_of(image.path);
+    if (!uri) return bad("{}: {}", option, uri.error().text());
+    return image;
+  }
   if (const auto part = name_before_comma(image.path)) {
     return bad("{}: there is no '{}'; behind '{}' there can be ,ro or ,snapshot, and not both",
                option, image.path, *part);
@@ -138,7 +146,7 @@ Result<DiskOption> parse_image(std::string_view option, const std::string& text)
 
 Result<void> parse_disks(const CLI::App& app, const Words& words, Options& options) {
   for (const std::string& text : words.disks)
-    options.disks.push_back(TRY(parse_image("--disk", text)));
+    options.disks.push_back(TRY(parse_image(kDisk, text)));
   if (app.count("--firmware-vars") == 0) return {};
   if (options.bios.empty() && options.restore.empty())
     return bad("--firmware-vars is for firmware, so there must be a --bios");

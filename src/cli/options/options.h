@@ -76,7 +76,7 @@ struct HostsDate {};
 using Date = std::variant<HostsDate, std::int64_t>;
 
 struct DiskOption {
-  std::string path;
+  std::string path;          // or the address of an NBD server
   bool read_only = false;    // for the guest
   bool is_snapshot = false;  // the image stays as it is, and what the guest writes is lost
 };

@@ -12,6 +12,8 @@
 #include "base/absolute_path.h"
 #include "machine/boot/boot.h"
 #include "machine/storage/snapshot_disk.h"
+#include "nbd/address.h"
+#include "nbd/disk.h"
 
 namespace ringside::cli {
 namespace {
@@ -22,10 +24,17 @@ std::string directory_of_temporary_files() {
   return named != nullptr && *named != '\0' ? named : "/var/tmp";
 }
 
-Result<std::shared_ptr<machine::BlockBackend>> open_image(const DiskOption& disk, Access access,
-                                                          std::string_view what) {
-  const bool read_only = disk.read_only || disk.is_snapshot || access == Access::ReadOnly;
-  auto image = TRY(machine::open_raw_disk(disk.path, read_only, what));
+bool is_only_read(const DiskOption& disk, Access access) {
+  return disk.read_only || disk.is_snapshot || access == Access::ReadOnly;
+}
+
+// `connected`: of a server; null: the path is that of a file.
+Result<std::shared_ptr<machine::BlockBackend>> open_image(
+    const DiskOption& disk, std::shared_ptr<machine::BlockBackend> connected, Access access,
+    std::string_view what) {
+  auto image = connected != nullptr
+                   ? std::move(connected)
+                   : TRY(machine::open_raw_disk(disk.path, is_only_read(disk, access), what));
   if (!disk.is_snapshot || access == Access::ReadOnly) return image;
   return machine::make_snapshot_disk(std::move(image), directory_of_temporary_files());
 }
@@ -45,7 +54,7 @@ Result<std::shared_ptr<machine::BlockBackend>> open_vars(const DiskOption& file,
   std::error_code unknown;  // then it is no file that can be looked at, and why is told below
   const std::uint64_t bytes = std::filesystem::file_size(file.path, unknown);
   if (!unknown && !may_be_flash(bytes)) return wrong_size(bytes);
-  auto image = open_image(file, access, kFirmwareVars);
+  auto image = open_image(file, nullptr, access, kFirmwareVars);
   if (!image && image.error().code() != ErrorCode::Busy) {
     return fail(
         image.error().code(),
@@ -75,12 +84,38 @@ Error in_use(const Error& error, const std::vector<DiskOption>& all, std::size_t
 
 }  // namespace
 
-Result<Images> open_images(const Options& options, Access access) {
+Result<Images> connect_disks(const Options& options, Access access) {
+  const sandbox::Rights rights{
+      options.sandbox == Sandbox::On ? sandbox::Confinement::On : sandbox::Confinement::Off,
+      options.user};
+  Images connected;
+  for (const DiskOption& disk : options.disks) {
+    const std::size_t index = connected.size();
+    connected.push_back(nullptr);
+    if (!nbd::is_address(disk.path)) continue;
+    const bool is_read = is_only_read(disk, access);
+    for (std::size_t before = 0; before < index; ++before) {
+      const DiskOption& other = options.disks[before];
+      if (other.path == disk.path && !(is_read && is_only_read(other, access))) {
+        return fail(ErrorCode::BadRequest,
+                    fmt::format("disk {} is given twice; each needs its own, unless both are ,ro "
+                                "or ,snapshot",
+                                disk.path));
+      }
+    }
+    connected.back() = TRY(
+        nbd::connect(disk.path, is_read ? nbd::Access::ReadOnly : nbd::Access::ReadWrite, rights));
+  }
+  return connected;
+}
+
+Result<Images> open_images(const Options& options, const Images& connected, Access access) {
   Images images;
   const std::vector<DiskOption> all = images_of(options);
   for (std::size_t i = 0; i < all.size(); ++i) {
     const bool is_disk = i < options.disks.size();
-    auto image = is_disk ? open_image(all[i], access, kDiskImage) : open_vars(all[i], access);
+    auto image =
+        is_disk ? open_image(all[i], connected[i], access, kDiskImage) : open_vars(all[i], access);
     if (!image && image.error().code() == ErrorCode::Busy)
       return fail(in_use(image.error(), all, i, is_disk ? kDiskImage : kFirmwareVars));
     images.push_back(TRY(std::move(image)));
@@ -98,7 +133,20 @@ void give_images(machine::MachineOptions& machine, const Options& options, const
   if (options.firmware_vars) machine.firmware_vars = images.back();
 }
 
+Result<void> check_sizes(const Options& options, const Images& images,
+                         const std::vector<time::SavedDisk>& saved) {
+  for (std::size_t i = 0; i < saved.size(); ++i) {
+    if (images[i]->size() == saved[i].size) continue;
+    return fail(ErrorCode::BadRequest,
+                fmt::format("--disk: disk {} of the saved machine has {} bytes, and '{}' has {}", i,
+                            saved[i].size, options.disks[i].path, images[i]->size()));
+  }
+  return {};
+}
+
 Result<time::SavedDisk> look_at(const DiskOption& disk, std::string_view what) {
+  if (nbd::is_address(disk.path))
+    return time::SavedDisk{nbd::absolute(disk.path), 0, disk.read_only};
   struct stat status {};
   if (::stat(disk.path.c_str(), &status) != 0)
     return fail(Error::from_errno(fmt::format("{} {}", what, disk.path), errno));

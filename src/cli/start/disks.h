@@ -19,14 +19,22 @@ inline constexpr std::string_view kDiskImage = "disk image", kFirmwareVars = "--
 
 using Images = std::vector<std::shared_ptr<machine::BlockBackend>>;
 enum class Access : std::uint8_t { AsGiven, ReadOnly };
-// In the order of images_of().
-Result<Images> open_images(const Options& options, Access access);
+// Those of NBD servers, and null for each other one: before anything of a guest is read, and where
+// there are no threads yet.
+Result<Images> connect_disks(const Options& options, Access access);
+// In the order of images_of(). `connected` are those of connect_disks().
+Result<Images> open_images(const Options& options, const Images& connected, Access access);
 // How many bytes of variables there are among them; 0: none.
 std::uint64_t size_of_variables(const Options& options, const Images& images);
 // `images` in that order.
 void give_images(machine::MachineOptions& machine, const Options& options, const Images& images);
 
+// The sizes of disks that servers have are as they were when the machine was saved.
+Result<void> check_sizes(const Options& options, const Images& images,
+                         const std::vector<time::SavedDisk>& saved);
+
 // The image as it is now; `what` it is begins an error.
+// Of a server's nothing is known but its address.
 Result<time::SavedDisk> look_at(const DiskOption& disk, std::string_view what = kDiskImage);
 
 }  // namespace ringside::cli

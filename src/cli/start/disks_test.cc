@@ -22,7 +22,8 @@ class OpenedImages : public ::testing::Test {
     Options options;
     options.disks = std::move(disks);
     options.firmware_vars = std::move(variables);
-    const Result<Images> images = open_images(options, Access::AsGiven);
+    const Result<Images> images =
+        open_images(options, *connect_disks(options, Access::AsGiven), Access::AsGiven);
     return images ? "" : images.error().text();
   }
 
@@ -46,7 +47,8 @@ TEST_F(OpenedImages, OneFileIsNotWrittenToAsTwo) {
 TEST_F(OpenedImages, AFileThatAnotherMachineHasIsInUse) {
   Options there;
   there.disks = {{file("one", 8192)}};
-  const Result<Images> images = open_images(there, Access::AsGiven);
+  const Result<Images> images =
+      open_images(there, *connect_disks(there, Access::AsGiven), Access::AsGiven);
   ASSERT_TRUE(images);
   const std::string path = there.disks.front().path;
   EXPECT_EQ(refusal({{path}}), "disk image " + path + " is in use by another machine");

@@ -132,10 +132,14 @@ Result<std::uint64_t> content_of(const Images& disks, std::uint64_t payload,
   StateHasher hasher;
   std::vector<std::byte> piece(1u << 20);
   for (const std::shared_ptr<machine::BlockBackend>& disk : disks) {
+    // Its requests take other parts of the device's work.
+    bool is_remote = disk->is_remote();
+    if (is_remote) hasher.field(is_remote);
     for (std::uint64_t at = 0; at < disk->size(); at += piece.size()) {
       const std::span<std::byte> part =
           std::span(piece).first(std::min<std::uint64_t>(piece.size(), disk->size() - at));
-      if (!disk->read(at, part)) return fail(ErrorCode::System, "cannot read a disk to its end");
+      if (!read_all(*disk, at, part))
+        return fail(ErrorCode::System, "cannot read a disk to its end");
       hasher.add(part);
     }
   }

@@ -7,6 +7,7 @@
 
 #include "base/mebibytes.h"
 #include "cli/start/disks.h"
+#include "nbd/address.h"
 
 namespace ringside::cli {
 namespace {
@@ -25,7 +26,8 @@ Result<void> check_named(const std::vector<DiskOption>& named,
   }
   for (std::size_t i = 0; i < named.size(); ++i) {
     const time::SavedDisk now = TRY(look_at(named[i]));
-    if (now.size == saved[i].size) continue;
+    // What a server has is known when it is connected.
+    if (nbd::is_address(named[i].path) || now.size == saved[i].size) continue;
     return bad("--disk: disk {} of the saved machine has {} bytes, and '{}' has {}", i,
                saved[i].size, named[i].path, now.size);
   }
@@ -40,6 +42,12 @@ Result<std::vector<DiskOption>> saved_images(Kind kind, const std::vector<time::
   std::vector<DiskOption> disks;
   for (const time::SavedDisk& disk : saved) {
     disks.push_back({disk.path, disk.read_only});
+    if (nbd::is_address(disk.path)) {
+      return bad(
+          "disk {} is a server's, and nobody knows whether it has changed since the machine was "
+          "saved; -d for each disk takes them as they are",
+          disk.path);
+    }
     if (TRY(look_at(disks.back(), what)) == disk) continue;
     return bad(
         "{} {} has changed since the machine was saved, and the guest knows other content; {}",
