@@ -55,6 +55,8 @@ PastDisk::Outcome PastDisk::keep(std::uint64_t offset, std::uint64_t size) {
   std::vector<std::byte> content((end - first) * kSector);
   const Outcome outcome = read(first * kSector, content);
   if (outcome == Outcome::UnderWay) return outcome;
+  // A server may have it again later, when nobody knows any more what it was.
+  if (outcome == Outcome::Failed && is_remote()) return outcome;
   for (std::uint64_t sector = first; sector < end; ++sector) {
     if (!kept_.insert(sector).second) continue;
     Sector one{};
@@ -68,7 +70,7 @@ PastDisk::Outcome PastDisk::keep(std::uint64_t offset, std::uint64_t size) {
 }
 
 PastDisk::Outcome PastDisk::write(std::uint64_t offset, std::span<const std::byte> data) {
-  if (keep(offset, data.size()) == Outcome::UnderWay) return Outcome::UnderWay;
+  if (const Outcome kept = keep(offset, data.size()); kept != Outcome::Done) return kept;
   if (!in_past_) return image_->write(offset, data);
   for (std::uint64_t done = 0; done < data.size();) {
     const std::uint64_t at = offset + done, sector = at / kSector, start = at % kSector;

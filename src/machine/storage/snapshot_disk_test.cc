@@ -64,6 +64,28 @@ TEST_F(SnapshotDiskTest, TellsTheImagesErrors) {
   EXPECT_TRUE(write_all(*disk, 1024, sector));
 }
 
+// A server's, which has it wait: it is asked once, for what is not here.
+TEST_F(SnapshotDiskTest, AsksAnImageSomewhereElseOnce) {
+  image->remote = true;
+  const std::vector<std::byte> written(512, std::byte{0x5a});
+  ASSERT_TRUE(write_all(*disk, 2 * 512, written));
+  ASSERT_TRUE(write_all(*disk, 4 * 512, written));
+  image->moved = 0;
+  image->waits = 2;
+  std::vector<std::byte> read(4 * 512);
+  EXPECT_TRUE(disk->is_remote());
+  EXPECT_EQ(disk->read(512, read), BlockBackend::Outcome::UnderWay);
+  EXPECT_EQ(disk->read(512, read), BlockBackend::Outcome::UnderWay);
+  EXPECT_EQ(disk->read(512, read), BlockBackend::Outcome::Done);
+  EXPECT_EQ(image->moved, 3u * 512) << "the sectors 1 to 3";
+  std::vector<std::byte> expected(image->content.begin() + 512, image->content.begin() + 5 * 512);
+  std::copy(written.begin(), written.end(), expected.begin() + 512);
+  std::copy(written.begin(), written.end(), expected.begin() + 3 * 512);
+  EXPECT_EQ(read, expected);
+  ASSERT_TRUE(disk->read(2 * 512, std::span(read).first(512)) == BlockBackend::Outcome::Done);
+  EXPECT_EQ(image->moved, 3u * 512);
+}
+
 // Nearly all of it is a hole, as of an image that was made larger than any disk.
 class EndlessHole final : public BlockBackend {
  public:
