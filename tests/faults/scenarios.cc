@@ -1,9 +1,11 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <memory>
 
 #include "faults/made_before.h"
 #include "faults/scenario.h"
+#include "nbd/testing/server.h"
 #include "support/debug_client.h"
 #include "support/guest_image.h"
 #include "support/qmp_client.h"
@@ -45,7 +47,7 @@ std::string older_or_whole(const std::string& path, const std::string& older,
 
 // ---- A disk, and a guest that says after each flush what it has written
 
-constexpr std::size_t kRound = 65536;
+constexpr std::size_t kRound = 65536, kImage = 12 * kRound;
 constexpr char kRounds[] = "abc";
 
 // False: the guest has not got what was typed, or its answer has been dropped; that is said.
@@ -69,14 +71,23 @@ void write_rounds(ChildProcess& process, const std::string& /*folder*/) {
   end(process);
 }
 
-std::string flushed_is_lost(const Outcome& run, const std::string& folder) {
-  const std::string image = read_file(folder + "/image");
+std::string flushed_is_lost(const Outcome& run, const std::string& image) {
   for (std::size_t round = 0; kRounds[round] != '\0'; ++round) {
     if (run.output.find(kRounds[round]) == std::string::npos) break;
     if (image.compare(round * kRound, kRound, std::string(kRound, kRounds[round])) != 0)
       return std::string("what the guest was told to be flushed, ") + kRounds[round];
   }
   return "";
+}
+
+// The same of a server's disk, which is in this process's hands.
+std::unique_ptr<nbd::testing::Server>& server() {
+  static std::unique_ptr<nbd::testing::Server> one;
+  return one;
+}
+
+std::string image_of_server() {
+  return {reinterpret_cast<const char*>(server()->content()), kImage};
 }
 
 // ---- What a guest says, in files
@@ -237,7 +248,7 @@ std::vector<Scenario> make() {
   return {
       {"Disk",
        [](const std::string& folder) {
-         write_file(folder + "/image", std::string(12 * kRound, '.'));
+         write_file(folder + "/image", std::string(kImage, '.'));
        },
        [](const std::string& folder) {
          return with_guest("flush", {"-d", folder + "/image", "--virtio", "mmio"});
@@ -245,7 +256,24 @@ std::vector<Scenario> make() {
        write_rounds,
        {kHalt},
        {"image"},
-       flushed_is_lost},
+       [](const Outcome& run, const std::string& folder) {
+         return flushed_is_lost(run, read_file(folder + "/image"));
+       }},
+      {"DiskOfAServer",
+       [](const std::string& folder) {
+         server() = nullptr;
+         server() = std::make_unique<nbd::testing::Server>(folder + "/server",
+                                                         nbd::testing::Export{kImage});
+       },
+       [](const std::string& folder) {
+         return with_guest("flush", {"-d", "nbd+unix:" + folder + "/server", "--virtio", "mmio"});
+       },
+       write_rounds,
+       {kHalt},
+       {"server"},
+       [](const Outcome& run, const std::string&) {
+         return flushed_is_lost(run, image_of_server());
+       }},
       {"OutputInFiles",
        [](const std::string&) {},
        [](const std::string& folder) {
