@@ -8,6 +8,7 @@
 #include "cli/program.h"
 #include "cli/start/disks.h"
 #include "cli/terminal/notice.h"
+#include "nbd/address.h"
 
 namespace ringside::cli {
 
@@ -122,7 +123,8 @@ SaveSubjects Program::save_subjects() {
             saved.processor = processor_;
             for (std::size_t i = 0; i < options_.disks.size(); ++i) {
               saved.disks.push_back(TRY(look_at(options_.disks[i])));
-              saved.disks.back().size = disks_[i]->size();
+              if (nbd::is_address(options_.disks[i].path))
+                saved.disks.back().size = disks_[i]->size();
             }
             saved.network = options_.network.has_value();
             for (const companions::SharedFolder& folder : options_.shares) {

@@ -24,10 +24,15 @@ class DiskFailures {
     return (gone != gone_.end() && transfer >= gone->second) ||
            single_.count({disk, transfer}) != 0;
   }
-  void clear() {
-    gone_.clear();
-    single_.clear();
+  void remove(const machine::DiskFailure& failure) {
+    if (failure.until == machine::DiskFailure::Until::End)
+      gone_.erase(failure.disk);
+    else
+      single_.erase({failure.disk, failure.transfer});
   }
+  // Those of single transfers.
+  std::size_t singles() const { return single_.size(); }
+  void forget_singles() { single_.clear(); }
 
  private:
   std::map<unsigned, std::uint64_t> gone_;  // disks, and the first transfer that fails for good

@@ -72,9 +72,22 @@ void Timeline::fails(const machine::DiskFailure& failure) {
     return;
   }
   if ((!writer_ && !log_) || disk_failures_.contains(failure.disk, failure.transfer)) return;
-  disk_failures_.add(failure);
+  if (log_ || failure.until == machine::DiskFailure::Until::End) disk_failures_.add(failure);
   if (const Result<void> written = append(failure); !written && !failure_)
     failure_ = written.error();
+  if (!log_ || disk_failures_.singles() <= most_failures_) return;
+  // The log has forgotten what nobody can go back to.
+  disk_failures_.forget_singles();
+  for_failures_of_log(log_->begin(), [this](const auto& one) { disk_failures_.add(one); });
+  most_failures_ = kFewFailures + 2 * disk_failures_.singles();
+}
+
+template <typename Each>
+void Timeline::for_failures_of_log(std::uint64_t from, const Each& each) const {
+  for (std::uint64_t number = from; number < log_->end(); ++number) {
+    const Input input = log_->input_of(number);
+    if (const auto* failure = std::get_if<machine::DiskFailure>(&input)) each(*failure);
+  }
 }
 
 void Timeline::check_memory_too(const hypervisor::GuestRam& ram) {
@@ -102,13 +115,8 @@ Result<void> Timeline::enter_present() {
 }
 
 Result<void> Timeline::branch(std::uint64_t inputs) {
+  for_failures_of_log(inputs, [this](const auto& one) { disk_failures_.remove(one); });
   log_->drop_from(inputs);
-  disk_failures_.clear();
-  for (std::uint64_t number = log_->begin(); number < log_->end(); ++number) {
-    const Input input = log_->input_of(number);
-    if (const auto* failure = std::get_if<machine::DiskFailure>(&input))
-      disk_failures_.add(*failure);
-  }
   zero_.reset();
   return enter_present();
 }

@@ -106,6 +106,7 @@ class Timeline final : private machine::DiskWitness {
   void end_wait(Clock::time_point now);
 
  private:
+  static constexpr std::size_t kFewFailures = 4096;
   struct Wait {
     Clock::time_point start;
     VirtualTime from, until;
@@ -123,6 +124,8 @@ class Timeline final : private machine::DiskWitness {
   bool has_failed(unsigned disk, std::uint64_t transfer) const override;
   void fails(const machine::DiskFailure& failure) override;
   void waits() override { disk_waits_ = true; }
+  template <typename Each>
+  void for_failures_of_log(std::uint64_t from, const Each& each) const;
   void hear_changes();
   void note_reset(const Input& input);
   Result<void> replay_due();
@@ -144,7 +147,8 @@ class Timeline final : private machine::DiskWitness {
   std::uint64_t next_check_ = kBetweenChecks;
   InsnCount alike_;  // a replay was the recorded run up to there
   std::optional<InputLog> log_;
-  DiskFailures disk_failures_;  // of the journal that is replayed, or of the log
+  DiskFailures disk_failures_;                // of the journal that is replayed, or of the log
+  std::size_t most_failures_ = kFewFailures;  // then those go that the log has no more
   std::optional<Error> lost_disk_;
   bool disk_waits_ = false;
   bool in_past_ = false;

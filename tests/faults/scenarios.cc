@@ -247,9 +247,7 @@ void nobody(ChildProcess&, const std::string&) {}
 std::vector<Scenario> make() {
   return {
       {"Disk",
-       [](const std::string& folder) {
-         write_file(folder + "/image", std::string(kImage, '.'));
-       },
+       [](const std::string& folder) { write_file(folder + "/image", std::string(kImage, '.')); },
        [](const std::string& folder) {
          return with_guest("flush", {"-d", folder + "/image", "--virtio", "mmio"});
        },
@@ -263,7 +261,7 @@ std::vector<Scenario> make() {
        [](const std::string& folder) {
          server() = nullptr;
          server() = std::make_unique<nbd::testing::Server>(folder + "/server",
-                                                         nbd::testing::Export{kImage});
+                                                           nbd::testing::Export{kImage});
        },
        [](const std::string& folder) {
          return with_guest("flush", {"-d", "nbd+unix:" + folder + "/server", "--virtio", "mmio"});

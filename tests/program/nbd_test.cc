@@ -195,6 +195,35 @@ TEST_F(DisksOverNbd, AServerThatIsGoneIsOneLineAndErrors) {
   expect_replay(present);
 }
 
+// A file's errors are the run's as well: of sectors that it has no more, until a write makes it
+// longer.
+TEST_F(DisksOverNbd, AFileIsTreatedAlike) {
+  const std::string image = folder_ / "image";
+  const auto make = [&] { std::ofstream(image) << std::string(kSectors * kSector, '\0'); };
+  make();
+  guest_.emplace(
+      "ledger",
+      GuestOptions{.cpus = 2, .arguments = {"-d", image, "--record", journal(), "--log", "debug"}});
+  client_.emplace(guest_->attach());
+  std::filesystem::resize_file(image, 0);
+  client_->request("qSupported:swbreak+;vContSupported+");
+  place_ = (*guest_)["set_name"];
+  client_->insert(place_);
+  client_->resume();
+  client_->await_stop();
+  run_to(kRounds);
+  EXPECT_THAT(journal_text(), HasSubstr(" disk-failure 0 "));
+  const std::string present = say("hash");
+  end();
+  make();
+  ChildProcess replayed({RINGSIDE_PROGRAM, "-e", "soft", "-c", "2", "-m", "32M", "-d", image,
+                         "--virtio", "mmio", "--log", "debug", "--replay", journal(),
+                         guest_->image().path()});
+  replayed.close_input();
+  EXPECT_EQ(replayed.await_exit(), kPowerOff) << replayed.text(Stream::Error);
+  EXPECT_EQ(state_of(replayed), present);
+}
+
 TEST_F(DisksOverNbd, AReplayNeedsTheServer) {
   start({"--record", journal()});
   run_to(50);

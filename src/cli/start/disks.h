@@ -29,7 +29,7 @@ std::uint64_t size_of_variables(const Options& options, const Images& images);
 // `images` in that order.
 void give_images(machine::MachineOptions& machine, const Options& options, const Images& images);
 
-// The sizes of disks that servers have are as they were when the machine was saved.
+// Disks that servers have are as large as those of the saved machine.
 Result<void> check_sizes(const Options& options, const Images& images,
                          const std::vector<time::SavedDisk>& saved);
 

@@ -31,7 +31,7 @@ class BlockBackend {
 
   // What somebody else serves: reads and writes can be under way, not flushes alone.
   virtual bool is_remote() const { return false; }
-  // Whoever serves it is gone for good: all that comes fails.
+  // Whoever serves it is gone for good: all that comes fails, reads, writes and flushes.
   virtual bool is_gone() const { return false; }
 };
 

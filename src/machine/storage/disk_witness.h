@@ -19,7 +19,7 @@ struct DiskFailure {
   friend bool operator==(const DiskFailure&, const DiskFailure&) = default;
 };
 
-// Called between instructions of vCPUs, by engines whose runs can be repeated.
+// Called on the main thread, where an engine's runs can be repeated.
 class DiskWitness {
  public:
   virtual ~DiskWitness() = default;

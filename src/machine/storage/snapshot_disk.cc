@@ -63,7 +63,6 @@ class SnapshotDisk final : public BlockBackend {
   std::uint64_t size() const override { return image_->size(); }
   bool read_only() const override { return false; }
   bool is_remote() const override { return image_->is_remote(); }
-  bool is_gone() const override { return image_->is_gone(); }
 
   // The image is read with one call, which can be under way, from the first sector to the last that
   // are in it.
