@@ -2,10 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "engine/soft/cpu/board.h"
 #include "engine/soft/cpu/cpu.h"
 #include "engine/soft/cpu/cpuid.h"
 #include "engine/soft/state/fault.h"
+#include "engine/soft/state/xstate.h"
 
 namespace ringside::soft {
 namespace {
@@ -133,6 +136,24 @@ void write_cr8(Cpu& cpu, std::uint64_t value) {
   cpu.leave_soon();
 }
 
+namespace {
+
+// What XSETBV would refuse, and upper halves of registers that end at 128 bits.
+std::optional<std::string> unknown_vectors(const Cpu& cpu, const x86::CpuState& state) {
+  const bool has_avx = cpu.board().processor == Processor::V3;
+  if (state.xcr0 != cpu.xcr0 && (!has_avx || !xstate::is_valid(state.xcr0)))
+    return fmt::format("this processor's xcr0 cannot be {:#x}", state.xcr0);
+  const auto has_upper_half = [](const auto& value) {
+    return std::any_of(value.begin() + sizeof(Xmm), value.end(),
+                       [](auto byte) { return byte != 0; });
+  };
+  if (!has_avx && std::ranges::any_of(state.fpu.vector, has_upper_half))
+    return "this processor has no ymm registers; --cpu v3 has them";
+  return std::nullopt;
+}
+
+}  // namespace
+
 std::optional<std::string> unknown_bits(const Cpu& cpu, const x86::CpuState& state) {
   const auto unknown = [](const char* name, std::uint64_t now, std::uint64_t wanted,
                           std::uint64_t known) -> std::optional<std::string> {
@@ -141,7 +162,8 @@ std::optional<std::string> unknown_bits(const Cpu& cpu, const x86::CpuState& sta
     return fmt::format("this processor's {} has no bits {:#x}", name, bits);
   };
   if (auto why = unknown("cr4", cpu.cr4, state.cr4, cr4_writable(cpu))) return why;
-  return unknown("efer", cpu.efer, state.efer, kEferWritable | efer::LMA);
+  if (auto why = unknown("efer", cpu.efer, state.efer, kEferWritable | efer::LMA)) return why;
+  return unknown_vectors(cpu, state);
 }
 
 void reload_pdptes(Cpu& cpu) {

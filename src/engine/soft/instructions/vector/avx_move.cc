@@ -75,21 +75,26 @@ constexpr std::array<VexForm, 2> extract_half_form() {
 }
 
 // ---- Masked moves: the elements whose mask has its sign bit set. Memory of the others is not
-// touched, and does not fault.
+// touched, and does not fault: neither its pages nor its segment are looked at.
 template <typename T, std::size_t kCount>
 using Elements = std::array<T, kCount * kLanes<T, Xmm>>;
 template <typename T>
 bool is_chosen(T mask) {
   return mask >> (8 * sizeof(T) - 1) != 0;
 }
+template <typename T>
+u64 element_address(const Cpu& cpu, const Insn& insn, std::size_t i, AccessKind kind) {
+  return cpu.segmented(insn.segment, cpu.effective_offset(insn) + i * sizeof(T), sizeof(T), kind);
+}
 template <typename T, std::size_t kCount>
 void masked_load(Cpu& cpu, const Insn& insn) {
   check_avx(cpu);
   const auto mask = std::bit_cast<Elements<T, kCount>>(get_wide<kCount>(cpu, insn.extra));
-  const u64 start = cpu.linear(insn, 16 * kCount, AccessKind::Read);
   Elements<T, kCount> result{};
-  for (std::size_t i = 0; i < mask.size(); ++i)
-    if (is_chosen(mask[i])) result[i] = cpu.load<T>(start + i * sizeof(T));
+  for (std::size_t i = 0; i < mask.size(); ++i) {
+    if (!is_chosen(mask[i])) continue;
+    result[i] = cpu.load<T>(element_address<T>(cpu, insn, i, AccessKind::Read));
+  }
   set_wide(cpu, insn.reg, std::bit_cast<Wide<kCount>>(result));
 }
 template <typename T, std::size_t kCount>
@@ -97,12 +102,15 @@ void masked_store(Cpu& cpu, const Insn& insn) {
   check_avx(cpu);
   const auto mask = std::bit_cast<Elements<T, kCount>>(get_wide<kCount>(cpu, insn.extra));
   const auto value = std::bit_cast<Elements<T, kCount>>(get_wide<kCount>(cpu, insn.reg));
-  const u64 start = cpu.linear(insn, 16 * kCount, AccessKind::Write);
+  std::array<u64, kCount * kLanes<T, Xmm>> address{};
   // Each must be writable before the first is written.
+  for (std::size_t i = 0; i < mask.size(); ++i) {
+    if (!is_chosen(mask[i])) continue;
+    address[i] = element_address<T>(cpu, insn, i, AccessKind::Write);
+    cpu.check_write(address[i], sizeof(T));
+  }
   for (std::size_t i = 0; i < mask.size(); ++i)
-    if (is_chosen(mask[i])) cpu.check_write(start + i * sizeof(T), sizeof(T));
-  for (std::size_t i = 0; i < mask.size(); ++i)
-    if (is_chosen(mask[i])) cpu.store<T>(start + i * sizeof(T), value[i]);
+    if (is_chosen(mask[i])) cpu.store<T>(address[i], value[i]);
 }
 template <typename T>
 constexpr std::array<VexForm, 2> masked_form() {

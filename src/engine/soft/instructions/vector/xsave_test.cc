@@ -3,6 +3,7 @@
 
 #include <cstring>
 
+#include "engine/soft/cpu/control.h"
 #include "engine/soft/state/xstate.h"
 #include "engine/soft/testing/test_cpu.h"
 
@@ -15,7 +16,8 @@ using x86::Gpr;
 
 constexpr std::string_view kXsave = "0f ae 27", kXrstor = "0f ae 2f", kXsaveopt = "0f ae 37",
                            kXsavec = "0f c7 27", kXgetbv = "0f 01 d0", kXsetbv = "0f 01 d1";
-constexpr int kInvalid = 6, kNotAvailable = 7, kProtection = 13, kNone = -1;
+constexpr int kInvalid = 6, kNotAvailable = 7, kStackFault = 12, kProtection = 13, kPageFault = 14,
+              kNone = -1;
 constexpr unsigned kBitmap = 512, kCompactBitmap = 520, kYmm = 576;
 constexpr std::uint64_t kCompacted = std::uint64_t{1} << 63;
 
@@ -190,6 +192,48 @@ TEST_F(Xsave, AvxIsThereWhenXcr0SaysSo) {
   EXPECT_EQ(run(kAdd), kNone);
   cpu_->cr4 &= ~x86::cr4::OSXSAVE;
   EXPECT_EQ(run(kAdd), kInvalid);
+}
+
+// Of a masked move, what the mask leaves out may be anywhere (SDM 2C, VMASKMOV).
+TEST_F(Xsave, MaskedMovesLookAtWhatIsChosenAlone) {
+  const std::string_view kLoad = "c4 e2 75 2c 45 00", kStore = "c4 e2 75 2e 45 00";  // [rbp], ymm1
+  cpu_->reg(Gpr::Rbp) = std::uint64_t{1} << 63;
+  x86::CpuState s = cpu_->state();
+  s.fpu.vector[1].fill(0);
+  cpu_->set_state(s);
+  EXPECT_EQ(run(kLoad), kNone);
+  EXPECT_EQ(ymm(0)[0], 0);
+  EXPECT_EQ(run(kStore), kNone);
+  // Where the lower half of addresses ends, the first element is unmapped, the others are nowhere.
+  s.reg(Gpr::Rbp) = (std::uint64_t{1} << 47) - 4;
+  s.fpu.vector[1][3] = 0x80;
+  cpu_->set_state(s);
+  EXPECT_EQ(run(kLoad), kPageFault);
+  s.fpu.vector[1][3] = 0;
+  s.fpu.vector[1][7] = 0x80;
+  cpu_->set_state(s);
+  EXPECT_EQ(run(kStore), kStackFault);
+}
+
+TEST_F(Xsave, DebuggersWriteWhatThereIs) {
+  const x86::CpuState now = cpu_->state();
+  x86::CpuState s = now;
+  EXPECT_EQ(unknown_bits(*cpu_, s), std::nullopt);
+  s.xcr0 = xstate::kX87;
+  EXPECT_EQ(unknown_bits(*cpu_, s), std::nullopt);
+  for (const std::uint64_t xcr0 : {std::uint64_t{0}, xstate::kAvx, xstate::kAll | 8}) {
+    s.xcr0 = xcr0;
+    EXPECT_NE(unknown_bits(*cpu_, s), std::nullopt) << xcr0;
+  }
+  cpu_.board().processor = Processor::V2;
+  cpu_->cr4 &= ~x86::cr4::OSXSAVE;
+  s = cpu_->state();
+  EXPECT_NE(unknown_bits(*cpu_, s), std::nullopt) << "registers end at 128 bits";
+  for (auto& value : s.fpu.vector)
+    std::fill(value.begin() + 16, value.end(), std::uint8_t{0});
+  EXPECT_EQ(unknown_bits(*cpu_, s), std::nullopt);
+  s.xcr0 = xstate::kX87;
+  EXPECT_NE(unknown_bits(*cpu_, s), std::nullopt);
 }
 
 TEST_F(Xsave, VexClearsWhatIsAbove) {
