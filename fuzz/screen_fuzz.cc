@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -38,7 +39,7 @@ class Screen {
         cpus_.time = {choices.number<std::uint32_t>()};
         return;
       case 4:
-        return look();
+        return look(choices);
       case 5:
         return type(choices);
       case 6:
@@ -69,7 +70,7 @@ class Screen {
     for (unsigned count = choices.below(64); count > 0; --count)
       memory_[at++ % memory_.size()] = std::byte{choices.number<std::uint8_t>()};
   }
-  void look() {
+  void look(Choices& choices) {
     const machine::TextScreen screen = card_.screen();
     check(screen.columns <= machine::TextScreen::kMostColumns);
     check(screen.rows <= machine::TextScreen::kMostRows);
@@ -77,8 +78,15 @@ class Screen {
     if (picture.is_text) check(picture.cells.size() == std::size_t{screen.rows} * screen.columns);
     if (picture.cursor)
       check(picture.cursor->row < screen.rows && picture.cursor->column < screen.columns);
-    painter_.paint(picture);
-    check(painter_.paint(picture).empty());
+    std::optional<screen::TerminalSize> terminal;
+    if (choices.once_in(2)) terminal = {choices.below(140) + 1, choices.below(260) + 1};
+    painter_.paint(picture, terminal);
+    check(painter_.paint(picture, terminal).empty());
+    if (terminal) {
+      const screen::Picture part = screen::part_of(picture, terminal->rows, terminal->columns);
+      check(part.cells.size() == std::size_t{part.rows} * part.columns);
+      check(!part.cursor || (part.cursor->row < part.rows && part.cursor->column < part.columns));
+    }
     const std::string text = screen::text_of(picture);
     check(text.size() <= picture.rows * (3 * std::size_t{picture.columns} + 1));
   }

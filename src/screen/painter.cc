@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "screen/code_page.h"
@@ -15,6 +16,8 @@ constexpr std::string_view kKeepCursor =
                            kCursorBack =
                                "\x1b"
                                "8";
+// Rows of the terminal that the picture leaves to messages, at least.
+constexpr unsigned kForMessages = 2;
 constexpr std::string_view kUsualColours = "\x1b[0m";
 constexpr std::string_view kGraphics = "(the guest's screen is in a graphics mode)";
 
@@ -40,14 +43,23 @@ std::string select_colours(std::uint8_t colours, bool reversed) {
 // An empty terminal, of which only what is below the picture scrolls; the cursor goes there.
 std::string Painter::begin(const Picture& picture) {
   shown_ = Picture{picture.is_text, picture.rows, picture.columns, {}, {}};
-  const unsigned rows = picture.is_text ? picture.rows : 1;
-  return fmt::format("{}\x1b[2J\x1b[{}r{}{}{}", kUsualColours, rows + 2, go_to(0, 0),
-                     picture.is_text ? "" : kGraphics, go_to(rows + 1, 0));
+  // A row is left out where two more are left: a terminal scrolls no single one (VT100 User
+  // Guide, DECSTBM).
+  const unsigned below = picture.is_text ? picture.rows : 1;
+  const bool has_gap = !terminal_ || below + 2 < terminal_->rows;
+  const unsigned scrolls = below + (has_gap ? 1 : 0);
+  return fmt::format("{}\x1b[2J\x1b[{}r{}{}{}", kUsualColours, scrolls + 1, go_to(0, 0),
+                     picture.is_text ? "" : kGraphics, go_to(scrolls, 0));
 }
 
-std::string Painter::paint(const Picture& picture) {
-  if (shown_ == picture) return {};
+std::string Painter::paint(const Picture& whole, std::optional<TerminalSize> terminal) {
+  const Picture picture =
+      terminal
+          ? part_of(whole, std::max(terminal->rows, kForMessages) - kForMessages, terminal->columns)
+          : whole;
+  if (shown_ == picture && terminal_ == terminal) return {};
   std::string text;
+  if (std::exchange(terminal_, terminal) != terminal) shown_.reset();
   if (!shown_ || shown_->is_text != picture.is_text || shown_->rows != picture.rows ||
       shown_->columns != picture.columns)
     text = begin(picture);
@@ -80,9 +92,7 @@ std::string Painter::paint(const Picture& picture) {
 }
 
 std::string Painter::leave() {
-  if (!std::exchange(shown_, std::nullopt)) return {};
-  // To give the whole terminal to what scrolls moves its cursor.
-  return fmt::format("{}{}\x1b[r{}", kUsualColours, kKeepCursor, kCursorBack);
+  return std::exchange(shown_, std::nullopt) ? std::string(kGiveBack) : std::string();
 }
 
 }  // namespace ringside::screen

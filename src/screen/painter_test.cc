@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <charconv>
 #include <map>
 #include <string>
@@ -152,6 +153,30 @@ TEST_F(PainterTest, BeginsAgainWithAnotherSize) {
   EXPECT_EQ(terminal.row(0), "    ................");
   EXPECT_EQ(terminal.row(2), "....................");
   EXPECT_EQ(terminal.scrolls_from, 3u);
+}
+
+TEST_F(PainterTest, LeavesTwoRowsOfASmallTerminalToMessages) {
+  for (const auto& [rows, shown, scrolls] : {std::array{9u, 3u, 4u},
+                                             {6u, 3u, 4u},
+                                             {5u, 3u, 3u},
+                                             {4u, 2u, 2u},
+                                             {3u, 1u, 1u},
+                                             {2u, 0u, 0u},
+                                             {1u, 0u, 0u}}) {
+    terminal.take(painter.paint(picture, TerminalSize{rows, 8}));
+    EXPECT_EQ(terminal.cells.size(), shown * 8) << rows;
+    EXPECT_EQ(terminal.scrolls_from, scrolls) << rows;
+    EXPECT_EQ(terminal.at, std::pair(scrolls, 0u)) << rows;
+    EXPECT_EQ(painter.paint(picture, TerminalSize{rows, 8}), "") << rows;
+  }
+}
+
+TEST_F(PainterTest, BeginsAgainWhenItIsTold) {
+  paint();
+  terminal.cells.clear();
+  painter.forget();
+  paint();
+  EXPECT_EQ(terminal.cells.size(), 24u);
 }
 
 TEST_F(PainterTest, SaysThatItCannotShowGraphics) {

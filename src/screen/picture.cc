@@ -1,5 +1,6 @@
 #include "screen/picture.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "screen/code_page.h"
@@ -27,6 +28,22 @@ Picture picture_of(const TextScreen& screen, std::span<const std::byte> memory) 
   const Place cursor{ahead / screen.pitch, ahead % screen.pitch};
   if (cursor.row < screen.rows && cursor.column < screen.columns) picture.cursor = cursor;
   return picture;
+}
+
+Picture part_of(const Picture& picture, unsigned rows, unsigned columns) {
+  if (picture.rows <= rows && picture.columns <= columns) return picture;
+  Picture part{
+      picture.is_text, std::min(rows, picture.rows), std::min(columns, picture.columns), {}, {}};
+  const unsigned end = std::max(part.rows, picture.cursor ? picture.cursor->row + 1 : 0);
+  const unsigned first = end - part.rows;
+  for (unsigned row = first; row < end; ++row) {
+    const auto from =
+        picture.cells.begin() + static_cast<std::ptrdiff_t>(std::size_t{row} * picture.columns);
+    part.cells.insert(part.cells.end(), from, from + static_cast<std::ptrdiff_t>(part.columns));
+  }
+  if (picture.cursor && part.rows > 0 && picture.cursor->column < part.columns)
+    part.cursor = Place{picture.cursor->row - first, picture.cursor->column};
+  return part;
 }
 
 std::string text_of(const Picture& picture) {

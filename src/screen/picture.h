@@ -30,6 +30,10 @@ struct Picture {
 // be changing.
 Picture picture_of(const machine::TextScreen& screen, std::span<const std::byte> memory);
 
+// What fits into so many rows and columns: the left of it, down to the cursor's row if that is
+// further down than the rows reach.
+Picture part_of(const Picture& picture, unsigned rows, unsigned columns);
+
 // The characters alone, a line for each row, without the blanks at its end.
 std::string text_of(const Picture& picture);
 

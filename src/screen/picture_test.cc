@@ -74,5 +74,18 @@ TEST_F(PictureTest, IsEmptyInAGraphicsMode) {
   EXPECT_EQ(picture_of(screen, memory).rows, 0u);
 }
 
+TEST_F(PictureTest, APartOfItReachesDownToTheCursor) {
+  const Picture whole{true, 3, 2, {1, 2, 3, 4, 5, 6}, Place{2, 0}};
+  EXPECT_EQ(part_of(whole, 3, 2), whole);
+  EXPECT_EQ(part_of(whole, 2, 2), (Picture{true, 2, 2, {3, 4, 5, 6}, Place{1, 0}}));
+  EXPECT_EQ(part_of(whole, 1, 1), (Picture{true, 1, 1, {5}, Place{0, 0}}));
+  EXPECT_EQ(part_of(whole, 0, 5), (Picture{true, 0, 2, {}, {}}));
+  Picture other = whole;
+  other.cursor = Place{0, 1};
+  EXPECT_EQ(part_of(other, 2, 1), (Picture{true, 2, 1, {1, 3}, {}}));
+  other.cursor.reset();
+  EXPECT_EQ(part_of(other, 1, 2), (Picture{true, 1, 2, {1, 2}, {}}));
+}
+
 }  // namespace
 }  // namespace ringside::screen

@@ -25,8 +25,10 @@ class Terminal : public ::testing::Test {
   void SetUp() override { SKIP_IF(host::no_pseudo_terminals()); }
 };
 
-std::vector<std::string> command(const char* guest) {
-  return {RINGSIDE_PROGRAM, "-e", engine(), GuestImage(guest).path()};
+std::vector<std::string> command(const char* guest, std::vector<std::string> more = {}) {
+  std::vector<std::string> words = {RINGSIDE_PROGRAM, "-e", engine(), GuestImage(guest).path()};
+  words.insert(words.end(), more.begin(), more.end());
+  return words;
 }
 
 TEST_F(Terminal, CtrlAXEndsTheMachineAndGivesTheTerminalBack) {
@@ -91,6 +93,46 @@ TEST_F(Terminal, SignalsGiveTheTerminalBack) {
     EXPECT_TRUE(WIFSIGNALED(status)) << number;
     EXPECT_TRUE(program.restored()) << number;
   }
+}
+
+constexpr const char* kWholeScrolls = "\x1b[r";
+
+TEST_F(Terminal, SignalsGiveAllOfADrawnOnTerminalBack) {
+  for (const int number : {SIGTERM, SIGSEGV}) {
+    OnTerminal program(command("screen", {"--vga", "text"}));
+    program.await("text 437");
+    program.signal(number);
+    program.await(kWholeScrolls);
+    program.await_end();
+    EXPECT_TRUE(program.restored()) << number;
+  }
+}
+
+TEST_F(Terminal, IsAnothersWhileTheProgramIsStopped) {
+  OnTerminal program(command("screen", {"--vga", "text"}));
+  program.await("text 437");
+  program.signal(SIGTSTP);
+  program.await_stop();
+  EXPECT_TRUE(program.restored());
+  program.await(kWholeScrolls);
+  program.forget();
+  program.signal(SIGCONT);
+  program.await("text 437");  // drawn anew
+  EXPECT_FALSE(program.restored());
+  program.type("\x01x");
+  EXPECT_EQ(WEXITSTATUS(program.await_end()), 1);
+  EXPECT_TRUE(program.restored());
+}
+
+TEST_F(Terminal, ShowsAsMuchOfTheScreenAsItHasRoomFor) {
+  OnTerminal program(command("screen", {"--vga", "text"}));
+  program.await("\x1b[2J\x1b[27r");
+  program.await("text 437");
+  program.resize(24, 80);
+  program.await("\x1b[2J\x1b[23r");
+  program.resize(10, 6);
+  program.await("\x1b[2J\x1b[9r");
+  program.await("text 4\x1b[");
 }
 
 TEST(Replay, ARecordedRunIsTheSameRun) {

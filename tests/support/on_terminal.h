@@ -3,6 +3,7 @@
 
 #include <pty.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
@@ -77,6 +78,11 @@ class OnTerminal {
     }
   }
   void signal(int number) { ::kill(child_, number); }
+  void resize(unsigned short rows, unsigned short columns) {
+    const winsize size{rows, columns, 0, 0};
+    ::ioctl(other_.get(), TIOCSWINSZ, &size);
+  }
+  void await_stop() { ::waitpid(child_, nullptr, WUNTRACED); }
   // The status as waitpid gives it.
   int await_end() {
     int status = 0;

@@ -1,5 +1,6 @@
 // The user's terminal as the guest's console: every key goes to the guest. Whatever way the process
-// ends, the terminal gets its mode back; only SIGKILL is beyond that.
+// ends, the terminal gets its mode back, and all of it scrolls again; only SIGKILL is beyond that.
+// So it does while the process is stopped (SIGTSTP).
 #pragma once
 
 #include <cstddef>
@@ -25,6 +26,12 @@ class RawTerminal {
  private:
   bool active_ = false;
 };
+
+// Says that somebody draws on the terminal at standard output, with rows of it that do not scroll;
+// or that nobody does any more.
+void draw_on_terminal(bool on);
+// Whether the process was stopped, and the terminal somebody else's, since the last call.
+bool terminal_was_left();
 
 // What a key behind Ctrl-A is for.
 enum class KeyCommand : std::uint8_t {

@@ -1,10 +1,14 @@
 #include "cli/terminal/text_display.h"
 
+#include <sys/ioctl.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
 #include <utility>
 #include <vector>
 
+#include "cli/terminal/terminal.h"
 #include "screen/typed_keys.h"
 
 namespace ringside::cli {
@@ -16,6 +20,14 @@ constexpr std::chrono::milliseconds kBetweenLooks{40};
 constexpr std::size_t kTypedAtOnce = 1024;
 
 using machine::TextCard;
+
+// Of standard output, where that is a terminal, and one that knows. It may change at any time.
+std::optional<screen::TerminalSize> terminal_size() {
+  winsize size{};
+  if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_row == 0 || size.ws_col == 0)
+    return std::nullopt;
+  return screen::TerminalSize{size.ws_row, size.ws_col};
+}
 
 }  // namespace
 
@@ -32,13 +44,16 @@ Result<screen::Picture> picture_of(const machine::Machine& machine,
 
 TextDisplay::TextDisplay(const machine::Machine& machine, const hypervisor::GuestRam& ram,
                          std::shared_ptr<HostOutput> output, Keyboard keyboard)
-    : machine_(machine), ram_(ram), output_(std::move(output)), keyboard_(std::move(keyboard)) {}
+    : machine_(machine), ram_(ram), output_(std::move(output)), keyboard_(std::move(keyboard)) {
+  draw_on_terminal(true);
+}
 
 // The end of the run may come between two looks.
 TextDisplay::~TextDisplay() {
   show();
   append(painter_.leave());
   output_->flush();
+  draw_on_terminal(false);
 }
 
 std::size_t TextDisplay::room() const { return keys_.empty() ? kTypedAtOnce : 0; }
@@ -67,8 +82,9 @@ TextDisplay::Clock::duration TextDisplay::time_to_look(Clock::time_point now) co
 // A reader that is slow misses pictures, not parts of one.
 void TextDisplay::show() {
   if (output_->full()) return;
+  if (terminal_was_left()) painter_.forget();
   const Result<screen::Picture> picture = picture_of(machine_, ram_);
-  if (picture) append(painter_.paint(*picture));
+  if (picture) append(painter_.paint(*picture, terminal_size()));
 }
 
 void TextDisplay::append(std::string_view text) { output_->append(std::as_bytes(std::span(text))); }
