@@ -114,6 +114,8 @@ Result<std::string> find_kernel(const Places& places) {
 KernelFiles files_of(const std::string& kernel, const Places& places) {
   KernelFiles files;
   files.kernel = kernel;
+  // What is read of a pipe here would be missing from the kernel.
+  if (!is_file(kernel)) return files;
   files.version = version_in(kernel);
   const std::string& version = files.version;
   const fs::path folder = fs::path(kernel).parent_path();

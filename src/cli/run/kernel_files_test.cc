@@ -1,10 +1,16 @@
 #include "cli/run/kernel_files.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include <array>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 
+#include "base/fd.h"
 #include "base/testing/temporary_folder.h"
 
 namespace ringside::cli {
@@ -100,6 +106,20 @@ TEST_F(KernelFilesTest, AnUnpackedPackageHasItsOwn) {
   put(root_ + "/lib/modules/" + version + "/modules.order");
   const KernelFiles files = files_of(package + "/boot/vmlinuz-" + version, places_);
   EXPECT_TRUE(std::filesystem::equivalent(files.modules, package + "/lib/modules/" + version));
+}
+
+// `ringside run <(command)`: whoever reads a pipe first has what is in it.
+TEST_F(KernelFilesTest, APipeIsNotReadFrom) {
+  const std::string pipe = scratch_ / "pipe";
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  const Fd end(::open(pipe.c_str(), O_RDWR | O_NONBLOCK));
+  const std::string bytes = image("6.1.0");
+  ASSERT_EQ(::write(end.get(), bytes.data(), bytes.size()), std::ssize(bytes));
+  const KernelFiles files = files_of(pipe, places_);
+  EXPECT_EQ(files.kernel, pipe);
+  EXPECT_EQ(files.version, "");
+  std::array<char, 0x400> left{};
+  EXPECT_EQ(::read(end.get(), left.data(), left.size()), std::ssize(bytes));
 }
 
 TEST_F(KernelFilesTest, WhatNoKernelSaysIsNoPath) {
