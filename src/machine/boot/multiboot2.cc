@@ -31,6 +31,7 @@ class Loader {
   // By how much a kernel that takes [begin, end) is moved, from where it is linked.
   Result<std::uint64_t> distance(std::uint64_t begin, std::uint64_t end) const;
   Result<void> add_modules();
+  Result<void> check_console() const;
   // Where what goes with the kernel begins: above it, and where it is moved, in what it has left.
   Gpa beside_kernel() const {
     return header_.relocation ? kOneMegabyte : std::max(memory_.end(), kOneMegabyte);
@@ -127,12 +128,20 @@ Result<void> Loader::add_modules() {
   return {};
 }
 
+// 3.1.6. A card that shows text is there if --vga says so, and none that shows graphics.
+Result<void> Loader::check_console() const {
+  if (!header_.requires_console || (request_.text_card && header_.shows_text)) return {};
+  if (header_.shows_text) return bad("requires a console; --vga text gives it one");
+  return bad("requires a console with graphics, and there is none");
+}
+
 Result<BootResult> Loader::load() {
   const std::optional<std::uint64_t> offset = find_multiboot2_header(request_.kernel);
   if (!offset) return bad("has no header");
   Result<Multiboot2Header> header = parse_multiboot2_header(request_.kernel, *offset);
   if (!header) return bad("{}", header.error().text());
   header_ = *header;
+  TRY(check_console());
 
   // As GRUB hands it on: without the kernel's name.
   information_.add_command_line(request_.command_line);
@@ -144,6 +153,7 @@ Result<BootResult> Loader::load() {
   information_.add_memory(memory_.map());
   information_.add_rsdp(memory_.read(kAcpiStart, kRsdpSize));
   if (header_.relocation) information_.add_load_base(base_);
+  if (request_.text_card) information_.add_text_screen();
   const std::vector<std::byte> information = information_.finish();
   const Gpa place =
       TRY(memory_.place_low(information.size(), kLowMemory, "the multiboot information"));

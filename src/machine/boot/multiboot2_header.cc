@@ -51,11 +51,12 @@ Result<void> check_information(Bytes tag) {
   return {};
 }
 
-Result<void> check_console(Bytes tag) {
-  constexpr std::uint32_t kRequired = 1;
+Result<void> take_console(Bytes tag, Multiboot2Header& header) {
+  constexpr std::uint32_t kRequired = 1, kText = 2;
   const auto flags = read_at<std::uint32_t>(tag, sizeof(Tag));
   if (!flags) return bad("has a header tag for consoles that is cut short");
-  if ((*flags & kRequired) != 0) return bad("requires a console, and there is no display");
+  header.requires_console = (*flags & kRequired) != 0;
+  header.shows_text = (*flags & kText) != 0;
   return {};
 }
 
@@ -82,7 +83,7 @@ Result<void> take(Bytes bytes, const Tag& tag, Multiboot2Header& header) {
       if (!header.entry) return bad("has a header tag for its entry that is cut short");
       return {};
     case kConsole:
-      return is_optional ? Result<void>{} : check_console(bytes);
+      return is_optional ? Result<void>{} : take_console(bytes, header);
     case kRelocatable:
       return take_relocation(bytes, header);
     case kFramebuffer:      // a wish

@@ -23,6 +23,8 @@ struct Multiboot2Header {
   std::optional<LoadAddresses> addresses;
   std::optional<std::uint32_t> entry;
   std::optional<Relocation> relocation;
+  bool requires_console = false;  // some console must be there
+  bool shows_text = false;        // and one with text serves
 };
 
 // Where it is in the file, if there is one.

@@ -2,6 +2,9 @@
 
 #include <cstring>
 
+#include "machine/bus/platform_map.h"
+#include "platform/guest_ram.h"
+
 namespace ringside::machine {
 namespace {
 
@@ -89,6 +92,20 @@ void Multiboot2Information::add_load_base(Gpa base) {
   std::vector<std::byte> content;
   append(content, low32(base));
   add(kLoadBase, std::move(content));
+}
+
+// 3.6.12: of text, width and height are in characters, and the pitch is a row's bytes.
+void Multiboot2Information::add_text_screen() {
+  constexpr std::uint8_t kBitsOfCell = 16, kEgaText = 2;
+  std::vector<std::byte> content;
+  append(content, hypervisor::kTextMemory.value);
+  append(content, std::uint32_t{kTextColumns} * kBitsOfCell / 8);
+  append(content, std::uint32_t{kTextColumns});
+  append(content, std::uint32_t{kTextRows});
+  append(content, kBitsOfCell);
+  append(content, kEgaText);
+  append(content, std::uint16_t{0});
+  add(kFramebuffer, std::move(content));
 }
 
 std::vector<std::byte> Multiboot2Information::finish() {

@@ -29,6 +29,8 @@ class Multiboot2Information {
   // Of ACPI 1.0 and of 2.0; a copy.
   void add_rsdp(Bytes rsdp);
   void add_load_base(Gpa base);
+  // The text screen that platform_map.h describes.
+  void add_text_screen();
 
   std::vector<std::byte> finish();
 
@@ -40,6 +42,7 @@ class Multiboot2Information {
     kModule = 3,
     kBasicMemory = 4,
     kMemoryMap = 6,
+    kFramebuffer = 8,
     kElfSections = 9,
     kOldRsdp = 14,
     kNewRsdp = 15,

@@ -233,13 +233,32 @@ TEST_F(Multiboot2, WhatIsWishedForMayBeLackingWhatIsRequiredMayNot) {
   }
   const std::string name = "multiboot 2 kernel 'test-kernel' ";
   EXPECT_EQ(error({{.type = 4, .words = {1}}}),
-            name + "requires a console, and there is no display");
+            name + "requires a console with graphics, and there is none");
+  EXPECT_EQ(error({{.type = 4, .words = {3}}}),
+            name + "requires a console; --vga text gives it one");
   EXPECT_EQ(error({{.type = 1, .words = {6, 99}}}),
             name + "requires information of type 99, which is unknown");
   EXPECT_EQ(error({{.type = 7}}),
             name + "wants UEFI's boot services, which only firmware has: start it by --bios");
   EXPECT_EQ(error({{.type = 77}}),
             name + "requires a feature that is not known here (header tag 77)");
+}
+
+TEST_F(Multiboot2, ATextScreenIsAConsole) {
+  request.text_card = true;
+  EXPECT_THAT(error({{.type = 4, .words = {1}}}), HasSubstr("requires a console with graphics"));
+  booted(elf({{.type = 4, .words = {3}}}));
+  const std::uint64_t screen = tag(8);
+  EXPECT_EQ(peek<std::uint32_t>(screen + 4), 32u);
+  EXPECT_EQ(peek<std::uint64_t>(screen + 8), 0xb8000u);
+  EXPECT_EQ(peek<std::uint32_t>(screen + 16), 160u);  // a row's bytes
+  EXPECT_EQ(peek<std::uint32_t>(screen + 20), 80u);
+  EXPECT_EQ(peek<std::uint32_t>(screen + 24), 25u);
+  EXPECT_EQ(peek<std::uint8_t>(screen + 28), 16);
+  EXPECT_EQ(peek<std::uint8_t>(screen + 29), 2);
+  request.text_card = false;
+  booted(elf({}));
+  EXPECT_FALSE(tags.contains(8));
 }
 
 TEST_F(Multiboot2, HeadersThatLieAreNamed) {
