@@ -195,7 +195,12 @@ void I8042::write_keyboard(std::uint8_t value) {
 void I8042::set_keyboard(std::uint8_t command, std::uint8_t value) {
   reply({kAcknowledge});
   if (command != 0xf0) return;
-  if (value == 0) reply({state_.code_set});
+  // A number of a set is translated as all that the keyboard sends: 1 to 43h, 2 to 41h.
+  if (value == 0) {
+    const bool translated = (state_.mode & kModeTranslates) != 0;
+    const std::uint8_t number = state_.code_set == 1 ? 0x43 : 0x41;
+    reply({translated ? number : state_.code_set});
+  }
   if (value == 1 || value == 2) state_.code_set = value;
 }
 
