@@ -2,8 +2,9 @@
 // whole PC around them. No guest may crash the process, and the same guest runs the same way twice,
 // the second time under a debugger that stops the machine and looks at everything.
 //
-// Byte 0 is the mode, byte 1 where the debugger's stops fall; the rest is code from at::kCode on
-// and, in 16-byte pieces, what the handlers do.
+// Byte 0 is the mode, and from 168 on the processor has AVX and the machine a screen; byte 1 where
+// the debugger's stops fall; the rest is code from at::kCode on and, in 16-byte pieces, what the
+// handlers do.
 #include <algorithm>
 #include <array>
 #include <cstdint>
@@ -15,6 +16,7 @@
 #include "base/state_hash.h"
 #include "check.h"
 #include "engine/soft/soft_vm.h"
+#include "engine/soft/state/xstate.h"
 #include "engine/soft/testing/test_cpu.h"
 #include "hypervisor/guest_memory.h"
 #include "machine/machine.h"
@@ -31,6 +33,7 @@ namespace at = soft::testing::at;
 constexpr std::uint64_t kMemory = 2u << 20;
 constexpr std::size_t kTables = at::kStack, kMostCode = 0x4000;
 constexpr std::uint64_t kInstructions = 1000;
+constexpr std::uint8_t kFirstWithAvx = 168;
 
 // A processor in some mode with tables, stacks and a handler for every vector.
 struct Setting {
@@ -62,7 +65,10 @@ const Setting& setting(unsigned kind) {
 class Guest {
  public:
   Guest(std::span<const std::uint8_t> input)
-      : ram_(hypervisor::GuestRam::create(kMemory).value()), machine_(ram_, options()) {
+      : ram_(hypervisor::GuestRam::create(kMemory).value()),
+        processor_(input[0] < kFirstWithAvx ? hypervisor::Processor::V2
+                                            : hypervisor::Processor::V3),
+        machine_(ram_, options(processor_)) {
     const Setting& base = setting(input[0]);
     std::memcpy(ram_.host(Gpa{0}, kTables), base.memory.data(), kTables);
     const auto code = input.subspan(2);
@@ -79,7 +85,14 @@ class Guest {
       if (i != static_cast<std::size_t>(x86::Gpr::Rsp))
         entry.gpr[i] = kValues[(i + input[0] / 6u) % std::size(kValues)];
     }
-    engine_ = soft::create(ram_, machine_, entry, {.vcpus = 2});
+    if (processor_ == hypervisor::Processor::V3) {
+      ram_.add_text_memory();
+      entry.cr4 |= x86::cr4::OSFXSR | x86::cr4::OSXSAVE;
+      entry.xcr0 = soft::xstate::kAll;
+      for (std::size_t i = 0; i < entry.fpu.vector.size(); ++i)
+        entry.fpu.vector[i].fill(static_cast<std::uint8_t>(37 * i));
+    }
+    engine_ = soft::create(ram_, machine_, entry, {.vcpus = 2, .processor = processor_});
     machine_.connect(*engine_);
     engine_->resume({0});
   }
@@ -133,8 +146,9 @@ class Guest {
   std::uint64_t count() const { return engine_->total_instructions().value; }
 
  private:
-  static machine::MachineOptions options() {
+  static machine::MachineOptions options(hypervisor::Processor processor) {
     machine::MachineOptions options;
+    options.text_card = processor == hypervisor::Processor::V3;
     options.vcpus = 2;
     options.debug_exit = true;
     options.guest_gdb = true;
@@ -152,6 +166,7 @@ class Guest {
   }
 
   hypervisor::GuestRam ram_;
+  const hypervisor::Processor processor_;
   machine::Machine machine_;
   std::unique_ptr<soft::SoftEngine> engine_;
   std::vector<VcpuId> waiting_;
