@@ -4,10 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <array>
-#include <charconv>
-#include <map>
 #include <string>
-#include <string_view>
+
+#include "screen/testing/terminal.h"
 
 namespace ringside::screen {
 namespace {
@@ -15,82 +14,12 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-// As much of a terminal as the painter uses, with rows of a fixed size.
-class Terminal {
- public:
-  static constexpr unsigned kColumns = 20;
-
-  void take(std::string_view text) {
-    while (!text.empty()) {
-      if (text[0] != '\x1b') {
-        put(text.substr(0, length_of_character(text[0])));
-        text.remove_prefix(length_of_character(text[0]));
-        continue;
-      }
-      text.remove_prefix(1);
-      if (text[0] == '7' || text[0] == '8') {
-        (text[0] == '7' ? kept_ : at) = text[0] == '7' ? at : kept_;
-        text.remove_prefix(1);
-        continue;
-      }
-      ASSERT_EQ(text[0], '[');
-      const std::size_t end = text.find_first_not_of("[0123456789;");
-      control(text.substr(1, end - 1), text[end]);
-      text.remove_prefix(end + 1);
-    }
-  }
-  std::string row(unsigned number) const {
-    std::string text;
-    for (unsigned column = 0; column < kColumns; ++column) {
-      const auto cell = cells.find({number, column});
-      text += cell == cells.end() ? "." : cell->second.first;
-    }
-    return text;
-  }
-  std::string look(unsigned row, unsigned column) const { return cells.at({row, column}).second; }
-
-  std::map<std::pair<unsigned, unsigned>, std::pair<std::string, std::string>> cells;
-  std::pair<unsigned, unsigned> at;  // row, column
-  unsigned scrolls_from = 0;
-  unsigned written = 0;
-
- private:
-  static std::size_t length_of_character(char first) {
-    const auto byte = static_cast<unsigned char>(first);
-    return byte < 0x80 ? 1 : byte < 0xe0 ? 2 : 3;
-  }
-  void put(std::string_view character) {
-    cells[at] = {std::string(character), look_};
-    ++at.second;
-    ++written;
-  }
-  void control(std::string_view parameters, char final) {
-    unsigned numbers[2] = {1, 1};
-    const char* next = parameters.data();
-    const char* const end = next + parameters.size();
-    for (unsigned& number : numbers) {
-      next = std::from_chars(next, end, number).ptr;
-      if (next < end) ++next;
-    }
-    if (final == 'H') at = {numbers[0] - 1, numbers[1] - 1};
-    if (final == 'J') cells.clear();
-    if (final == 'm') look_ = parameters;
-    if (final == 'r') {
-      scrolls_from = numbers[0] - 1;
-      at = {0, 0};
-    }
-  }
-
-  std::pair<unsigned, unsigned> kept_;
-  std::string look_;
-};
-
 Picture blank(unsigned rows, unsigned columns) {
   return {true, rows, columns, std::vector<std::uint16_t>(std::size_t{rows} * columns, 0x0720), {}};
 }
 
 struct PainterTest : ::testing::Test {
-  Terminal terminal;
+  testing::Terminal terminal{20};
   Painter painter;
   Picture picture = blank(3, 8);
   void paint() { terminal.take(painter.paint(picture)); }

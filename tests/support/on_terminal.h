@@ -68,14 +68,19 @@ class OnTerminal {
   void await(std::string_view text) { await_either(text, text); }
   void await_either(std::string_view text, std::string_view other) {
     const Deadline deadline;
-    while (seen_.find(text) == std::string::npos && seen_.find(other) == std::string::npos) {
-      char buffer[1000];
-      if (!wait_readable(terminal_.get(), deadline))
-        throw std::runtime_error("it is late; it has written " + seen_);
-      const ssize_t count = ::read(terminal_.get(), buffer, sizeof buffer);
-      if (count <= 0) throw std::runtime_error("no terminal; it has written " + seen_);
-      seen_.append(buffer, static_cast<std::size_t>(count));
-    }
+    while (seen_.find(text) == std::string::npos && seen_.find(other) == std::string::npos)
+      read_more(deadline);
+  }
+  // What comes next, which is seen then.
+  std::string read_more(const Deadline& deadline) {
+    char buffer[1000];
+    if (!wait_readable(terminal_.get(), deadline))
+      throw std::runtime_error("it is late; it has written " + seen_);
+    const ssize_t count = ::read(terminal_.get(), buffer, sizeof buffer);
+    if (count <= 0) throw std::runtime_error("no terminal; it has written " + seen_);
+    std::string text(buffer, static_cast<std::size_t>(count));
+    seen_ += text;
+    return text;
   }
   void signal(int number) { ::kill(child_, number); }
   void resize(unsigned short rows, unsigned short columns) {
