@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <utility>
 
@@ -18,6 +19,7 @@
 #include "cli/run/prepare.h"
 #include "cli/start/disks.h"
 #include "cli/start/files.h"
+#include "cli/start/firmware_pair.h"
 #include "cli/start/restored.h"
 #include "cli/start/rights.h"
 #include "cli/terminal/notice.h"
@@ -34,9 +36,9 @@ bool uses_stdio(const std::optional<GdbOption>& gdb) {
 }
 
 // A kernel that is an ELF file has symbols itself; of another one `run` may have found them.
-std::string symbols_in(std::span<const std::byte> kernel, const Options& options) {
+std::string symbols_in(const Payload& payload, const Options& options) {
   if (options.run) return options.run->symbols;
-  return machine::is_elf(kernel) ? options.kernel : "";
+  return machine::is_elf(payload.image.bytes()) && !payload.was_packed ? options.kernel : "";
 }
 
 }  // namespace
@@ -98,23 +100,32 @@ Result<void> Program::load() {
   if (!options_.bios.empty()) {
     firmware_size_ = payload.image.size();
     video_bios_ = payload.video_bios;
-    if (video_bios_.empty() && options_.vga == Vga::Text) {
-      notice("--vga: there is no {} (apt install seabios), without which SeaBIOS shows nothing",
-             kVideoBios);
-    }
     boot_ = TRY(machine::boot_firmware(options_.bios, payload.image.bytes(),
                                        size_of_variables(options_, disks_), ram_));
-    return {};
+    return say_odd_pair(payload.image.bytes());
   }
   boot_ = TRY(machine::boot(payload.request, ram_));
   notice("kernel: {}", boot_.format);
-  gdb_files_ = gdb_files(symbols_in(payload.image.bytes(), options_));
+  gdb_files_ = gdb_files(symbols_in(payload, options_));
   if (!boot_.is_linux || options_.append.find("console=") != std::string::npos) return {};
   for (const auto& [stream, name] :
        {std::pair(&options_.serial, "ttyS0"), std::pair(&options_.console, "hvc0")}) {
     if (std::holds_alternative<StdioStream>(*stream))
       notice("kernel: without --append 'console={}' Linux says nothing on this terminal", name);
   }
+  return {};
+}
+
+Result<void> Program::say_odd_pair(std::span<const std::byte> firmware) const {
+  FirmwareVariables variables;
+  std::array<std::byte, kVolumeHeader> beginning{};
+  if (options_.firmware_vars) {
+    variables = {options_.firmware_vars->path, disks_.back()->size(), beginning};
+    if (!disks_.back()->read(0, beginning))
+      return fail(ErrorCode::System, "cannot read --firmware-vars");
+  }
+  const std::string odd = odd_pair(options_.bios, firmware, variables);
+  if (!odd.empty()) notice("{}", odd);
   return {};
 }
 
@@ -383,6 +394,7 @@ void Program::settle() {
   debugger_->settle();
   give_random_numbers();
   settle_streams();
+  say_when_silent();
   obey_keys();
   lines_.update();
   if (qmp_) qmp_->settle();

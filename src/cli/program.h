@@ -25,6 +25,7 @@
 #include "cli/terminal/console.h"
 #include "cli/terminal/host_output.h"
 #include "cli/terminal/signals.h"
+#include "cli/terminal/silence.h"
 #include "cli/terminal/text_display.h"
 #include "cli/waiting.h"
 #include "companions/device_lines.h"
@@ -67,6 +68,7 @@ class Program {
   Meanwhile while_loading();  // serves the greeter, says how far it is, and ends at a signal
   Result<Payload> read_payload();
   Result<void> open_disks();
+  Result<void> say_odd_pair(std::span<const std::byte> firmware) const;
   bool wants_journal() const { return !options_.record.empty() || !options_.replay.empty(); }
   Result<machine::ByteSink> sink(const Stream& stream, DeviceOutput& endpoint);
   machine::ByteSink sink_into(const std::shared_ptr<HostOutput>& output);
@@ -85,6 +87,7 @@ class Program {
   const std::shared_ptr<HostOutput>& standard_output();
   void open_display();
   void settle_streams();
+  void say_when_silent();
   void give_random_numbers();
   struct Journal {
     time::RunStart start;
@@ -163,6 +166,7 @@ class Program {
 
   std::shared_ptr<HostOutput> stdout_;
   std::vector<std::shared_ptr<HostOutput>> outputs_;
+  Silence silence_;
   DeviceOutput serial_bytes_{poller_}, guest_gdb_bytes_{poller_}, console_bytes_{poller_};
 
   companions::DeviceLines lines_;

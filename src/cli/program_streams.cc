@@ -1,6 +1,8 @@
 // The program's part in what goes between devices and the outside: bytes that the guest says and
 // gets, at standard streams, files and endpoints, and random numbers.
+#include <sys/ioctl.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -14,7 +16,9 @@ namespace ringside::cli {
 
 machine::ByteSink Program::sink_into(const std::shared_ptr<HostOutput>& output) {
   return {[this, output](std::span<const std::byte> bytes) {
-            if (!in_past()) output->append(bytes);
+            if (in_past()) return;
+            silence_.heard();
+            output->append(bytes);
           },
           [this, output] { return !in_past() && output->full(); }};
 }
@@ -75,6 +79,8 @@ Result<void> Program::open_input(Line& line, const Stream& stream, const std::st
 }
 
 Result<void> Program::open_clients() {
+  // First, so that what is said from here on is below the screen.
+  if (options_.vga == Vga::Text) open_display();
   if (options_.gdb) say_where_debugger_is();
   if (options_.guest_gdb) {
     TRY(open_line(guest_gdb_, *options_.guest_gdb, "guest gdb",
@@ -87,7 +93,6 @@ Result<void> Program::open_clients() {
                    }}));
   }
   if (options_.qmp) TRY(open_qmp());
-  if (options_.vga == Vga::Text) open_display();
   TRY(open_input(
       serial_, options_.serial, "serial", [this] { return machine_->serial_room(0); },
       [this](std::span<const std::byte> bytes) {
@@ -113,6 +118,17 @@ void Program::open_display() {
   keyboard_ = std::make_unique<Console>(
       poller_, [this] { return display_->room(); },
       [this](std::span<const std::byte> typed) { display_->type(typed); });
+  // What was on the terminal goes where it keeps what has scrolled.
+  winsize size{};
+  const bool is_known = ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0;
+  const std::string rows(is_known ? size.ws_row : 0, '\n');
+  standard_output()->append(std::as_bytes(std::span(rows)));
+  display_->update(TextDisplay::Clock::now());
+  standard_output()->flush();
+  if (!options_.bios.empty() && video_bios_.empty()) {
+    notice("--vga: there is no {} (apt install seabios), without which SeaBIOS shows nothing",
+           kVideoBios);
+  }
 }
 
 void Program::settle_streams() {
@@ -129,6 +145,29 @@ void Program::settle_streams() {
   if (keyboard_) keyboard_->update();
   const bool travelling = travels_ && travels_->busy();
   if (display_ && !travelling) display_->update(TextDisplay::Clock::now());
+}
+
+// Only where somebody may wait at this console: a screen shows what there is, and a machine that
+// was saved goes on as it was.
+void Program::say_when_silent() {
+  const bool is_here = std::holds_alternative<StdioStream>(options_.serial) ||
+                       std::holds_alternative<StdioStream>(options_.console);
+  if (!is_here || saved_ != nullptr || in_past()) return;
+  if (!boot_.is_linux && options_.bios.empty()) return;
+  if (!silence_.has_become_long(engine_->now())) return;
+  constexpr std::string_view kLook = "or hang: a debugger sees where (-G 1234, Ctrl-A d)";
+  if (boot_.is_linux) {
+    notice(
+        "guest: Linux has said nothing here in {} s of its time; it may lack the driver "
+        "(of ttyS0 CONFIG_SERIAL_8250_CONSOLE, of hvc0 CONFIG_VIRTIO_CONSOLE), have another "
+        "'console=', {}",
+        Silence::kLong.ns / 1'000'000'000, kLook);
+  } else {
+    notice(
+        "guest: the firmware has said nothing here in {} s of its time; it may have another "
+        "console (--vga text), lack its variables (--firmware-vars), {}",
+        Silence::kLong.ns / 1'000'000'000, kLook);
+  }
 }
 
 // A replay has those of the recorded run, and so has the past.

@@ -1,5 +1,5 @@
-// Linux on the text screen: Debian's kernel, and SeaBIOS and GRUB before it, as they are painted on a
-// terminal, with keys typed there.
+// Linux on the text screen: Debian's kernel, and SeaBIOS and GRUB before it, as they are painted on
+// a terminal, with keys typed there.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/wait.h>
@@ -37,6 +37,13 @@ class PaintedGuest {
     }
     return text;
   }
+  // What ringside itself says is below.
+  std::string messages() const {
+    std::string text;
+    for (unsigned number = kRows; number < 2 * kRows; ++number)
+      text += terminal_.row(number) + "\n";
+    return text;
+  }
   void await(const std::function<bool(const std::string&)>& is_it) {
     const Deadline deadline = boot_deadline();
     while (!is_it(picture()))
@@ -62,8 +69,8 @@ class PaintedGuest {
 
  private:
   static std::vector<std::string> command(const std::vector<std::string>& arguments) {
-    std::vector<std::string> words = {RINGSIDE_PROGRAM, "-e", engine(), "--pace", "off", "--vga",
-                                      "text",           "-G", "0"};
+    std::vector<std::string> words = {RINGSIDE_PROGRAM, "-e",   engine(), "--pace", "off",
+                                      "--vga",          "text", "-G",     "0"};
     words.insert(words.end(), arguments.begin(), arguments.end());
     return words;
   }
@@ -97,6 +104,8 @@ class PaintedConsole : public ::testing::Test {
 TEST_F(PaintedConsole, HasAShell) {
   PaintedGuest guest(
       {"-m", "256M", "-a", "console=tty0", "-i", files_.initramfs(), files_.kernel()});
+  guest.await("\nguest#\n");
+  EXPECT_THAT(guest.messages(), HasSubstr("gdb: listening on "));
   use_shell(guest);
 }
 

@@ -39,6 +39,7 @@ class Tree {
   void write(const char* name, const std::string& text) const {
     std::ofstream(folder_ / name) << text;
   }
+  void remove(const char* name) const { fs::remove(folder_ / name); }
   // The command in this directory.
   std::vector<std::string> command(const std::string& arguments) const {
     return {"/bin/sh", "-c",
@@ -103,6 +104,20 @@ TEST(RunLinux, SaysWhatAKernelLacks) {
   shell.await_prompt();
   EXPECT_EQ(shell.output_of("cat /proc/cmdline"), "console=ttyS0 quiet\n");
   EXPECT_EQ(shell.end("exit"), 1);
+}
+
+// Who sees nothing is told what may be the matter.
+TEST(RunLinux, SaysThatNothingComesAndThatThereAreNoModules) {
+  const LinuxFiles files("cloud-amd64");
+  SKIP_IF(missing(files));
+  const Tree tree(files);
+  tree.remove("modules.order");
+  ChildProcess ringside(tree.command("--pace off -a console=ttyS1"));
+  ringside.await_line(Stream::Error, "run: there are no modules of this kernel", boot_deadline());
+  const std::string line =
+      ringside.await_line(Stream::Error, "guest: Linux has said nothing", boot_deadline());
+  EXPECT_THAT(line, HasSubstr("CONFIG_SERIAL_8250_CONSOLE"));
+  EXPECT_EQ(ringside.text(Stream::Output), "");
 }
 
 TEST(RunLinux, IsAttachedToByTheLineThatItPrints) {

@@ -60,6 +60,14 @@ class Program : public ::testing::Test {
     files_.push_back(path);
     return path;
   }
+  // NAME.gz, which has that in it.
+  std::string gzip(const std::string& name, const std::string& content) {
+    const std::string plain = file(name, content);
+    files_.push_back(plain + ".gz");
+    ChildProcess program({"/bin/sh", "-c", "gzip -c <'" + plain + "' >'" + plain + ".gz'"});
+    EXPECT_EQ(program.await_exit(), 0) << program.text(Stream::Error);
+    return plain + ".gz";
+  }
   static std::string content_of(const std::string& path) {
     std::ifstream stream(path, std::ios::binary);
     return {std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
@@ -95,6 +103,26 @@ TEST_F(Program, AKernelThatIsCutShort) {
   const std::string whole = content_of(guest());
   for (const std::size_t size : {5u, 60u, 200u, 4100u, 8000u})
     expect_refusal({file("cut", whole.substr(0, size))}, directory_ + "cut");
+}
+
+// Also where nothing is wrong but that it was packed.
+TEST_F(Program, AKernelThatIsPackedAsAWholeIsUnpacked) {
+  const std::string plain = content_of(GuestImage("end_power_off").path());
+  const std::string packed = gzip("guest", plain);
+  ChildProcess guest({RINGSIDE_PROGRAM, "-e", engine(), packed});
+  guest.write_input("x");
+  EXPECT_EQ(guest.await_exit(), 1) << guest.text(Stream::Error);
+  expect_refusal({file("cut.gz", content_of(packed).substr(0, 1000))},
+                 "cut.gz': gzip data is damaged: it ends too early");
+  expect_refusal({gzip("none", std::string(5000, 'x'))}, "none.gz' is of no known format");
+  expect_refusal({"-m", "1M", gzip("bomb", std::string(2 << 20, '\0'))},
+                 "bomb.gz': unpacks to more than 1M");
+}
+
+TEST_F(Program, FirmwareIsNotItsOwnVariables) {
+  const std::string firmware = file("firmware", std::string(8192, '\0'));
+  expect_refusal({"--bios", firmware, "--firmware-vars", firmware}, "is the firmware itself");
+  EXPECT_EQ(content_of(firmware), std::string(8192, '\0'));
 }
 
 TEST_F(Program, FirmwareWithoutEndIsNotReadOn) {

@@ -22,9 +22,10 @@ namespace ringside::testing {
 // The program as the foreground of a pseudo-terminal, as a user starts it.
 class OnTerminal {
  public:
-  explicit OnTerminal(std::vector<std::string> command) {
+  // Nobody knows how many rows and columns it has, unless `size` says.
+  explicit OnTerminal(std::vector<std::string> command, winsize size = {}) {
     int terminal = -1, other = -1;
-    if (::openpty(&terminal, &other, nullptr, nullptr, nullptr) != 0) {
+    if (::openpty(&terminal, &other, nullptr, nullptr, &size) != 0) {
       throw std::runtime_error("no pseudo-terminal");
     }
     terminal_.reset(terminal);

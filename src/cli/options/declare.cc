@@ -175,7 +175,7 @@ void declare_devices(CLI::App& app, Words& words, Options& options) {
               ->allow_extra_args(false));
   devices(app.add_option("-n,--net", words.network,
                          "A network card on a network of this user's rights, or none (none)")
-              ->type_name("user[,forward=tcp:ADDR:PORT:GUESTPORT]"));
+              ->type_name("user[,forward=tcp|udp:ADDR:PORT:GUESTPORT]"));
   devices(app.add_option("--share", words.shares,
                          "A directory for the guest, by 9P over virtio, repeatable; or none")
               ->type_name("DIR[,tag=NAME][,ro]")
@@ -207,6 +207,9 @@ void describe(CLI::App& app, Command command) {
     app.name("ringside run");
     app.description("Starts a Linux kernel with a shell on this terminal.");
     app.footer(std::string(kRunFooter));
+    app.get_option("KERNEL")->description("Linux bzImage or vmlinux");
+    for (const char* refused : {"--bios", "--firmware-vars", "--restore"})
+      app.get_option(refused)->group("");
     return;
   }
   app.description(

@@ -24,7 +24,8 @@ struct Words {
 void declare(CLI::App& app, Words& words, Options& options);
 
 enum class Command : std::uint8_t { Start, Run };
-// What --help says around the options.
+// What --help says around the options, which are declared; of `run` it leaves out what that
+// refuses.
 void describe(CLI::App& app, Command command);
 
 }  // namespace ringside::cli

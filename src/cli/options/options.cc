@@ -222,8 +222,8 @@ Result<void> interpret_processor(const std::string& name, Options& options) {
     return bad(
         "--cpu host needs --engine kvm: the software CPU is v2 or v3, the same on every host");
   }
-  options.processor =
-      TRY(choose<Processor>("--cpu", name, {{"v2", Processor::V2}, {"v3", Processor::V3}}));
+  if (name != "v2" && name != "v3") return bad("--cpu: '{}' is not one of v2, v3, host", name);
+  options.processor = name == "v2" ? Processor::V2 : Processor::V3;
   if (options.engine == EngineChoice::Kvm)
     return bad("--cpu {} is the software CPU's: with --engine kvm the guest has the host's", name);
   return {};
@@ -436,10 +436,10 @@ Result<CommandLine> parse_command_line(int argc, const char* const* argv) {
   const Command command =
       argc > 1 && argv[1] == std::string_view("run") ? Command::Run : Command::Start;
   CLI::App app("", "ringside");
-  describe(app, command);
   Words words;
   CommandLine line;
   declare(app, words, line.options);
+  describe(app, command);
   if (command == Command::Start) return run_parser(app, words, argc, argv, line);
   line.options.run.emplace();
   return run_parser(app, words, argc - 1, argv + 1, line);

@@ -338,7 +338,7 @@ TEST(CommandLine, ErrorsNameTheOption) {
       {{"-e", "magic", "k"}, "--engine: 'magic' is not one of auto, soft, kvm"},
       {{"--pace", "maybe", "k"}, "--pace: 'maybe' is not one of on, off"},
       {{"--translate", "1", "k"}, "--translate: '1' is not one of on, off"},
-      {{"--cpu", "v4", "k"}, "--cpu: 'v4' is not one of v2, v3"},
+      {{"--cpu", "v4", "k"}, "--cpu: 'v4' is not one of v2, v3, host"},
       {{"--cpu", "host", "k"}, "--cpu host needs --engine kvm"},
       {{"--cpu", "v3", "-e", "kvm", "k"}, "with --engine kvm the guest has the host's"},
       {{"--seed", "x", "k"}, "--seed: 'x' is not a number of 64 bits"},
@@ -503,7 +503,8 @@ TEST(RunCommandLine, HelpIsItsOwn) {
   ASSERT_TRUE(line && line->print);
   EXPECT_THAT(*line->print,
               AllOf(HasSubstr("ringside run -G 1234"), HasSubstr("Usage: ringside run"),
-                    HasSubstr("--initramfs"), HasSubstr("Ctrl-A h")));
+                    HasSubstr("--initramfs"), HasSubstr("Ctrl-A h"), Not(HasSubstr("--bios")),
+                    Not(HasSubstr("--firmware-vars")), Not(HasSubstr("--restore"))));
   EXPECT_THAT(*parse({"--help"})->print, HasSubstr("ringside run -G 1234"));
 }
 

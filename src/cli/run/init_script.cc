@@ -25,7 +25,7 @@ for tag in $shares; do
     say "the folder $tag is at /mnt/$tag"
     [ $start != /root ] || start=/mnt/$tag
   else
-    say "the folder $tag is not there: the kernel lacks 9P (CONFIG_NET_9P_VIRTIO, CONFIG_9P_FS) or virtio"
+    say "the folder $tag is not there: the kernel lacks 9P (CONFIG_NET_9P_VIRTIO, CONFIG_9P_FS) or virtio, or its modules were not found"
   fi
 done
 
@@ -34,7 +34,7 @@ if [ "$network" ]; then
   if ip link set eth0 up 2>/dev/null; then
     udhcpc -i eth0 -n -q >/dev/null 2>&1 || say "eth0 got no address (does the kernel have CONFIG_PACKET?)"
   else
-    say "there is no eth0: the kernel lacks CONFIG_VIRTIO_NET or virtio"
+    say "there is no eth0: the kernel lacks CONFIG_VIRTIO_NET or virtio, or its modules were not found"
   fi
 fi
 

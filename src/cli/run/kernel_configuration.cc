@@ -57,4 +57,8 @@ std::vector<std::string> missing_in(std::string_view configuration, const GuestN
   return sentences;
 }
 
+bool has_modules(std::string_view configuration) {
+  return has("\n" + std::string(configuration), "MODULES");
+}
+
 }  // namespace ringside::cli

@@ -22,4 +22,7 @@ struct GuestNeeds {
 // A sentence for each that the configuration has not, neither built in nor as a module.
 std::vector<std::string> missing_in(std::string_view configuration, const GuestNeeds& needs);
 
+// Whether such a kernel has drivers in files of their own.
+bool has_modules(std::string_view configuration);
+
 }  // namespace ringside::cli

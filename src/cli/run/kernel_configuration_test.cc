@@ -33,6 +33,11 @@ TEST(KernelConfiguration, SaysWhatIsNotThereAndWhatComesOfIt) {
                           "without CONFIG_NET_9P_VIRTIO it cannot mount shared folders"));
 }
 
+TEST(KernelConfiguration, SaysWhetherThereAreModules) {
+  EXPECT_TRUE(has_modules("CONFIG_MODULES=y\n"));
+  EXPECT_FALSE(has_modules("# CONFIG_MODULES is not set\nCONFIG_MODULES_TREE_LOOKUP=y\n"));
+}
+
 // A value that was cut is none.
 TEST(KernelConfiguration, TakesAnyText) {
   EXPECT_THAT(missing_in("CONFIG_VIRTIO_BLK=", {.disks = true}), ::testing::SizeIs(2));

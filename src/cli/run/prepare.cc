@@ -48,12 +48,21 @@ GuestNeeds needs_of(const Options& options, const std::string& console) {
 }
 
 Result<void> say_what_is_missing(const KernelFiles& files, const GuestNeeds& needs) {
-  if (files.configuration.empty()) return {};
-  const FileContent content = TRY(read_file(files.configuration, "kernel configuration"));
-  const std::string_view text(reinterpret_cast<const char*>(content.bytes().data()),
-                              content.size());
-  for (const std::string& sentence : missing_in(text, needs))
-    notice("kernel: {}", sentence);
+  bool wants_modules = needs.folders || needs.network || needs.disks || needs.console;
+  if (!files.configuration.empty()) {
+    const FileContent content = TRY(read_file(files.configuration, "kernel configuration"));
+    const std::string_view text(reinterpret_cast<const char*>(content.bytes().data()),
+                                content.size());
+    for (const std::string& sentence : missing_in(text, needs))
+      notice("kernel: {}", sentence);
+    wants_modules = wants_modules && has_modules(text);
+  }
+  if (wants_modules && files.modules.empty()) {
+    notice(
+        "run: there are no modules of this kernel in its tree ('make modules' makes them), in "
+        "lib/modules/VERSION beside its boot folder, or in /lib/modules/VERSION; drivers that are "
+        "not built in are missing");
+  }
   return {};
 }
 

@@ -44,7 +44,9 @@ bool may_be_flash(std::uint64_t size) {
   return size != 0 && size % kPageSize == 0 && size < machine::kMostFirmware;
 }
 
-Result<std::shared_ptr<machine::BlockBackend>> open_vars(const DiskOption& file, Access access) {
+Result<std::shared_ptr<machine::BlockBackend>> open_vars(const DiskOption& file,
+                                                         const std::string& firmware,
+                                                         Access access) {
   const auto wrong_size = [&](std::uint64_t size) {
     return fail(ErrorCode::BadRequest,
                 fmt::format("--firmware-vars: {} has {} bytes; it must be whole 4 KiB pages, less "
@@ -52,6 +54,12 @@ Result<std::shared_ptr<machine::BlockBackend>> open_vars(const DiskOption& file,
                             file.path, size));
   };
   std::error_code unknown;  // then it is no file that can be looked at, and why is told below
+  if (!firmware.empty() && std::filesystem::equivalent(file.path, firmware, unknown)) {
+    return fail(ErrorCode::BadRequest,
+                fmt::format("--firmware-vars: {} is the firmware itself, which the guest would "
+                            "overwrite; name a copy of the template that came with it",
+                            file.path));
+  }
   const std::uint64_t bytes = std::filesystem::file_size(file.path, unknown);
   if (!unknown && !may_be_flash(bytes)) return wrong_size(bytes);
   auto image = open_image(file, nullptr, access, kFirmwareVars);
@@ -115,7 +123,8 @@ Result<Images> open_images(const Options& options, const Images& connected, Acce
   for (std::size_t i = 0; i < all.size(); ++i) {
     const bool is_disk = i < options.disks.size();
     auto image =
-        is_disk ? open_image(all[i], connected[i], access, kDiskImage) : open_vars(all[i], access);
+        is_disk ? open_image(all[i], connected[i], access, kDiskImage)
+                : open_vars(all[i], options.bios, access);
     if (!image && image.error().code() == ErrorCode::Busy)
       return fail(in_use(image.error(), all, i, is_disk ? kDiskImage : kFirmwareVars));
     images.push_back(TRY(std::move(image)));

@@ -8,17 +8,24 @@
 #include "base/state_hash.h"
 #include "cli/start/files.h"
 #include "machine/boot/boot_image.h"
+#include "machine/boot/kernel_payload.h"
 
 namespace ringside::cli {
 
 namespace {
+
+bool is_packed(std::span<const std::byte> file) {
+  const auto compression = machine::detect_compression(file);
+  return compression && *compression != machine::Compression::None;
+}
 
 Reading kernel_reading(const Options& options, const Meanwhile& meanwhile) {
   Reading reading;
   reading.meanwhile = meanwhile;
   reading.begins_with = machine::kRecognisedBy;
   reading.check_beginning = [&name = options.kernel](std::span<const std::byte> beginning) {
-    return machine::recognise(name, beginning);
+    Result<void> known = machine::recognise(name, beginning);
+    return is_packed(beginning) ? Result<void>() : known;
   };
   return reading;
 }
@@ -29,6 +36,21 @@ Reading firmware_reading(const Meanwhile& meanwhile) {
   reading.most = machine::kMostFirmware;
   reading.beyond = fmt::format("firmware has at most {}", machine::megabytes(reading.most));
   return reading;
+}
+
+// What was packed as a whole, as distributions have Xen, once: `image` is what was in it then.
+Result<bool> unpack_kernel(const Options& options, const Meanwhile& meanwhile, FileContent& image) {
+  if (machine::recognise(options.kernel, image.bytes()) || !is_packed(image.bytes())) return false;
+  auto unpacked = machine::unpack(image.bytes(), *machine::detect_compression(image.bytes()),
+                                  options.memory, meanwhile);
+  if (!unpacked && unpacked.error().code() == ErrorCode::BadRequest) {
+    return fail(ErrorCode::BadRequest, fmt::format("cannot unpack kernel '{}': {}", options.kernel,
+                                                   unpacked.error().text()));
+  }
+  if (!unpacked) return fail(unpacked.error());  // given up from outside
+  image = FileContent(std::move(*unpacked));
+  TRY(machine::recognise(options.kernel, image.bytes()));
+  return true;
 }
 
 // An option ROM has its size in one byte, in pieces of 512 bytes.
@@ -88,6 +110,7 @@ Result<Payload> read_payload(const Options& options, sandbox::Outside& outside,
   machine::BootRequest& request = payload.request;
   request.meanwhile = meanwhile;
   payload.image = TRY(read(options.kernel, "kernel", kernel_reading(options, meanwhile)));
+  payload.was_packed = TRY(unpack_kernel(options, meanwhile, payload.image));
   request.kernel_name = options.kernel;
   request.kernel = payload.image.bytes();
   for (const ModuleOption& module : options.modules) {

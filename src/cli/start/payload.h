@@ -20,7 +20,8 @@
 namespace ringside::cli {
 
 struct Payload {
-  FileContent image;  // the kernel, or the firmware
+  FileContent image;        // the kernel, unpacked, or the firmware
+  bool was_packed = false;  // the file has it in another form
   std::vector<FileContent> modules;
   std::string video_bios;        // beside firmware, for the text screen
   machine::BootRequest request;  // for a kernel; points into these

@@ -27,6 +27,7 @@ std::string describe(Bytes file) {
   if (starts_with(file, "CD001") || read_at<std::uint32_t>(file, 0x8001) == 0x30304443) {
     return "is a CD image, not a kernel";
   }
+  if (starts_with(file, "070701")) return "is a cpio archive, as an initrd is (-i FILE)";
   const std::optional<Compression> compression = detect_compression(file);
   if (compression && *compression != Compression::None) {
     return fmt::format("is {} data; unpack it first", compression_name(*compression));

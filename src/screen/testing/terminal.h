@@ -1,4 +1,5 @@
-// As much of a terminal as the painter uses, with rows of a fixed size and as many as are written to.
+// As much of a terminal as the painter uses, with rows of a fixed size and as many as are written
+// to.
 #pragma once
 
 #include <charconv>
