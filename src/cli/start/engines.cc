@@ -63,7 +63,7 @@ Result<StartedEngine> start_kvm(const Options& options, hypervisor::GuestRam& ra
 std::string_view needs_soft(const Options& options) {
   if (!options.record.empty() || !options.replay.empty()) return "a journal needs it";
   if (!options.save.empty()) return "--save needs it";
-  if (options.processor) return "--cpu is of it";
+  if (options.processor) return "--cpu chooses its processor";
   return options.perf_map ? "--perf-map needs it" : "";
 }
 
