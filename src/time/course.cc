@@ -96,11 +96,12 @@ Result<bool> Course::advance(const Place& target, Stride stride) {
     go_to_cut(0);
     return fail(std::move(*lost));
   }
+  if (is_there) return true;
   constexpr unsigned kMostStalls = 4;
   const bool is_held_up = timeline_.take_disk_wait();
   stalls_ = here() == before && !is_held_up ? stalls_ + 1 : 0;
-  if (!is_there && stalls_ > kMostStalls) return another_run();
-  return is_there;
+  if (stalls_ > kMostStalls) return another_run();
+  return false;
 }
 
 }  // namespace ringside::time
