@@ -28,8 +28,9 @@ demo-linux:
 
 test: dev
 	$(call run_tests,build) -LE 'guests|kvm-guest'
+# FIDELITY=whole adds what takes hours: each kernel with each number of vCPUs, a whole pass of memtest86+.
 test-guests:
-	sh scripts/test-guests
+	RINGSIDE_FIDELITY=$(FIDELITY) sh scripts/test-guests
 test-kvm: dev
 	sh scripts/test-kvm
 

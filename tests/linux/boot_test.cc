@@ -9,15 +9,14 @@
 #include <cerrno>
 #include <cstdio>
 
+#include "linux/guest_checks.h"
 #include "linux/linux_guest.h"
 
 namespace ringside::testing {
 namespace {
 
 using ::testing::AllOf;
-using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
-using ::testing::Not;
 
 struct Boot {
   const char* name;
@@ -48,17 +47,6 @@ std::string on_the_host(const std::vector<std::string>& command) {
 }
 
 class LinuxBoot : public ::testing::TestWithParam<Boot> {};
-
-// Each processor has had timer interrupts, and the console its own.
-void check_interrupts(const std::string& table, unsigned cpus) {
-  EXPECT_THAT(table, ContainsRegex("IO-APIC +4-edge +ttyS0"));
-  EXPECT_THAT(table, ContainsRegex("ERR: +0\n"));
-  EXPECT_THAT(table, ContainsRegex("SPU:( +0)+ +Spurious"));
-  std::string counts;
-  for (unsigned i = 0; i < cpus; ++i)
-    counts += " +[1-9][0-9]*";
-  EXPECT_THAT(table, ContainsRegex("LOC:" + counts + " +Local timer interrupts"));
-}
 
 TEST_P(LinuxBoot, WorksAsASystemAndEnds) {
   const Boot& boot = GetParam();
@@ -114,9 +102,7 @@ TEST_P(LinuxBoot, WorksAsASystemAndEnds) {
             "forks: ok\nsteps: ok\nthreads: ok\n");
 
   check_interrupts(shell.output_of("cat /proc/interrupts"), boot.cpus);
-  EXPECT_THAT(shell.output_of("dmesg"),
-              Not(ContainsRegex("Oops|Call Trace|unhandled|Unhandled|WARNING:|BUG:|soft lockup|"
-                                "rcu.*stall|segfault|general protection|unchecked MSR")));
+  check_log(shell.output_of("dmesg"));
   EXPECT_EQ(shell.end(boot.ending), boot.status);
 }
 

@@ -5,6 +5,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "linux/guest_checks.h"
 #include "linux/linux_guest.h"
 
 namespace ringside::testing {
@@ -35,38 +36,13 @@ Seconds processor_time(pid_t pid) {
   return Seconds((user + system) / static_cast<double>(::sysconf(_SC_CLK_TCK)));
 }
 
-struct Memory {
-  std::uint64_t peak = 0;       // of the whole process, in KiB
-  std::uint64_t guest_ram = 0;  // resident in the mapping of the guest's RAM: what was touched
-};
-
-// The guest's RAM is the one mapping of its size.
-Memory memory_of(pid_t pid, std::uint64_t ram_kib) {
-  Memory result;
-  const std::string directory = "/proc/" + std::to_string(pid);
-  std::ifstream status(directory + "/status");
-  for (std::string word; status >> word;)
-    if (word == "VmHWM:") status >> result.peak;
-  std::ifstream maps(directory + "/smaps");
-  bool is_ram = false;
-  for (std::string line; std::getline(maps, line);) {
-    std::istringstream fields(line);
-    std::string name;
-    std::uint64_t size = 0;
-    fields >> name >> size;
-    if (name == "Size:") is_ram = size >= ram_kib;
-    if (name == "Rss:" && is_ram) result.guest_ram += size;
-  }
-  return result;
-}
-
 TEST_F(LinuxResources, MemoryIsWhatTheGuestTouchesAndLittleMore) {
   constexpr std::uint64_t kMiB = 1024;  // in KiB
   LinuxGuest guest(files_, {.cpus = 4, .memory = "2G"});
   guest.shell().await_prompt();
   for (const char* part : {"forks", "threads", "signals"})
     guest.shell().output_of(std::string("exercise ") + part);
-  const Memory before = memory_of(guest.process().pid(), 2048 * kMiB);
+  const HostMemory before = memory_of(guest.process().pid(), 2048 * kMiB);
   EXPECT_GT(before.guest_ram, 40 * kMiB);
   EXPECT_LT(before.guest_ram, 512 * kMiB) << "RAM is touched that the guest did not";
   EXPECT_LE(before.peak, before.guest_ram + 96 * kMiB);
@@ -75,7 +51,7 @@ TEST_F(LinuxResources, MemoryIsWhatTheGuestTouchesAndLittleMore) {
   // on pages that were touched before and are free again: how much the two numbers differ is the
   // guest's affair.
   guest.shell().output_of("dd if=/dev/zero of=/tmp/large bs=1M count=300 2>&1");
-  const Memory after = memory_of(guest.process().pid(), 2048 * kMiB);
+  const HostMemory after = memory_of(guest.process().pid(), 2048 * kMiB);
   EXPECT_GE(after.guest_ram, 340 * kMiB);
   EXPECT_LE(after.guest_ram, before.guest_ram + 320 * kMiB)
       << "RAM is touched that the guest did not";
