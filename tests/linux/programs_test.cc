@@ -1,11 +1,13 @@
 // Debian's programs in a guest: what they print is what the same files print on the host, byte for
 // byte. The programs read CPUID and choose their code by it, so that the two compute the same thing
-// by different instructions: SSE to SSE4.2 and x87 in the guest, whatever there is on the host.
+// by different instructions: SSE to SSE4.2 and x87 on x86-64-v2, AVX2 and FMA on x86-64-v3,
+// whatever there is on the host.
 #include <gtest/gtest.h>
 #include <unistd.h>
 
 #include <fstream>
 
+#include "linux/guest_checks.h"
 #include "linux/linux_guest.h"
 #include "support/host.h"
 
@@ -16,12 +18,22 @@ using Stream = ChildProcess::Stream;
 
 const std::string kFiles = RINGSIDE_LINUX_FILES "/programs/";
 
-// Results of glibc's mathematics differ in the last bit between code with and without fused
-// multiplication; the host is asked for the code that the guest has.
-constexpr const char* kRun =
-    " /usr/bin/env -i PATH=/usr/bin:/bin HOME=/tmp LC_ALL=C TZ=UTC PYTHONUTF8=1 "
-    "PYTHONHASHSEED=0 PYTHONDONTWRITEBYTECODE=1 "
-    "GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX2,-FMA,-FMA4,-AVX512F /bin/sh /programs/";
+// The software CPU's two processors. Results of glibc's mathematics differ in the last bit between
+// code with and without fused multiplication; the host is asked for the code that the guest has.
+struct Processor {
+  const char* level;
+  const char* left_out;  // of what the C library may use
+};
+constexpr Processor kV2 = {"v2", "-AVX2,-FMA,-FMA4,-AVX512F"};
+constexpr Processor kV3 = {"v3", "-FMA4,-AVX512F"};
+
+// Why the host does not compute as that processor does; empty if it does.
+std::string no_comparison(const Processor& processor) {
+  const bool is_v3 = processor.level == kV3.level;
+  if (!is_v3 || (__builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0))
+    return {};
+  return "the host has no AVX2 with FMA";
+}
 
 // Why there is no disk with them; empty if there is.
 std::string no_programs() {
@@ -33,17 +45,23 @@ std::string no_programs() {
 }
 
 // `program` is the name of a script in tests/linux/programs.
-std::string command(const std::string& root, const std::string& program) {
-  return "chroot " + root + kRun + program + ".sh";
+std::string command(const std::string& root, const std::string& program,
+                    const Processor& processor) {
+  return "chroot " + root +
+         " /usr/bin/env -i PATH=/usr/bin:/bin HOME=/tmp LC_ALL=C TZ=UTC PYTHONUTF8=1 "
+         "PYTHONHASHSEED=0 PYTHONDONTWRITEBYTECODE=1 EFFORT=" +
+         (is_fidelity_whole() ? "10" : "1") +
+         " GLIBC_TUNABLES=glibc.cpu.hwcaps=" + processor.left_out + " /bin/sh /programs/" +
+         program + ".sh";
 }
 
-std::string output_on_the_host(const std::string& program) {
+std::string output_on_the_host(const std::string& program, const Processor& processor) {
   const std::string script = "PATH=$PATH:/usr/sbin && cd '" + kFiles +
                              "' && mount --rbind /dev root/dev && mount -t tmpfs tmp root/tmp && "
                              "exec " +
-                             command("root", program) + " 2>&1";
+                             command("root", program, processor) + " 2>&1";
   ChildProcess process({"unshare", "-rm", "sh", "-c", script});
-  EXPECT_EQ(process.await_exit(Deadline(std::chrono::minutes(5))), 0)
+  EXPECT_EQ(process.await_exit(Deadline(std::chrono::minutes(15))), 0)
       << process.text(Stream::Output) << process.text(Stream::Error);
   return process.text(Stream::Output);
 }
@@ -56,8 +74,12 @@ class LinuxPrograms : public ::testing::Test {
     SKIP_IF(host::no_mount_namespaces());
   }
   // One guest runs them in turn.
-  void compare(const std::vector<std::string>& programs) {
-    LinuxGuest guest(files_, {.memory = "1G", .arguments = {"-d", kFiles + "disk.img,ro"}});
+  void compare(const std::vector<std::string>& programs, const Processor& processor = kV2,
+               unsigned cpus = 1) {
+    SKIP_IF(no_comparison(processor));
+    std::vector<std::string> arguments = {"-d", kFiles + "disk.img,ro"};
+    if (engine() == "soft") arguments.insert(arguments.end(), {"--cpu", processor.level});
+    LinuxGuest guest(files_, {.cpus = cpus, .memory = "1G", .arguments = arguments});
     LinuxShell& shell = guest.shell();
     shell.await_prompt();
     shell.load_disk_driver();
@@ -65,13 +87,13 @@ class LinuxPrograms : public ::testing::Test {
     shell.output_of("mount --bind /dev /disk/dev && mount -t tmpfs tmp /disk/tmp");
     for (const std::string& program : programs) {
       SCOPED_TRACE(program);
-      const std::string expected = output_on_the_host(program);
+      const std::string expected = output_on_the_host(program, processor);
       EXPECT_GT(expected.size(), 100u) << expected;
       // Not to the terminal at once: programs ask what they write to.
-      const LinuxShell::Answer answer =
-          shell.run(command("/disk", program) + " >/tmp/output 2>&1; echo $? >/tmp/status; " +
-                        "cat /tmp/output; (exit $(cat /tmp/status))",
-                    Deadline(std::chrono::minutes(15)));
+      const LinuxShell::Answer answer = shell.run(command("/disk", program, processor) +
+                                                      " >/tmp/output 2>&1; echo $? >/tmp/status; " +
+                                                      "cat /tmp/output; (exit $(cat /tmp/status))",
+                                                  Deadline(std::chrono::minutes(15)));
       EXPECT_EQ(answer.output, expected);
       EXPECT_EQ(answer.status, 0);
     }
@@ -82,12 +104,26 @@ class LinuxPrograms : public ::testing::Test {
 };
 
 TEST_F(LinuxPrograms, ComputeWhatTheyComputeOnTheHost) {
-  compare({"openssl", "sqlite3", "git", "perl", "xz", "python"});
+  compare({"openssl", "sqlite3", "git", "perl", "xz", "text", "python"});
+}
+
+TEST_F(LinuxPrograms, ComputeTheSameWithAvx) {
+  compare({"openssl", "perl", "text", "python"}, kV3);
 }
 
 TEST_F(LinuxPrograms, CompileWhatTheyCompileOnTheHost) { compare({"gcc"}); }
 
 TEST_F(LinuxPrograms, PassPythonsOwnTests) { compare({"python-tests"}); }
+
+TEST_F(LinuxPrograms, StressNgFindsNothing) { compare({"stress"}, kV2, 2); }
+
+TEST_F(LinuxPrograms, StressNgFindsNothingWithAvx) { compare({"stress"}, kV3, 2); }
+
+// What takes longest, on the other processor.
+TEST_F(LinuxPrograms, DoTheRestWithAvx) {
+  if (!is_fidelity_whole()) GTEST_SKIP() << "only with FIDELITY=whole";
+  compare({"sqlite3", "git", "xz", "gcc", "python-tests"}, kV3);
+}
 
 }  // namespace
 }  // namespace ringside::testing
