@@ -26,9 +26,9 @@ inline constexpr std::string_view kGiveBack =
 
 class Painter {
  public:
-  // What makes the terminal show `picture` after the last one: nothing if that is the same. A
+  // What makes the terminal show `whole` after the last one: nothing if that is the same. A
   // terminal whose size is unknown is large enough.
-  std::string paint(const Picture& picture, std::optional<TerminalSize> terminal = std::nullopt);
+  std::string paint(const Picture& whole, std::optional<TerminalSize> terminal = std::nullopt);
   // Somebody else may have drawn on the terminal: the next picture is drawn anew.
   void forget() { shown_.reset(); }
   // What gives the whole terminal back, with the cursor below the picture.

@@ -122,9 +122,8 @@ Result<Images> open_images(const Options& options, const Images& connected, Acce
   const std::vector<DiskOption> all = images_of(options);
   for (std::size_t i = 0; i < all.size(); ++i) {
     const bool is_disk = i < options.disks.size();
-    auto image =
-        is_disk ? open_image(all[i], connected[i], access, kDiskImage)
-                : open_vars(all[i], options.bios, access);
+    auto image = is_disk ? open_image(all[i], connected[i], access, kDiskImage)
+                         : open_vars(all[i], options.bios, access);
     if (!image && image.error().code() == ErrorCode::Busy)
       return fail(in_use(image.error(), all, i, is_disk ? kDiskImage : kFirmwareVars));
     images.push_back(TRY(std::move(image)));

@@ -291,9 +291,8 @@ class SoftVm final : public SoftEngine {
   void init(VcpuId id) override {
     Cpu& cpu = vcpus_[id.value]->cpu;
     if (&cpu != board_.running) return take_init(*vcpus_[id.value]);
-    // Between two instructions is where its turn ends: not a moment that others choose.
     cpu.init_pending = true;
-    cpu.yield_soon();
+    cpu.yield_soon();  // where its turn ends is state, where a slice ends is not
   }
   void start_up(VcpuId id, std::uint8_t vector) override {
     SoftVcpu& vcpu = *vcpus_[id.value];
