@@ -194,9 +194,10 @@ TEST_F(Xsave, AvxIsThereWhenXcr0SaysSo) {
   EXPECT_EQ(run(kAdd), kInvalid);
 }
 
-// Of a masked move, what the mask leaves out may be anywhere (SDM 2C, VMASKMOV).
+// Of a masked move, what the mask leaves out may be anywhere (SDM 2C, VMASKMOV). These are between
+// [rbp] and ymm1.
 TEST_F(Xsave, MaskedMovesLookAtWhatIsChosenAlone) {
-  constexpr std::string_view kLoad = "c4 e2 75 2c 45 00", kStore = "c4 e2 75 2e 45 00";  // [rbp], ymm1
+  constexpr std::string_view kLoad = "c4 e2 75 2c 45 00", kStore = "c4 e2 75 2e 45 00";
   cpu_->reg(Gpr::Rbp) = std::uint64_t{1} << 63;
   x86::CpuState s = cpu_->state();
   s.fpu.vector[1].fill(0);
