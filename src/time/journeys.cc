@@ -192,15 +192,18 @@ class Journeys::BackAStep final : public Base {
     if (!travels_.parts_.empty()) {
       if (to_ > travels_.parts_.front().before && to_ <= parts_end_of(travels_)) {
         if (choose_part()) return;
-        // It did nothing since the cut that they begin at.
-        to_ = history_.cut(travels_.parts_cut_).place;
-        const std::uint64_t then = history_.cut(travels_.parts_cut_).steps[vcpu_.value];
-        choose_cut(then);
+        choose_cut_before_parts();
         return;
       }
       travels_.parts_.clear();
     }
     if (history_.cut(0).place < to_) choose_cut(course_.steps_of(vcpu_));
+  }
+  // It did nothing since they begin. The cut that they began at may be gone: whoever has been
+  // elsewhere in between has made others.
+  void choose_cut_before_parts() {
+    to_ = travels_.parts_.front().before;
+    choose_cut(travels_.parts_steps_[vcpu_.value]);
   }
   static Place parts_end_of(const Travels& travels) { return travels.parts_.back().before; }
 
@@ -225,7 +228,7 @@ class Journeys::BackAStep final : public Base {
                        history_.cut(cut - 1).steps[vcpu_.value] >= steps))
       --cut;
     if (cut == 0) {
-      to_ = history_.cut(0).place;
+      to_ = std::min(to_, history_.cut(0).place);
       travels_.parts_.clear();
       phase_ = Phase::Marks;
       return;
@@ -236,7 +239,7 @@ class Journeys::BackAStep final : public Base {
     const bool is_short = instructions(to_) - instructions(course_.here()) <= kStretch;
     phase_ = is_short || history_.cuts() >= kMostCuts ? Phase::Parts : Phase::Pass;
     travels_.parts_.clear();
-    travels_.parts_cut_ = cut - 1;
+    travels_.parts_steps_ = history_.cut(cut - 1).steps;
     if (phase_ == Phase::Parts) treat_hits(Hits::Noted);
   }
 
@@ -265,10 +268,7 @@ class Journeys::BackAStep final : public Base {
     if (!there) return {};
     travels_.parts_.push_back({to_, {}, {}});
     treat_hits(Hits::Ignored);
-    if (!choose_part()) {
-      to_ = travels_.parts_.front().before;
-      choose_cut(history_.cut(travels_.parts_cut_).steps[vcpu_.value]);
-    }
+    if (!choose_part()) choose_cut_before_parts();
     return {};
   }
 

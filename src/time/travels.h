@@ -106,7 +106,7 @@ class Travels final : public hypervisor::TimeTravel, private hypervisor::HitList
     std::optional<Hit> hit;       // that it made, with a watchpoint
   };
   std::vector<Part> parts_;
-  std::size_t parts_cut_ = 0;  // from which they begin
+  std::vector<std::uint64_t> parts_steps_;  // what each vCPU had done where they begin
 };
 
 }  // namespace ringside::time
