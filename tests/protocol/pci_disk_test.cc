@@ -30,6 +30,7 @@ TEST(PciDisk, AnswersWithAMessage) {
 // The same from a server (docs/decisions/0065), with each engine.
 TEST(PciDisk, MayBeAServers) {
   SKIP_IF(host::no_engine(engine()));
+  SKIP_IF(host::no_library("libnbd.so.0"));
   const std::string socket =
       ::testing::TempDir() + "ringside-nbd-disk-" + std::to_string(::getpid());
   nbd::testing::Server server(socket, nbd::testing::Export{512});

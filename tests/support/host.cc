@@ -1,5 +1,6 @@
 #include "support/host.h"
 
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <stdlib.h>
@@ -52,6 +53,13 @@ std::string no_engine(std::string_view name, std::string_view reason) {
 
 std::string no_engine(const std::string& name) {
   return name == "soft" ? "" : no_engine(name, refusal(name));
+}
+
+std::string no_library(const std::string& name) {
+  void* const library = ::dlopen(name.c_str(), RTLD_LAZY);
+  if (library == nullptr) return name + " is not installed";
+  ::dlclose(library);
+  return {};
 }
 
 std::string no_pseudo_terminals() {

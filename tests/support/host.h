@@ -13,6 +13,9 @@ namespace ringside::testing::host {
 // A program in PATH; it is asked for its version.
 std::string no_program(const std::string& name);
 
+// A shared library, by its file's name.
+std::string no_library(const std::string& name);
+
 // An engine that cannot be used for `reason`; empty if that is.
 std::string no_engine(std::string_view name, std::string_view reason);
 // The engine of that name, as the program itself sees it.
