@@ -121,7 +121,7 @@ Result<void> Program::say_odd_pair(std::span<const std::byte> firmware) const {
   std::array<std::byte, kVolumeHeader> beginning{};
   if (options_.firmware_vars) {
     variables = {options_.firmware_vars->path, disks_.back()->size(), beginning};
-    if (disks_.back()->read(0, beginning) != machine::BlockBackend::Outcome::Done)
+    if (!machine::read_all(*disks_.back(), 0, beginning))
       return fail(ErrorCode::System, "cannot read --firmware-vars");
   }
   const std::string odd = odd_pair(options_.bios, firmware, variables);

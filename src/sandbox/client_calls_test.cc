@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -12,41 +11,14 @@
 
 #include <cerrno>
 
-#include "sandbox/sandbox.h"
 #include "sandbox/system_calls.h"
-#include "sandbox/testing/outcome.h"
+#include "sandbox/testing/attempts.h"
 
 namespace ringside::sandbox {
 namespace {
 
-using testing::kKilled;
-using testing::outcome_of;
-constexpr int kNoSandbox = 254;
-
-int error_of(long result) { return result < 0 ? errno : 0; }
-
-struct Attempt {
-  const char* name;
-  int expected;
-  int (*attempt)();
-};
-std::ostream& operator<<(std::ostream& out, const Attempt& attempt) { return out << attempt.name; }
-
-class ClientCalls : public ::testing::TestWithParam<Attempt> {
- protected:
-  static int outcome(int (*attempt)()) {
-    return outcome_of([attempt] {
-      const bool has_filter =
-          ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && allow_only_a_client().has_value();
-      return has_filter ? attempt() : kNoSandbox;
-    });
-  }
-  void SetUp() override {
-    if (!why_none().empty()) GTEST_SKIP() << "no sandbox in a build with a sanitizer";
-    if (outcome([] { return 0; }) == kNoSandbox)
-      GTEST_SKIP() << "this host filters no system calls";
-  }
-};
+using testing::Attempt, testing::error_of, testing::kKilled;
+using ClientCalls = testing::CompanionCalls<allow_only_a_client>;
 
 TEST_P(ClientCalls, SaySo) { EXPECT_EQ(outcome(GetParam().attempt), GetParam().expected); }
 

@@ -17,41 +17,16 @@
 #include <string>
 
 #include "sandbox/landlock.h"
-#include "sandbox/sandbox.h"
 #include "sandbox/system_calls.h"
+#include "sandbox/testing/attempts.h"
 #include "sandbox/testing/outcome.h"
 
 namespace ringside::sandbox {
 namespace {
 
-using testing::kKilled;
+using testing::Attempt, testing::error_of, testing::kKilled;
 using testing::outcome_of;
-constexpr int kNoSandbox = 254;
-
-int error_of(long result) { return result < 0 ? errno : 0; }
-
-struct Attempt {
-  const char* name;
-  int expected;
-  int (*attempt)();
-};
-std::ostream& operator<<(std::ostream& out, const Attempt& attempt) { return out << attempt.name; }
-
-class NetworkCalls : public ::testing::TestWithParam<Attempt> {
- protected:
-  static int outcome(int (*attempt)()) {
-    return outcome_of([attempt] {
-      const bool has_filter =
-          ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && allow_only_a_network().has_value();
-      return has_filter ? attempt() : kNoSandbox;
-    });
-  }
-  void SetUp() override {
-    if (!why_none().empty()) GTEST_SKIP() << "no sandbox in a build with a sanitizer";
-    if (outcome([] { return 0; }) == kNoSandbox)
-      GTEST_SKIP() << "this host filters no system calls";
-  }
-};
+using NetworkCalls = testing::CompanionCalls<allow_only_a_network>;
 
 TEST_P(NetworkCalls, SaySo) { EXPECT_EQ(outcome(GetParam().attempt), GetParam().expected); }
 
