@@ -41,6 +41,7 @@ enum class VcpuActivity : std::uint8_t {
   WaitingForStartUp,  // after INIT; an application processor before its start
   WaitingForDevice,   // in an access that a device cannot answer yet
   Dead,               // a triple fault, or an engine's error
+  Asleep,             // the machine sleeps (ACPI S3); the boot processor waits to be woken
 };
 
 class Vcpu {

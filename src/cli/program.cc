@@ -153,7 +153,7 @@ Result<void> Program::build() {
   companions::add_devices(options_.network.has_value(), options_.shares, machine);
   lines_.connect(machine);
   // The main thread may sleep while vCPUs run on their own.
-  machine.input_taken = [this] { poller_.wake(); };
+  machine.input_taken = machine.sleep_changed = [this] { poller_.wake(); };
   machine.text_card = has_text_card();
   machine.video_bios = video_bios_;
   machine.text_was_lost = [this, told = false]() mutable {
@@ -305,6 +305,7 @@ void Program::add_monitor_commands(debug::ServerOptions& server) {
                                  options_.cpus,
                                  [this] { return fmt::format("engine: {}", engine_->name()); },
                                  [this] { return reset_machine(); },
+                                 [this] { return wake_guest(); },
                                  [this](const time::Input& input) -> Result<void> {
                                    TRY(refuse_while_still());
                                    return timeline_->note(input);
@@ -395,6 +396,7 @@ void Program::settle() {
   give_random_numbers();
   settle_streams();
   say_when_silent();
+  tell_of_sleep();
   obey_keys();
   lines_.update();
   if (qmp_) qmp_->settle();

@@ -115,6 +115,8 @@ class Program {
   Result<void> reset_as_recorded();
   Result<void> open_qmp();
   Result<void> press_power_button();
+  void tell_of_sleep();
+  Result<void> wake_guest();  // by the power button
   // A file is made of the guest, slice by slice, and is to be of one moment.
   std::optional<std::string> why_still() const;
   Result<void> refuse_while_still() const;
@@ -185,7 +187,8 @@ class Program {
 
   Line guest_gdb_{guest_gdb_bytes_}, serial_{serial_bytes_}, console_{console_bytes_};
   std::unique_ptr<Console> keyboard_;
-  bool end_key_ = false;                    // Ctrl-A x
+  bool end_key_ = false;  // Ctrl-A x
+  machine::Sleep told_sleep_ = machine::Sleep::Awake;
   std::unique_ptr<TextDisplay> display_;    // null without --vga
   std::unique_ptr<time::History> history_;  // null: there is no past
   std::unique_ptr<time::Travels> travels_;

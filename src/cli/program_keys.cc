@@ -24,6 +24,10 @@ void Program::obey_keys() {
       case KeyCommand::StopGuest:
         stop_for_debugger();
         break;
+      case KeyCommand::Wake:
+        if (const Result<void> done = wake_guest(); !done)
+          notice("Ctrl-A w: {}", done.error().text());
+        break;
       case KeyCommand::End:
         end_key_ = true;
         break;

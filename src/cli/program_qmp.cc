@@ -17,6 +17,7 @@ Result<void> Program::open_qmp() {
                          return {};
                        },
                        .press_power_button = [this] { return press_power_button(); },
+                       .wake_up = [this] { return wake_guest(); },
                        .moment = [this] { return moment(); },
                        .core = [this] { return core_subject({0}); },
                        .tell = {}};

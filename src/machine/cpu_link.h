@@ -41,6 +41,12 @@ class CpuLink final : public hypervisor::CpuPort {
   void guest_panicked(VcpuId vcpu, const char* reason) override {
     if (cpus_) cpus_->guest_panicked(vcpu, reason);
   }
+  void fall_asleep() override {
+    if (cpus_) cpus_->fall_asleep();
+  }
+  void wake(const x86::CpuState& entry) override {
+    if (cpus_) cpus_->wake(entry);
+  }
   void end(hypervisor::VmEnd end) override {
     if (cpus_) cpus_->end(std::move(end));
   }

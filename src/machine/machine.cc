@@ -47,11 +47,7 @@ bool Machine::press_power_button() {
 
 void Machine::reset() {
   Lock lock(*parts_);
-  for (Device* device : parts_->devices)
-    device->reset();
-  if (parts_->options.has_firmware) return;
-  parts_->place_pci();
-  parts_->pics.set_bios_vectors();
+  parts_->reset_devices(Parts::Power::On);
 }
 
 void Machine::visit_state(StateVisitor& visitor) {

@@ -50,6 +50,9 @@ struct SharedFolder {
   ByteSink requests;
 };
 
+// Whether the machine sleeps (ACPI S3), and whether its own clock wakes it.
+enum class Sleep : std::uint8_t { Awake, Asleep, AsleepUntilAlarm };
+
 struct MachineOptions {
   unsigned vcpus = 1;
   std::int64_t start_time = kUsualDate;  // of the clock at power-on
@@ -84,6 +87,8 @@ struct MachineOptions {
   // PCI functions have no addresses at the start: firmware will give them some. Otherwise they are
   // as firmware leaves them.
   bool has_firmware = false;
+  // The machine has fallen asleep, or wakes. Called as input_taken is.
+  std::function<void()> sleep_changed;
 };
 
 // Outside input, the only way in. The main loop applies it between slices (and journals it).
@@ -183,8 +188,10 @@ class Machine final : public hypervisor::Platform {
   // From outside, and not in the journal. A non-maskable interrupt as from another processor (SDM
   // 3A 11.6.1), which no entry of a local vector table holds back.
   void send_nmi(VcpuId vcpu);
-  // The power button of ACPI. False: the guest has not enabled it, so nothing will come of it.
+  // The power button of ACPI, which wakes a machine that sleeps. False: the guest has not enabled
+  // it, so nothing will come of it.
   bool press_power_button();
+  Sleep sleep() const;
 
   // Power-on state of all devices; RAM stays.
   void reset();

@@ -13,7 +13,8 @@ Machine::Parts::Parts(hypervisor::GuestRam& guest_ram, MachineOptions given)
       com1(0x3f8, {lines, 4}, options.serial[0], options.input_taken),
       com2(0x2f8, {lines, 3}, options.serial[1], options.input_taken),
       rtc(events, cpus, {lines, 8}, options.start_time,
-          {ram.low_end().value, ram.size() - ram.low_end().value}, options.vcpus),
+          {ram.low_end().value, ram.size() - ram.low_end().value}, options.vcpus,
+          [this] { power.ring_alarm(); }),
       keyboard(system, {lines, 1}, options.input_taken),
       firmware(ram, cpus, options.vcpus, options.video_bios,
                {[this] { return host_bridge.configuration_in_memory(); },
@@ -23,8 +24,8 @@ Machine::Parts::Parts(hypervisor::GuestRam& guest_ram, MachineOptions given)
                 }}),
       guest_gdb(cpus, options.guest_gdb_wants_client, options.guest_gdb_out, options.input_taken),
       debug_console(options.debugcon),
-      devices{&apics,     &pics,        &io_apic,  &pit, &com1,  &com2,     &system,
-              &pci_ports, &host_bridge, &keyboard, &rtc, &power, &firmware, &guest_gdb} {
+      devices{&apics,       &pics,     &io_apic, &pit,   &com1,     &com2,      &system, &pci_ports,
+              &host_bridge, &keyboard, &rtc,     &power, &firmware, &guest_gdb} {
   pci.add(0, host_bridge, {"PCI host bridge"});
   apics.connect(&io_apic);
   apics.connect(&pics);

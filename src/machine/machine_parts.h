@@ -77,7 +77,7 @@ struct Machine::Parts {
   PciMemory pci_memory{pci, host_bridge, pci_range(ram)};
   IsaBridge isa_bridge;
   I8042 keyboard;
-  AcpiPower power{events, cpus, {lines, kSciLine}};
+  AcpiPower power{events, cpus, {lines, kSciLine}, {[this] { fall_asleep(); }, [this] { wake(); }}};
   FirmwareConfig firmware;
   GuestGdbPort guest_gdb;
   DebugExit debug_exit{cpus};
@@ -105,6 +105,11 @@ struct Machine::Parts {
   std::vector<VirtioTransport*> virtio;
   std::optional<FlashMemory> flash;
   std::optional<TextCard> text_card;
+  // After which there is power again.
+  enum class Power : std::uint8_t { On, Sleep };
+  void reset_devices(Power after);
+  void fall_asleep();
+  void wake();
   void add_firmware();
   void add_text_card();
   void tell_of_lost_text(Gpa address) const;

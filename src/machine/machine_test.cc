@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include <array>
+#include <cstring>
 
 #include "machine/bus/platform_map.h"
 #include "machine/pci/pci_function.h"
@@ -356,6 +357,97 @@ TEST_F(MachineTest, ButtonsFromOutside) {
   EXPECT_FALSE(machine.press_power_button());
   machine.port_write(kBoot, 0x602, 2, 0x100);
   EXPECT_TRUE(machine.press_power_button());
+}
+
+// What loses its power, where the guest goes on, and with what it does not.
+struct SleepTest : MachineTest {
+  Machine machine{ram, {}};
+  SleepTest() { machine.connect(cpus); }
+  std::uint32_t in(std::uint16_t port, unsigned width = 1) {
+    std::uint32_t value = 0;
+    machine.port_read(kBoot, port, width, value);
+    return value;
+  }
+  void leave_vectors(std::uint32_t vector, std::uint64_t longer) {
+    std::uint8_t* const facs = ram.host(kFacs, 64);
+    std::memcpy(facs, "FACS", 4);
+    std::memcpy(facs + 12, &vector, sizeof vector);
+    std::memcpy(facs + 24, &longer, sizeof longer);
+  }
+  void sleep() { machine.port_write(kBoot, 0x604, 2, 1 << 13 | 1 << 10); }
+  void wake() {
+    machine.press_power_button();
+    cpus.time = machine.next_event();
+    machine.run_events(cpus.time);
+  }
+};
+
+TEST_F(SleepTest, WhatHasNoPowerIsReset) {
+  leave_vectors(0x9876a, 0);
+  machine.port_write(kBoot, 0x3ff, 1, 0x5a);
+  machine.port_write(kBoot, 0x70, 1, 0x40);
+  machine.port_write(kBoot, 0x71, 1, 0x77);
+  EXPECT_EQ(machine.sleep(), Sleep::Awake);
+  sleep();
+  EXPECT_EQ(machine.sleep(), Sleep::Asleep);
+  EXPECT_EQ(cpus.happened, std::vector<std::string>{"fall asleep"});
+  EXPECT_EQ(in(0x3ff), 0u);
+  EXPECT_EQ(in(0x71), 0x77u);
+  wake();
+  EXPECT_EQ(machine.sleep(), Sleep::Awake);
+  EXPECT_EQ(cpus.happened, (std::vector<std::string>{"fall asleep", "wake 9876:a"}));
+}
+
+TEST_F(SleepTest, TheClockSaysThatItWillWakeIt) {
+  for (const auto& [index, value] : {std::pair{0x0b, 0x26}, {0x01, 0x30}}) {
+    machine.port_write(kBoot, 0x70, 1, index);
+    machine.port_write(kBoot, 0x71, 1, value);
+  }
+  machine.port_write(kBoot, 0x602, 2, 0x400);
+  sleep();
+  EXPECT_EQ(machine.sleep(), Sleep::AsleepUntilAlarm);
+  leave_vectors(0x8000, 0);
+  for (unsigned i = 0; i < 100 && machine.sleep() != Sleep::Awake; ++i) {
+    cpus.time = machine.next_event();
+    machine.run_events(cpus.time);
+  }
+  EXPECT_EQ(cpus.time.ns / 1'000'000'000, 0x30u);
+  EXPECT_EQ(cpus.happened.back(), "wake 800:0");
+  EXPECT_EQ(in(0x600, 2), 0x8400u);
+}
+
+TEST_F(SleepTest, TheLongVectorIsInProtectedMode) {
+  leave_vectors(0x8000, 0x123456);
+  sleep();
+  wake();
+  EXPECT_EQ(cpus.happened.back(), "wake 10:123456");
+}
+
+TEST_F(SleepTest, WithoutAVectorItIsAReboot) {
+  for (const std::uint32_t vector : {0u, 0x100000u}) {
+    cpus.ended.reset();
+    leave_vectors(vector, 0);
+    sleep();
+    wake();
+    ASSERT_TRUE(cpus.ended);
+    EXPECT_EQ(cpus.ended->kind, hypervisor::VmEnd::Kind::Reboot);
+  }
+}
+
+TEST_F(SleepTest, FirmwareStartsWhereItAlwaysDoes) {
+  MachineOptions options;
+  options.has_firmware = true;
+  Machine other(ram, options);
+  other.connect(cpus);
+  other.port_write(kBoot, 0x604, 2, 1 << 13 | 1 << 10);
+  other.port_write(kBoot, 0x70, 1, 0x0f);
+  std::uint32_t status = 0;
+  other.port_read(kBoot, 0x71, 1, status);
+  EXPECT_EQ(status, 0xfeu);
+  other.press_power_button();
+  cpus.time = other.next_event();
+  other.run_events(cpus.time);
+  EXPECT_EQ(cpus.happened.back(), "wake f000:fff0");
 }
 
 // An engine that has the 8259s itself.

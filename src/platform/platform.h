@@ -10,6 +10,7 @@
 
 #include "ringside/exit.h"
 #include "ringside/types.h"
+#include "ringside/x86/cpu_state.h"
 
 namespace ringside::hypervisor {
 
@@ -115,6 +116,14 @@ class CpuPort {
   virtual bool interrupt_message(std::uint64_t /*address*/, std::uint32_t /*data*/) {
     return false;
   }
+
+  // The processors lose their power (ACPI S3), when the current instruction is over: the boot
+  // processor sleeps, with its registers as they are for who looks at them, and the others wait for
+  // a start-up IPI.
+  virtual void fall_asleep() = 0;
+  // They have it again: all of them are as at power-on, and the boot processor starts in `entry`.
+  // Never during an instruction.
+  virtual void wake(const x86::CpuState& entry) = 0;
 };
 
 }  // namespace ringside::hypervisor

@@ -55,6 +55,7 @@ std::span<const Commands::Command> Commands::table() {
       {"quit", {}, &Commands::quit},
       {"system_reset", {}, &Commands::system_reset},
       {"system_powerdown", {}, &Commands::system_powerdown},
+      {"system_wakeup", {}, &Commands::system_wakeup},
       {"human-monitor-command", kLine, &Commands::human_monitor_command},
       {"getfd", kFdName, &Commands::getfd},
       {"closefd", kFdName, &Commands::closefd},
@@ -166,7 +167,7 @@ Commands::Outcome Commands::query_commands(const Json&) {
 Commands::Outcome Commands::query_name(const Json&) { return empty(); }
 
 Commands::Outcome Commands::query_status(const Json&) {
-  static constexpr const char* kWords[] = {"running", "paused", "debug", "save-vm"};
+  static constexpr const char* kWords[] = {"running", "paused", "debug", "save-vm", "suspended"};
   const RunState state = machine_.state();
   return Json{{"status", kWords[static_cast<std::size_t>(state)]},
               {"singlestep", false},
@@ -214,6 +215,8 @@ Commands::Outcome Commands::quit(const Json&) {
 
 Commands::Outcome Commands::system_reset(const Json&) { return Later{machine_.reset()}; }
 Commands::Outcome Commands::system_powerdown(const Json&) { return Later{machine_.power_down()}; }
+
+Commands::Outcome Commands::system_wakeup(const Json&) { return Later{machine_.wake_up()}; }
 
 std::optional<unsigned> Commands::vcpu_of(const Json& arguments) const {
   const auto given = arguments.find("cpu-index");

@@ -66,6 +66,7 @@ class Commands {
   Outcome quit(const Json&);
   Outcome system_reset(const Json&);
   Outcome system_powerdown(const Json&);
+  Outcome system_wakeup(const Json&);
   Outcome human_monitor_command(const Json&);
   Outcome getfd(const Json&);
   Outcome closefd(const Json&);

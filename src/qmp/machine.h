@@ -24,9 +24,10 @@ class Task {
 
 enum class RunState : std::uint8_t {
   Running,
-  Paused,   // `stop` holds it
-  Debug,    // a debugger does
-  SavesVm,  // a dump does, until it is written
+  Paused,     // `stop` holds it
+  Debug,      // a debugger does
+  SavesVm,    // a dump does, until it is written
+  Suspended,  // nobody does, and it sleeps (ACPI S3)
 };
 
 struct FileName {
@@ -76,6 +77,7 @@ class Machine {
   virtual void quit() = 0;  // the machine ends, after what is said has been written
   virtual std::unique_ptr<Task> reset() = 0;
   virtual std::unique_ptr<Task> power_down() = 0;
+  virtual std::unique_ptr<Task> wake_up() = 0;  // of a machine that sleeps
   // A line of the human monitor; the text is its output.
   virtual std::unique_ptr<Task> monitor(std::string line, unsigned vcpu) = 0;
   // Begun; it is finished also if nobody asks the task.

@@ -11,6 +11,9 @@ const char* name_of(ErrorClass error) {
   return error == ErrorClass::CommandNotFound ? "CommandNotFound" : "GenericError";
 }
 
+// Nobody holds the guest. That it sleeps is told by another event.
+bool runs(RunState state) { return state == RunState::Running || state == RunState::Suspended; }
+
 }  // namespace
 
 Session::Session(Machine& machine, std::function<Moment()> clock)
@@ -69,7 +72,7 @@ bool Session::serve_one() {
 
 void Session::serve(const Request& request) {
   // Before it has agreed it is told of nothing, and then of what changes from there on.
-  if (!commands_.negotiated()) told_running_ = machine_.state() == RunState::Running;
+  if (!commands_.negotiated()) told_running_ = runs(machine_.state());
   Commands::Outcome outcome = commands_.execute(request, take_descriptor());
   if (auto* later = std::get_if<Commands::Later>(&outcome)) {
     task_ = std::move(later->task);
@@ -109,7 +112,7 @@ void Session::settle_task() {
 // of as it is found.
 void Session::tell_state() {
   if (!commands_.negotiated() || output().size() >= kMostOutput) return;
-  const bool running = machine_.state() == RunState::Running;
+  const bool running = runs(machine_.state());
   if (std::exchange(told_running_, running) != running) tell(running ? "RESUME" : "STOP", {});
 }
 
@@ -124,6 +127,8 @@ void Session::tell(const Event& event) {
       session.tell("RESET", {{"guest", false}, {"reason", "host-qmp-system-reset"}});
     }
     void operator()(const PowerDown&) { session.tell("POWERDOWN", {}); }
+    void operator()(const Suspend&) { session.tell("SUSPEND", {}); }
+    void operator()(const WakeUp&) { session.tell("WAKEUP", {}); }
     void operator()(const DumpCompleted& e) {
       Json data = {{"result", to_json(e.state)}};
       if (!e.error.empty()) data["error"] = e.error;

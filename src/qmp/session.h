@@ -32,11 +32,13 @@ struct Shutdown {
 };
 struct Reset {};
 struct PowerDown {};
+struct Suspend {};  // the guest sleeps (ACPI S3)
+struct WakeUp {};
 struct DumpCompleted {
   DumpState state;
   std::string error;  // empty: there is none
 };
-using Event = std::variant<Shutdown, Reset, PowerDown, DumpCompleted>;
+using Event = std::variant<Shutdown, Reset, PowerDown, Suspend, WakeUp, DumpCompleted>;
 
 class Session {
  public:

@@ -227,6 +227,25 @@ TEST_F(SessionTest, OneRequestAfterTheOther) {
   EXPECT_EQ(run("system_reset"), generic("no \\\"such\\\" thing"));
 }
 
+// Who sleeps is not stopped.
+TEST_F(SessionTest, AGuestThatSleepsIsSuspended) {
+  begin();
+  machine.sleeps = true;
+  session.tell(Suspend{});
+  EXPECT_THAT(take(), ::testing::HasSubstr("\"event\": \"SUSPEND\""));
+  EXPECT_THAT(run("query-status"),
+              ::testing::AllOf(::testing::HasSubstr("\"status\": \"suspended\""),
+                               ::testing::HasSubstr("\"running\": false")));
+  EXPECT_EQ(run("system_wakeup"), kDone);
+  EXPECT_EQ(machine.happened.back(), "wake up");
+  machine.sleeps = false;
+  session.tell(WakeUp{});
+  session.work();
+  const std::string said = take();
+  EXPECT_THAT(said, ::testing::HasSubstr("\"event\": \"WAKEUP\""));
+  EXPECT_THAT(said, ::testing::Not(::testing::HasSubstr("RESUME")));
+}
+
 TEST_F(SessionTest, DescriptorsComeWithTheirRequest) {
   begin();
   const auto pipe_end = [](Fd& other) {

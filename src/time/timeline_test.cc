@@ -72,6 +72,8 @@ class SleepingEngine final : public hypervisor::Engine,
   void retry(VcpuId) override {}
   void set_a20(bool) override {}
   void ram_written(Gpa, std::uint64_t) override {}
+  void fall_asleep() override {}
+  void wake(const x86::CpuState&) override {}
   void end(hypervisor::VmEnd) override {}
 
   std::optional<VirtualTime> until;

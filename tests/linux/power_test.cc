@@ -37,5 +37,29 @@ TEST(LinuxPower, TheButtonSwitchesTheGuestOff) {
   EXPECT_EQ(guest.process().await_exit(boot_deadline()), 1);
 }
 
+// As rtcwake does: an alarm of the clock, and S3. The processors are there again, and so are disk
+// and console.
+TEST(LinuxPower, ItSleepsUntilItsClockWakesIt) {
+  const LinuxFiles files("amd64");
+  if (!files.missing().empty()) GTEST_SKIP() << files.missing();
+  LinuxGuest guest(files, {.cpus = 2});
+  LinuxShell& shell = guest.shell();
+  shell.await_prompt();
+  EXPECT_THAT(shell.output_of("cat /sys/power/state"), HasSubstr("mem"));
+  const auto seconds = [&] {
+    return std::stoi(shell.output_of("cat /sys/class/rtc/rtc0/since_epoch"));
+  };
+  const int before = seconds();
+  shell.output_of("echo +5 >/sys/class/rtc/rtc0/wakealarm && echo mem >/sys/power/state");
+  const int slept = seconds() - before;
+  EXPECT_GE(slept, 5);
+  EXPECT_LT(slept, 60);
+  EXPECT_THAT(guest.process().text(ChildProcess::Stream::Error),
+              HasSubstr("asleep (ACPI S3), until its clock's alarm"));
+  EXPECT_EQ(shell.output_of("grep -c ^processor /proc/cpuinfo"), "2\n");
+  EXPECT_EQ(shell.output_of("cat /sys/power/suspend_stats/success"), "1\n");
+  EXPECT_EQ(shell.end("poweroff -f"), 1);
+}
+
 }  // namespace
 }  // namespace ringside::testing

@@ -124,6 +124,13 @@ void add_machine_commands(debug::ServerOptions& server, const MonitorSubjects& s
                     : "The power button is pressed, but the guest has not enabled it, as its ACPI "
                       "driver would.\n";
        }});
+  commands.push_back(
+      {"system_wakeup", "",
+       "Wakes a guest that sleeps (ACPI S3), by the power button. It goes on when it runs.",
+       [subjects](std::string_view) -> std::string {
+         const Result<void> done = subjects.wake_up();
+         return done ? "The guest is woken.\n" : "system_wakeup: " + done.error().text() + "\n";
+       }});
 }
 
 }  // namespace ringside::cli

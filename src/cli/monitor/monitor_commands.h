@@ -1,5 +1,5 @@
 // Monitor commands that need the machine or the program: interrupt controllers, memory map, ports,
-// engine, reset, buttons.
+// engine, reset, buttons, waking.
 #pragma once
 
 #include <functional>
@@ -19,6 +19,7 @@ struct MonitorSubjects {
   unsigned vcpus = 1;
   std::function<std::string()> engine;         // which one runs the guest
   std::function<Result<std::string>()> reset;  // of the machine; what to say
+  std::function<Result<void>()> wake_up;       // if it sleeps
   // What comes from outside, before it has its effect: for the journal. An error refuses it.
   std::function<Result<void>(const time::Input&)> note = [](const time::Input&) -> Result<void> {
     return {};

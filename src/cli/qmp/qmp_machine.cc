@@ -61,7 +61,9 @@ QmpMachine::QmpMachine(QmpSubjects subjects)
 
 qmp::RunState QmpMachine::state() const {
   if (is_stopped()) return stopped_ ? qmp::RunState::Paused : qmp::RunState::SavesVm;
-  return subjects_.debugger.holds_guest() ? qmp::RunState::Debug : qmp::RunState::Running;
+  if (subjects_.debugger.holds_guest()) return qmp::RunState::Debug;
+  const bool awake = subjects_.machine.sleep() == machine::Sleep::Awake;
+  return awake ? qmp::RunState::Running : qmp::RunState::Suspended;
 }
 
 // On KVM a vCPU has a thread of its own, which runs nothing but it; the main thread answers for it.
@@ -111,6 +113,10 @@ std::unique_ptr<qmp::Task> QmpMachine::power_down() {
     subjects_.tell(qmp::PowerDown{});
     return std::string();
   });
+}
+
+std::unique_ptr<qmp::Task> QmpMachine::wake_up() {
+  return ask(subjects_.debugger, [this] { return nothing_to_say(subjects_.wake_up()); });
 }
 
 std::unique_ptr<qmp::Task> QmpMachine::monitor(std::string line, unsigned vcpu) {

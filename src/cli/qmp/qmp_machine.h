@@ -36,6 +36,7 @@ struct QmpSubjects {
   Folder& files;                        // that of --files
   std::function<Result<void>()> reset;  // while every vCPU is out of the guest
   std::function<Result<void>()> press_power_button;
+  std::function<Result<void>()> wake_up;   // if it sleeps
   std::function<time::Position()> moment;  // in its run, at which the guest is
   std::function<guests::CoreSubject()> core;
   std::function<void(const qmp::Event&)> tell;  // of what happens here
@@ -66,6 +67,7 @@ class QmpMachine final : public qmp::Machine {
   void quit() override;
   std::unique_ptr<qmp::Task> reset() override;
   std::unique_ptr<qmp::Task> power_down() override;
+  std::unique_ptr<qmp::Task> wake_up() override;
   std::unique_ptr<qmp::Task> monitor(std::string line, unsigned vcpu) override;
   Result<std::unique_ptr<qmp::Task>> dump(qmp::DumpWish wish) override;
   Result<std::unique_ptr<qmp::Task>> save_memory(qmp::MemoryWish wish) override;

@@ -44,6 +44,8 @@ std::string status(const QmpMachine& machine) {
       return "VM status: paused\n";
     case qmp::RunState::Debug:
       return "VM status: paused (debug)\n";
+    case qmp::RunState::Suspended:
+      return "VM status: paused (suspended)\n";
     case qmp::RunState::SavesVm:
       break;
   }
@@ -148,6 +150,7 @@ std::unique_ptr<qmp::Task> begin_monitor_line(QmpMachine& machine, std::string_v
   if (is(words, {"stop"}) || is(words, {"s"})) return machine.stop();
   if (is(words, {"system_reset"})) return machine.reset();
   if (is(words, {"system_powerdown"})) return machine.power_down();
+  if (is(words, {"system_wakeup"})) return machine.wake_up();
   if (is(words, {"cont"}) || is(words, {"c"})) {
     machine.cont();
     return std::make_unique<Done>();

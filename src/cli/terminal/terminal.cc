@@ -78,6 +78,8 @@ std::optional<KeyCommand> command_of(std::byte key) {
       return KeyCommand::ShowKeys;
     case 'd':
       return KeyCommand::StopGuest;
+    case 'w':
+      return KeyCommand::Wake;
     case 'x':
       return KeyCommand::End;
     default:
@@ -105,6 +107,7 @@ void say_it_stays() {
 const std::string_view kKeys =
     "keys: Ctrl-A h        shows these\n"
     "keys: Ctrl-A d        stops the guest for a debugger, or lets it go on\n"
+    "keys: Ctrl-A w        wakes a guest that sleeps (ACPI S3), by the power button\n"
     "keys: Ctrl-A x        ends the machine\n"
     "keys: Ctrl-A Ctrl-A   types a Ctrl-A; every other key is the guest's";
 

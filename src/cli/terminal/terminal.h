@@ -38,6 +38,7 @@ enum class KeyCommand : std::uint8_t {
   ShowKeys,   // h
   StopGuest,  // d: for a debugger; and lets it go on
   End,        // x
+  Wake,       // w: a guest that sleeps
 };
 // A line for each of them.
 extern const std::string_view kKeys;

@@ -118,8 +118,9 @@ bool Monitor::holds_running_guest() const {
 
 Result<std::string> Monitor::status(Words words) {
   if (!words.empty()) return fail(ErrorCode::BadRequest, "info status has no arguments");
-  return std::string(holds_running_guest() ? "VM status: running\n"
-                                           : "VM status: paused (the debugger holds it)\n");
+  if (!holds_running_guest()) return std::string("VM status: paused (the debugger holds it)\n");
+  const bool sleeps = target_.vm().vcpu({0}).activity() == hypervisor::VcpuActivity::Asleep;
+  return std::string(sleeps ? "VM status: asleep (ACPI S3)\n" : "VM status: running\n");
 }
 
 Result<std::string> Monitor::stop(Words words) {

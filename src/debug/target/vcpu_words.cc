@@ -21,6 +21,8 @@ std::string_view words_of(VcpuActivity activity) {
       return "waiting for a device";
     case VcpuActivity::Dead:
       return "dead";
+    case VcpuActivity::Asleep:
+      return "asleep (ACPI S3)";
   }
   return "";
 }

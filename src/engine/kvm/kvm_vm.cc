@@ -38,6 +38,13 @@ class KvmVm final : public KvmEngine,
     system_.end = [this](VmEnd why) { end(std::move(why)); };
     system_.clock_changed = [this] { timer_.look_again(); };
     system_.halted = [this] { check_halted_for_good(); };
+    system_.lost_power = [this] {
+      {
+        const std::lock_guard lock(sleep_lock_);
+        if (with_power_ > 0) --with_power_;
+      }
+      wake_if_powerless();
+    };
     system_.note_started = [this] {
       for (const auto& vcpu : vcpus_)
         vcpu->start_up().note_started();
@@ -123,6 +130,11 @@ class KvmVm final : public KvmEngine,
     }
     const EverybodyOut out(system_.gate);
     if (system_.controllers) TRY(system_.controllers->reset());
+    {
+      const std::lock_guard lock(sleep_lock_);
+      with_power_ = 0;
+      waking_.reset();
+    }
     for (const auto& vcpu : vcpus_)
       TRY(vcpu->reset(entry));
     system_.events.clear();
@@ -260,6 +272,29 @@ class KvmVm final : public KvmEngine,
       end({VmEnd::Kind::Error, 0, reason, id});
     }
   }
+  void fall_asleep() override {
+    {
+      const std::lock_guard lock(sleep_lock_);
+      with_power_ = 0;
+      for (const auto& vcpu : vcpus_)
+        with_power_ += vcpu->id().value != 0 && vcpu->active() ? 1 : 0;
+    }
+    if (system_.controllers) {
+      const Result<void> done = system_.controllers->reset();
+      if (!done) log::error("kvm: sleep: {}", done.error().text());
+    }
+    for (const auto& vcpu : vcpus_) {
+      if (vcpu->id().value != 0 && vcpu->active()) vcpu->start_up().lose_power();
+    }
+    vcpus_[0]->start_up().fall_asleep();
+  }
+  void wake(const x86::CpuState& entry) override {
+    {
+      const std::lock_guard lock(sleep_lock_);
+      waking_ = entry;
+    }
+    wake_if_powerless();
+  }
   void end(VmEnd why) override {
     {
       const std::lock_guard lock(end_lock_);
@@ -307,6 +342,16 @@ class KvmVm final : public KvmEngine,
     return {};
   }
 
+  // The boot processor may start the others again only when they have lost their power.
+  void wake_if_powerless() {
+    std::optional<x86::CpuState> entry;
+    {
+      const std::lock_guard lock(sleep_lock_);
+      if (with_power_ == 0) entry = std::exchange(waking_, std::nullopt);
+    }
+    if (entry) vcpus_[0]->start_up().wake(*entry);
+  }
+
   // Every started vCPU sleeps with interrupts off: nothing can wake the guest again.
   // Where HLT does not end KVM_RUN, HaltWatch finds out.
   void check_halted_for_good() {
@@ -321,6 +366,9 @@ class KvmVm final : public KvmEngine,
   TimerThread timer_;
   HaltWatch halt_watch_;
   std::vector<std::unique_ptr<KvmVcpu>> vcpus_;
+  std::mutex sleep_lock_;
+  unsigned with_power_ = 0;              // others than the boot processor; sleep_lock_
+  std::optional<x86::CpuState> waking_;  // what it is to wake in; sleep_lock_
   mutable std::mutex end_lock_;
   std::optional<VmEnd> end_;               // end_lock_
   mutable std::optional<VmEnd> seen_end_;  // the main thread's

@@ -11,7 +11,7 @@ bool can_be(const Cpu& cpu) {
   constexpr unsigned kLongestInsn = 15;
   return cpu.gpr[Cpu::kNoRegister] == 0 && cpu.icount < kMostCount &&
          cpu.interrupt_shadow_until <= cpu.icount + 2 && cpu.debug_shadow_until <= cpu.icount + 2 &&
-         cpu.string_lines < kMostLines && cpu.cpl() <= 3 && cpu.activity <= Activity::Dead &&
+         cpu.string_lines < kMostLines && cpu.cpl() <= 3 && cpu.activity <= Activity::Asleep &&
          (cpu.fpu.mxcsr & ~kMxcsrBits) == 0 &&
          x87::control_word(cpu.fpu.control) == cpu.fpu.control &&
          cpu.entry_insn_length <= kLongestInsn;

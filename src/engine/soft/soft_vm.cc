@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "engine/soft/cpu/board.h"
 #include "engine/soft/loaded_state.h"
+#include "engine/soft/power.h"
 #include "engine/soft/run/run.h"
 #include "engine/soft/sampling.h"
 #include "engine/soft/soft_memory.h"
@@ -341,6 +342,13 @@ class SoftVm final : public SoftEngine {
       cpu.leave_soon();
     }
   }
+  void fall_asleep() override {
+    for (std::uint32_t i = 1; i < vcpus_.size(); ++i)
+      init({i});
+    vcpus_[0]->cpu.activity = Activity::Asleep;
+    interrupt_running();
+  }
+  void wake(const x86::CpuState& entry) override { give_power_again(vcpus_, entry); }
   void end(VmEnd end) override {
     if (!ended_ && !travels()) ended_ = std::move(end);
     interrupt_running();
@@ -389,15 +397,7 @@ class SoftVm final : public SoftEngine {
   void power_on(const x86::CpuState& entry) {
     for (const hypervisor::RamSlot& slot : board_.ram.slots())
       board_.ram_written(slot.base, slot.size);
-    for (const auto& vcpu : vcpus_) {
-      vcpu->cpu.reset();
-      vcpu->cpu.pending_exit.reset();
-      vcpu->is_active = false;
-      vcpu->left_at_breakpoint.reset();
-      vcpu->step_range.reset();
-    }
-    vcpus_[0]->is_active = true;
-    vcpus_[0]->cpu.set_state(entry);
+    soft::power_on(vcpus_, entry);
   }
 
   // A device's write is told of when the instruction that it happened in is complete, or at once if
@@ -575,7 +575,7 @@ class SoftVm final : public SoftEngine {
   std::unique_ptr<Translator> translator_;  // or null
   SoftMemory memory_;
   SoftPoints points_{board_};
-  std::vector<std::unique_ptr<SoftVcpu>> vcpus_;
+  Vcpus vcpus_;
   std::deque<hypervisor::VcpuEvent> events_;
   std::optional<VmEnd> ended_;
   std::optional<hypervisor::Progress> stop_at_;

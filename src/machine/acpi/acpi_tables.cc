@@ -127,10 +127,13 @@ std::string dsdt(const AcpiOptions& options) {
   bus += pci_bus(options);
   for (unsigned i = 0; i < options.virtio_devices && options.virtio_bus == VirtioBus::Mmio; ++i)
     bus += virtio_device(i);
-  const aml::Term off = aml::integer(kSleepTypeS5), zero = aml::integer(0);
-  return table(
-      "DSDT", 2,
-      aml::scope("\\_SB_", bus) + aml::name("\\_S5_", aml::package({off, off, zero, zero})));
+  const auto sleep_state = [](std::string_view name, unsigned type) {
+    const aml::Term value = aml::integer(type), zero = aml::integer(0);
+    return aml::name(name, aml::package({value, value, zero, zero}));
+  };
+  return table("DSDT", 2,
+               aml::scope("\\_SB_", bus) + sleep_state("\\_S3_", kSleepTypeS3) +
+                   sleep_state("\\_S5_", kSleepTypeS5));
 }
 
 std::string madt(const AcpiOptions& options) {
@@ -152,10 +155,11 @@ std::string mcfg(const AddressRange& pci_configuration) {
   return table("MCFG", 1, body.data());
 }
 
-// Always in ACPI mode (no SMI command port), no GPEs, a power button and no sleep button.
+// Always in ACPI mode (no SMI command port), no GPEs, a power button and no sleep button. The
+// clock's alarm is a fixed event.
 std::string fadt(std::uint64_t facs, std::uint64_t dsdt_address, bool text_card) {
   constexpr std::uint32_t kWbinvd = 1 << 0, kProcessorC1 = 1 << 2, kNoSleepButton = 1 << 5,
-                          kNoClockWake = 1 << 6, kTimer32 = 1 << 8, kResetRegister = 1 << 10;
+                          kTimer32 = 1 << 8, kResetRegister = 1 << 10;
   constexpr std::uint16_t kLegacyDevices = 1 << 0, k8042 = 1 << 1, kNoVga = 1 << 2;
   Bytes body;
   body.u32(facs).u32(dsdt_address).u8(0).u8(0).u16(kSciLine).u32(0).u32(0);
@@ -164,7 +168,7 @@ std::string fadt(std::uint64_t facs, std::uint64_t dsdt_address, bool text_card)
   body.u16(0xfff).u16(0xfff).u16(0).u16(0).u8(0).u8(0);  // no C2, no C3, no throttling
   body.u8(0).u8(0).u8(0x32);                             // the clock's century
   body.u16(static_cast<std::uint16_t>(kLegacyDevices | (text_card ? k8042 : kNoVga))).u8(0);
-  body.u32(kWbinvd | kProcessorC1 | kNoSleepButton | kNoClockWake | kTimer32 | kResetRegister);
+  body.u32(kWbinvd | kProcessorC1 | kNoSleepButton | kTimer32 | kResetRegister);
   body.port(kResetPort, 8, 1).u8(kResetValue).u16(0).u8(0);
   body.u64(0).u64(dsdt_address);  // the FACS has its 32-bit address
   body.port(kPm1Event, 32, 2).zeros(12).port(kPm1Control, 16, 2).zeros(12).zeros(12);

@@ -13,6 +13,7 @@ Result<Gpa> write_acpi_tables(hypervisor::GuestRam& ram, const AcpiOptions& opti
   if (options.vcpus > kMaxVcpus || options.virtio_devices > kMaxVirtioDevices) {
     return fail(ErrorCode::BadRequest, "too many processors or devices for the ACPI tables");
   }
+  static_assert(kFacs == kAcpiStart + kAcpiAlignment, "the FACS is the first table");
   AcpiTables made = make_acpi_tables(options);
   const Gpa tables = kAcpiStart + kAcpiAlignment;  // behind the RSDP, which is shorter
   place(made.root, tables);

@@ -8,7 +8,6 @@
 
 namespace ringside::machine {
 
-inline constexpr Gpa kAcpiStart{0xe0000};
 inline constexpr std::uint64_t kAcpiSize = 0x10000;
 
 // Where the RSDP is (kAcpiStart).

@@ -15,8 +15,11 @@ struct AddressRange {
 // ACPI fixed hardware.
 inline constexpr std::uint16_t kPm1Event = 0x600, kPm1Control = 0x604, kPmTimer = 0x608;
 inline constexpr unsigned kSciLine = 9;
-// What the tables tell of S5, and what firmware for QEMU's machines knows without them.
-inline constexpr unsigned kSleepTypeS5 = 5, kSleepTypeS5OfFirmware = 0;
+// What the tables tell of S3 and S5, and what firmware for QEMU's machines knows without them.
+inline constexpr unsigned kSleepTypeS3 = 1, kSleepTypeS5 = 5, kSleepTypeS5OfFirmware = 0;
+// The tables of a kernel that we load: the root, and behind it the rest, whose first one is the
+// FACS.
+inline constexpr Gpa kAcpiStart{0xe0000}, kFacs{0xe0040};
 inline constexpr std::uint16_t kResetPort = 0xcf9;
 inline constexpr std::uint8_t kResetValue = 6;
 

@@ -1,6 +1,7 @@
 #include "machine/clocks/rtc.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "machine/clocks/calendar.h"
 #include "machine/clocks/clock_math.h"
@@ -23,6 +24,7 @@ enum : std::uint8_t {
   kB = 0x0b,
   kC = 0x0c,
   kD = 0x0d,
+  kShutdownStatus = 0x0f,
   kCentury = 0x32,
 };
 
@@ -41,13 +43,14 @@ constexpr bool is_time(std::uint8_t index) {
 }  // namespace
 
 Rtc::Rtc(EventQueue& events, hypervisor::CpuPort& cpus, InterruptLine interrupt,
-         std::int64_t start_time, MemorySizes ram, unsigned vcpus)
+         std::int64_t start_time, MemorySizes ram, unsigned vcpus, std::function<void()> alarm)
     : cpus_(cpus),
       interrupt_(interrupt),
       timer_(events, *this),
       start_time_(start_time),
       ram_(ram),
-      vcpus_(vcpus) {}
+      vcpus_(vcpus),
+      alarm_(std::move(alarm)) {}
 
 void Rtc::reset() {
   state_ = State{};
@@ -91,6 +94,11 @@ std::uint64_t Rtc::clock_ns() const { return cpus_.now().ns + state_.phase; }
 std::int64_t Rtc::seconds_at(std::uint64_t ns) const {
   return state_.offset + static_cast<std::int64_t>(ns / kNsPerSecond);
 }
+
+bool Rtc::alarm_is_on() const { return (state_.memory[kB] & kAlarm) != 0 && !stopped(); }
+
+// The value is QEMU's, which SeaBIOS and OVMF look for.
+void Rtc::note_sleep() { state_.memory[kShutdownStatus] = 0xfe; }
 
 // By the SET bit, or with the divider chain held in reset.
 bool Rtc::stopped() const {
@@ -205,6 +213,8 @@ std::uint8_t Rtc::with_interrupt(std::uint8_t flags) const {
 // Sets the interrupt line and the time of the next look at the flags.
 void Rtc::update() {
   const std::uint8_t enabled = state_.memory[kB] & (kPeriodic | kAlarm | kUpdateEnded);
+  const bool was_alarmed = state_.alarmed != 0;
+  state_.alarmed = (state_.flags & enabled & kAlarm) != 0 ? 1 : 0;
   state_.flags = with_interrupt(state_.flags);
   interrupt_.set((state_.flags & kInterrupt) != 0);
   std::uint64_t next = kNever.ns;
@@ -214,6 +224,7 @@ void Rtc::update() {
     next = std::min(next, (now / kNsPerSecond + 1) * kNsPerSecond);
   }
   timer_.arm(next == kNever.ns ? kNever : VirtualTime{next - state_.phase});
+  if (state_.alarmed != 0 && !was_alarmed && alarm_) alarm_();
 }
 
 void Rtc::run_event(unsigned, VirtualTime) {

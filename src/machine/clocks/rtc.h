@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <type_traits>
 
 #include "machine/bus/bus.h"
@@ -22,9 +23,14 @@ class Rtc final : public Device, public BytePorts, private EventSink {
     std::uint64_t low = 0, high = 0;
   };
   // `start_time`: seconds since 1970 (UTC) at power-on. The memory sizes and CPU count go where
-  // firmware looks for them.
+  // firmware looks for them. `alarm` is told when the alarm interrupts.
   Rtc(EventQueue& events, hypervisor::CpuPort& cpus, InterruptLine interrupt,
-      std::int64_t start_time, MemorySizes ram, unsigned vcpus);
+      std::int64_t start_time, MemorySizes ram, unsigned vcpus, std::function<void()> alarm = {});
+
+  // The alarm is set and interrupts.
+  bool alarm_is_on() const;
+  // What firmware finds at a wake-up, so that it does not start the machine anew.
+  void note_sleep();
 
   void reset() override;
   void visit_state(StateVisitor& visitor) override;
@@ -41,7 +47,8 @@ class Rtc final : public Device, public BytePorts, private EventSink {
     std::uint64_t collected = 0;  // ns up to which the flags of register C are known
     std::uint8_t flags = 0;       // register C
     std::uint8_t index = 0;
-    std::uint8_t padding[6] = {};
+    std::uint8_t alarmed = 0;  // 1: the alarm has interrupted, and register C was not read since
+    std::uint8_t padding[5] = {};
   };
   static_assert(std::has_unique_object_representations_v<State>);
 
@@ -77,6 +84,7 @@ class Rtc final : public Device, public BytePorts, private EventSink {
   std::int64_t start_time_;
   MemorySizes ram_;
   unsigned vcpus_;
+  std::function<void()> alarm_;
   State state_;
 };
 

@@ -14,7 +14,8 @@ struct AcpiPowerTest : ::testing::Test {
   testing::FakeCpuPort cpus;
   testing::FakeLines lines;
   EventQueue events{cpus};
-  AcpiPower power{events, cpus, {lines, 9}};
+  unsigned slept = 0, woken = 0;
+  AcpiPower power{events, cpus, {lines, 9}, {[this] { ++slept; }, [this] { ++woken; }}};
   PortBus bus;
 
   AcpiPowerTest() {
@@ -25,6 +26,15 @@ struct AcpiPowerTest : ::testing::Test {
     std::uint32_t value = 0;
     bus.read({{}, port, width}, value);
     return value;
+  }
+  // As a guest does: SLP_TYP first, SLP_EN with it then (ACPI 5.0, 16.1.3).
+  void sleep() {
+    bus.write({{}, 0x604, 2}, 1 << 10);
+    bus.write({{}, 0x604, 2}, 1 << 13 | 1 << 10);
+  }
+  void run_next_event() {
+    cpus.time = events.next();
+    events.run(cpus.time);
   }
 };
 
@@ -84,12 +94,63 @@ TEST_F(AcpiPowerTest, ThePowerButtonInterruptsWhereItIsEnabled) {
   EXPECT_EQ(read(0x600, 2), 0x100u);
 }
 
+TEST_F(AcpiPowerTest, ItSleepsUntilTheButtonIsPressed) {
+  sleep();
+  EXPECT_TRUE(power.asleep());
+  EXPECT_EQ(slept, 1u);
+  EXPECT_FALSE(cpus.ended);
+  EXPECT_EQ(events.next(), kNever);
+  sleep();  // of another processor, that was not fast enough
+  EXPECT_EQ(slept, 1u);
+  EXPECT_TRUE(power.press_button()) << "without being enabled";
+  EXPECT_EQ(woken, 0u) << "not before the CPUs are between two instructions";
+  EXPECT_FALSE(lines.level[9]);
+  run_next_event();
+  EXPECT_EQ(woken, 1u);
+  EXPECT_FALSE(power.asleep());
+  EXPECT_EQ(read(0x600, 2), 0x8100u);  // woken, by the button
+  EXPECT_EQ(read(0x604, 2), 1u);
+  bus.write({{}, 0x600, 2}, 0x8000);
+  EXPECT_EQ(read(0x600, 2), 0x100u);
+}
+
+TEST_F(AcpiPowerTest, TheAlarmWakesWhereItIsEnabled) {
+  sleep();
+  power.ring_alarm();
+  EXPECT_EQ(events.next(), kNever);
+  bus.write({{}, 0x602, 2}, 0x400);
+  run_next_event();
+  EXPECT_EQ(woken, 1u);
+  EXPECT_EQ(read(0x600, 2), 0x8400u);
+  EXPECT_TRUE(lines.level[9]) << "it is an event to one that is awake, too";
+}
+
+TEST_F(AcpiPowerTest, WhatHasHappenedBeforeWakesAtOnce) {
+  bus.write({{}, 0x602, 2}, 0x400);
+  power.ring_alarm();
+  sleep();
+  EXPECT_EQ(slept, 1u);
+  run_next_event();
+  EXPECT_EQ(woken, 1u);
+}
+
+TEST_F(AcpiPowerTest, AResetEndsSleepWithoutWaking) {
+  sleep();
+  power.press_button();
+  power.reset();
+  EXPECT_FALSE(power.asleep());
+  EXPECT_EQ(events.next(), kNever);
+  EXPECT_EQ(woken, 0u);
+}
+
 TEST_F(AcpiPowerTest, StateMoves) {
   bus.write({{}, 0x602, 2}, 1);
+  sleep();
   EventQueue other_events(cpus);
-  AcpiPower other{other_events, cpus, {lines, 10}};
+  AcpiPower other{other_events, cpus, {lines, 10}, {}};
   EXPECT_TRUE(testing::load(other, testing::save(power)));
   EXPECT_EQ(other.read_port(0x602), 1);
+  EXPECT_TRUE(other.asleep());
 }
 
 }  // namespace

@@ -36,6 +36,11 @@ class FakeCpuPort : public hypervisor::CpuPort {
   void ram_written(Gpa address, std::uint64_t size) override {
     written.emplace_back(address, size);
   }
+  void fall_asleep() override { happened.emplace_back("fall asleep"); }
+  void wake(const x86::CpuState& entry) override {
+    const x86::Segment& code = entry.seg(x86::SegmentName::Cs);
+    happened.push_back(fmt::format("wake {:x}:{:x}", code.selector, entry.rip));
+  }
   void end(hypervisor::VmEnd end) override { ended = std::move(end); }
 
  private:

@@ -14,7 +14,9 @@ namespace ringside::qmp::testing {
 class FakeMachine final : public Machine {
  public:
   RunState state() const override {
-    return is_stopped ? RunState::Paused : debugger_holds ? RunState::Debug : RunState::Running;
+    if (is_stopped) return RunState::Paused;
+    if (debugger_holds) return RunState::Debug;
+    return sleeps ? RunState::Suspended : RunState::Running;
   }
   unsigned vcpu_count() const override { return 2; }
   int thread_of(unsigned vcpu) const override { return static_cast<int>(100 + vcpu); }
@@ -34,6 +36,7 @@ class FakeMachine final : public Machine {
   void quit() override { happened.push_back("quit"); }
   std::unique_ptr<Task> reset() override { return note("reset", ""); }
   std::unique_ptr<Task> power_down() override { return note("power down", ""); }
+  std::unique_ptr<Task> wake_up() override { return note("wake up", ""); }
   std::unique_ptr<Task> monitor(std::string line, unsigned vcpu) override {
     return note("monitor " + line + " on " + std::to_string(vcpu), "said: " + line + "\r\n");
   }
@@ -57,7 +60,7 @@ class FakeMachine final : public Machine {
   }
 
   std::vector<std::string> happened;
-  bool is_stopped = false, debugger_holds = false;
+  bool is_stopped = false, debugger_holds = false, sleeps = false;
   bool takes_time = false;  // tasks are not done while it is set
   std::string fails;        // and then they fail with this, if it is not empty
   DumpState dump_now;

@@ -10,6 +10,8 @@
 #include <mutex>
 #include <optional>
 
+#include "ringside/x86/cpu_state.h"
+
 namespace ringside::kvm {
 
 class Handover {
@@ -22,8 +24,12 @@ class Handover {
     bool suspend = false;                    // the vCPU is to leave the guest
     bool init = false;                       // the INIT signal has come
     std::optional<std::uint8_t> start_up{};  // a start-up IPI has come, with this vector
+    // The machine sleeps: the boot processor stands still, the others lose their power at once; and
+    // it wakes, the boot processor in this state.
+    bool sleep = false, lose_power = false;
+    std::optional<x86::CpuState> wake{};
 
-    bool starts() const { return init || start_up.has_value(); }
+    bool starts() const { return init || start_up || sleep || lose_power || wake; }
     bool any() const { return quit || suspend || starts(); }
   };
 

@@ -22,7 +22,8 @@ Result<void> KernelActivity::take_messages() {
 }
 
 void KernelActivity::note() {
-  if (core_.activity == Activity::Dead || core_.activity == Activity::WaitingForDevice) return;
+  const Activity now = core_.activity;
+  if (now == Activity::Dead || now == Activity::WaitingForDevice || now == Activity::Asleep) return;
   (void)core_.registers.flush();
   const auto state = get();
   if (!state) return;

@@ -61,6 +61,7 @@ struct System {
   std::function<void(hypervisor::VmEnd)> end;
   std::function<void()> clock_changed;  // the clock was started or stopped
   std::function<void()> halted;         // a vCPU sleeps with interrupts off
+  std::function<void()> lost_power;     // a vCPU has, because the machine sleeps
   // A vCPU comes out of the guest: those that it has started are to say so before it does. Where
   // the local APICs are the kernel's.
   std::function<void()> note_started;

@@ -14,6 +14,8 @@ Hope hope(const EntryParts& parts) {
 
 Hope kernel_hope(const EntryParts& parts) {
   const Handover::Lock lock = parts.handover.lock();
+  if (parts.core.activity == Activity::Asleep || parts.handover.requests(lock).starts())
+    return Hope::Some;
   const std::uint32_t state =
       parts.kernel_activity.get().value_or(std::uint32_t{KVM_MP_STATE_RUNNABLE});
   if (state == KVM_MP_STATE_UNINITIALIZED || state == KVM_MP_STATE_INIT_RECEIVED)

@@ -26,21 +26,65 @@ Result<void> StartUp::become(const x86::CpuState& state) {
 
 void StartUp::reset(const Lock& lock, Role role) {
   asks_for_start_ = false;
-  handover_.requests(lock).init = false;
-  handover_.requests(lock).start_up.reset();
+  Handover::Requests& requests = handover_.requests(lock);
+  requests.init = requests.sleep = requests.lose_power = false;
+  requests.start_up.reset();
+  requests.wake.reset();
   handover_.set_alive(lock, role == Role::Boots);
   core_.activity = role == Role::Boots ? Activity::Running : Activity::WaitingForStartUp;
 }
 
-void StartUp::init() {
+Result<void> StartUp::power_cycle(const Lock&, const x86::CpuState& state, Role role) {
+  RegisterFile& registers = core_.registers;
+  const bool kernel_apic = core_.kernel_apic();
+  if (kernel_apic) TRY(parts_.kernel_activity.take_messages());
+  parts_.entry.drop_access();
+  parts_.devices.reset();
+  parts_.interrupts.reset();
+  parts_.exceptions.reset();
+  parts_.passed.forget();
+  parts_.pages.reset();
+  TRY(power_on_.restore_fpu(parts_.file.fd()));
+  TRY(become(state));
+  registers.events() = {};
+  registers.changed_nmi();
+  TRY(registers.flush());
+  TRY(power_on_.restore_rest(parts_.file.fd()));
+  if (kernel_apic) {
+    TRY(parts_.kernel_activity.set(role == Role::Boots ? KVM_MP_STATE_RUNNABLE
+                                                       : KVM_MP_STATE_UNINITIALIZED));
+  }
+  registers.drop();
+  return {};
+}
+
+template <typename Ask>
+void StartUp::ask(Ask ask) {
   {
     const Lock lock = handover_.lock();
-    Handover::Requests& requests = handover_.requests(lock);
-    requests.init = true;
-    requests.start_up.reset();
+    ask(handover_.requests(lock));
     if (!handover_.is_in_guest(lock)) take(lock);
   }
   parts_.thread.kick();
+}
+
+void StartUp::fall_asleep() {
+  ask([](Handover::Requests& requests) { requests.sleep = true; });
+}
+
+void StartUp::lose_power() {
+  ask([](Handover::Requests& requests) { requests.lose_power = true; });
+}
+
+void StartUp::wake(const x86::CpuState& entry) {
+  ask([&](Handover::Requests& requests) { requests.wake = entry; });
+}
+
+void StartUp::init() {
+  ask([](Handover::Requests& requests) {
+    requests.init = true;
+    requests.start_up.reset();
+  });
 }
 
 void StartUp::start_up(std::uint8_t vector) {
@@ -69,8 +113,24 @@ void StartUp::take_init() {
   core_.activity = core_.id.value == 0 ? Activity::Running : Activity::WaitingForStartUp;
 }
 
+void StartUp::take_power(const Lock& lock) {
+  Handover::Requests& requests = handover_.requests(lock);
+  const auto cycle = [&](const x86::CpuState& state, Role role) {
+    const Result<void> done = power_cycle(lock, state, role);
+    if (!done) log::error("vCPU {}: sleep: {}", core_.id.value, done.error().text());
+    core_.activity = role == Role::Boots ? Activity::Running : Activity::WaitingForStartUp;
+  };
+  if (std::exchange(requests.lose_power, false)) {
+    cycle(x86::reset_state(core_.identity.signature), Role::Waits);
+    core_.system.lost_power();
+  }
+  if (std::exchange(requests.sleep, false)) core_.activity = Activity::Asleep;
+  if (const auto entry = std::exchange(requests.wake, std::nullopt)) cycle(*entry, Role::Boots);
+}
+
 void StartUp::take(const Lock& lock) {
   Handover::Requests& requests = handover_.requests(lock);
+  take_power(lock);
   if (std::exchange(requests.init, false)) take_init();
   if (!requests.start_up) return;
   const std::uint8_t vector = *std::exchange(requests.start_up, std::nullopt);

@@ -52,28 +52,12 @@ void KvmVcpu::suspend() {
 
 Result<void> KvmVcpu::reset(const x86::CpuState& entry) {
   const bool boots = id().value == 0;
-  RegisterFile& registers = parts_.core.registers;
+  const auto role = boots ? StartUp::Role::Boots : StartUp::Role::Waits;
   {
     const Handover::Lock lock = parts_.handover.lock();
-    const bool kernel_apic = parts_.core.kernel_apic();
-    if (kernel_apic) TRY(parts_.kernel_activity.take_messages());
-    parts_.entry.drop_access();
-    parts_.devices.reset();
-    parts_.interrupts.reset();
-    parts_.exceptions.reset();
-    parts_.passed.forget();
-    parts_.pages.reset();
-    TRY(power_on_.restore_fpu(parts_.file.fd()));
-    TRY(start_up_.become(boots ? entry : x86::reset_state(parts_.core.identity.signature)));
-    registers.events() = {};
-    registers.changed_nmi();
-    TRY(registers.flush());
-    TRY(power_on_.restore_rest(parts_.file.fd()));
-    if (kernel_apic) {
-      TRY(parts_.kernel_activity.set(boots ? KVM_MP_STATE_RUNNABLE : KVM_MP_STATE_UNINITIALIZED));
-    }
-    registers.drop();
-    start_up_.reset(lock, boots ? StartUp::Role::Boots : StartUp::Role::Waits);
+    TRY(start_up_.power_cycle(
+        lock, boots ? entry : x86::reset_state(parts_.core.identity.signature), role));
+    start_up_.reset(lock, role);
   }
   parts_.handover.notify();
   return {};

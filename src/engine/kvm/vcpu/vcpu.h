@@ -66,7 +66,7 @@ class KvmVcpu {
   const PowerOnState power_on_;
   EntryParts parts_;
   RangeSteps range_steps_{parts_.core, parts_.handover};
-  StartUp start_up_{parts_};
+  StartUp start_up_{parts_, power_on_};
   RunLoop run_loop_{parts_, range_steps_, start_up_};
   DebuggedVcpu debugged_{parts_, range_steps_};
   KernelLocalApic local_apic_{parts_.core, parts_.handover};

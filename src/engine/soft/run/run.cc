@@ -482,10 +482,10 @@ bool deliver_due(Cpu& cpu, bool external_allowed) {
 }
 
 // The instruction has been executed, and its trap, if it has one, is due: not at a breakpoint or
-// before an event that is caught, which come before it, and not on a vCPU that is dead. Other exits
-// come after it.
+// before an event that is caught, which come before it, and not on a vCPU that is dead or asleep.
+// Other exits come after it.
 bool is_over(const Cpu& cpu) {
-  if (cpu.activity == Activity::Dead) return false;
+  if (cpu.activity == Activity::Dead || cpu.activity == Activity::Asleep) return false;
   return !cpu.pending_exit ||
          !(std::holds_alternative<exit::Breakpoint>(*cpu.pending_exit) ||
            std::holds_alternative<exit::HardwareBreakpoint>(*cpu.pending_exit) ||

@@ -1,0 +1,147 @@
+// A guest that sleeps (ACPI S3) and wakes, in the whole program: by its clock's alarm and from
+// outside; seen by a debugger and over the machine protocol; the same in a replay, in a saved
+// machine and in the past.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <regex>
+
+#include "base/testing/temporary_folder.h"
+#include "support/guest_process.h"
+#include "support/qmp_client.h"
+
+namespace ringside::testing {
+namespace {
+
+using ::testing::HasSubstr;
+using Stream = ChildProcess::Stream;
+using Start = GuestOptions::Start;
+
+constexpr int kPowerOff = 1;
+constexpr const char* kAlarm = "awake, by the alarm, memory kept, devices reset\n";
+constexpr const char* kButton = "awake, by the button, memory kept, devices reset\n";
+constexpr const char* kSaysAlarm = "guest: asleep (ACPI S3), until its clock's alarm\n";
+constexpr const char* kSaysNoAlarm = "guest: asleep (ACPI S3), and has set no alarm";
+
+class Sleep : public ::testing::Test {
+ protected:
+  // Virtual time alone passes where there is one.
+  static GuestOptions options(std::vector<std::string> more = {}) {
+    if (engine() == "soft") more.insert(more.end(), {"--pace", "off"});
+    return {.start = Start::Running, .arguments = std::move(more)};
+  }
+  static std::string ask(GuestProcess& guest, const std::string& command) {
+    DebugClient client = guest.attach();
+    std::string said = monitor(client, command);
+    client.detach();
+    return said;
+  }
+  static void await_sleep_without_alarm(GuestProcess& guest) {
+    guest.process().await(Stream::Error, kSaysNoAlarm);
+  }
+  static std::string state(ChildProcess& process) {
+    std::smatch found;
+    const std::string& error = process.text(Stream::Error);
+    std::regex_search(error, found, std::regex("state: .*"));
+    return found.str();
+  }
+  static int repeat(const std::string& journal, const GuestImage& image, std::string& state_then) {
+    ChildProcess replay({RINGSIDE_PROGRAM, "--virtio", "mmio", "--replay", journal, image.path()});
+    replay.close_input();
+    const int status = replay.await_exit();
+    state_then = state(replay);
+    return status;
+  }
+
+  const TemporaryFolder folder_;
+};
+
+TEST_F(Sleep, TheAlarmWakesTheGuestAndThenTheButtonDoes) {
+  GuestProcess guest("sleeper", options());
+  await_sleep_without_alarm(guest);
+  EXPECT_THAT(guest.process().text(Stream::Error), HasSubstr(kSaysAlarm));
+  EXPECT_THAT(ask(guest, "system_wakeup"), HasSubstr("is woken"));
+  EXPECT_EQ(guest.process().await_exit(), kPowerOff);
+  EXPECT_EQ(guest.process().text(Stream::Output), std::string(kAlarm) + kButton);
+}
+
+TEST_F(Sleep, OtherProcessorsAreStartedAnew) {
+  GuestOptions two = options();
+  two.cpus = 2;
+  GuestProcess guest("sleeper2", two);
+  await_sleep_without_alarm(guest);
+  EXPECT_THAT(ask(guest, "system_wakeup"), HasSubstr("is woken"));
+  EXPECT_EQ(guest.process().await_exit(), kPowerOff);
+  EXPECT_EQ(guest.process().text(Stream::Output),
+            std::string("all here\nall here\n") + kAlarm + "all here\n" + kButton);
+}
+
+// It stops there, and says what it is.
+TEST_F(Sleep, ADebuggerSeesWhereItFellAsleep) {
+  GuestProcess guest("sleeper", options());
+  await_sleep_without_alarm(guest);
+  DebugClient client = guest.attach();
+  EXPECT_THAT(monitor(client, "info cpus"), HasSubstr("asleep (ACPI S3)"));
+  const std::uint64_t rip = client.rip();
+  EXPECT_GE(rip, guest["sleep"]);
+  EXPECT_LT(rip, guest["vcpu_main"]);
+  EXPECT_THAT(monitor(client, "info status"), HasSubstr("paused"));
+  client.resume();
+  client.stop();
+  EXPECT_EQ(client.rip(), rip);
+  EXPECT_THAT(monitor(client, "system_wakeup"), HasSubstr("is woken"));
+  EXPECT_EQ(client.rip(), rip) << "nothing happens before it runs";
+  client.detach();
+  EXPECT_EQ(guest.process().await_exit(), kPowerOff);
+}
+
+TEST_F(Sleep, WakingOneThatIsAwakeIsRefused) {
+  GuestProcess guest("counters", options());
+  EXPECT_THAT(ask(guest, "system_wakeup"), HasSubstr("the guest does not sleep"));
+}
+
+TEST_F(Sleep, TheMachineProtocolIsTold) {
+  const std::string socket = (folder_ / "qmp").string();
+  GuestProcess guest("sleeper", options({"--qmp", "unix:" + socket}));
+  await_sleep_without_alarm(guest);
+  QmpClient qmp(socket);
+  qmp.begin();
+  EXPECT_THAT(qmp.run("query-status"), HasSubstr("\"status\": \"suspended\""));
+  EXPECT_EQ(qmp.run("system_wakeup"), QmpClient::kDone);
+  qmp.await_event("WAKEUP");
+  EXPECT_EQ(guest.process().await_exit(), kPowerOff);
+}
+
+TEST_F(Sleep, AReplaySleepsAndWakesAlike) {
+  if (engine() != "soft") GTEST_SKIP() << "journals are the software CPU's";
+  const std::string journal = (folder_ / "journal").string();
+  GuestProcess guest("sleeper", options({"--record", journal}));
+  await_sleep_without_alarm(guest);
+  EXPECT_THAT(ask(guest, "system_wakeup"), HasSubstr("is woken"));
+  ASSERT_EQ(guest.process().await_exit(), kPowerOff);
+  std::string repeated;
+  EXPECT_EQ(repeat(journal, guest.image(), repeated), kPowerOff);
+  EXPECT_EQ(repeated, state(guest.process()));
+  EXPECT_THAT(repeated, HasSubstr("hash"));
+}
+
+TEST_F(Sleep, ASavedMachineSleepsOn) {
+  if (engine() != "soft") GTEST_SKIP() << "saved machines are the software CPU's";
+  GuestProcess guest("sleeper", options({"--files", folder_.path().string()}));
+  await_sleep_without_alarm(guest);
+  EXPECT_THAT(ask(guest, "save asleep"), HasSubstr("asleep"));
+  ChildProcess restored(
+      {RINGSIDE_PROGRAM, "--restore", (folder_ / "asleep").string(), "--pace", "off", "-G", "0"});
+  restored.await(Stream::Error, kSaysNoAlarm);
+  const std::string error = restored.text(Stream::Error);
+  std::smatch port;
+  ASSERT_TRUE(std::regex_search(error, port, std::regex("listening on 127.0.0.1:([0-9]+)")));
+  DebugClient client(static_cast<std::uint16_t>(std::stoi(port[1])));
+  EXPECT_THAT(monitor(client, "system_wakeup"), HasSubstr("is woken"));
+  client.detach();
+  EXPECT_EQ(restored.await_exit(), kPowerOff);
+  EXPECT_EQ(restored.text(Stream::Output), kButton);
+}
+
+}  // namespace
+}  // namespace ringside::testing
