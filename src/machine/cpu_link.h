@@ -47,6 +47,9 @@ class CpuLink final : public hypervisor::CpuPort {
   void wake(const x86::CpuState& entry) override {
     if (cpus_) cpus_->wake(entry);
   }
+  void replace_timer(bool on) override {
+    if (cpus_) cpus_->replace_timer(on);
+  }
   void end(hypervisor::VmEnd end) override {
     if (cpus_) cpus_->end(std::move(end));
   }

@@ -20,7 +20,7 @@ std::string describe(const hypervisor::PicPairImage& pics);
 inline constexpr auto kDeviceNames = std::to_array<const char*>(
     {"local APICs", "8259 pair", "I/O APIC", "8254 timer", "COM1", "COM2", "system control",
      "PCI ports", "PCI host bridge", "keyboard controller", "real-time clock", "ACPI power",
-     "firmware configuration", "guest's debug port"});
+     "firmware configuration", "guest's debug port", "high-precision event timer"});
 
 // A line of QEMU's `info mtree`.
 struct MapEntry {

@@ -12,7 +12,7 @@ Machine::Parts::Parts(hypervisor::GuestRam& guest_ram, MachineOptions given)
       apics(options.vcpus, events, cpus),
       com1(0x3f8, {lines, 4}, options.serial[0], options.input_taken),
       com2(0x2f8, {lines, 3}, options.serial[1], options.input_taken),
-      rtc(events, cpus, {lines, 8}, options.start_time,
+      rtc(events, cpus, {legacy_lines, 8}, options.start_time,
           {ram.low_end().value, ram.size() - ram.low_end().value}, options.vcpus,
           [this] { power.ring_alarm(); }),
       keyboard(system, {lines, 1}, options.input_taken),
@@ -25,7 +25,7 @@ Machine::Parts::Parts(hypervisor::GuestRam& guest_ram, MachineOptions given)
       guest_gdb(cpus, options.guest_gdb_wants_client, options.guest_gdb_out, options.input_taken),
       debug_console(options.debugcon),
       devices{&apics,       &pics,     &io_apic, &pit,   &com1,     &com2,      &system, &pci_ports,
-              &host_bridge, &keyboard, &rtc,     &power, &firmware, &guest_gdb} {
+              &host_bridge, &keyboard, &rtc,     &power, &firmware, &guest_gdb, &hpet} {
   pci.add(0, host_bridge, {"PCI host bridge"});
   apics.connect(&io_apic);
   apics.connect(&pics);
@@ -45,6 +45,7 @@ Machine::Parts::Parts(hypervisor::GuestRam& guest_ram, MachineOptions given)
   ports.claim(SystemControl::kResetControl, 1, system, {"system control"});
   ports.claim(kPm1Event, AcpiPower::kPorts, power, {"ACPI power management", kSciLine});
   ports.claim(FirmwareConfig::kPort, FirmwareConfig::kPorts, firmware, {"firmware configuration"});
+  mmio.claim(kHpet, kHpetSize, hpet, {"high-precision event timer"});
   for (const std::shared_ptr<BlockBackend>& disk : options.disks)
     add_disk(disk);
   if (const auto& card = options.network) {

@@ -28,6 +28,7 @@
 #include "machine/firmware/firmware_config.h"
 #include "machine/firmware/flash_memory.h"
 #include "machine/firmware_places.h"
+#include "machine/hpet/hpet.h"
 #include "machine/interrupts/apic_bus.h"
 #include "machine/interrupts/interrupt_router.h"
 #include "machine/interrupts/io_apic.h"
@@ -65,7 +66,8 @@ struct Machine::Parts {
   PicPair pics{{lint0, 0}};
   IoApic io_apic{apics};
   InterruptRouter lines{cpus, pics, io_apic, apics};
-  Pit pit{events, cpus, {lines, 0}};
+  LegacyLine legacy_lines{lines};  // those that the HPET may take over
+  Pit pit{events, cpus, {legacy_lines, 0}};
   PortBus ports;
   MmioBus mmio;
   SerialPort com1, com2;
@@ -79,6 +81,10 @@ struct Machine::Parts {
   I8042 keyboard;
   AcpiPower power{events, cpus, {lines, kSciLine}, {[this] { fall_asleep(); }, [this] { wake(); }}};
   FirmwareConfig firmware;
+  Hpet hpet{events, cpus, lines, [this](bool on) {
+              legacy_lines.take(on);
+              cpus.replace_timer(on);
+            }};
   GuestGdbPort guest_gdb;
   DebugExit debug_exit{cpus};
   PanicPort panic{cpus};

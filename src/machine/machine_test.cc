@@ -166,8 +166,8 @@ TEST_F(MachineTest, ApicIsReachedByMmioMsrAndCr8) {
   const VcpuId other{1};
   std::uint64_t value = 0;
   EXPECT_TRUE(machine.is_mmio({0xfee00020}));
-  EXPECT_FALSE(machine.is_mmio({0xfed00000}));
-  EXPECT_FALSE(machine.mmio_read(other, {0xfed00000}, 4, value));
+  EXPECT_FALSE(machine.is_mmio({0xfed80000}));
+  EXPECT_FALSE(machine.mmio_read(other, {0xfed80000}, 4, value));
   ASSERT_TRUE(machine.mmio_read(other, {0xfee00020}, 4, value));
   EXPECT_EQ(value, 0x01000000u);
   machine.mmio_read(other, {0xfee00023}, 1, value);

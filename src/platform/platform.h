@@ -124,6 +124,8 @@ class CpuPort {
   // They have it again: all of them are as at power-on, and the boot processor starts in `entry`.
   // Never during an instruction.
   virtual void wake(const x86::CpuState& entry) = 0;
+  // The HPET takes the 8254's interrupt line, or gives it back: for engines that have that one.
+  virtual void replace_timer(bool /*on*/) {}
 };
 
 }  // namespace ringside::hypervisor

@@ -61,5 +61,22 @@ TEST(LinuxPower, ItSleepsUntilItsClockWakesIt) {
   EXPECT_EQ(shell.end("poweroff -f"), 1);
 }
 
+// What its DMI code has found, and which clocks.
+TEST(LinuxPower, ItKnowsTheMachineAndItsTimers) {
+  const LinuxFiles files("amd64");
+  if (!files.missing().empty()) GTEST_SKIP() << files.missing();
+  LinuxGuest guest(files);
+  LinuxShell& shell = guest.shell();
+  shell.await_prompt();
+  EXPECT_EQ(shell.output_of("cd /sys/class/dmi/id && cat sys_vendor product_name bios_date"),
+            "ringside\nvirtual machine\n01/01/2024\n");
+  const std::string clocks = "/sys/devices/system/clocksource/clocksource0/";
+  EXPECT_THAT(shell.output_of("cat " + clocks + "available_clocksource"), HasSubstr("hpet"));
+  EXPECT_EQ(shell.output_of("cat " + clocks + "current_clocksource"), "tsc\n");
+  shell.output_of("echo hpet >" + clocks + "current_clocksource && sleep 2");
+  EXPECT_EQ(shell.output_of("cat " + clocks + "current_clocksource"), "hpet\n");
+  EXPECT_EQ(shell.end("poweroff -f"), 1);
+}
+
 }  // namespace
 }  // namespace ringside::testing

@@ -249,6 +249,9 @@ class KvmVm final : public KvmEngine,
     if (system_.controllers) system_.controllers->send_message(address, data);
     return system_.controllers.has_value();
   }
+  void replace_timer(bool on) override {
+    if (system_.controllers) system_.controllers->replace_timer(on);
+  }
   void ram_written(Gpa address, std::uint64_t size) override {
     if (!system_.pages.any()) return;
     PageWatches::Hits hits;

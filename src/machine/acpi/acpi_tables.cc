@@ -6,6 +6,7 @@
 
 #include "machine/acpi/aml.h"
 #include "machine/bus/platform_map.h"
+#include "machine/hpet/hpet.h"
 #include "machine/interrupts/io_apic.h"
 
 namespace ringside::machine {
@@ -67,6 +68,12 @@ aml::Term clock() {
                                  aml::name("_CRS", aml::resources(ports)));
 }
 
+aml::Term precision_timer() {
+  const aml::Term place = aml::memory32(static_cast<std::uint32_t>(kHpet.value), kHpetSize);
+  return aml::device("HPET", aml::name("_HID", aml::eisa_id("PNP0103")) +
+                                 aml::name("_CRS", aml::resources(place)));
+}
+
 // SeaBIOS and Linux look for no keyboard that is not told of.
 aml::Term keyboard() {
   const aml::Term places = aml::io_ports(0x60, 1) + aml::io_ports(0x64, 1) + aml::isa_interrupt(1);
@@ -121,7 +128,8 @@ aml::Term reserved_places(const AddressRange& pci_configuration) {
 }
 
 std::string dsdt(const AcpiOptions& options) {
-  aml::Term bus = serial_port("COM1", 1, 0x3f8, 4) + serial_port("COM2", 2, 0x2f8, 3) + clock();
+  aml::Term bus = serial_port("COM1", 1, 0x3f8, 4) + serial_port("COM2", 2, 0x2f8, 3) + clock() +
+                  precision_timer();
   if (options.text_card) bus += keyboard();
   if (options.pci_configuration) bus += reserved_places(*options.pci_configuration);
   bus += pci_bus(options);
@@ -153,6 +161,16 @@ std::string mcfg(const AddressRange& pci_configuration) {
   Bytes body;
   body.zeros(8).u64(pci_configuration.base.value).u16(0).u8(0).u8(0).zeros(4);
   return table("MCFG", 1, body.data());
+}
+
+// IA-PC HPET specification 1.0a, 3.2.4. The least count for a periodic interrupt is 100 us, as
+// Linux takes it.
+std::string hpet() {
+  constexpr unsigned kLeastCount = 10'000;
+  Bytes body;
+  body.u32(Hpet::kCapabilities).u8(0).u8(64).u8(0).u8(0).u64(kHpet.value);
+  body.u8(0).u16(kLeastCount).u8(0);
+  return table("HPET", 1, body.data());
 }
 
 // Always in ACPI mode (no SMI command port), no GPEs, a power button and no sleep button. The
@@ -227,7 +245,8 @@ AcpiTables make_acpi_tables(const AcpiOptions& options) {
   area.point(fadt_at + kFadtFacs, 4);
   area.point(fadt_at + kFadtDsdt, 4);
   area.point(fadt_at + kFadtLongDsdt, 8);
-  std::vector<std::uint32_t> entries = {fadt_at, area.place_table(madt(options))};
+  std::vector<std::uint32_t> entries = {fadt_at, area.place_table(madt(options)),
+                                        area.place_table(hpet())};
   if (options.pci_configuration)
     entries.push_back(area.place_table(mcfg(*options.pci_configuration)));
   const auto place_list = [&](std::string_view signature, std::uint32_t width) {

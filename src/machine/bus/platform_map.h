@@ -23,6 +23,10 @@ inline constexpr Gpa kAcpiStart{0xe0000}, kFacs{0xe0040};
 inline constexpr std::uint16_t kResetPort = 0xcf9;
 inline constexpr std::uint8_t kResetValue = 6;
 
+// The high-precision event timer.
+inline constexpr Gpa kHpet{0xfed00000};
+inline constexpr std::uint64_t kHpetSize = 0x400;
+
 // The text mode in which a VGA card is handed to a kernel that we load: mode 3.
 inline constexpr std::uint8_t kTextMode = 3, kTextColumns = 80, kTextRows = 25, kTextLines = 16;
 

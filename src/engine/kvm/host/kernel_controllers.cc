@@ -89,7 +89,7 @@ Result<void> KernelControllers::reset() {
   const auto lock = hold_lines();
   kvm_pit_state2 timer = timer_;
   TRY(control(vm_, KVM_SET_PIT2, &timer, "to write the timer"));
-  for (unsigned line = 1; line < kPins; ++line) {
+  for (unsigned line = 0; line < kPins; ++line) {
     if (line != kCascade) TRY(put_line(line, false));
   }
   for (kvm_irqchip chip : chips_)
@@ -105,9 +105,25 @@ Result<void> KernelControllers::put_line(unsigned line, bool asserted) {
   return {};
 }
 
-void KernelControllers::set_line(unsigned line, bool asserted) {
-  if (line == kTimerLine) return;
+// In the kernel's words: the 8254 counts on and interrupts no more.
+void KernelControllers::replace_timer(bool on) {
   const auto lock = hold_lines();
+  kvm_pit_state2 timer{};
+  auto done = control(vm_, KVM_GET_PIT2, &timer, "to read the timer");
+  timer.flags = on ? KVM_PIT_FLAGS_HPET_LEGACY : 0;
+  if (done) done = control(vm_, KVM_SET_PIT2, &timer, "to write the timer");
+  if (!done) log::error("kvm: {}", done.error().text());
+}
+
+bool KernelControllers::timer_is_replaced() const {
+  kvm_pit_state2 timer{};
+  const auto known = control(vm_, KVM_GET_PIT2, &timer, "to read the timer");
+  return known && (timer.flags & KVM_PIT_FLAGS_HPET_LEGACY) != 0;
+}
+
+void KernelControllers::set_line(unsigned line, bool asserted) {
+  const auto lock = hold_lines();
+  if (line == kTimerLine && !timer_is_replaced()) return;
   if (const auto done = put_line(line, asserted); !done) log::error("kvm: {}", done.error().text());
 }
 

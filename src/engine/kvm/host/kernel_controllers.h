@@ -24,8 +24,10 @@ class KernelControllers {
   // As create() has left them, all lines low. While every vCPU is out of KVM_RUN.
   Result<void> reset();
 
-  // A device's line. Line 0 is the kernel's own timer's.
+  // A device's line. Line 0 is the kernel's own timer's, unless that is replaced.
   void set_line(unsigned line, bool asserted);
+  // By the HPET, which has its line then; or no longer.
+  void replace_timer(bool on);
   // To one vCPU's local APIC or to those that a destination names.
   void send(const ApicCommand& message);
   // A device's write to a place for interrupts. That no vCPU takes it is the guest's affair.
@@ -47,6 +49,7 @@ class KernelControllers {
   Result<void> set(kvm_irqchip& chip);
   bool take_back(std::uint32_t chip, std::uint8_t vector);
   Result<void> put_line(unsigned line, bool asserted);
+  bool timer_is_replaced() const;
 
   static constexpr std::uint32_t kChips[] = {KVM_IRQCHIP_PIC_MASTER, KVM_IRQCHIP_PIC_SLAVE,
                                              KVM_IRQCHIP_IOAPIC};
