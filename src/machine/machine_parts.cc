@@ -21,7 +21,8 @@ Machine::Parts::Parts(hypervisor::GuestRam& guest_ram, MachineOptions given)
                 [this](auto range) {
                   const auto devices_there = static_cast<unsigned>(virtio.size());
                   return acpi_for_firmware(options, devices_there, pci_memory, range);
-                }}),
+                }},
+               firmware_files(options, ram)),
       guest_gdb(cpus, options.guest_gdb_wants_client, options.guest_gdb_out, options.input_taken),
       debug_console(options.debugcon),
       devices{&apics,       &pics,     &io_apic, &pit,   &com1,     &com2,      &system, &pci_ports,

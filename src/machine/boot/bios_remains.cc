@@ -8,6 +8,7 @@
 #include "machine/boot/mp_table.h"
 #include "machine/boot/pci_routing_table.h"
 #include "machine/bus/platform_map.h"
+#include "machine/smbios/smbios.h"
 
 namespace ringside::machine {
 namespace {
@@ -15,7 +16,7 @@ namespace {
 constexpr std::uint16_t kBiosSegment = 0xf000;
 // Where the first PC's BIOS had its lone IRET.
 constexpr std::uint16_t kReturn = 0xff53, kRefuse = 0xff60;
-constexpr Gpa kMpTable = kBiosStart, kPciRouting{0xf4000};
+constexpr Gpa kMpTable = kBiosStart, kPciRouting{0xf4000}, kSmbios{0xf5000}, kSmbiosTables{0xf5020};
 constexpr unsigned kVectors = 256, kDiskService = 0x13, kSystemService = 0x15;
 
 constexpr std::uint8_t kReturnCode[] = {0xcf};
@@ -118,6 +119,11 @@ Result<void> leave_bios(hypervisor::GuestRam& ram, const BiosRemains& remains) {
   write(bios + kRefuse, bytes_of(kRefuseCode));
   write(kMpTable, make_mp_table(kMpTable, remains.vcpus, remains.pci_devices));
   write(kPciRouting, make_pci_routing_table(remains.pci_devices));
+  const std::uint64_t low = ram.low_end().value;
+  Smbios smbios = make_smbios({remains.vcpus, low, ram.size() - low});
+  place(smbios, kSmbiosTables);
+  write(kSmbios, bytes_of_text(smbios.entry.data(), smbios.entry.size()));
+  write(kSmbiosTables, bytes_of_text(smbios.tables.data(), smbios.tables.size()));
   return {};
 }
 

@@ -13,8 +13,8 @@ namespace ringside::machine {
 // The extended BIOS data area, whose first byte is its size in KiB. Conventional memory ends here.
 inline constexpr Gpa kExtendedBios{0x9fc00};
 inline constexpr std::uint64_t kExtendedBiosSize = 0x400;
-// 64 KiB of a BIOS: the MP configuration table, PCI's interrupt routing table, and code for
-// vectors.
+// 64 KiB of a BIOS: the MP configuration table, PCI's interrupt routing table, SMBIOS, and code
+// for vectors.
 inline constexpr Gpa kBiosStart{0xf0000};
 inline constexpr std::uint64_t kBiosSize = 0x10000;
 

@@ -48,7 +48,8 @@ std::string memory_map(const hypervisor::GuestRam& ram) {
 }  // namespace
 
 FirmwareConfig::FirmwareConfig(hypervisor::GuestRam& ram, hypervisor::CpuPort& cpus, unsigned vcpus,
-                               const std::string& video_bios, AcpiSource acpi)
+                               const std::string& video_bios, AcpiSource acpi,
+                               std::vector<File> files)
     : memory_(ram, cpus), acpi_(std::move(acpi)) {
   add(kSignature, "QEMU");
   add(kFeatures, little_endian(3, 4));  // the ports, and DMA
@@ -57,10 +58,13 @@ FirmwareConfig::FirmwareConfig(hypervisor::GuestRam& ram, hypervisor::CpuPort& c
   add(kCpuCount, little_endian(vcpus, 2));
   add(kMaxCpus, little_endian(vcpus, 2));
   add_file("etc/e820", memory_map(ram));
-  if (!video_bios.empty()) add_file("vgaroms/vgabios.bin", video_bios);
+  first_acpi_item_ = items_.size();
   add_file("etc/table-loader", std::string(kScriptSize, '\0'));
   add_file(kAcpiRootFile, make_acpi_tables({}).root.bytes);
   add_file(kAcpiTablesFile, std::string(kTablesSize, '\0'));
+  if (!video_bios.empty()) add_file("vgaroms/vgabios.bin", video_bios);
+  for (File& file : files)
+    add_file(file.name, std::move(file.content));
   finish_directory();
 }
 
@@ -79,7 +83,7 @@ void FirmwareConfig::make_acpi() {
   const std::string contents[kAcpiItems] = {acpi_loader_script(made), made.root.bytes,
                                             made.tables.bytes};
   for (std::size_t i = 0; i < kAcpiItems; ++i) {
-    std::string& item = items_[items_.size() - 1 - kAcpiItems + i].second;
+    std::string& item = items_[first_acpi_item_ + i].second;
     const std::size_t size = item.size();
     item = contents[i];
     item.resize(size);

@@ -28,9 +28,13 @@ class FirmwareConfig final : public Device, public WidePorts {
     std::function<AcpiOptions(std::optional<AddressRange> pci_configuration)> options;
   };
 
+  // Whatever else it is to find, by the names that it looks for.
+  struct File {
+    std::string name, content;
+  };
   // `video_bios` is an option ROM for SeaBIOS to start first. Empty: there is no screen.
   FirmwareConfig(hypervisor::GuestRam& ram, hypervisor::CpuPort& cpus, unsigned vcpus,
-                 const std::string& video_bios, AcpiSource acpi);
+                 const std::string& video_bios, AcpiSource acpi, std::vector<File> files = {});
 
   void reset() override { state_ = State{}; }
   void visit_state(StateVisitor& visitor) override;
@@ -59,8 +63,9 @@ class FirmwareConfig final : public Device, public WidePorts {
 
   DmaMemory memory_;
   AcpiSource acpi_;
-  // None changes but those of ACPI, which come before the directory.
+  // None changes but those of ACPI.
   std::vector<std::pair<std::uint16_t, std::string>> items_;
+  std::size_t first_acpi_item_ = 0;
   std::vector<std::string> directory_;  // entries of the file directory
   State state_;
 };
