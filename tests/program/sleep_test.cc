@@ -45,14 +45,6 @@ class Sleep : public ::testing::Test {
     std::regex_search(error, found, std::regex("state: .*"));
     return found.str();
   }
-  static int repeat(const std::string& journal, const GuestImage& image, std::string& state_then) {
-    ChildProcess replay({RINGSIDE_PROGRAM, "--virtio", "mmio", "--replay", journal, image.path()});
-    replay.close_input();
-    const int status = replay.await_exit();
-    state_then = state(replay);
-    return status;
-  }
-
   const TemporaryFolder folder_;
 };
 
@@ -119,10 +111,12 @@ TEST_F(Sleep, AReplaySleepsAndWakesAlike) {
   await_sleep_without_alarm(guest);
   EXPECT_THAT(ask(guest, "system_wakeup"), HasSubstr("is woken"));
   ASSERT_EQ(guest.process().await_exit(), kPowerOff);
-  std::string repeated;
-  EXPECT_EQ(repeat(journal, guest.image(), repeated), kPowerOff);
-  EXPECT_EQ(repeated, state(guest.process()));
-  EXPECT_THAT(repeated, HasSubstr("hash"));
+  GuestProcess replay("sleeper",
+                      {.start = Start::WithoutDebug, .arguments = {"--replay", journal}});
+  replay.process().close_input();
+  EXPECT_EQ(replay.process().await_exit(), kPowerOff);
+  EXPECT_EQ(state(replay.process()), state(guest.process()));
+  EXPECT_THAT(state(replay.process()), HasSubstr("hash"));
 }
 
 TEST_F(Sleep, ASavedMachineSleepsOn) {

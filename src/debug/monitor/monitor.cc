@@ -275,7 +275,11 @@ Result<std::string> Monitor::vcpus(Words words) {
         fmt::format(", {}, rip {:#x}, cr3 {:#x}", short_name(mode_of(state)), state.rip, state.cr3);
     if (const auto count = vcpu.instructions())
       text += fmt::format(", {} instructions", count->value);
-    if (vcpu.halted()) text += " (halted)";
+    if (vcpu.activity() == hypervisor::VcpuActivity::Asleep) {
+      text += fmt::format(" ({})", words_of(vcpu.activity()));
+    } else if (vcpu.halted()) {
+      text += " (halted)";
+    }
     if (const StopEvent* event = target_.control().event_of({i}))
       text += event->cause == StopCause::Dead ? fmt::format(" (dead: {})", target_.words_of({i}))
                                               : std::string(" (has stopped)");
