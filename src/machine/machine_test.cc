@@ -322,7 +322,7 @@ TEST_F(MachineTest, FirmwareHasItsVariablesInFlashMemory) {
   other.connect(cpus);
   EXPECT_TRUE(testing::load(other, testing::save(machine)));
   EXPECT_EQ(other.hash_devices(), machine.hash_devices());
-  EXPECT_EQ(machine.hash_devices().at(15).first, "firmware variables");
+  EXPECT_EQ(machine.hash_devices().at(16).first, "firmware variables");
   machine.reset();
   machine.mmio_read(kBoot, last, 1, value);
   EXPECT_EQ(value, 0x5au);

@@ -37,8 +37,7 @@ TEST(LinuxPower, TheButtonSwitchesTheGuestOff) {
   EXPECT_EQ(guest.process().await_exit(boot_deadline()), 1);
 }
 
-// As rtcwake does: an alarm of the clock, and S3. The processors are there again, and so are disk
-// and console.
+// As rtcwake does: an alarm of the clock, and S3. Processors and console are there again.
 TEST(LinuxPower, ItSleepsUntilItsClockWakesIt) {
   const LinuxFiles files("amd64");
   if (!files.missing().empty()) GTEST_SKIP() << files.missing();

@@ -174,7 +174,7 @@ std::uint64_t Hpet::read_mmio(const MmioAccess& access) { return peek_mmio(acces
 // Registers are written 32 or 64 bits at a time (2.3.1).
 void Hpet::write_mmio(const MmioAccess& access, std::uint64_t value) {
   if (access.width < 4 || access.offset % access.width != 0) return;
-  const unsigned shift = static_cast<unsigned>(8 * (access.offset & 7));
+  const auto shift = static_cast<unsigned>(8 * (access.offset & 7));
   collect();
   put(access.offset & ~std::uint64_t{7}, value << shift, all_ones(access.width) << shift);
   update();
