@@ -325,10 +325,10 @@ TEST_F(Journal, WithoutSeedOrOfAnotherVersionIsRefused) {
   const std::string good = journal();
   rewrite("\nseed [^\n]*\n", "\n");
   EXPECT_THAT(replay().error, HasSubstr("damaged at line 2"));
-  std::ofstream(path_) << std::regex_replace(good, std::regex("journal 13"), "journal 11");
+  std::ofstream(path_) << std::regex_replace(good, std::regex("journal 14"), "journal 13");
   const Outcome old = replay();
   EXPECT_EQ(old.status, 4);
-  EXPECT_THAT(old.error, HasSubstr("is of version 12 and was written by another version"));
+  EXPECT_THAT(old.error, HasSubstr("is of version 13 and was written by another version"));
 }
 
 }  // namespace
