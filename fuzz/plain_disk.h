@@ -86,7 +86,8 @@ class PlainDisk {
     std::size_t have = 0;
     std::vector<Piece> data;
     for (Piece piece : chain_) {
-      if (!piece.is_written && have < sizeof header) {
+      // Nothing is read of an empty piece, which may be anywhere.
+      if (!piece.is_written && piece.size != 0 && have < sizeof header) {
         const auto size =
             static_cast<std::uint32_t>(std::min<std::size_t>(piece.size, sizeof header - have));
         const std::byte* from = memory_.at(piece.address, size, For::Reading);
