@@ -69,7 +69,7 @@ class Scene {
     if ((kind & 0x40) != 0) options.breakpoints = debug::BreakpointMechanism::Int3;
     cli::add_machine_commands(options,
                               {machine_, ram_, vcpus_, [] { return std::string("engine: soft"); },
-                               [this] { return reset(); }});
+                               [this] { return reset(); }, [this] { return wake_up(); }});
     server_.emplace(*engine_, options);
     server_->start();
     run((kind & 0x80) != 0 ? 0 : 12);
@@ -157,6 +157,12 @@ class Scene {
     TRY(engine_->reset(load()));
     server_->machine_was_reset();
     return std::string("reset\n");
+  }
+  Result<void> wake_up() {
+    if (machine_.sleep() == machine::Sleep::Awake)
+      return fail(ErrorCode::BadRequest, "the guest does not sleep");
+    machine_.press_power_button();
+    return {};
   }
   void type(std::byte byte) {
     if (machine_.serial_room(0) > 0) machine_.input(machine::SerialInput{0, {byte}});
