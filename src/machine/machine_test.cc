@@ -369,8 +369,9 @@ struct SleepTest : MachineTest {
     return value;
   }
   void leave_vectors(std::uint32_t vector, std::uint64_t longer) {
+    constexpr std::uint32_t kSignature = 0x53434146;  // "FACS"
     std::uint8_t* const facs = ram.host(kFacs, 64);
-    std::memcpy(facs, "FACS", 4);
+    std::memcpy(facs, &kSignature, sizeof kSignature);
     std::memcpy(facs + 12, &vector, sizeof vector);
     std::memcpy(facs + 24, &longer, sizeof longer);
   }
