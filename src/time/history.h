@@ -14,6 +14,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -92,7 +93,7 @@ class History final : public hypervisor::PageKeeper, public SectorKeeper {
   struct KeptSector {
     unsigned disk = 0;
     std::uint64_t sector = 0;
-    Sector content{};
+    std::optional<Sector> content;  // nothing: what the image has
   };
   // What changed between two moments.
   struct Span {

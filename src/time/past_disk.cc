@@ -2,31 +2,47 @@
 
 #include <algorithm>
 #include <cstring>
-#include <utility>
 #include <vector>
 
 namespace ringside::time {
 
 using machine::read_all;
-using machine::write_all;
 
 void PastDisk::enter_present() {
   in_past_ = false;
   over_.clear();
 }
 
-bool PastDisk::write_back() {
-  for (const auto& [sector, content] : over_) {
-    if (!write_all(*image_, sector * kSector, content)) return false;
-  }
-  return flush_all(*image_);
+// A file always answers.
+template <typename Call>
+bool PastDisk::in_time(std::chrono::milliseconds patience, const Call& call) const {
+  using Clock = std::chrono::steady_clock;
+  const Clock::time_point end = Clock::now() + patience;
+  Outcome outcome = call();
+  while (outcome == Outcome::UnderWay && (!is_remote() || Clock::now() < end))
+    outcome = call();
+  return outcome == Outcome::Done;
 }
 
-void PastDisk::exchange(std::uint64_t sector, Sector& content) {
-  Sector seen{};
-  // What cannot be read now could not be when it was kept, and is of no use to the guest.
-  (void)read_all(*this, sector * kSector, seen);
-  over_[sector] = std::exchange(content, seen);
+bool PastDisk::write_back(std::chrono::milliseconds patience) {
+  for (const auto& [number, content] : over_) {
+    const auto write = [&, sector = number, bytes = std::span(content)] {
+      return image_->write(sector * kSector, bytes);
+    };
+    if (!in_time(patience, write)) return false;
+  }
+  return in_time(patience, [&] { return image_->flush(); });
+}
+
+void PastDisk::exchange(std::uint64_t sector, std::optional<Sector>& content) {
+  std::optional<Sector> seen;
+  if (const auto found = over_.find(sector); found != over_.end()) seen = found->second;
+  if (content) {
+    over_[sector] = *content;
+  } else {
+    over_.erase(sector);
+  }
+  content = seen;
 }
 
 PastDisk::Outcome PastDisk::read(std::uint64_t offset, std::span<std::byte> out) {

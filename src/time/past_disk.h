@@ -3,9 +3,11 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <unordered_set>
 
@@ -36,10 +38,12 @@ class PastDisk final : public machine::BlockBackend {
   void enter_present();
   // In the past: the guest sees something else than what the image has.
   bool differs_from_image() const { return !over_.empty(); }
-  // The past becomes the present: the image gets what lies over it. False: it cannot be written.
-  [[nodiscard]] bool write_back();
-  // The sector as the guest sees it becomes `content`, which becomes what it was. In the past.
-  void exchange(std::uint64_t sector, Sector& content);
+  // The past becomes the present: the image gets what lies over it. False: it cannot be written, or
+  // a server has not answered for so long; everybody waits meanwhile.
+  [[nodiscard]] bool write_back(std::chrono::milliseconds patience = std::chrono::seconds(5));
+  // The sector as the guest sees it becomes `content`, which becomes what it was. Nothing: what the
+  // image has, which stays as it is meanwhile and is not asked for it. In the past.
+  void exchange(std::uint64_t sector, std::optional<Sector>& content);
 
   std::uint64_t size() const override { return image_->size(); }
   bool read_only() const override { return image_->read_only(); }
@@ -50,6 +54,8 @@ class PastDisk final : public machine::BlockBackend {
   Outcome flush() override { return in_past_ ? Outcome::Done : image_->flush(); }
 
  private:
+  template <typename Call>
+  bool in_time(std::chrono::milliseconds patience, const Call& call) const;
   Outcome keep(std::uint64_t offset, std::uint64_t size);
 
   std::shared_ptr<machine::BlockBackend> image_;

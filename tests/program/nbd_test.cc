@@ -262,6 +262,21 @@ TEST_F(DisksOverNbd, AServerThatSaysNothingHoldsNobodyButTheGuest) {
   end();
 }
 
+TEST_F(DisksOverNbd, NorInThePast) {
+  start();
+  run_to(30);
+  server_->set(Fault::AnswersLater);
+  client_->resume();
+  client_->interrupt();
+  client_->await_stop();
+  const std::string present = say("hash");
+  EXPECT_THAT(say("goto start"), StartsWith("at 0\n"));
+  EXPECT_THAT(say("goto present"), HasSubstr("in the present"));
+  EXPECT_EQ(say("hash"), present);
+  EXPECT_THAT(say("goto start"), StartsWith("at 0\n"));
+  end();
+}
+
 TEST_F(DisksOverNbd, ASavedMachineDoesNotTrustThem) {
   start({"--files", folder_.path()});
   run_to(20);

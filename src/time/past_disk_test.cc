@@ -1,0 +1,70 @@
+#include "time/past_disk.h"
+
+#include <gtest/gtest.h>
+
+#include <limits>
+
+#include "machine/testing/memory_disk.h"
+
+namespace ringside::time {
+namespace {
+
+using Outcome = machine::BlockBackend::Outcome;
+
+Sector filled(char with) {
+  Sector sector;
+  sector.fill(static_cast<std::byte>(with));
+  return sector;
+}
+
+class PastDisks : public ::testing::Test {
+ protected:
+  PastDisks() {
+    image_->remote = true;
+    image_->content.assign(image_->content.size(), std::byte{'n'});
+  }
+  Sector seen() {
+    Sector sector{};
+    EXPECT_EQ(disk_.read(kSector, sector), Outcome::Done);
+    return sector;
+  }
+
+  const std::shared_ptr<machine::testing::MemoryDisk> image_ =
+      std::make_shared<machine::testing::MemoryDisk>(4 * kSector);
+  PastDisk disk_{image_, 0};
+};
+
+// A server may be silent, or gone, and going to another moment waits for nobody.
+TEST_F(PastDisks, GoBackAndForthWithoutTheImage) {
+  disk_.enter_past();
+  std::optional<Sector> later = filled('b'), earlier = filled('a');
+  image_->broken = true;
+  disk_.exchange(1, later);
+  disk_.exchange(1, earlier);
+  EXPECT_EQ(image_->moved, 0u);
+  image_->broken = false;
+  EXPECT_EQ(seen(), filled('a'));
+  disk_.exchange(1, earlier);
+  EXPECT_EQ(seen(), filled('b'));
+  EXPECT_EQ(earlier, filled('a'));
+  disk_.exchange(1, later);
+  EXPECT_EQ(seen(), filled('n'));
+  EXPECT_EQ(later, filled('b'));
+  EXPECT_FALSE(disk_.differs_from_image());
+}
+
+TEST_F(PastDisks, BecomeThePresentIfTheServerAnswers) {
+  disk_.enter_past();
+  std::optional<Sector> earlier = filled('a');
+  disk_.exchange(1, earlier);
+  image_->waits = std::numeric_limits<unsigned>::max();
+  EXPECT_FALSE(disk_.write_back(std::chrono::milliseconds(1)));
+  image_->waits = 3;
+  EXPECT_TRUE(disk_.write_back());
+  disk_.enter_present();
+  EXPECT_EQ(seen(), filled('a'));
+  EXPECT_EQ(image_->flushes, 1u);
+}
+
+}  // namespace
+}  // namespace ringside::time
