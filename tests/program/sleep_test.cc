@@ -14,6 +14,7 @@ namespace ringside::testing {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 using Stream = ChildProcess::Stream;
 using Start = GuestOptions::Start;
 
@@ -117,6 +118,42 @@ TEST_F(Sleep, AReplaySleepsAndWakesAlike) {
   EXPECT_EQ(replay.process().await_exit(), kPowerOff);
   EXPECT_EQ(state(replay.process()), state(guest.process()));
   EXPECT_THAT(state(replay.process()), HasSubstr("hash"));
+}
+
+// Asleep and just awake are two moments, although no instruction is between them.
+TEST_F(Sleep, GoingBackLeadsOverIt) {
+  if (engine() != "soft") GTEST_SKIP() << "there is a past on the software CPU alone";
+  GuestOptions held = options();
+  held.start = Start::Held;
+  GuestProcess guest("sleeper", held);
+  DebugClient client = guest.attach();
+  const auto asleep = HasSubstr("asleep (ACPI S3)");
+  client.request("qSupported:hwbreak+");
+  EXPECT_EQ(client.request("Z1,8000,1"), "OK");
+  client.resume();
+  EXPECT_TRUE(client.await_stop().field("hwbreak"));
+  EXPECT_EQ(client.rip(), 0u) << "in real mode, at 0x800:0";
+  const std::string woken = monitor(client, "hash");
+  EXPECT_EQ(client.request("z1,8000,1"), "OK");
+  client.resume();
+  await_sleep_without_alarm(guest);
+  client.stop();
+  EXPECT_EQ(client.request("Z1,8000,1"), "OK");
+  EXPECT_TRUE(parse_stop(client.request("bc")).field("hwbreak"));
+  EXPECT_EQ(monitor(client, "hash"), woken);
+  parse_stop(client.request("bs"));
+  EXPECT_THAT(monitor(client, "info cpus"), Not(asleep));
+  EXPECT_GE(client.rip(), guest["sleep"]);
+  client.step();
+  EXPECT_THAT(monitor(client, "info cpus"), asleep);
+  client.resume();
+  EXPECT_TRUE(client.await_stop().field("hwbreak"));
+  EXPECT_EQ(monitor(client, "hash"), woken);
+  client.step();
+  EXPECT_NE(client.rip(), 0u);
+  parse_stop(client.request("bs"));
+  EXPECT_EQ(monitor(client, "hash"), woken);
+  EXPECT_TRUE(parse_stop(client.request("bc")).field("replaylog"));
 }
 
 TEST_F(Sleep, ASavedMachineSleepsOn) {

@@ -16,6 +16,6 @@ using Vcpus = std::vector<std::unique_ptr<SoftVcpu>>;
 void power_on(const Vcpus& vcpus, const x86::CpuState& entry);
 // The same for the processors. What the debugger sees of them stays: who has been started once is a
 // thread of its.
-void give_power_again(const Vcpus& vcpus, const x86::CpuState& entry);
+void wake(const Vcpus& vcpus, const x86::CpuState& entry);
 
 }  // namespace ringside::soft

@@ -348,7 +348,7 @@ class SoftVm final : public SoftEngine {
     vcpus_[0]->cpu.activity = Activity::Asleep;
     interrupt_running();
   }
-  void wake(const x86::CpuState& entry) override { give_power_again(vcpus_, entry); }
+  void wake(const x86::CpuState& entry) override { soft::wake(vcpus_, entry); }
   void end(VmEnd end) override {
     if (!ended_ && !travels()) ended_ = std::move(end);
     interrupt_running();
