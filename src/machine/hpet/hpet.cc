@@ -100,7 +100,7 @@ void Hpet::collect() {
     const std::optional<unsigned> line = line_of(i);
     if (!pulses || (control & kLevel) != 0 || !line) continue;
     lines_.set_line(*line, true);
-    lines_.set_line(*line, false);
+    lines_.set_line(*line, (state_.asserted >> *line & 1) != 0);  // by a level's timer
   }
 }
 
@@ -213,7 +213,12 @@ void Hpet::put_configuration(std::uint64_t value) {
   if (legacy_changes) assert_lines(0);  // each while it is theirs
   state_.configuration = value;
   state_.collected = counter();
-  if (legacy_changes) replaces_legacy_(is_legacy());
+  if (!legacy_changes) return;
+  replaces_legacy_(is_legacy());
+  if (!is_legacy()) return;
+  // The 8254's is high most of the time, and would hide the first edge.
+  for (const unsigned line : {kPitLine, kClockLine})
+    lines_.set_line(line, false);
 }
 
 // A route that is not offered is none: the one before stays (2.3.8.1).

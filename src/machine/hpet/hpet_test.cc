@@ -168,6 +168,29 @@ TEST_F(HpetTest, TimersTakeTheLegacyLines) {
   EXPECT_FALSE(lines.level[10]);
 }
 
+TEST_F(HpetTest, WhatWasOnTheLegacyLinesHidesNoEdge) {
+  lines.set_line(0, true);
+  lines.set_line(8, true);
+  write(0x100, kInterrupts);
+  write(0x120, kInterrupts);
+  write(0x108, 10);
+  write(0x128, 10);
+  write(0x10, kLegacyToo);
+  pass(10);
+  EXPECT_EQ(lines.rises[0], 2u);
+  EXPECT_EQ(lines.rises[8], 2u);
+}
+
+TEST_F(HpetTest, AnEdgeLeavesALevelOnItsLine) {
+  write(0x100, kInterrupts | kLevel | kTo10);
+  write(0x120, kInterrupts | kTo10);
+  write(0x108, 10);
+  write(0x128, 20);
+  write(0x10, kEnable);
+  pass(20);
+  EXPECT_TRUE(lines.level[10]);
+}
+
 TEST_F(HpetTest, RoutesThatAreNotOfferedAreNone) {
   write(0x100, kTo11);
   write(0x100, 5 << 9);
