@@ -113,6 +113,10 @@ TEST_F(NbdDisk, WhatIsNoDiskIsRefused) {
   EXPECT_THAT(refusal(), HasSubstr("No such file or directory"));
   serve({1000});
   EXPECT_EQ(refusal(), "1000 bytes are not whole 512-byte sectors");
+  testing::Export endless{kSector};
+  endless.claimed = std::uint64_t{1} << 63;
+  serve(endless);
+  EXPECT_EQ(refusal(), "the server claims a size that no disk has");
   testing::Export large_blocks{4096};
   large_blocks.least = 4096;
   serve(large_blocks);

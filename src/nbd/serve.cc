@@ -73,7 +73,7 @@ class Connection {
 
   Result<Export> look_at_export(Access access) {
     const std::int64_t size = library_.size(handle_);
-    if (size < 0) return failed();
+    if (size < 0) return fail(ErrorCode::BadRequest, "the server claims a size that no disk has");
     Export found;
     found.size = static_cast<std::uint64_t>(size);
     found.is_read_only = access == Access::ReadOnly || library_.is_read_only(handle_) == 1 ? 1 : 0;

@@ -90,27 +90,38 @@ Error in_use(const Error& error, const std::vector<DiskOption>& all, std::size_t
   return error;
 }
 
+std::string export_of(const DiskOption& disk) {
+  return nbd::uri_of(nbd::absolute(disk.path)).value_or(disk.path);
+}
+
+// Before anybody connects: a server may let the second client wait for the first one's end.
+Result<void> refuse_shared_exports(const std::vector<DiskOption>& disks, Access access) {
+  for (std::size_t second = 0; second < disks.size(); ++second) {
+    for (std::size_t first = 0; first < second; ++first) {
+      const DiskOption &one = disks[first], &other = disks[second];
+      if (!nbd::is_address(one.path) || export_of(one) != export_of(other)) continue;
+      if (is_only_read(one, access) && is_only_read(other, access)) continue;
+      return fail(ErrorCode::BadRequest,
+                  fmt::format("disk {} is the same export as that of -d {}; each needs its own, "
+                              "unless both are ,ro or ,snapshot",
+                              other.path, one.path));
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<Images> connect_disks(const Options& options, Access access) {
   const sandbox::Rights rights{
       options.sandbox == Sandbox::On ? sandbox::Confinement::On : sandbox::Confinement::Off,
       options.user};
+  TRY(refuse_shared_exports(options.disks, access));
   Images connected;
   for (const DiskOption& disk : options.disks) {
-    const std::size_t index = connected.size();
     connected.push_back(nullptr);
     if (!nbd::is_address(disk.path)) continue;
     const bool is_read = is_only_read(disk, access);
-    for (std::size_t before = 0; before < index; ++before) {
-      const DiskOption& other = options.disks[before];
-      if (other.path == disk.path && !(is_read && is_only_read(other, access))) {
-        return fail(ErrorCode::BadRequest,
-                    fmt::format("disk {} is given twice; each needs its own, unless both are ,ro "
-                                "or ,snapshot",
-                                disk.path));
-      }
-    }
     connected.back() = TRY(
         nbd::connect(disk.path, is_read ? nbd::Access::ReadOnly : nbd::Access::ReadWrite, rights));
   }

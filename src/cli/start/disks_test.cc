@@ -44,6 +44,24 @@ TEST_F(OpenedImages, OneFileIsNotWrittenToAsTwo) {
   EXPECT_EQ(refusal({{one, true}, {link, false, true}}, DiskOption{one, true}), "");
 }
 
+TEST_F(OpenedImages, OneExportIsNotWrittenToAsTwo) {
+  const auto refusal_of = [](std::vector<DiskOption> disks) {
+    Options options;
+    options.disks = std::move(disks);
+    return connect_disks(options, Access::AsGiven).error().text();
+  };
+  const std::string socket = scratch_ / "none", one = "nbd+unix:" + socket;
+  for (const std::string& other :
+       {one, "nbd+unix:" + (scratch_ / "./none").string(), "nbd+unix:///?socket=" + socket}) {
+    EXPECT_EQ(refusal_of({{one}, {other, true}}),
+              "disk " + other + " is the same export as that of -d " + one +
+                  "; each needs its own, unless both are ,ro or ,snapshot");
+  }
+  const std::string alone = "disk " + one + ": ";  // nobody serves it
+  EXPECT_EQ(refusal_of({{one, true}, {one, false, true}}).substr(0, alone.size()), alone);
+  EXPECT_EQ(refusal_of({{one}, {"nbd+unix:///e?socket=" + socket}}).substr(0, alone.size()), alone);
+}
+
 TEST_F(OpenedImages, AFileThatAnotherMachineHasIsInUse) {
   Options there;
   there.disks = {{file("one", 8192)}};

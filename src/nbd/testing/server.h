@@ -35,6 +35,7 @@ enum class Fault : std::uint32_t {
 
 struct Export {
   std::uint64_t size = 0;
+  std::uint64_t claimed = 0;  // instead of the size, if it is another
   bool is_read_only = false;
   bool has_flush = true;
   std::uint32_t least = 1, most = 32 << 20;  // of a request
@@ -183,7 +184,10 @@ class Server {
                                                          (export_.has_flush ? 4 : 0));
       constexpr std::uint32_t kInformation = 3, kAgreed = 1;
       return reply(option, kInformation,
-                   Bytes().add<std::uint16_t>(0).add(export_.size).add(properties)) &&
+                   Bytes()
+                       .add<std::uint16_t>(0)
+                       .add(export_.claimed != 0 ? export_.claimed : export_.size)
+                       .add(properties)) &&
              reply(option, kInformation,
                    Bytes()
                        .add<std::uint16_t>(3)
