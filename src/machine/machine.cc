@@ -73,6 +73,11 @@ bool Machine::network_has_room() const {
   return parts_->network && parts_->network->device.has_room();
 }
 
+bool Machine::vsock_has_room() const {
+  Lock lock(*parts_);
+  return parts_->vsock && parts_->vsock->device.has_room();
+}
+
 std::size_t Machine::console_room() const {
   Lock lock(*parts_);
   return parts_->console ? parts_->console->device.room() : 0;
@@ -148,6 +153,11 @@ void Machine::input(const KeyInput& input) {
 void Machine::set_disk_witness(DiskWitness* witness) {
   for (const std::unique_ptr<VirtioBlock>& disk : parts_->disks)
     disk->set_witness(witness);
+}
+
+void Machine::input(const VsockInput& input) {
+  Lock lock(*parts_);
+  if (parts_->vsock) parts_->vsock->take(input.bytes);
 }
 
 void Machine::input(const RandomInput& input) {

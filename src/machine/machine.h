@@ -44,6 +44,13 @@ struct ConsoleDevice {
   ByteSink out;  // empty: bytes are dropped
 };
 
+// Sockets between the guest and the host (vsock). The sink gets a packet at a time, or nothing: the
+// guest has forgotten all connections.
+struct VsockDevice {
+  std::uint32_t guest_cid = 0;
+  ByteSink out;
+};
+
 // A folder that a file server outside the machine shares with the guest, by 9P.
 struct SharedFolder {
   std::string tag;  // the guest mounts it by this name
@@ -72,8 +79,9 @@ struct MachineOptions {
   std::optional<NetworkCard> network;
   std::vector<SharedFolder> shares;
   std::optional<RandomDevice> random;
-  // The last one: it waits for its sink's room, and which device works next is not to depend on
+  // The last ones: they wait for their sinks' room, and which device works next is not to depend on
   // that.
+  std::optional<VsockDevice> vsock;
   std::optional<ConsoleDevice> console;
   // A VGA card in text mode, whose memory is in the guest's RAM already.
   bool text_card = false;
@@ -121,6 +129,10 @@ struct ConsoleInput {
 struct KeyInput {
   std::vector<std::byte> bytes;
 };
+// A packet for the guest's sockets, or nothing: all connections are forgotten.
+struct VsockInput {
+  std::vector<std::byte> bytes;
+};
 // Random numbers for the entropy device, which has asked for as many at most.
 struct RandomInput {
   std::vector<std::byte> bytes;
@@ -147,6 +159,8 @@ class Machine final : public hypervisor::Platform {
   std::size_t random_wanted() const;
   // A frame can be kept until the guest takes it. False where there is no card.
   bool network_has_room() const;
+  // The same of a packet for the guest's sockets.
+  bool vsock_has_room() const;
   // The tag of a shared folder of which the guest may have files open, or nothing.
   std::optional<std::string> share_in_use() const;
   void input(const SerialInput& input);
@@ -156,6 +170,7 @@ class Machine final : public hypervisor::Platform {
   void input(const ShareInput& input);
   void input(const ConsoleInput& input);
   void input(const KeyInput& input);
+  void input(const VsockInput& input);
   void input(const RandomInput& input);
 
   // Who is told what becomes of the disks, or null. Before the first instruction.

@@ -59,6 +59,10 @@ Machine::Parts::Parts(hypervisor::GuestRam& guest_ram, MachineOptions given)
   }
   if (options.random)
     random = add_receiver<VirtioRandom>("virtio entropy device", options.input_taken);
+  if (const auto& sockets = options.vsock) {
+    vsock = add_receiver<VirtioVsock>("virtio sockets", sockets->guest_cid, sockets->out,
+                                      options.input_taken);
+  }
   if (options.console) {
     console =
         add_receiver<VirtioConsole>("virtio console", options.console->out, options.input_taken);
@@ -162,9 +166,10 @@ void Machine::Parts::place_pci() {
 }
 
 VirtioTransport* Machine::Parts::worker() const {
-  const auto found = std::find_if(virtio.begin(), virtio.end(),
-                                  [](const VirtioTransport* device) { return device->can_work(); });
-  return found == virtio.end() ? nullptr : *found;
+  const auto found = std::find_if(virtio.begin(), virtio.end(), [](const VirtioTransport* device) {
+    return device->can_work() || device->awaits_room();
+  });
+  return found == virtio.end() || !(*found)->can_work() ? nullptr : *found;
 }
 
 bool Machine::Parts::has_work() const {

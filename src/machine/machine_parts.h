@@ -44,6 +44,7 @@
 #include "machine/storage/virtio_block.h"
 #include "machine/virtio/virtio_mmio.h"
 #include "machine/virtio/virtio_pci.h"
+#include "machine/vsock/virtio_vsock.h"
 
 namespace ringside::machine {
 
@@ -105,6 +106,7 @@ struct Machine::Parts {
   std::unique_ptr<Receiver<VirtioNet>> network;
   std::vector<std::unique_ptr<Receiver<VirtioShare>>> shares;
   std::unique_ptr<Receiver<VirtioRandom>> random;
+  std::unique_ptr<Receiver<VirtioVsock>> vsock;
   std::unique_ptr<Receiver<VirtioConsole>> console;
   std::vector<std::unique_ptr<VirtioMmio>> virtio_mmio;
   std::vector<std::unique_ptr<VirtioPci>> virtio_pci;
@@ -128,7 +130,8 @@ struct Machine::Parts {
   // What firmware does for the devices on the PCI bus.
   void place_pci();
   bool has_work() const;
-  // The first device that can do a part of its work now, or null.
+  // The first device that can do a part of its work now, or null: also where one before it waits
+  // for room, as it would come first without.
   VirtioTransport* worker() const;
   // The local APIC of `vcpu` if its page is at `address`, or null.
   const LocalApic* apic_page(VcpuId vcpu, Gpa address) const;

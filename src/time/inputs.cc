@@ -42,6 +42,9 @@ struct Writer {
   std::string operator()(const machine::KeyInput& input) const {
     return "keys " + hex_or_dash(input.bytes);
   }
+  std::string operator()(const machine::VsockInput& input) const {
+    return "vsock " + hex_or_dash(input.bytes);
+  }
   std::string operator()(const machine::RandomInput& input) const {
     return "random " + hex_or_dash(input.bytes);
   }
@@ -222,6 +225,7 @@ std::optional<Input> take(Words& words) {
   }
   if (kind == "console") return machine::ConsoleInput{words.bytes()};
   if (kind == "keys") return machine::KeyInput{words.bytes()};
+  if (kind == "vsock") return machine::VsockInput{words.bytes()};
   if (kind == "random") return machine::RandomInput{words.bytes()};
   if (kind == "disk-failure") return take_disk_failure(words, Until::Next);
   if (kind == "disk-gone") return take_disk_failure(words, Until::End);

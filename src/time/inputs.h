@@ -24,13 +24,15 @@ struct PowerButton {};
 // The machine is as at power-on, and loaded with what the run began with.
 struct MachineReset {};
 
-using Input = std::variant<
-    machine::SerialInput, machine::GuestGdbInput, machine::GuestGdbConnection,
-    machine::NetworkInput, machine::ShareInput, machine::ConsoleInput, machine::KeyInput,
-    machine::RandomInput, machine::DiskFailure, NonMaskableInterrupt, PowerButton, MachineReset,
-    hypervisor::Supervision, hypervisor::change::RegisterWrite, hypervisor::change::StateWrite,
-    hypervisor::change::MsrWrite, hypervisor::change::MemoryWrite, hypervisor::change::DeviceWrite,
-    hypervisor::change::InjectedException, hypervisor::change::InsnLength>;
+using Input =
+    std::variant<machine::SerialInput, machine::GuestGdbInput, machine::GuestGdbConnection,
+                 machine::NetworkInput, machine::ShareInput, machine::ConsoleInput,
+                 machine::KeyInput, machine::VsockInput, machine::RandomInput, machine::DiskFailure,
+                 NonMaskableInterrupt, PowerButton, MachineReset, hypervisor::Supervision,
+                 hypervisor::change::RegisterWrite, hypervisor::change::StateWrite,
+                 hypervisor::change::MsrWrite, hypervisor::change::MemoryWrite,
+                 hypervisor::change::DeviceWrite, hypervisor::change::InjectedException,
+                 hypervisor::change::InsnLength>;
 
 // One line without its end: a word for the kind and what belongs to it, separated by blanks.
 std::string to_words(const Input& input);

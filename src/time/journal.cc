@@ -18,7 +18,7 @@
 namespace ringside::time {
 namespace {
 
-constexpr const char *kFormat = "ringside-journal", *kVersion = "14";
+constexpr const char *kFormat = "ringside-journal", *kVersion = "15";
 
 // What the first line of a journal says of its run; nothing: it says something else.
 std::optional<RunIdentity> identity_of(std::istream& words) {
@@ -47,7 +47,7 @@ std::string how_another(const RunIdentity& there, const RunIdentity& here) {
   if (there.content != here.content) {
     add("it was given something else: the kernel, initrd and command line or the firmware, what is "
         "in the files of -d and --firmware-vars, --virtio, the tags of --share, and whether there "
-        "are --net, --rng, --console and --vga must be the same");
+        "are --net, --vsock, --rng, --console and --vga must be the same");
   }
   return text;
 }

@@ -229,11 +229,11 @@ TEST_F(JournalTest, SaysInWhatTheOtherRunIsAnother) {
       head +
           "it was given something else: the kernel, initrd and command line or the firmware, "
           "what is in the files of -d and --firmware-vars, --virtio, the tags of --share, and "
-          "whether there are --net, --rng, --console and --vga must be the same");
+          "whether there are --net, --vsock, --rng, --console and --vga must be the same");
   for (const char* bad :
        {"vcpus 2", "vcpus 2 memory 1048576 content x", "vcpu 2 memory 1048576 content abc",
         "vcpus 2 memory 1048576 content abc d"}) {
-    write(std::string("ringside-journal 14 ") + bad + "\nseed 1\ndate 1\n");
+    write(std::string("ringside-journal 15 ") + bad + "\nseed 1\ndate 1\n");
     EXPECT_EQ(refusal(identity_), "the journal " + path_ + " is damaged at line 1") << bad;
   }
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "machine/machine.h"
+#include "machine/vsock/packet.h"
 
 namespace ringside::time {
 namespace {
@@ -46,8 +47,10 @@ void SavedOptions::visit(StateVisitor& visitor) {
     visitor.expect(!share.path.empty() && share.path.find('\0') == std::string::npos);
     visitor.expect(!share.tag.empty() && share.tag.size() <= kLongestTag);
   });
-  visitor.fields(random, console, text_card);
-  visitor.expect(disks.size() + network + shares.size() + random + console <=
+  visitor.fields(random, console, text_card, vsock_cid);
+  const bool vsock = vsock_cid != 0;
+  visitor.expect(!vsock || vsock_cid >= machine::kLeastGuestCid);
+  visitor.expect(disks.size() + network + shares.size() + random + vsock + console <=
                  machine::kMaxVirtioDevices);
   visitor.field(virtio_bus);
   visitor.expect(virtio_bus <= machine::VirtioBus::Pci);

@@ -50,6 +50,7 @@ struct SavedOptions {
   bool network = false;                         // whether there is a card
   std::vector<SavedShare> shares;
   bool random = false, console = false, text_card = false;  // whether there are these devices
+  std::uint32_t vsock_cid = 0;                              // of the guest; 0: it has no sockets
   machine::VirtioBus virtio_bus = machine::VirtioBus::Mmio;
   hypervisor::Processor processor = hypervisor::Processor::V2;
   std::vector<SavedRom> roms;

@@ -325,7 +325,7 @@ TEST_F(Journal, WithoutSeedOrOfAnotherVersionIsRefused) {
   const std::string good = journal();
   rewrite("\nseed [^\n]*\n", "\n");
   EXPECT_THAT(replay().error, HasSubstr("damaged at line 2"));
-  std::ofstream(path_) << std::regex_replace(good, std::regex("journal 14"), "journal 13");
+  std::ofstream(path_) << std::regex_replace(good, std::regex("journal 15"), "journal 14");
   const Outcome old = replay();
   EXPECT_EQ(old.status, 4);
   EXPECT_THAT(old.error, HasSubstr("is of version 13 and was written by another version"));

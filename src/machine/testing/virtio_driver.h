@@ -19,7 +19,7 @@ namespace ringside::machine::testing {
 
 class VirtioDriver : public GuestMemory {
  public:
-  static constexpr unsigned kQueues = 2;
+  static constexpr unsigned kQueues = 3;
   static constexpr std::uint16_t kSize = 8;  // of each queue
 
   struct Part {
