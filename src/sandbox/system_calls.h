@@ -26,6 +26,14 @@ Result<void> allow_only_a_folder(Below what);
 // receive. In client_calls.cc.
 Result<void> allow_only_a_client();
 
+// Of the process that has the other ends of the guest's sockets (vsock): it may accept connections
+// where it listens, send and receive. In local_calls.cc, as the next one.
+Result<void> allow_only_local_sockets();
+
+// Of the process that connects to programs of the host for that one: it may connect Unix sockets,
+// and hand them on.
+Result<void> allow_only_local_calls();
+
 // Of the keeper: everything but what only an intruder can want.
 Result<void> forbid_what_nobody_needs();
 
