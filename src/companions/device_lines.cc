@@ -14,15 +14,18 @@ constexpr machine::MacAddress kAddress{0x52, 0x54, 0x00, 0x12, 0x34, 0x56};
 }  // namespace
 
 void add_devices(bool network, const std::vector<SharedFolder>& shares,
+                 const std::optional<vsock::VsockOptions>& vsock,
                  machine::MachineOptions& machine) {
   if (network) machine.network = machine::NetworkCard{kAddress, {}};
   for (const SharedFolder& folder : shares)
     machine.shares.push_back({folder.tag, {}});
+  if (vsock) machine.vsock = machine::VsockDevice{vsock->cid, {}};
 }
 
 DeviceLines::DeviceLines(transport::Poller& poller, Sockets sockets,
-                         const std::vector<SharedFolder>& shares, Guest guest)
-    : guest_(std::move(guest)) {
+                         const std::vector<SharedFolder>& shares, const Admission& admission,
+                         Guest guest)
+    : guest_(std::move(guest)), vsock_listener_(std::move(sockets.vsock_listener)) {
   if (sockets.network) {
     network_ = std::make_unique<transport::MessageChannel>(
         poller, std::move(sockets.network),
@@ -40,9 +43,18 @@ DeviceLines::DeviceLines(transport::Poller& poller, Sockets sockets,
           guest_.share({share, std::move(answer)});
         }));
   }
+  if (sockets.vsock) {
+    vsock_ = std::make_unique<VsockLine>(poller, std::move(sockets.vsock), admission,
+                                         VsockLine::Guest{guest_.vsock_has_room,
+                                                          [this](std::vector<std::byte> packet) {
+                                                            guest_.vsock({std::move(packet)});
+                                                          },
+                                                          guest_.output_has_room});
+  }
 }
 
-// A frame that cannot be sent at once is lost, as on any wire; a request is not.
+// A frame that cannot be sent at once is lost, as on any wire; a request is not, and for a packet
+// of a socket the guest waits.
 void DeviceLines::connect(machine::MachineOptions& machine) {
   if (network_ && machine.network) {
     machine.network->out = machine::ByteSink([this](std::span<const std::byte> frame) {
@@ -55,12 +67,26 @@ void DeviceLines::connect(machine::MachineOptions& machine) {
           if (!guest_.is_in_past()) line->request(request);
         });
   }
+  if (vsock_ && machine.vsock) {
+    machine.vsock->out = machine::ByteSink(
+        [this](std::span<const std::byte> packet) {
+          if (!guest_.is_in_past()) vsock_->send(packet);
+        },
+        [this] { return !guest_.is_in_past() && vsock_->is_full(); });
+  }
 }
 
 void DeviceLines::update() {
   if (network_) network_->update();
   for (const auto& line : shares_)
     line->update();
+  if (!vsock_) return;
+  vsock_->update();
+  if (vsock_->is_gone()) vsock_listener_.reset();  // nobody is to wait for an answer
+}
+
+void DeviceLines::forget_connections() {
+  if (vsock_) vsock_->forget();
 }
 
 bool DeviceLines::awaits_answer() const {

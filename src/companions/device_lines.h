@@ -1,6 +1,6 @@
-// The lines between the machine's network card and shared folders and the companions at their other
-// ends. Where there is no companion, as in a replay, the devices are there all the same, and what
-// they send goes nowhere.
+// The lines between the machine's network card, shared folders and sockets and the companions at
+// their other ends. Where there is no companion, as in a replay, the devices are there all the
+// same, and what they send goes nowhere.
 #pragma once
 
 #include <functional>
@@ -9,14 +9,15 @@
 
 #include "companions/share_line.h"
 #include "companions/start.h"
+#include "companions/vsock_line.h"
 #include "machine/machine.h"
 #include "transport/message_channel.h"
 
 namespace ringside::companions {
 
-// The card and the folders of a machine, without lines.
+// The card, the folders and the sockets of a machine, without lines.
 void add_devices(bool network, const std::vector<SharedFolder>& shares,
-                 machine::MachineOptions& machine);
+                 const std::optional<vsock::VsockOptions>& vsock, machine::MachineOptions& machine);
 
 class DeviceLines {
  public:
@@ -25,10 +26,14 @@ class DeviceLines {
     std::function<bool()> network_has_room;
     std::function<void(machine::NetworkInput)> network;
     std::function<void(machine::ShareInput)> share;
+    std::function<bool()> vsock_has_room;
+    std::function<void(machine::VsockInput)> vsock;
+    std::function<void()> output_has_room;
   };
 
+  // `admission`: of who connects to the guest's sockets.
   DeviceLines(transport::Poller& poller, Sockets sockets, const std::vector<SharedFolder>& shares,
-              Guest guest);
+              const Admission& admission, Guest guest);
 
   // Of a machine to which the devices have been added. It must not outlive this.
   void connect(machine::MachineOptions& machine);
@@ -36,11 +41,15 @@ class DeviceLines {
   void update();
   // Of a shared folder.
   bool awaits_answer() const;
+  // The machine goes on from another moment than the present, in which there are no connections.
+  void forget_connections();
 
  private:
   Guest guest_;
   std::unique_ptr<transport::MessageChannel> network_;  // or null
   std::vector<std::unique_ptr<ShareLine>> shares_;
+  std::unique_ptr<VsockLine> vsock_;  // or null
+  std::optional<transport::Listener> vsock_listener_;
 };
 
 }  // namespace ringside::companions

@@ -10,6 +10,7 @@
 #include "sandbox/companion.h"
 #include "share/serve.h"
 #include "transport/message_stream.h"
+#include "vsock/serve.h"
 
 namespace ringside::companions {
 namespace {
@@ -35,6 +36,21 @@ Result<Fd> start_share(const SharedFolder& folder, const sandbox::Rights& rights
       directory.get());
 }
 
+Result<Fd> start_vsock(const Wishes& wishes, const transport::Listener& listener) {
+  return sandbox::start_companion(
+      "ringside-vsock", sandbox::CompanionSocket::Stream,
+      [&](sandbox::CompanionFiles files) {
+        vsock::serve(files.socket, Fd(files.kept), *wishes.vsock, wishes.admission, wishes.rights);
+      },
+      *listener.descriptor());
+}
+
+Result<transport::Listener> listen(const std::string& path) {
+  Result<transport::Listener> listener = transport::Listener::open(transport::UnixEndpoint{path});
+  if (listener) return listener;
+  return fail(listener.error().code(), "--vsock: " + listener.error().text());
+}
+
 }  // namespace
 
 // All of them start at once, and then each is asked.
@@ -48,9 +64,14 @@ Result<Sockets> start(const Wishes& wishes) {
   }
   for (const SharedFolder& folder : wishes.shares)
     sockets.shares.push_back(TRY(start_share(folder, wishes.rights)));
+  if (wishes.vsock) {
+    sockets.vsock_listener.emplace(TRY(listen(wishes.vsock->path)));
+    sockets.vsock = TRY(start_vsock(wishes, *sockets.vsock_listener));
+  }
   if (sockets.network) sockets.network = TRY(ready(std::move(sockets.network), "--net"));
   for (Fd& socket : sockets.shares)
     socket = TRY(ready(std::move(socket), "--share"));
+  if (sockets.vsock) sockets.vsock = TRY(ready(std::move(sockets.vsock), "--vsock"));
   return sockets;
 }
 

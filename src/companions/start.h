@@ -1,4 +1,4 @@
-// The processes at the other ends of the guest's network and of its shared folders. They are made
+// The processes at the other ends of the guest's network, shared folders and sockets. They are made
 // before anything of a guest is read, where there are no threads yet.
 #pragma once
 
@@ -9,20 +9,28 @@
 #include "base/result.h"
 #include "companions/shared_folder.h"
 #include "network/options.h"
+#include "ringside/admission.h"
 #include "sandbox/rights.h"
+#include "transport/listener.h"
+#include "vsock/options.h"
 
 namespace ringside::companions {
 
 struct Wishes {
   std::optional<network::NetworkOptions> network;
   std::vector<SharedFolder> shares;
-  sandbox::Rights rights;  // of each of the processes
+  std::optional<vsock::VsockOptions> vsock;  // with a path
+  Admission admission;                       // of who connects there
+  sandbox::Rights rights;                    // of each of the processes
 };
 
 // Stream sockets, with messages (transport/message_stream.h).
 struct Sockets {
   Fd network;  // none: there is no network
   std::vector<Fd> shares;
+  Fd vsock;
+  // What the process behind that listens at. Its file goes with this.
+  std::optional<transport::Listener> vsock_listener;
 };
 
 // An error is one sentence: a directory that is not there, a port that is taken.

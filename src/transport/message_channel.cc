@@ -35,6 +35,11 @@ bool MessageChannel::send(std::span<const std::byte> message) {
   return true;
 }
 
+std::size_t MessageChannel::unsent() {
+  const std::lock_guard guard(lock_);
+  return out_.size();
+}
+
 void MessageChannel::update() {
   if (!socket_) return;
   flush();

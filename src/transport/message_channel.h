@@ -1,7 +1,8 @@
 // Messages to and from another process of ours, without waiting for it. What it does not take at
 // once is kept, up to a bound; what it sends is read while its receiver has room.
 //
-// send() may be called on the thread that runs a vCPU; everything else is the main thread's.
+// send() and unsent() may be called on the thread that runs a vCPU; everything else is the main
+// thread's.
 #pragma once
 
 #include <cstddef>
@@ -33,6 +34,8 @@ class MessageChannel {
   // False: it is not sent, because the other process is gone or has not taken enough of what was
   // sent before.
   bool send(std::span<const std::byte> message);
+  // Bytes that were sent and that it has not taken. As send(), on any thread.
+  std::size_t unsent();
   // Between slices of the guest: sends what can be without waiting, and hands on what the receiver
   // has room for by now.
   void update();

@@ -1,0 +1,60 @@
+// What goes back and forth between the guest's socket device and the process at its other end.
+// Where the one forgets all connections, what the other has sent before it heard of that is of
+// none.
+//
+// send() and is_full() may be called on the thread that runs a vCPU; everything else is the main
+// thread's.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "base/fd.h"
+#include "ringside/admission.h"
+#include "transport/message_channel.h"
+#include "transport/refusals.h"
+
+namespace ringside::companions {
+
+class VsockLine {
+ public:
+  struct Guest {
+    std::function<bool()> has_room;  // for one more packet
+    // A packet, or nothing: there are no connections any more.
+    std::function<void(std::vector<std::byte>)> receive;
+    std::function<void()> has_room_again;  // is_full() was true and is no longer
+  };
+
+  VsockLine(transport::Poller& poller, Fd socket, Admission admission, Guest guest);
+  VsockLine(const VsockLine&) = delete;
+  VsockLine& operator=(const VsockLine&) = delete;
+
+  // A packet, or nothing: the guest has forgotten all connections. Not while it is full.
+  void send(std::span<const std::byte> packet);
+  // The other process has not taken enough of what was sent.
+  bool is_full();
+  // Between slices of the guest.
+  void update();
+  // The machine goes on from another moment: nobody knows of a connection any more.
+  void forget();
+  bool is_gone() const { return is_gone_; }
+
+ private:
+  void take(std::vector<std::byte> message);
+  void tell_of_refusal(std::span<const std::byte> message);
+  void gone();
+
+  Admission admission_;
+  Guest guest_;
+  transport::Refusals refusals_{"vsock"};
+  std::atomic<unsigned> unanswered_{0};  // forgets; what comes before the last answer is of before
+  std::atomic<bool> was_full_{false};
+  bool guest_is_to_forget_ = false;
+  bool is_gone_ = false;
+  transport::MessageChannel channel_;
+};
+
+}  // namespace ringside::companions

@@ -1,0 +1,64 @@
+#include "vsock/caller.h"
+
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "sandbox/companion.h"
+#include "sandbox/landlock.h"
+#include "sandbox/messages.h"
+#include "sandbox/system_calls.h"
+#include "vsock/options.h"
+
+namespace ringside::vsock {
+namespace {
+
+// At once, or not at all: where more wait than the listener takes, that is as if there were nobody.
+Fd connect_to(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof address.sun_path) return {};
+  std::memcpy(address.sun_path, path.c_str(), path.size());
+  Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!socket) return {};
+  const auto* any = reinterpret_cast<const sockaddr*>(&address);
+  if (::connect(socket.get(), any, sizeof address) != 0) return {};
+  return socket;
+}
+
+ssize_t receive_port(int socket, std::uint32_t& port) {
+  ssize_t size = 0;
+  do {
+    size = ::recv(socket, &port, sizeof port, 0);
+  } while (size < 0 && errno == EINTR);
+  return size;
+}
+
+}  // namespace
+
+void connect_for_others(int socket, const std::string& path) {
+  std::uint32_t port = 0;
+  while (receive_port(socket, port) == sizeof port) {
+    sandbox::Answer answer;
+    answer.fd = connect_to(path_of_port(path, port));
+    if (!sandbox::send(socket, answer)) return;
+  }
+}
+
+Result<Fd> start_caller(const std::string& path, const sandbox::Rights& rights) {
+  return sandbox::start_companion(
+      "ringside-call", sandbox::CompanionSocket::Packets, [&](sandbox::CompanionFiles files) {
+        if (sandbox::give_up(rights, {sandbox::forbid_names, sandbox::allow_only_local_calls}))
+          connect_for_others(files.socket, path);
+      });
+}
+
+Fd call(int caller, std::uint32_t port) {
+  if (::send(caller, &port, sizeof port, MSG_NOSIGNAL) != sizeof port) return {};
+  std::optional<sandbox::Answer> answer = sandbox::receive_answer(caller);
+  return answer ? std::move(answer->fd) : Fd();
+}
+
+}  // namespace ringside::vsock
