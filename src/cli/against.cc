@@ -95,7 +95,7 @@ class QuietMachine {
           static_cast<unsigned>(i)));
     }
     give_images(machine, options, {disks.begin(), disks.end()});
-    companions::add_devices(options.network.has_value(), options.shares, machine);
+    companions::add_devices(options.network.has_value(), options.shares, options.vsock, machine);
     if (options.rng == Rng::Host) machine.random.emplace();
     if (is_there(options.console)) machine.console.emplace();
     machine.text_card = options.vga == Vga::Text;

@@ -54,7 +54,7 @@ Program::Program(const Options& options, sandbox::Outside& outside, companions::
       poller_(std::move(poller)),
       signals_(poller_, uses_stdio(options.gdb) ? InterruptKey::Ignored : InterruptKey::Ends),
       ram_(std::move(ram)),
-      lines_(poller_, std::move(companions), options_.shares, lines_to_guest()) {
+      lines_(poller_, std::move(companions), options_.shares, admission(), lines_to_guest()) {
   signals_.end_at_once(true);
 }
 
@@ -150,7 +150,7 @@ Result<void> Program::build() {
   give_images(machine, options_, disks_);
   machine.virtio_bus = options_.virtio_bus;
   machine.has_firmware = has_firmware();
-  companions::add_devices(options_.network.has_value(), options_.shares, machine);
+  companions::add_devices(options_.network.has_value(), options_.shares, options_.vsock, machine);
   lines_.connect(machine);
   // The main thread may sleep while vCPUs run on their own.
   machine.input_taken = machine.sleep_changed = [this] { poller_.wake(); };
@@ -185,6 +185,7 @@ Result<void> Program::build() {
     TRY(saved_->load_state(*engine_->recordable(), *machine_));
     // Who was connected then is not here.
     machine_->input(machine::GuestGdbConnection{false});
+    machine_->input(machine::VsockInput{});
     notice("{}", describe_restored(options_.restore, saved_->options()));
   }
   timeline_ = std::make_unique<time::Timeline>(*engine_, *machine_, options_.pace);
@@ -323,7 +324,7 @@ void Program::add_monitor_commands(debug::ServerOptions& server) {
   add_time_commands(server,
                     {*engine_, travels_.get(), why_not, [this] { debugger_->machine_was_reset(); },
                      [this] { return guest_is_stopped_; }, [this] { return why_no_branch(); },
-                     [this] { return why_still(); }});
+                     [this] { lines_.forget_connections(); }, [this] { return why_still(); }});
   group_as("The run and its past");
   server.why_still = [this] { return why_still(); };
   server.restart = [this]() -> Result<void> {
@@ -370,7 +371,13 @@ companions::DeviceLines::Guest Program::lines_to_guest() {
   return {[this] { return in_past(); },
           [this] { return !in_past() && machine_->network_has_room(); },
           [this](machine::NetworkInput frame) { note(timeline_->input(std::move(frame))); },
-          [this](machine::ShareInput answer) { note(timeline_->input(std::move(answer))); }};
+          [this](machine::ShareInput answer) { note(timeline_->input(std::move(answer))); },
+          [this] { return !in_past() && machine_->vsock_has_room(); },
+          [this](machine::VsockInput packet) { note(timeline_->input(std::move(packet))); },
+          [this] {
+            machine_->output_has_room();
+            poller_.wake();  // the software CPU has something to run
+          }};
 }
 
 void Program::say_how_to_attach() const {

@@ -131,6 +131,7 @@ SaveSubjects Program::save_subjects() {
               saved.shares.push_back({std::filesystem::absolute(folder.path), folder.tag,
                                       folder.access == share::Access::ReadOnly});
             }
+            if (options_.vsock) saved.vsock_cid = options_.vsock->cid;
             saved.random = options_.rng == Rng::Host;
             saved.console = has_console();
             saved.text_card = has_text_card();

@@ -435,6 +435,7 @@ void add_time_commands(debug::ServerOptions& server, const TimeSubjects& subject
           return say("branch: " + why + "\n");
         const Result<void> done = shared->travels().branch();
         if (!done) return say("branch: " + done.error().text() + "\n");
+        shared->subjects.branched();
         return say("What came after is forgotten: this is the present.\n");
       }));
 }

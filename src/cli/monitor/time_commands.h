@@ -21,6 +21,7 @@ struct TimeSubjects {
   std::function<bool()> is_stopped;  // the client has the guest stopped, and knows it
   // Why another future is not to begin in the past; empty: it may.
   std::function<std::string()> why_no_branch;
+  std::function<void()> branched;  // it has begun
   // As ServerOptions::why_still.
   std::function<std::optional<std::string>()> why_still;
 };

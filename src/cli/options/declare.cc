@@ -180,6 +180,10 @@ void declare_devices(CLI::App& app, Words& words, Options& options) {
                          "A directory for the guest, by 9P over virtio, repeatable; or none")
               ->type_name("DIR[,tag=NAME][,ro]")
               ->allow_extra_args(false));
+  devices(app.add_option("--vsock", words.vsock,
+                         "Sockets between guest and host (virtio-vsock) by Unix sockets, or none "
+                         "(none)")
+              ->type_name("PATH[,cid=N]"));
   devices(app.add_option("--rng", words.rng,
                          "A virtio device with the host's random numbers, or none (none)")
               ->type_name("host|none"));

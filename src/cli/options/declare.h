@@ -17,7 +17,7 @@ struct Words {
                             on_kill = "detach", gdb_allow = "same-user", sandbox = "on",
                             virtio = "pci", log = "warning", firmware_vars, initramfs = "busybox";
   std::vector<std::string> initrd, disks, shares;
-  std::string network = "none", rng = "none", console = "none", vga = "none";
+  std::string network = "none", vsock = "none", rng = "none", console = "none", vga = "none";
 };
 
 // The options, which go into `words` and, where any text will do, into `options`.

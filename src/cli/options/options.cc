@@ -374,11 +374,12 @@ Result<void> interpret(const CLI::App& app, const Words& words, Options& options
   }
   options.network = TRY(network::parse_network(words.network));
   TRY(parse_shares(words, options));
+  options.vsock = TRY(vsock::parse_vsock(words.vsock));
   options.rng = TRY(choose<Rng>("--rng", words.rng, {{"host", Rng::Host}, {"none", Rng::None}}));
   if (virtio_devices(options) > machine::kMaxVirtioDevices) {
     return bad(
-        "{} virtio devices (--disk, --net, --share, --rng, --console) are more than the {} "
-        "that fit",
+        "{} virtio devices (--disk, --net, --share, --vsock, --rng, --console) are more "
+        "than the {} that fit",
         virtio_devices(options), machine::kMaxVirtioDevices);
   }
   return {};
@@ -423,7 +424,8 @@ Result<CommandLine> run_parser(CLI::App& app, Words& words, int argc, const char
 unsigned virtio_devices(const Options& options) {
   const bool random = options.rng == Rng::Host, console = is_there(options.console);
   return static_cast<unsigned>(options.disks.size() + options.network.has_value() +
-                               options.shares.size() + random + console);
+                               options.shares.size() + options.vsock.has_value() + random +
+                               console);
 }
 
 std::vector<DiskOption> images_of(const Options& options) {

@@ -20,6 +20,7 @@
 #include "ringside/options.h"
 #include "time/pace.h"
 #include "transport/endpoint.h"
+#include "vsock/options.h"
 
 namespace ringside::cli {
 
@@ -100,6 +101,7 @@ struct Options {
   std::optional<transport::Endpoint> guest_gdb;
   Stream serial = StdioStream{};
   Stream console = NoStream{};  // none: there is no such device
+  std::optional<vsock::VsockOptions> vsock;
   Rng rng = Rng::None;
   Vga vga = Vga::None;
   Stream debugcon = NoStream{};

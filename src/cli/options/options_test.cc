@@ -135,7 +135,8 @@ TEST(CommandLine, Disks) {
     many[i] = "x";
   many[18] = "kernel";
   EXPECT_EQ(error(many),
-            "9 virtio devices (--disk, --net, --share, --rng, --console) are more than the 8 that "
+            "9 virtio devices (--disk, --net, --share, --vsock, --rng, --console) are more than "
+            "the 8 that "
             "fit");
 }
 
@@ -166,6 +167,17 @@ TEST(CommandLine, NetworkAndSharedFolders) {
   EXPECT_EQ(error({"--share", "a,tag=b,tag=c", "kernel"}), "--share: 'a,tag=b,tag=c' has two tags");
   EXPECT_EQ(error({"--share", "a,tag=share1", "--share", "b", "kernel"}),
             "--share: two folders have the tag 'share1'; ,tag=NAME tells them apart");
+}
+
+TEST(CommandLine, SocketsOfTheGuest) {
+  EXPECT_FALSE(options({"kernel"}).vsock);
+  EXPECT_FALSE(options({"--vsock", "none", "kernel"}).vsock);
+  const Options given = options({"--vsock", "a,cid=9", "kernel"});
+  EXPECT_EQ(*given.vsock, (vsock::VsockOptions{"a", 9, true}));
+  EXPECT_EQ(virtio_devices(given), 1u);
+  EXPECT_EQ(error({"--vsock", "a,cid=2", "kernel"}),
+            "--vsock: cid=2 is not a number from 3 to 4294967294: those below it are not a "
+            "guest's");
 }
 
 TEST(CommandLine, RandomNumbersAndVirtioConsole) {

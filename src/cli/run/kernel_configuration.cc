@@ -25,7 +25,8 @@ bool has(std::string_view configuration, std::string_view name) {
 }  // namespace
 
 std::vector<std::string> missing_in(std::string_view configuration, const GuestNeeds& needs) {
-  const bool devices = needs.folders || needs.network || needs.disks || needs.console;
+  const bool devices =
+      needs.folders || needs.network || needs.disks || needs.sockets || needs.console;
   const std::initializer_list<Need> all = {
       {needs.serial,
        {"SERIAL_8250", "SERIAL_8250_CONSOLE"},
@@ -42,6 +43,7 @@ std::vector<std::string> missing_in(std::string_view configuration, const GuestN
       {needs.folders, {"NET_9P", "NET_9P_VIRTIO", "9P_FS"}, "it cannot mount shared folders"},
       {needs.network, {"VIRTIO_NET", "PACKET"}, "it is not on the network"},
       {needs.disks, {"VIRTIO_BLK"}, "it does not see disks"},
+      {needs.sockets, {"VSOCKETS", "VIRTIO_VSOCKETS"}, "it has no sockets by --vsock"},
   };
   const std::string lines = "\n" + std::string(configuration);
   std::vector<std::string> sentences;

@@ -16,6 +16,7 @@ struct GuestNeeds {
   bool folders = false;
   bool network = false;
   bool disks = false;
+  bool sockets = false;
   bool on_pci = false;  // where the devices are
 };
 

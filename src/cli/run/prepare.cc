@@ -31,6 +31,7 @@ std::vector<std::string> wanted_modules(const Options& options) {
   if (!options.shares.empty()) names.insert(names.end(), {"9pnet_virtio", "9p"});
   if (options.network) names.insert(names.end(), {"virtio_net", "af_packet"});
   if (!options.disks.empty()) names.emplace_back("virtio_blk");
+  if (options.vsock) names.emplace_back("vmw_vsock_virtio_transport");
   if (options.rng == Rng::Host) names.emplace_back("virtio_rng");
   return names;
 }
@@ -43,12 +44,14 @@ GuestNeeds needs_of(const Options& options, const std::string& console) {
   needs.folders = !options.shares.empty();
   needs.network = options.network.has_value();
   needs.disks = !options.disks.empty();
+  needs.sockets = options.vsock.has_value();
   needs.on_pci = options.virtio_bus == machine::VirtioBus::Pci;
   return needs;
 }
 
 Result<void> say_what_is_missing(const KernelFiles& files, const GuestNeeds& needs) {
-  bool wants_modules = needs.folders || needs.network || needs.disks || needs.console;
+  bool wants_modules =
+      needs.folders || needs.network || needs.disks || needs.sockets || needs.console;
   if (!files.configuration.empty()) {
     const FileContent content = TRY(read_file(files.configuration, "kernel configuration"));
     const std::string_view text(reinterpret_cast<const char*>(content.bytes().data()),

@@ -175,6 +175,11 @@ Result<std::uint64_t> content_of(const Images& disks, std::uint64_t payload,
   for (const companions::SharedFolder& folder : options.shares)
     hasher.add(std::as_bytes(std::span(folder.tag)));
   const auto add_name = [&](std::string_view name) { hasher.add(std::as_bytes(std::span(name))); };
+  if (options.vsock) {
+    add_name("--vsock");
+    std::uint32_t cid = options.vsock->cid;
+    hasher.field(cid);
+  }
   if (options.rng == Rng::Host) add_name("--rng");
   if (options.test_device) add_name("--test-device");
   if (is_there(options.console)) add_name("--console");

@@ -66,6 +66,7 @@ Result<void> check_devices(const Options& given, const time::SavedOptions& saved
     const char* device;
   } devices[] = {
       {given.network.has_value(), saved.network, "--net", "network card"},
+      {given.vsock.has_value(), saved.vsock_cid != 0, "--vsock", "such device"},
       {given.rng == Rng::Host, saved.random, "--rng", "such device"},
       {is_there(given.console), saved.console, "--console", "such device"},
       {given.vga == Vga::Text, saved.text_card, "--vga", "screen"},
@@ -103,6 +104,18 @@ Result<std::vector<companions::SharedFolder>> shares_of(
   return shares;
 }
 
+// Where programs of the host are is not saved: a machine goes on as often as one likes, and each
+// time they would be others.
+Result<std::optional<vsock::VsockOptions>> vsock_of(const std::optional<vsock::VsockOptions>& given,
+                                                    std::uint32_t cid) {
+  if (cid == 0) return std::optional<vsock::VsockOptions>();
+  vsock::VsockOptions options = given.value_or(vsock::VsockOptions());
+  if (options.cid_given && options.cid != cid)
+    return bad("--vsock: cid={}, but the saved machine has {}", options.cid, cid);
+  options.cid = cid;
+  return options;
+}
+
 }  // namespace
 
 Result<Options> as_saved(const Options& given, const time::SavedOptions& saved) {
@@ -125,6 +138,7 @@ Result<Options> as_saved(const Options& given, const time::SavedOptions& saved) 
   options.test_device = saved.test_device;
   options.virtio_bus = saved.virtio_bus;
   if (saved.network && !given.network) options.network.emplace();
+  options.vsock = TRY(vsock_of(given.vsock, saved.vsock_cid));
   if (saved.random) options.rng = Rng::Host;
   options.shares = TRY(shares_of(given.shares, saved.shares));
   if (given.firmware_vars) {

@@ -37,6 +37,8 @@ sandbox::Names names_of(const Options& options) {
   if (options.qmp) add(*options.qmp);
   for (const Stream* stream : {&options.serial, &options.console})
     if (const auto* endpoint = std::get_if<transport::Endpoint>(stream)) add(*endpoint);
+  if (options.vsock && !options.vsock->path.empty() && options.replay.empty())
+    names.sockets.push_back(options.vsock->path);
   names.debugger_may_come =
       !options.gdb || std::holds_alternative<transport::StdioEndpoint>(options.gdb->endpoint);
   names.user = options.user;
@@ -65,7 +67,13 @@ Result<companions::Sockets> start_companions(const Options& options) {
   if (!options.replay.empty()) return {};
   const auto confinement =
       options.sandbox == Sandbox::On ? sandbox::Confinement::On : sandbox::Confinement::Off;
-  return companions::start({options.network, options.shares, {confinement, options.user}});
+  companions::Wishes wishes;
+  wishes.network = options.network;
+  wishes.shares = options.shares;
+  if (options.vsock && !options.vsock->path.empty()) wishes.vsock = options.vsock;
+  wishes.admission = {options.gdb_allow, {}, "--gdb-allow any"};
+  wishes.rights = {confinement, options.user};
+  return companions::start(wishes);
 }
 
 Result<void> give_up_rights(const Options& options, sandbox::Outside& outside,
