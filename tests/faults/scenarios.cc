@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <memory>
+#include <stdexcept>
 
 #include "faults/made_before.h"
 #include "faults/scenario.h"
 #include "nbd/testing/server.h"
 #include "support/debug_client.h"
 #include "support/guest_image.h"
+#include "support/local_socket.h"
 #include "support/qmp_client.h"
 
 namespace ringside::testing {
@@ -241,6 +243,17 @@ void bridge(ChildProcess& process, const std::string& folder) {
   end(process);
 }
 
+// By a socket of the guest, which gives back what it gets. What is closed instead is no answer.
+void speak_by_socket(ChildProcess& process, const std::string& folder) {
+  process.await(Stream::Output, "!");
+  LocalSocket socket = LocalSocket::connect(folder + "/socket");
+  socket.write("CONNECT 80\ncall\n");
+  for (const char* expected : {"OK ", "call"}) {
+    if (!socket.read_line().starts_with(expected)) throw std::runtime_error("it was closed");
+  }
+  socket.write("q");
+}
+
 std::string nothing(const Outcome&, const std::string&) { return ""; }
 void nobody(ChildProcess&, const std::string&) {}
 
@@ -272,6 +285,16 @@ std::vector<Scenario> make() {
        [](const Outcome& run, const std::string&) {
          return flushed_is_lost(run, image_of_server());
        }},
+      {"Sockets",
+       [](const std::string&) {},
+       [](const std::string& folder) {
+         return with_guest("sockets", {"--vsock", folder + "/socket", "--virtio", "mmio"});
+       },
+       speak_by_socket,
+       {kPowerOff},
+       {},
+       nothing,
+       Keeper::Asked},
       {"OutputInFiles",
        [](const std::string&) {},
        [](const std::string& folder) {

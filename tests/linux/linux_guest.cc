@@ -108,6 +108,13 @@ void LinuxShell::join_network() {
   output_of("udhcpc -i eth0 -n -q -s /etc/on-lease 2>&1");
 }
 
+void LinuxShell::load_vsock_driver() {
+  for (const char* module :
+       {"virtio_ring", "virtio", "virtio_mmio", "virtio_pci_modern_dev", "virtio_pci_legacy_dev",
+        "virtio_pci", "vsock", "vmw_vsock_virtio_transport_common", "vmw_vsock_virtio_transport"})
+    output_of(std::string("insmod /modules/") + module + ".ko");
+}
+
 int LinuxShell::end(std::string_view command) {
   start(command);
   return process_.await_exit(Deadline(std::chrono::seconds(60)));

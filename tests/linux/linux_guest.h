@@ -58,6 +58,8 @@ class LinuxShell {
   void load_share_driver();
   // The driver of the entropy device, where the driver of a console is there already.
   void load_random_driver() { output_of("insmod /modules/virtio-rng.ko"); }
+  // The driver of sockets (vsock).
+  void load_vsock_driver();
   // A command that ends the machine: the process's status.
   int end(std::string_view command);
 

@@ -146,6 +146,17 @@ TEST_F(AnotherUser, IsClosedOnAUnixSocketWhateverItsModeIs) {
   EXPECT_EQ(client.read_u64(guest["hold"]) & 0xff, 0u);
 }
 
+TEST_F(AnotherUser, HasNoWayToTheGuestsSockets) {
+  const TemporaryFolder folder;
+  ASSERT_EQ(::chmod(folder.path().c_str(), 0755), 0);
+  const std::string path = folder / "vsock";
+  GuestProcess guest("sockets", {.start = Start::WithoutDebug, .arguments = {"--vsock", path}});
+  guest.await_said("!");
+  ASSERT_EQ(::chmod(path.c_str(), 0666), 0);
+  EXPECT_EQ(other_user_says(path, "CONNECT 1\n", Afterwards::Waits), "");
+  await_error(guest, "vsock: a client of user 65534 was refused: only root of this host may");
+}
+
 // In the sandbox another process opens the socket.
 TEST_F(AnotherUser, IsClosedWhereTheDebugServerCameLate) {
   GuestProcess guest("counters", {.start = Start::WithoutDebug});
