@@ -328,7 +328,7 @@ TEST_F(Journal, WithoutSeedOrOfAnotherVersionIsRefused) {
   std::ofstream(path_) << std::regex_replace(good, std::regex("journal 15"), "journal 14");
   const Outcome old = replay();
   EXPECT_EQ(old.status, 4);
-  EXPECT_THAT(old.error, HasSubstr("is of version 13 and was written by another version"));
+  EXPECT_THAT(old.error, HasSubstr("is of version 14 and was written by another version"));
 }
 
 }  // namespace
