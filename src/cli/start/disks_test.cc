@@ -1,5 +1,6 @@
 #include "cli/start/disks.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -54,8 +55,9 @@ TEST_F(OpenedImages, OneExportIsNotWrittenToAsTwo) {
   for (const std::string& other :
        {one, "nbd+unix:" + (scratch_ / "./none").string(), "nbd+unix:///?socket=" + socket}) {
     EXPECT_EQ(refusal_of({{one}, {other, true}}),
-              "disk " + other + " is the same export as that of -d " + one +
-                  "; each needs its own, unless both are ,ro or ,snapshot");
+              fmt::format("disk {} is the same export as that of -d {}; each needs its own, unless "
+                          "both are ,ro or ,snapshot",
+                          other, one));
   }
   const std::string alone = "disk " + one + ": ";  // nobody serves it
   EXPECT_EQ(refusal_of({{one, true}, {one, false, true}}).substr(0, alone.size()), alone);
