@@ -17,7 +17,9 @@
 namespace ringside::transport {
 namespace {
 
-constexpr int kBacklog = 8;
+// Programs that connect without waiting are refused beyond it, and to the guest's sockets many may
+// come at once.
+constexpr int kBacklog = 256;
 
 Error cannot_listen(const Endpoint& endpoint, int errno_value) {
   return Error::from_errno("cannot listen on " + to_string(endpoint), errno_value);

@@ -21,14 +21,15 @@ using Operation = machine::VsockOperation;
 constexpr std::size_t kMostRefusals = 256;
 // Programs of the host that have said nothing yet.
 constexpr std::size_t kMostCallers = 32;
-// "CONNECT 4294967295\n"
-constexpr std::size_t kLongestCall = 19;
+// "CONNECT 4294967295\r\n"
+constexpr std::size_t kLongestCall = 20;
 
-// The port, of the whole line without its end.
+// The port, of the whole line without its line feed.
 std::optional<std::uint32_t> port_wanted(std::string_view line) {
   constexpr std::string_view kWord = "CONNECT ";
   if (!line.starts_with(kWord)) return std::nullopt;
   line.remove_prefix(kWord.size());
+  if (line.ends_with('\r')) line.remove_suffix(1);
   std::uint32_t port = 0;
   const char* const end = line.data() + line.size();
   const auto [stop, error] = std::from_chars(line.data(), end, port);

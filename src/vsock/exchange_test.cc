@@ -112,7 +112,7 @@ TEST_F(ExchangeTest, AGuestThatRefusesClosesTheProgramsSocket) {
 TEST_F(ExchangeTest, WhoSaysSomethingElseIsClosed) {
   for (const std::string_view said :
        {"GET / HTTP/1.0\n", "CONNECT\n", "CONNECT \n", "CONNECT -1\n", "CONNECT 4294967296\n",
-        "CONNECT 1 \n", "connect 1\n", "CONNECT 0000000000001\n", "\n"}) {
+        "CONNECT 1 \n", "connect 1\n", "CONNECT 00000000000001\n", "CONNECT 1\r\r\n", "\n"}) {
     const Fd program = connect();
     write_text(program, said);
     pump();
@@ -120,6 +120,13 @@ TEST_F(ExchangeTest, WhoSaysSomethingElseIsClosed) {
   }
   EXPECT_EQ(exchange.size(), 0u);
   EXPECT_TRUE(packets.empty());
+}
+
+TEST_F(ExchangeTest, ALineMayHaveACarriageReturn) {
+  const Fd program = connect();
+  write_text(program, "CONNECT 4294967295\r\n");
+  pump();
+  EXPECT_EQ(take_packet().header.destination_port, 4294967295u);
 }
 
 TEST_F(ExchangeTest, ALineMayComeInPieces) {

@@ -50,6 +50,9 @@ Result<std::optional<VsockOptions>> parse_vsock(std::string_view text) {
     options.path.resize(comma);
   }
   if (options.path.empty()) return bad("'{}' names no socket; type PATH[,cid=N]", text);
+  if (options.path == "none" || options.path.find(kCid) != std::string::npos) {
+    return bad("'{}' is not one PATH with one ,cid=N behind it, or none", text);
+  }
   if (const auto part = name_before_comma(options.path)) {
     return bad("there is no '{}'; behind '{}' there can be ,cid=N", options.path, *part);
   }

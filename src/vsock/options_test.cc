@@ -26,6 +26,8 @@ TEST(VsockOptions, AreRefusedInWords) {
     EXPECT_THAT(error_of(std::string("a,cid=") + cid), HasSubstr("from 3 to 4294967294")) << cid;
   EXPECT_THAT(error_of(""), HasSubstr("type PATH[,cid=N]"));
   EXPECT_THAT(error_of(",cid=3"), HasSubstr("type PATH[,cid=N]"));
+  for (const char* text : {"a,cid=3,cid=4", "none,cid=3"})
+    EXPECT_THAT(error_of(text), HasSubstr("is not one PATH")) << text;
   EXPECT_EQ(error_of(std::string(96, 'x')), "");
   EXPECT_THAT(error_of(std::string(97, 'x')), HasSubstr("at most 96 bytes"));
   EXPECT_THAT(error_of("/tmp,port=3"), HasSubstr("behind '/tmp' there can be ,cid=N"));
