@@ -378,7 +378,7 @@ class Scene {
     }
     if (choices_.below(3) == 0) {
       write(0x044, 0);
-      check(!transport_.has_work());
+      check(selected_ != 0 || !transport_.has_work());
     }
   }
   // The indices that the device has reached, from its saved state.
