@@ -209,8 +209,7 @@ TEST_F(ExchangeTest, AGuestThatSendsMoreThanItMayIsReset) {
   while (sent.size() - taken + piece.size() <= machine::kVsockRoom) {
     data(piece);
     sent += piece;
-    for (const Packet& packet : take_packets())
-      taken = packet.header.taken;
+    (void)take_packets();  // perhaps of more room
     send(header(Operation::CreditRequest, 100, 200));
     taken = take_packet().header.taken;
   }
