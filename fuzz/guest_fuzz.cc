@@ -87,7 +87,7 @@ class Guest {
     }
     if (processor_ == hypervisor::Processor::V3) {
       ram_.add_text_memory();
-      entry.cr4 |= x86::cr4::OSFXSR | x86::cr4::OSXSAVE;
+      entry.cr4 |= x86::cr4::OSFXSR | x86::cr4::OSXSAVE | x86::cr4::PKE;
       entry.xcr0 = soft::xstate::kAll;
       for (std::size_t i = 0; i < entry.fpu.vector.size(); ++i)
         entry.fpu.vector[i].fill(static_cast<std::uint8_t>(37 * i));

@@ -133,6 +133,8 @@ typedef struct ringside_cpu_state {
   uint64_t sysenter_eip;
   uint64_t pat;
   ringside_fpu_state fpu;
+  uint32_t pkru;
+  uint32_t reserved;
 } ringside_cpu_state;
 
 /* ---- Events: why a vCPU left the guest */

@@ -43,6 +43,7 @@ void for_each_number(C& c, State& state, Copy copy) {
   copy(c.sysenter_esp, state.sysenter_esp);
   copy(c.sysenter_eip, state.sysenter_eip);
   copy(c.pat, state.pat);
+  copy(c.pkru, state.pkru);
   copy(c.fpu.control, state.fpu.control);
   copy(c.fpu.status, state.fpu.status);
   copy(c.fpu.tag, state.fpu.tag);

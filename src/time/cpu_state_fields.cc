@@ -8,7 +8,7 @@ namespace ringside::time {
 namespace {
 
 // Who adds a field adds it below.
-static_assert(sizeof(x86::CpuState) == 1168);
+static_assert(sizeof(x86::CpuState) == 1176);
 
 void visit(StateVisitor& visitor, x86::Segment& segment) {
   visitor.fields(segment.selector, segment.attributes, segment.limit, segment.base);
@@ -31,7 +31,7 @@ void visit(StateVisitor& visitor, x86::CpuState& state) {
   visitor.fields(state.dr, state.dr6, state.dr7, state.apic_base);
   visitor.fields(state.star, state.lstar, state.cstar, state.sfmask, state.kernel_gs_base);
   visitor.fields(state.tsc_aux, state.sysenter_cs, state.sysenter_esp, state.sysenter_eip);
-  visitor.field(state.pat);
+  visitor.fields(state.pat, state.pkru);
   visit(visitor, state.fpu);
 }
 

@@ -13,7 +13,15 @@
 namespace ringside::x86 {
 
 // Which part of the machine a register belongs to; each becomes a feature of target.xml.
-enum class RegisterGroup : std::uint8_t { General, X87, Sse, Segments, System, Avx };
+enum class RegisterGroup : std::uint8_t {
+  General,
+  X87,
+  Sse,
+  Segments,
+  System,
+  Avx,
+  ProtectionKeys
+};
 
 struct RegisterInfo {
   Register id;
@@ -138,6 +146,7 @@ inline constexpr RegisterInfo kRegisters[] = {
     {Register::Ymm13High, "ymm13h", 128, "uint128", RegisterGroup::Avx},
     {Register::Ymm14High, "ymm14h", 128, "uint128", RegisterGroup::Avx},
     {Register::Ymm15High, "ymm15h", 128, "uint128", RegisterGroup::Avx},
+    {Register::Pkru, "pkru", 32, "int32", RegisterGroup::ProtectionKeys},
 };
 // clang-format on
 inline constexpr std::size_t kRegisterCount = sizeof kRegisters / sizeof kRegisters[0];

@@ -168,6 +168,9 @@ bool with_field(State& s, Register r, Visit visit) {
     case Register::Pat:
       visit(s.pat);
       return true;
+    case Register::Pkru:
+      visit(s.pkru);
+      return true;
     default:
       return false;
   }

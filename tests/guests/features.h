@@ -29,6 +29,7 @@ enum { kNone = -1, kInvalid = 6, kProtection = 13, kPageFault = 14, kSyscall = 2
 #define CR4_OSXSAVE BIT(18)
 #define CR4_SMEP BIT(20)
 #define CR4_SMAP BIT(21)
+#define CR4_PKE BIT(22)
 
 struct leaf {
   uint32_t reg[4]; /* EAX EBX ECX EDX */
@@ -94,6 +95,7 @@ int smep(void);
 int invpcid(void);
 int smap(void);
 int umip(void);
+int pku(void);
 int la57(void);
 int syscall(void);
 int nx(void);
@@ -104,6 +106,7 @@ int xsave(void);
 int xsaveopt(void);
 int xsavec(void);
 int xgetbv1(void);
+int pkru_state(void);
 int avx(void);
 int avx2(void);
 int fma(void);

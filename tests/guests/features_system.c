@@ -161,6 +161,22 @@ int smap(void) {
   return with_cr4(0, touch) == kNone && with_cr4(CR4_SMAP, touch) == kPageFault &&
          error_code == 3 && with_cr4(CR4_SMAP, touch_with_ac) == kNone;
 }
+/* Key 1 for the page, to which the kernel's own accesses are forbidden and then allowed. */
+CODE(touch_locked, "mov $4, %eax; xor %ecx, %ecx; xor %edx, %edx; wrpkru; movb $1, 0x200000")
+CODE(touch_unlocked, "xor %eax, %eax; xor %ecx, %ecx; xor %edx, %edx; wrpkru; movb $1, 0x200000")
+static void give_key(uint64_t key) {
+  pd_low[1] = (pd_low[1] & ~(BIT(63) - BIT(59))) | key << 59;
+  __asm__ volatile("invlpg 0x200000" : : : "memory");
+}
+int pku(void) {
+  give_key(1);
+  const int locked = with_cr4(CR4_PKE, touch_locked) == kPageFault && error_code == 0x23;
+  const int unlocked = with_cr4(CR4_PKE, touch_unlocked) == kNone;
+  give_key(2);
+  const int other = with_cr4(CR4_PKE, touch_locked) == kNone;
+  give_key(0);
+  return locked && unlocked && other && with_cr4(0, touch_unlocked) == kInvalid;
+}
 int nx(void) {
   wrmsr(0xc0000080, rdmsr(0xc0000080) | BIT(11));
   pd_low[1] |= BIT(63);
@@ -247,7 +263,7 @@ int invariant_tsc(void) {
 }
 
 /* XSAVE, and what needs the state that it switches on. */
-static volatile uint8_t extended[832] __attribute__((aligned(64), used));
+static volatile uint8_t extended[4096] __attribute__((aligned(64), used));
 static volatile uint64_t quads[4] __attribute__((aligned(32), used));
 static volatile uint64_t switched_on; /* XCR0, read back */
 static void (*with_state)(void);
@@ -282,6 +298,19 @@ static int comes_back(void (*round)(void)) {
 int xsave(void) { return comes_back(round_trip); }
 int xsaveopt(void) { return comes_back(round_trip_optimised); }
 int xsavec(void) { return comes_back(round_trip_compacted) && extended[527] == 0x80; }
+/* Fills PKRU, saves, clears, restores, and stores it. */
+CODE(keys_round_trip,
+     "mov $0x207, %eax; xor %ecx, %ecx; xor %edx, %edx; xsetbv; mov $8, %eax; wrpkru;"
+     "mov $0x200, %eax; xsave extended; xor %eax, %eax; wrpkru; rdpkru; mov %rax, quads;"
+     "mov $0x200, %eax; xrstor extended; rdpkru; mov %rax, quads + 8; xor %eax, %eax; wrpkru")
+int pkru_state(void) {
+  const unsigned place = cpuid(0xd, 9).reg[1];
+  for (unsigned i = 0; i < sizeof extended; ++i)
+    extended[i] = 0;
+  return cpuid(0xd, 9).reg[0] == 8 && place + 8 <= sizeof extended &&
+         with_cr4(CR4_OSXSAVE | CR4_PKE, keys_round_trip) == kNone && quads[0] == 0 &&
+         quads[1] == 8 && extended[place] == 8 && extended[place + 8] == 0;
+}
 CODE(what_is_in_use, "vzeroall; mov $1, %ecx; xgetbv; mov %rax, quads")
 int xgetbv1(void) { return with_xcr0(what_is_in_use) && (quads[0] & 4) == 0; }
 

@@ -75,6 +75,7 @@ struct CpuState {
   std::uint64_t star = 0, lstar = 0, cstar = 0, sfmask = 0, kernel_gs_base = 0, tsc_aux = 0;
   std::uint64_t sysenter_cs = 0, sysenter_esp = 0, sysenter_eip = 0;
   std::uint64_t pat = 0x0007040600070406;
+  std::uint32_t pkru = 0;
   FpuState fpu;
 
   std::uint64_t& reg(Gpr name) { return gpr[static_cast<std::size_t>(name)]; }

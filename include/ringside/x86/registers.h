@@ -124,6 +124,7 @@ enum class Register : std::uint8_t {
   Ymm13High,
   Ymm14High,
   Ymm15High,
+  Pkru,
 };
 
 // A register's bytes, little-endian as on the wire.

@@ -26,6 +26,7 @@ const Feature kFeatures[] = {
     {"org.gnu.gdb.i386.core", {RegisterGroup::General, RegisterGroup::X87}},
     {"org.gnu.gdb.i386.sse", {RegisterGroup::Sse}},
     {"org.gnu.gdb.i386.avx", {RegisterGroup::Avx}},
+    {"org.gnu.gdb.i386.pkeys", {RegisterGroup::ProtectionKeys}},
     {"org.gnu.gdb.i386.segments", {RegisterGroup::Segments}},
     {"org.ringside.x86.system", {RegisterGroup::System}},
 };

@@ -45,6 +45,7 @@ ringside_status get_state(void* user, std::uint32_t, ringside_cpu_state* state) 
   state->segment[RINGSIDE_CS].base = 0;
   state->cr3 = 0x3333;
   state->fpu.vector[2][0] = 0x22;
+  state->pkru = 0x55555554;
   return RINGSIDE_OK;
 }
 ringside_status set_state(void* user, std::uint32_t, const ringside_cpu_state* state) {
@@ -192,6 +193,7 @@ TEST_F(CInterface, RegistersAndMemoryAreTheMachines) {
     EXPECT_EQ(registers[15], 0xffffu);
     EXPECT_EQ(registers[kCs], 0x10u);
     EXPECT_EQ(client.request("p2a").substr(0, 2), "22");  // XMM2
+    EXPECT_EQ(client.request("p6f"), "54555555");         // PKRU
     // What the machine does not keep is as after RESET: the control word of the FPU.
     EXPECT_EQ(client.request("p20"), "7f030000");
     EXPECT_EQ(client.request("P10=" + hex(little_endian(0x1234, 8))), "OK");
@@ -342,7 +344,8 @@ static_assert(offsetof(ringside_cpu_state, segment) == 152);
 static_assert(offsetof(ringside_cpu_state, cr0) == 312);
 static_assert(offsetof(ringside_cpu_state, efer) == 408);
 static_assert(offsetof(ringside_cpu_state, fpu) == 504);
-static_assert(sizeof(ringside_cpu_state) == 1176);
+static_assert(offsetof(ringside_cpu_state, pkru) == 1176);
+static_assert(sizeof(ringside_cpu_state) == 1184);
 static_assert(sizeof(ringside_event) == 40 && offsetof(ringside_event, text) == 32);
 static_assert(sizeof(ringside_end) == 24 && offsetof(ringside_end, text) == 16);
 static_assert(sizeof(ringside_exception) == 24);

@@ -19,17 +19,17 @@ namespace efer = x86::efer;
 
 constexpr std::uint64_t kCr0Writable = cr0::PE | cr0::MP | cr0::EM | cr0::TS | cr0::NE | cr0::WP |
                                        cr0::AM | cr0::NW | cr0::CD | cr0::PG;
-// What CPUID announces. VME and PVI are not implemented, PKE neither.
+// What CPUID announces. VME and PVI are not implemented.
 constexpr std::uint64_t kCr4OfV2 = cr4::TSD | cr4::DE | cr4::PSE | cr4::PAE | cr4::MCE | cr4::PGE |
                                    cr4::PCE | cr4::OSFXSR | cr4::OSXMMEXCPT | cr4::UMIP |
                                    cr4::LA57 | cr4::FSGSBASE | cr4::PCIDE | cr4::SMEP | cr4::SMAP;
 std::uint64_t cr4_writable(const Cpu& cpu) {
-  return cpu.board().processor == Processor::V3 ? kCr4OfV2 | cr4::OSXSAVE : kCr4OfV2;
+  return cpu.board().processor == Processor::V3 ? kCr4OfV2 | cr4::OSXSAVE | cr4::PKE : kCr4OfV2;
 }
-// Bits whose change invalidates translations (SDM 3A 4.10.4.1).
+// Bits whose change invalidates translations (SDM 3A 4.10.4.1); PKE, because ours have no keys.
 constexpr std::uint64_t kCr0Paging = cr0::PG | cr0::WP | cr0::PE;
 constexpr std::uint64_t kCr4Paging =
-    cr4::PSE | cr4::PAE | cr4::PGE | cr4::PCIDE | cr4::SMEP | cr4::SMAP | cr4::LA57;
+    cr4::PSE | cr4::PAE | cr4::PGE | cr4::PCIDE | cr4::SMEP | cr4::SMAP | cr4::LA57 | cr4::PKE;
 constexpr std::uint64_t kEferWritable = efer::SCE | efer::LME | efer::NXE;
 constexpr std::uint64_t kPcidMask = 0xfff;
 
@@ -138,17 +138,19 @@ void write_cr8(Cpu& cpu, std::uint64_t value) {
 
 namespace {
 
-// What XSETBV would refuse, and upper halves of registers that end at 128 bits.
+// What XSETBV would refuse, upper halves of registers that end at 128 bits, and rights without
+// keys.
 std::optional<std::string> unknown_vectors(const Cpu& cpu, const x86::CpuState& state) {
-  const bool has_avx = cpu.board().processor == Processor::V3;
-  if (state.xcr0 != cpu.xcr0 && (!has_avx || !xstate::is_valid(state.xcr0)))
+  const bool has_v3 = cpu.board().processor == Processor::V3;
+  if (state.xcr0 != cpu.xcr0 && (!has_v3 || !xstate::is_valid(state.xcr0)))
     return fmt::format("this processor's xcr0 cannot be {:#x}", state.xcr0);
   const auto has_upper_half = [](const auto& value) {
     return std::any_of(value.begin() + sizeof(Xmm), value.end(),
                        [](auto byte) { return byte != 0; });
   };
-  if (!has_avx && std::ranges::any_of(state.fpu.vector, has_upper_half))
+  if (!has_v3 && std::ranges::any_of(state.fpu.vector, has_upper_half))
     return "this processor has no ymm registers; --cpu v3 has them";
+  if (!has_v3 && state.pkru != 0) return "this processor has no protection keys; --cpu v3 has them";
   return std::nullopt;
 }
 

@@ -105,7 +105,7 @@ class Cpu {
   std::uint64_t tsc_offset = 0;  // TSC = virtual nanoseconds + tsc_offset; IA32_TSC_ADJUST
   Mtrrs mtrrs;
   std::uint64_t misc_enable = 0;
-  std::uint32_t pkru = 0;
+  std::uint32_t pkru = 0;  // changed by set_pkru()
   Fpu fpu;
   Activity activity = Activity::Running;
   // PDPTEs as loaded with CR3 in PAE paging (SDM 3A 4.4.1).
@@ -400,6 +400,9 @@ class Cpu {
   }
 
   // ---- Translation
+  // WRPKRU and XRSTOR. Translations were found with the rights of then, so they are forgotten where
+  // a right is taken away.
+  void set_pkru(std::uint32_t value);
   void flush_tlb();                               // everything that changes paging
   void enter_address_space(Tlb::Known known);     // MOV CR3 with PCIDs, after CR3 has changed
   void flush_tlb_context(std::uint16_t context);  // of a PCID

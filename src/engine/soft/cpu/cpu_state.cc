@@ -133,6 +133,7 @@ x86::CpuState Cpu::state() const {
   s.sysenter_esp = sysenter_esp;
   s.sysenter_eip = sysenter_eip;
   s.pat = pat;
+  s.pkru = pkru;
   s.fpu = fpu_state(fpu);
   return s;
 }
@@ -178,6 +179,7 @@ void Cpu::set_core_state(const x86::CpuState& s) {
   sysenter_esp = s.sysenter_esp;
   sysenter_eip = s.sysenter_eip;
   pat = s.pat;
+  pkru = s.pkru;
   set_fpu_state(fpu, s.fpu);
   cpl_ = static_cast<std::uint8_t>(seg(SegmentName::Ss).dpl());
   update_mode();
@@ -191,7 +193,6 @@ void Cpu::reset(ResetKind kind) {
                           : x86::init_state(state(), kProcessorSignature));
   if (power_on) {
     tsc_offset = 0;
-    pkru = 0;
     mtrrs = {};
     misc_enable = misc_enable::kReset;
   }

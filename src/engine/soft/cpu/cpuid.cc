@@ -37,6 +37,7 @@ constexpr std::uint32_t kFsgsbase = bit(0), kTscAdjust = bit(1), kSmep = bit(7),
                         kInvpcid = bit(10), kSmap = bit(20), kSha = bit(29);             // EBX
 constexpr std::uint32_t kBmi1 = bit(3), kAvx2 = bit(5), kBmi2 = bit(8), kAdx = bit(19);  // EBX, v3
 constexpr std::uint32_t kUmip = bit(2), kLa57 = bit(16), kRdpid = bit(22);               // ECX
+constexpr std::uint32_t kPku = bit(3), kOspke = bit(4);                                  // ECX, v3
 constexpr std::uint32_t kFsrm = bit(4);                                                  // EDX
 }  // namespace leaf7
 
@@ -124,7 +125,11 @@ CpuidLeaf structured_features(Cpu& cpu, std::uint32_t subleaf) {
   using namespace leaf7;
   CpuidLeaf leaf{0, kFsgsbase | kTscAdjust | kSmep | kErms | kInvpcid | kSmap | kSha,
                  kUmip | kLa57 | kRdpid, kFsrm};
-  if (has_v3(cpu)) leaf.ebx |= kBmi1 | kAvx2 | kBmi2 | kAdx;
+  if (has_v3(cpu)) {
+    leaf.ebx |= kBmi1 | kAvx2 | kBmi2 | kAdx;
+    leaf.ecx |= kPku;
+  }
+  if ((cpu.cr4 & x86::cr4::PKE) != 0) leaf.ecx |= kOspke;
   return leaf;
 }
 
@@ -132,14 +137,17 @@ CpuidLeaf structured_features(Cpu& cpu, std::uint32_t subleaf) {
 CpuidLeaf extended_state(Cpu& cpu, std::uint32_t subleaf) {
   constexpr std::uint32_t kXsaveopt = bit(0), kXsavec = bit(1), kXgetbv1 = bit(2);
   if (!has_v3(cpu)) return {};
-  const std::uint32_t size = xstate::area_size(cpu.xcr0);
   switch (subleaf) {
     case 0:
-      return {xstate::kAll, size, xstate::area_size(xstate::kAll), 0};
+      return {xstate::kAll, xstate::standard_size(cpu.xcr0), xstate::standard_size(xstate::kAll),
+              0};
     case 1:
-      return {kXsaveopt | kXsavec | kXgetbv1, size, 0, 0};
-    case 2:  // upper halves of the YMM registers: size, place
-      return {256, 576, 0, 0};
+      return {kXsaveopt | kXsavec | kXgetbv1, xstate::compacted_size(cpu.xcr0), 0, 0};
+    // Size and place in the standard form. None begins at a multiple of 64 in the compacted one.
+    case 2:
+      return {xstate::kYmmSize, xstate::kYmm, 0, 0};
+    case 9:
+      return {xstate::kPkruSize, xstate::kPkruPlace, 0, 0};
     default:
       return {};
   }

@@ -40,7 +40,7 @@ void prepare(TestCpu& cpu, Processor processor) {
   using namespace x86::cr4;
   s.cr4 |= OSFXSR | OSXMMEXCPT | FSGSBASE;
   if (processor == Processor::V3) {
-    s.cr4 |= OSXSAVE;
+    s.cr4 |= OSXSAVE | PKE;
     s.xcr0 = xstate::kAll;
   }
   s.gpr.fill(at::kData);
@@ -164,6 +164,7 @@ std::vector<Announced> announced_by_v3() {
       {k7Ebx, 5, "AVX2", runs("c5 f5 fc c1")},
       {k7Ebx, 8, "BMI2", runs("c4 e2 70 f5 c1")},
       {k7Ebx, 19, "ADX", runs("66 0f 38 f6 c1")},
+      {k7Ecx, 3, "PKU", runs("0f 01 ee") && cr4_takes(x86::cr4::PKE, Mode::Long64, Processor::V3)},
       {k81Ecx, 5, "LZCNT", runs("f3 0f bd c1")},
   };
 }
@@ -243,7 +244,7 @@ TEST(CpuidBits, WhatIsNotAnnouncedDoesNotExist) {
       EXPECT_FALSE(announced(cpu, feature.word, feature.bit)) << feature.name;
       EXPECT_TRUE(undefined(feature.code, processor)) << feature.name;
     }
-    EXPECT_EQ(absent, std::size(absentees) - (processor == Processor::V3 ? 11 : 0));
+    EXPECT_EQ(absent, std::size(absentees) - (processor == Processor::V3 ? 12 : 0));
   }
   // What CR4 does not take: VME, PVI, VMXE, SMXE, OSXSAVE, PKE, CET.
   for (const unsigned bit : {0u, 1u, 13u, 14u, 18u, 22u, 23u})

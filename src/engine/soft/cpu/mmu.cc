@@ -90,12 +90,14 @@ Gpa Cpu::translate(std::uint64_t linear, AccessKind kind, Privilege privilege) {
     }
   }
   if (fetch && walk.no_execute && nx_in_force) allowed = false;
-  if (allowed && walk.user && !fetch && (cr4 & x86::cr4::PKE) != 0 && long_mode()) {
+  // SDM 3A 4.6.2. The error code tells of it whatever else forbids the access (4.7).
+  if (walk.user && !fetch && (cr4 & x86::cr4::PKE) != 0 && long_mode()) {
     const std::uint32_t rights = pkru >> (2 * walk.protection_key);
     const bool access_disabled = (rights & 1) != 0;
     const bool write_disabled = (rights & 2) != 0 && (user || (cr0 & x86::cr0::WP) != 0);
     if (access_disabled || (write && write_disabled)) {
-      raise_page_fault(linear, code | kPresent | kProtectionKey);
+      allowed = false;
+      code |= kProtectionKey;
     }
   }
   if (!allowed) raise_page_fault(linear, code | kPresent);
@@ -352,6 +354,12 @@ void Cpu::breakpoints_changed(std::uint64_t linear_page) {
       entry.checked = board_.page_has_breakpoint(linear_page);
   }
   if (frame.fetch_page == linear_page) forget_fetch_page();
+}
+
+void Cpu::set_pkru(std::uint32_t value) {
+  const std::uint32_t taken = value & ~pkru;
+  pkru = value;
+  if (taken != 0 && (cr4 & x86::cr4::PKE) != 0) flush_tlb();
 }
 
 void Cpu::flush_tlb_page(std::uint64_t linear) {

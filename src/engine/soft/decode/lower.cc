@@ -66,6 +66,7 @@ bool is_announced(const ZydisDecodedInstruction& insn, Processor processor) {
     case ZYDIS_ISA_SET_BMI2:
     case ZYDIS_ISA_SET_F16C:
     case ZYDIS_ISA_SET_FMA:
+    case ZYDIS_ISA_SET_PKU:
     case ZYDIS_ISA_SET_XSAVE:
     case ZYDIS_ISA_SET_XSAVEC:
     case ZYDIS_ISA_SET_XSAVEOPT:

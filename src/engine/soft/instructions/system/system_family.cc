@@ -2,9 +2,8 @@
 
 namespace ringside::soft {
 
-// Not here, and so #UD, because CPUID announces none of them: MONITOR and MWAIT, XGETBV and XSETBV,
-// RDPKRU and WRPKRU, RDRAND and RDSEED (randomness may only come from the journal), RSM and the
-// instructions of virtual-machine extensions.
+// Not here, and so #UD, because CPUID announces none of them: MONITOR and MWAIT, RDSEED (randomness
+// may only come from the journal), RSM and the instructions of virtual-machine extensions.
 void register_system(LowerTable& table) {
   register_control(table);
   register_tables(table);

@@ -25,7 +25,7 @@ inline void require_selectors(const Cpu& cpu) {
 void register_control(LowerTable& table);      // system_registers.cc: CRn, DRn, TLB, caches, HLT
 void register_tables(LowerTable& table);       // system_tables.cc: descriptor tables and selectors
 void register_flags(LowerTable& table);        // system_flags.cc: PUSHF POPF CLI STI CLAC STAC
-void register_misc_system(LowerTable& table);  // system_misc.cc: I/O, MSRs, time, CPUID, FS and GS
+void register_misc_system(LowerTable& table);  // system_misc.cc: I/O, MSRs, time, CPUID, PKRU
 
 // What decode() is to know of control registers, MSRs, descriptor tables, ports, HLT and their
 // like.

@@ -1,4 +1,4 @@
-// Port I/O, MSRs, time, CPUID, FS and GS bases.
+// Port I/O, MSRs, time, CPUID, FS and GS bases, protection keys.
 #include "engine/soft/cpu/board.h"
 #include "engine/soft/cpu/catches.h"
 #include "engine/soft/cpu/control.h"
@@ -181,6 +181,21 @@ bool lower_base(const Decoded& decoded, Insn& insn) {
   return true;
 }
 
+// ---- PKRU, at every privilege (SDM 2B, RDPKRU; 2D, WRPKRU)
+
+void require_protection_keys(const Cpu& cpu, std::uint32_t zero) {
+  if ((cpu.cr4 & x86::cr4::PKE) == 0) raise(Vector::InvalidOpcode);
+  if (zero != 0) raise(Vector::GeneralProtection, 0);
+}
+void rdpkru(Cpu& cpu, const Insn&) {
+  require_protection_keys(cpu, cpu.get<std::uint32_t>(kRcx));
+  set_pair(cpu, cpu.pkru);
+}
+void wrpkru(Cpu& cpu, const Insn&) {
+  require_protection_keys(cpu, cpu.get<std::uint32_t>(kRcx) | cpu.get<std::uint32_t>(kRdx));
+  cpu.set_pkru(cpu.get<std::uint32_t>(kRax));
+}
+
 bool lower_rdpid(const Decoded& decoded, Insn& insn) {
   insn.rm = decoded.reg(0);
   insn.execute = rdpid;
@@ -200,6 +215,8 @@ void register_misc_system(LowerTable& table) {
   table.add(ZYDIS_MNEMONIC_RDRAND, lower_rdrand);
   table.add(ZYDIS_MNEMONIC_RDPMC, lower_plain<rdpmc>);
   table.add(ZYDIS_MNEMONIC_CPUID, lower_plain<cpuid_handler>);
+  table.add(ZYDIS_MNEMONIC_RDPKRU, lower_plain<rdpkru>);
+  table.add(ZYDIS_MNEMONIC_WRPKRU, lower_plain<wrpkru>);
   table.add(ZYDIS_MNEMONIC_SWAPGS, lower_plain<swapgs>);
   table.add(ZYDIS_MNEMONIC_RDFSBASE, lower_base<SegmentName::Fs, false>);
   table.add(ZYDIS_MNEMONIC_RDGSBASE, lower_base<SegmentName::Gs, false>);

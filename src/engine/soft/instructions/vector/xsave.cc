@@ -1,6 +1,6 @@
-// XSAVE, XSAVEOPT, XSAVEC, XRSTOR (SDM 1 chapter 13), XGETBV and XSETBV. There are three
-// components: x87, SSE, and the upper halves of the YMM registers, which stand at the same place in
-// the standard and in the compacted form.
+// XSAVE, XSAVEOPT, XSAVEC, XRSTOR (SDM 1 chapter 13), XGETBV and XSETBV. There are four components:
+// x87, SSE, the upper halves of the YMM registers, which stand at the same place in the standard
+// and in the compacted form, and PKRU.
 #include "engine/soft/instructions/vector/fxsave_image.h"
 #include "engine/soft/instructions/vector/vector.h"
 
@@ -10,7 +10,7 @@ namespace {
 using namespace fxsave_image;
 using std::uint64_t;
 
-constexpr unsigned kHeader = 512, kHeaderSize = 64, kYmm = kHeader + kHeaderSize, kYmmSize = 256;
+using xstate::kHeader, xstate::kYmm;
 constexpr unsigned kCompactBitmap = kHeader + 8;  // XCOMP_BV, after XSTATE_BV
 constexpr uint64_t kCompacted = uint64_t{1} << 63;
 constexpr std::uint8_t kRax = 0, kRcx = 1, kRdx = 2;
@@ -32,7 +32,8 @@ bool is_zero(const std::array<Xmm, 16>& registers) {
   return true;
 }
 // XINUSE: components that are not as they are after reset (SDM 1 13.6).
-uint64_t in_use(const Fpu& fpu) {
+uint64_t in_use(const Cpu& cpu) {
+  const Fpu& fpu = cpu.fpu;
   static const Area kFresh = of<Pointers::Offset32WithSelector>(Fpu{});
   const Area now = of<Pointers::Offset32WithSelector>(fpu);
   const bool x87 = std::memcmp(now.data(), kFresh.data(), kMxcsr) != 0 ||
@@ -40,12 +41,11 @@ uint64_t in_use(const Fpu& fpu) {
                                kXmmRegisters - kX87Registers) != 0 ||
                    (fpu.instruction_pointer | fpu.data_pointer) >> 32 != 0;
   return (x87 ? xstate::kX87 : 0) | (is_zero(fpu.xmm) ? 0 : xstate::kSse) |
-         (is_zero(fpu.ymm_high) ? 0 : xstate::kAvx);
+         (is_zero(fpu.ymm_high) ? 0 : xstate::kAvx) | (cpu.pkru == 0 ? 0 : xstate::kPkru);
 }
 
-// The area's linear address: aligned, and of as many bytes as the components in `wanted` need.
-uint64_t area_of(Cpu& cpu, const Insn& insn, uint64_t wanted, AccessKind kind) {
-  const unsigned size = (wanted & xstate::kAvx) != 0 ? kYmm + kYmmSize : kYmm;
+// The linear address of an area of so many bytes, which is aligned.
+uint64_t area_of(Cpu& cpu, const Insn& insn, unsigned size, AccessKind kind) {
   const uint64_t linear = cpu.linear(insn, size, kind);
   if ((linear & 63) != 0) refuse();
   if (kind == AccessKind::Write) cpu.check_write(linear, size);
@@ -67,8 +67,10 @@ void xsave(Cpu& cpu, const Insn& insn) {
   check_available(cpu);
   const Fpu& fpu = cpu.fpu;
   const uint64_t wanted = pair(cpu) & cpu.xcr0;
-  const uint64_t linear = area_of(cpu, insn, wanted, AccessKind::Write);
-  uint64_t used = in_use(fpu);
+  const unsigned size =
+      kForm == Form::Compacted ? xstate::compacted_size(wanted) : xstate::standard_size(wanted);
+  const uint64_t linear = area_of(cpu, insn, size, AccessKind::Write);
+  uint64_t used = in_use(cpu);
   // The compacted form has MXCSR as part of SSE (SDM 1 13.10).
   if (kForm == Form::Compacted && fpu.mxcsr != x86::kMxcsrReset) used |= xstate::kSse;
   const uint64_t written = kForm == Form::Standard ? wanted : wanted & used;
@@ -90,6 +92,11 @@ void xsave(Cpu& cpu, const Insn& insn) {
     for (unsigned i = 0; i < register_count(cpu); ++i)
       cpu.store(linear + kYmm + 16 * i, fpu.ymm_high[i]);
   }
+  if ((written & xstate::kPkru) != 0) {
+    const unsigned place =
+        kForm == Form::Compacted ? xstate::compacted_pkru(wanted) : xstate::kPkruPlace;
+    cpu.store(linear + place, uint64_t{cpu.pkru});
+  }
   if constexpr (kForm == Form::Compacted) {
     cpu.store(linear + kHeader, wanted & used);
     cpu.store(linear + kCompactBitmap, wanted | kCompacted);
@@ -103,16 +110,16 @@ void xsave(Cpu& cpu, const Insn& insn) {
 struct Header {
   uint64_t present = 0;  // XSTATE_BV
   bool compacted = false;
+  uint64_t there = 0;  // with compacted: components that have a place
 };
 Header read_header(Cpu& cpu, uint64_t linear) {
   std::array<uint64_t, 8> words;
   for (unsigned i = 0; i < 8; ++i)
     words[i] = cpu.load<uint64_t>(linear + kHeader + 8 * i);
-  const Header header{words[0], (words[1] & kCompacted) != 0};
+  const Header header{words[0], (words[1] & kCompacted) != 0, words[1] & ~kCompacted};
   uint64_t reserved = words[2];
   if (header.compacted) {
-    const uint64_t there = words[1] & ~kCompacted;
-    reserved |= (there & ~cpu.xcr0) | (header.present & ~there);
+    reserved |= (header.there & ~cpu.xcr0) | (header.present & ~header.there);
     for (unsigned i = 3; i < 8; ++i)
       reserved |= words[i];
   } else {
@@ -126,11 +133,15 @@ template <Pointers kPointers>
 void xrstor(Cpu& cpu, const Insn& insn) {
   check_available(cpu);
   const uint64_t wanted = pair(cpu) & cpu.xcr0;
-  const uint64_t linear = area_of(cpu, insn, wanted, AccessKind::Read);
+  const uint64_t linear = area_of(cpu, insn, xstate::kExtended, AccessKind::Read);
   const Header header = read_header(cpu, linear);
   const uint64_t loaded = wanted & header.present, reset = wanted & ~header.present;
   const unsigned count = register_count(cpu);
 
+  // The segment has all of what is read.
+  area_of(cpu, insn,
+          header.compacted ? xstate::compacted_size(loaded) : xstate::standard_size(loaded),
+          AccessKind::Read);
   // All is read before anything changes.
   Area area{};
   const auto read = [&](unsigned from, unsigned end) {
@@ -146,6 +157,12 @@ void xrstor(Cpu& cpu, const Insn& insn) {
   if ((loaded & xstate::kAvx) != 0) {
     for (unsigned i = 0; i < count; ++i)
       high[i] = cpu.load<Xmm>(linear + kYmm + 16 * i);
+  }
+  std::uint32_t pkru = 0;
+  if ((loaded & xstate::kPkru) != 0) {
+    const unsigned place =
+        header.compacted ? xstate::compacted_pkru(header.there) : xstate::kPkruPlace;
+    pkru = static_cast<std::uint32_t>(cpu.load<uint64_t>(linear + place));
   }
   const auto mxcsr = take<std::uint32_t>(area, kMxcsr);
   if (has_control && (mxcsr & ~kMxcsrMask) != 0) refuse();
@@ -163,13 +180,14 @@ void xrstor(Cpu& cpu, const Insn& insn) {
   }
   if ((wanted & xstate::kSse) != 0) restore_xmm(fpu, area, count);  // zeros, unless it was read
   if ((wanted & xstate::kAvx) != 0) std::copy_n(high.begin(), count, fpu.ymm_high.begin());
+  if ((wanted & xstate::kPkru) != 0) cpu.set_pkru(pkru);
 }
 
 void xgetbv(Cpu& cpu, const Insn&) {
   check_enabled(cpu);
   const auto number = cpu.get<std::uint32_t>(kRcx);
   if (number > 1) refuse();
-  const uint64_t value = number == 0 ? cpu.xcr0 : cpu.xcr0 & in_use(cpu.fpu);
+  const uint64_t value = number == 0 ? cpu.xcr0 : cpu.xcr0 & in_use(cpu);
   cpu.set<std::uint32_t>(kRax, static_cast<std::uint32_t>(value));
   cpu.set<std::uint32_t>(kRdx, static_cast<std::uint32_t>(value >> 32));
 }

@@ -2,8 +2,10 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <tuple>
 
 #include "engine/soft/cpu/control.h"
+#include "engine/soft/cpu/cpuid.h"
 #include "engine/soft/state/xstate.h"
 #include "engine/soft/testing/test_cpu.h"
 
@@ -35,8 +37,9 @@ class Xsave : public ::testing::Test {
       s.fpu.vector[i].fill(static_cast<std::uint8_t>(i + 1));
     s.fpu.control = 0x27f;
     s.fpu.mxcsr = 0x1fa0;
+    s.pkru = 0x55555554;
     cpu_->set_state(s);
-    std::memset(cpu_.host(at::kData), 0xee, 1024);
+    std::memset(cpu_.host(at::kData), 0xee, kPageSize);
   }
   // Runs it anew; the vector at which it arrived.
   int run(std::string_view code) {
@@ -81,9 +84,10 @@ TEST_F(Xsave, OptimisedAndCompactedLeaveOutWhatIsAsAfterReset) {
   x86::CpuState s = cpu_->state();
   s.fpu = {};
   s.fpu.vector[3][0] = 9;  // of XMM3
+  s.pkru = 0;
   for (const std::string_view code : {kXsaveopt, kXsavec}) {
     cpu_->set_state(s);
-    std::memset(cpu_.host(at::kData), 0xee, 1024);
+    std::memset(cpu_.host(at::kData), 0xee, kPageSize);
     clear_header();
     ASSERT_EQ(run(code), kNone);
     EXPECT_EQ(at<std::uint8_t>(0), 0xee);
@@ -107,6 +111,75 @@ TEST_F(Xsave, RestoresWhatItHasSavedInEachForm) {
     EXPECT_EQ(after.fpu.vector, before.fpu.vector) << code;
     EXPECT_EQ(after.fpu.control, before.fpu.control) << code;
     EXPECT_EQ(after.fpu.mxcsr, before.fpu.mxcsr) << code;
+  }
+}
+
+TEST_F(Xsave, HasPkruAtItsPlaceInEachForm) {
+  struct Case {
+    std::string_view code;
+    std::uint64_t wanted;
+    unsigned place;
+  };
+  for (const Case& one : {Case{kXsave, xstate::kAll, 2688}, Case{kXsave, xstate::kPkru, 2688},
+                          Case{kXsaveopt, xstate::kPkru, 2688}, Case{kXsavec, xstate::kAll, 832},
+                          Case{kXsavec, xstate::kPkru, 576}}) {
+    std::memset(cpu_.host(at::kData), 0xee, kPageSize);
+    clear_header();
+    cpu_->reg(Gpr::Rax) = one.wanted;
+    cpu_->set_pkru(0x12345678);
+    ASSERT_EQ(run(one.code), kNone);
+    EXPECT_EQ(at<std::uint64_t>(one.place), 0x12345678u) << one.place;
+    EXPECT_EQ(at<std::uint8_t>(one.place + 8), 0xee);
+    EXPECT_EQ(at<std::uint64_t>(kBitmap) & xstate::kPkru, xstate::kPkru);
+    cpu_->set_pkru(1);
+    cpu_.put<std::uint32_t>(at::kData + one.place + 4, ~0u);  // nobody's
+    ASSERT_EQ(run(kXrstor), kNone);
+    EXPECT_EQ(cpu_->pkru, 0x12345678u) << one.place;
+    cpu_.put<std::uint64_t>(at::kData + kBitmap, 0);
+    cpu_.put<std::uint32_t>(at::kData + 24, 0x1f80);
+    ASSERT_EQ(run(kXrstor), kNone);
+    EXPECT_EQ(cpu_->pkru, 0u);
+  }
+  cpu_->reg(Gpr::Rax) = xstate::kSse;
+  cpu_->set_pkru(7);
+  ASSERT_EQ(run(kXrstor), kNone);
+  EXPECT_EQ(cpu_->pkru, 7u) << "it was not wanted";
+}
+
+TEST_F(Xsave, ZeroIsPkruAfterReset) {
+  cpu_->reg(Gpr::Rax) = xstate::kPkru;
+  cpu_->reg(Gpr::Rcx) = 1;
+  for (const std::uint32_t pkru : {0u, 4u}) {
+    const std::uint64_t in_use = pkru == 0 ? 0 : xstate::kPkru;
+    std::memset(cpu_.host(at::kData), 0xee, kPageSize);
+    clear_header();
+    cpu_->set_pkru(pkru);
+    cpu_->reg(Gpr::Rax) = xstate::kPkru;
+    ASSERT_EQ(run(kXsaveopt), kNone);
+    EXPECT_EQ(at<std::uint64_t>(kBitmap), in_use);
+    EXPECT_EQ(at<std::uint8_t>(2688), in_use == 0 ? 0xee : 4);
+    ASSERT_EQ(run(kXgetbv), kNone);
+    EXPECT_EQ(cpu_.rax() & xstate::kPkru, in_use);
+  }
+}
+
+TEST_F(Xsave, CpuidTellsSizesAndPlaces) {
+  const CpuidLeaf whole = cpuid(*cpu_, 0xd, 0), one = cpuid(*cpu_, 0xd, 1);
+  EXPECT_EQ(whole.eax, 0x207u);
+  EXPECT_EQ(whole.ebx, 2696u);
+  EXPECT_EQ(whole.ecx, 2696u);
+  EXPECT_EQ(one.ebx, 840u);
+  const CpuidLeaf pkru = cpuid(*cpu_, 0xd, 9);
+  EXPECT_EQ(pkru.eax, 8u);
+  EXPECT_EQ(pkru.ebx, 2688u);
+  EXPECT_EQ(pkru.ecx, 0u);
+  EXPECT_EQ(pkru.edx, 0u);
+  for (const auto& [xcr0, standard, compacted] :
+       {std::tuple{1u, 576u, 576u}, {7u, 832u, 832u}, {0x203u, 2696u, 584u}}) {
+    cpu_->xcr0 = xcr0;
+    EXPECT_EQ(cpuid(*cpu_, 0xd, 0).ebx, standard);
+    EXPECT_EQ(cpuid(*cpu_, 0xd, 0).ecx, 2696u);
+    EXPECT_EQ(cpuid(*cpu_, 0xd, 1).ebx, compacted);
   }
 }
 
@@ -166,6 +239,9 @@ TEST_F(Xsave, Xcr0TakesWhatThereIs) {
   EXPECT_EQ(set(0, xstate::kX87 | xstate::kAvx), kProtection);  // AVX without SSE
   EXPECT_EQ(set(0, xstate::kSse), kProtection);                 // without x87
   EXPECT_EQ(set(0, 15), kProtection);
+  EXPECT_EQ(set(0, xstate::kX87 | xstate::kPkru), kNone);  // PKRU without SSE
+  EXPECT_EQ(set(0, xstate::kPkru), kProtection);
+  EXPECT_EQ(set(0, xstate::kX87 | xstate::kSse), kNone);
   EXPECT_EQ(set(1, xstate::kX87), kProtection);
   EXPECT_EQ(cpu_->xcr0, xstate::kX87 | xstate::kSse);
   cpu_->reg(Gpr::Rcx) = 0;
@@ -230,9 +306,13 @@ TEST_F(Xsave, DebuggersWriteWhatThereIs) {
   cpu_->cr4 &= ~x86::cr4::OSXSAVE;
   s = cpu_->state();
   EXPECT_NE(unknown_bits(*cpu_, s), std::nullopt) << "registers end at 128 bits";
+  s.pkru = 0;
   for (auto& value : s.fpu.vector)
     std::fill(value.begin() + 16, value.end(), std::uint8_t{0});
   EXPECT_EQ(unknown_bits(*cpu_, s), std::nullopt);
+  s.pkru = 4;
+  EXPECT_NE(unknown_bits(*cpu_, s), std::nullopt) << "there are no keys";
+  s.pkru = 0;
   s.xcr0 = xstate::kX87;
   EXPECT_NE(unknown_bits(*cpu_, s), std::nullopt);
 }
