@@ -271,6 +271,18 @@ TEST_P(Conformance, TheApicsBaseIsAPhysicalAddress) {
   EXPECT_TRUE(vm.vcpu().write_msr(x86::msr::kApicBase, base));
 }
 
+TEST_P(Conformance, ProtectionKeysAreKeptOrRefused) {
+  TestVm vm(GetParam(), "counters");
+  const auto rights = x86::RegisterValue::from_u64(0x55555554);
+  const bool kept = vm.vcpu().write_register(Register::Pkru, rights).has_value();
+  const std::uint64_t expected = kept ? rights.as_u64() : 0;
+  EXPECT_EQ(vm.read(Register::Pkru), expected);
+  vm.resume();
+  vm.run_until_said("0");
+  vm.suspend_all();
+  EXPECT_EQ(vm.read(Register::Pkru), expected);
+}
+
 // EAX of CPUID leaf 1, as the guest has it.
 std::uint32_t signature_on(const EngineKind& kind) {
   if (kind.name == "soft") return soft::kProcessorSignature;

@@ -1,5 +1,6 @@
 #include "engine/kvm/host/api.h"
 
+#include <cpuid.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/mman.h>
@@ -136,6 +137,17 @@ Result<void> set_msr(const Fd& vcpu, std::uint32_t number, std::uint64_t value) 
     return fail(ErrorCode::BadRequest, fmt::format("MSR {:#x} does not take {:#x}", number, value));
   }
   return {};
+}
+
+unsigned XsaveArea::pkru_place() {
+  static const unsigned place = [] {
+    constexpr unsigned kOspke = 1u << 4;  // leaf 7 ECX: this host's kernel uses protection keys
+    unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+    if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) == 0 || (ecx & kOspke) == 0) return 0u;
+    if (__get_cpuid_count(0xd, 9, &eax, &ebx, &ecx, &edx) == 0) return 0u;
+    return ebx + eax <= sizeof bytes ? ebx : 0u;
+  }();
+  return place;
 }
 
 Result<VcpuFile> VcpuFile::create(const Fd& kvm, const Fd& vm, unsigned id) {

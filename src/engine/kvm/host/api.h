@@ -49,6 +49,10 @@ Result<void> set_msr(const Fd& vcpu, std::uint32_t number, std::uint64_t value);
 struct XsaveArea {
   static constexpr unsigned kMxcsr = 24, kInUse = 512 /* XSTATE_BV */, kYmmHigh = 576;
   static constexpr std::uint8_t kX87AndSse = 3, kAvx = 4;
+  static constexpr unsigned kKeysInUse = kInUse + 1;
+  static constexpr std::uint8_t kPkru = 2;
+  // Where this host has PKRU, or 0 where it has none.
+  static unsigned pkru_place();
   alignas(8) std::uint8_t bytes[4096];
 };
 

@@ -124,6 +124,7 @@ x86::CpuState to_state(const Registers& registers) {
   state.cr8 = sregs.cr8;
   state.efer = sregs.efer;
   state.apic_base = sregs.apic_base;
+  state.pkru = registers.pkru;
   for (std::size_t i = 0; i < 4; ++i)
     state.dr[i] = registers.debug.db[i];
   state.dr6 = registers.debug.dr6;
@@ -166,6 +167,7 @@ void from_state(const x86::CpuState& state, Registers& registers) {
   sregs.cr8 = state.cr8;
   sregs.efer = state.efer;
   sregs.apic_base = state.apic_base;
+  registers.pkru = state.pkru;
   for (std::size_t i = 0; i < 4; ++i)
     registers.debug.db[i] = state.dr[i];
   registers.debug.dr6 = state.dr6;

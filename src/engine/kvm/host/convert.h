@@ -16,7 +16,9 @@ struct Registers {
   kvm_sregs system{};
   kvm_fpu fpu{};
   kvm_debugregs debug{};
-  std::array<std::array<std::uint8_t, 16>, 16> ymm_high{};  // of the XSAVE area
+  // Of the XSAVE area.
+  std::array<std::array<std::uint8_t, 16>, 16> ymm_high{};
+  std::uint32_t pkru = 0;
 };
 
 x86::CpuState to_state(const Registers& registers);

@@ -40,16 +40,21 @@ Result<void> RegisterParts::write_msrs() {
   return {};
 }
 
-// KVM's FPU calls leave MXCSR and the upper halves of the YMM registers out, and what they write is
-// lost if it is noted as unused; so that is done in the XSAVE image (SDM 1 13.4), where KVM has it.
+// KVM's FPU calls leave MXCSR, the upper halves of the YMM registers and PKRU out, and what they
+// write is lost if it is noted as unused; so that is done in the XSAVE image (SDM 1 13.4), where
+// KVM has it.
 Result<void> RegisterParts::read_fpu() {
   TRY(control(file_.fd(), KVM_GET_FPU, &registers.fpu, "to read FPU registers"));
   XsaveArea area{};
   registers.ymm_high = {};
+  registers.pkru = 0;
   if (!control(file_.fd(), number::kGetXsave, &area, "to read the extended state")) return {};
   std::memcpy(&registers.fpu.mxcsr, area.bytes + XsaveArea::kMxcsr, sizeof registers.fpu.mxcsr);
   if ((area.bytes[XsaveArea::kInUse] & XsaveArea::kAvx) != 0)
     std::memcpy(&registers.ymm_high, area.bytes + XsaveArea::kYmmHigh, sizeof registers.ymm_high);
+  // KVM fills it in whether it is noted as in use or not.
+  if (const unsigned place = XsaveArea::pkru_place(); place != 0)
+    std::memcpy(&registers.pkru, area.bytes + place, sizeof registers.pkru);
   return {};
 }
 
@@ -64,6 +69,11 @@ Result<void> RegisterParts::write_fpu() {
   if (registers.ymm_high != Registers{}.ymm_high) {
     area.bytes[XsaveArea::kInUse] |= XsaveArea::kAvx;
     std::memcpy(area.bytes + XsaveArea::kYmmHigh, &registers.ymm_high, sizeof registers.ymm_high);
+  }
+  area.bytes[XsaveArea::kKeysInUse] &= static_cast<std::uint8_t>(~XsaveArea::kPkru);
+  if (registers.pkru != 0) {
+    area.bytes[XsaveArea::kKeysInUse] |= XsaveArea::kPkru;
+    std::memcpy(area.bytes + XsaveArea::pkru_place(), &registers.pkru, sizeof registers.pkru);
   }
   TRY(control(file_.fd(), number::kSetXsave, &area, "to write the extended state"));
   return {};
@@ -149,6 +159,7 @@ RegisterParts::Part RegisterParts::part_of(x86::Register r) {
     case x86::RegisterGroup::X87:
     case x86::RegisterGroup::Sse:
     case x86::RegisterGroup::Avx:
+    case x86::RegisterGroup::ProtectionKeys:
       return kFpu;
     case x86::RegisterGroup::Segments:
       return kSystem;
@@ -169,11 +180,14 @@ x86::CpuState RegisterParts::state() const {
   return state;
 }
 
-void RegisterParts::set_state(const x86::CpuState& state) {
+Result<void> RegisterParts::set_state(const x86::CpuState& state) {
+  if (state.pkru != 0 && XsaveArea::pkru_place() == 0)
+    return fail(ErrorCode::NotSupported, "this host has no protection keys, so pkru must be 0");
   from_state(state, registers);
   for (std::size_t i = 0; i < kMsrCount; ++i)
     msrs_[i] = state.*kMsrFields[i];
   xcr0_ = state.xcr0;
+  return {};
 }
 
 // What conditions and page walks read, without putting a whole state together.

@@ -37,9 +37,9 @@ class RegisterParts {
   static Part part_of(x86::Register r);
   // One register, if it can be told without putting a whole state together.
   std::optional<std::uint64_t> plain(x86::Register r) const;
-  // All parts but the events.
+  // All parts but the events. NotSupported for what this host has not.
   x86::CpuState state() const;
-  void set_state(const x86::CpuState& state);
+  Result<void> set_state(const x86::CpuState& state);
 
   Registers registers;
   kvm_vcpu_events events{};

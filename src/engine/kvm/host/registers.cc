@@ -64,7 +64,7 @@ Result<void> RegisterFile::write(x86::Register r, const x86::RegisterValue& valu
   TRY(load(part | kEvents));
   x86::CpuState state = parts_.state();
   x86::set_register(state, r, value);
-  parts_.set_state(state);
+  TRY(parts_.set_state(state));
   dirty_ |= part;
   return {};
 }
@@ -76,7 +76,7 @@ Result<x86::CpuState> RegisterFile::state() {
 
 Result<void> RegisterFile::set_state(const x86::CpuState& state) {
   TRY(load(kAll));
-  parts_.set_state(state);
+  TRY(parts_.set_state(state));
   dirty_ |= kAll;
   return {};
 }
