@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "guests/core/core_xstate.h"
 #include "x86/linear_address.h"
 
 namespace ringside::guests {
@@ -129,12 +130,15 @@ QemuState qemu_state(const x86::CpuState& state) {
 
 }  // namespace
 
-// In QEMU's order, which is that of readers which count.
+// In QEMU's order, which is that of readers which count. GDB takes a note of the extended state for
+// that of the thread before it.
 std::vector<std::byte> core_notes(std::span<const CoreVcpu> vcpus, std::string_view vmcoreinfo) {
   std::vector<std::byte> notes;
   for (const CoreVcpu& vcpu : vcpus) {
     const elf_prstatus status = prstatus(vcpu);
     append_note(notes, "CORE", NT_PRSTATUS, &status, sizeof status);
+    const XstateArea area = xstate_area(vcpu.state);
+    append_note(notes, "LINUX", NT_X86_XSTATE, area.data(), area.size());
   }
   for (const CoreVcpu& vcpu : vcpus) {
     const QemuState state = qemu_state(vcpu.state);

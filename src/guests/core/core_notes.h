@@ -1,5 +1,6 @@
-// The notes of a core: each vCPU's registers as Linux's cores have them (NT_PRSTATUS), and as
-// QEMU's have, which tell its control registers and tables too; and VMCOREINFO.
+// The notes of a core: each vCPU's registers as Linux's cores have them (NT_PRSTATUS and
+// NT_X86_XSTATE), and as QEMU's have, which tell its control registers and tables too; and
+// VMCOREINFO.
 //
 // Pure functions.
 #pragma once

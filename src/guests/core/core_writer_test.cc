@@ -108,6 +108,36 @@ TEST_F(CoreWriterTest, HasTheRegistersOfEachVcpu) {
   EXPECT_EQ(CoreFile::cr3(core.qemu[1]), 0x7000u);
 }
 
+TEST_F(CoreWriterTest, HasTheExtendedStateOfEachVcpu) {
+  x86::CpuState& cpu = vm.vcpu({1}).cpu;
+  cpu.fpu.vector[2][3] = 0x23;
+  cpu.fpu.vector[15][31] = 0xff;
+  cpu.fpu.st[1][9] = 0x40;
+  cpu.fpu.tag = 0x3fff;
+  cpu.fpu.mxcsr = 0x1fa0;
+  cpu.fpu.instruction_selector = 0x10;
+  cpu.pkru = 0x55555554;
+  const CoreFile core = dump();
+  ASSERT_EQ(core.xstate.size(), 2u);
+  const std::string& area = core.xstate[1];
+  ASSERT_EQ(area.size(), 2696u);
+  const auto word = [&](std::size_t at) {
+    std::uint32_t value;
+    std::memcpy(&value, area.data() + at, sizeof value);
+    return value;
+  };
+  EXPECT_EQ(word(464), 0x207u) << "components, for GDB";
+  EXPECT_EQ(word(512), 0x207u) << "XSTATE_BV";
+  EXPECT_EQ(word(520), 0u) << "the standard form";
+  EXPECT_EQ(word(4) & 0xff, 0x80u) << "physical register 7 alone";
+  EXPECT_EQ(word(12), 0x10u);
+  EXPECT_EQ(word(24), 0x1fa0u);
+  EXPECT_EQ(area[32 + 16 + 9], 0x40);
+  EXPECT_EQ(area[160 + 16 * 2 + 3], 0x23);
+  EXPECT_EQ(area[576 + 16 * 15 + 15], '\xff');
+  EXPECT_EQ(word(2688), 0x55555554u);
+}
+
 TEST_F(CoreWriterTest, WithoutPagingLinearAddressesArePhysicalOnes) {
   vm.memory().poke<std::uint8_t>({0x110000}, 0x77);
   EXPECT_EQ(dump().linear(0x110000, 1), "\x77");

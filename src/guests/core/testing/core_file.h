@@ -56,6 +56,7 @@ class CoreFile {
   std::vector<Elf64_Phdr> loads;
   std::vector<user_regs_struct> registers;  // by vCPU
   std::vector<int> threads;
+  std::vector<std::string> xstate;  // by the thread before it
   std::vector<std::string> qemu;
   std::optional<std::string> vmcoreinfo;
 
@@ -97,6 +98,10 @@ class CoreFile {
         std::memcpy(&user, &status.pr_reg, sizeof user);
         registers.push_back(user);
         threads.push_back(status.pr_pid);
+      } else if (name == "LINUX" && header.n_type == NT_X86_XSTATE) {
+        xstate.push_back(description);
+        if (xstate.size() != threads.size())
+          throw std::runtime_error("an extended state is not behind its thread");
       } else if (name == "QEMU") {
         qemu.push_back(description);
       } else if (name == "VMCOREINFO") {
