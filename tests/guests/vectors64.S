@@ -72,6 +72,8 @@ main:
 
 #ifdef QUIRKS
 #include "quirks64.inc"
+#elif defined(EXTENDED)
+#include "extended64.inc"
 #else
 divide:
         attempt "xor %ecx, %ecx; div %ecx"

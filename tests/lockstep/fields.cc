@@ -56,13 +56,14 @@ std::string_view name_of(std::size_t row) { return names()[row]; }
 std::optional<std::size_t> row_by_name(std::string_view name) {
   static const std::unordered_map<std::string_view, std::size_t> index = [] {
     std::unordered_map<std::string_view, std::size_t> map;
-    static std::vector<std::string> narrow;
-    narrow.reserve(10);
+    static std::vector<std::string> other_names;
+    other_names.reserve(10 + 16);
     for (std::size_t i = 0; i < names().size(); ++i) {
       map.emplace(names()[i], i);
-      if (i >= 8 && i != row::kRip && i != row::kRflags) continue;
-      narrow.push_back("E" + names()[i].substr(1));
-      map.emplace(narrow.back(), i);
+      const bool is_vector = i >= row::kXmm;
+      if (i >= 8 && i != row::kRip && i != row::kRflags && !is_vector) continue;
+      other_names.push_back((is_vector ? "Y" : "E") + names()[i].substr(1));
+      map.emplace(other_names.back(), i);
     }
     return map;
   }();
@@ -105,6 +106,8 @@ Fields fields_of(const x86::CpuState& state) {
   for (std::size_t i = 0; i < 16; ++i) {
     std::memcpy(&rows[row::kXmm + i][1], state.fpu.vector[i].data(), 8);
     std::memcpy(&rows[row::kXmm + i][0], state.fpu.vector[i].data() + 8, 8);
+    std::memcpy(&rows[row::kXmm + i][3], state.fpu.vector[i].data() + 16, 8);
+    std::memcpy(&rows[row::kXmm + i][2], state.fpu.vector[i].data() + 24, 8);
   }
   fields.wide = x86::in_64_bit_mode(state);
   return fields;
@@ -126,6 +129,8 @@ void copy_row(const Fields& from, std::size_t row, x86::CpuState& to) {
     x86::VectorRegister& xmm = to.fpu.vector[row - row::kXmm];
     std::memcpy(xmm.data(), &values[1], 8);
     std::memcpy(xmm.data() + 8, &values[0], 8);
+    std::memcpy(xmm.data() + 16, &values[3], 8);
+    std::memcpy(xmm.data() + 24, &values[2], 8);
   } else {
     switch (row) {
       case row::kRip:

@@ -36,7 +36,7 @@ enum Row : std::size_t {
   kFpuTags,  // a one for each register in use
   kMxcsr,
   kFpr,             // by physical register: significand, sign and exponent
-  kXmm = kFpr + 8,  // high half, low half
+  kXmm = kFpr + 8,  // high half, low half, and the same of the upper half of YMM
   kCount = kXmm + 16
 };
 }
@@ -48,7 +48,7 @@ struct Fields {
 };
 
 std::string_view name_of(std::size_t row);
-// By QEMU's name; both EAX and RAX.
+// By QEMU's name; both EAX and RAX, both XMM00 and YMM00.
 std::optional<std::size_t> row_by_name(std::string_view name);
 
 Fields fields_of(const x86::CpuState& state);

@@ -164,7 +164,8 @@ void Lockstep::start(const Options& options) {
   entry.seg(x86::SegmentName::Cs).selector = 0;
   entry.seg(x86::SegmentName::Cs).base = 0;
   entry.rip = kStart;
-  engine_ = soft::create(*ram_, *machine_, entry, soft::Options{1});
+  engine_ = soft::create(*ram_, *machine_, entry,
+                         soft::Options{.vcpus = 1, .processor = options.processor});
   machine_->connect(*engine_);
   hypervisor::Vcpu& vcpu = engine_->vcpu({0});
   must(vcpu.set_capability(hypervisor::Capability::MonitorTrap, true));

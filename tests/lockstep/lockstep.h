@@ -26,6 +26,7 @@ class Lockstep {
   struct Options {
     std::uint64_t memory = 64u << 20;
     std::string cpu = "Nehalem";  // of QEMU: nothing that ours lacks
+    hypervisor::Processor processor = hypervisor::Processor::V2;  // ours
     std::string command_line;
     bool floating_point = true;  // compare x87 and SSE registers too
     bool interrupts = false;     // ours takes them too: what the guest sends itself

@@ -55,6 +55,17 @@ TEST_F(LockstepTest, ExceptionsInProtectedAndRealMode) {
   EXPECT_EQ(report.end, "spins");
 }
 
+// XSAVE, AVX, BMI and protection keys, which QEMU 7.2 has.
+TEST_F(LockstepTest, ExtendedStateAndProtectionKeys) {
+  Lockstep::Options options;
+  options.cpu = "max";
+  options.processor = hypervisor::Processor::V3;
+  Lockstep both = Lockstep::kernel(GuestImage("extended64").path(), options);
+  const auto report = both.run(100'000);
+  expect_no_divergence(report);
+  EXPECT_EQ(report.end, "spins");
+}
+
 // Where QEMU 7.2 is not what the manual says, in guests that do nothing else: each row of the table
 // in docs/decisions/0016 was seen, and there is no other.
 struct Quirks {

@@ -97,6 +97,8 @@ void QemuTrace::parse(std::string_view line, Fields& fields) {
     std::uint64_t value = 0;
     while (count < values.size() && take_number(line, value))
       values[count++] = value;
+    // From the top, and XMM is the lower half of YMM.
+    if (name.starts_with("YMM")) values = {values[2], values[3], values[0], values[1]};
     if (row && count > 0) fields.rows[*row] = values;
   }
 }
