@@ -190,8 +190,10 @@ TEST_F(ProtectionKeys, TheErrorCodeTellsOfThemBesideOtherReasons) {
 }
 
 TEST_F(ProtectionKeys, AndOfSmap) {
+  for (std::uint64_t page = 0; page < 512; ++page)  // the kernel's, with its stack
+    cpu_.put<std::uint64_t>(at::kPt + 8 * page, page << 12 | kPresent | kWritable);
   cpu_->cr4 |= x86::cr4::SMAP;
-  cpu_->flush_tlb();
+  map(kPresent | kWritable | kUser | key(kKey));
   EXPECT_EQ(fault(kRead), 0x01u);
   set_pkru(kNoAccess);
   EXPECT_EQ(fault(kRead), 0x21u);

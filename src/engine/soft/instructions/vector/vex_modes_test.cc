@@ -39,12 +39,13 @@ void take_code_segment(TestCpu& cpu, std::uint16_t attributes) {
 }
 
 TEST(VexModes, UndefinedInRealMode) {
-  for (const char* code : kVex) {
-    TestCpu cpu(Mode::Real);
-    switch_on(cpu);
-    EXPECT_EQ(arrival(cpu, code), kInvalid) << code;
-    cpu->cr0 |= x86::cr0::TS;  // comes after
-    EXPECT_EQ(arrival(cpu, code), kInvalid) << code;
+  for (const std::uint64_t task_switched : {std::uint64_t{0}, x86::cr0::TS}) {  // comes after
+    for (const char* code : kVex) {
+      TestCpu cpu(Mode::Real);
+      switch_on(cpu);
+      cpu->cr0 |= task_switched;
+      EXPECT_EQ(arrival(cpu, code), kInvalid) << code;
+    }
   }
 }
 
