@@ -42,6 +42,18 @@ TEST_F(Terminal, CtrlAXEndsTheMachineAndGivesTheTerminalBack) {
   EXPECT_TRUE(program.restored());
 }
 
+TEST_F(Terminal, CtrlAXIsSeenBehindAnyNumberOfKeysThatTheGuestDoesNotTake) {
+  OnTerminal program(command("counters"));
+  program.await("\n0");
+  const std::string keys(1000, 'k');
+  for (unsigned i = 0; i < 300; i++)
+    program.type(keys);
+  program.await("beyond 256 KiB they are lost");
+  program.type("\x01x");
+  EXPECT_EQ(WEXITSTATUS(program.await_end()), 1);
+  EXPECT_TRUE(program.restored());
+}
+
 // Ctrl-S, a terminal emulator that is stopped: nobody takes what the program writes.
 TEST_F(Terminal, MayBePausedWhileADebuggerIsAtWork) {
   const GuestImage image("chatter");

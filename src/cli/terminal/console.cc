@@ -6,15 +6,20 @@
 #include <array>
 #include <cerrno>
 #include <utility>
+#include <vector>
 
 #include "base/log.h"
 #include "base/result.h"
+#include "cli/terminal/notice.h"
 
 namespace ringside::cli {
 namespace {
 
-// Enough to see a Ctrl-A x behind keys that the guest does not take.
+// What is piped in beyond this waits in its pipe.
 constexpr std::size_t kTypeAhead = 4096;
+// A terminal is read all the time, so that Ctrl-A x is seen behind any number of keys that a hung
+// guest does not take. Room for a file that is pasted into it.
+constexpr std::size_t kMostTyped = 256 << 10;
 
 }  // namespace
 
@@ -45,23 +50,34 @@ void Console::read() {
   }
   const std::span<const std::byte> read(buffer.data(), static_cast<std::size_t>(count));
   if (terminal_.active()) {
-    const std::vector<std::byte> typed = keys_.filter(read);
-    waiting_.insert(waiting_.end(), typed.begin(), typed.end());
+    keep_typed(keys_.filter(read));
   } else {
     waiting_.insert(waiting_.end(), read.begin(), read.end());
   }
   update();
 }
 
+void Console::keep_typed(std::span<const std::byte> typed) {
+  const std::size_t kept = std::min(typed.size(), kMostTyped - waiting_.size());
+  waiting_.insert(waiting_.end(), typed.begin(), typed.begin() + static_cast<std::ptrdiff_t>(kept));
+  const bool loses = kept < typed.size();
+  if (loses && !loses_keys_) {
+    notice("keys: the guest takes none, and beyond {} KiB they are lost; Ctrl-A x ends the machine",
+           kMostTyped >> 10);
+  }
+  loses_keys_ = loses;
+}
+
 void Console::update() {
   const std::size_t count = std::min(waiting_.size(), room_());
   if (count > 0) {
-    receive_(std::span(waiting_).first(count));
-    waiting_.erase(waiting_.begin(), waiting_.begin() + static_cast<std::ptrdiff_t>(count));
+    const auto end = waiting_.begin() + static_cast<std::ptrdiff_t>(count);
+    receive_(std::vector<std::byte>(waiting_.begin(), end));
+    waiting_.erase(waiting_.begin(), end);
   }
   if (!open_) return;
-  poller_.set_interest(STDIN_FILENO,
-                       waiting_.size() < kTypeAhead ? Interest::Read : Interest::None);
+  const bool reads = terminal_.active() || waiting_.size() < kTypeAhead;
+  poller_.set_interest(STDIN_FILENO, reads ? Interest::Read : Interest::None);
 }
 
 }  // namespace ringside::cli

@@ -28,13 +28,15 @@ class Console {
 
  private:
   void read();
+  void keep_typed(std::span<const std::byte> typed);
 
   transport::Poller& poller_;
   std::function<std::size_t()> room_;
   std::function<void(std::span<const std::byte>)> receive_;
   RawTerminal terminal_;
   KeyFilter keys_;
-  std::vector<std::byte> waiting_;  // typed, and not taken by the guest yet
+  std::deque<std::byte> waiting_;  // typed, and not taken by the guest yet
+  bool loses_keys_ = false;        // the last ones, as the guest takes none
   bool open_ = true;
 };
 
