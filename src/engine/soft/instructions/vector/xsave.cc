@@ -138,9 +138,11 @@ void xrstor(Cpu& cpu, const Insn& insn) {
   const uint64_t loaded = wanted & header.present, reset = wanted & ~header.present;
   const unsigned count = register_count(cpu);
 
-  // The segment has all of what is read.
+  // The segment has all of what is read. In the compacted form PKRU is behind the places of others,
+  // whether they are loaded or not.
+  const uint64_t places = (loaded & xstate::kPkru) != 0 ? header.there : loaded;
   area_of(cpu, insn,
-          header.compacted ? xstate::compacted_size(loaded) : xstate::standard_size(loaded),
+          header.compacted ? xstate::compacted_size(places) : xstate::standard_size(loaded),
           AccessKind::Read);
   // All is read before anything changes.
   Area area{};

@@ -212,6 +212,43 @@ TEST_F(Xsave, RefusesBadAreas) {
   EXPECT_EQ(run(kXsave), kProtection);  // not aligned
 }
 
+// Where PKRU is in the compacted form, the area's places say, and not what is loaded.
+TEST(XsaveInASegment, HasAllThatIsReadOrWritten) {
+  struct Case {
+    std::string_view code;
+    std::uint64_t wanted, present, compacted;
+    std::uint32_t end;
+  };
+  constexpr std::uint64_t kAvx = xstate::kAvx, kPkru = xstate::kPkru;
+  for (const Case& one : {Case{kXsave, kPkru, 0, 0, 2696},
+                          {kXsave, kAvx, 0, 0, 832},
+                          {kXsavec, kPkru, 0, 0, 584},
+                          {kXsavec, kAvx | kPkru, 0, 0, 840},
+                          {kXrstor, kPkru, kPkru, 0, 2696},
+                          {kXrstor, kPkru, kAvx, 0, 576},
+                          {kXrstor, kPkru, kPkru, kCompacted | kPkru, 584},
+                          {kXrstor, kPkru, kPkru, kCompacted | kAvx | kPkru, 840},
+                          {kXrstor, kPkru, kAvx, kCompacted | kAvx | kPkru, 576}}) {
+    TestCpu cpu(Mode::Protected32);
+    cpu.board().processor = Processor::V3;
+    cpu->cr4 |= x86::cr4::OSFXSR | x86::cr4::OSXSAVE;
+    cpu->xcr0 = xstate::kAll;
+    cpu.put<std::uint32_t>(at::kData + 24, 0x1f80);
+    cpu.put<std::uint64_t>(at::kData + kBitmap, one.present);
+    cpu.put<std::uint64_t>(at::kData + kCompactBitmap, one.compacted);
+    cpu->reg(Gpr::Rdi) = at::kData;
+    cpu->reg(Gpr::Rax) = one.wanted;
+    cpu->reg(Gpr::Rdx) = 0;
+    std::uint32_t& limit = cpu->seg(x86::SegmentName::Ds).limit;
+    limit = static_cast<std::uint32_t>(at::kData) + one.end - 1;
+    cpu.run(one.code);
+    EXPECT_EQ(cpu.arrived(), kNone) << one.end;
+    --limit;
+    cpu.run(one.code);
+    EXPECT_EQ(cpu.arrived(), kProtection) << one.end;
+  }
+}
+
 TEST_F(Xsave, IsThereWhenCr4SaysSo) {
   for (const std::string_view code : {kXsave, kXrstor, kXsaveopt, kXsavec}) {
     clear_header();
