@@ -142,12 +142,17 @@ void Cpu::fill_tlb(std::uint64_t linear, Gpa gpa, AccessKind kind, Privilege pri
 
 namespace {
 
+// Outside long mode linear addresses have 32 bits: what is beyond the last is at 0 again. An
+// instruction with a large operand accesses parts of it there.
+std::uint64_t wrapped(const Cpu& cpu, std::uint64_t linear) {
+  return cpu.long_mode() ? linear : linear & 0xffffffff;
+}
+
 // Where an access goes on that crosses into another page. A non-canonical byte faults before any
 // page is looked at.
 std::uint64_t continuation(const Cpu& cpu, std::uint64_t linear) {
-  if (!cpu.long_mode()) return linear & 0xffffffff;
-  if (!cpu.canonical(linear)) raise(Vector::GeneralProtection, 0);
-  return linear;
+  if (cpu.long_mode() && !cpu.canonical(linear)) raise(Vector::GeneralProtection, 0);
+  return wrapped(cpu, linear);
 }
 
 }  // namespace
@@ -161,6 +166,7 @@ void Cpu::check_alignment(std::uint64_t linear, unsigned size, AccessKind kind,
 }
 
 void Cpu::read_slow(std::uint64_t linear, void* out, unsigned size, Privilege privilege) {
+  linear = wrapped(*this, linear);
   check_alignment(linear, size, AccessKind::Read, privilege);
   auto* to = static_cast<std::uint8_t*>(out);
   const auto first =
@@ -175,6 +181,7 @@ void Cpu::read_slow(std::uint64_t linear, void* out, unsigned size, Privilege pr
 }
 
 void Cpu::write_slow(std::uint64_t linear, const void* in, unsigned size, Privilege privilege) {
+  linear = wrapped(*this, linear);
   check_alignment(linear, size, AccessKind::Write, privilege);
   const auto* from = static_cast<const std::uint8_t*>(in);
   const auto first =

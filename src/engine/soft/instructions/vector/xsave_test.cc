@@ -249,6 +249,50 @@ TEST(XsaveInASegment, HasAllThatIsReadOrWritten) {
   }
 }
 
+// Linear addresses have 32 bits there, and an area may go over the last. Its first 1 KiB is at
+// kData, the rest at 0.
+TEST(XsaveInASegment, GoesOnAtTheBeginningOfLinearAddresses) {
+  TestCpu cpu(Mode::Protected32);
+  cpu.board().processor = Processor::V3;
+  constexpr std::uint64_t kDirectory = at::kPml4, kLastTable = at::kPdpt;
+  cpu.put<std::uint32_t>(kDirectory, at::kPt | 3);
+  cpu.put<std::uint32_t>(kDirectory + 4 * 1023, kLastTable | 3);
+  for (std::uint32_t page = 0; page < 512; ++page)
+    cpu.put<std::uint32_t>(at::kPt + 4 * page, page << 12 | 3);
+  cpu.put<std::uint32_t>(kLastTable + 4 * 1023, at::kData | 3);
+  x86::CpuState s = cpu->state();
+  s.cr0 |= x86::cr0::PG;
+  s.cr3 = kDirectory;
+  s.cr4 |= x86::cr4::OSFXSR | x86::cr4::OSXSAVE;
+  s.xcr0 = xstate::kAll;
+  s.pkru = 0x12345678;
+  s.fpu.vector[7][0] = 7;
+  s.seg(x86::SegmentName::Ds).base = 0x80000000;
+  s.reg(Gpr::Rdi) = 0x7ffffc00;
+  s.reg(Gpr::Rax) = xstate::kAll;
+  s.reg(Gpr::Rdx) = 0;
+  cpu->set_state(s);
+  cpu.run(kXsave);
+  EXPECT_EQ(cpu.arrived(), kNone);
+  EXPECT_EQ(cpu.get<std::uint32_t>(xstate::kPkruPlace - 1024), 0x12345678u);
+  cpu->set_pkru(1);
+  cpu.run(kXrstor);
+  EXPECT_EQ(cpu.arrived(), kNone);
+  EXPECT_EQ(cpu->pkru, 0x12345678u);
+  cpu.put<std::uint32_t>(at::kPt, 0);
+  cpu->flush_tlb();
+  cpu.run(kXrstor);
+  EXPECT_EQ(cpu.arrived(), kPageFault);
+  EXPECT_EQ(cpu->cr2, xstate::kPkruPlace - 1024u);
+
+  cpu.put<std::uint32_t>(at::kPt, 3);
+  cpu->flush_tlb();
+  cpu->reg(Gpr::Rdi) = 0x7fffff00;
+  cpu.run("0f ae 07");  // fxsave: XMM7 is at 272
+  EXPECT_EQ(cpu.arrived(), kNone);
+  EXPECT_EQ(cpu.get<std::uint8_t>(272 - 256), 7);
+}
+
 TEST_F(Xsave, IsThereWhenCr4SaysSo) {
   for (const std::string_view code : {kXsave, kXrstor, kXsaveopt, kXsavec}) {
     clear_header();
