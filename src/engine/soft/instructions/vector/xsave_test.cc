@@ -293,6 +293,31 @@ TEST(XsaveInASegment, GoesOnAtTheBeginningOfLinearAddresses) {
   EXPECT_EQ(cpu.get<std::uint8_t>(272 - 256), 7);
 }
 
+// An area that goes into a page which is not there: nothing of it happens, unless that page has
+// nothing that is asked for.
+TEST_F(Xsave, IntoAnAbsentPage) {
+  constexpr std::uint64_t kArea = at::kData + kPageSize - 1024;
+  cpu_.small_pages();
+  cpu_.unmap(at::kData + kPageSize);
+  cpu_->reg(Gpr::Rdi) = kArea;
+  EXPECT_EQ(run(kXsave), kPageFault);
+  EXPECT_EQ(cpu_->cr2, at::kData + kPageSize);
+  EXPECT_EQ(cpu_.get<std::uint64_t>(kArea), 0xeeeeeeeeeeeeeeeeu);
+  std::memset(cpu_.host(kArea) + kBitmap, 0, 64);
+  EXPECT_EQ(run(kXsavec), kNone);
+  cpu_.put<std::uint64_t>(kArea + kCompactBitmap, 0);  // as in the standard form
+  x86::CpuState other = cpu_->state();
+  other.fpu = {};
+  cpu_->set_state(other);
+  EXPECT_EQ(run(kXrstor), kPageFault);
+  EXPECT_EQ(cpu_->state().fpu.vector, other.fpu.vector) << "all is read before anything changes";
+  EXPECT_EQ(cpu_->pkru, 0x55555554u);
+  cpu_.put<std::uint64_t>(kArea + kBitmap, xstate::kAvx);
+  EXPECT_EQ(run(kXrstor), kNone);
+  EXPECT_EQ(ymm(3)[16], 4);
+  EXPECT_EQ(cpu_->pkru, 0u);
+}
+
 TEST_F(Xsave, IsThereWhenCr4SaysSo) {
   for (const std::string_view code : {kXsave, kXrstor, kXsaveopt, kXsavec}) {
     clear_header();
