@@ -146,7 +146,7 @@ inline constexpr RegisterInfo kRegisters[] = {
     {Register::Ymm13High, "ymm13h", 128, "uint128", RegisterGroup::Avx},
     {Register::Ymm14High, "ymm14h", 128, "uint128", RegisterGroup::Avx},
     {Register::Ymm15High, "ymm15h", 128, "uint128", RegisterGroup::Avx},
-    {Register::Pkru, "pkru", 32, "int32", RegisterGroup::ProtectionKeys},
+    {Register::Pkru, "pkru", 32, "uint32", RegisterGroup::ProtectionKeys},
 };
 // clang-format on
 inline constexpr std::size_t kRegisterCount = sizeof kRegisters / sizeof kRegisters[0];

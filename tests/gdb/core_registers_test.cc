@@ -48,12 +48,12 @@ TEST_F(CoreRegisters, AreThoseOfTheGuest) {
   connect();
   for (const char* value :
        {"$ymm3.v8_int32[1] = 0x1234", "$ymm3.v8_int32[7] = 0x789", "$ymm15.v8_float[6] = 1.5",
-        "$pkru = 0x5555555c", "$mxcsr = 0x1fa0", "$st0 = 2.5", "$ftag = 0xfffc", "$fiseg = 0x10"})
+        "$pkru = 0xd555555c", "$mxcsr = 0x1fa0", "$st0 = 2.5", "$ftag = 0xfffc", "$fiseg = 0x10"})
     gdb(std::string("set var ") + value);
   ASSERT_THAT(gdb("thread 2"), HasSubstr("Switching"));
   gdb("set var $ymm0.v4_int64[2] = 0x123456789abcdef");
   const std::vector<std::string> live = shown(*gdb_);
-  EXPECT_THAT(live[1], HasSubstr("0x5555555c"));
+  EXPECT_THAT(live[1], HasSubstr("0xd555555c"));
   EXPECT_THAT(live[std::size(kShown) + 2], HasSubstr("0x123456789abcdef"));
   EXPECT_THAT(gdb("monitor dump-guest-memory core"), HasSubstr("dumped"));
 
