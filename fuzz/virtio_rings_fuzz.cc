@@ -2,6 +2,7 @@
 // empty, end beyond memory or in ROM, rings that lie anywhere, indices that run away, resets at any
 // time. What the device makes of memory and disk is what another, plain one makes of it; CPUs are
 // told of every byte that it writes; a notification and a part of its work are bounded.
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <utility>
@@ -60,20 +61,24 @@ fuzz::PlainDisk& plain_disk() {
   return all;
 }
 
-// Before a change it is told that there will be one, after it which.
+// Before changes it is told that there will be some, after them which.
 class Cpus final : public machine::testing::FakeCpuPort {
  public:
   void ram_about_to_change(Gpa address, std::uint64_t size) override {
-    announced_ = {address, size};
+    if (std::exchange(is_told_, false)) announced_.clear();
+    announced_.emplace_back(address, size);
   }
   void ram_written(Gpa address, std::uint64_t size) override {
-    check(address >= announced_.first &&
-          address.value + size <= announced_.first.value + announced_.second);
+    is_told_ = true;
+    check(std::ranges::any_of(announced_, [&](const auto& one) {
+      return address >= one.first && address.value + size <= one.first.value + one.second;
+    }));
     told_memory().take_over(address, size);
   }
 
  private:
-  std::pair<Gpa, std::uint64_t> announced_;
+  std::vector<std::pair<Gpa, std::uint64_t>> announced_;
+  bool is_told_ = false;  // since the last of them
 };
 
 class Scene {

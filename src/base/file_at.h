@@ -1,8 +1,11 @@
 // Reads and writes at a place in a file that are not content with a part.
 #pragma once
 
+#include <sys/uio.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
@@ -39,6 +42,32 @@ inline bool write_at(const Fd& fd, std::uint64_t offset, std::span<const std::by
     offset += static_cast<std::uint64_t>(count);
   }
   return true;
+}
+
+// As far as it goes with several pieces of memory, none of them empty, by preadv(2) or pwritev(2).
+// How many were moved as a whole; the one behind them was not, or only in part.
+template <typename Call, typename Byte>
+std::size_t move_pieces_at(const Call& call, const Fd& fd, std::uint64_t offset,
+                           std::span<const std::span<Byte>> pieces) {
+  std::array<iovec, 128> vectors;
+  std::size_t within = 0;  // the first of the pieces that are left
+  std::size_t whole = 0;
+  while (whole < pieces.size()) {
+    const std::size_t count = std::min(vectors.size(), pieces.size() - whole);
+    for (std::size_t i = 0; i < count; ++i) {
+      const std::span<Byte> rest = pieces[whole + i].subspan(i == 0 ? within : 0);
+      vectors[i] = {const_cast<std::byte*>(rest.data()), rest.size()};
+    }
+    const ssize_t moved =
+        call(fd.get(), vectors.data(), static_cast<int>(count), static_cast<off_t>(offset));
+    if (moved < 0 && errno == EINTR) continue;
+    if (moved <= 0) break;
+    offset += static_cast<std::uint64_t>(moved);
+    within += static_cast<std::size_t>(moved);
+    for (; whole < pieces.size() && within >= pieces[whole].size(); ++whole)
+      within -= pieces[whole].size();
+  }
+  return whole;
 }
 
 }  // namespace ringside

@@ -59,6 +59,17 @@ PastDisk::Outcome PastDisk::read(std::uint64_t offset, std::span<std::byte> out)
   return Outcome::Done;
 }
 
+bool PastDisk::is_covered(std::uint64_t offset, std::uint64_t size) const {
+  const auto found = over_.lower_bound(offset / kSector);
+  return found != over_.end() && found->first * kSector < offset + size;
+}
+
+std::size_t PastDisk::read_pieces(std::uint64_t offset, PiecesToFill pieces) {
+  return is_covered(offset, machine::size_of_all(pieces))
+             ? BlockBackend::read_pieces(offset, pieces)
+             : image_->read_pieces(offset, pieces);
+}
+
 // With one call, which can be under way, from the first sector to the last that are not kept yet.
 PastDisk::Outcome PastDisk::keep(std::uint64_t offset, std::uint64_t size) {
   if (keeper_ == nullptr) return Outcome::Done;
@@ -98,6 +109,12 @@ PastDisk::Outcome PastDisk::write(std::uint64_t offset, std::span<const std::byt
     done += part;
   }
   return Outcome::Done;
+}
+
+std::size_t PastDisk::write_pieces(std::uint64_t offset, PiecesOfData pieces) {
+  if (in_past_) return BlockBackend::write_pieces(offset, pieces);
+  if (keep(offset, machine::size_of_all(pieces)) != Outcome::Done) return 0;
+  return image_->write_pieces(offset, pieces);
 }
 
 }  // namespace ringside::time

@@ -51,12 +51,16 @@ class PastDisk final : public machine::BlockBackend {
   bool is_gone() const override { return image_->is_gone(); }
   Outcome read(std::uint64_t offset, std::span<std::byte> out) override;
   Outcome write(std::uint64_t offset, std::span<const std::byte> data) override;
+  std::size_t read_pieces(std::uint64_t offset, PiecesToFill pieces) override;
+  std::size_t write_pieces(std::uint64_t offset, PiecesOfData pieces) override;
   Outcome flush() override { return in_past_ ? Outcome::Done : image_->flush(); }
 
  private:
   template <typename Call>
   bool in_time(std::chrono::milliseconds patience, const Call& call) const;
   Outcome keep(std::uint64_t offset, std::uint64_t size);
+  // Something lies over the image there.
+  bool is_covered(std::uint64_t offset, std::uint64_t size) const;
 
   std::shared_ptr<machine::BlockBackend> image_;
   const unsigned number_;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <limits>
+#include <vector>
 
 #include "machine/testing/memory_disk.h"
 
@@ -51,6 +52,46 @@ TEST_F(PastDisks, GoBackAndForthWithoutTheImage) {
   EXPECT_EQ(seen(), filled('n'));
   EXPECT_EQ(later, filled('b'));
   EXPECT_FALSE(disk_.differs_from_image());
+}
+
+// Of a file, several pieces of memory at once: what lies over the image is seen, and what is
+// written is kept before.
+TEST_F(PastDisks, MovePieces) {
+  struct Keeper final : SectorKeeper {
+    std::vector<std::uint64_t> kept;
+    void keep(unsigned, std::uint64_t sector, const Sector& content) override {
+      EXPECT_EQ(content, filled('n'));
+      kept.push_back(sector);
+    }
+  } keeper;
+  image_->remote = false;
+  disk_.tell(&keeper);
+  Sector first = filled('1'), second = filled('2');
+  const std::span<const std::byte> to_write[] = {first, second};
+  EXPECT_EQ(disk_.write_pieces(kSector, to_write), 2u);
+  EXPECT_EQ(keeper.kept, (std::vector<std::uint64_t>{1, 2}));
+  EXPECT_EQ(image_->calls, 1u);
+  Sector zeroth{}, one{}, two{}, three{};
+  const std::span<std::byte> to_fill[] = {zeroth, one, two, three};
+  EXPECT_EQ(disk_.read_pieces(0, to_fill), 4u);
+  EXPECT_EQ(image_->calls, 2u);
+  EXPECT_EQ(zeroth, filled('n'));
+  EXPECT_EQ(one, first);
+  EXPECT_EQ(two, second);
+  disk_.enter_past();
+  std::optional<Sector> earlier = filled('a');
+  disk_.exchange(2, earlier);
+  EXPECT_EQ(disk_.read_pieces(0, to_fill), 4u);
+  EXPECT_EQ(one, first);
+  EXPECT_EQ(two, filled('a'));
+  EXPECT_EQ(three, filled('n'));
+  // In the past nothing reaches the image.
+  disk_.tell(nullptr);
+  EXPECT_EQ(disk_.write_pieces(0, to_write), 2u);
+  EXPECT_EQ(image_->content[0], std::byte{'n'});
+  EXPECT_EQ(disk_.read_pieces(0, to_fill), 4u);
+  EXPECT_EQ(zeroth, first);
+  EXPECT_EQ(one, second);
 }
 
 TEST_F(PastDisks, BecomeThePresentIfTheServerAnswers) {

@@ -9,6 +9,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 
 namespace {
@@ -44,6 +45,23 @@ ssize_t pwrite(int file, const void* bytes, size_t size, off_t offset) {
 
 ssize_t pwrite64(int file, const void* bytes, size_t size, off64_t offset) {
   return pwrite(file, bytes, size, offset);
+}
+
+ssize_t pwritev(int file, const iovec* pieces, int count, off_t offset) {
+  // The low half of the place, and the high one.
+  const ssize_t done = ::syscall(SYS_pwritev, file, pieces, count, offset, 0);
+  auto left = static_cast<std::size_t>(done > 0 ? done : 0);
+  for (int i = 0; left > 0; ++i) {
+    const std::size_t size = std::min(pieces[i].iov_len, left);
+    note(Kind::Write, static_cast<std::uint64_t>(offset), pieces[i].iov_base, size);
+    offset += static_cast<off_t>(size);
+    left -= size;
+  }
+  return done;
+}
+
+ssize_t pwritev64(int file, const iovec* pieces, int count, off64_t offset) {
+  return pwritev(file, pieces, count, offset);
 }
 
 int fdatasync(int file) {

@@ -26,6 +26,13 @@ class BlockBackend {
   // Within size().
   virtual Outcome read(std::uint64_t offset, std::span<std::byte> out) = 0;
   virtual Outcome write(std::uint64_t offset, std::span<const std::byte> data) = 0;
+  // What follows on the disk from `offset` on, into or from several pieces of memory, none of them
+  // empty. How many of them were moved as a whole, from the first on; the one behind them failed.
+  // Not of a remote disk.
+  using PiecesToFill = std::span<const std::span<std::byte>>;
+  using PiecesOfData = std::span<const std::span<const std::byte>>;
+  virtual std::size_t read_pieces(std::uint64_t offset, PiecesToFill pieces);
+  virtual std::size_t write_pieces(std::uint64_t offset, PiecesOfData pieces);
   // Done: all that was written is on stable storage.
   virtual Outcome flush() = 0;
 
@@ -34,6 +41,33 @@ class BlockBackend {
   // Whoever serves it is gone for good: all that comes fails, reads, writes and flushes.
   virtual bool is_gone() const { return false; }
 };
+
+// One after the other, for disks that have nothing better.
+inline std::size_t BlockBackend::read_pieces(std::uint64_t offset, PiecesToFill pieces) {
+  std::size_t moved = 0;
+  for (const std::span<std::byte> piece : pieces) {
+    if (read(offset, piece) != Outcome::Done) break;
+    offset += piece.size();
+    ++moved;
+  }
+  return moved;
+}
+inline std::size_t BlockBackend::write_pieces(std::uint64_t offset, PiecesOfData pieces) {
+  std::size_t moved = 0;
+  for (const std::span<const std::byte> piece : pieces) {
+    if (write(offset, piece) != Outcome::Done) break;
+    offset += piece.size();
+    ++moved;
+  }
+  return moved;
+}
+template <typename Pieces>
+std::uint64_t size_of_all(const Pieces& pieces) {
+  std::uint64_t size = 0;
+  for (const auto& piece : pieces)
+    size += piece.size();
+  return size;
+}
 
 // However long it takes. Whether it could be done.
 template <typename Call>

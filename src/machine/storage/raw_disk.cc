@@ -36,9 +36,17 @@ class RawDisk final : public BlockBackend {
   }
 
   Outcome write(std::uint64_t offset, std::span<const std::byte> data) override {
-    for (std::uint64_t chunk = offset / kChunk; chunk * kChunk < offset + data.size(); ++chunk)
-      dirty_.insert(chunk);
+    note_written(offset, data.size());
     return write_at(fd_, offset, data) ? Outcome::Done : Outcome::Failed;
+  }
+
+  std::size_t read_pieces(std::uint64_t offset, PiecesToFill pieces) override {
+    return move_pieces_at(::preadv, fd_, offset, pieces);
+  }
+
+  std::size_t write_pieces(std::uint64_t offset, PiecesOfData pieces) override {
+    note_written(offset, size_of_all(pieces));
+    return move_pieces_at(::pwritev, fd_, offset, pieces);
   }
 
   Outcome flush() override {
@@ -53,6 +61,11 @@ class RawDisk final : public BlockBackend {
   }
 
  private:
+  void note_written(std::uint64_t offset, std::uint64_t size) {
+    for (std::uint64_t chunk = offset / kChunk; chunk * kChunk < offset + size; ++chunk)
+      dirty_.insert(chunk);
+  }
+
   // What cannot be done here, fdatasync does. But an error of the disk is told only once.
   void sync_chunk(std::uint64_t chunk) {
     constexpr unsigned kAll =

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <fstream>
 #include <iterator>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -84,6 +85,35 @@ TEST_F(RawDiskFlush, OfMuchIsDoneInParts) {
   EXPECT_EQ((*disk)->flush(), BlockBackend::Outcome::Done);
   EXPECT_EQ(g_synced.size(), 1u);
   EXPECT_EQ((*disk)->flush(), BlockBackend::Outcome::Done);
+}
+
+// More pieces than one system call takes, of odd sizes; and a file that has become shorter.
+TEST_F(RawDiskFlush, PiecesAreMovedInTheirOrderAsFarAsItGoes) {
+  constexpr std::size_t kPieces = 300;
+  ASSERT_EQ(::truncate(path_.c_str(), 1 << 20), 0);
+  const auto disk = open_raw_disk(path_, false);
+  ASSERT_TRUE(disk);
+  std::vector<std::byte> data(1 << 19), seen(data.size());
+  std::vector<std::span<const std::byte>> to_write;
+  std::vector<std::span<std::byte>> to_fill;
+  std::size_t size = 0;
+  for (std::size_t i = 0; i < kPieces; ++i) {
+    const std::size_t part = 1 + i * 7 % 1024;
+    to_write.push_back(std::span(data).subspan(size, part));
+    to_fill.push_back(std::span(seen).subspan(size, part));
+    size += part;
+  }
+  for (std::size_t i = 0; i < size; ++i)
+    data[i] = static_cast<std::byte>(i * 31 >> 3);
+  EXPECT_EQ((*disk)->write_pieces(512, to_write), kPieces);
+  EXPECT_EQ((*disk)->read_pieces(512, to_fill), kPieces);
+  EXPECT_EQ(seen, data);
+  EXPECT_TRUE(read_all(**disk, 512, std::span(seen).first(size)));
+  EXPECT_EQ(seen, data);
+  // In the midst of a piece.
+  const auto last = static_cast<std::size_t>(to_fill[200].data() - seen.data()) + 1;
+  ASSERT_EQ(::truncate(path_.c_str(), static_cast<off_t>(512 + last)), 0);
+  EXPECT_EQ((*disk)->read_pieces(512, to_fill), 200u);
 }
 
 // The first bytes of images as qemu-img makes them.

@@ -87,6 +87,22 @@ class SnapshotDisk final : public BlockBackend {
     return write_to_file(offset, data) ? Outcome::Done : Outcome::Failed;
   }
 
+  std::size_t read_pieces(std::uint64_t offset, PiecesToFill pieces) override {
+    const std::uint64_t size = size_of_all(pieces);
+    if (alike(offset, size) != size) return BlockBackend::read_pieces(offset, pieces);
+    return written_.contains(offset / kSector) ? move_pieces_at(::preadv, file_, offset, pieces)
+                                               : image_->read_pieces(offset, pieces);
+  }
+
+  std::size_t write_pieces(std::uint64_t offset, PiecesOfData pieces) override {
+    const std::uint64_t end = offset + size_of_all(pieces);
+    const bool is_whole = offset % kSector == 0 && end % kSector == 0;
+    if (!is_whole || move_pieces_at(::pwritev, file_, offset, pieces) != pieces.size())
+      return BlockBackend::write_pieces(offset, pieces);
+    written_.insert(offset / kSector, end / kSector);
+    return pieces.size();
+  }
+
   // Nothing of it is to outlive the process.
   Outcome flush() override { return Outcome::Done; }
 

@@ -54,6 +54,40 @@ TEST_F(SnapshotDiskTest, ReadsWhatWasWrittenOverTheImage) {
   EXPECT_TRUE(std::equal(before.begin(), before.end(), image->content.begin()));
 }
 
+// The same in several pieces of memory.
+TEST_F(SnapshotDiskTest, MovesPieces) {
+  std::vector<std::byte> expected(image->content.begin(), image->content.end());
+  std::mt19937 random(12);
+  for (int round = 0; round < 2000; ++round) {
+    const std::size_t unit = random() % 2 == 0 ? 512 : 1;
+    const std::size_t offset = random() % (kSize / unit) * unit;
+    std::vector<std::vector<std::byte>> memory;
+    std::vector<std::span<const std::byte>> to_write;
+    std::vector<std::span<std::byte>> to_fill;
+    for (std::size_t at = offset; at < kSize && memory.size() < 5;) {
+      const std::size_t size =
+          std::min<std::size_t>(kSize - at, unit * (1 + random() % (1500 / unit)));
+      memory.emplace_back(size);
+      at += size;
+    }
+    for (std::vector<std::byte>& piece : memory) {
+      for (std::byte& byte : piece)
+        byte = static_cast<std::byte>(random());
+      to_write.emplace_back(piece);
+      to_fill.emplace_back(piece);
+    }
+    auto place = expected.begin() + static_cast<std::ptrdiff_t>(offset);
+    const bool writes = random() % 3 == 0;
+    ASSERT_EQ(writes ? disk->write_pieces(offset, to_write) : disk->read_pieces(offset, to_fill),
+              memory.size());
+    for (const std::vector<std::byte>& piece : memory) {
+      if (writes) std::copy(piece.begin(), piece.end(), place);
+      ASSERT_TRUE(std::equal(piece.begin(), piece.end(), place));
+      place += static_cast<std::ptrdiff_t>(piece.size());
+    }
+  }
+}
+
 TEST_F(SnapshotDiskTest, TellsTheImagesErrors) {
   std::vector<std::byte> sector(512), part(100);
   ASSERT_TRUE(write_all(*disk, 0, sector));

@@ -139,33 +139,62 @@ bool VirtioBlock::is_there(const VirtioSegment& segment) {
 VirtioBlock::Step VirtioBlock::transfer(Allowance& allowance) {
   if (!on_disk() || (request_.type == kWrite && backend_->read_only())) return Step::Error;
   while (request_.segment < data_.size()) {
-    const VirtioSegment& segment = data_[request_.segment];
-    if (!is_there(segment)) return Step::Error;
-    const std::uint32_t part = std::min(segment.size - request_.within, allowance.left());
-    if (part == 0) return Step::SpentAll;
-    allowance.spend(part);
-    if (!move(segment.address + request_.within, part)) return Step::Error;
-    request_.within += part;
-    if (request_.within != segment.size) return Step::SpentAll;
-    request_.within = 0;
-    ++request_.segment;
-    if (request_.type == kRead) request_.written += segment.size;
+    if (!is_there(data_[request_.segment])) return Step::Error;
+    const std::vector<VirtioSegment> pieces = next_pieces(allowance.left());
+    if (pieces.empty()) return Step::SpentAll;
+    const std::size_t moved = move(pieces, allowance);
+    complete(Pieces(pieces).first(moved));
+    if (moved != pieces.size()) return Step::Error;
   }
   return Step::Ok;
 }
 
-bool VirtioBlock::move(Gpa address, std::uint32_t size) {
+// Gives how many were moved, from the first on. Each piece is a transfer with a number of its own,
+// and costs what it would cost by itself: that the host moves all of them with one system call is
+// not to be seen by anybody.
+std::size_t VirtioBlock::move(Pieces pieces, Allowance& allowance) {
   const std::uint64_t offset = request_.sector * kSector + request_.done;
-  request_.done += size;
-  if (offset > backend_->size() || size > backend_->size() - offset) return false;
-  const Outcome outcome = attempt([&] {
-    return request_.type == kWrite
-               ? backend_->write(offset, {memory_.readable(address, size), size})
-               : backend_->read(offset, {memory_.writable(address, size), size});
-  });
-  if (outcome != Outcome::Done) return false;
-  if (request_.type == kRead) memory_.written(address, size);
-  return true;
+  const std::uint64_t size = total_size(pieces);
+  if (offset > backend_->size() || size > backend_->size() - offset) return 0;
+  const Pieces possible = up_to_a_known_failure(pieces);
+  const std::size_t moved =
+      request_.type == kWrite ? write_from(offset, possible) : read_into(offset, possible);
+  transfers_ += moved;
+  allowance.spend(total_size(pieces.first(moved)));
+  if (moved == pieces.size()) return moved;
+  if (moved != possible.size() && witness_ != nullptr)
+    witness_->fails({number_, transfers_, DiskFailure::Until::Next});
+  ++transfers_;
+  allowance.spend(pieces[moved].size);
+  return moved;
+}
+
+// Without those from the first on that failed in the run that is repeated.
+VirtioBlock::Pieces VirtioBlock::up_to_a_known_failure(Pieces pieces) const {
+  if (witness_ == nullptr) return pieces;
+  std::size_t count = 0;
+  while (count < pieces.size() && !witness_->has_failed(number_, transfers_ + count))
+    ++count;
+  return pieces.first(count);
+}
+
+std::size_t VirtioBlock::read_into(std::uint64_t offset, Pieces pieces) {
+  std::vector<std::span<std::byte>> memory;
+  memory.reserve(pieces.size());
+  for (const VirtioSegment& piece : pieces)
+    memory.emplace_back(memory_.writable(piece.address, piece.size), piece.size);
+  const std::size_t moved = backend_->read_pieces(offset, memory);
+  for (const VirtioSegment& piece : pieces.first(moved))
+    memory_.written(piece.address, piece.size);
+  return moved;
+}
+
+std::size_t VirtioBlock::write_from(std::uint64_t offset, Pieces pieces) {
+  std::vector<std::span<const std::byte>> memory;
+  memory.reserve(pieces.size());
+  for (const VirtioSegment& piece : pieces)
+    memory.emplace_back(memory_.readable(piece.address, piece.size), piece.size);
+  return backend_->write_pieces(offset, memory);
 }
 
 // One transfer for all segments, as far as a part of the work goes, because each takes its time.
@@ -176,8 +205,8 @@ VirtioBlock::Step VirtioBlock::transfer_remotely(Allowance& allowance) {
   const bool is_alone = allowance.is_whole();
   allowance.spend_all();
   if (!is_alone) return Step::SpentAll;
-  const Pieces pieces = next_pieces();
-  if (pieces.size == 0) return Step::Error;
+  const std::vector<VirtioSegment> pieces = next_pieces(Allowance::kBytes);
+  if (pieces.empty()) return Step::Error;
   const Outcome outcome = move_remotely(pieces);
   if (outcome == Outcome::UnderWay) return Step::Waits;
   is_begun_ = false;
@@ -186,28 +215,27 @@ VirtioBlock::Step VirtioBlock::transfer_remotely(Allowance& allowance) {
   return request_.segment == data_.size() ? Step::Ok : Step::SpentAll;
 }
 
-// Up to a segment that is not in memory.
-VirtioBlock::Pieces VirtioBlock::next_pieces() {
-  Pieces pieces;
+// What follows in the request, up to a segment that is not in memory, and no more bytes than that.
+std::vector<VirtioSegment> VirtioBlock::next_pieces(std::uint32_t most) {
+  std::vector<VirtioSegment> pieces;
   std::uint32_t within = request_.within;
-  for (std::size_t i = request_.segment; i < data_.size() && is_there(data_[i]); ++i) {
-    const std::uint32_t room = Allowance::kBytes - pieces.size;
-    const std::uint32_t part = std::min(data_[i].size - within, room);
-    if (part == 0) break;
-    pieces.segments.push_back({data_[i].address + within, part, 0});
-    pieces.size += part;
+  for (std::size_t i = request_.segment; i < data_.size() && most != 0; ++i) {
+    if (!is_there(data_[i])) break;
+    const std::uint32_t part = std::min(data_[i].size - within, most);
+    pieces.push_back({data_[i].address + within, part, 0});
+    most -= part;
     within = 0;
   }
   return pieces;
 }
 
-VirtioBlock::Outcome VirtioBlock::move_remotely(const Pieces& pieces) {
+VirtioBlock::Outcome VirtioBlock::move_remotely(Pieces pieces) {
   const std::uint64_t offset = request_.sector * kSector + request_.done;
-  buffer_.resize(pieces.size);
+  buffer_.resize(total_size(pieces));
   // Where vCPUs run meanwhile, they may change what is written; it is taken once.
   if (request_.type == kWrite && !is_begun_) {
     std::size_t at = 0;
-    for (const VirtioSegment& piece : pieces.segments) {
+    for (const VirtioSegment& piece : pieces) {
       std::memcpy(buffer_.data() + at, memory_.readable(piece.address, piece.size), piece.size);
       at += piece.size;
     }
@@ -219,7 +247,7 @@ VirtioBlock::Outcome VirtioBlock::move_remotely(const Pieces& pieces) {
   });
   if (request_.type == kWrite || outcome != Outcome::Done) return outcome;
   std::size_t at = 0;
-  for (const VirtioSegment& piece : pieces.segments) {
+  for (const VirtioSegment& piece : pieces) {
     std::memcpy(memory_.writable(piece.address, piece.size), buffer_.data() + at, piece.size);
     memory_.written(piece.address, piece.size);
     at += piece.size;
@@ -227,10 +255,10 @@ VirtioBlock::Outcome VirtioBlock::move_remotely(const Pieces& pieces) {
   return outcome;
 }
 
-void VirtioBlock::complete(const Pieces& pieces) {
-  request_.done += pieces.size;
-  for (const VirtioSegment& piece : pieces.segments) {
+void VirtioBlock::complete(Pieces pieces) {
+  for (const VirtioSegment& piece : pieces) {
     const std::uint32_t size = data_[request_.segment].size;
+    request_.done += piece.size;
     request_.within += piece.size;
     if (request_.within != size) return;
     request_.within = 0;

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "machine/bus/dma_memory.h"
@@ -45,21 +46,21 @@ class VirtioBlock final : public VirtioDevice {
   static_assert(std::has_unique_object_representations_v<Request>);
   // What comes of a step of a request.
   enum class Step : std::uint8_t { Ok, Error, Unsupported, SpentAll, Waits };
-  // Memory of the guest, in order: what one transfer of a disk somewhere else moves.
-  struct Pieces {
-    std::vector<VirtioSegment> segments;
-    std::uint32_t size = 0;
-  };
+  // Memory of the guest, in order: what is moved at once, a whole segment each or a part of one.
+  using Pieces = std::span<const VirtioSegment>;
 
   bool on_disk() const;
   bool is_there(const VirtioSegment& segment);
   Step transfer(Allowance& allowance);
   Step transfer_remotely(Allowance& allowance);
-  Pieces next_pieces();
-  void complete(const Pieces& pieces);
+  std::vector<VirtioSegment> next_pieces(std::uint32_t most);
+  void complete(Pieces pieces);
   Step flush(Allowance& allowance);
-  bool move(Gpa address, std::uint32_t size);
-  Outcome move_remotely(const Pieces& pieces);
+  std::size_t move(Pieces pieces, Allowance& allowance);
+  Pieces up_to_a_known_failure(Pieces pieces) const;
+  std::size_t read_into(std::uint64_t offset, Pieces pieces);
+  std::size_t write_from(std::uint64_t offset, Pieces pieces);
+  Outcome move_remotely(Pieces pieces);
   Step identify();
   template <typename Call>
   Outcome attempt(const Call& call);

@@ -353,6 +353,96 @@ TEST_F(VirtioBlockWork, ATransferThatFailedFailsAgainAndAsksNobody) {
   block.set_witness(nullptr);
 }
 
+// A request for the whole disk, in segments of a sector each.
+struct VirtioBlockSegments : VirtioBlockWork {
+  static constexpr unsigned kSegments = 6;
+  Witness witness;
+  VirtioBlockSegments() {
+    disk->content.resize(kSegments * 512);
+    block.set_witness(&witness);
+    start();
+  }
+  ~VirtioBlockSegments() override { block.set_witness(nullptr); }
+
+  static std::uint64_t segment(unsigned number) { return kBig + 0x1000 * number; }
+  // Gives the status.
+  unsigned ask_for_all(std::uint32_t type) {
+    disk->calls = 0;
+    disk->moved = 0;
+    header(type, 0);
+    const std::uint16_t direction = type == 0 ? kWrite : 0;
+    descriptor(kTable, 0, kHeader, 16, kNext, 1);
+    for (unsigned i = 0; i < kSegments; ++i)
+      descriptor(kTable, 1 + i, segment(i), 512, static_cast<std::uint16_t>(kNext | direction),
+                 static_cast<std::uint16_t>(2 + i));
+    descriptor(kTable, 1 + kSegments, kStatusByte, 1, kWrite);
+    descriptor(kDescriptors, 0, kTable, 16 * (2 + kSegments), kIndirect);
+    publish(0);
+    return peek<std::uint8_t>(kStatusByte);
+  }
+  bool is_read(unsigned number) {
+    return std::memcmp(ram.host({segment(number)}, 512), &disk->content[512 * number], 512) == 0;
+  }
+  unsigned used_bytes() { return peek<std::uint32_t>(kUsed + 4 + 8 * ((published - 1) % 8) + 4); }
+};
+
+TEST_F(VirtioBlockSegments, AreAskedForAtOnce) {
+  EXPECT_EQ(ask_for_all(0), 0u);
+  EXPECT_EQ(disk->calls, 1u);
+  for (unsigned i = 0; i < kSegments; ++i)
+    EXPECT_TRUE(is_read(i)) << i;
+  EXPECT_EQ(used_bytes(), kSegments * 512 + 1);
+  for (unsigned i = 0; i < kSegments; ++i)
+    poke<std::uint8_t>(segment(i), static_cast<std::uint8_t>(0x30 + i));
+  EXPECT_EQ(ask_for_all(1), 0u);
+  EXPECT_EQ(disk->calls, 1u);
+  for (unsigned i = 0; i < kSegments; ++i)
+    EXPECT_EQ(disk->content[512 * i], static_cast<std::byte>(0x30 + i)) << i;
+}
+
+// Each is a transfer by itself, for who repeats the run.
+TEST_F(VirtioBlockSegments, FailOneByOne) {
+  EXPECT_EQ(ask_for_all(0), 0u);  // transfers 0 to 5
+  std::memset(ram.host({segment(0)}, 0x1000 * kSegments), 0xee, 0x1000 * kSegments);
+  disk->good = 3 * 512 + 100;
+  EXPECT_EQ(ask_for_all(0), 1u);
+  EXPECT_EQ(used_bytes(), 3u * 512 + 1);
+  EXPECT_EQ(witness.failures, (std::vector<DiskFailure>{{0, 9}}));
+  for (unsigned i = 0; i < kSegments; ++i)
+    EXPECT_EQ(is_read(i), i < 3) << i;
+  EXPECT_EQ(ask_for_all(1), 1u);
+  EXPECT_EQ(witness.failures, (std::vector<DiskFailure>{{0, 9}, {0, 13}}));
+}
+
+// In the run that is repeated, on a host that could do it now, nobody is asked for what failed.
+TEST_F(VirtioBlockSegments, ThatFailedFailAgain) {
+  EXPECT_EQ(ask_for_all(0), 0u);  // transfers 0 to 5
+  std::memset(ram.host({segment(0)}, 0x1000 * kSegments), 0xee, 0x1000 * kSegments);
+  witness.failed_then = {9};
+  EXPECT_EQ(ask_for_all(0), 1u);
+  EXPECT_EQ(disk->moved, 3u * 512);
+  EXPECT_EQ(used_bytes(), 3u * 512 + 1);
+  EXPECT_TRUE(witness.failures.empty());
+  EXPECT_FALSE(is_read(3));
+  disk->good = 0;
+  EXPECT_EQ(ask_for_all(0), 1u);  // transfer 10
+  EXPECT_EQ(witness.failures, (std::vector<DiskFailure>{{0, 10}}));
+}
+
+// Memory that is not there ends a request; what comes before it has been moved.
+TEST_F(VirtioBlockSegments, EndAtMemoryThatIsNotThere) {
+  EXPECT_EQ(ask_for_all(0), 0u);
+  std::memset(ram.host({segment(0)}, 0x1000 * kSegments), 0xee, 0x1000 * kSegments);
+  descriptor(kTable, 3, 0xfff000000, 512, kNext | kWrite, 4);
+  disk->moved = 0;
+  publish(0);
+  EXPECT_EQ(peek<std::uint8_t>(kStatusByte), 1u);
+  EXPECT_EQ(disk->moved, 2u * 512);
+  EXPECT_EQ(used_bytes(), 2u * 512 + 1);
+  EXPECT_TRUE(is_read(0) && is_read(1));
+  EXPECT_FALSE(is_read(2) || is_read(3));
+}
+
 // All segments of a request at once, whenever the host is ready; the guest sees nothing of that.
 TEST_F(VirtioBlockWork, ADiskSomewhereElseIsAskedOnce) {
   Witness witness;

@@ -17,6 +17,8 @@ class MemoryDisk final : public BlockBackend {
   std::uint64_t moved = 0;  // bytes
   unsigned waits = 0;       // how often a call is not over yet: of flush(), or of all
   bool remote = false;
+  unsigned calls = 0;          // for several pieces
+  std::uint64_t good = ~0ull;  // bytes; what reaches further fails
 
   explicit MemoryDisk(std::size_t size) : content(size) {}
   std::uint64_t size() const override { return content.size(); }
@@ -25,14 +27,24 @@ class MemoryDisk final : public BlockBackend {
   Outcome read(std::uint64_t offset, std::span<std::byte> out) override {
     if (remote && is_waiting()) return Outcome::UnderWay;
     moved += out.size();
+    if (offset + out.size() > good) return Outcome::Failed;
     if (!broken) std::memcpy(out.data(), content.data() + offset, out.size());
     return outcome();
   }
   Outcome write(std::uint64_t offset, std::span<const std::byte> data) override {
     if (remote && is_waiting()) return Outcome::UnderWay;
     moved += data.size();
+    if (offset + data.size() > good) return Outcome::Failed;
     if (!broken) std::memcpy(content.data() + offset, data.data(), data.size());
     return outcome();
+  }
+  std::size_t read_pieces(std::uint64_t offset, PiecesToFill pieces) override {
+    ++calls;
+    return BlockBackend::read_pieces(offset, pieces);
+  }
+  std::size_t write_pieces(std::uint64_t offset, PiecesOfData pieces) override {
+    ++calls;
+    return BlockBackend::write_pieces(offset, pieces);
   }
   Outcome flush() override {
     if (is_waiting()) return Outcome::UnderWay;
