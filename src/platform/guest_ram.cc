@@ -43,6 +43,9 @@ Result<GuestRam> GuestRam::create(std::uint64_t size, Layout layout) {
   ram.size_ = size;
   std::uint8_t* host = TRY(map_zeroed(size));
   ram.mappings_.push_back({host, size});
+  // A guest fills its memory sooner or later, and the host has a fault for each page of its own.
+  // Where there are no large pages it gets small ones.
+  (void)::madvise(host, size, MADV_HUGEPAGE);
   const std::uint64_t low_end = low_end_of(size, layout);
   ram.low_end_ = {low_end};
   // The largest slot comes first because find() meets it first.

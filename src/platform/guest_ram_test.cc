@@ -48,8 +48,11 @@ TEST(GuestRam, AViewOfUntouchedMemoryTouchesNothing) {
   const Gpa start{4 * kMegabyte};
   EXPECT_EQ(view_all(ram, start, 8 * kMegabyte), std::vector<std::byte>(8 * kMegabyte));
   EXPECT_EQ(touched_pages(ram, start, 8 * kMegabyte), 0u);
+  // The host may give a large page at once.
   *ram.host(start, 1) = 1;
-  EXPECT_EQ(touched_pages(ram, start, 8 * kMegabyte), 1u);
+  const std::size_t touched = touched_pages(ram, start, 8 * kMegabyte);
+  EXPECT_GE(touched, 1u);
+  EXPECT_LE(touched, 2 * kMegabyte / kPageSize);
 }
 
 TEST(GuestRam, MemoryThatIsMappedAgainIsTheSame) {
