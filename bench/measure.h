@@ -55,5 +55,6 @@ std::vector<Measure> core_measures();       // cores of guests
 std::vector<Measure> travel_measures();     // going back
 std::vector<Measure> trace_measures();      // tracepoints
 std::vector<Measure> outside_measures();    // a guest's network and shared folder
+std::vector<Measure> disk_measures();       // a guest's disks
 
 }  // namespace ringside::bench
