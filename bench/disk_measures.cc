@@ -15,6 +15,8 @@
 #include "clock.h"
 #include "measure.h"
 #include "outside_guest.h"
+#include "support/child_process.h"
+#include "support/deadline.h"
 #include "support/host.h"
 #include "support/qemu.h"
 
@@ -56,7 +58,7 @@ class NbdServer {
   NbdServer()
       : process_(
             {"qemu-nbd", "-t", "-f", "raw", "--pid-file", ready_, "-k", socket_, disk_.path()}) {
-    const Deadline deadline;
+    const Deadline deadline{std::chrono::seconds(20)};
     while (!std::filesystem::exists(ready_)) {
       if (deadline.passed()) throw std::runtime_error("qemu-nbd does not listen");
       let_run(0.01);
