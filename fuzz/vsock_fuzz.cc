@@ -43,9 +43,11 @@ class Scene {
       act();
       settle();
     }
+    bench_.forget();
+    bench_.exchange.end();
+    settle();
     programs_.clear();
     bench_.accepted.clear();
-    bench_.forget();
     bench_.now += vsock::kHostsTime;
     settle();
     bench_.pump();

@@ -2,12 +2,13 @@
 
 #include <unistd.h>
 
+#include <chrono>
 #include <cstring>
 #include <utility>
 
 #include "base/log.h"
 #include "transport/peer.h"
-#include "vsock/serve.h"
+#include "vsock/line.h"
 
 namespace ringside::companions {
 namespace {
@@ -24,6 +25,13 @@ VsockLine::VsockLine(transport::Poller& poller, Fd socket, Admission admission, 
                {[this] { return unanswered_ != 0 || guest_.has_room(); },
                 [this](std::vector<std::byte> message) { take(std::move(message)); },
                 [this] { gone(); }}) {}
+
+// It takes at once what comes, unless somebody has stopped it.
+VsockLine::~VsockLine() {
+  constexpr std::chrono::seconds kPatience{1};
+  (void)channel_.send(vsock::kMachineHasEnded);
+  channel_.drain(kPatience);
+}
 
 void VsockLine::send(std::span<const std::byte> packet) {
   if (packet.empty()) ++unanswered_;

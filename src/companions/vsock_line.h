@@ -31,6 +31,8 @@ class VsockLine {
   VsockLine(transport::Poller& poller, Fd socket, Admission admission, Guest guest);
   VsockLine(const VsockLine&) = delete;
   VsockLine& operator=(const VsockLine&) = delete;
+  // The machine has ended: the process gets all that was sent, and is told so.
+  ~VsockLine();
 
   // A packet, or nothing: the guest has forgotten all connections. Not while it is full.
   void send(std::span<const std::byte> packet);

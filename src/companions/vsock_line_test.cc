@@ -5,11 +5,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <future>
 #include <optional>
 #include <utility>
 
 #include "base/log.h"
 #include "transport/message_stream.h"
+#include "vsock/line.h"
 
 namespace ringside::companions {
 namespace {
@@ -115,6 +117,26 @@ TEST_F(VsockLineTest, TheGuestForgetsWhenTheProcessIsGone) {
   line->send({});
   turn();
   EXPECT_EQ(come.size(), 1u);
+}
+
+TEST_F(VsockLineTest, TheProcessGetsAllThatWasSentBeforeTheMachineEnds) {
+  const Message large(100'000);
+  unsigned count = 0;
+  for (; !line->is_full(); ++count)
+    line->send(large);
+  auto read = std::async([this] {
+    std::vector<Message> all;
+    while (auto message = transport::receive_message(process.get()))
+      all.push_back(*std::move(message));
+    return all;
+  });
+  line.reset();
+  std::vector<Message> all = read.get();
+  ASSERT_EQ(all.size(), count + 1);
+  EXPECT_TRUE(vsock::says_that_machine_has_ended(all.back()));
+  all.pop_back();
+  for (const Message& message : all)
+    EXPECT_EQ(message, large);
 }
 
 TEST_F(VsockLineTest, TellsWhoWasRefused) {

@@ -1,5 +1,7 @@
 #include "transport/message_channel.h"
 
+#include <poll.h>
+
 #include <utility>
 
 namespace ringside::transport {
@@ -38,6 +40,17 @@ bool MessageChannel::send(std::span<const std::byte> message) {
 std::size_t MessageChannel::unsent() {
   const std::lock_guard guard(lock_);
   return out_.size();
+}
+
+void MessageChannel::drain(std::chrono::milliseconds most) {
+  using Clock = std::chrono::steady_clock;
+  const auto until = Clock::now() + most;
+  const std::lock_guard guard(lock_);
+  while (is_open_ && out_.flush(socket_.get()) && !out_.empty()) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - Clock::now());
+    pollfd entry{socket_.get(), POLLOUT, 0};
+    if (left.count() <= 0 || ::poll(&entry, 1, static_cast<int>(left.count())) <= 0) return;
+  }
 }
 
 void MessageChannel::update() {

@@ -5,6 +5,7 @@
 // thread's.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <functional>
 #include <mutex>
@@ -36,6 +37,9 @@ class MessageChannel {
   bool send(std::span<const std::byte> message);
   // Bytes that were sent and that it has not taken. As send(), on any thread.
   std::size_t unsent();
+  // At the end: waits until the other process has taken what was sent, but no longer than that, and
+  // not when a signal comes.
+  void drain(std::chrono::milliseconds most);
   // Between slices of the guest: sends what can be without waiting, and hands on what the receiver
   // has room for by now.
   void update();

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 
+#include <future>
 #include <string>
 
 namespace ringside::transport {
@@ -50,6 +51,17 @@ TEST_F(MessageChannelTest, SendsAndReceives) {
   ASSERT_TRUE(send_message(other.get(), bytes_of("answer")));
   EXPECT_TRUE(poller.wait(std::nullopt));
   EXPECT_EQ(received, (std::vector<std::string>{"answer"}));
+}
+
+TEST_F(MessageChannelTest, DrainsAsFarAsTheOtherProcessReads) {
+  const std::vector<std::byte> large(400'000);
+  ASSERT_TRUE(channel->send(large));
+  channel->drain(0ms);
+  EXPECT_NE(channel->unsent(), 0u);
+  auto read = std::async([this] { return receive_message(other.get()); });
+  channel->drain(1h);
+  EXPECT_EQ(channel->unsent(), 0u);
+  EXPECT_EQ(read.get(), large);
 }
 
 TEST_F(MessageChannelTest, HandsOnWhatThereIsRoomFor) {

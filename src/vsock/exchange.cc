@@ -76,13 +76,22 @@ void Exchange::take(std::span<const std::byte> packet, Clock::time_point now) {
   tell_refusals();
 }
 
-// What came before this answer is of connections that the guest does not know.
-void Exchange::forget_all() {
+void Exchange::let_go_of_all() {
   for (auto& [ports, connection] : connections_)
     keep_rest(connection);
   connections_.clear();
   refusals_.clear();
+}
+
+// What came before this answer is of connections that the guest does not know.
+void Exchange::forget_all() {
+  let_go_of_all();
   out_.put_message({});
+}
+
+void Exchange::end() {
+  let_go_of_all();
+  callers_.clear();
 }
 
 // The device may have cut off data that is longer than any may be.

@@ -36,6 +36,9 @@ class Exchange {
 
   // A packet of the guest's, or nothing: it knows of no connection any more.
   void take(std::span<const std::byte> packet, Clock::time_point now);
+  // The guest is gone for good. What it had sent is still written, as programs of the host take it.
+  void end();
+  bool owes() const { return !rests_.empty(); }
   // Of what there is for the guest. Nothing is put into it but by the other functions here.
   Outbox& out() { return out_; }
 
@@ -65,6 +68,7 @@ class Exchange {
   void refuse(const machine::VsockHeader& header);
   void begin(const machine::VsockHeader& header, Clock::time_point now);
   void forget_all();
+  void let_go_of_all();
   void hear(std::span<const pollfd> polled, Clock::time_point now);
   void connect(Fd socket, std::uint32_t guest_port, Clock::time_point now);
   void write_rests(std::span<const pollfd> polled);

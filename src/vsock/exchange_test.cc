@@ -351,6 +351,36 @@ TEST_F(ExchangeTest, ForgetsAllThatTheGuestHasForgotten) {
   EXPECT_EQ(answer(), Operation::Reset);
 }
 
+// The guest has ended, and is told nothing. Who has not been connected is not any more.
+TEST_F(ExchangeTest, OwesWhatTheGuestHadSentWhenItIsGone) {
+  const Fd program = open(100, 200);
+  const Fd silent = connect();
+  const Fd asking = connect();
+  write_text(asking, "CONNECT 80\n");
+  pump();
+  std::string sent;
+  for (char c = 'a'; sent.size() < 2 * machine::kVsockRoom; ++c) {
+    const std::string piece(16384, c);
+    data(piece);
+    sent += piece;
+    send(header(Operation::CreditRequest, 100, 200));
+    if (sent.size() - take_packets().back().header.taken > machine::kVsockRoom / 2) break;
+  }
+  exchange.end();
+  pump();
+  EXPECT_TRUE(packets.empty());
+  EXPECT_TRUE(read_all(silent).is_end && read_all(asking).is_end);
+  ASSERT_TRUE(exchange.owes()) << "a socket takes less than that";
+  std::string found;
+  for (testing::Read read; !read.is_end; found += read.text) {
+    read = read_all(program);
+    pump();
+  }
+  EXPECT_EQ(found, sent);
+  EXPECT_FALSE(exchange.owes());
+  EXPECT_EQ(exchange.size(), 0u);
+}
+
 TEST_F(ExchangeTest, ThereAreNoMoreThanSoMany) {
   listened.insert(200);
   for (std::uint32_t guest = 0; guest < 20; ++guest)

@@ -1,27 +1,24 @@
 #include "vsock/serve.h"
 
-#include <poll.h>
+#include <signal.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include "sandbox/landlock.h"
 #include "sandbox/system_calls.h"
 #include "transport/message_stream.h"
 #include "transport/peer.h"
 #include "vsock/caller.h"
+#include "vsock/carry.h"
 #include "vsock/exchange.h"
 
 namespace ringside::vsock {
 namespace {
-
-using transport::MessageReader;
 
 // Of the guest, with what programs of the host have not taken, 32 MiB in all.
 constexpr std::size_t kMostSockets = 256;
@@ -41,15 +38,15 @@ std::size_t limit_resources() {
 }
 
 // Lets programs of the host in, by who they are.
-class Door {
+class HostsDoor final : public Door {
  public:
-  Door(Fd listener, const Admission& admission)
+  HostsDoor(Fd listener, const Admission& admission)
       : listener_(std::move(listener)), admission_(admission), self_(transport::this_process()) {}
 
   // The rights of whoever this process has become.
   void set_user() { self_.user = ::geteuid(); }
-  int descriptor() const { return listener_.get(); }
-  void open(Exchange& exchange) {
+  int descriptor() const override { return listener_.get(); }
+  void open(Exchange& exchange) override {
     Fd client(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
     if (!client) return;
     const transport::Peer peer = transport::peer_of(client.get(), nullptr, "");
@@ -59,6 +56,8 @@ class Door {
     const std::uint32_t user = *peer.user;
     if (exchange.out().has_room()) exchange.out().put_message(std::as_bytes(std::span(&user, 1)));
   }
+  // Whoever has connected and was not let in is turned away.
+  void close() { listener_.reset(); }
 
  private:
   Fd listener_;
@@ -66,29 +65,10 @@ class Door {
   transport::Self self_;
 };
 
-void run(int socket, Exchange& exchange, Door& door) {
-  MessageReader reader;
-  std::vector<pollfd> polled;
-  for (;;) {
-    if (!exchange.out().flush(socket)) return;
-    const int wanted = exchange.out().empty() ? POLLIN : POLLIN | POLLOUT;
-    const int listener = exchange.has_place() ? door.descriptor() : -1;
-    polled.assign({{socket, static_cast<short>(wanted), 0}, {listener, POLLIN, 0}});
-    const int timeout = exchange.prepare(polled, Clock::now());
-    if (::poll(polled.data(), polled.size(), timeout) < 0) {
-      if (errno != EINTR) return;
-      for (pollfd& entry : polled)
-        entry.revents = 0;
-    }
-    exchange.proceed(std::span(polled).subspan(2), Clock::now());
-    if (polled[1].revents != 0) door.open(exchange);
-    if (polled[0].revents != 0 &&
-        reader.receive(socket, MessageReader::Waiting::No) == MessageReader::Received::End)
-      return;
-    while (const auto packet = reader.next())
-      exchange.take(*packet, Clock::now());
-    if (reader.is_broken()) return;
-  }
+// What a companion ignores: ringside is there no longer to obey them.
+void obey_signals() {
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT})
+    ::signal(signal, SIG_DFL);
 }
 
 }  // namespace
@@ -96,9 +76,9 @@ void run(int socket, Exchange& exchange, Door& door) {
 // The process that calls is made while this one still has the right to make one.
 void serve(int socket, Fd listener, const VsockOptions& options, const Admission& admission,
            const sandbox::Rights& rights) {
-  const Result<Fd> caller = start_caller(options.path, rights);
+  Result<Fd> caller = start_caller(options.path, rights);
   const std::size_t most = limit_resources();
-  Door door(std::move(listener), admission);
+  HostsDoor door(std::move(listener), admission);
   const Result<void> prepared =
       caller ? sandbox::give_up(rights, {sandbox::forbid_names, sandbox::allow_only_local_sockets})
              : fail(caller.error());
@@ -107,7 +87,11 @@ void serve(int socket, Fd listener, const VsockOptions& options, const Admission
   door.set_user();
   Exchange exchange(options.cid, most,
                     [&caller](std::uint32_t port) { return call(caller->get(), port); });
-  run(socket, exchange, door);
+  if (carry(socket, exchange, door) == LineEnd::Cut) return;
+  obey_signals();
+  door.close();
+  caller->reset();
+  give_what_is_left(exchange, Clock::now() + kLastTime);
 }
 
 }  // namespace ringside::vsock

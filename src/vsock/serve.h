@@ -3,6 +3,8 @@
 // does not need.
 #pragma once
 
+#include <chrono>
+
 #include "base/fd.h"
 #include "ringside/admission.h"
 #include "sandbox/rights.h"
@@ -11,15 +13,16 @@
 namespace ringside::vsock {
 
 // Over a stream socket, in the messages of transport/message_stream.h. The first one says how it
-// went: it is empty, or the reason why it cannot be done. From then on each is a packet, or nothing
-// (machine/vsock/virtio_vsock.h), in both directions; and one of kRefusal bytes is the number of a
-// user who may not connect, and has tried. Returns when the other side is gone.
+// went: it is empty, or the reason why it cannot be done. What comes then is in vsock/line.h.
+// Returns when the other side is gone; where that was an end in order, when programs of the host
+// have what the guest had sent, but kLastTime later at the latest.
 //
 // `listener`: where programs of the host connect. For the whole process and for good: it needs one
 // without threads, which ends afterwards.
 void serve(int socket, Fd listener, const VsockOptions& options, const Admission& admission,
            const sandbox::Rights& rights = {});
 
-inline constexpr std::size_t kRefusal = sizeof(std::uint32_t);
+// Of programs that are slow, or do not read at all.
+inline constexpr std::chrono::seconds kLastTime{10};
 
 }  // namespace ringside::vsock

@@ -1,8 +1,9 @@
 /* Whoever connects to a port by the virtio socket device (virtio 1.2, 5.10) gets back what it says,
    a connection at a time. Some first characters are commands: c has the guest connect to port 7000
-   of the host, and say "hello" there if it may; q switches the machine off. COM1 says when the
-   guest is ready (!), was refused (x), and hears that all connections are forgotten (f). The device
-   is at the fixed addresses of the MMIO transport (4.2.2). */
+   of the host, and say "hello" there if it may; q switches the machine off; s sends 192 KiB, a
+   kilobyte of each letter in turn, and switches it off at once. COM1 says when the guest is ready
+   (!), was refused (x), and hears that all connections are forgotten (f). The device is at the
+   fixed addresses of the MMIO transport (4.2.2). */
 #include "mmio_queues.h"
 
 enum { kSockets = 19, kData = 4096, kPortOfHost = 7000, kPort = 9 };
@@ -40,9 +41,20 @@ static void answer(uint16_t operation, uint32_t length) {
   send(operation, come.destination_port, come.source_port, length);
 }
 
+static void switch_off(void) { out16(0x604, 0x3400); /* S5 */ }
+
+static void send_much(void) {
+  for (unsigned i = 0; i < 192; ++i) {
+    for (unsigned at = 0; at < 1024; ++at)
+      goes.data[at] = (uint8_t)('a' + i % 26);
+    answer(kWords, 1024);
+  }
+}
+
 static void take_words(void) {
   taken += come.length;
-  if (come.data[0] == 'q') out16(0x604, 0x3400); /* S5 */
+  if (come.data[0] == 's') send_much();
+  if (come.data[0] == 's' || come.data[0] == 'q') switch_off();
   for (uint32_t i = 0; i < come.length; ++i)
     goes.data[i] = come.data[i];
   answer(kWords, come.length);

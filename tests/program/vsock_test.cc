@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -118,6 +120,26 @@ TEST_F(VsockInProgram, AreRepeatedWithoutASocket) {
   EXPECT_EQ(again.process().await_exit(), 1) << again.process().text(Stream::Error);
   EXPECT_EQ(state_of(again.process()), state);
   EXPECT_TRUE(std::filesystem::exists(path_)) << "it is not ours to remove";
+}
+
+// Who ends is ringside; its process stays until a slow program has read.
+TEST_F(VsockInProgram, GiveWhatTheGuestHadSentWhenTheMachineHasEnded) {
+  GuestProcess guest("sockets", options());
+  guest.await_said("!");
+  LocalSocket socket = connect();
+  const pid_t process = child_named(guest.process().pid(), "ringside-vsock");
+  const Fd handle(static_cast<int>(::syscall(SYS_pidfd_open, process, 0)));
+  ASSERT_TRUE(handle);
+  socket.write("s");
+  EXPECT_EQ(guest.process().await_exit(), 1) << guest.process().text(Stream::Error);
+  EXPECT_FALSE(std::filesystem::exists(path_));
+  EXPECT_FALSE(wait_readable(handle.get(), Deadline(std::chrono::seconds(0))))
+      << "it has more than the socket takes";
+  std::string all;
+  for (unsigned i = 0; i < 192; ++i)
+    all.append(1024, static_cast<char>('a' + i % 26));
+  EXPECT_TRUE(socket.read_to_end() == all);
+  EXPECT_TRUE(wait_readable(handle.get(), Deadline())) << "it has nothing more to do";
 }
 
 TEST_F(VsockInProgram, TakeNobodysPlace) {
