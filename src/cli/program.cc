@@ -54,7 +54,8 @@ Program::Program(const Options& options, sandbox::Outside& outside, companions::
       poller_(std::move(poller)),
       signals_(poller_, uses_stdio(options.gdb) ? InterruptKey::Ignored : InterruptKey::Ends),
       ram_(std::move(ram)),
-      lines_(poller_, std::move(companions), options_.shares, admission(), lines_to_guest()) {
+      lines_(poller_, std::move(companions), options_.shares, admission_by_vsock(),
+             lines_to_guest()) {
   signals_.end_at_once(true);
 }
 
@@ -377,7 +378,8 @@ companions::DeviceLines::Guest Program::lines_to_guest() {
           [this] {
             machine_->output_has_room();
             poller_.wake();  // the software CPU has something to run
-          }};
+          },
+          [this] { outside_.remove_socket(options_.vsock->path); }};
 }
 
 void Program::say_how_to_attach() const {

@@ -98,6 +98,9 @@ class Program {
   std::int64_t wanted_date() const;
   Result<void> check_date(std::int64_t recorded) const;
   Admission admission() const { return {options_.gdb_allow, {}, "--gdb-allow any"}; }
+  Admission admission_by_vsock() const {
+    return {options_.gdb_allow, {}, "--gdb-allow any, which goes for --vsock too,"};
+  }
   Result<std::string> begin_to_listen(std::string_view endpoint);
   void listen_at_a_signal();
   void say_where_debugger_is() const;

@@ -82,6 +82,7 @@ Result<void> Program::open_clients() {
   // First, so that what is said from here on is below the screen.
   if (options_.vga == Vga::Text) open_display();
   if (options_.gdb) say_where_debugger_is();
+  if (options_.vsock) TRY(lines_.open_to_programs(options_.vsock->path));
   if (options_.guest_gdb) {
     TRY(open_line(guest_gdb_, *options_.guest_gdb, "guest gdb",
                   {[this] { return in_past() ? 0 : machine_->guest_gdb_room(); },

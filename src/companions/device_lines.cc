@@ -1,9 +1,13 @@
 #include "companions/device_lines.h"
 
+#include <fcntl.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <utility>
 
 #include "base/log.h"
+#include "vsock/serve.h"
 
 namespace ringside::companions {
 namespace {
@@ -25,7 +29,7 @@ void add_devices(bool network, const std::vector<SharedFolder>& shares,
 DeviceLines::DeviceLines(transport::Poller& poller, Sockets sockets,
                          const std::vector<SharedFolder>& shares, const Admission& admission,
                          Guest guest)
-    : guest_(std::move(guest)), vsock_listener_(std::move(sockets.vsock_listener)) {
+    : guest_(std::move(guest)), vsock_door_(std::move(sockets.vsock_door)) {
   if (sockets.network) {
     network_ = std::make_unique<transport::MessageChannel>(
         poller, std::move(sockets.network),
@@ -49,7 +53,11 @@ DeviceLines::DeviceLines(transport::Poller& poller, Sockets sockets,
                                                           [this](std::vector<std::byte> packet) {
                                                             guest_.vsock({std::move(packet)});
                                                           },
-                                                          guest_.output_has_room});
+                                                          guest_.output_has_room,
+                                                          [this] {
+                                                            vsock_listener_.reset();
+                                                            guest_.nobody_listens();
+                                                          }});
   }
 }
 
@@ -80,9 +88,20 @@ void DeviceLines::update() {
   if (network_) network_->update();
   for (const auto& line : shares_)
     line->update();
-  if (!vsock_) return;
-  vsock_->update();
-  if (vsock_->is_gone()) vsock_listener_.reset();  // nobody is to wait for an answer
+  if (vsock_) vsock_->update();
+}
+
+// The listener stays here, too, and takes its file along where the process still may.
+Result<void> DeviceLines::open_to_programs(const std::string& path) {
+  if (!vsock_) return {};
+  Result<transport::Listener> listener = transport::Listener::open(transport::UnixEndpoint{path});
+  if (!listener) return fail(listener.error().code(), "--vsock: " + listener.error().text());
+  Fd copy(::fcntl(*listener->descriptor(), F_DUPFD_CLOEXEC, 0));
+  if (!copy) return fail(Error::from_errno("--vsock", errno));
+  vsock_listener_.emplace(*std::move(listener));
+  if (!vsock::give_listener(std::exchange(vsock_door_, {}), std::move(copy)))
+    return fail(ErrorCode::System, "--vsock: the process that serves it has died");
+  return {};
 }
 
 void DeviceLines::forget_connections() {

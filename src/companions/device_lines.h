@@ -5,12 +5,15 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "companions/share_line.h"
 #include "companions/start.h"
 #include "companions/vsock_line.h"
 #include "machine/machine.h"
+#include "transport/listener.h"
 #include "transport/message_channel.h"
 
 namespace ringside::companions {
@@ -29,12 +32,15 @@ class DeviceLines {
     std::function<bool()> vsock_has_room;
     std::function<void(machine::VsockInput)> vsock;
     std::function<void()> output_has_room;
+    std::function<void()> nobody_listens;  // for the guest's sockets any more, at their path
   };
 
   // `admission`: of who connects to the guest's sockets.
   DeviceLines(transport::Poller& poller, Sockets sockets, const std::vector<SharedFolder>& shares,
               const Admission& admission, Guest guest);
 
+  // Programs of the host connect with the guest's sockets at that path, from now on.
+  Result<void> open_to_programs(const std::string& path);
   // Of a machine to which the devices have been added. It must not outlive this.
   void connect(machine::MachineOptions& machine);
   // Between slices of the guest: sends and hands on what can be without waiting.
@@ -49,7 +55,8 @@ class DeviceLines {
   std::unique_ptr<transport::MessageChannel> network_;  // or null
   std::vector<std::unique_ptr<ShareLine>> shares_;
   std::unique_ptr<VsockLine> vsock_;  // or null
-  std::optional<transport::Listener> vsock_listener_;
+  Fd vsock_door_;
+  std::optional<transport::Listener> vsock_listener_;  // its file goes with this
 };
 
 }  // namespace ringside::companions

@@ -1,6 +1,7 @@
 #include "companions/start.h"
 
 #include <fcntl.h>
+#include <sys/socket.h>
 
 #include <cerrno>
 #include <string_view>
@@ -36,19 +37,19 @@ Result<Fd> start_share(const SharedFolder& folder, const sandbox::Rights& rights
       directory.get());
 }
 
-Result<Fd> start_vsock(const Wishes& wishes, const transport::Listener& listener) {
-  return sandbox::start_companion(
+Result<void> start_vsock(const Wishes& wishes, Sockets& sockets) {
+  int ends[2];
+  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
+    return fail(Error::from_errno("socketpair", errno));
+  sockets.vsock_door.reset(ends[0]);
+  const Fd door(ends[1]);
+  sockets.vsock = TRY(sandbox::start_companion(
       "ringside-vsock", sandbox::CompanionSocket::Stream,
       [&](sandbox::CompanionFiles files) {
         vsock::serve(files.socket, Fd(files.kept), *wishes.vsock, wishes.admission, wishes.rights);
       },
-      *listener.descriptor());
-}
-
-Result<transport::Listener> listen(const std::string& path) {
-  Result<transport::Listener> listener = transport::Listener::open(transport::UnixEndpoint{path});
-  if (listener) return listener;
-  return fail(listener.error().code(), "--vsock: " + listener.error().text());
+      door.get()));
+  return {};
 }
 
 }  // namespace
@@ -64,10 +65,7 @@ Result<Sockets> start(const Wishes& wishes) {
   }
   for (const SharedFolder& folder : wishes.shares)
     sockets.shares.push_back(TRY(start_share(folder, wishes.rights)));
-  if (wishes.vsock) {
-    sockets.vsock_listener.emplace(TRY(listen(wishes.vsock->path)));
-    sockets.vsock = TRY(start_vsock(wishes, *sockets.vsock_listener));
-  }
+  if (wishes.vsock) TRY(start_vsock(wishes, sockets));
   if (sockets.network) sockets.network = TRY(ready(std::move(sockets.network), "--net"));
   for (Fd& socket : sockets.shares)
     socket = TRY(ready(std::move(socket), "--share"));

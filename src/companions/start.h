@@ -11,7 +11,6 @@
 #include "network/options.h"
 #include "ringside/admission.h"
 #include "sandbox/rights.h"
-#include "transport/listener.h"
 #include "vsock/options.h"
 
 namespace ringside::companions {
@@ -28,9 +27,7 @@ struct Wishes {
 struct Sockets {
   Fd network;  // none: there is no network
   std::vector<Fd> shares;
-  Fd vsock;
-  // What the process behind that listens at. Its file goes with this.
-  std::optional<transport::Listener> vsock_listener;
+  Fd vsock, vsock_door;  // of vsock::serve()
 };
 
 // An error is one sentence: a directory that is not there, a port that is taken.

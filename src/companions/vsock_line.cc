@@ -19,7 +19,8 @@ constexpr std::size_t kEnough = 256u << 10;
 
 // What is of no connection any more needs no room.
 VsockLine::VsockLine(transport::Poller& poller, Fd socket, Admission admission, Guest guest)
-    : admission_(std::move(admission)),
+    : poller_(poller),
+      admission_(std::move(admission)),
       guest_(std::move(guest)),
       channel_(poller, std::move(socket),
                {[this] { return unanswered_ != 0 || guest_.has_room(); },
@@ -35,7 +36,17 @@ VsockLine::~VsockLine() {
 
 void VsockLine::send(std::span<const std::byte> packet) {
   if (packet.empty()) ++unanswered_;
-  (void)channel_.send(packet);
+  if (!channel_.send(packet)) refuse(packet);
+}
+
+// A guest that forgets awaits no answers.
+void VsockLine::refuse(std::span<const std::byte> packet) {
+  const std::lock_guard guard(lock_);
+  machine::VsockHeader header;
+  if (packet.size() < sizeof header) return resets_.clear();
+  std::memcpy(&header, packet.data(), sizeof header);
+  resets_.answer(header);
+  poller_.wake();
 }
 
 bool VsockLine::is_full() {
@@ -50,9 +61,24 @@ void VsockLine::update() {
     was_full_ = false;
     guest_.has_room_again();
   }
-  if (!guest_is_to_forget_ || !guest_.has_room()) return;
-  guest_is_to_forget_ = false;
-  guest_.receive({});
+  if (guest_is_to_forget_) {
+    if (!guest_.has_room()) return;
+    guest_is_to_forget_ = false;
+    guest_.receive({});
+  }
+  give_resets();
+}
+
+// Nothing of the machine's is called under the lock, which its devices take.
+void VsockLine::give_resets() {
+  while (guest_.has_room()) {
+    std::unique_lock guard(lock_);
+    const std::optional<machine::VsockHeader> reset = resets_.take();
+    guard.unlock();
+    if (!reset) return;
+    const auto bytes = std::as_bytes(std::span(&*reset, 1));
+    guest_.receive({bytes.begin(), bytes.end()});
+  }
 }
 
 void VsockLine::forget() {
@@ -65,13 +91,22 @@ void VsockLine::take(std::vector<std::byte> message) {
     if (unanswered_ != 0) --unanswered_;
     return;
   }
-  if (message.size() == vsock::kRefusal) return tell_of_refusal(message);
+  if (const auto notice = vsock::Notice::in(message)) return tell(*notice);
   if (unanswered_ == 0) guest_.receive(std::move(message));
 }
 
-void VsockLine::tell_of_refusal(std::span<const std::byte> message) {
-  std::uint32_t user = 0;
-  std::memcpy(&user, message.data(), sizeof user);
+void VsockLine::tell(const vsock::Notice& notice) {
+  switch (notice.what) {
+    case vsock::Notice::What::Refused:
+      return tell_of_refusal(notice.user);
+    case vsock::Notice::What::NobodyCalls:
+      log::warning(
+          "vsock: the process that connects to programs of this host is gone, and the guest is "
+          "refused what it connects to");
+  }
+}
+
+void VsockLine::tell_of_refusal(std::uint32_t user) {
   transport::Self self;
   self.user = ::geteuid();
   const Result<void> judged =
@@ -80,8 +115,8 @@ void VsockLine::tell_of_refusal(std::span<const std::byte> message) {
 }
 
 void VsockLine::gone() {
+  guest_.process_is_gone();
   log::warning("vsock: the process at its other end is gone, and so are all connections");
-  is_gone_ = true;
   unanswered_ = 0;
   guest_is_to_forget_ = true;
 }

@@ -1,6 +1,6 @@
 // What goes back and forth between the guest's socket device and the process at its other end.
 // Where the one forgets all connections, what the other has sent before it heard of that is of
-// none.
+// none. Where there is no process any more, the guest is refused whatever it sends.
 //
 // send() and is_full() may be called on the thread that runs a vCPU; everything else is the main
 // thread's.
@@ -9,6 +9,7 @@
 #include <atomic>
 #include <cstddef>
 #include <functional>
+#include <mutex>
 #include <span>
 #include <vector>
 
@@ -16,6 +17,8 @@
 #include "ringside/admission.h"
 #include "transport/message_channel.h"
 #include "transport/refusals.h"
+#include "vsock/line.h"
+#include "vsock/resets.h"
 
 namespace ringside::companions {
 
@@ -25,7 +28,8 @@ class VsockLine {
     std::function<bool()> has_room;  // for one more packet
     // A packet, or nothing: there are no connections any more.
     std::function<void(std::vector<std::byte>)> receive;
-    std::function<void()> has_room_again;  // is_full() was true and is no longer
+    std::function<void()> has_room_again;   // is_full() was true and is no longer
+    std::function<void()> process_is_gone;  // and the guest has not heard of it yet
   };
 
   VsockLine(transport::Poller& poller, Fd socket, Admission admission, Guest guest);
@@ -42,20 +46,24 @@ class VsockLine {
   void update();
   // The machine goes on from another moment: nobody knows of a connection any more.
   void forget();
-  bool is_gone() const { return is_gone_; }
 
  private:
   void take(std::vector<std::byte> message);
-  void tell_of_refusal(std::span<const std::byte> message);
+  void tell(const vsock::Notice& notice);
+  void tell_of_refusal(std::uint32_t user);
   void gone();
+  void refuse(std::span<const std::byte> packet);
+  void give_resets();
 
+  transport::Poller& poller_;
   Admission admission_;
   Guest guest_;
   transport::Refusals refusals_{"vsock"};
   std::atomic<unsigned> unanswered_{0};  // forgets; what comes before the last answer is of before
   std::atomic<bool> was_full_{false};
   bool guest_is_to_forget_ = false;
-  bool is_gone_ = false;
+  std::mutex lock_;       // of what follows
+  vsock::Resets resets_;  // of what the guest has sent where there was no process any more
   transport::MessageChannel channel_;
 };
 

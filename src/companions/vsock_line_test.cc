@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <cstring>
 #include <future>
 #include <optional>
 #include <utility>
@@ -17,7 +18,7 @@ namespace ringside::companions {
 namespace {
 
 using namespace std::chrono_literals;
-using ::testing::ElementsAre;
+using ::testing::ElementsAre, ::testing::StartsWith;
 using Message = std::vector<std::byte>;
 
 Message packet(unsigned char what) { return Message(44, std::byte{what}); }
@@ -30,7 +31,11 @@ struct VsockLineTest : ::testing::Test {
     line.emplace(poller, Fd(ends[0]), Admission{},
                  VsockLine::Guest{[this] { return has_room; },
                                   [this](Message message) { come.push_back(std::move(message)); },
-                                  [this] { ++rooms; }});
+                                  [this] { ++rooms; },
+                                  [this] {
+                                    EXPECT_TRUE(come.empty());
+                                    is_gone = true;
+                                  }});
   }
   void turn() {
     line->update();
@@ -43,6 +48,7 @@ struct VsockLineTest : ::testing::Test {
   Fd process;
   bool has_room = true;
   unsigned rooms = 0;
+  bool is_gone = false;
   std::vector<Message> come;
   std::optional<VsockLine> line;
 };
@@ -109,14 +115,42 @@ TEST_F(VsockLineTest, TheGuestForgetsWhenTheProcessIsGone) {
   process.reset();
   turn();
   turn();
-  EXPECT_TRUE(line->is_gone());
+  EXPECT_TRUE(is_gone);
   EXPECT_THAT(come, ElementsAre(Message()));
   EXPECT_FALSE(line->is_full()) << "nobody waits for it";
   EXPECT_EQ(rooms, 1u);
-  line->send(packet(2));
-  line->send({});
+}
+
+// At once, and not after the time that a guest waits for an answer.
+TEST_F(VsockLineTest, TheGuestIsRefusedWhereTheProcessIsGone) {
+  process.reset();
+  has_room = false;
   turn();
-  EXPECT_EQ(come.size(), 1u);
+  machine::VsockHeader request;
+  request.source_cid = 3;
+  request.destination_cid = machine::kHostCid;
+  request.source_port = 100;
+  request.destination_port = 200;
+  request.type = machine::kVsockStream;
+  request.operation = machine::VsockOperation::Request;
+  const auto send = [&] { line->send(std::as_bytes(std::span(&request, 1))); };
+  send();
+  line->send({});  // and has forgotten it
+  send();
+  EXPECT_TRUE(poller.wait(std::nullopt)) << "the main loop is to look";
+  turn();
+  EXPECT_TRUE(come.empty());
+  has_room = true;
+  turn();
+  ASSERT_EQ(come.size(), 2u);
+  EXPECT_EQ(come[0], Message());
+  machine::VsockHeader reset;
+  ASSERT_EQ(come[1].size(), sizeof reset);
+  std::memcpy(&reset, come[1].data(), sizeof reset);
+  EXPECT_EQ(reset.operation, machine::VsockOperation::Reset);
+  EXPECT_EQ(reset.destination_cid, 3u);
+  EXPECT_EQ(reset.destination_port, 100u);
+  EXPECT_EQ(reset.source_port, 200u);
 }
 
 TEST_F(VsockLineTest, TheProcessGetsAllThatWasSentBeforeTheMachineEnds) {
@@ -139,18 +173,26 @@ TEST_F(VsockLineTest, TheProcessGetsAllThatWasSentBeforeTheMachineEnds) {
     EXPECT_EQ(message, large);
 }
 
-TEST_F(VsockLineTest, TellsWhoWasRefused) {
+TEST_F(VsockLineTest, TellsWhatTheProcessNotices) {
+  using vsock::Notice;
   std::vector<std::string> said;
   log::set_sink([&](log::Level, std::string_view text) { said.emplace_back(text); },
                 log::Level::Warning);
   const std::uint32_t user = ::geteuid() + 1;
-  say(Message(reinterpret_cast<const std::byte*>(&user),
-              reinterpret_cast<const std::byte*>(&user) + sizeof user));
+  const auto notice = [&](Notice::What what) {
+    const Notice all{what, user};
+    say({all.bytes().begin(), all.bytes().end()});
+  };
+  notice(Notice::What::Refused);
+  notice(Notice::What::NobodyCalls);
+  notice(static_cast<Notice::What>(7));  // of a process that somebody has taken over
   turn();
   log::set_sink({}, log::Level::Off);
   EXPECT_TRUE(come.empty());
-  EXPECT_THAT(said, ElementsAre(::testing::StartsWith("vsock: a client of user " +
-                                                      std::to_string(user) + " was refused")));
+  EXPECT_THAT(said, ElementsAre(StartsWith("vsock: a client of user " + std::to_string(user) +
+                                           " was refused"),
+                                StartsWith("vsock: the process that connects to programs of this "
+                                           "host is gone")));
 }
 
 }  // namespace

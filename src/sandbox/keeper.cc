@@ -103,6 +103,9 @@ class KeptOutside final : public Outside {
     own_.reset();
     return result_of(line_.ask({Wish::Begin, {}, {}, 0, {}}));
   }
+  void remove_socket(const std::string& path) override {
+    (void)line_.ask({Wish::RemoveSocket, {}, {}, 0, path});
+  }
   void end() override { (void)line_.ask({Wish::End, {}, {}, 0, {}}); }
 
  private:
@@ -159,6 +162,9 @@ Answer serve(Outside& outside, const Request& request, const std::string& user) 
       if (begun && !user.empty()) begun = become(user);
       return done(begun);
     }
+    case Wish::RemoveSocket:
+      outside.remove_socket(request.text);
+      return answer;
     case Wish::End:
       outside.end();
       return answer;

@@ -15,6 +15,7 @@
 #include "base/testing/temporary_folder.h"
 #include "base/whole_file.h"
 #include "sandbox/messages.h"
+#include "transport/listener.h"
 
 namespace ringside::sandbox {
 namespace {
@@ -125,6 +126,27 @@ TEST_F(KeeperTest, ListensForOneDebugger) {
   EXPECT_TRUE(std::filesystem::exists(path));
   keeper_->end();
   EXPECT_FALSE(std::filesystem::exists(path));
+}
+
+// Of a process that is gone, while the machine goes on.
+TEST_F(KeeperTest, RemovesASocketThatNobodyListensAt) {
+  const auto exists = [&](const char* name) { return std::filesystem::exists(folder_ + name); };
+  names_.sockets = {folder_ + "/one", folder_ + "/two"};
+  auto keeper = start_keeper(names_);
+  ASSERT_TRUE(keeper);
+  for (const std::string& path : names_.sockets)
+    ASSERT_TRUE(transport::Listener::open(transport::UnixEndpoint{path})->hand_over());
+  ASSERT_TRUE((*keeper)->begin());
+  (*keeper)->remove_socket(folder_ + "/secret");
+  EXPECT_TRUE(exists("/secret")) << "which is none of them";
+  (*keeper)->remove_socket(folder_ + "/one");
+  EXPECT_FALSE(exists("/one"));
+  EXPECT_TRUE(exists("/two"));
+  std::ofstream(folder_ + "/one") << "another's";
+  (*keeper)->remove_socket(folder_ + "/one");
+  (*keeper)->end();
+  EXPECT_TRUE(exists("/one"));
+  EXPECT_FALSE(exists("/two"));
 }
 
 // The other side may be an intruder: what is no message ends the keeper, and nothing else happens.

@@ -22,9 +22,10 @@ enum class Wish : std::uint8_t {
   OpenModule,
   Listen,
   Begin,
+  RemoveSocket,
   End,
 };
-inline constexpr unsigned kWishes = 9;
+inline constexpr unsigned kWishes = 10;
 
 struct Request {
   Wish wish = Wish::End;

@@ -62,13 +62,24 @@ Result<void> HostOutside::begin() {
   return {};
 }
 
+void HostOutside::remove(const SocketFile& socket) {
+  struct stat status {};
+  if (::lstat(socket.path.c_str(), &status) == 0 && status.st_dev == socket.device &&
+      status.st_ino == socket.inode)
+    ::unlink(socket.path.c_str());
+}
+
+void HostOutside::remove_socket(const std::string& path) {
+  std::erase_if(sockets_, [&](const SocketFile& socket) {
+    if (socket.path != path) return false;
+    remove(socket);
+    return true;
+  });
+}
+
 void HostOutside::end() {
-  for (const SocketFile& socket : std::exchange(sockets_, {})) {
-    struct stat status {};
-    if (::lstat(socket.path.c_str(), &status) == 0 && status.st_dev == socket.device &&
-        status.st_ino == socket.inode)
-      ::unlink(socket.path.c_str());
-  }
+  for (const SocketFile& socket : std::exchange(sockets_, {}))
+    remove(socket);
 }
 
 }  // namespace ringside::sandbox

@@ -50,6 +50,8 @@ class Outside {
   virtual Result<Fd> listen(const std::string& endpoint) = 0;
   // All endpoints are open and the guest begins: from now on the sockets' files are looked after.
   virtual Result<void> begin() = 0;
+  // Of Names::sockets: nobody listens there any more.
+  virtual void remove_socket(const std::string& path) = 0;
   // The machine has ended, and all that listened is closed.
   virtual void end() = 0;
 
@@ -68,6 +70,7 @@ class HostOutside final : public Outside {
   bool listens_for_us() const override { return false; }
   Result<Fd> listen(const std::string& endpoint) override;
   Result<void> begin() override;
+  void remove_socket(const std::string& path) override;
   void end() override;
 
  private:
@@ -77,6 +80,7 @@ class HostOutside final : public Outside {
     std::uint64_t device = 0, inode = 0;
   };
   void remember(const std::string& path);
+  static void remove(const SocketFile& socket);
 
   Names names_;
   std::array<std::unique_ptr<OpenFolder>, kFolders> folders_;

@@ -25,18 +25,22 @@ bool wait_for(std::vector<pollfd>& polled, int timeout) {
 }  // namespace
 
 // Whoever does not take any more may have said something before.
-LineEnd carry(int line, Exchange& exchange, Door& door) {
+LineEnd carry(int line, Exchange& exchange, Door& door, int caller) {
   MessageReader reader;
   std::vector<pollfd> polled;
   for (;;) {
     (void)exchange.out().flush(line);
     const int wanted = exchange.out().empty() ? POLLIN : POLLIN | POLLOUT;
     const int next = exchange.has_place() ? door.descriptor() : -1;
-    polled.assign({{line, static_cast<short>(wanted), 0}, {next, POLLIN, 0}});
+    polled.assign({{line, static_cast<short>(wanted), 0}, {next, POLLIN, 0}, {caller, 0, 0}});
     const int timeout = exchange.prepare(polled, Clock::now());
     if (!wait_for(polled, timeout)) return LineEnd::Cut;
-    exchange.proceed(std::span(polled).subspan(2), Clock::now());
+    exchange.proceed(std::span(polled).subspan(3), Clock::now());
     if (polled[1].revents != 0) door.open(exchange);
+    if (polled[2].revents != 0) {
+      exchange.out().put_message(Notice{Notice::What::NobodyCalls}.bytes());
+      caller = -1;
+    }
     const bool is_over =
         polled[0].revents != 0 &&
         reader.receive(line, MessageReader::Waiting::No) == MessageReader::Received::End;

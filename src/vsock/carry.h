@@ -20,8 +20,8 @@ enum class LineEnd : std::uint8_t {
   Cut,
 };
 
-// Until the line ends.
-LineEnd carry(int line, Exchange& exchange, Door& door);
+// Until the line ends. `caller`: of start_caller(), or -1; that it is gone is said on the line.
+LineEnd carry(int line, Exchange& exchange, Door& door, int caller);
 
 // The guest is gone. Gives programs of the host what it had sent, as they take it, but no longer
 // than until then.

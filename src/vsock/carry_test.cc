@@ -50,7 +50,7 @@ struct CarryTest : ::testing::Test {
   LineEnd end_of_line() {
     line.first.reset();
     NoDoor door;
-    return carry(line.second.get(), exchange, door);
+    return carry(line.second.get(), exchange, door, -1);
   }
 
   const std::string words = std::string(50'000, 'a') + "and no more";
@@ -68,6 +68,7 @@ TEST_F(CarryTest, WhatTheGuestHadSentIsGivenToASlowProgram) {
   for (testing::Read read; !read.is_end && ::poll(&entry, 1, 60'000) == 1; found += read.text)
     read = testing::read_all(socket.first);
   EXPECT_EQ(found, words);
+  socket.first.reset();
   given.get();
 }
 
@@ -88,6 +89,33 @@ TEST_F(CarryTest, AllIsHeardBeforeTheLineIsGivenUp) {
   ASSERT_TRUE(transport::send_message(line.first.get(), kMachineHasEnded));
   EXPECT_EQ(end_of_line(), LineEnd::InOrder);
   EXPECT_EQ(testing::read_all(socket.first).text, "words");
+}
+
+// Once, and then the guest has its answers as ever.
+TEST_F(CarryTest, TellsThatNobodyCallsAnyMore) {
+  socket.second.reset();
+  auto caller = testing::socket_pair();
+  caller.second.reset();
+  auto end = std::async([&] {
+    NoDoor door;
+    return carry(line.second.get(), exchange, door, caller.first.get());
+  });
+  const auto receive = [&] {
+    pollfd entry{line.first.get(), POLLIN, 0};
+    const bool has_come = ::poll(&entry, 1, 60'000) == 1;
+    return (has_come ? transport::receive_message(line.first.get()) : std::nullopt)
+        .value_or(std::vector<std::byte>());
+  };
+  EXPECT_EQ(Notice::in(receive()).value_or(Notice{}).what, Notice::What::NobodyCalls);
+  say(packet(Operation::Request));
+  std::vector<std::byte> answer = receive();
+  EXPECT_EQ(answer.size(), sizeof(VsockHeader));
+  answer.resize(sizeof(VsockHeader));
+  VsockHeader header;
+  std::memcpy(&header, answer.data(), sizeof header);
+  EXPECT_EQ(header.operation, Operation::Reset);
+  EXPECT_TRUE(transport::send_message(line.first.get(), kMachineHasEnded));
+  EXPECT_EQ(end.get(), LineEnd::InOrder);
 }
 
 TEST_F(CarryTest, ALineThatIsCutIsNoEndInOrder) {

@@ -16,9 +16,6 @@ namespace {
 using machine::VsockHeader;
 using Operation = machine::VsockOperation;
 
-// Refusals that wait for room; more than these are not said, and their senders are as patient as
-// they like.
-constexpr std::size_t kMostRefusals = 256;
 // Programs of the host that have said nothing yet.
 constexpr std::size_t kMostCallers = 32;
 // "CONNECT 4294967295\r\n"
@@ -73,14 +70,14 @@ void Exchange::take(std::span<const std::byte> packet, Clock::time_point now) {
   if (packet.size() < sizeof header) return;
   std::memcpy(&header, packet.data(), sizeof header);
   take_packet(header, packet.subspan(sizeof header), now);
-  tell_refusals();
+  tell_resets();
 }
 
 void Exchange::let_go_of_all() {
   for (auto& [ports, connection] : connections_)
     keep_rest(connection);
   connections_.clear();
-  refusals_.clear();
+  resets_.clear();
 }
 
 // What came before this answer is of connections that the guest does not know.
@@ -100,10 +97,10 @@ void Exchange::take_packet(const VsockHeader& header, std::span<const std::byte>
   if (header.source_cid != guest_cid_) return;
   const bool is_whole = header.length == data.size();
   if (header.destination_cid != machine::kHostCid || header.type != machine::kVsockStream)
-    return refuse(header);
+    return resets_.answer(header);
   const auto found = connections_.find({header.source_port, header.destination_port});
   if (found == connections_.end())
-    return header.operation == Operation::Request ? begin(header, now) : refuse(header);
+    return header.operation == Operation::Request ? begin(header, now) : resets_.answer(header);
   if (is_whole) {
     found->second.take(header, data, now);
   } else {
@@ -112,22 +109,9 @@ void Exchange::take_packet(const VsockHeader& header, std::span<const std::byte>
   tell(found);
 }
 
-// Nobody answers a reset, or there would be no end.
-void Exchange::refuse(const VsockHeader& header) {
-  if (header.operation == Operation::Reset || refusals_.size() == kMostRefusals) return;
-  VsockHeader refusal;
-  refusal.source_cid = header.destination_cid;
-  refusal.destination_cid = header.source_cid;
-  refusal.source_port = header.destination_port;
-  refusal.destination_port = header.source_port;
-  refusal.type = header.type;
-  refusal.operation = Operation::Reset;
-  refusals_.push_back(refusal);
-}
-
 void Exchange::begin(const VsockHeader& header, Clock::time_point now) {
   Fd socket = size() < most_ ? call_(header.destination_port) : Fd();
-  if (!socket) return refuse(header);
+  if (!socket) return resets_.answer(header);
   const Ports ports{header.source_port, header.destination_port};
   const auto made =
       connections_.try_emplace(ports, Connection::Begun::ByGuest, ports, std::move(socket), now);
@@ -144,9 +128,12 @@ void Exchange::connect(Fd socket, std::uint32_t guest_port, Clock::time_point no
   connections_.try_emplace(ports, Connection::Begun::ByHost, ports, std::move(socket), now);
 }
 
-void Exchange::tell_refusals() {
-  for (; !refusals_.empty() && out_.has_room(); refusals_.pop_front())
-    out_.put(refusals_.front(), {});
+void Exchange::tell_resets() {
+  while (out_.has_room()) {
+    const std::optional<VsockHeader> reset = resets_.take();
+    if (!reset) return;
+    out_.put(*reset, {});
+  }
 }
 
 // What comes after it in the table.
@@ -203,7 +190,7 @@ void Exchange::proceed(std::span<const pollfd> polled, Clock::time_point now) {
   write_rests(rests);
   hear(callers, now);
   give_up_late(now);
-  tell_refusals();
+  tell_resets();
   for (auto each = connections_.begin(); each != connections_.end();)
     each = tell(each);
 }

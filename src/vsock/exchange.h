@@ -6,7 +6,6 @@
 #include <poll.h>
 
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <list>
 #include <map>
@@ -19,6 +18,7 @@
 #include "machine/vsock/packet.h"
 #include "vsock/connection.h"
 #include "vsock/outbox.h"
+#include "vsock/resets.h"
 
 namespace ringside::vsock {
 
@@ -65,7 +65,6 @@ class Exchange {
 
   void take_packet(const machine::VsockHeader& header, std::span<const std::byte> data,
                    Clock::time_point now);
-  void refuse(const machine::VsockHeader& header);
   void begin(const machine::VsockHeader& header, Clock::time_point now);
   void forget_all();
   void let_go_of_all();
@@ -74,7 +73,7 @@ class Exchange {
   void write_rests(std::span<const pollfd> polled);
   void give_up_late(Clock::time_point now);
   using Table = std::map<Ports, Connection>;
-  void tell_refusals();
+  void tell_resets();
   Table::iterator tell(Table::iterator place);
   void keep_rest(Connection& connection);
 
@@ -85,7 +84,7 @@ class Exchange {
   Table connections_;
   std::list<Caller> callers_;
   std::list<Connection::Rest> rests_;  // of connections that are over
-  std::deque<machine::VsockHeader> refusals_;
+  Resets resets_;
   std::uint32_t next_port_ = kFirstPort;  // of the host
 
   // Those that are waited for, behind all callers and rests. Each has its turn at being the first.

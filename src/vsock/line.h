@@ -7,6 +7,8 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
+#include <optional>
 #include <span>
 
 namespace ringside::vsock {
@@ -18,7 +20,22 @@ inline bool says_that_machine_has_ended(std::span<const std::byte> message) {
   return message.size() == kMachineHasEnded.size();
 }
 
-// From the process: the number of a user who may not connect, and has tried.
-inline constexpr std::size_t kRefusal = sizeof(std::uint32_t);
+// From the process, for who reads stderr.
+struct Notice {
+  enum class What : std::uint32_t {
+    Refused,      // `user` may not connect, and has tried
+    NobodyCalls,  // the process that connects is gone: what the guest connects to is refused
+  } what = What::Refused;
+  std::uint32_t user = 0;
+
+  std::span<const std::byte> bytes() const { return std::as_bytes(std::span(this, 1)); }
+  // Nothing: the message is none.
+  static std::optional<Notice> in(std::span<const std::byte> message) {
+    if (message.size() != sizeof(Notice)) return std::nullopt;
+    Notice notice;
+    std::memcpy(&notice, message.data(), sizeof notice);
+    return notice;
+  }
+};
 
 }  // namespace ringside::vsock

@@ -17,10 +17,14 @@ namespace ringside::vsock {
 // Returns when the other side is gone; where that was an end in order, when programs of the host
 // have what the guest had sent, but kLastTime later at the latest.
 //
-// `listener`: where programs of the host connect. For the whole process and for good: it needs one
-// without threads, which ends afterwards.
-void serve(int socket, Fd listener, const VsockOptions& options, const Admission& admission,
+// `door`: a socket of packets, by which give_listener() gives it where programs of the host
+// connect. For the whole process and for good: it needs one without threads, which ends afterwards.
+void serve(int socket, Fd door, const VsockOptions& options, const Admission& admission,
            const sandbox::Rights& rights = {});
+
+// In the other process, at the other end of `door`, once. A socket's file is made when all other
+// endpoints are, so that it is removed however a start ends. False: the process is gone.
+bool give_listener(const Fd& door, Fd listener);
 
 // Of programs that are slow, or do not read at all.
 inline constexpr std::chrono::seconds kLastTime{10};

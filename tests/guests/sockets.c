@@ -2,8 +2,8 @@
    a connection at a time. Some first characters are commands: c has the guest connect to port 7000
    of the host, and say "hello" there if it may; q switches the machine off; s sends 192 KiB, a
    kilobyte of each letter in turn, and switches it off at once. COM1 says when the guest is ready
-   (!), was refused (x), and hears that all connections are forgotten (f). The device is at the
-   fixed addresses of the MMIO transport (4.2.2). */
+   (!), was refused (x), and hears that all connections are forgotten (f), whereupon it connects as
+   by c. The device is at the fixed addresses of the MMIO transport (4.2.2). */
 #include "mmio_queues.h"
 
 enum { kSockets = 19, kData = 4096, kPortOfHost = 7000, kPort = 9 };
@@ -51,6 +51,11 @@ static void send_much(void) {
   }
 }
 
+static void call(void) {
+  taken = 0;
+  send(kRequest, kPort, kPortOfHost, 0);
+}
+
 static void take_words(void) {
   taken += come.length;
   if (come.data[0] == 's') send_much();
@@ -58,9 +63,7 @@ static void take_words(void) {
   for (uint32_t i = 0; i < come.length; ++i)
     goes.data[i] = come.data[i];
   answer(kWords, come.length);
-  if (come.data[0] != 'c') return;
-  taken = 0;
-  send(kRequest, kPort, kPortOfHost, 0);
+  if (come.data[0] == 'c') call();
 }
 
 static void take(void) {
@@ -119,6 +122,7 @@ void vcpu_main(unsigned vcpu) {
       await(&events);
       print("f");
       offer(device, &events, 2, &event, sizeof event, 1);
+      call();
     }
     __asm__ volatile("pause");
   }

@@ -38,6 +38,12 @@ pid_t child_named(pid_t parent, const std::string& name) {
   return 0;
 }
 
+void kill_child(pid_t parent, const std::string& name) {
+  const pid_t child = child_named(parent, name);
+  ASSERT_GT(child, 0);
+  ::kill(child, SIGKILL);
+}
+
 class VsockInProgram : public ::testing::Test {
  protected:
   GuestOptions options(std::vector<std::string> more = {},
@@ -201,18 +207,39 @@ TEST_F(VsockInProgram, EndWhereAnotherFutureBegins) {
   switch_off(anew, guest);
 }
 
-// As after an error of its own.
+// As after an error of its own. Nobody is let wait there, and the guest does not wait either.
 TEST_F(VsockInProgram, EndWithTheirProcess) {
   GuestProcess guest("sockets", options());
   guest.await_said("!");
   LocalSocket socket = connect();
-  const pid_t process = child_named(guest.process().pid(), "ringside-vsock");
-  ASSERT_GT(process, 0);
-  ::kill(process, SIGKILL);
+  kill_child(guest.process().pid(), "ringside-vsock");
   EXPECT_EQ(socket.read_to_end(), "");
-  guest.await_said("f");
   guest.process().await(Stream::Error, "vsock: the process at its other end is gone");
-  EXPECT_THROW(LocalSocket::connect(path_), std::runtime_error) << "nobody is let wait there";
+  EXPECT_FALSE(std::filesystem::exists(path_));
+  guest.await_said("fx");
+  guest.process().kill(SIGTERM);
+  EXPECT_EQ(guest.process().await_exit(), 4);
+}
+
+TEST_F(VsockInProgram, RefuseTheGuestWithoutTheProcessThatConnects) {
+  const LocalListener listener(path_ + "_7000");
+  GuestProcess guest("sockets", options());
+  guest.await_said("!");
+  kill_child(child_named(guest.process().pid(), "ringside-vsock"), "ringside-call");
+  guest.process().await(Stream::Error, "vsock: the process that connects to programs of this host");
+  LocalSocket asks = connect();
+  asks.write("call");
+  guest.await_said("x");
+  switch_off(asks, guest);
+}
+
+// A server that says nothing holds the start up.
+TEST_F(VsockInProgram, LeaveNothingWhereTheStartIsEnded) {
+  const std::string disk = folder_ / "disk";
+  const LocalListener server(disk);
+  GuestProcess guest("sockets", options({"-d", "nbd+unix:" + disk}));
+  LocalSocket silent = server.accept();
+  EXPECT_FALSE(std::filesystem::exists(path_));
   guest.process().kill(SIGTERM);
   EXPECT_EQ(guest.process().await_exit(), 4);
   EXPECT_FALSE(std::filesystem::exists(path_));
