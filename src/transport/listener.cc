@@ -11,8 +11,9 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
 #include <memory>
+
+#include "transport/unix_address.h"
 
 namespace ringside::transport {
 namespace {
@@ -85,14 +86,13 @@ tl::expected<Fd, int> listen_on(int family, const sockaddr* address, socklen_t s
 }
 
 // A socket file that nobody listens on, left by a process that was killed.
-bool is_stale(const sockaddr_un& address) {
+bool is_stale(const UnixAddress& address) {
   struct stat status {};
-  if (::lstat(address.sun_path, &status) != 0 || !S_ISSOCK(status.st_mode)) return false;
+  if (::lstat(address.local.sun_path, &status) != 0 || !S_ISSOCK(status.st_mode)) return false;
   // A datagram socket cannot connect to a stream socket (EPROTOTYPE), so this never disturbs a
   // living listener with a client that is none; only where nobody is behind the file is it refused.
   const Fd probe(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  const auto* any = reinterpret_cast<const sockaddr*>(&address);
-  return ::connect(probe.get(), any, sizeof address) != 0 && errno == ECONNREFUSED;
+  return ::connect(probe.get(), address.any(), address.kSize) != 0 && errno == ECONNREFUSED;
 }
 
 }  // namespace
@@ -141,22 +141,17 @@ Result<> Listener::open_tcp(const TcpEndpoint& wanted) {
 }
 
 Result<> Listener::open_unix(const UnixEndpoint& wanted) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (wanted.path.empty() || wanted.path.size() >= sizeof address.sun_path) {
-    return fail(cannot_listen(endpoint_, ENAMETOOLONG));
-  }
-  std::memcpy(address.sun_path, wanted.path.c_str(), wanted.path.size());
-  const auto* any = reinterpret_cast<const sockaddr*>(&address);
-  auto socket = listen_on(AF_UNIX, any, sizeof address);
-  if (!socket && socket.error() == EADDRINUSE && is_stale(address)) {
-    ::unlink(address.sun_path);
-    socket = listen_on(AF_UNIX, any, sizeof address);
+  const auto address = unix_address(wanted.path);
+  if (!address) return fail(cannot_listen(endpoint_, ENAMETOOLONG));
+  auto socket = listen_on(AF_UNIX, address->any(), address->kSize);
+  if (!socket && socket.error() == EADDRINUSE && is_stale(*address)) {
+    ::unlink(wanted.path.c_str());
+    socket = listen_on(AF_UNIX, address->any(), address->kSize);
   }
   if (!socket) return fail(cannot_listen(endpoint_, socket.error()));
   socket_ = std::move(*socket);
   struct stat status {};
-  if (::lstat(address.sun_path, &status) == 0) {
+  if (::lstat(wanted.path.c_str(), &status) == 0) {
     file_ = SocketFile{wanted.path, status.st_dev, status.st_ino};
   }
   return {};

@@ -9,7 +9,6 @@
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -20,6 +19,7 @@
 #include "base/testing/host.h"
 #include "base/testing/temporary_folder.h"
 #include "transport/testing/client.h"
+#include "transport/unix_address.h"
 
 namespace ringside::transport {
 namespace {
@@ -167,11 +167,9 @@ TEST(Listener, ReplacesAStaleUnixSocketOnly) {
   const std::string path = folder / "gdb";
   {
     // What a killed process leaves: the file, with nobody behind it.
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    path.copy(address.sun_path, sizeof address.sun_path - 1);
+    const auto address = unix_address(path);
     const Fd dead(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    ASSERT_EQ(::bind(dead.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+    ASSERT_EQ(::bind(dead.get(), address->any(), address->kSize), 0);
   }
   Listener listener = listen(UnixEndpoint{path});
   check_dialogue(listener);

@@ -2,11 +2,11 @@
 #include "transport/single_client.h"
 
 #include "transport/poller.h"
+#include "transport/unix_address.h"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <cstring>
@@ -53,10 +53,8 @@ class SingleClientTest : public ::testing::Test {
 
   Fd connect() {
     Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    path_.copy(address.sun_path, sizeof address.sun_path - 1);
-    EXPECT_EQ(::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+    const auto address = unix_address(path_);
+    EXPECT_EQ(::connect(fd.get(), address->any(), address->kSize), 0);
     return fd;
   }
   // The main loop, until nothing more happens.

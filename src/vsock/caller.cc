@@ -1,15 +1,14 @@
 #include "vsock/caller.h"
 
 #include <sys/socket.h>
-#include <sys/un.h>
 
 #include <cerrno>
-#include <cstring>
 
 #include "sandbox/companion.h"
 #include "sandbox/landlock.h"
 #include "sandbox/messages.h"
 #include "sandbox/system_calls.h"
+#include "transport/unix_address.h"
 #include "vsock/options.h"
 
 namespace ringside::vsock {
@@ -17,14 +16,11 @@ namespace {
 
 // At once, or not at all: where more wait than the listener takes, that is as if there were nobody.
 Fd connect_to(const std::string& path) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof address.sun_path) return {};
-  std::memcpy(address.sun_path, path.c_str(), path.size());
+  const auto address = transport::unix_address(path);
+  if (!address) return {};
   Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!socket) return {};
-  const auto* any = reinterpret_cast<const sockaddr*>(&address);
-  if (::connect(socket.get(), any, sizeof address) != 0) return {};
+  if (::connect(socket.get(), address->any(), address->kSize) != 0) return {};
   return socket;
 }
 

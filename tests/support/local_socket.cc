@@ -2,13 +2,14 @@
 
 #include <poll.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
 #include <stdexcept>
 #include <vector>
+
+#include "transport/unix_address.h"
 
 namespace ringside::testing {
 namespace {
@@ -19,12 +20,10 @@ constexpr std::chrono::seconds kPatience{400};
   throw std::runtime_error(what + ": " + std::strerror(errno));
 }
 
-sockaddr_un address_of(const std::string& path) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof address.sun_path) throw std::runtime_error("too long: " + path);
-  std::memcpy(address.sun_path, path.c_str(), path.size());
-  return address;
+transport::UnixAddress address_of(const std::string& path) {
+  const auto address = transport::unix_address(path);
+  if (!address) throw std::runtime_error(address.error().text());
+  return *address;
 }
 
 Fd make_socket() { return Fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)); }
@@ -39,10 +38,9 @@ void await(int socket, short events, const Deadline& deadline) {
 }  // namespace
 
 LocalSocket LocalSocket::connect(const std::string& path) {
-  const sockaddr_un address = address_of(path);
+  const transport::UnixAddress address = address_of(path);
   Fd socket = make_socket();
-  if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
-    fail("connect " + path);
+  if (::connect(socket.get(), address.any(), address.kSize) != 0) fail("connect " + path);
   return LocalSocket(std::move(socket));
 }
 
@@ -102,9 +100,8 @@ std::string LocalSocket::exchange(std::string_view text) {
 }
 
 LocalListener::LocalListener(const std::string& path) : path_(path), socket_(make_socket()) {
-  const sockaddr_un address = address_of(path);
-  if (::bind(socket_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
-      ::listen(socket_.get(), 8) != 0)
+  const transport::UnixAddress address = address_of(path);
+  if (::bind(socket_.get(), address.any(), address.kSize) != 0 || ::listen(socket_.get(), 8) != 0)
     fail("listen " + path);
 }
 

@@ -2,21 +2,21 @@
 
 #include <poll.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 
 #include <cerrno>
 #include <cstring>
 #include <stdexcept>
 #include <utility>
 
+#include "transport/unix_address.h"
+
 namespace ringside::testing {
 
 QmpClient::QmpClient(const std::string& path)
     : fd_(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  path.copy(address.sun_path, sizeof address.sun_path - 1);
-  if (::connect(fd_.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0)
+  const auto address = transport::unix_address(path);
+  if (!address) throw std::runtime_error(address.error().text());
+  if (::connect(fd_.get(), address->any(), address->kSize) != 0)
     throw std::runtime_error("cannot connect to " + path + ": " + std::strerror(errno));
 }
 

@@ -5,13 +5,14 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <stdexcept>
+
+#include "transport/unix_address.h"
 
 namespace ringside::testing {
 namespace {
@@ -40,10 +41,9 @@ RawClient::RawClient(std::uint16_t port) : fd_(::socket(AF_INET, SOCK_STREAM | S
 
 RawClient::RawClient(const std::string& path)
     : fd_(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  path.copy(address.sun_path, sizeof address.sun_path - 1);
-  if (::connect(fd_.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0)
+  const auto address = transport::unix_address(path);
+  if (!address) fail(address.error().text());
+  if (::connect(fd_.get(), address->any(), address->kSize) != 0)
     fail("cannot connect to " + path + ": " + std::strerror(errno));
 }
 

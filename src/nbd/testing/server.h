@@ -7,7 +7,6 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -19,6 +18,8 @@
 #include <cstring>
 #include <string>
 #include <vector>
+
+#include "transport/unix_address.h"
 
 namespace ringside::nbd::testing {
 
@@ -49,11 +50,9 @@ class Server {
     state_ = static_cast<State*>(shared(sizeof(State)));
     content_ = static_cast<std::byte*>(shared(export_.size));
     ::unlink(path_.c_str());
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    std::copy(path_.begin(), path_.end(), address.sun_path);
+    const auto address = transport::unix_address(path_);
     const int listener = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (::bind(listener, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
+    if (!address || ::bind(listener, address->any(), address->kSize) != 0 ||
         ::listen(listener, 4) != 0)
       std::abort();
     process_ = ::fork();

@@ -6,13 +6,14 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/time.h>
-#include <sys/un.h>
 
+#include <cstring>
 #include <string>
 #include <variant>
 
 #include "base/fd.h"
 #include "transport/endpoint.h"
+#include "transport/unix_address.h"
 
 namespace ringside::transport {
 
@@ -43,10 +44,10 @@ inline Fd connect_to(const Endpoint& endpoint) {
       size = sizeof *v4;
     }
   } else {
-    auto* local = reinterpret_cast<sockaddr_un*>(&storage);
-    local->sun_family = AF_UNIX;
-    std::get<UnixEndpoint>(endpoint).path.copy(local->sun_path, sizeof local->sun_path - 1);
-    size = sizeof *local;
+    const auto local = unix_address(std::get<UnixEndpoint>(endpoint).path);
+    if (!local) return Fd();
+    size = local->kSize;
+    std::memcpy(&storage, local->any(), size);
   }
   Fd socket(::socket(storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
   const timeval patience{kPatienceMs / 1000, 0};
