@@ -159,8 +159,7 @@ class Scene {
     return std::string("reset\n");
   }
   Result<void> wake_up() {
-    if (machine_.sleep() == machine::Sleep::Awake)
-      return fail(ErrorCode::BadRequest, "the guest does not sleep");
+    TRY(machine_.check_asleep());
     machine_.press_power_button();
     return {};
   }

@@ -34,8 +34,7 @@ void Program::tell_of_sleep() {
 }
 
 Result<void> Program::wake_guest() {
-  if (machine_->sleep() == machine::Sleep::Awake)
-    return fail(ErrorCode::BadRequest, "the guest does not sleep");
+  TRY(machine_->check_asleep());
   return press_power_button();
 }
 

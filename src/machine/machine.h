@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/result.h"
 #include "base/state_visitor.h"
 #include "machine/bus/byte_sink.h"
 #include "machine/bus/platform_map.h"
@@ -207,6 +208,8 @@ class Machine final : public hypervisor::Platform {
   // it, so nothing will come of it.
   bool press_power_button();
   Sleep sleep() const;
+  // Whether that button would wake it. The error says that it does not sleep.
+  Result<void> check_asleep() const;
 
   // Power-on state of all devices; RAM stays.
   void reset();

@@ -43,4 +43,9 @@ Sleep Machine::sleep() const {
   return alarm ? Sleep::AsleepUntilAlarm : Sleep::Asleep;
 }
 
+Result<void> Machine::check_asleep() const {
+  if (sleep() != Sleep::Awake) return {};
+  return fail(ErrorCode::BadRequest, "the guest does not sleep");
+}
+
 }  // namespace ringside::machine

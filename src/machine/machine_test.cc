@@ -389,8 +389,10 @@ TEST_F(SleepTest, WhatHasNoPowerIsReset) {
   machine.port_write(kBoot, 0x70, 1, 0x40);
   machine.port_write(kBoot, 0x71, 1, 0x77);
   EXPECT_EQ(machine.sleep(), Sleep::Awake);
+  EXPECT_EQ(machine.check_asleep().error().text(), "the guest does not sleep");
   sleep();
   EXPECT_EQ(machine.sleep(), Sleep::Asleep);
+  EXPECT_TRUE(machine.check_asleep());
   EXPECT_EQ(cpus.happened, std::vector<std::string>{"fall asleep"});
   EXPECT_EQ(in(0x3ff), 0u);
   EXPECT_EQ(in(0x71), 0x77u);
