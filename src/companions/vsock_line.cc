@@ -11,11 +11,6 @@
 #include "vsock/line.h"
 
 namespace ringside::companions {
-namespace {
-
-constexpr std::size_t kEnough = 256u << 10;
-
-}  // namespace
 
 // What is of no connection any more needs no room.
 VsockLine::VsockLine(transport::Poller& poller, Fd socket, Admission admission, Guest guest)
@@ -50,14 +45,14 @@ void VsockLine::refuse(std::span<const std::byte> packet) {
 }
 
 bool VsockLine::is_full() {
-  if (channel_.unsent() < kEnough) return false;
+  if (channel_.unsent() < vsock::kEnoughWaits) return false;
   was_full_ = true;
   return true;
 }
 
 void VsockLine::update() {
   channel_.update();
-  if (was_full_ && channel_.unsent() < kEnough) {
+  if (was_full_ && channel_.unsent() < vsock::kEnoughWaits) {
     was_full_ = false;
     guest_.has_room_again();
   }

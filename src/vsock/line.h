@@ -13,6 +13,10 @@
 
 namespace ringside::vsock {
 
+// Where so many bytes wait for the other side, nothing more is taken of the guest, or of programs,
+// that would have to go there. One more packet of any size always fits.
+inline constexpr std::size_t kEnoughWaits = 256u << 10;
+
 // From the devices' side, and the last that comes: the machine has ended in order. Where the line
 // ends without it, ringside was killed.
 inline constexpr std::array<std::byte, 1> kMachineHasEnded{};

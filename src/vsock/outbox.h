@@ -8,13 +8,14 @@
 
 #include "machine/vsock/packet.h"
 #include "transport/message_stream.h"
+#include "vsock/line.h"
 
 namespace ringside::vsock {
 
 class Outbox {
  public:
   // For one more packet of any size.
-  bool has_room() const { return messages_.size() < kEnough; }
+  bool has_room() const { return messages_.size() < kEnoughWaits; }
   void put(const machine::VsockHeader& header, std::span<const std::byte> data);
   // Other messages are short, and few.
   void put_message(std::span<const std::byte> message) { (void)messages_.add(message); }
@@ -24,7 +25,7 @@ class Outbox {
   bool flush(int socket) { return messages_.flush(socket); }
 
  private:
-  static constexpr std::size_t kEnough = 256u << 10, kRoom = 1u << 20;
+  static constexpr std::size_t kRoom = 1u << 20;
 
   transport::MessageWriter messages_{kRoom};
   std::vector<std::byte> packet_;  // kept for its memory
