@@ -39,10 +39,11 @@ class BootDisk : public ::testing::Test {
     made_.push_back(::testing::TempDir() + "ringside-" + std::to_string(::getpid()) + "-" + name);
     return made_.back();
   }
-  std::string disk(const std::string& platform) {
+  std::string disk(const std::string& platform) { return disk(platform, files_); }
+  std::string disk(const std::string& platform, const LinuxFiles& files) {
     const std::string image = new_path(platform + ".img");
     ChildProcess build({"sh", RINGSIDE_LINUX_TESTS "/build-boot-disk", platform, image,
-                        files_.kernel(), files_.initramfs()});
+                        files.kernel(), files.initramfs()});
     EXPECT_EQ(build.await_exit(boot_deadline()), 0) << build.text(ChildProcess::Stream::Error);
     return image;
   }
@@ -85,6 +86,30 @@ TEST_F(BootDisk, SeaBiosBootsGrubAndLinux) {
                                       "BIOS bug|Firmware Bug"))));
   shell.load_disk_driver();
   EXPECT_THAT(shell.output_of("sed -n 's/.*vda1/vda1/p' /proc/partitions"), HasSubstr("vda1"));
+  EXPECT_EQ(shell.end("poweroff -f"), 1);
+}
+
+// A machine with firmware begins at the reset vector when it wakes; SeaBIOS finds that it had
+// slept, and in the FACS where Linux goes on.
+TEST_F(BootDisk, LinuxSleepsAndIsWokenBySeaBios) {
+  const LinuxFiles files("amd64");  // the cloud's kernel does not sleep
+  std::string absent = missing({kSeaBios, kGrubForBios, "/sbin/mke2fs"});
+  if (absent.empty()) absent = files.missing();
+  if (!absent.empty()) GTEST_SKIP() << absent;
+  const std::string image = disk("bios", files) + ",snapshot";
+  ChildProcess ringside(command({"-c", "2", "--bios", kSeaBios, "-d", image}));
+  LinuxShell shell(ringside);
+  shell.await_prompt();
+  shell.load_disk_driver();
+  const std::string sum = "dd if=/dev/vda bs=64k count=200 iflag=direct 2>/dev/null | md5sum";
+  const std::string before = shell.output_of(sum);
+  shell.output_of("echo +5 >/sys/class/rtc/rtc0/wakealarm && echo mem >/sys/power/state");
+  EXPECT_THAT(ringside.text(ChildProcess::Stream::Error),
+              AllOf(HasSubstr("asleep (ACPI S3), until its clock's alarm"),
+                    HasSubstr("guest: awake again")));
+  EXPECT_EQ(shell.output_of("cat /sys/power/suspend_stats/success"), "1\n");
+  EXPECT_EQ(shell.output_of("grep -c ^processor /proc/cpuinfo"), "2\n");
+  EXPECT_EQ(shell.output_of(sum), before) << "the disk is there again";
   EXPECT_EQ(shell.end("poweroff -f"), 1);
 }
 
