@@ -7,15 +7,32 @@ namespace ringside::soft {
 
 using namespace Xbyak::util;
 
+namespace {
+
+Uppers uppers_of(const std::vector<Form>& forms) {
+  for (const Form& form : forms) {
+    if ((form.use & vector_use::kAvx) != 0) return Uppers::Used;
+  }
+  return Uppers::Untouched;
+}
+
+}  // namespace
+
 Emitter::Emitter(Assembler& assembler, const Stubs& stubs, const CpuOffsets& offsets,
-                 std::vector<Form>& forms, unsigned page_offset, ExitSlot* slots)
+                 const VectorOffsets& vector_offsets, std::vector<Form>& forms,
+                 unsigned page_offset, ExitSlot* slots)
     : code_(assembler),
       stubs_(stubs),
       offsets_(offsets),
+      xcr0_(vector_offsets.xcr0),
       forms_(forms),
       page_offset_(page_offset),
       slots_(slots),
-      vectors_(assembler, offsets.xmm) {}
+      vectors_(assembler, vector_offsets, uppers_of(forms)) {}
+
+std::size_t Emitter::most_bytes(const std::vector<Form>& forms) {
+  return uppers_of(forms) == Uppers::Used ? 2 * kMostBytes : kMostBytes;
+}
 
 void Emitter::block() {
   begin();
@@ -59,21 +76,29 @@ void Emitter::instruction() {
 
 // The interpreter's handlers ask before each instruction; within a block the answer stays.
 void Emitter::check_vector_unit() {
+  const VectorUse check = form().check;
+  if (check == vector_use::kNone) return;
   const auto low = [](int offset) { return byte[rbp + offset]; };
-  switch (form().check) {
-    case VectorUse::None:
-      return;
-    case VectorUse::Registers:
-      code_.test(low(offsets_.cr0), kSseOff);
-      cold_if(Cold::What::Rest, condition::kNotEqual);
-      code_.test(low(offsets_.cr4 + 1), kSseOn >> 8);
-      cold_if(Cold::What::Rest, condition::kEqual);
-      break;
-    case VectorUse::Arithmetic:
-      code_.cmp(low(offsets_.control_loaded), 0);
-      cold_if(Cold::What::LoadControl, condition::kEqual);
-      cold_.back().resume = code_.position();
-      break;
+  if ((check & vector_use::kSse) != 0) {
+    code_.test(low(offsets_.cr0), kSseOff);
+    cold_if(Cold::What::Rest, condition::kNotEqual);
+    code_.test(low(offsets_.cr4 + 1), kSseOn >> 8);
+    cold_if(Cold::What::Rest, condition::kEqual);
+  }
+  if ((check & vector_use::kAvx) != 0) {
+    code_.test(low(offsets_.cr0), kAvxOff);
+    cold_if(Cold::What::Rest, condition::kNotEqual);
+    code_.test(low(offsets_.cr4 + 2), kAvxOn >> 16);
+    cold_if(Cold::What::Rest, condition::kEqual);
+    code_.mov(cl, low(xcr0_));
+    code_.not_(cl);
+    code_.test(cl, kAvxState);
+    cold_if(Cold::What::Rest, condition::kNotEqual);
+  }
+  if ((check & vector_use::kControl) != 0) {
+    code_.cmp(low(offsets_.control_loaded), 0);
+    cold_if(Cold::What::LoadControl, condition::kEqual);
+    cold_.back().resume = code_.position();
   }
   lose_host_flags();
 }
@@ -258,6 +283,14 @@ void Emitter::keep_flags(Kind kind) {
   } else {
     code_.seto(al);
   }
+}
+
+void Emitter::keep_carry() {
+  lose_host_flags();
+  if (!flags_live()) return;
+  code_.setc(dl);
+  code_.and_(ah, 0xfe);
+  code_.or_(ah, dl);
 }
 
 void Emitter::settle_aux() {

@@ -7,7 +7,7 @@
 //  * AX has the arithmetic flags (host_flags.h);
 //  * ten guest registers are in host registers and six in Cpu::gpr;
 //  * RCX, RDX and RSI are free within an instruction, and so are the host's own flags;
-//  * the guest's XMM registers that the block has used are in the host's (vector_registers.h);
+//  * the guest's vector registers that the block has used are in the host's (vector_registers.h);
 //  * Cpu::rip is the address of the block's first instruction, and Cpu::frame.left has the whole
 //    block taken off already. What can look at the guest gets exact values (host_calls.h).
 #pragma once
@@ -36,11 +36,11 @@ struct Form {
   Decoded decoded;
   const Insn* insn = nullptr;
   Emit emit = nullptr;
-  unsigned offset = 0;                // of its first byte in the block
-  bool flags_live = true;             // somebody may read the arithmetic flags that it leaves
-  VectorUse use = VectorUse::None;    // of what is emitted
-  VectorUse check = VectorUse::None;  // what has to be established right before it
-  bool control_loaded = false;        // the host's MXCSR is the guest's after it
+  unsigned offset = 0;                  // of its first byte in the block
+  bool flags_live = true;               // somebody may read the arithmetic flags that it leaves
+  VectorUse use = vector_use::kNone;    // of what is emitted
+  VectorUse check = vector_use::kNone;  // what has to be established right before it
+  bool control_loaded = false;          // the host's MXCSR is the guest's after it
 };
 
 class Emitter {
@@ -51,12 +51,16 @@ class Emitter {
 
   // `page_offset` is that of the block's first byte in its page; `slots` has room for kSlots exits.
   Emitter(Assembler& assembler, const Stubs& stubs, const CpuOffsets& offsets,
-          std::vector<Form>& forms, unsigned page_offset, ExitSlot* slots);
+          const VectorOffsets& vector_offsets, std::vector<Form>& forms, unsigned page_offset,
+          ExitSlot* slots);
 
-  // Writes all of it. At most kMostBytes. What the assembler refuses, it says by an AssemblerError;
-  // form() is then the one that it refused.
+  // Writes all of it. What the assembler refuses, it says by an AssemblerError; form() is then the
+  // one that it refused.
   void block();
+  // How long that may be: of a block without VEX, and of this one. With VEX each instruction that
+  // reaches memory may have to store and load sixteen registers in two halves.
   static constexpr std::size_t kMostBytes = 16384;
+  static std::size_t most_bytes(const std::vector<Form>& forms);
   static constexpr unsigned kSlots = 2;  // that a block may use
 
   // ---- For the families
@@ -104,6 +108,8 @@ class Emitter {
   // have no AF of their own.
   enum class Kind : std::uint8_t { Arithmetic, Logical };
   void keep_flags(Kind kind);
+  // The host's CF is the guest's; the other flags stay as they were. kSecond changes.
+  void keep_carry();
   // Makes AH right about AF and AL 0 or 1, for those who change single flags in them. kSecond
   // changes.
   void settle_aux();
@@ -141,8 +147,8 @@ class Emitter {
     std::size_t jump;    // that leads to it
     std::size_t resume;  // where it goes on when that is done
     unsigned index;
-    VectorRegisters::Set changed;   // in the host's registers when it begins,
-    VectorRegisters::Set held = 0;  // and what has to be there when it goes on
+    VectorRegisters::Halves changed;  // in the host's registers when it begins,
+    VectorRegisters::Halves held{};   // and what has to be there when it goes on
   };
   // Where the Cpu has a guest register.
   Xbyak::Address in_memory(unsigned guest) const {
@@ -160,6 +166,7 @@ class Emitter {
   Assembler& code_;
   const Stubs& stubs_;
   const CpuOffsets& offsets_;
+  const int xcr0_;
   std::vector<Form>& forms_;
   const unsigned page_offset_;
   ExitSlot* const slots_;

@@ -22,15 +22,16 @@ Emit plan_multiply(const Decoded& decoded, const Insn& insn);
 Emit plan_exchange(const Decoded& decoded, const Insn& insn);
 Emit plan_high_byte(const Decoded& decoded, const Insn& insn);
 Emit plan_count(const Decoded& decoded, const Insn& insn);
+Emit plan_bit_fields(const Decoded& decoded, const Insn& insn);
 
-// The forms that use XMM registers, and what they need for that.
+// The forms that use vector registers, and what they need for that.
 struct VectorPlan {
   Emit emit = nullptr;
-  VectorUse use = VectorUse::None;
+  VectorUse use = vector_use::kNone;
 };
 VectorPlan plan_vector(const Decoded& decoded, const Insn& insn);
-// Decides where in a block that is asked for. Handlers may change what arithmetic needs, but only
-// the last one of a block makes SSE unavailable.
+// Decides where in a block that is asked for. Handlers may change what arithmetic needs; but only
+// the last one of a block makes the vector unit unavailable, unless it is XSETBV's.
 void plan_vector_checks(std::vector<Form>& forms);
 
 // The number of operand i if it is a whole general register or its low part.

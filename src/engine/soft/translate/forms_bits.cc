@@ -4,7 +4,7 @@
 namespace ringside::soft {
 namespace {
 
-using Xbyak::util::ah, Xbyak::util::dl, Xbyak::util::edx, Xbyak::util::ptr;
+using Xbyak::util::ptr;
 
 enum class Bit { Test, Set, Reset, Complement };
 
@@ -14,16 +14,6 @@ void apply(Assembler& code, const Xbyak::Operand& operand, const Offset& offset)
   if constexpr (bit == Bit::Set) code.bts(operand, offset);
   if constexpr (bit == Bit::Reset) code.btr(operand, offset);
   if constexpr (bit == Bit::Complement) code.btc(operand, offset);
-}
-
-// CF is the host's; the other flags stay as they were (SDM 2A BT).
-void keep_carry(Emitter& emitter) {
-  emitter.lose_host_flags();
-  if (!emitter.flags_live()) return;
-  Assembler& code = emitter.code();
-  code.setc(dl);
-  code.and_(ah, 0xfe);
-  code.or_(ah, dl);
 }
 
 template <Bit bit>
@@ -40,7 +30,7 @@ void of_register(Emitter& emitter) {
     apply<bit>(emitter.code(), Emitter::sized(where, width), Emitter::sized(offset, width));
   }
   if constexpr (bit != Bit::Test) emitter.written(to, where);
-  keep_carry(emitter);
+  emitter.keep_carry();
 }
 
 template <Bit bit>
@@ -52,7 +42,7 @@ void of_memory(Emitter& emitter) {
   emitter.reach_operand(bytes_of(width), kKind<bit>);
   apply<bit>(emitter.code(), Emitter::at(emitter.kAddress, width),
              static_cast<std::uint8_t>(emitter.insn().immediate));
-  keep_carry(emitter);
+  emitter.keep_carry();
 }
 
 // The offset in a register is signed and reaches beyond the operand.
@@ -79,7 +69,7 @@ void of_memory_by_register(Emitter& emitter) {
   apply<bit>(code, Emitter::sized(emitter.kThird, width), Emitter::sized(again, width));
   if constexpr (bit != Bit::Test)
     code.mov(Emitter::at(emitter.kAddress, width), Emitter::sized(emitter.kThird, width));
-  keep_carry(emitter);
+  emitter.keep_carry();
 }
 
 template <Bit bit>

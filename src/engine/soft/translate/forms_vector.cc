@@ -1,16 +1,20 @@
 #include "engine/soft/translate/forms_vector.h"
 
+#include <array>
+#include <string_view>
+#include <unordered_map>
+
 #include "engine/soft/translate/host_features.h"
+#include "engine/soft/translate/write_again.h"
 
 namespace ringside::soft {
 namespace {
 
-bool is_xmm(const Decoded& decoded, unsigned i) {
-  return decoded.is_register(i) &&
-         ZydisRegisterGetClass(decoded.op(i).reg.value) == ZYDIS_REGCLASS_XMM;
-}
 bool is_written(const Decoded& decoded, unsigned i) {
   return (decoded.op(i).actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) != 0;
+}
+bool is_read(const Decoded& decoded, unsigned i) {
+  return (decoded.op(i).actions & ZYDIS_OPERAND_ACTION_MASK_READ) != 0;
 }
 
 Alignment alignment_of(const Decoded& decoded, unsigned bytes) {
@@ -20,20 +24,25 @@ Alignment alignment_of(const Decoded& decoded, unsigned bytes) {
     case ZYDIS_MNEMONIC_MOVDQU:
     case ZYDIS_MNEMONIC_LDDQU:
       return Alignment::None;
+    case ZYDIS_MNEMONIC_VMOVAPS:
+    case ZYDIS_MNEMONIC_VMOVAPD:
+    case ZYDIS_MNEMONIC_VMOVDQA:
+    case ZYDIS_MNEMONIC_VMOVNTDQA:
+      return Alignment::Required;
     default:
-      return bytes == 16 ? Alignment::Required : Alignment::None;
+      return bytes == 16 && !has_vex(decoded) ? Alignment::Required : Alignment::None;
   }
 }
 
 // Not a flag or an immediate. XMM0 of the blends is hidden in its instruction.
 bool has_place(const Decoded& decoded, unsigned i) {
-  if (i >= decoded.insn.operand_count_visible) return is_xmm(decoded, i);
+  if (i >= decoded.insn.operand_count_visible) return is_vector(decoded, i);
   return !decoded.is_immediate(i);
 }
 
 // Of one register with itself: the result does not depend on what is in it.
 bool is_constant(const Decoded& decoded) {
-  switch (decoded.insn.mnemonic) {
+  switch (legacy_mnemonic(decoded)) {
     case ZYDIS_MNEMONIC_PXOR:
     case ZYDIS_MNEMONIC_XORPS:
     case ZYDIS_MNEMONIC_XORPD:
@@ -43,35 +52,13 @@ bool is_constant(const Decoded& decoded) {
     case ZYDIS_MNEMONIC_PSUBQ:
     case ZYDIS_MNEMONIC_PCMPEQB:
     case ZYDIS_MNEMONIC_PCMPEQW:
-    case ZYDIS_MNEMONIC_PCMPEQD:
-      return is_xmm(decoded, 1) && decoded.reg(0) == decoded.reg(1);
+    case ZYDIS_MNEMONIC_PCMPEQD: {
+      const unsigned last = decoded.insn.operand_count_visible - 1u;
+      return is_vector(decoded, last) && decoded.reg(last - 1) == decoded.reg(last);
+    }
     default:
       return false;
   }
-}
-
-// The fields of ModRM. A memory operand is at kAddress.
-struct Fields {
-  unsigned reg = 0, rm = 0;
-  bool in_memory = false;
-};
-
-void write(Assembler& code, const Decoded& decoded, const Fields& fields) {
-  const ZydisDecodedInstruction& insn = decoded.insn;
-  for (unsigned i = 0; i < insn.raw.prefix_count; ++i) {
-    if (insn.raw.prefixes[i].type == ZYDIS_PREFIX_TYPE_MANDATORY)
-      code.db(insn.raw.prefixes[i].value);
-  }
-  const unsigned rex =
-      0x40u | (insn.raw.rex.W != 0 ? 8 : 0) | (fields.reg >= 8 ? 4 : 0) | (fields.rm >= 8 ? 1 : 0);
-  if (rex != 0x40) code.db(static_cast<int>(rex));
-  code.db(0x0f);
-  if (insn.opcode_map == ZYDIS_OPCODE_MAP_0F38) code.db(0x38);
-  if (insn.opcode_map == ZYDIS_OPCODE_MAP_0F3A) code.db(0x3a);
-  code.db(insn.opcode);
-  code.db(
-      static_cast<int>((fields.in_memory ? 0 : 0xc0) | (fields.reg & 7) << 3 | (fields.rm & 7)));
-  if (insn.raw.imm[0].size != 0) code.db(static_cast<int>(insn.raw.imm[0].value.u & 0xff));
 }
 
 template <Destination kDestination>
@@ -79,21 +66,17 @@ unsigned vector_operand(Emitter& emitter, unsigned i) {
   const Decoded& decoded = emitter.decoded();
   VectorRegisters& vectors = emitter.vectors();
   const unsigned number = decoded.reg(i);
-  const bool is_new = is_written(decoded, i) && kDestination != Destination::Part;
-  if (is_new || is_constant(decoded)) {
-    vectors.write(number);
-  } else if (is_written(decoded, i)) {
-    vectors.modify(number);
-  } else {
-    vectors.read(number);
-  }
+  const bool written = is_written(decoded, i);
+  const bool is_source = written ? kDestination == Destination::Part : true;
+  if (is_source && !is_constant(decoded)) vectors.read(number, extent_of(decoded, i));
+  if (written) has_vex(decoded) ? vectors.write_whole(number) : vectors.write(number);
   return number;
 }
 
 template <Destination kDestination>
 void again(Emitter& emitter) {
   const Decoded& decoded = emitter.decoded();
-  Fields fields;
+  HostFields fields;
   fields.reg = decoded.insn.raw.modrm.reg;  // of the opcode, unless an operand is there
   std::optional<unsigned> general;          // destination
   Xbyak::Reg64 where;
@@ -107,9 +90,11 @@ void again(Emitter& emitter) {
         reach_vector(emitter, bytes, written ? AccessKind::Write : AccessKind::Read,
                      alignment_of(decoded, bytes));
         fields.in_memory = true;
+        fields.is_wide |= bytes == 32;  // VCVTPD2PS and its like have no register as wide
         number = static_cast<unsigned>(emitter.kAddress.getIdx());
-      } else if (is_xmm(decoded, i)) {
+      } else if (is_vector(decoded, i)) {
         number = vector_operand<kDestination>(emitter, i);
+        fields.is_wide |= extent_of(decoded, i) == Extent::Whole;
       } else {
         const unsigned guest = *general_register(decoded, i);
         where =
@@ -117,19 +102,10 @@ void again(Emitter& emitter) {
         if (written) general = guest;
         number = static_cast<unsigned>(where.getIdx());
       }
-      switch (decoded.op(i).encoding) {
-        case ZYDIS_OPERAND_ENCODING_MODRM_REG:
-          fields.reg = number;
-          break;
-        case ZYDIS_OPERAND_ENCODING_MODRM_RM:
-          fields.rm = number;
-          break;
-        default:  // XMM0 of the blends, which has no field
-          break;
-      }
+      fields.set(decoded.op(i).encoding, number);
     }
   }
-  write(emitter.code(), decoded, fields);
+  write_again(emitter.code(), decoded, fields);
   if (general) emitter.written(*general, where);
   // Those that write flags at all clear OF and AF or write all that the host has.
   const auto* flags = decoded.insn.cpu_flags;
@@ -138,6 +114,23 @@ void again(Emitter& emitter) {
 }
 
 }  // namespace
+
+ZydisMnemonic legacy_mnemonic(const Decoded& decoded) {
+  static const auto kWithoutV = [] {
+    std::unordered_map<std::string_view, ZydisMnemonic> by_name;
+    std::array<ZydisMnemonic, ZYDIS_MNEMONIC_MAX_VALUE + 1> result{};
+    for (unsigned i = 0; i < result.size(); ++i) {
+      const auto mnemonic = static_cast<ZydisMnemonic>(i);
+      by_name.emplace(ZydisMnemonicGetString(mnemonic), mnemonic);
+    }
+    for (const auto& [name, mnemonic] : by_name) {
+      const auto found = name.starts_with('v') ? by_name.find(name.substr(1)) : by_name.end();
+      result[mnemonic] = found == by_name.end() ? ZYDIS_MNEMONIC_INVALID : found->second;
+    }
+    return result;
+  }();
+  return has_vex(decoded) ? kWithoutV[decoded.insn.mnemonic] : decoded.insn.mnemonic;
+}
 
 void reach_vector(Emitter& emitter, unsigned bytes, AccessKind kind, Alignment alignment) {
   emitter.linear_address();
@@ -151,38 +144,51 @@ void reach_vector(Emitter& emitter, unsigned bytes, AccessKind kind, Alignment a
 Emit plan_again(const Decoded& decoded, const Insn& insn, Destination destination) {
   if (!host_has(decoded.insn.meta.isa_set)) return nullptr;
   for (unsigned i = 0; i < decoded.insn.operand_count_visible; ++i) {
-    if (is_xmm(decoded, i) || general_register(decoded, i) || decoded.is_immediate(i) ||
+    if (is_vector(decoded, i) || general_register(decoded, i) || decoded.is_immediate(i) ||
         is_reachable(decoded, i, insn)) {
       continue;
     }
     return nullptr;  // an MMX register
   }
+  if (has_vex(decoded)) destination = is_read(decoded, 0) ? Destination::Part : Destination::Whole;
   return destination == Destination::Whole ? again<Destination::Whole> : again<Destination::Part>;
 }
 
 VectorPlan plan_vector(const Decoded& decoded, const Insn& insn) {
-  // The string instructions MOVSD and CMPSD have no visible operands.
-  if (decoded.insn.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY ||
-      decoded.insn.operand_count_visible == 0) {
-    return {};
+  switch (decoded.insn.encoding) {
+    case ZYDIS_INSTRUCTION_ENCODING_LEGACY:
+      // The string instructions MOVSD and CMPSD have no visible operands.
+      if (decoded.insn.operand_count_visible == 0) return {};
+      break;
+    case ZYDIS_INSTRUCTION_ENCODING_VEX:
+      if (const VectorPlan plan = plan_vex(decoded, insn); plan.emit != nullptr) return plan;
+      break;
+    default:
+      return {};
   }
   for (const auto family :
        {plan_vector_move, plan_vector_integer, plan_vector_shuffle, plan_vector_float}) {
-    const VectorPlan plan = family(decoded, insn);
-    if (plan.emit != nullptr) return plan;
+    VectorPlan plan = family(decoded, insn);
+    if (plan.emit == nullptr) continue;
+    if (has_vex(decoded)) plan.use = vector_use::kAvx | (plan.use & vector_use::kControl);
+    return plan;
   }
   return {};
 }
 
 void plan_vector_checks(std::vector<Form>& forms) {
-  VectorUse established = VectorUse::None;
+  VectorUse established = vector_use::kNone;
   for (Form& form : forms) {
-    if (form.use > established) form.check = established = form.use;
+    form.check = form.use & ~established;
+    established |= form.use;
+    if ((form.use & vector_use::kControl) != 0) established |= vector_use::kSse;
     // A handler is called, or may be and change the guest's control bits.
-    const bool forgets =
-        form.emit == nullptr || form.decoded.insn.mnemonic == ZYDIS_MNEMONIC_LDMXCSR;
-    if (forgets && established == VectorUse::Arithmetic) established = VectorUse::Registers;
-    form.control_loaded = established == VectorUse::Arithmetic;
+    const ZydisMnemonic mnemonic = form.decoded.insn.mnemonic;
+    if (form.emit == nullptr || mnemonic == ZYDIS_MNEMONIC_LDMXCSR)
+      established &= ~vector_use::kControl;
+    // It need not be the last one of its block.
+    if (mnemonic == ZYDIS_MNEMONIC_XSETBV) established &= ~vector_use::kAvx;
+    form.control_loaded = (established & vector_use::kControl) != 0;
   }
 }
 

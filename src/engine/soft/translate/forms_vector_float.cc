@@ -1,4 +1,4 @@
-// Floating-point arithmetic, compares and conversions (SSE to SSE4.1), and the register that
+// Floating-point arithmetic, compares and conversions (SSE to SSE4.1, AVX), and the register that
 // controls them. They run under the guest's MXCSR, which collects their flags as the guest's would.
 // RCP, RSQRT and DP are left to their handlers, whose results do not depend on the host.
 #include "engine/soft/translate/forms_vector.h"
@@ -29,7 +29,7 @@ void ldmxcsr(Emitter& emitter) {
 }
 
 Emit plan(const Decoded& decoded, const Insn& insn) {
-  switch (decoded.insn.mnemonic) {
+  switch (legacy_mnemonic(decoded)) {
     case ZYDIS_MNEMONIC_ADDPS:
     case ZYDIS_MNEMONIC_ADDPD:
     case ZYDIS_MNEMONIC_ADDSS:
@@ -95,9 +95,9 @@ Emit plan(const Decoded& decoded, const Insn& insn) {
     case ZYDIS_MNEMONIC_ROUNDPD:
       return plan_again(decoded, insn, Destination::Whole);
     case ZYDIS_MNEMONIC_STMXCSR:
-      return is_reachable(decoded, 0, insn) ? stmxcsr : nullptr;
+      return is_reachable(decoded, 0, insn) && !has_vex(decoded) ? stmxcsr : nullptr;
     case ZYDIS_MNEMONIC_LDMXCSR:
-      return is_reachable(decoded, 0, insn) ? ldmxcsr : nullptr;
+      return is_reachable(decoded, 0, insn) && !has_vex(decoded) ? ldmxcsr : nullptr;
     default:
       return nullptr;
   }
@@ -106,7 +106,7 @@ Emit plan(const Decoded& decoded, const Insn& insn) {
 }  // namespace
 
 VectorPlan plan_vector_float(const Decoded& decoded, const Insn& insn) {
-  return {plan(decoded, insn), VectorUse::Arithmetic};
+  return {plan(decoded, insn), vector_use::kControl};
 }
 
 }  // namespace ringside::soft

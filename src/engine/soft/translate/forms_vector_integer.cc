@@ -1,12 +1,13 @@
-// Arithmetic, logic, compares and shifts of integers in XMM registers (SSE to SSE4.2), and what
-// ciphers and digests have (AES, PCLMULQDQ, SHA).
+// Arithmetic, logic, compares and shifts of integers in vector registers (SSE to SSE4.2, AVX,
+// AVX2), and what ciphers and digests have (AES, PCLMULQDQ, SHA).
 #include "engine/soft/translate/forms_vector.h"
+#include "engine/soft/translate/host_features.h"
 
 namespace ringside::soft {
 namespace {
 
 Emit plan(const Decoded& decoded, const Insn& insn) {
-  switch (decoded.insn.mnemonic) {
+  switch (legacy_mnemonic(decoded)) {
     case ZYDIS_MNEMONIC_PADDB:
     case ZYDIS_MNEMONIC_PADDW:
     case ZYDIS_MNEMONIC_PADDD:
@@ -92,7 +93,6 @@ Emit plan(const Decoded& decoded, const Insn& insn) {
     case ZYDIS_MNEMONIC_AESENCLAST:
     case ZYDIS_MNEMONIC_AESDEC:
     case ZYDIS_MNEMONIC_AESDECLAST:
-    case ZYDIS_MNEMONIC_PCLMULQDQ:
     case ZYDIS_MNEMONIC_SHA1RNDS4:
     case ZYDIS_MNEMONIC_SHA1NEXTE:
     case ZYDIS_MNEMONIC_SHA1MSG1:
@@ -100,6 +100,10 @@ Emit plan(const Decoded& decoded, const Insn& insn) {
     case ZYDIS_MNEMONIC_SHA256RNDS2:
     case ZYDIS_MNEMONIC_SHA256MSG1:
     case ZYDIS_MNEMONIC_SHA256MSG2:
+      return plan_again(decoded, insn, Destination::Part);
+    case ZYDIS_MNEMONIC_PCLMULQDQ:
+      // With VEX Zydis counts it among AVX.
+      if (!host_has(ZYDIS_ISA_SET_PCLMULQDQ)) return nullptr;
       return plan_again(decoded, insn, Destination::Part);
     case ZYDIS_MNEMONIC_PABSB:
     case ZYDIS_MNEMONIC_PABSW:
@@ -116,7 +120,7 @@ Emit plan(const Decoded& decoded, const Insn& insn) {
 }  // namespace
 
 VectorPlan plan_vector_integer(const Decoded& decoded, const Insn& insn) {
-  return {plan(decoded, insn), VectorUse::Registers};
+  return {plan(decoded, insn), vector_use::kSse};
 }
 
 }  // namespace ringside::soft

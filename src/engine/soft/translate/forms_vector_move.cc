@@ -1,22 +1,35 @@
-// Moves between vector registers, general registers and memory (SSE to SSE4.1).
+// Moves between vector registers, general registers and memory (SSE to SSE4.1, AVX).
 #include "engine/soft/translate/forms_vector.h"
+#include "engine/soft/translate/host_features.h"
 
 namespace ringside::soft {
 namespace {
 
-using Xbyak::util::xword;
+using Xbyak::util::xword, Xbyak::util::yword;
 
 // Past the caches only in the guest's eyes: what the host would write there comes back slowly.
 void streaming_store(Emitter& emitter) {
-  reach_vector(emitter, 16, AccessKind::Write, Alignment::Required);
-  emitter.code().movaps(xword[emitter.kAddress], emitter.vectors().read(emitter.decoded().reg(1)));
+  const Decoded& decoded = emitter.decoded();
+  Assembler& code = emitter.code();
+  const int from = decoded.reg(1);
+  const Extent extent = extent_of(decoded, 1);
+  reach_vector(emitter, decoded.op(0).size / 8, AccessKind::Write, Alignment::Required);
+  emitter.vectors().read(decoded.reg(1), extent);
+  if (!has_vex(decoded)) {
+    code.movaps(xword[emitter.kAddress], Xbyak::Xmm(from));
+  } else if (extent == Extent::Low) {
+    code.vmovaps(xword[emitter.kAddress], Xbyak::Xmm(from));
+  } else {
+    code.vmovaps(yword[emitter.kAddress], Xbyak::Ymm(from));
+  }
 }
 Emit plan_streaming_store(const Decoded& decoded, const Insn& insn) {
+  if (has_vex(decoded) && !host_has(ZYDIS_ISA_SET_AVX)) return nullptr;
   return is_reachable(decoded, 0, insn) ? streaming_store : nullptr;
 }
 
 Emit plan(const Decoded& decoded, const Insn& insn) {
-  switch (decoded.insn.mnemonic) {
+  switch (legacy_mnemonic(decoded)) {
     case ZYDIS_MNEMONIC_MOVAPS:
     case ZYDIS_MNEMONIC_MOVAPD:
     case ZYDIS_MNEMONIC_MOVDQA:
@@ -54,7 +67,7 @@ Emit plan(const Decoded& decoded, const Insn& insn) {
 }  // namespace
 
 VectorPlan plan_vector_move(const Decoded& decoded, const Insn& insn) {
-  return {plan(decoded, insn), VectorUse::Registers};
+  return {plan(decoded, insn), vector_use::kSse};
 }
 
 }  // namespace ringside::soft

@@ -1,11 +1,11 @@
-// Shuffles, unpacks, packs, blends, extensions, and lanes in and out (SSE to SSE4.1).
+// Shuffles, unpacks, packs, blends, extensions, and lanes in and out (SSE to SSE4.1, AVX, AVX2).
 #include "engine/soft/translate/forms_vector.h"
 
 namespace ringside::soft {
 namespace {
 
 Emit plan(const Decoded& decoded, const Insn& insn) {
-  switch (decoded.insn.mnemonic) {
+  switch (legacy_mnemonic(decoded)) {
     case ZYDIS_MNEMONIC_PUNPCKLBW:
     case ZYDIS_MNEMONIC_PUNPCKLWD:
     case ZYDIS_MNEMONIC_PUNPCKLDQ:
@@ -70,7 +70,7 @@ Emit plan(const Decoded& decoded, const Insn& insn) {
 }  // namespace
 
 VectorPlan plan_vector_shuffle(const Decoded& decoded, const Insn& insn) {
-  return {plan(decoded, insn), VectorUse::Registers};
+  return {plan(decoded, insn), vector_use::kSse};
 }
 
 }  // namespace ringside::soft

@@ -31,6 +31,23 @@ inline bool host_has(ZydisISASet set) {
       return cpu.has(Cpu::tPCLMULQDQ);
     case ZYDIS_ISA_SET_SHA:
       return cpu.has(Cpu::tSHA);
+    // Where these are, the host's kernel keeps the upper halves, too.
+    case ZYDIS_ISA_SET_AVX:
+      return cpu.has(Cpu::tAVX);
+    case ZYDIS_ISA_SET_AVX2:
+      return cpu.has(Cpu::tAVX2);
+    case ZYDIS_ISA_SET_AVXAES:
+      return cpu.has(Cpu::tAVX) && cpu.has(Cpu::tAESNI);
+    case ZYDIS_ISA_SET_FMA:
+      return cpu.has(Cpu::tFMA);
+    case ZYDIS_ISA_SET_BMI1:
+      return cpu.has(Cpu::tBMI1);
+    case ZYDIS_ISA_SET_BMI2:
+      return cpu.has(Cpu::tBMI2);
+    case ZYDIS_ISA_SET_LZCNT:
+      return cpu.has(Cpu::tLZCNT);
+    case ZYDIS_ISA_SET_ADOX_ADCX:
+      return cpu.has(Cpu::tADX);
     default:
       return false;
   }

@@ -35,7 +35,7 @@ bool has_memory_operand(const Decoded& decoded) {
 
 // Something may look at the guest while this instruction has not been executed yet.
 bool may_be_left_before(const Form& form) {
-  if (form.emit == nullptr || form.check != VectorUse::None) return true;
+  if (form.emit == nullptr || form.check != vector_use::kNone) return true;
   switch (form.decoded.insn.mnemonic) {
     case ZYDIS_MNEMONIC_LEA:
     case ZYDIS_MNEMONIC_NOP:
@@ -116,6 +116,7 @@ Translator::Translator(Board& board, unsigned threshold, CodeMemory memory,
       memory_(std::move(memory)),
       code_(std::make_unique<Assembler>(memory_)),
       offsets_(board.cpus.front()->offsets()),
+      vector_offsets_(vector_offsets_of(*board.cpus.front())),
       jumps_(new_jumps(memory_.data())),
       stubs_(write_stubs(*code_, offsets_, jumps_)),
       first_free_(code_->position()),
@@ -149,8 +150,8 @@ void Translator::tell_stubs() const {
     listener_->written(code_->executable(stub.position), stub.size, stub.name);
 }
 
-bool Translator::has_room() const {
-  return code_->position() + Emitter::kMostBytes <= memory_.code_bytes() &&
+bool Translator::has_room(std::size_t code_bytes) const {
+  return code_->position() + code_bytes <= memory_.code_bytes() &&
          next_data_ + sizeof(HostBlockWithExits) <= memory_.data() + memory_.data_bytes();
 }
 
@@ -164,6 +165,14 @@ bool Translator::has_paid() const {
   // A state that was loaded may lie before: then the difference is huge, and the answer is yes.
   const std::uint64_t executed = board_.retired() - emptied_at_;
   return executed >= translated_.size() * threshold_ * kInstructionsPerRun;
+}
+
+// False: not now.
+bool Translator::make_room(std::size_t code_bytes) {
+  if (has_room(code_bytes)) return true;
+  if (!has_paid()) return false;
+  throw_away();
+  return true;
 }
 
 // The decoded form of every instruction, and how each is to be written.
@@ -198,11 +207,9 @@ HostBlock* Translator::translate(Block& block, Gpa gpa, std::uint64_t linear) {
   if (block.first->code_width != static_cast<std::uint8_t>(Width::Bits64)) return nullptr;
   const std::uint8_t* bytes = board_.ram.host(gpa, block.bytes);
   if (bytes == nullptr) return nullptr;
-  if (!has_room()) {
-    if (!has_paid()) return nullptr;
-    throw_away();
-  }
+  if (!make_room(Emitter::kMostBytes)) return nullptr;
   read_forms(block, bytes);
+  if (!make_room(Emitter::most_bytes(forms_))) return nullptr;
   auto* const made = new (next_data_) HostBlockWithExits;
   next_data_ += sizeof(HostBlockWithExits);
   made->block.entry = code_->executable(code_->position());
@@ -230,8 +237,8 @@ HostBlock* Translator::translate(Block& block, Gpa gpa, std::uint64_t linear) {
 // which ends here.
 bool Translator::write_code(Gpa gpa, ExitSlot* exits) {
   const std::size_t start = code_->position();
-  Emitter emitter(*code_, stubs_, offsets_, forms_, static_cast<unsigned>(gpa.value % kPageSize),
-                  exits);
+  Emitter emitter(*code_, stubs_, offsets_, vector_offsets_, forms_,
+                  static_cast<unsigned>(gpa.value % kPageSize), exits);
   try {
     emitter.block();
     return true;

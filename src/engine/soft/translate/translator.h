@@ -14,6 +14,7 @@
 #include "engine/soft/translate/gdb_interface.h"
 #include "engine/soft/translate/host_code_listener.h"
 #include "engine/soft/translate/stubs.h"
+#include "engine/soft/translate/vector_offsets.h"
 
 namespace ringside::soft {
 
@@ -65,8 +66,9 @@ class Translator {
   void forget_jumps();
   std::vector<CodePart> parts() const;
   void tell_stubs() const;
-  bool has_room() const;
+  bool has_room(std::size_t code_bytes) const;
   bool has_paid() const;
+  bool make_room(std::size_t code_bytes);
   void read_forms(const Block& block, const std::uint8_t* bytes);
   bool write_code(Gpa gpa, ExitSlot* exits);
 
@@ -77,6 +79,7 @@ class Translator {
   CodeMemory memory_;
   const std::unique_ptr<Assembler> code_;
   CpuOffsets offsets_;
+  VectorOffsets vector_offsets_;
   JumpEntry* jumps_ = nullptr;
   Stubs stubs_;
   std::size_t first_free_ = 0;    // position after the stubs
