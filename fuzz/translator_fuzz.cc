@@ -3,7 +3,8 @@
 // the run is stopped on its way or not.
 //
 // Byte 0: the setting, and whether the code begins at a page's end. Byte 1: how often interrupts
-// come. Byte 2: how often the second run stops. Byte 3: what the registers have. The rest is code.
+// come. Byte 2: how often the second run stops. Byte 3: what the registers have, and in its highest
+// bit whether the processor of 64-bit code is x86-64-v3. The rest is code.
 // Handlers of faults go on at places in it (tests/translator/stage.h).
 #include <algorithm>
 #include <cstdint>
@@ -52,13 +53,16 @@ void set_registers(Scene& scene, Setting setting, std::uint8_t choice) {
   for (std::size_t i = 0; i < entry.fpu.vector.size(); ++i) {
     const std::uint64_t value = i % 3 == 0 ? mix(i) : 0x3ff0000000000000 + (mix(i) & 0xffff);
     std::memcpy(entry.fpu.vector[i].data(), &value, sizeof value);
+    if (scene.processor == hypervisor::Processor::V3)
+      std::memcpy(entry.fpu.vector[i].data() + 16, &value, sizeof value);
   }
   entry.fpu.mxcsr |= std::uint32_t{choice} << 13 & 0x6000;
 }
 
 Scene scene_of(std::span<const std::uint8_t> input) {
   const Setting setting = kSettings[input[0] % std::size(kSettings)];
-  Scene scene = make_stage(setting);
+  const bool is_v3 = is_64(setting) && input[3] >= 128;
+  Scene scene = make_stage(setting, is_v3 ? hypervisor::Processor::V3 : hypervisor::Processor::V2);
   const auto code = input.subspan(kHead);
   const std::uint64_t start = stage::kCode + (input[0] >= 128 ? kPageSize - 24 : 0);
   std::memcpy(&scene.memory[start], code.data(), code.size());

@@ -5,7 +5,6 @@
 #include <cstring>
 
 #include "engine/soft/run/run.h"
-#include "engine/soft/state/xstate.h"
 
 namespace ringside::differential {
 namespace {
@@ -56,7 +55,7 @@ void TranslatedPair::Side::prepare(const UserState& state, const Surroundings& s
   s.cr0 =
       x86::cr0::PE | x86::cr0::PG | x86::cr0::WP | x86::cr0::NE | x86::cr0::ET | surroundings.cr0;
   s.cr4 = x86::cr4::PAE | surroundings.cr4;
-  s.xcr0 = soft::xstate::kAll;
+  s.xcr0 = surroundings.xcr0;
   s.cr2 = 0;
   cpu->set_state(s);
   std::memcpy(cpu.host(kDataAt), data.data(), data.size());

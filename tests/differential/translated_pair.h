@@ -9,6 +9,7 @@
 #include <string>
 
 #include "differential/state.h"
+#include "engine/soft/state/xstate.h"
 #include "engine/soft/testing/test_cpu.h"
 #include "engine/soft/translate/translator.h"
 
@@ -18,6 +19,7 @@ namespace ringside::differential {
 struct Surroundings {
   std::uint64_t cr0 = 0;  // bits beyond those that 64-bit code has to have
   std::uint64_t cr4 = x86::cr4::OSFXSR | x86::cr4::OSXMMEXCPT | x86::cr4::OSXSAVE;
+  std::uint64_t xcr0 = soft::xstate::kAll;
   bool pages_are_known = false;  // the TLB has them
 };
 

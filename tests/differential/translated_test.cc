@@ -18,6 +18,7 @@ namespace {
 
 using soft::testing::Data;
 using soft::testing::VectorValues;
+using soft::xstate::kAvx, soft::xstate::kSse;
 
 // With what the integer scope has of SSE, and the approximations: they need no host to compare to.
 bool is_claimed(const Encoding& encoding) {
@@ -90,13 +91,15 @@ class Campaigner {
     Surroundings surroundings;
     surroundings.pages_are_known = one_in(2);
     if (one_in(24)) surroundings.cr0 |= one_in(2) ? x86::cr0::TS : x86::cr0::EM;
-    if (one_in(32)) surroundings.cr4 = x86::cr4::OSXMMEXCPT;
-    if (one_in(8)) surroundings.cr4 = x86::cr4::OSFXSR;
+    if (one_in(32)) surroundings.cr4 = x86::cr4::OSXMMEXCPT | x86::cr4::OSXSAVE;
+    if (one_in(8)) surroundings.cr4 = x86::cr4::OSFXSR | x86::cr4::OSXSAVE;
+    if (one_in(32)) surroundings.cr4 &= ~x86::cr4::OSXSAVE;
+    if (one_in(32)) surroundings.xcr0 &= ~(one_in(2) ? kAvx : kAvx | kSse);
     const std::string difference = pair_.run(test.state, surroundings, code, count);
     if (pair_.arrived() >= 0) ++faults_;
     if (difference.empty()) return "";
-    return fmt::format("[{}] mxcsr {:x} cr0 {:x} cr4 {:x}:{}", text, test.state.fpu.mxcsr,
-                       surroundings.cr0, surroundings.cr4, difference);
+    return fmt::format("[{}] mxcsr {:x} cr0 {:x} cr4 {:x} xcr0 {:x}:{}", text, test.state.fpu.mxcsr,
+                       surroundings.cr0, surroundings.cr4, surroundings.xcr0, difference);
   }
 
  private:

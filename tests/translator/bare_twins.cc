@@ -59,6 +59,7 @@ BareMachine::BareMachine(const Scene& scene, const soft::TranslatorOptions& opti
     : ram_(filled(scene.memory)), platform_(scene) {
   soft::Options engine;
   engine.translator = options;
+  engine.processor = scene.processor;
   engine_ = soft::create(ram_, platform_, scene.entry, engine);
   platform_.connect(*engine_, ram_);
   engine_->stop_instead_of_death(true);
@@ -94,7 +95,9 @@ bool BareMachine::step(Interrupts interrupts) {
   engine_->suspend({0});
   while (const auto event = engine_->take_event()) {
     if (!std::holds_alternative<exit::Parked>(event->exit))
-      events_.push_back(std::visit(ExitWords{}, event->exit));
+      events_.push_back(fmt::format("{} instructions: {}", engine_->total_instructions().value,
+                                    std::visit(ExitWords{}, event->exit)));
+    if (std::holds_alternative<exit::Dead>(event->exit)) return false;
   }
   const bool masks = interrupts == Interrupts::Masked;
   (void)vcpu.set_capability(hypervisor::Capability::MonitorTrap, true);

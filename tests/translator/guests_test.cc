@@ -36,6 +36,7 @@ class Guests : public ::testing::TestWithParam<std::string> {
     }
     options.memory = 32u << 20;
     options.cpus = cpus;
+    if (GetParam().ends_with("_v3")) options.processor = hypervisor::Processor::V3;
     options.debug_exit = true;
     return options;
   }

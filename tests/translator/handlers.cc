@@ -1,7 +1,8 @@
 #include "translator/handlers.h"
 
 // Absolute numbers are the addresses of stage.h: 0x22000 the counters, 0x22800 the index of the
-// list at 0x22900, 0x7000 the page table, with 8 bytes an entry in long mode and 4 otherwise.
+// list at 0x22900, 0x22880 whether there is AVX, 0x7000 the page table, with 8 bytes an entry in
+// long mode and 4 otherwise.
 asm(R"(
   .section .rodata.translator_handlers, "a", @progbits
 
@@ -23,6 +24,14 @@ asm(R"(
   .endr
   .endm
 
+  # XCR0, which is there with CR4.OSXSAVE. RAX, RCX and RDX change.
+  .macro set_xcr0 value
+  mov $\value, %eax
+  xor %ecx, %ecx
+  xor %edx, %edx
+  xsetbv
+  .endm
+
   # What 64- and 32-bit handlers share. `a`, `c` and `sp` are their names of RAX, RCX and RSP, and
   # `flags` is where the frame has its flags on the stack. Of the calls 7 is for 64 bits only.
   .macro answers kind, a, c, sp, flags
@@ -39,6 +48,12 @@ undefined\kind:
   mov %cr0, %\c
   and $~4, %ecx
   mov %\c, %cr0
+  cmpb $0, 0x22880
+  je elsewhere\kind
+  mov %cr4, %\c
+  or $0x40000, %ecx
+  mov %\c, %cr4
+  set_xcr0 0x207
   jmp elsewhere\kind
 debug\kind:
   testb $7, 0x22008
@@ -47,7 +62,7 @@ debug\kind:
   jmp back\kind
 call\kind:
   sub $0x30, %al
-  .irp number, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12
+  .irp number, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14
     .if \number != 7 || \kind == 64
       cmp $\number, %al
       je call\kind\()_\number
@@ -68,6 +83,22 @@ call\kind\()_12:  # EM
   mov %cr0, %\a
   xor $4, %eax
   mov %\a, %cr0
+  jmp back\kind
+call\kind\()_13:  # OSXSAVE
+  cmpb $0, 0x22880
+  je back\kind
+  mov %cr4, %\a
+  xor $0x40000, %eax
+  mov %\a, %cr4
+  jmp back\kind
+call\kind\()_14:  # XCR0 without AVX, and with it again
+  mov %cr4, %\a
+  test $0x40000, %eax
+  jz back\kind
+  xor %ecx, %ecx
+  xgetbv
+  xor $4, %eax
+  xsetbv
   jmp back\kind
 call\kind\()_1:  # moves the page, and flushes nothing
   xorl $0x1000, 0x7000 + entry * 0x130

@@ -26,8 +26,8 @@ constexpr Range kTwoBytes[] = {{0x10, 0x17}, {0x1f, 0x1f}, {0x28, 0x2f}, {0x40, 
                                {0xb3, 0xb3}, {0xb6, 0xbf}, {0xc0, 0xcf}, {0xd0, 0xff}};
 // XABORT and XBEGIN, VEX and EVEX, instructions of AMD's: nothing that is announced.
 constexpr Range kRefused[] = {{0xc4, 0xc7}, {0x62, 0x62}, {0x0d, 0x0f}};
-constexpr Range kThreeBytes38[] = {
-    {0x00, 0x0b}, {0x10, 0x25}, {0x28, 0x2b}, {0x30, 0x41}, {0xf0, 0xf1}};
+constexpr Range kThreeBytes38[] = {{0x00, 0x0b}, {0x10, 0x25}, {0x28, 0x2b},
+                                   {0x30, 0x41}, {0xf0, 0xf1}, {0xf6, 0xf6}};
 constexpr Range kThreeBytes3a[] = {{0x08, 0x17}, {0x20, 0x22}, {0x40, 0x42}, {0x60, 0x63}};
 
 std::uint8_t pick(std::span<const Range> ranges, Random& random) {
@@ -74,10 +74,26 @@ void append_rest(std::vector<std::uint8_t>& bytes, Random& random) {
     bytes.push_back(static_cast<std::uint8_t>(random()));
 }
 
-bool is_implemented(const Encoding& encoding) {
+// With VEX, up to ModRM. vvvv is unused as often as it is not; outside of 64-bit code the uppermost
+// bits of R, X and vvvv are ones (SDM 2A 2.3.5).
+void append_vex(std::vector<std::uint8_t>& bytes, Mode mode, Random& random) {
+  const bool extends = mode == Mode::Code64;
+  const std::uint64_t rxb = extends ? random() & 7 : 7;
+  const std::uint64_t vvvv = one_in(random, 2) ? 15 : (random() & 15) | (extends ? 0 : 8);
+  const std::uint64_t last = vvvv << 3 | (random() & 7);  // L, pp
+  if (one_in(random, 3)) {
+    bytes.insert(bytes.end(), {0xc5, static_cast<std::uint8_t>((rxb >> 2) << 7 | last)});
+  } else {
+    bytes.insert(bytes.end(), {0xc4, static_cast<std::uint8_t>(rxb << 5 | (1 + random() % 3)),
+                               static_cast<std::uint8_t>((random() & 1) << 7 | last)});
+  }
+  bytes.push_back(static_cast<std::uint8_t>(random()));
+}
+
+bool is_implemented(const Encoding& encoding, Processor processor = Processor::V2) {
   constexpr soft::Width kWidths[] = {soft::Width::Bits16, soft::Width::Bits32, soft::Width::Bits64};
   return !soft::is_refused(
-      soft::decode(encoding.bytes, kWidths[static_cast<std::size_t>(encoding.mode)]));
+      soft::decode(encoding.bytes, kWidths[static_cast<std::size_t>(encoding.mode)], processor));
 }
 
 bool writes_explicitly(const Encoding& encoding, ZydisRegisterClass wanted) {
@@ -135,9 +151,10 @@ bool changes_flow(const Encoding& encoding) {
   }
 }
 
-bool is_wanted(const Encoding& encoding, const Unwanted& unwanted, Random& random) {
+bool is_wanted(const Encoding& encoding, Processor processor, const Unwanted& unwanted,
+               Random& random) {
   // Whatever it would do on another processor, it is #UD here.
-  if (!is_implemented(encoding)) return one_in(random, 6);
+  if (!is_implemented(encoding, processor)) return one_in(random, 6);
   if (changes_flow(encoding)) return false;
   if (unwanted.privileged_state && changes_privileged_state(encoding)) return false;
   if (unwanted.stack_pointer && writes_stack_pointer(encoding)) return false;
@@ -146,6 +163,25 @@ bool is_wanted(const Encoding& encoding, const Unwanted& unwanted, Random& rando
                                          ZYDIS_MNEMONIC_LGS, ZYDIS_MNEMONIC_LSS})))
     return false;
   return true;
+}
+
+// Up to ModRM.
+void append_legacy_vector(std::vector<std::uint8_t>& bytes, Mode mode, Random& random) {
+  static constexpr Range kTwoByteVectors[] = {{0x10, 0x17}, {0x28, 0x2f}, {0x50, 0x7f},
+                                              {0xc2, 0xc6}, {0xd0, 0xff}, {0xd0, 0xff}};
+  constexpr std::uint8_t kMandatory[] = {0, 0x66, 0x66, 0xf2, 0xf3};
+  const std::uint8_t mandatory = kMandatory[random() % std::size(kMandatory)];
+  if (mandatory != 0) bytes.push_back(mandatory);
+  if (mode == Mode::Code64 && !one_in(random, 3))
+    bytes.push_back(static_cast<std::uint8_t>(0x40 | (random() & 15)));
+  bytes.push_back(0x0f);
+  if (one_in(random, 5)) {
+    bytes.insert(bytes.end(), {0x38, pick(kThreeBytes38, random)});
+  } else if (one_in(random, 8)) {
+    bytes.insert(bytes.end(), {0x3a, pick(kThreeBytes3a, random)});
+  } else {
+    bytes.push_back(pick(kTwoByteVectors, random));
+  }
 }
 
 template <std::size_t N>
@@ -170,46 +206,46 @@ Encoding register_form(const std::array<std::vector<std::uint8_t>, N>& opcodes, 
 
 }  // namespace
 
-Encoding random_insn(Mode mode, const Unwanted& unwanted, Random& random) {
+Encoding random_insn(Mode mode, Processor processor, const Unwanted& unwanted, Random& random) {
   for (;;) {
     std::vector<std::uint8_t> bytes;
-    append_prefixes(bytes, mode, random);
-    append_opcode(bytes, random);
+    if (processor == Processor::V3 && one_in(random, 6)) {
+      append_vex(bytes, mode, random);
+    } else {
+      append_prefixes(bytes, mode, random);
+      append_opcode(bytes, random);
+    }
     // Registers alone half of the time.
     bytes.push_back(static_cast<std::uint8_t>(random() | (one_in(random, 2) ? 0xc0 : 0)));
     append_rest(bytes, random);
     Encoding encoding;
-    if (decode_encoding(mode, std::move(bytes), encoding) && is_wanted(encoding, unwanted, random))
+    if (decode_encoding(mode, std::move(bytes), encoding) &&
+        is_wanted(encoding, processor, unwanted, random))
       return encoding;
   }
 }
 
-Encoding random_vector_insn(Mode mode, Random& random) {
-  static constexpr Range kTwoByteVectors[] = {{0x10, 0x17}, {0x28, 0x2f}, {0x50, 0x7f},
-                                              {0xc2, 0xc6}, {0xd0, 0xff}, {0xd0, 0xff}};
+Encoding random_vector_insn(Mode mode, Processor processor, Random& random) {
+  const bool with_vex = processor == Processor::V3 && !one_in(random, 3);
   for (;;) {
     std::vector<std::uint8_t> bytes;
-    constexpr std::uint8_t kMandatory[] = {0, 0x66, 0x66, 0xf2, 0xf3};
-    const std::uint8_t mandatory = kMandatory[random() % std::size(kMandatory)];
-    if (mandatory != 0) bytes.push_back(mandatory);
-    if (mode == Mode::Code64 && !one_in(random, 3))
-      bytes.push_back(static_cast<std::uint8_t>(0x40 | (random() & 15)));
-    bytes.push_back(0x0f);
-    if (one_in(random, 5)) {
-      bytes.insert(bytes.end(), {0x38, pick(kThreeBytes38, random)});
-    } else if (one_in(random, 8)) {
-      bytes.insert(bytes.end(), {0x3a, pick(kThreeBytes3a, random)});
+    if (with_vex) {
+      append_vex(bytes, mode, random);
     } else {
-      bytes.push_back(pick(kTwoByteVectors, random));
+      append_legacy_vector(bytes, mode, random);
     }
     bytes.push_back(static_cast<std::uint8_t>(random() | (one_in(random, 2) ? 0xc0 : 0)));
     append_rest(bytes, random);
     Encoding encoding;
-    if (!decode_encoding(mode, std::move(bytes), encoding) || !is_implemented(encoding)) continue;
+    if (!decode_encoding(mode, std::move(bytes), encoding) || !is_implemented(encoding, processor))
+      continue;
+    if (with_vex && encoding.insn.operand_count_visible == 0)
+      return encoding;  // VZEROUPPER, VZEROALL
     for (const ZydisDecodedOperand& operand : encoding.operands) {
       if (operand.type != ZYDIS_OPERAND_TYPE_REGISTER) continue;
       const ZydisRegisterClass kind = ZydisRegisterGetClass(operand.reg.value);
-      if (kind == ZYDIS_REGCLASS_XMM || (kind == ZYDIS_REGCLASS_MMX && one_in(random, 4)))
+      if (kind == ZYDIS_REGCLASS_XMM || kind == ZYDIS_REGCLASS_YMM ||
+          (kind == ZYDIS_REGCLASS_MMX && one_in(random, 4)))
         return encoding;
     }
   }

@@ -3,11 +3,13 @@
 #pragma once
 
 #include "differential/forms.h"
+#include "platform/processor.h"
 
 namespace ringside::testing {
 
 using differential::Encoding;
 using differential::Random;
+using hypervisor::Processor;
 
 inline bool one_in(Random& random, unsigned n) { return random() % n == 0; }
 
@@ -19,11 +21,12 @@ struct Unwanted {
 };
 
 // Not a jump, call or return, which need a place to go to, and not HLT.
-Encoding random_insn(differential::Mode mode, const Unwanted& unwanted, Random& random);
+Encoding random_insn(differential::Mode mode, Processor processor, const Unwanted& unwanted,
+                     Random& random);
 // One that computes flags and touches no memory.
 Encoding random_flag_writer(differential::Mode mode, Random& random);
-// One with an XMM or MMX register, SSE to SSE4.2.
-Encoding random_vector_insn(differential::Mode mode, Random& random);
+// One with a vector or MMX register: SSE to SSE4.2, or what has VEX.
+Encoding random_vector_insn(differential::Mode mode, Processor processor, Random& random);
 // One that reads flags: SETcc, CMOVcc, ADC, SBB, RCL, RCR, LAHF, INC, DEC, CMC.
 Encoding random_flag_reader(differential::Mode mode, Random& random);
 

@@ -20,10 +20,14 @@ using soft::testing::VectorValues;
 
 class Author {
  public:
+  // Half of the programs in which there is 64-bit code are x86-64-v3's.
   Author(Setting setting, std::uint64_t seed)
-      : setting_(setting), random_(seed * 8 + static_cast<std::uint64_t>(setting)) {
-    scene_ = make_stage(setting);
-    scene_.name = fmt::format("{}, seed {}", name_of(setting), seed);
+      : setting_(setting),
+        processor_(is_64(setting) && seed % 2 != 0 ? Processor::V3 : Processor::V2),
+        random_(seed * 8 + static_cast<std::uint64_t>(setting)) {
+    scene_ = make_stage(setting, processor_);
+    scene_.name =
+        fmt::format("{} {}, seed {}", name_of(setting), hypervisor::name_of(processor_), seed);
   }
 
   Scene write() {
@@ -179,8 +183,12 @@ class Author {
     if (is_user(setting_) && one_in(random_, 2)) entry.rflags |= x86::rflags::IOPL;
     VectorValues values(random_);
     for (auto& reg : entry.fpu.vector) {
-      const auto value = values.vector(one_in(random_, 2) ? Data::Singles : Data::Doubles);
-      std::memcpy(reg.data(), value.data(), 16);
+      const Data kind = one_in(random_, 2) ? Data::Singles : Data::Doubles;
+      const std::size_t end = processor_ == Processor::V3 ? reg.size() : 16;
+      for (std::size_t half = 0; half < end; half += 16) {
+        const auto value = values.vector(kind);
+        std::memcpy(reg.data() + half, value.data(), 16);
+      }
     }
     for (auto& st : entry.fpu.st)
       st = values.extended();
@@ -201,9 +209,10 @@ class Author {
   }
 
   const Setting setting_;
+  const Processor processor_;
   Random random_;
   OpenEnds ends_;
-  RandomUnits units_{setting_, random_, ends_};
+  RandomUnits units_{setting_, processor_, random_, ends_};
   Scene scene_;
   std::vector<std::uint64_t> starts_;
 };

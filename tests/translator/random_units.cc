@@ -163,7 +163,7 @@ void RandomUnits::append_insn(CodeWriter& writer, Encoding encoding) {
   forget(encoding);
 }
 void RandomUnits::append_plain(CodeWriter& writer) {
-  append_insn(writer, random_insn(writer.mode(), unwanted(), random_));
+  append_insn(writer, random_insn(writer.mode(), processor_, unwanted(), random_));
 }
 
 void RandomUnits::branch(const CodeWriter::Distance& distance, OpenEnds::Branch::Where where) {
@@ -202,7 +202,7 @@ void RandomUnits::append_flags(CodeWriter& writer) {
 // A row of vector instructions, with something else in between now and then.
 void RandomUnits::append_vectors(CodeWriter& writer) {
   for (std::uint64_t length = 2 + random_() % 6; length > 0; --length) {
-    append_insn(writer, random_vector_insn(writer.mode(), random_));
+    append_insn(writer, random_vector_insn(writer.mode(), processor_, random_));
     if (one_in(random_, 10)) append_rounding(writer);
     if (one_in(random_, 8)) append_plain(writer);
   }

@@ -46,8 +46,8 @@ struct OpenEnds {
 class RandomUnits {
  public:
   // Both outlive it.
-  RandomUnits(Setting setting, Random& random, OpenEnds& ends)
-      : setting_(setting), random_(random), ends_(ends) {}
+  RandomUnits(Setting setting, Processor processor, Random& random, OpenEnds& ends)
+      : setting_(setting), processor_(processor), random_(random), ends_(ends) {}
 
   // Nothing is known of the registers' values.
   void begin_part(CodeMode mode);
@@ -96,6 +96,7 @@ class RandomUnits {
   void append_halt(CodeWriter& writer);
 
   const Setting setting_;
+  const Processor processor_;
   Random& random_;
   OpenEnds& ends_;
   CodeMode mode_ = CodeMode::Code64;

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "platform/processor.h"
 #include "ringside/types.h"
 #include "ringside/x86/cpu_state.h"
 
@@ -22,6 +23,7 @@ struct Scene {
   std::string name;                  // how to make it again
   std::vector<std::uint8_t> memory;  // from address 0: all of it
   x86::CpuState entry;
+  hypervisor::Processor processor = hypervisor::Processor::V2;
   std::vector<Alarm> alarms;  // in their order
 };
 

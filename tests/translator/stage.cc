@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "engine/soft/state/xstate.h"
 #include "engine/soft/testing/test_cpu.h"
 #include "translator/handlers.h"
 
@@ -121,18 +122,25 @@ const char* name_of(Setting setting) {
   }
 }
 
-Scene make_stage(Setting setting) {
+Scene make_stage(Setting setting, hypervisor::Processor processor) {
   TestCpu cpu(mode_for(setting), stage::kMemory);
   if (is_64(setting)) add_long_tables(cpu);
   if (mode_of(setting) == CodeMode::Code32) add_legacy_tables(cpu);
   Scene scene;
   set_entry(cpu, setting, scene.entry);
+  scene.processor = processor;
+  const bool is_v3 = processor == hypervisor::Processor::V3;
+  if (is_v3) {
+    scene.entry.cr4 |= x86::cr4::OSXSAVE;
+    scene.entry.xcr0 = soft::xstate::kAll;
+  }
   scene.memory.resize(stage::kMemory);
   std::memcpy(scene.memory.data(), cpu.host(0), stage::kCode);
   constexpr std::uint8_t kHlt = 0xf4;
   std::memset(&scene.memory[stage::kCode], kHlt, stage::kCodeEnd - stage::kCode);
   const auto handlers = handlers_for(setting);
   std::memcpy(&scene.memory[stage::kHandlers], handlers.data(), handlers.size());
+  scene.memory[stage::kIsV3] = is_v3 ? 1 : 0;
   for (unsigned i = 0; i < stage::kResumes; ++i)
     set_resume(scene, i, stage::kCode);
   return scene;

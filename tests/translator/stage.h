@@ -45,6 +45,8 @@ inline constexpr std::uint64_t kReadOnly = 0x1c000, kAbsent = 0x1d000, kKernelOn
                                kNoExecute = 0x1f000, kDataEnd = 0x20000;
 inline constexpr std::uint64_t kHandlers = 0x20000, kCounters = 0x22000, kResumeIndex = 0x22800,
                                kResume = 0x22900;
+// One where the processor is x86-64-v3, zero otherwise: what the handlers may do depends on it.
+inline constexpr std::uint64_t kIsV3 = 0x22880;
 inline constexpr unsigned kResumes = 64;
 // Linear addresses of other pages that are mapped a second time, where there is paging.
 inline constexpr std::uint64_t kCodeAlias = 0x100000, kKernelCodeAlias = 0x110000,
@@ -56,7 +58,7 @@ inline constexpr std::uint64_t kRegisters = 0x140000, kNobody = 0x141000;
 inline constexpr std::uint64_t kUserStack = 0x38000, kKernelStack = 0x40000;
 // Interrupts that the program may raise: the first only counts, each of the others changes page
 // tables or what may be done with vector registers, in its own way (handlers.cc).
-inline constexpr unsigned kFirstCall = 0x30, kCalls = 13;
+inline constexpr unsigned kFirstCall = 0x30, kCalls = 15;
 inline constexpr unsigned kAlarmVector = 0x20;
 // Real mode's data segments begin here, so that they reach the code as well.
 inline constexpr std::uint64_t kRealBase = kCode;
@@ -66,7 +68,7 @@ inline constexpr std::uint16_t kUserCode64 = 0x2b, kUserCode32 = 0x1b, kUserData
 }  // namespace stage
 
 // A scene without code: the processor is about to execute at stage::kCode.
-Scene make_stage(Setting setting);
+Scene make_stage(Setting setting, hypervisor::Processor processor = hypervisor::Processor::V2);
 // Puts an address into the list of those that handlers of faults go on at.
 void set_resume(Scene& scene, unsigned index, std::uint64_t address);
 

@@ -17,6 +17,7 @@ struct System {
   const char* name;
   const char* flavour;
   unsigned cpus;
+  hypervisor::Processor processor = hypervisor::Processor::V2;
 };
 void PrintTo(const System& system, std::ostream* out) { *out << system.name; }  // for gtest
 
@@ -31,7 +32,9 @@ class Systems : public ::testing::TestWithParam<System> {
 
   // A boot, a little of everything, and a way out.
   void record() {
-    LinuxGuest guest(files_, {.cpus = GetParam().cpus, .arguments = {"--record", journal_}});
+    const std::string processor(name_of(GetParam().processor));
+    LinuxGuest guest(
+        files_, {.cpus = GetParam().cpus, .arguments = {"--record", journal_, "--cpu", processor}});
     LinuxShell& shell = guest.shell();
     shell.await_prompt();
     shell.output_of("seq 1 3000 | gzip | gunzip | sha256sum");
@@ -71,11 +74,12 @@ TEST_P(Systems, AreTheSame) {
   RecordProperty("instructions", std::to_string(compared.instructions));
 }
 
-INSTANTIATE_TEST_SUITE_P(Debian, Systems,
-                         ::testing::Values(System{"Cloud1", "cloud-amd64", 1},
-                                           System{"Cloud4", "cloud-amd64", 4},
-                                           System{"I686", "686", 1}),
-                         [](const auto& system) { return system.param.name; });
+INSTANTIATE_TEST_SUITE_P(
+    Debian, Systems,
+    ::testing::Values(System{"Cloud1", "cloud-amd64", 1}, System{"Cloud4", "cloud-amd64", 4},
+                      System{"CloudV3", "cloud-amd64", 1, hypervisor::Processor::V3},
+                      System{"I686", "686", 1}),
+    [](const auto& system) { return system.param.name; });
 
 class Firmware : public ::testing::TestWithParam<const char*> {};
 

@@ -69,6 +69,8 @@ Result<std::unique_ptr<WholeMachine>> WholeMachine::create(
   soft::Options engine;
   engine.vcpus = options.cpus;
   engine.seed = made->journal_ ? made->journal_->start().seed : 0;
+  const auto usual = options.processor.value_or(hypervisor::Processor::V2);
+  engine.processor = made->journal_ ? made->journal_->start().processor : usual;
   engine.translator = translator;
   made->engine_ = soft::create(made->ram_, *made->machine_, made->entry_, engine);
   made->machine_->connect(*made->engine_);
