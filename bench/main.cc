@@ -96,9 +96,9 @@ std::vector<Measure> all_measures() {
   std::vector<Measure> result;
   for (auto family :
        {packet_measures, condition_measures, kvm_measures, gdb_measures, guest_measures,
-        float_measures, start_measures, boot_measures, work_measures, clock_measures,
-        observer_measures, interrupt_measures, saved_measures, core_measures, travel_measures,
-        trace_measures, outside_measures, disk_measures}) {
+        float_measures, vector_measures, start_measures, boot_measures, work_measures,
+        clock_measures, observer_measures, interrupt_measures, saved_measures, core_measures,
+        travel_measures, trace_measures, outside_measures, disk_measures}) {
     for (Measure& measure : family())
       result.push_back(std::move(measure));
   }

@@ -46,6 +46,7 @@ std::vector<Measure> guest_measures();      // the guest's speed with a debugger
 std::vector<Measure> start_measures();      // the program's start
 std::vector<Measure> boot_measures();       // Debian's kernel
 std::vector<Measure> float_measures();      // floating point
+std::vector<Measure> vector_measures();     // x86-64-v3
 std::vector<Measure> work_measures();       // a user's work in Linux
 std::vector<Measure> clock_measures();      // the guest's clock
 std::vector<Measure> observer_measures();   // debuggers that look
