@@ -23,6 +23,10 @@ function(ringside_precompiled_headers NAME)
   target_link_libraries(ringside_precompiled_${NAME} PRIVATE ringside_flags fmt::fmt tl::expected
     ${ARG_LIBRARIES})
   target_compile_options(ringside_precompiled_${NAME} PRIVATE ${ARG_OPTIONS})
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+    # One from a compiler cache was made when the list of its headers had another time.
+    target_compile_options(ringside_precompiled_${NAME} PRIVATE "SHELL:-Xclang -fno-pch-timestamp")
+  endif()
   target_precompile_headers(ringside_precompiled_${NAME} PRIVATE <algorithm> <array> <cstdint>
     <cstring> <functional> <memory> <optional> <span> <string> <string_view> <tl/expected.hpp>
     <variant> <vector> ${ARG_HEADERS})
