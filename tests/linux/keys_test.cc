@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "linux/linux_guest.h"
+#include "linux/recorded_run.h"
 #include "support/debug_client.h"
 
 namespace ringside::testing {

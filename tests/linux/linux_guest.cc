@@ -1,14 +1,10 @@
 #include "linux/linux_guest.h"
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <regex>
 #include <stdexcept>
-#include <system_error>
 
 namespace ringside::testing {
 namespace {
@@ -125,30 +121,6 @@ std::string state_of(ChildProcess& process) {
   const std::string error = process.text(ChildProcess::Stream::Error);
   std::regex_search(error, found, std::regex("state: .*"));
   return found.str();
-}
-
-RecordedRun::~RecordedRun() {
-  std::error_code ignored;
-  std::filesystem::remove(journal_, ignored);
-}
-
-LinuxOptions RecordedRun::recorded(LinuxOptions options) const {
-  if (is_possible_)
-    options.arguments.insert(options.arguments.end(), {"--log", "debug", "--record", journal_});
-  return options;
-}
-
-void RecordedRun::expect_repetition(const LinuxFiles& files, LinuxOptions options,
-                                    ChildProcess& first) const {
-  if (!is_possible_) return;
-  const std::string state = state_of(first);
-  EXPECT_THAT(state, ::testing::HasSubstr("hash"));
-  options.arguments.insert(options.arguments.end(), {"--log", "debug", "--replay", journal_});
-  LinuxGuest again(files, options);
-  again.process().close_input();
-  EXPECT_EQ(again.process().await_exit(boot_deadline()), 1);
-  EXPECT_EQ(state_of(again.process()), state);
-  EXPECT_EQ(again.process().text(kConsole), first.text(kConsole));
 }
 
 LinuxGuest::LinuxGuest(const LinuxFiles& files, const LinuxOptions& options)

@@ -83,26 +83,6 @@ struct LinuxOptions {
 // The line with instructions and hash that a run with `--log debug` or a journal has at its end.
 std::string state_of(ChildProcess& process);
 
-// A run that is recorded where that is possible, and then repeated.
-class RecordedRun {
- public:
-  // The journal is removed at the end.
-  explicit RecordedRun(std::string journal) : journal_(std::move(journal)) {}
-  ~RecordedRun();
-  RecordedRun(const RecordedRun&) = delete;
-  RecordedRun& operator=(const RecordedRun&) = delete;
-
-  // What the guest is to be started with.
-  LinuxOptions recorded(LinuxOptions options) const;
-  // It has ended, by itself. Says the same and ends in the same state when it is repeated, with
-  // nobody at its input; where nothing is recorded, this does nothing.
-  void expect_repetition(const LinuxFiles& files, LinuxOptions options, ChildProcess& first) const;
-
- private:
-  const std::string journal_;
-  const bool is_possible_ = engine() == "soft";
-};
-
 // ringside with such a guest.
 class LinuxGuest {
  public:

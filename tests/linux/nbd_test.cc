@@ -10,6 +10,7 @@
 
 #include "base/testing/temporary_folder.h"
 #include "linux/linux_guest.h"
+#include "linux/recorded_run.h"
 
 namespace ringside::testing {
 namespace {

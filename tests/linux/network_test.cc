@@ -11,6 +11,7 @@
 
 #include "linux/content.h"
 #include "linux/linux_guest.h"
+#include "linux/recorded_run.h"
 #include "support/file_server.h"
 #include "support/host.h"
 

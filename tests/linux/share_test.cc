@@ -12,6 +12,7 @@
 #include "base/testing/temporary_folder.h"
 #include "linux/content.h"
 #include "linux/linux_guest.h"
+#include "linux/recorded_run.h"
 
 namespace ringside::testing {
 namespace {

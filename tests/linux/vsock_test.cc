@@ -9,6 +9,7 @@
 
 #include "base/testing/temporary_folder.h"
 #include "linux/linux_guest.h"
+#include "linux/recorded_run.h"
 #include "support/local_socket.h"
 
 namespace ringside::testing {
