@@ -67,7 +67,7 @@ unsigned vector_operand(Emitter& emitter, unsigned i) {
   VectorRegisters& vectors = emitter.vectors();
   const unsigned number = decoded.reg(i);
   const bool written = is_written(decoded, i);
-  const bool is_source = written ? kDestination == Destination::Part : true;
+  const bool is_source = !written || kDestination == Destination::Part;
   if (is_source && !is_constant(decoded)) vectors.read(number, extent_of(decoded, i));
   if (written) has_vex(decoded) ? vectors.write_whole(number) : vectors.write(number);
   return number;
@@ -115,7 +115,9 @@ void again(Emitter& emitter) {
 
 }  // namespace
 
+// Guests without VEX do not wait at their start until the table is made.
 ZydisMnemonic legacy_mnemonic(const Decoded& decoded) {
+  if (!has_vex(decoded)) return decoded.insn.mnemonic;
   static const auto kWithoutV = [] {
     std::unordered_map<std::string_view, ZydisMnemonic> by_name;
     std::array<ZydisMnemonic, ZYDIS_MNEMONIC_MAX_VALUE + 1> result{};
@@ -129,7 +131,7 @@ ZydisMnemonic legacy_mnemonic(const Decoded& decoded) {
     }
     return result;
   }();
-  return has_vex(decoded) ? kWithoutV[decoded.insn.mnemonic] : decoded.insn.mnemonic;
+  return kWithoutV[decoded.insn.mnemonic];
 }
 
 void reach_vector(Emitter& emitter, unsigned bytes, AccessKind kind, Alignment alignment) {
