@@ -17,8 +17,8 @@
 #include "machine/machine.h"
 #include "platform/guest_ram.h"
 #include "ringside/x86/cpu_state.h"
-#include "time/journal.h"
-#include "time/timeline.h"
+#include "time/record/journal.h"
+#include "time/record/timeline.h"
 
 namespace {
 

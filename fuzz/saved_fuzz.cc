@@ -19,8 +19,8 @@
 #include "machine/machine.h"
 #include "platform/guest_ram.h"
 #include "ringside/x86/cpu_state.h"
-#include "time/saved_format.h"
-#include "time/saved_machine.h"
+#include "time/saved/saved_format.h"
+#include "time/saved/saved_machine.h"
 
 namespace {
 

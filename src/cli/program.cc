@@ -26,7 +26,7 @@
 #include "cli/terminal/progress.h"
 #include "cli/vcpu_state.h"
 #include "machine/boot/elf_image.h"
-#include "time/machine_hash.h"
+#include "time/record/machine_hash.h"
 
 namespace ringside::cli {
 namespace {

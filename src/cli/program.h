@@ -37,10 +37,10 @@
 #include "ringside/debug_endpoint.h"
 #include "sandbox/outside.h"
 #include "time/history.h"
-#include "time/machine_saver.h"
 #include "time/past_disk.h"
-#include "time/saved_machine.h"
-#include "time/timeline.h"
+#include "time/record/timeline.h"
+#include "time/saved/machine_saver.h"
+#include "time/saved/saved_machine.h"
 #include "time/travels.h"
 #include "transport/poller.h"
 

@@ -11,7 +11,7 @@
 #include <optional>
 
 #include "platform/engine.h"
-#include "time/timeline.h"
+#include "time/record/timeline.h"
 
 namespace ringside::cli {
 

@@ -6,7 +6,7 @@
 #include <optional>
 
 #include "time/history.h"
-#include "time/timeline.h"
+#include "time/record/timeline.h"
 
 namespace ringside::time {
 

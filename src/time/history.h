@@ -23,7 +23,7 @@
 #include "platform/guest_ram.h"
 #include "time/page_store.h"
 #include "time/past_disk.h"
-#include "time/position.h"
+#include "time/record/position.h"
 
 namespace ringside::time {
 

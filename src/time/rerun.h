@@ -11,11 +11,11 @@
 #include <string>
 #include <vector>
 
-#include "time/checker.h"
 #include "time/course.h"
 #include "time/history.h"
-#include "time/journal.h"
-#include "time/timeline.h"
+#include "time/record/checker.h"
+#include "time/record/journal.h"
+#include "time/record/timeline.h"
 
 namespace ringside::time {
 

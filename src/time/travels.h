@@ -15,7 +15,7 @@
 #include "ringside/time_travel.h"
 #include "time/course.h"
 #include "time/history.h"
-#include "time/timeline.h"
+#include "time/record/timeline.h"
 
 namespace ringside::time {
 

@@ -10,7 +10,7 @@
 #include "differential/scopes.h"
 #include "engine/soft/instructions/instructions.h"
 #include "engine/soft/testing/host_features.h"
-#include "engine/soft/translate/forms.h"
+#include "engine/soft/translate/forms/forms.h"
 
 namespace ringside::differential {
 namespace {

@@ -11,7 +11,7 @@
 #include <cstring>
 
 #include "base/log.h"
-#include "engine/soft/translate/host_processor.h"
+#include "engine/soft/translate/emitter/host_processor.h"
 #include "translator/bare_twins.h"
 #include "translator/stage.h"
 

@@ -10,8 +10,8 @@
 
 #include "base/state_bytes.h"
 #include "cli/start/files.h"
-#include "time/apply.h"
-#include "time/machine_hash.h"
+#include "time/record/apply.h"
+#include "time/record/machine_hash.h"
 #include "translator/copied_disk.h"
 
 namespace ringside::testing {

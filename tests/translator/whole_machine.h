@@ -15,7 +15,7 @@
 #include "machine/boot/boot.h"
 #include "machine/machine.h"
 #include "platform/guest_ram.h"
-#include "time/journal.h"
+#include "time/record/journal.h"
 #include "translator/twins.h"
 
 namespace ringside::testing {

@@ -13,9 +13,9 @@
 #include "machine/testing/memory_disk.h"
 #include "platform/guest_ram.h"
 #include "time/history.h"
-#include "time/machine_hash.h"
 #include "time/past_disk.h"
-#include "time/timeline.h"
+#include "time/record/machine_hash.h"
+#include "time/record/timeline.h"
 #include "time/travels.h"
 
 namespace ringside::testing {

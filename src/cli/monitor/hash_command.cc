@@ -4,7 +4,7 @@
 
 #include <memory>
 
-#include "time/machine_hash.h"
+#include "time/record/machine_hash.h"
 
 namespace ringside::cli {
 namespace {

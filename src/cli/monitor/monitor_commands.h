@@ -8,7 +8,7 @@
 #include "base/result.h"
 #include "machine/machine.h"
 #include "ringside/options.h"
-#include "time/inputs.h"
+#include "time/record/inputs.h"
 
 namespace ringside::cli {
 

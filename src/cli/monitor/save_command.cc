@@ -5,7 +5,7 @@
 #include <memory>
 #include <utility>
 
-#include "time/machine_saver.h"
+#include "time/saved/machine_saver.h"
 
 namespace ringside::cli {
 namespace {

@@ -9,7 +9,7 @@
 #include "platform/engine.h"
 #include "platform/guest_ram.h"
 #include "ringside/options.h"
-#include "time/saved_options.h"
+#include "time/saved/saved_options.h"
 
 namespace ringside::cli {
 

@@ -18,7 +18,7 @@
 #include "platform/processor.h"
 #include "ringside/admission.h"
 #include "ringside/options.h"
-#include "time/pace.h"
+#include "time/record/pace.h"
 #include "transport/endpoint.h"
 #include "vsock/options.h"
 

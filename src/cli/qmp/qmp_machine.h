@@ -21,7 +21,7 @@
 #include "qmp/session.h"
 #include "ringside/debug_endpoint.h"
 #include "ringside/event_loop.h"
-#include "time/position.h"
+#include "time/record/position.h"
 
 namespace ringside::cli {
 

@@ -10,7 +10,7 @@
 #include "cli/options/options.h"
 #include "machine/machine.h"
 #include "machine/storage/block_backend.h"
-#include "time/saved_options.h"
+#include "time/saved/saved_options.h"
 
 namespace ringside::cli {
 

@@ -9,7 +9,7 @@
 #include "platform/engine.h"
 #include "platform/guest_ram.h"
 #include "ringside/x86/cpu_state.h"
-#include "time/journal.h"
+#include "time/record/journal.h"
 
 namespace ringside::cli {
 

@@ -15,7 +15,7 @@
 #include "machine/boot/boot.h"
 #include "platform/guest_ram.h"
 #include "sandbox/outside.h"
-#include "time/saved_options.h"
+#include "time/saved/saved_options.h"
 
 namespace ringside::cli {
 

@@ -5,7 +5,7 @@
 
 #include "base/result.h"
 #include "cli/options/options.h"
-#include "time/saved_options.h"
+#include "time/saved/saved_options.h"
 
 namespace ringside::cli {
 

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/soft/translate/host_frames.h"
+#include "engine/soft/translate/emitter/host_frames.h"
 
 namespace ringside::soft {
 

@@ -7,9 +7,9 @@
 
 #include "base/log.h"
 #include "base/populate.h"
-#include "engine/soft/translate/forms.h"
-#include "engine/soft/translate/host_flags.h"
-#include "engine/soft/translate/host_processor.h"
+#include "engine/soft/translate/emitter/host_flags.h"
+#include "engine/soft/translate/emitter/host_processor.h"
+#include "engine/soft/translate/forms/forms.h"
 
 namespace ringside::soft {
 namespace {

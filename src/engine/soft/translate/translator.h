@@ -9,12 +9,12 @@
 
 #include "base/result.h"
 #include "engine/soft/cpu/board.h"
-#include "engine/soft/translate/code_memory.h"
 #include "engine/soft/translate/debug_image.h"
+#include "engine/soft/translate/emitter/code_memory.h"
+#include "engine/soft/translate/emitter/stubs.h"
+#include "engine/soft/translate/emitter/vector_offsets.h"
 #include "engine/soft/translate/gdb_interface.h"
 #include "engine/soft/translate/host_code_listener.h"
-#include "engine/soft/translate/stubs.h"
-#include "engine/soft/translate/vector_offsets.h"
 
 namespace ringside::soft {
 
