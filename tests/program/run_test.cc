@@ -51,6 +51,13 @@ TEST(Run, TakesTheKernelOfTheTreeThatItIsStartedIn) {
   EXPECT_EQ(ringside.await_exit(), 1);
 }
 
+TEST(Run, SaysOfAKernelThatIsNotThereOnlyThat) {
+  ChildProcess ringside({RINGSIDE_PROGRAM, "run", "/nowhere/vmlinuz"});
+  EXPECT_EQ(ringside.await_exit(), 4);
+  EXPECT_EQ(ringside.text(Stream::Error),
+            "ringside: cannot read kernel '/nowhere/vmlinuz': No such file or directory\n");
+}
+
 TEST(Run, RefusesAnInitramfsThatIsNotThere) {
   ChildProcess ringside(
       {RINGSIDE_PROGRAM, "run", "--initramfs", "/nowhere/at/all", GuestImage("counters").path()});

@@ -218,7 +218,7 @@ void describe(CLI::App& app, Command command) {
   }
   app.description(
       "Runs a guest that GDB or LLDB inspects and controls from outside, with no help from\n"
-      "the guest.");
+      "the guest. 'ringside run' starts a Linux kernel with a shell: 'ringside run --help'.");
   app.footer(std::string(kFooter));
 }
 

@@ -1,7 +1,9 @@
 #include "cli/run/prepare.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -94,6 +96,9 @@ Result<std::vector<std::byte>> make_initramfs(const Options& options, const Kern
 Result<void> prepare_run(Options& options, const Places& places) {
   if (!options.run) return {};
   if (options.kernel.empty()) options.kernel = TRY(find_kernel(places));
+  // It is read later; what is said of the files beside it would only be in the way of that error.
+  if (::access(options.kernel.c_str(), R_OK) != 0)
+    return fail(Error::from_errno(fmt::format("cannot read kernel '{}'", options.kernel), errno));
   const KernelFiles files = files_of(options.kernel, places);
   notice("run: {}{}", files.kernel,
          files.version.empty() ? std::string() : fmt::format(", Linux {}", files.version));

@@ -173,7 +173,7 @@ Result<JournalReader> JournalReader::read(std::istream& text, const std::string&
   std::string format, version;
   first >> format >> version;
   if (format != kFormat)
-    return fail(ErrorCode::BadRequest, fmt::format("{} is not a journal of ringside", name));
+    return fail(ErrorCode::BadRequest, fmt::format("'{}' is not a journal of ringside", name));
   if (version != kVersion) {
     return fail(ErrorCode::BadRequest,
                 fmt::format("the journal {} is of version {} and was written by another version of "

@@ -263,7 +263,7 @@ TEST_F(JournalTest, WhatCannotBeReadIsNotItsEnd) {
 TEST_F(JournalTest, ADeviceWithoutEndIsNoJournal) {
   const auto reader = JournalReader::open("/dev/zero", identity_);
   ASSERT_FALSE(reader);
-  EXPECT_EQ(reader.error().text(), "/dev/zero is not a journal of ringside");
+  EXPECT_EQ(reader.error().text(), "'/dev/zero' is not a journal of ringside");
 }
 
 TEST_F(JournalTest, OnlyAJournalIsReplaced) {
