@@ -1,5 +1,5 @@
 // A user's work in Debian's Linux: the same parts, of the same size, with the same kernel,
-// initramfs and disks. The scripts are in bench/work. From a part's mark on the console to the
+// initramfs and disks. The scripts are in bench/user_work. From a part's mark on the console to the
 // next, in wall time.
 #include <cstdio>
 #include <filesystem>
@@ -98,7 +98,7 @@ Values run_once(Subject subject, double) {
   }
   ChildProcess process(subject == Subject::Qemu ? qemu_command() : our_command());
   process.await(ChildProcess::Stream::Output, kPrompt, Deadline(std::chrono::minutes(5)));
-  std::string line = "sh /work/run.sh";
+  std::string line = "sh /user_work/run.sh";
   for (const Part& part : kParts)
     line += files().has(part) ? std::string(" ") + part.name : "";
   process.write_input(line + "\n");

@@ -1,4 +1,4 @@
-# A user's work in the guest: `sh /work/run.sh PART...`. Marks on the console tell whoever measures from
+# A user's work in the guest: `sh /user_work/run.sh PART...`. Marks on the console tell whoever measures from
 # outside when a part begins and ends; then follows a digest of what it has made, the same on every
 # machine. The parts from python on are Debian's programs, on the disk /dev/vda; sqlite's data base is on
 # /dev/vdb.
@@ -50,7 +50,7 @@ one_file() {
 }
 do_files() { repeat 300 one_file; }
 
-prepare_python() { cp /work/work.py /disk/tmp; }
+prepare_python() { cp /user_work/work.py /disk/tmp; }
 do_python() { on_disk python3.11 -S /tmp/work.py; }
 
 prepare_openssl() { repeat 3 cat $numbers >/disk/tmp/numbers; }
@@ -60,13 +60,13 @@ do_openssl() {
       -iv 00112233445566778899aabbccddeeff -in /tmp/numbers
 }
 
-prepare_gcc() { awk -f /work/make-c.awk >/disk/tmp/work.c; }
+prepare_gcc() { awk -f /user_work/make-c.awk >/disk/tmp/work.c; }
 do_gcc() { on_disk gcc -O2 -c -o /tmp/work.o /tmp/work.c && cat /disk/tmp/work.o; }
 
 prepare_sqlite() {
   mkdir /disk/tmp/data
   mount -t ext4 /dev/vdb /disk/tmp/data
-  cp /work/work.sql /disk/tmp
+  cp /user_work/work.sql /disk/tmp
 }
 do_sqlite() { on_disk sqlite3 /tmp/data/work.db '.read /tmp/work.sql'; }
 
