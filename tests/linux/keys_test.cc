@@ -1,4 +1,5 @@
 // Protection keys under Debian's kernel: a program of ours has pages that its keys lock.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -67,6 +68,8 @@ TEST_F(LinuxKeys, LockNoDebuggerOut) {
   client.write(page, "another.");
   EXPECT_EQ(client.read(page, 8), "another.");
   EXPECT_EQ(client.request("p6f"), hex(little_endian(0x5555555c, 4))) << "pkru";
+  EXPECT_THAT(monitor(client, fmt::format("walk {:#x}", page)),
+              HasSubstr(", user, no execute, protection key 1 (no access)\n"));
 }
 
 }  // namespace

@@ -126,6 +126,27 @@ TEST_F(MonitorCommands, WalkAndTranslate) {
   EXPECT_TRUE(has(monitor("walk -1"), "a number is missing beside + or -"));
 }
 
+TEST_F(MonitorCommands, WalkNamesTheKeyOfAUserPage) {
+  for (const std::uint64_t table : {0x8000, 0x9000, 0xa000})
+    guest.vm.memory().poke<std::uint64_t>(Gpa{table}, (table + 0x1000) | 7);
+  guest.vm.memory().poke<std::uint64_t>(Gpa{0xb010}, 0x5007 | 3ull << 59);
+  x86::CpuState& cpu = guest.vm.vcpu({0}).cpu;
+  cpu.cr3 = 0x8000;
+  cpu.cr0 |= x86::cr0::PG;
+  cpu.cr4 |= x86::cr4::PAE;
+  cpu.efer |= x86::efer::LME | x86::efer::LMA;
+  const std::string user_page = "0x2345 -> 0x5345, page of 4 KiB, writable, user";
+  EXPECT_TRUE(has(monitor("walk 0x2345"), user_page + "\n"));
+  cpu.cr4 |= x86::cr4::PKE;
+  EXPECT_TRUE(has(monitor("walk 0x2345"), user_page + ", protection key 3\n"));
+  cpu.pkru = 2u << 6;
+  EXPECT_TRUE(has(monitor("walk 0x2345"), user_page + ", protection key 3 (no writes)\n"));
+  cpu.pkru = 3u << 6;
+  EXPECT_TRUE(has(monitor("walk 0x2345"), user_page + ", protection key 3 (no access)\n"));
+  guest.vm.memory().poke<std::uint64_t>(Gpa{0xb010}, 0x5003 | 3ull << 59);
+  EXPECT_FALSE(has(monitor("walk 0x2345"), "key")) << "a supervisor's page has none";
+}
+
 TEST_F(MonitorCommands, Physical) {
   guest.write(0x3000, {'h', 'i', 0});
   EXPECT_EQ(monitor("physical 0x3000 3"), "0000000000003000: 68 69 00  hi.\n");

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "debug/monitor/monitor.h"
+#include "x86/linear_address.h"
 #include "x86/paging.h"
 
 namespace ringside::debug {
@@ -65,6 +66,15 @@ std::string_view outcome_of(const x86::PageWalk& walk) {
   return "";
 }
 
+// What the key of a user page lets the guest do there, beside the tables (SDM 3A 4.6.2).
+std::string key_of(unsigned key, std::uint32_t pkru) {
+  const std::uint32_t rights = pkru >> 2 * key & 3;
+  const std::string_view text = (rights & 1) != 0   ? " (no access)"
+                                : (rights & 2) != 0 ? " (no writes)"
+                                                    : "";
+  return fmt::format(", protection key {}{}", key, text);
+}
+
 }  // namespace
 
 Result<std::string> Monitor::walk(Words words) {
@@ -87,10 +97,13 @@ Result<std::string> Monitor::walk(Words words) {
   }
   if (found.outcome != x86::PageWalk::Outcome::Mapped)
     return text + fmt::format("{:#x}: {}\n", address, outcome_of(found));
-  return text + fmt::format("{:#x} -> {:#x}, page of {} KiB, {}{}{}\n", address, found.gpa.value,
+  std::string key;
+  if (found.user && (paging.cr4 & x86::cr4::PKE) != 0 && x86::in_long_mode(paging.efer))
+    key = key_of(found.protection_key, state.pkru);
+  return text + fmt::format("{:#x} -> {:#x}, page of {} KiB, {}{}{}{}\n", address, found.gpa.value,
                             found.page_size / 1024, found.writable ? "writable" : "read-only",
                             found.user ? ", user" : ", supervisor",
-                            found.no_execute ? ", no execute" : "");
+                            found.no_execute ? ", no execute" : "", key);
 }
 
 }  // namespace ringside::debug
