@@ -4,6 +4,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/little_endian.h"
 #include "machine/acpi/aml.h"
 #include "machine/bus/platform_map.h"
 #include "machine/hpet/hpet.h"
@@ -37,8 +38,7 @@ class Bytes {
 
  private:
   Bytes& put(std::uint64_t v, unsigned size) {
-    for (unsigned i = 0; i < size; ++i)
-      data_ += static_cast<char>(v >> (8 * i));
+    data_ += little_endian(v, size);
     return *this;
   }
   std::string data_;
@@ -268,8 +268,7 @@ void place(AcpiPiece& piece, Gpa tables) {
     for (std::uint32_t i = 0; i < pointer.size; ++i)
       value |= std::uint64_t{static_cast<std::uint8_t>(piece.bytes[pointer.at + i])} << (8 * i);
     value += tables.value;
-    for (std::uint32_t i = 0; i < pointer.size; ++i)
-      piece.bytes[pointer.at + i] = static_cast<char>(value >> (8 * i));
+    piece.bytes.replace(pointer.at, pointer.size, little_endian(value, pointer.size));
   }
   for (const AcpiPiece::Checksum& sum : piece.checksums) {
     const std::string_view range = std::string_view(piece.bytes).substr(sum.first, sum.size);

@@ -1,5 +1,7 @@
 #include "machine/acpi/aml.h"
 
+#include "base/little_endian.h"
+
 namespace ringside::machine::aml {
 namespace {
 
@@ -18,13 +20,6 @@ enum : unsigned {
 };
 
 Term byte(std::uint64_t value) { return Term(1, static_cast<char>(value)); }
-
-Term little_endian(std::uint64_t value, unsigned size) {
-  Term term;
-  for (unsigned i = 0; i < size; ++i)
-    term += byte(value >> (8 * i));
-  return term;
-}
 
 // PkgLength counts itself (20.2.4).
 Term with_length(const Term& body) {

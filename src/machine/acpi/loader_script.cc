@@ -1,5 +1,7 @@
 #include "machine/acpi/loader_script.h"
 
+#include "base/little_endian.h"
+
 namespace ringside::machine {
 namespace {
 
@@ -13,8 +15,7 @@ class Command {
  public:
   explicit Command(std::uint32_t number) { add(number); }
   Command& add(std::uint32_t value, unsigned size = 4) {
-    for (unsigned i = 0; i < size; ++i)
-      bytes_ += static_cast<char>(value >> (8 * i));
+    bytes_ += little_endian(value, size);
     return *this;
   }
   Command& file(std::string_view name) {

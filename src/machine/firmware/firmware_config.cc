@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/little_endian.h"
 #include "machine/acpi/loader_script.h"
 
 namespace ringside::machine {
@@ -21,12 +22,6 @@ constexpr std::uint32_t kError = 1, kRead = 2, kSkip = 4, kSelect = 8, kWrite = 
 constexpr std::size_t kScriptSize = 8u << 10, kTablesSize = 32u << 10;
 constexpr std::size_t kAcpiItems = 3;
 
-std::string little_endian(std::uint64_t value, unsigned size) {
-  std::string bytes;
-  for (unsigned i = 0; i < size; ++i)
-    bytes += static_cast<char>(value >> (8 * i));
-  return bytes;
-}
 std::string big_endian(std::uint64_t value, unsigned size) {
   std::string bytes = little_endian(value, size);
   std::reverse(bytes.begin(), bytes.end());

@@ -4,6 +4,8 @@
 #include <initializer_list>
 #include <string_view>
 
+#include "base/little_endian.h"
+
 namespace ringside::machine {
 namespace {
 
@@ -49,8 +51,7 @@ class Table {
 
  private:
   Table& put(std::uint64_t value, unsigned size) {
-    for (unsigned i = 0; i < size; ++i)
-      fields_ += static_cast<char>(value >> (8 * i));
+    fields_ += little_endian(value, size);
     return *this;
   }
   std::string fields_;
@@ -150,8 +151,7 @@ constexpr std::size_t kEntrySum = 0x04, kLargest = 0x08, kMiddleSum = 0x15, kLen
                       kAddress = 0x18, kCount = 0x1c, kRevision = 0x1e;
 
 void set(std::string& bytes, std::size_t at, std::uint64_t value, unsigned size) {
-  for (unsigned i = 0; i < size; ++i)
-    bytes[at + i] = static_cast<char>(value >> (8 * i));
+  bytes.replace(at, size, little_endian(value, size));
 }
 
 }  // namespace

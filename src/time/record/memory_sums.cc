@@ -5,13 +5,13 @@
 #include <cstring>
 #include <span>
 
+#include "base/int128.h"
 #include "base/state_hash.h"
 
 namespace ringside::time {
 namespace {
 
 constexpr std::uint64_t kPrime = PageSum::kPrime;
-__extension__ using Wide = unsigned __int128;
 
 std::uint64_t difference(std::uint64_t a, std::uint64_t b) {
   return a >= b ? a - b : a + kPrime - b;
@@ -20,7 +20,7 @@ std::uint64_t difference(std::uint64_t a, std::uint64_t b) {
 std::uint64_t sum(std::uint64_t a, std::uint64_t b) { return difference(a, kPrime - b); }
 
 std::uint64_t product(std::uint64_t a, std::uint64_t b) {
-  const Wide wide = static_cast<Wide>(a) * b;
+  const Unsigned128 wide = static_cast<Unsigned128>(a) * b;
   const std::uint64_t folded =
       static_cast<std::uint64_t>(wide & kPrime) + static_cast<std::uint64_t>(wide >> 61);
   return folded >= kPrime ? folded - kPrime : folded;
@@ -51,8 +51,8 @@ std::uint64_t figure_of_content(const std::uint8_t* content, const std::uint8_t*
     std::memcpy(words.data(), content + at, sizeof words);
     __builtin_prefetch(next + at);
     for (std::size_t i = 0; i < kLanes; ++i) {
-      const Wide product =
-          static_cast<Wide>(words[2 * i] ^ kKeys[2 * i]) * (words[2 * i + 1] ^ kKeys[2 * i + 1]);
+      const Unsigned128 product = static_cast<Unsigned128>(words[2 * i] ^ kKeys[2 * i]) *
+                                  (words[2 * i + 1] ^ kKeys[2 * i + 1]);
       lanes[i] = std::rotl(lanes[i], 27) +
                  (static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64));
     }

@@ -3,13 +3,12 @@
 // result's, AF clear.
 #include <bit>
 
+#include "base/int128.h"
 #include "engine/soft/instructions/integer/integer.h"
 #include "engine/soft/state/fault.h"
 
 namespace ringside::soft {
 namespace {
-
-__extension__ using Unsigned128 = unsigned __int128;
 
 // There is no VEX in real and virtual-8086 mode (SDM 2A 2.3).
 void check_vex(const Cpu& cpu) {

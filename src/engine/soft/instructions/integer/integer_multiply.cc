@@ -1,13 +1,11 @@
 // MUL IMUL DIV IDIV. Division leaves the flags alone (undefined in the manual) and raises #DE
 // before it changes anything.
+#include "base/int128.h"
 #include "engine/soft/instructions/integer/integer.h"
 #include "engine/soft/state/fault.h"
 
 namespace ringside::soft {
 namespace {
-
-__extension__ typedef unsigned __int128 Unsigned128;
-__extension__ typedef __int128 Signed128;
 
 template <typename T>
 struct Twice;

@@ -6,11 +6,12 @@
 #include <bit>
 #include <cstdint>
 
+#include "base/int128.h"
 #include "engine/soft/instructions/vector/mxcsr_bits.h"
 
 namespace ringside::soft {
 
-__extension__ using Significand = unsigned __int128;
+using Significand = Unsigned128;
 
 template <typename T>
 struct FloatFormat {  // of std::uint16_t, std::uint32_t and std::uint64_t
