@@ -99,7 +99,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (size == 0 || size > 65536) return 0;
   const time::RunIdentity identity{kVcpus, kMemory, 0};
   std::istringstream text(
-      "ringside-journal 16 vcpus 2 memory 1048576 content 0000000000000000\nseed 1\ndate 0\ncpu "
+      "ringside-journal 17 vcpus 2 memory 1048576 content 0000000000000000\nseed 1\ndate 0\ncpu "
       "v2\n" +
       std::string(reinterpret_cast<const char*>(data) + 1, size - 1));
   auto journal = time::JournalReader::read(text, "journal", identity);

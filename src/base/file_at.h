@@ -45,11 +45,12 @@ inline bool write_at(const Fd& fd, std::uint64_t offset, std::span<const std::by
 }
 
 // As far as it goes with several pieces of memory, none of them empty, by preadv(2) or pwritev(2).
-// How many were moved as a whole; the one behind them was not, or only in part.
+// How many bytes were moved.
 template <typename Call, typename Byte>
-std::size_t move_pieces_at(const Call& call, const Fd& fd, std::uint64_t offset,
-                           std::span<const std::span<Byte>> pieces) {
+std::uint64_t move_pieces_at(const Call& call, const Fd& fd, std::uint64_t offset,
+                             std::span<const std::span<Byte>> pieces) {
   std::array<iovec, 128> vectors;
+  std::uint64_t done = 0;
   std::size_t within = 0;  // the first of the pieces that are left
   std::size_t whole = 0;
   while (whole < pieces.size()) {
@@ -59,15 +60,15 @@ std::size_t move_pieces_at(const Call& call, const Fd& fd, std::uint64_t offset,
       vectors[i] = {const_cast<std::byte*>(rest.data()), rest.size()};
     }
     const ssize_t moved =
-        call(fd.get(), vectors.data(), static_cast<int>(count), static_cast<off_t>(offset));
+        call(fd.get(), vectors.data(), static_cast<int>(count), static_cast<off_t>(offset + done));
     if (moved < 0 && errno == EINTR) continue;
     if (moved <= 0) break;
-    offset += static_cast<std::uint64_t>(moved);
+    done += static_cast<std::uint64_t>(moved);
     within += static_cast<std::size_t>(moved);
     for (; whole < pieces.size() && within >= pieces[whole].size(); ++whole)
       within -= pieces[whole].size();
   }
-  return whole;
+  return done;
 }
 
 }  // namespace ringside

@@ -64,7 +64,7 @@ bool PastDisk::is_covered(std::uint64_t offset, std::uint64_t size) const {
   return found != over_.end() && found->first * kSector < offset + size;
 }
 
-std::size_t PastDisk::read_pieces(std::uint64_t offset, PiecesToFill pieces) {
+std::uint64_t PastDisk::read_pieces(std::uint64_t offset, PiecesToFill pieces) {
   return is_covered(offset, machine::size_of_all(pieces))
              ? BlockBackend::read_pieces(offset, pieces)
              : image_->read_pieces(offset, pieces);
@@ -111,7 +111,7 @@ PastDisk::Outcome PastDisk::write(std::uint64_t offset, std::span<const std::byt
   return Outcome::Done;
 }
 
-std::size_t PastDisk::write_pieces(std::uint64_t offset, PiecesOfData pieces) {
+std::uint64_t PastDisk::write_pieces(std::uint64_t offset, PiecesOfData pieces) {
   if (in_past_) return BlockBackend::write_pieces(offset, pieces);
   if (keep(offset, machine::size_of_all(pieces)) != Outcome::Done) return 0;
   return image_->write_pieces(offset, pieces);

@@ -51,8 +51,8 @@ class PastDisk final : public machine::BlockBackend {
   bool is_gone() const override { return image_->is_gone(); }
   Outcome read(std::uint64_t offset, std::span<std::byte> out) override;
   Outcome write(std::uint64_t offset, std::span<const std::byte> data) override;
-  std::size_t read_pieces(std::uint64_t offset, PiecesToFill pieces) override;
-  std::size_t write_pieces(std::uint64_t offset, PiecesOfData pieces) override;
+  std::uint64_t read_pieces(std::uint64_t offset, PiecesToFill pieces) override;
+  std::uint64_t write_pieces(std::uint64_t offset, PiecesOfData pieces) override;
   Outcome flush() override { return in_past_ ? Outcome::Done : image_->flush(); }
 
  private:

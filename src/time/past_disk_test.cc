@@ -68,12 +68,12 @@ TEST_F(PastDisks, MovePieces) {
   disk_.tell(&keeper);
   Sector first = filled('1'), second = filled('2');
   const std::span<const std::byte> to_write[] = {first, second};
-  EXPECT_EQ(disk_.write_pieces(kSector, to_write), 2u);
+  EXPECT_EQ(disk_.write_pieces(kSector, to_write), 2 * kSector);
   EXPECT_EQ(keeper.kept, (std::vector<std::uint64_t>{1, 2}));
   EXPECT_EQ(image_->calls, 1u);
   Sector zeroth{}, one{}, two{}, three{};
   const std::span<std::byte> to_fill[] = {zeroth, one, two, three};
-  EXPECT_EQ(disk_.read_pieces(0, to_fill), 4u);
+  EXPECT_EQ(disk_.read_pieces(0, to_fill), 4 * kSector);
   EXPECT_EQ(image_->calls, 2u);
   EXPECT_EQ(zeroth, filled('n'));
   EXPECT_EQ(one, first);
@@ -81,15 +81,15 @@ TEST_F(PastDisks, MovePieces) {
   disk_.enter_past();
   std::optional<Sector> earlier = filled('a');
   disk_.exchange(2, earlier);
-  EXPECT_EQ(disk_.read_pieces(0, to_fill), 4u);
+  EXPECT_EQ(disk_.read_pieces(0, to_fill), 4 * kSector);
   EXPECT_EQ(one, first);
   EXPECT_EQ(two, filled('a'));
   EXPECT_EQ(three, filled('n'));
   // In the past nothing reaches the image.
   disk_.tell(nullptr);
-  EXPECT_EQ(disk_.write_pieces(0, to_write), 2u);
+  EXPECT_EQ(disk_.write_pieces(0, to_write), 2 * kSector);
   EXPECT_EQ(image_->content[0], std::byte{'n'});
-  EXPECT_EQ(disk_.read_pieces(0, to_fill), 4u);
+  EXPECT_EQ(disk_.read_pieces(0, to_fill), 4 * kSector);
   EXPECT_EQ(zeroth, first);
   EXPECT_EQ(one, second);
 }

@@ -27,12 +27,13 @@ class BlockBackend {
   virtual Outcome read(std::uint64_t offset, std::span<std::byte> out) = 0;
   virtual Outcome write(std::uint64_t offset, std::span<const std::byte> data) = 0;
   // What follows on the disk from `offset` on, into or from several pieces of memory, none of them
-  // empty. How many of them were moved as a whole, from the first on; the one behind them failed.
-  // Not of a remote disk.
+  // empty. How many bytes were moved, from the first on; what is behind them failed. What is
+  // written has changed so many bytes of the disk, and no more; of a piece that is read in part all
+  // may have changed. Not of a remote disk.
   using PiecesToFill = std::span<const std::span<std::byte>>;
   using PiecesOfData = std::span<const std::span<const std::byte>>;
-  virtual std::size_t read_pieces(std::uint64_t offset, PiecesToFill pieces);
-  virtual std::size_t write_pieces(std::uint64_t offset, PiecesOfData pieces);
+  virtual std::uint64_t read_pieces(std::uint64_t offset, PiecesToFill pieces);
+  virtual std::uint64_t write_pieces(std::uint64_t offset, PiecesOfData pieces);
   // Done: all that was written is on stable storage.
   virtual Outcome flush() = 0;
 
@@ -43,21 +44,19 @@ class BlockBackend {
 };
 
 // One after the other, for disks that have nothing better.
-inline std::size_t BlockBackend::read_pieces(std::uint64_t offset, PiecesToFill pieces) {
-  std::size_t moved = 0;
+inline std::uint64_t BlockBackend::read_pieces(std::uint64_t offset, PiecesToFill pieces) {
+  std::uint64_t moved = 0;
   for (const std::span<std::byte> piece : pieces) {
-    if (read(offset, piece) != Outcome::Done) break;
-    offset += piece.size();
-    ++moved;
+    if (read(offset + moved, piece) != Outcome::Done) break;
+    moved += piece.size();
   }
   return moved;
 }
-inline std::size_t BlockBackend::write_pieces(std::uint64_t offset, PiecesOfData pieces) {
-  std::size_t moved = 0;
+inline std::uint64_t BlockBackend::write_pieces(std::uint64_t offset, PiecesOfData pieces) {
+  std::uint64_t moved = 0;
   for (const std::span<const std::byte> piece : pieces) {
-    if (write(offset, piece) != Outcome::Done) break;
-    offset += piece.size();
-    ++moved;
+    if (write(offset + moved, piece) != Outcome::Done) break;
+    moved += piece.size();
   }
   return moved;
 }

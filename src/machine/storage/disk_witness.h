@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 namespace ringside::machine {
 
@@ -16,6 +17,7 @@ struct DiskFailure {
   unsigned disk = 0;
   std::uint64_t transfer = 0;
   Until until = Until::Next;
+  std::uint64_t written = 0;  // bytes that are on the disk all the same
   friend bool operator==(const DiskFailure&, const DiskFailure&) = default;
 };
 
@@ -23,8 +25,10 @@ struct DiskFailure {
 class DiskWitness {
  public:
   virtual ~DiskWitness() = default;
-  // The run that is repeated failed here: nobody is asked now.
-  virtual bool has_failed(unsigned disk, std::uint64_t transfer) const = 0;
+  // The run that is repeated failed here, after so many bytes that were written: nobody is asked
+  // for more now.
+  virtual std::optional<std::uint64_t> failed_after(unsigned disk,
+                                                    std::uint64_t transfer) const = 0;
   virtual void fails(const DiskFailure& failure) = 0;
   // A transfer is under way, and the machine stands still.
   virtual void waits() = 0;

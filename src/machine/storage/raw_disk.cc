@@ -40,11 +40,11 @@ class RawDisk final : public BlockBackend {
     return write_at(fd_, offset, data) ? Outcome::Done : Outcome::Failed;
   }
 
-  std::size_t read_pieces(std::uint64_t offset, PiecesToFill pieces) override {
+  std::uint64_t read_pieces(std::uint64_t offset, PiecesToFill pieces) override {
     return move_pieces_at(::preadv, fd_, offset, pieces);
   }
 
-  std::size_t write_pieces(std::uint64_t offset, PiecesOfData pieces) override {
+  std::uint64_t write_pieces(std::uint64_t offset, PiecesOfData pieces) override {
     note_written(offset, size_of_all(pieces));
     return move_pieces_at(::pwritev, fd_, offset, pieces);
   }

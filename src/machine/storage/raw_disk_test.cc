@@ -105,15 +105,15 @@ TEST_F(RawDiskFlush, PiecesAreMovedInTheirOrderAsFarAsItGoes) {
   }
   for (std::size_t i = 0; i < size; ++i)
     data[i] = static_cast<std::byte>(i * 31 >> 3);
-  EXPECT_EQ((*disk)->write_pieces(512, to_write), kPieces);
-  EXPECT_EQ((*disk)->read_pieces(512, to_fill), kPieces);
+  EXPECT_EQ((*disk)->write_pieces(512, to_write), size);
+  EXPECT_EQ((*disk)->read_pieces(512, to_fill), size);
   EXPECT_EQ(seen, data);
   EXPECT_TRUE(read_all(**disk, 512, std::span(seen).first(size)));
   EXPECT_EQ(seen, data);
   // In the midst of a piece.
   const auto last = static_cast<std::size_t>(to_fill[200].data() - seen.data()) + 1;
   ASSERT_EQ(::truncate(path_.c_str(), static_cast<off_t>(512 + last)), 0);
-  EXPECT_EQ((*disk)->read_pieces(512, to_fill), 200u);
+  EXPECT_EQ((*disk)->read_pieces(512, to_fill), last);
 }
 
 // The first bytes of images as qemu-img makes them.

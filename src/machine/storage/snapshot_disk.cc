@@ -87,20 +87,20 @@ class SnapshotDisk final : public BlockBackend {
     return write_to_file(offset, data) ? Outcome::Done : Outcome::Failed;
   }
 
-  std::size_t read_pieces(std::uint64_t offset, PiecesToFill pieces) override {
+  std::uint64_t read_pieces(std::uint64_t offset, PiecesToFill pieces) override {
     const std::uint64_t size = size_of_all(pieces);
     if (alike(offset, size) != size) return BlockBackend::read_pieces(offset, pieces);
     return written_.contains(offset / kSector) ? move_pieces_at(::preadv, file_, offset, pieces)
                                                : image_->read_pieces(offset, pieces);
   }
 
-  std::size_t write_pieces(std::uint64_t offset, PiecesOfData pieces) override {
-    const std::uint64_t end = offset + size_of_all(pieces);
-    const bool is_whole = offset % kSector == 0 && end % kSector == 0;
-    if (!is_whole || move_pieces_at(::pwritev, file_, offset, pieces) != pieces.size())
+  std::uint64_t write_pieces(std::uint64_t offset, PiecesOfData pieces) override {
+    if (!take_over_ends(offset, offset + size_of_all(pieces)))
       return BlockBackend::write_pieces(offset, pieces);
+    const std::uint64_t end = offset + move_pieces_at(::pwritev, file_, offset, pieces);
     written_.insert(offset / kSector, end / kSector);
-    return pieces.size();
+    // What is in the file of a sector whose rest is not is seen by nobody.
+    return (written_.contains(end / kSector) ? end : end - end % kSector) - offset;
   }
 
   // Nothing of it is to outlive the process.
@@ -129,9 +129,7 @@ class SnapshotDisk final : public BlockBackend {
   bool write_to_file(std::uint64_t offset, std::span<const std::byte> data) {
     if (data.empty()) return true;
     const std::uint64_t end = offset + data.size();
-    // Of a sector that is written in part the rest is to be there, too.
-    if (offset % kSector != 0 && !take_over(offset / kSector)) return false;
-    if (end % kSector != 0 && !take_over(end / kSector)) return false;
+    if (!take_over_ends(offset, end)) return false;
     if (!write_at(file_, offset, data)) return false;
     written_.insert(offset / kSector, (end + kSector - 1) / kSector);
     return true;
@@ -143,6 +141,12 @@ class SnapshotDisk final : public BlockBackend {
     const std::uint64_t sector =
         written_.end_of_run(offset / kSector, (end + kSector - 1) / kSector);
     return std::min(end, sector * kSector) - offset;
+  }
+
+  // Of a sector that is written in part the rest is to be there, too.
+  bool take_over_ends(std::uint64_t offset, std::uint64_t end) {
+    return (offset % kSector == 0 || take_over(offset / kSector)) &&
+           (end % kSector == 0 || take_over(end / kSector));
   }
 
   bool take_over(std::uint64_t sector) {

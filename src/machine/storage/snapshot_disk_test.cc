@@ -1,8 +1,10 @@
 #include "machine/storage/snapshot_disk.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <algorithm>
+#include <csignal>
 #include <random>
 
 #include "machine/testing/memory_disk.h"
@@ -11,6 +13,26 @@ namespace ringside::machine {
 namespace {
 
 constexpr std::size_t kSize = 64 * 512;
+
+// While it lives, no file of this process becomes larger.
+class FileSizeLimit {
+ public:
+  explicit FileSizeLimit(rlim_t bytes) : handler_(std::signal(SIGXFSZ, SIG_IGN)) {
+    ::getrlimit(RLIMIT_FSIZE, &before_);
+    const rlimit limit{bytes, before_.rlim_max};
+    ::setrlimit(RLIMIT_FSIZE, &limit);
+  }
+  FileSizeLimit(const FileSizeLimit&) = delete;
+  FileSizeLimit& operator=(const FileSizeLimit&) = delete;
+  ~FileSizeLimit() {
+    ::setrlimit(RLIMIT_FSIZE, &before_);
+    std::signal(SIGXFSZ, handler_);
+  }
+
+ private:
+  rlimit before_{};
+  sighandler_t handler_;
+};
 
 struct SnapshotDiskTest : ::testing::Test {
   std::shared_ptr<testing::MemoryDisk> image = std::make_shared<testing::MemoryDisk>(kSize);
@@ -79,12 +101,30 @@ TEST_F(SnapshotDiskTest, MovesPieces) {
     auto place = expected.begin() + static_cast<std::ptrdiff_t>(offset);
     const bool writes = random() % 3 == 0;
     ASSERT_EQ(writes ? disk->write_pieces(offset, to_write) : disk->read_pieces(offset, to_fill),
-              memory.size());
+              machine::size_of_all(to_fill));
     for (const std::vector<std::byte>& piece : memory) {
       if (writes) std::copy(piece.begin(), piece.end(), place);
       ASSERT_TRUE(std::equal(piece.begin(), piece.end(), place));
       place += static_cast<std::ptrdiff_t>(piece.size());
     }
+  }
+}
+
+// Where there is no more room for it: of so much as it says, and of no byte more, the disk has the
+// new content.
+TEST_F(SnapshotDiskTest, SaysHowMuchWasWritten) {
+  std::vector<std::byte> expected(image->content.begin(), image->content.end());
+  for (const std::size_t offset : {3 * 512u, 2 * 512u + 100, 4 * 512u, 5 * 512u, 4 * 512u + 512}) {
+    std::vector<std::byte> first(300, static_cast<std::byte>(offset / 64)), second(1748, first[0]);
+    const std::span<const std::byte> pieces[] = {first, second};
+    const FileSizeLimit limit(4 * 512 + 700);
+    const std::uint64_t written = disk->write_pieces(offset, pieces);
+    EXPECT_LT(written, 2048u);
+    for (std::size_t i = 0; i < written; ++i)
+      expected[offset + i] = first[0];
+    std::vector<std::byte> seen(expected.size());
+    ASSERT_TRUE(read_all(*disk, 0, seen));
+    EXPECT_EQ(seen, expected) << offset;
   }
 }
 

@@ -23,6 +23,14 @@ struct Header {
   std::uint64_t sector = 0;
 };
 
+// How many of them, from the first on, so many bytes are.
+std::size_t whole_pieces(std::span<const VirtioSegment> pieces, std::uint64_t bytes) {
+  std::size_t count = 0;
+  for (; count < pieces.size() && pieces[count].size <= bytes; ++count)
+    bytes -= pieces[count].size;
+  return count;
+}
+
 }  // namespace
 
 VirtioBlock::VirtioBlock(std::shared_ptr<BlockBackend> backend, DmaMemory memory, unsigned number)
@@ -100,7 +108,7 @@ VirtioDevice::Progress VirtioBlock::go_on(Allowance& allowance) {
 template <typename Call>
 VirtioBlock::Outcome VirtioBlock::attempt(const Call& call) {
   Outcome outcome = Outcome::Failed;
-  if (witness_ == nullptr || !witness_->has_failed(number_, transfers_)) {
+  if (witness_ == nullptr || !witness_->failed_after(number_, transfers_)) {
     outcome = call();
     if (witness_ != nullptr && outcome == Outcome::UnderWay) witness_->waits();
     if (witness_ != nullptr && outcome == Outcome::Failed) {
@@ -156,40 +164,57 @@ std::size_t VirtioBlock::move(Pieces pieces, Allowance& allowance) {
   const std::uint64_t offset = request_.sector * kSector + request_.done;
   const std::uint64_t size = total_size(pieces);
   if (offset > backend_->size() || size > backend_->size() - offset) return 0;
-  const Pieces possible = up_to_a_known_failure(pieces);
-  const std::size_t moved =
+  const std::vector<VirtioSegment> possible = up_to_a_known_failure(pieces);
+  const std::uint64_t bytes =
       request_.type == kWrite ? write_from(offset, possible) : read_into(offset, possible);
+  const std::size_t moved = whole_pieces(pieces, bytes);
+  const std::uint64_t moved_bytes = total_size(pieces.first(moved));
   transfers_ += moved;
-  allowance.spend(total_size(pieces.first(moved)));
+  allowance.spend(moved_bytes);
   if (moved == pieces.size()) return moved;
-  if (moved != possible.size() && witness_ != nullptr)
-    witness_->fails({number_, transfers_, DiskFailure::Until::Next});
+  if (request_.type == kRead) clear(pieces[moved]);
+  const std::uint64_t written = request_.type == kWrite ? bytes - moved_bytes : 0;
+  if (bytes != total_size(possible) && witness_ != nullptr)
+    witness_->fails({number_, transfers_, DiskFailure::Until::Next, written});
   ++transfers_;
   allowance.spend(pieces[moved].size);
   return moved;
 }
 
-// Without those from the first on that failed in the run that is repeated.
-VirtioBlock::Pieces VirtioBlock::up_to_a_known_failure(Pieces pieces) const {
-  if (witness_ == nullptr) return pieces;
-  std::size_t count = 0;
-  while (count < pieces.size() && !witness_->has_failed(number_, transfers_ + count))
-    ++count;
-  return pieces.first(count);
+// Without those from the first on that failed in the run that is repeated, but with what of that
+// one was written.
+std::vector<VirtioSegment> VirtioBlock::up_to_a_known_failure(Pieces pieces) const {
+  std::vector<VirtioSegment> possible;
+  for (VirtioSegment piece : pieces) {
+    const auto written = witness_ == nullptr
+                             ? std::nullopt
+                             : witness_->failed_after(number_, transfers_ + possible.size());
+    if (written)
+      piece.size = static_cast<std::uint32_t>(std::min<std::uint64_t>(*written, piece.size));
+    if (piece.size != 0) possible.push_back(piece);
+    if (written) break;
+  }
+  return possible;
 }
 
-std::size_t VirtioBlock::read_into(std::uint64_t offset, Pieces pieces) {
+// The host may have read any part of it. It is the same in a run that is repeated.
+void VirtioBlock::clear(const VirtioSegment& piece) {
+  std::memset(memory_.writable(piece.address, piece.size), 0, piece.size);
+  memory_.written(piece.address, piece.size);
+}
+
+std::uint64_t VirtioBlock::read_into(std::uint64_t offset, Pieces pieces) {
   std::vector<std::span<std::byte>> memory;
   memory.reserve(pieces.size());
   for (const VirtioSegment& piece : pieces)
     memory.emplace_back(memory_.writable(piece.address, piece.size), piece.size);
-  const std::size_t moved = backend_->read_pieces(offset, memory);
-  for (const VirtioSegment& piece : pieces.first(moved))
+  const std::uint64_t moved = backend_->read_pieces(offset, memory);
+  for (const VirtioSegment& piece : pieces.first(whole_pieces(pieces, moved)))
     memory_.written(piece.address, piece.size);
   return moved;
 }
 
-std::size_t VirtioBlock::write_from(std::uint64_t offset, Pieces pieces) {
+std::uint64_t VirtioBlock::write_from(std::uint64_t offset, Pieces pieces) {
   std::vector<std::span<const std::byte>> memory;
   memory.reserve(pieces.size());
   for (const VirtioSegment& piece : pieces)

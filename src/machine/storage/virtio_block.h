@@ -57,9 +57,10 @@ class VirtioBlock final : public VirtioDevice {
   void complete(Pieces pieces);
   Step flush(Allowance& allowance);
   std::size_t move(Pieces pieces, Allowance& allowance);
-  Pieces up_to_a_known_failure(Pieces pieces) const;
-  std::size_t read_into(std::uint64_t offset, Pieces pieces);
-  std::size_t write_from(std::uint64_t offset, Pieces pieces);
+  std::vector<VirtioSegment> up_to_a_known_failure(Pieces pieces) const;
+  std::uint64_t read_into(std::uint64_t offset, Pieces pieces);
+  std::uint64_t write_from(std::uint64_t offset, Pieces pieces);
+  void clear(const VirtioSegment& piece);
   Outcome move_remotely(Pieces pieces);
   Step identify();
   template <typename Call>

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <fstream>
+#include <map>
 #include <random>
 
 #include "machine/testing/fake_cpu_port.h"
@@ -321,11 +322,12 @@ TEST_F(VirtioBlockWork, EndsWithTheQueueAndWithAReset) {
 // What the host did, and what it is said to have done in the run that is repeated.
 class Witness final : public DiskWitness {
  public:
-  std::vector<std::uint64_t> failed_then;
+  std::map<std::uint64_t, std::uint64_t> failed_then;  // transfers, and what was written of them
   std::vector<DiskFailure> failures;
   unsigned waited = 0;
-  bool has_failed(unsigned, std::uint64_t transfer) const override {
-    return std::ranges::find(failed_then, transfer) != failed_then.end();
+  std::optional<std::uint64_t> failed_after(unsigned, std::uint64_t transfer) const override {
+    const auto found = failed_then.find(transfer);
+    return found == failed_then.end() ? std::nullopt : std::optional(found->second);
   }
   void fails(const DiskFailure& failure) override { failures.push_back(failure); }
   void waits() override { ++waited; }
@@ -343,7 +345,7 @@ TEST_F(VirtioBlockWork, ATransferThatFailedFailsAgainAndAsksNobody) {
   EXPECT_EQ(request(4, 0, 0), 1u);
   disk->broken = false;
   EXPECT_EQ(witness.failures, (std::vector<DiskFailure>{{0, 2}, {0, 3}}));
-  witness.failed_then = {5};
+  witness.failed_then = {{5, 0}};
   disk->moved = 0;
   EXPECT_EQ(request(0, 0, 512), 0u);
   EXPECT_EQ(request(0, 0, 512), 1u);
@@ -411,14 +413,45 @@ TEST_F(VirtioBlockSegments, FailOneByOne) {
   for (unsigned i = 0; i < kSegments; ++i)
     EXPECT_EQ(is_read(i), i < 3) << i;
   EXPECT_EQ(ask_for_all(1), 1u);
-  EXPECT_EQ(witness.failures, (std::vector<DiskFailure>{{0, 9}, {0, 13}}));
+  EXPECT_EQ(witness.failures,
+            (std::vector<DiskFailure>{{0, 9}, {0, 13, DiskFailure::Until::Next, 100}}));
+}
+
+// What a segment that failed in part leaves in memory and on the disk is the same when the run is
+// repeated on a host that could do it now: the one is cleared, the other is written so far.
+TEST_F(VirtioBlockSegments, ThatFailInPartLeaveTheSameAgain) {
+  constexpr std::size_t kAll = 0x1000 * kSegments;
+  struct Left {
+    std::vector<std::uint8_t> memory;
+    std::vector<std::byte> disk;
+    bool operator==(const Left&) const = default;
+  };
+  const auto run = [&](std::uint32_t type) {
+    std::memset(ram.host({segment(0)}, kAll), 0xee, kAll);
+    std::ranges::fill(disk->content, std::byte{0x77});
+    EXPECT_EQ(ask_for_all(type), 1u);
+    const std::uint8_t* const bytes = ram.host({segment(0)}, kAll);
+    return Left{{bytes, bytes + kAll}, disk->content};
+  };
+  for (const std::uint32_t type : {0u, 1u}) {
+    SCOPED_TRACE(type);
+    witness.failures.clear();
+    disk->good = 3 * 512 + 100;
+    const Left then = run(type);
+    ASSERT_EQ(witness.failures.size(), 1u);
+    const DiskFailure failure = witness.failures.front();
+    disk->good = ~0ull;
+    witness.failed_then = {{failure.transfer + 4, failure.written}};
+    EXPECT_TRUE(run(type) == then);
+    EXPECT_EQ(witness.failures.size(), 1u);
+  }
 }
 
 // In the run that is repeated, on a host that could do it now, nobody is asked for what failed.
 TEST_F(VirtioBlockSegments, ThatFailedFailAgain) {
   EXPECT_EQ(ask_for_all(0), 0u);  // transfers 0 to 5
   std::memset(ram.host({segment(0)}, 0x1000 * kSegments), 0xee, 0x1000 * kSegments);
-  witness.failed_then = {9};
+  witness.failed_then = {{9, 0}};
   EXPECT_EQ(ask_for_all(0), 1u);
   EXPECT_EQ(disk->moved, 3u * 512);
   EXPECT_EQ(used_bytes(), 3u * 512 + 1);

@@ -4,7 +4,7 @@
 
 #include <cstdint>
 #include <map>
-#include <set>
+#include <optional>
 #include <utility>
 
 #include "machine/storage/disk_witness.h"
@@ -17,12 +17,15 @@ class DiskFailures {
     if (failure.until == machine::DiskFailure::Until::End)
       gone_.emplace(failure.disk, failure.transfer);
     else
-      single_.emplace(failure.disk, failure.transfer);
+      single_.emplace(std::pair(failure.disk, failure.transfer), failure.written);
   }
-  bool contains(unsigned disk, std::uint64_t transfer) const {
+  // That transfer failed, after so many bytes that were written.
+  std::optional<std::uint64_t> find(unsigned disk, std::uint64_t transfer) const {
+    if (const auto single = single_.find({disk, transfer}); single != single_.end())
+      return single->second;
     const auto gone = gone_.find(disk);
-    return (gone != gone_.end() && transfer >= gone->second) ||
-           single_.count({disk, transfer}) != 0;
+    if (gone != gone_.end() && transfer >= gone->second) return 0;
+    return std::nullopt;
   }
   void remove(const machine::DiskFailure& failure) {
     if (failure.until == machine::DiskFailure::Until::End)
@@ -36,7 +39,7 @@ class DiskFailures {
 
  private:
   std::map<unsigned, std::uint64_t> gone_;  // disks, and the first transfer that fails for good
-  std::set<std::pair<unsigned, std::uint64_t>> single_;
+  std::map<std::pair<unsigned, std::uint64_t>, std::uint64_t> single_;  // what was written of it
 };
 
 }  // namespace ringside::time

@@ -49,8 +49,9 @@ struct Writer {
     return "random " + hex_or_dash(input.bytes);
   }
   std::string operator()(const machine::DiskFailure& input) const {
-    return fmt::format("disk-{} {} {}", input.until == Until::End ? "gone" : "failure", input.disk,
-                       input.transfer);
+    if (input.until == Until::End)
+      return fmt::format("disk-gone {} {}", input.disk, input.transfer);
+    return fmt::format("disk-failure {} {} {}", input.disk, input.transfer, input.written);
   }
   std::string operator()(const NonMaskableInterrupt& input) const {
     return fmt::format("nmi {}", input.vcpu.value);
@@ -208,7 +209,8 @@ change::InjectedException take_exception(Words& words) {
 
 machine::DiskFailure take_disk_failure(Words& words, Until until) {
   const auto disk = static_cast<unsigned>(words.decimal(machine::kMaxVirtioDevices - 1));
-  return {disk, words.decimal(~std::uint64_t{0} / 16), until};
+  const std::uint64_t transfer = words.decimal(~std::uint64_t{0} / 16);
+  return {disk, transfer, until, until == Until::Next ? words.decimal(0xffffffff) : 0};
 }
 
 std::optional<Input> take(Words& words) {

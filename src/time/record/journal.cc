@@ -18,7 +18,7 @@
 namespace ringside::time {
 namespace {
 
-constexpr const char *kFormat = "ringside-journal", *kVersion = "16";
+constexpr const char *kFormat = "ringside-journal", *kVersion = "17";
 
 // What the first line of a journal says of its run; nothing: it says something else.
 std::optional<RunIdentity> identity_of(std::istream& words) {

@@ -233,7 +233,7 @@ TEST_F(JournalTest, SaysInWhatTheOtherRunIsAnother) {
   for (const char* bad :
        {"vcpus 2", "vcpus 2 memory 1048576 content x", "vcpu 2 memory 1048576 content abc",
         "vcpus 2 memory 1048576 content abc d"}) {
-    write(std::string("ringside-journal 16 ") + bad + "\nseed 1\ndate 1\n");
+    write(std::string("ringside-journal 17 ") + bad + "\nseed 1\ndate 1\n");
     EXPECT_EQ(refusal(identity_), "the journal " + path_ + " is damaged at line 1") << bad;
   }
 }

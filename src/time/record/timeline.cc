@@ -56,8 +56,8 @@ void Timeline::replay(JournalReader journal, std::function<Result<void>()> resta
   }
 }
 
-bool Timeline::has_failed(unsigned disk, std::uint64_t transfer) const {
-  return (reader_ || in_past_) && disk_failures_.contains(disk, transfer);
+std::optional<std::uint64_t> Timeline::failed_after(unsigned disk, std::uint64_t transfer) const {
+  return reader_ || in_past_ ? disk_failures_.find(disk, transfer) : std::nullopt;
 }
 
 // One that is gone fails again and again, which need not be said again.
@@ -71,7 +71,7 @@ void Timeline::fails(const machine::DiskFailure& failure) {
     if (!in_past_ && !failure_) failure_ = error;
     return;
   }
-  if ((!writer_ && !log_) || disk_failures_.contains(failure.disk, failure.transfer)) return;
+  if ((!writer_ && !log_) || disk_failures_.find(failure.disk, failure.transfer)) return;
   if (log_ || failure.until == machine::DiskFailure::Until::End) disk_failures_.add(failure);
   if (const Result<void> written = append(failure); !written && !failure_)
     failure_ = written.error();

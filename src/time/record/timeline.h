@@ -121,7 +121,7 @@ class Timeline final : private machine::DiskWitness {
   Result<void> append(const Input& input);
   Result<void> note_supervision();
   Result<void> apply(const Input& input);
-  bool has_failed(unsigned disk, std::uint64_t transfer) const override;
+  std::optional<std::uint64_t> failed_after(unsigned disk, std::uint64_t transfer) const override;
   void fails(const machine::DiskFailure& failure) override;
   void waits() override { disk_waits_ = true; }
   template <typename Each>
