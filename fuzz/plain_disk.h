@@ -20,7 +20,7 @@ class PlainDisk {
   PlainDisk(PlainMemory& memory, std::size_t size) : content(size), memory_(memory) {}
 
   Content content;
-  bool is_read_only = false, is_broken = false;
+  bool is_read_only = false, is_broken = false, is_remote = false;
 
   enum class End : std::uint8_t {
     Empty,
@@ -130,7 +130,13 @@ class PlainDisk {
     for (const Piece& piece : data) {
       std::byte* const there =
           memory_.at(piece.address, piece.size, is_write ? For::Reading : For::Writing);
-      if (there == nullptr || is_broken) return false;
+      if (there == nullptr) return false;
+      if (is_broken) {
+        // A read that failed has left zeros, a megabyte at most.
+        if (!is_write && !is_remote)
+          std::memset(there, 0, std::min<std::uint32_t>(piece.size, 1u << 20));
+        return false;
+      }
       std::memcpy(is_write ? disk : there, is_write ? there : disk, piece.size);
       disk += piece.size;
       if (!is_write) written += piece.size;

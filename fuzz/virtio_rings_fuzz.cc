@@ -93,7 +93,7 @@ class Scene {
     disk_->broken = disk_->is_read_only = false;
     disk_->waits = 0;
     disk_->remote = false;
-    plain_.is_broken = plain_.is_read_only = false;
+    plain_.is_broken = plain_.is_read_only = plain_.is_remote = false;
     synchronise();
   }
 
@@ -274,6 +274,7 @@ class Scene {
       }
     }
     plain_.is_broken = disk_->broken;
+    plain_.is_remote = disk_->remote;
     plain_.is_read_only = disk_->is_read_only;
   }
 

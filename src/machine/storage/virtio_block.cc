@@ -152,9 +152,23 @@ VirtioBlock::Step VirtioBlock::transfer(Allowance& allowance) {
     if (pieces.empty()) return Step::SpentAll;
     const std::size_t moved = move(pieces, allowance);
     complete(Pieces(pieces).first(moved));
-    if (moved != pieces.size()) return Step::Error;
+    if (moved != pieces.size()) {
+      if (request_.type == kRead) clear_what_failed(allowance);
+      return Step::Error;
+    }
   }
   return Step::Ok;
+}
+
+// The host may have read any part of it, which a run that is repeated would not know: the rest of
+// the segment is zeros, as far as a part of the work would go.
+void VirtioBlock::clear_what_failed(Allowance& allowance) {
+  const VirtioSegment& segment = data_[request_.segment];
+  const Gpa address = segment.address + request_.within;
+  const std::uint32_t size = std::min(segment.size - request_.within, Allowance::kBytes);
+  std::memset(memory_.writable(address, size), 0, size);
+  memory_.written(address, size);
+  allowance.spend(size);
 }
 
 // Gives how many were moved, from the first on. Each piece is a transfer with a number of its own,
@@ -172,7 +186,6 @@ std::size_t VirtioBlock::move(Pieces pieces, Allowance& allowance) {
   transfers_ += moved;
   allowance.spend(moved_bytes);
   if (moved == pieces.size()) return moved;
-  if (request_.type == kRead) clear(pieces[moved]);
   const std::uint64_t written = request_.type == kWrite ? bytes - moved_bytes : 0;
   if (bytes != total_size(possible) && witness_ != nullptr)
     witness_->fails({number_, transfers_, DiskFailure::Until::Next, written});
@@ -195,12 +208,6 @@ std::vector<VirtioSegment> VirtioBlock::up_to_a_known_failure(Pieces pieces) con
     if (written) break;
   }
   return possible;
-}
-
-// The host may have read any part of it. It is the same in a run that is repeated.
-void VirtioBlock::clear(const VirtioSegment& piece) {
-  std::memset(memory_.writable(piece.address, piece.size), 0, piece.size);
-  memory_.written(piece.address, piece.size);
 }
 
 std::uint64_t VirtioBlock::read_into(std::uint64_t offset, Pieces pieces) {

@@ -60,7 +60,7 @@ class VirtioBlock final : public VirtioDevice {
   std::vector<VirtioSegment> up_to_a_known_failure(Pieces pieces) const;
   std::uint64_t read_into(std::uint64_t offset, Pieces pieces);
   std::uint64_t write_from(std::uint64_t offset, Pieces pieces);
-  void clear(const VirtioSegment& piece);
+  void clear_what_failed(Allowance& allowance);
   Outcome move_remotely(Pieces pieces);
   Step identify();
   template <typename Call>
