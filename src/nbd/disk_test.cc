@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "base/log.h"
@@ -14,6 +15,7 @@
 namespace ringside::nbd {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using testing::Fault;
 using ::testing::HasSubstr;
@@ -151,8 +153,12 @@ TEST_F(NbdDisk, AnErrorIsOneOfTheRequest) {
 
 // Whatever it does that is no answer: one line, and errors from then on.
 TEST_F(NbdDisk, AServerThatVanishesOrLiesIsGone) {
-  for (const Fault fault :
-       {Fault::Vanishes, Fault::WrongCookie, Fault::WrongMagic, Fault::CutData}) {
+  // By libnbd's words for what has ended the connection, not for the request that fails by it.
+  const std::pair<Fault, const char*> faults[] = {{Fault::Vanishes, "not connected"},
+                                                  {Fault::WrongCookie, "cookie"},
+                                                  {Fault::WrongMagic, "magic"},
+                                                  {Fault::CutData, "disconnected unexpectedly"}};
+  for (const auto& [fault, why] : faults) {
     SCOPED_TRACE(static_cast<int>(fault));
     Server& server = serve({8 * kSector});
     const auto disk = connect();
@@ -164,7 +170,9 @@ TEST_F(NbdDisk, AServerThatVanishesOrLiesIsGone) {
     EXPECT_TRUE(disk->is_gone());
     EXPECT_FALSE(write_all(*disk, 0, read));
     EXPECT_FALSE(flush_all(*disk));
-    EXPECT_THAT(lines_, ElementsAre(HasSubstr("the server is gone, and the guest gets errors: ")));
+    EXPECT_THAT(lines_,
+                ElementsAre(AllOf(HasSubstr("the server is gone, and the guest gets errors: "),
+                                  HasSubstr(why))));
   }
 }
 

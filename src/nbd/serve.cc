@@ -117,7 +117,7 @@ class Connection {
     const bool is_over = wait_while([&] {
       if (completed == 0)
         completed = library_.completed(handle_, static_cast<std::uint64_t>(cookie));
-      if (completed < 0) note_error();
+      if (completed < 0 && !is_broken_) note_error();
       return completed == 0;
     });
     return is_over && completed == 1;
@@ -144,8 +144,11 @@ class Connection {
     return true;
   }
 
+  // What has ended the connection says more than that a request fails without one.
   void tell(int (*notify)(nbd_handle*)) {
-    if (notify(handle_) < 0) note_error();
+    if (notify(handle_) >= 0) return;
+    note_error();
+    is_broken_ = is_gone();
   }
 
   const Library& library_;
@@ -154,6 +157,7 @@ class Connection {
   std::span<std::byte> room_;
   bool can_flush_ = false;
   std::string error_ = "it does not say why";
+  bool is_broken_ = false;  // and error_ says by what
   std::size_t most_at_once_ = kRoom;
 };
 
