@@ -44,18 +44,23 @@ void VsockLine::refuse(std::span<const std::byte> packet) {
   poller_.wake();
 }
 
+// One look under the lock: whoever is told that it is full hears when it no longer is, also where
+// the main thread has sent everything a moment later.
 bool VsockLine::is_full() {
-  if (channel_.unsent() < vsock::kEnoughWaits) return false;
-  was_full_ = true;
-  return true;
+  const std::lock_guard guard(lock_);
+  const bool is_full = channel_.unsent() >= vsock::kEnoughWaits;
+  was_full_ |= is_full;
+  return is_full;
+}
+
+bool VsockLine::has_room_again() {
+  const std::lock_guard guard(lock_);
+  return was_full_ && channel_.unsent() < vsock::kEnoughWaits && std::exchange(was_full_, false);
 }
 
 void VsockLine::update() {
   channel_.update();
-  if (was_full_ && channel_.unsent() < vsock::kEnoughWaits) {
-    was_full_ = false;
-    guest_.has_room_again();
-  }
+  if (has_room_again()) guest_.has_room_again();
   if (guest_is_to_forget_) {
     if (!guest_.has_room()) return;
     guest_is_to_forget_ = false;

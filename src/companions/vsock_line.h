@@ -1,6 +1,6 @@
 // What goes back and forth between the guest's socket device and the process at its other end.
 // Where the one forgets all connections, what the other has sent before it heard of that is of
-// none. Where there is no process any more, the guest is refused whatever it sends.
+// none. Where there is no process (any more), the guest is refused whatever it sends.
 //
 // send() and is_full() may be called on the thread that runs a vCPU; everything else is the main
 // thread's.
@@ -32,6 +32,7 @@ class VsockLine {
     std::function<void()> process_is_gone;  // and the guest has not heard of it yet
   };
 
+  // `socket`: with the process; none: there has never been one.
   VsockLine(transport::Poller& poller, Fd socket, Admission admission, Guest guest);
   VsockLine(const VsockLine&) = delete;
   VsockLine& operator=(const VsockLine&) = delete;
@@ -54,16 +55,17 @@ class VsockLine {
   void gone();
   void refuse(std::span<const std::byte> packet);
   void give_resets();
+  bool has_room_again();
 
   transport::Poller& poller_;
   Admission admission_;
   Guest guest_;
   transport::Refusals refusals_{"vsock"};
   std::atomic<unsigned> unanswered_{0};  // forgets; what comes before the last answer is of before
-  std::atomic<bool> was_full_{false};
   bool guest_is_to_forget_ = false;
-  std::mutex lock_;       // of what follows
-  vsock::Resets resets_;  // of what the guest has sent where there was no process any more
+  std::mutex lock_;        // of what follows
+  bool was_full_ = false;  // and the guest has not heard that it is no longer
+  vsock::Resets resets_;   // of what the guest has sent where there was no process
   transport::MessageChannel channel_;
 };
 
