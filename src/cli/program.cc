@@ -54,8 +54,8 @@ Program::Program(const Options& options, sandbox::Outside& outside, companions::
       poller_(std::move(poller)),
       signals_(poller_, uses_stdio(options.gdb) ? InterruptKey::Ignored : InterruptKey::Ends),
       ram_(std::move(ram)),
-      lines_(poller_, std::move(companions), options_.shares, admission_by_vsock(),
-             lines_to_guest()) {
+      lines_(poller_, std::move(companions), options_.shares, options_.vsock.has_value(),
+             admission_by_vsock(), lines_to_guest()) {
   signals_.end_at_once(true);
 }
 

@@ -27,8 +27,8 @@ void add_devices(bool network, const std::vector<SharedFolder>& shares,
 }
 
 DeviceLines::DeviceLines(transport::Poller& poller, Sockets sockets,
-                         const std::vector<SharedFolder>& shares, const Admission& admission,
-                         Guest guest)
+                         const std::vector<SharedFolder>& shares, bool has_vsock,
+                         const Admission& admission, Guest guest)
     : guest_(std::move(guest)), vsock_door_(std::move(sockets.vsock_door)) {
   if (sockets.network) {
     network_ = std::make_unique<transport::MessageChannel>(
@@ -47,7 +47,7 @@ DeviceLines::DeviceLines(transport::Poller& poller, Sockets sockets,
           guest_.share({share, std::move(answer)});
         }));
   }
-  if (sockets.vsock) {
+  if (has_vsock) {
     vsock_ = std::make_unique<VsockLine>(poller, std::move(sockets.vsock), admission,
                                          VsockLine::Guest{guest_.vsock_has_room,
                                                           [this](std::vector<std::byte> packet) {
@@ -93,7 +93,7 @@ void DeviceLines::update() {
 
 // The listener stays here, too, and takes its file along where the process still may.
 Result<void> DeviceLines::open_to_programs(const std::string& path) {
-  if (!vsock_) return {};
+  if (!vsock_door_) return {};
   Result<transport::Listener> listener = transport::Listener::open(transport::UnixEndpoint{path});
   if (!listener) return fail(listener.error().code(), "--vsock: " + listener.error().text());
   Fd copy(::fcntl(*listener->descriptor(), F_DUPFD_CLOEXEC, 0));

@@ -35,9 +35,10 @@ class DeviceLines {
     std::function<void()> nobody_listens;  // for the guest's sockets any more, at their path
   };
 
-  // `admission`: of who connects to the guest's sockets.
+  // `has_vsock`: the machine has sockets, perhaps without a process at their other ends.
+  // `admission`: of who connects to them.
   DeviceLines(transport::Poller& poller, Sockets sockets, const std::vector<SharedFolder>& shares,
-              const Admission& admission, Guest guest);
+              bool has_vsock, const Admission& admission, Guest guest);
 
   // Programs of the host connect with the guest's sockets at that path, from now on.
   Result<void> open_to_programs(const std::string& path);

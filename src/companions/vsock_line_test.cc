@@ -28,7 +28,10 @@ struct VsockLineTest : ::testing::Test {
     int ends[2];
     EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
     process.reset(ends[1]);
-    line.emplace(poller, Fd(ends[0]), Admission{},
+    open(Fd(ends[0]));
+  }
+  void open(Fd socket) {
+    line.emplace(poller, std::move(socket), Admission{},
                  VsockLine::Guest{[this] { return has_room; },
                                   [this](Message message) { come.push_back(std::move(message)); },
                                   [this] { ++rooms; },
@@ -151,6 +154,28 @@ TEST_F(VsockLineTest, TheGuestIsRefusedWhereTheProcessIsGone) {
   EXPECT_EQ(reset.destination_cid, 3u);
   EXPECT_EQ(reset.destination_port, 100u);
   EXPECT_EQ(reset.source_port, 200u);
+}
+
+// Of a machine that was saved and goes on without them.
+TEST_F(VsockLineTest, TheGuestIsRefusedWhereThereHasNeverBeenAProcess) {
+  open({});
+  machine::VsockHeader request;
+  request.source_port = 100;
+  request.operation = machine::VsockOperation::Request;
+  line->send(std::as_bytes(std::span(&request, 1)));
+  EXPECT_TRUE(poller.wait(std::nullopt)) << "the main loop is to look";
+  turn();
+  ASSERT_EQ(come.size(), 1u);
+  machine::VsockHeader reset;
+  ASSERT_EQ(come[0].size(), sizeof reset);
+  std::memcpy(&reset, come[0].data(), sizeof reset);
+  EXPECT_EQ(reset.operation, machine::VsockOperation::Reset);
+  EXPECT_EQ(reset.destination_port, 100u);
+  EXPECT_FALSE(line->is_full());
+  line->forget();
+  turn();
+  EXPECT_EQ(come.size(), 2u);
+  EXPECT_FALSE(is_gone) << "nobody listened who could be gone";
 }
 
 TEST_F(VsockLineTest, TheProcessGetsAllThatWasSentBeforeTheMachineEnds) {

@@ -13,7 +13,12 @@ constexpr std::size_t kRoom = std::size_t{2} * (kMessageHeader + kMaxMessage);
 }  // namespace
 
 MessageChannel::MessageChannel(Poller& poller, Fd socket, Receiver receiver)
-    : poller_(poller), socket_(std::move(socket)), receiver_(std::move(receiver)), out_(kRoom) {
+    : poller_(poller),
+      socket_(std::move(socket)),
+      receiver_(std::move(receiver)),
+      out_(kRoom),
+      is_open_(static_cast<bool>(socket_)) {
+  if (!socket_) return;
   poller_.add(socket_.get(), Interest::Read, [this](Poller::Ready ready) {
     flush();
     if (ready.readable) read();

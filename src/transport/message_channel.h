@@ -26,7 +26,8 @@ class MessageChannel {
     std::function<void()> gone;  // once: the other process has gone, or makes no sense
   };
 
-  // `socket` is a stream socket that is connected to it.
+  // `socket` is a stream socket that is connected to it. None: as if it had gone, and the receiver
+  // has been told.
   MessageChannel(Poller& poller, Fd socket, Receiver receiver);
   ~MessageChannel();
   MessageChannel(const MessageChannel&) = delete;
@@ -57,7 +58,7 @@ class MessageChannel {
   MessageReader reader_;
   std::mutex lock_;    // of what follows
   MessageWriter out_;  // what the other process has not taken yet
-  bool is_open_ = true;
+  bool is_open_;
 };
 
 }  // namespace ringside::transport

@@ -189,6 +189,10 @@ TEST_F(VsockInProgram, EndWhereASavedMachineGoesOn) {
     anew.write("q");
     EXPECT_EQ(restored.await_exit(), 1) << restored.text(Stream::Error);
   }
+  ChildProcess without({RINGSIDE_PROGRAM, "--restore", saved});
+  without.await(Stream::Output, "fx");  // it calls, and is refused at once
+  without.kill(SIGTERM);
+  EXPECT_EQ(without.await_exit(), 4) << without.text(Stream::Error);
 }
 
 TEST_F(VsockInProgram, EndWhereAnotherFutureBegins) {
