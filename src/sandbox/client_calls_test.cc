@@ -18,6 +18,8 @@ namespace ringside::sandbox {
 namespace {
 
 using testing::Attempt, testing::error_of, testing::kKilled;
+using testing::connect_by_sending, testing::connect_by_sending_a_message,
+    testing::send_to_an_address;
 using ClientCalls = testing::CompanionCalls<allow_only_a_client>;
 
 TEST_P(ClientCalls, SaySo) { EXPECT_EQ(outcome(GetParam().attempt), GetParam().expected); }
@@ -30,6 +32,9 @@ const Attempt kAttempts[] = {
     {"HasTcp", EPERM, [] { return error_of(::socket(AF_INET, SOCK_STREAM, 0)); }},
     {"HasALocalSocket", EPERM, [] { return error_of(::socket(AF_UNIX, SOCK_STREAM, 0)); }},
     {"Connects", EPERM, [] { return error_of(::connect(0, nullptr, 0)); }},
+    {"ConnectsBySending", kKilled, connect_by_sending},
+    {"ConnectsBySendingAMessage", kKilled, connect_by_sending_a_message},
+    {"SendsToAnAddress", EPERM, send_to_an_address},
     {"Accepts", EPERM, [] { return error_of(::accept(0, nullptr, nullptr)); }},
     {"Forks", EPERM, [] { return error_of(::syscall(SYS_fork)); }},
     {"Executes", kKilled,

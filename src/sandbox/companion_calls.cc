@@ -11,8 +11,6 @@ namespace {
 constexpr int kNeeded[] = {
     // sockets that are there
     SCMP_SYS(recvfrom),
-    SCMP_SYS(sendto),
-    SCMP_SYS(sendmsg),
     // files that are there
     SCMP_SYS(write),  // also the last words of abort(), to a standard stream
     SCMP_SYS(lseek),
@@ -41,11 +39,12 @@ constexpr int kNeeded[] = {
 
 }  // namespace
 
-void allow_what_companions_need(Filter& filter) {
+void allow_what_companions_need(Filter& filter, SendsTo whom) {
   for (const int call : kNeeded)
     filter.allow(call);
   for (const int call : {SCMP_SYS(mmap), SCMP_SYS(mprotect)})
     filter.allow(call, {bits_are(2, PROT_EXEC, 0)});
+  allow_sending(filter, whom);
   // abort()
   filter.allow(SCMP_SYS(tgkill), {number_is(0, static_cast<std::uint32_t>(::getpid()))});
   kill_for_what_is_hostile(filter);

@@ -1,5 +1,7 @@
 #include "sandbox/filter.h"
 
+#include <sys/socket.h>
+
 namespace ringside::sandbox {
 namespace {
 
@@ -54,11 +56,33 @@ constexpr int kHostile[] = {
     SCMP_SYS(clock_adjtime),
 };
 
+// With this flag a TCP socket that has no other end, a listener that was shut down among them, is
+// connected with the address that comes with the call (tcp(7), TCP_FASTOPEN).
+struct SendingCall {
+  int call;
+  unsigned flags;  // which argument that is
+};
+constexpr SendingCall kSendTo{SCMP_SYS(sendto), 3}, kSendMessage{SCMP_SYS(sendmsg), 2},
+    kSendMessages{SCMP_SYS(sendmmsg), 3};
+
 }  // namespace
+
+void allow_sending(Filter& filter, SendsTo whom) {
+  const scmp_arg_cmp connects_not = bits_are(kSendTo.flags, MSG_FASTOPEN, 0);
+  if (whom == SendsTo::Anybody) {
+    filter.allow(kSendTo.call, {connects_not});
+  } else {
+    filter.allow(kSendTo.call, {connects_not, argument_is(4, 0)});
+  }
+  filter.allow(kSendMessage.call, {bits_are(kSendMessage.flags, MSG_FASTOPEN, 0)});
+}
 
 void kill_for_what_is_hostile(Filter& filter) {
   for (const int call : kHostile)
     filter.add(SCMP_ACT_KILL_PROCESS, call);
+  for (const SendingCall& sends : {kSendTo, kSendMessage, kSendMessages})
+    filter.add(SCMP_ACT_KILL_PROCESS, sends.call,
+               {bits_are(sends.flags, MSG_FASTOPEN, MSG_FASTOPEN)});
 }
 
 }  // namespace ringside::sandbox

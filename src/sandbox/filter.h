@@ -68,9 +68,15 @@ inline scmp_arg_cmp number_is(unsigned index, std::uint32_t value) {
   return bits_are(index, 0xffffffff, value);
 }
 
+// To whom a socket sends: by an address that comes with the call, or to its other end alone.
+enum class SendsTo : std::uint8_t { ItsOtherEnd, Anybody };
+// sendto(2) and sendmsg(2), but not to connect by them: see kill_for_what_is_hostile(). The address
+// of a sendmsg(2) is in memory, where a filter does not look.
+void allow_sending(Filter& filter, SendsTo whom);
+
 // Ends the process at what neither the program nor a library that it uses ever calls: other
-// programs and processes, other views of the system, the kernel's own code, and interfaces that go
-// around such a filter.
+// programs and processes, other views of the system, the kernel's own code, interfaces that go
+// around such a filter, and connections that are made without connect(2).
 void kill_for_what_is_hostile(Filter& filter);
 
 }  // namespace ringside::sandbox

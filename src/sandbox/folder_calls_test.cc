@@ -14,14 +14,13 @@
 #include "sandbox/landlock.h"
 #include "sandbox/sandbox.h"
 #include "sandbox/system_calls.h"
+#include "sandbox/testing/attempts.h"
 #include "sandbox/testing/outcome.h"
 
 namespace ringside::sandbox {
 namespace {
 
-using testing::kKilled;
-
-int error_of(long result) { return result < 0 ? errno : 0; }
+using testing::error_of, testing::kKilled;
 
 class FolderCalls : public ::testing::Test {
  protected:
@@ -134,6 +133,9 @@ TEST_F(FolderCalls, FilesAreAllThereIs) {
               0);
     for (const int family : {AF_UNIX, AF_INET, AF_NETLINK})
       EXPECT_EQ(by_filter(below, [=] { return error_of(::socket(family, SOCK_DGRAM, 0)); }), EPERM);
+    EXPECT_EQ(by_filter(below, testing::connect_by_sending), kKilled);
+    EXPECT_EQ(by_filter(below, testing::connect_by_sending_a_message), kKilled);
+    EXPECT_EQ(by_filter(below, testing::send_to_an_address), EPERM);
     EXPECT_EQ(by_filter(below, [] { return error_of(::fork()); }), EPERM);
     EXPECT_EQ(by_filter(below, [] { return error_of(::kill(::getppid(), 0)); }), EPERM);
     EXPECT_EQ(by_filter(below, [] { return error_of(::chdir("/")); }), EPERM);

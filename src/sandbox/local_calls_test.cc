@@ -19,6 +19,8 @@ namespace ringside::sandbox {
 namespace {
 
 using testing::Attempt, testing::error_of, testing::kKilled;
+using testing::connect_by_sending, testing::connect_by_sending_a_message,
+    testing::send_to_an_address;
 using LocalSocketCalls = testing::CompanionCalls<allow_only_local_sockets>;
 using LocalCallerCalls = testing::CompanionCalls<allow_only_local_calls>;
 
@@ -44,6 +46,9 @@ const Attempt kOfBoth[] = {
     {"MakesADirectory", EPERM, [] { return error_of(::mkdir("/tmp/ringside-x", 0700)); }},
     {"HasTcp", EPERM, [] { return error_of(::socket(AF_INET, SOCK_STREAM, 0)); }},
     {"HasALocalDatagramSocket", EPERM, [] { return error_of(::socket(AF_UNIX, SOCK_DGRAM, 0)); }},
+    {"ConnectsBySending", kKilled, connect_by_sending},
+    {"ConnectsBySendingAMessage", kKilled, connect_by_sending_a_message},
+    {"SendsToAnAddress", EPERM, send_to_an_address},
     {"Binds", EPERM, [] { return error_of(::bind(0, nullptr, 0)); }},
     {"Listens", EPERM, [] { return error_of(::listen(0, 1)); }},
     {"Forks", EPERM, [] { return error_of(::syscall(SYS_fork)); }},

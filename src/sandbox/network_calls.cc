@@ -72,7 +72,7 @@ void allow_sockets(Filter& filter) {
 
 Result<void> allow_only_a_network() {
   Filter filter(SCMP_ACT_ERRNO(EPERM));
-  allow_what_companions_need(filter);
+  allow_what_companions_need(filter, SendsTo::Anybody);
   for (const int call : kNeeded)
     filter.allow(call);
   allow_sockets(filter);

@@ -25,6 +25,8 @@ namespace ringside::sandbox {
 namespace {
 
 using testing::Attempt, testing::error_of, testing::kKilled;
+using testing::connect_by_sending, testing::connect_by_sending_a_message,
+    testing::send_to_an_address;
 using testing::outcome_of;
 using NetworkCalls = testing::CompanionCalls<allow_only_a_network>;
 
@@ -64,6 +66,8 @@ const Attempt kForbidden[] = {
     {"SeesOthersPackets", EPERM, [] { return own_socket(AF_PACKET, SOCK_RAW, 0); }},
     {"WritesTcpItself", EPERM, [] { return own_socket(AF_INET, SOCK_RAW, IPPROTO_TCP); }},
     {"SpeaksAnotherProtocol", EPERM, [] { return own_socket(AF_INET, SOCK_STREAM, IPPROTO_SCTP); }},
+    {"ConnectsBySending", kKilled, connect_by_sending},
+    {"ConnectsBySendingAMessage", kKilled, connect_by_sending_a_message},
     {"Binds", EPERM,
      [] {
        const sockaddr_in address = somewhere();
@@ -106,6 +110,7 @@ const Attempt kPermitted[] = {
        return error_of(::connect(::socket(AF_INET, SOCK_DGRAM, 0),
                                  reinterpret_cast<const sockaddr*>(&address), sizeof address));
      }},
+    {"SendsToAnAddress", EBADF, send_to_an_address},
     {"ReadsAFile", 0, [] { return error_of(::open("/etc/passwd", O_RDONLY | O_CLOEXEC)); }},
     {"Waits", 0, [] { return error_of(::poll(nullptr, 0, 0)); }},
     {"Aborts", 256 + SIGABRT,

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -38,6 +39,8 @@ constexpr int kNoSandbox = 254;
 // What a process has open before it enters.
 struct Scene {
   int file = -1, directory = -1, listener = -1;
+  int datagrams = -1;
+  int was_listener = -1;  // shut down, so that it could be connected
   int pair[2] = {-1, -1};
   sockaddr_in where{};
   void* memory = nullptr;
@@ -57,6 +60,10 @@ Scene set_up() {
   (void)::listen(scene.listener, 1);
   socklen_t size = sizeof scene.where;
   (void)::getsockname(scene.listener, reinterpret_cast<sockaddr*>(&scene.where), &size);
+  scene.datagrams = ::socket(AF_INET, SOCK_DGRAM, 0);
+  scene.was_listener = ::socket(AF_INET, SOCK_STREAM, 0);
+  (void)::listen(scene.was_listener, 1);
+  (void)::shutdown(scene.was_listener, SHUT_RDWR);
   scene.memory = ::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   return scene;
 }
@@ -151,6 +158,38 @@ const Attempt kForbidden[] = {
      [](const Scene& scene) {
        return error_of(::connect(scene.pair[0], reinterpret_cast<const sockaddr*>(&scene.where),
                                  sizeof scene.where));
+     }},
+    {"ConnectsBySending", kKilled,
+     [](const Scene& scene) {
+       return error_of(::sendto(scene.was_listener, "text", 4, MSG_FASTOPEN,
+                                reinterpret_cast<const sockaddr*>(&scene.where),
+                                sizeof scene.where));
+     }},
+    {"ConnectsBySendingAMessage", kKilled,
+     [](const Scene& scene) {
+       sockaddr_in where = scene.where;
+       msghdr message{};
+       message.msg_name = &where;
+       message.msg_namelen = sizeof where;
+       return error_of(::sendmsg(scene.was_listener, &message, MSG_FASTOPEN));
+     }},
+    {"ConnectsBySendingMessages", kKilled,
+     [](const Scene& scene) {
+       return error_of(::sendmmsg(scene.was_listener, nullptr, 0, MSG_FASTOPEN));
+     }},
+    {"ConnectsLater", EPERM,
+     [](const Scene& scene) {
+       const int on = 1;
+       return error_of(
+           ::setsockopt(scene.was_listener, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, &on, sizeof on));
+     }},
+    {"ShutsAListenerDown", EPERM,
+     [](const Scene& scene) { return error_of(::shutdown(scene.listener, SHUT_RDWR)); }},
+    {"SendsElsewhere", EPERM,
+     [](const Scene& scene) {
+       return error_of(::sendto(scene.datagrams, "text", 4, 0,
+                                reinterpret_cast<const sockaddr*>(&scene.where),
+                                sizeof scene.where));
      }},
     {"Binds", EPERM,
      [](const Scene& scene) {
@@ -307,6 +346,18 @@ const Attempt kPermitted[] = {
      }},
 };
 INSTANTIATE_TEST_SUITE_P(Permits, Sandbox, ::testing::ValuesIn(kPermitted), name_of_attempt);
+
+// The keeper may connect, where it looks whether anybody listens at a Unix socket; not so.
+TEST_F(Sandbox, TheKeeperConnectsNobodyBySending) {
+  EXPECT_EQ(testing::outcome_of([] {
+              const Scene scene = set_up();
+              if (!forbid_what_nobody_needs()) return kNoSandbox;
+              return error_of(::sendto(scene.was_listener, "text", 4, MSG_FASTOPEN,
+                                       reinterpret_cast<const sockaddr*>(&scene.where),
+                                       sizeof scene.where));
+            }),
+            kKilled);
+}
 
 using Landlock = Sandbox;
 

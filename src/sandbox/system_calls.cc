@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <linux/kvm.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -56,9 +57,6 @@ constexpr int kNeeded[] = {
     SCMP_SYS(accept4),
     SCMP_SYS(recvfrom),
     SCMP_SYS(recvmsg),
-    SCMP_SYS(sendto),
-    SCMP_SYS(sendmsg),
-    SCMP_SYS(shutdown),
     SCMP_SYS(getsockname),
     SCMP_SYS(getpeername),
     SCMP_SYS(getsockopt),
@@ -143,7 +141,8 @@ void allow_control_of_files(Filter& filter, Engine engine) {
 
 // Of an accepted connection; others attach programs for the kernel to run.
 void allow_socket_options(Filter& filter) {
-  filter.allow(SCMP_SYS(setsockopt), {number_is(1, IPPROTO_TCP)});
+  for (const std::uint32_t option : {TCP_NODELAY, TCP_NOTSENT_LOWAT})
+    filter.allow(SCMP_SYS(setsockopt), {number_is(1, IPPROTO_TCP), number_is(2, option)});
   for (const std::uint32_t option : {SO_SNDBUF, SO_RCVBUF, SO_KEEPALIVE, SO_LINGER})
     filter.allow(SCMP_SYS(setsockopt), {number_is(1, SOL_SOCKET), number_is(2, option)});
 }
@@ -158,6 +157,9 @@ Result<void> allow_only_what_is_needed(Engine engine) {
   allow_threads(filter);
   allow_control_of_files(filter, engine);
   allow_socket_options(filter);
+  allow_sending(filter, SendsTo::ItsOtherEnd);
+  // A connection's end, and not a listener's.
+  filter.allow(SCMP_SYS(shutdown), {number_is(1, SHUT_WR)});
   kill_for_what_is_hostile(filter);
   return filter.load();
 }

@@ -110,10 +110,9 @@ Result<std::optional<uid_t>> SocketOwners::owner_of_other_end(const TcpEnds& end
 Result<std::optional<uid_t>> SocketOwners::ask(const TcpEnds& ends) {
   const auto question = owner_question(ends, ++number_);
   sockaddr_nl kernel{};
-  kernel.nl_family = AF_NETLINK;
   std::array<std::byte, 8192> answer;
-  ssize_t size = ::sendto(netlink_.get(), question.data(), question.size(), 0,
-                          reinterpret_cast<const sockaddr*>(&kernel), sizeof kernel);
+  // Such a socket is the kernel's, where nobody else is named (netlink(7)).
+  ssize_t size = ::send(netlink_.get(), question.data(), question.size(), 0);
   if (size >= 0) {
     socklen_t kernel_size = sizeof kernel;
     size = ::recvfrom(netlink_.get(), answer.data(), answer.size(), MSG_DONTWAIT,

@@ -4,7 +4,9 @@
 #pragma once
 
 #include <gtest/gtest.h>
+#include <netinet/in.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 
 #include <cerrno>
 #include <ostream>
@@ -16,6 +18,24 @@
 namespace ringside::sandbox::testing {
 
 inline int error_of(long result) { return result < 0 ? errno : 0; }
+
+// A TCP connection without connect(2).
+inline int connect_by_sending() {
+  sockaddr_in somewhere{};
+  somewhere.sin_family = AF_INET;
+  return error_of(::sendto(-1, "x", 1, MSG_FASTOPEN, reinterpret_cast<const sockaddr*>(&somewhere),
+                           sizeof somewhere));
+}
+inline int connect_by_sending_a_message() {
+  const msghdr message{};
+  return error_of(::sendmsg(-1, &message, MSG_FASTOPEN));
+}
+inline int send_to_an_address() {
+  sockaddr_in somewhere{};
+  somewhere.sin_family = AF_INET;
+  return error_of(
+      ::sendto(-1, "x", 1, 0, reinterpret_cast<const sockaddr*>(&somewhere), sizeof somewhere));
+}
 
 struct Attempt {
   const char* name;
