@@ -10,8 +10,9 @@
 namespace ringside {
 
 // Made for its owner alone (mode 0600), whatever the umask is, or emptied; one that was there keeps
-// its mode. It may be a device or a FIFO. What is not done: to follow a link, unless it is one of
-// /dev or /proc (/dev/stdout), and to write into another user's file.
+// its mode. It may be a device or a FIFO. What is not done: to follow a link, and to write into
+// another user's file or FIFO; but for what is open already (/dev/stdout, /dev/stderr, /dev/fd/N,
+// /proc/self/fd/N).
 Result<Fd> open_output(const std::string& path);
 
 }  // namespace ringside

@@ -1,5 +1,6 @@
 #include "base/output_file.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -62,6 +63,28 @@ TEST_F(OutputFile, FollowsNoLink) {
   EXPECT_FALSE(std::filesystem::exists(folder_ + "/nothing"));
 }
 
+// Anybody makes files and links in /dev/shm, and in /proc/self/cwd whoever may in that directory.
+TEST_F(OutputFile, FollowsNoLinkInPlacesOfTheSystemEither) {
+  std::ofstream(folder_ + "/other") << "kept";
+  const auto is_kept = [&](const std::string& link) {
+    EXPECT_EQ(write_to(link),
+              "cannot write '" + link + "': it is a symbolic link; name the file itself");
+    EXPECT_EQ(content(folder_ + "/other"), "kept");
+  };
+  const int folder = ::open(folder_.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
+  std::filesystem::create_symlink(folder_ + "/other", folder_ + "/1");
+  is_kept("/proc/self/fd/" + std::to_string(folder) + "/1");
+  is_kept("/dev/fd/" + std::to_string(folder) + "/1");
+  ::close(folder);
+  const std::string shared =
+      "/dev/shm/" + std::filesystem::path(folder_).filename().string() + "-output";
+  std::error_code none;
+  std::filesystem::create_symlink(folder_ + "/other", shared, none);
+  if (none) GTEST_SKIP() << "there is no /dev/shm";
+  is_kept(shared);
+  std::filesystem::remove(shared);
+}
+
 // What is no file is what somebody wants to see: /dev/stdout is a link to a link.
 TEST_F(OutputFile, MayBeADeviceAndALinkOfTheSystems) {
   EXPECT_EQ(write_to("/dev/null"), "");
@@ -84,6 +107,28 @@ TEST_F(OutputFile, IsNotAnothersWhoCouldReadIt) {
   EXPECT_EQ(write_to(file_),
             "cannot write '" + file_ + "': it is another user's, who could read what is written");
   EXPECT_EQ(content(file_), "kept");
+}
+
+TEST_F(OutputFile, IsNotAnothersInPlacesOfTheSystemEither) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can give a file away";
+  const std::string shared =
+      "/dev/shm/" + std::filesystem::path(folder_).filename().string() + "-output";
+  if (!(std::ofstream(shared) << "kept")) GTEST_SKIP() << "there is no /dev/shm";
+  EXPECT_EQ(::chown(shared.c_str(), 1, 1), 0);
+  EXPECT_EQ(write_to(shared),
+            "cannot write '" + shared + "': it is another user's, who could read what is written");
+  EXPECT_EQ(content(shared), "kept");
+  std::filesystem::remove(shared);
+}
+
+TEST_F(OutputFile, IsNotAnothersFifo) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can give a file away";
+  ASSERT_EQ(::mkfifo(file_.c_str(), 0666), 0);
+  const Fd reader(::open(file_.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  EXPECT_EQ(write_to(file_), "");
+  ASSERT_EQ(::chown(file_.c_str(), 1, 1), 0);
+  EXPECT_EQ(write_to(file_),
+            "cannot write '" + file_ + "': it is another user's, who could read what is written");
 }
 
 TEST_F(OutputFile, ErrorsNameIt) {
