@@ -55,6 +55,10 @@ class KeptFolder final : public Folder {
   }
   Result<NewFile> create(const std::string& name, FileKind kind) override {
     Answer answer = ask(Wish::Create, name, kind);
+    if (answer.code && answer.number != 0) {  // it is made, and could not be received
+      discard(answer.number);
+      return fail(cannot_write(name, answer.errno_value));
+    }
     TRY(result_of(answer));
     return NewFile{std::move(answer.fd), answer.number};
   }

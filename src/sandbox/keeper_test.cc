@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -104,6 +105,29 @@ TEST_F(KeeperTest, MakesFilesThatAppearWhenTheyAreFinished) {
   // Only what was made here is known by a number.
   EXPECT_FALSE(folder.finish(1));
   EXPECT_FALSE(folder.finish(77));
+}
+
+// The keeper has opened them, and this process has no number for one more.
+TEST_F(KeeperTest, SaysThatThereAreTooManyOpenFiles) {
+  ASSERT_TRUE(keeper_->begin());
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  const auto next = static_cast<rlim_t>(::dup(STDIN_FILENO));
+  ::close(static_cast<int>(next));
+  const rlimit none{next, before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+  const auto input = keeper_->open_input(folder_ + "/kernel");
+  const auto dump = keeper_->folder(FolderOf::Files).create("dump", FileKind::Core);
+  const auto listener = keeper_->listen("unix:" + folder_ + "/gdb");
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+  ASSERT_FALSE(input);
+  EXPECT_EQ(input.error(), EMFILE);
+  ASSERT_FALSE(dump);
+  EXPECT_EQ(dump.error().text(), "cannot write 'dump': Too many open files");
+  ASSERT_FALSE(listener);
+  EXPECT_EQ(listener.error().text(), "what was opened cannot be taken over: Too many open files");
+  keeper_->end();
+  EXPECT_EQ(files(), 2u) << "nothing is left of what was made";
 }
 
 TEST_F(KeeperTest, AFolderThatIsNotThereIsNamed) {

@@ -57,8 +57,9 @@ void take_descriptor(msghdr& message, Fd& descriptor) {
   }
 }
 
+// The flags of recvmsg(2); nothing: the other side is gone, or this is no message.
 template <typename Header>
-bool receive_message(int socket, Header& header, std::string& text, Fd& descriptor) {
+std::optional<int> receive_message(int socket, Header& header, std::string& text, Fd& descriptor) {
   text.resize(kMostText);
   std::array<iovec, 2> parts{{{&header, sizeof header}, {text.data(), text.size()}}};
   msghdr message{};
@@ -73,9 +74,9 @@ bool receive_message(int socket, Header& header, std::string& text, Fd& descript
   } while (size < 0 && errno == EINTR);
   if (size > 0) take_descriptor(message, descriptor);
   if (size < static_cast<ssize_t>(sizeof header) || (message.msg_flags & MSG_TRUNC) != 0)
-    return false;
+    return std::nullopt;
   text.resize(static_cast<std::size_t>(size) - sizeof header);
-  return true;
+  return message.msg_flags;
 }
 
 }  // namespace
@@ -117,10 +118,18 @@ std::optional<Request> receive_request(int socket) {
 std::optional<Answer> receive_answer(int socket) {
   AnswerHeader header;
   Answer answer;
-  if (!receive_message(socket, header, answer.text, answer.fd)) return std::nullopt;
+  const std::optional<int> flags = receive_message(socket, header, answer.text, answer.fd);
+  if (!flags) return std::nullopt;
   if (header.code >= 0) answer.code = static_cast<ErrorCode>(header.code);
   answer.errno_value = header.errno_value;
   answer.number = header.number;
+  // A descriptor was sent, for which this process has no number: RLIMIT_NOFILE, see unix(7).
+  if ((*flags & MSG_CTRUNC) != 0 && !answer.fd) {
+    const Error error = Error::from_errno("what was opened cannot be taken over", EMFILE);
+    answer.code = error.code();
+    answer.errno_value = EMFILE;
+    answer.text = error.text();
+  }
   return answer;
 }
 

@@ -38,7 +38,7 @@ struct Request {
 struct Answer {
   // The error's code; none: it is done.
   std::optional<ErrorCode> code;
-  int errno_value = 0;  // of open_input() alone
+  int errno_value = 0;  // of open_input(), and of what was opened but could not be received
   std::uint32_t number = 0;
   std::string text;  // of the error
   Fd fd;
