@@ -179,8 +179,9 @@ void socket_answer(Choices& choices) {
   const auto owner = transport::read_owner(bytes, ends, kNumber);
   if (!owner)
     fuzz::check_sentence(owner.error().text());
-  else if (*owner)
-    check(**owner == answer.socket.idiag_uid && answer.socket.idiag_inode != 0);
+  else if (owner->owner)
+    check(owner->is_found && *owner->owner == answer.socket.idiag_uid &&
+          answer.socket.idiag_inode != 0);
 }
 
 // What a stranger says: in pieces and at once. Nobody comes in without the token.

@@ -60,8 +60,8 @@ std::array<std::byte, 72> owner_question(const TcpEnds& ends, std::uint32_t numb
   return bytes;
 }
 
-Result<std::optional<uid_t>> read_owner(std::span<const std::byte> answer, const TcpEnds& ends,
-                                        std::uint32_t number) {
+Result<OwnerAnswer> read_owner(std::span<const std::byte> answer, const TcpEnds& ends,
+                               std::uint32_t number) {
   const auto malformed = [] {
     return fail(ErrorCode::System, "the kernel's answer about a socket's owner is not understood");
   };
@@ -78,7 +78,7 @@ Result<std::optional<uid_t>> read_owner(std::span<const std::byte> answer, const
     nlmsgerr error{};
     if (body.size() < sizeof error) return malformed();
     std::memcpy(&error, body.data(), sizeof error);
-    if (error.error == -ENOENT) return std::nullopt;
+    if (error.error == -ENOENT) return OwnerAnswer{};
     return fail(Error::from_errno("the kernel does not say whose a socket is", -error.error));
   }
   inet_diag_msg socket{};
@@ -88,26 +88,35 @@ Result<std::optional<uid_t>> read_owner(std::span<const std::byte> answer, const
                     ntohs(socket.id.idiag_dport) == ends.own_port &&
                     equal(address_in(socket.id.idiag_src, socket.idiag_family), ends.other) &&
                     equal(address_in(socket.id.idiag_dst, socket.idiag_family), ends.own);
-  if (!same || !has_owner(socket.idiag_state, socket.idiag_inode)) return std::nullopt;
-  return socket.idiag_uid;
+  OwnerAnswer found{true, std::nullopt};
+  if (same && has_owner(socket.idiag_state, socket.idiag_inode)) found.owner = socket.idiag_uid;
+  return found;
 }
 
-Result<SocketOwners> SocketOwners::open() {
+Result<SocketOwners> SocketOwners::open(SocketTable table) {
   Fd netlink(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_SOCK_DIAG));
   if (!netlink) return fail(Error::from_errno("the kernel does not say whose a socket is", errno));
-  return SocketOwners(std::move(netlink), SocketTable::open());
+  return SocketOwners(std::move(netlink), std::move(table));
 }
 
-// A kernel without tcp_diag says of every connection that there is none.
 Result<std::optional<uid_t>> SocketOwners::owner_of_other_end(const TcpEnds& ends) {
-  Result<std::optional<uid_t>> owner = ask(ends);
-  if (owner && *owner) return owner;
+  const Result<OwnerAnswer> answer = ask(ends);
+  if (answer && (answer->is_found || answers_about(ends))) return answer->owner;
   if (const auto listed = table_.owner_of_other_end(ends)) return listed;
-  return owner;
+  if (!answer) return fail(answer.error());
+  return std::nullopt;
+}
+
+// A kernel without tcp_diag says of every connection that there is none. One that has it finds this
+// end of the connection, or what listens there once the other end has had the connection ended.
+bool SocketOwners::answers_about(const TcpEnds& ends) {
+  const Result<OwnerAnswer> own =
+      ask({ends.other, ends.own, ends.other_port, ends.own_port, ends.interface});
+  return own && own->is_found;
 }
 
 // The kernel has answered when send() comes back.
-Result<std::optional<uid_t>> SocketOwners::ask(const TcpEnds& ends) {
+Result<OwnerAnswer> SocketOwners::ask(const TcpEnds& ends) {
   const auto question = owner_question(ends, ++number_);
   sockaddr_nl kernel{};
   std::array<std::byte, 8192> answer;

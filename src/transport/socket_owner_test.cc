@@ -1,16 +1,20 @@
 // Whose the other end of a connection is: what the kernel's answers mean, and the real kernel's.
 #include "transport/socket_owner.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <linux/inet_diag.h>
 #include <linux/netlink.h>
 #include <linux/sock_diag.h>
 #include <netinet/tcp.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <cstdint>
 #include <cstring>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "transport/listener.h"
@@ -54,7 +58,7 @@ Answer found() {
 std::string read(const Answer& answer, const TcpEnds& ends = kEnds) {
   const auto owner = read_owner(answer.bytes(), ends, 7);
   if (!owner) return owner.error().text();
-  return *owner ? std::to_string(**owner) : "nobody";
+  return owner->owner ? std::to_string(*owner->owner) : "nobody";
 }
 
 TEST(SocketOwner, IsTheUserOfAnOpenSocket) {
@@ -185,6 +189,63 @@ TEST_F(Asked, TheKernelKnowsIpv4) { connect("127.0.0.1", "127.0.0.1"); }
 TEST_F(Asked, TheKernelKnowsIpv6) { connect("::1", "::1"); }
 TEST_F(Asked, TheKernelKnowsIpv4AtASocketOfBoth) { connect("::", "127.0.0.1"); }
 TEST_F(Asked, TheKernelKnowsIpv4OfASocketOfIpv6) { connect("127.0.0.1", "::ffff:127.0.0.1"); }
+
+// Which of the two is asked: the list says of these ends, on 127.0.0.1, what the kernel does not.
+class Listed : public ::testing::Test {
+ protected:
+  static constexpr uid_t kListed = 12345;
+
+  static Result<SocketOwners> owners_with_list_of(const TcpEnds& ends) {
+    Fd list(::memfd_create("list", MFD_CLOEXEC));
+    const std::string line = fmt::format(
+        "   0: 0100007F:{:04X} 0100007F:{:04X} 01 00000000:00000000 00:00000000 00000000 {} 0 5\n",
+        ends.other_port, ends.own_port, kListed);
+    EXPECT_EQ(::write(list.get(), line.data(), line.size()), static_cast<ssize_t>(line.size()));
+    std::vector<Fd> files;
+    files.push_back(std::move(list));
+    return SocketOwners::open(SocketTable(std::move(files)));
+  }
+
+  // The listener is there, as it is while somebody is asked who he is.
+  enum class Leaving : std::uint8_t { Closes, Resets };
+  static void leave(Leaving how) {
+    auto listener = Listener::open(TcpEndpoint{"127.0.0.1", 0});
+    ASSERT_TRUE(listener) << listener.error().text();
+    Fd client = connect_to(listener->endpoint());
+    auto accepted = listener->accept();
+    ASSERT_TRUE(accepted);
+    const auto ends = ends_of(accepted->input());
+    ASSERT_TRUE(ends);
+    auto owners = owners_with_list_of(*ends);
+    if (!owners) GTEST_SKIP() << owners.error().text();
+    const auto present = owners->owner_of_other_end(*ends);
+    if (present && *present == kListed) GTEST_SKIP() << "a kernel without tcp_diag";
+    ASSERT_TRUE(present) << present.error().text();
+    EXPECT_EQ(*present, ::geteuid());
+    const linger at_once{1, 0};
+    if (how == Leaving::Resets) {
+      ASSERT_EQ(::setsockopt(client.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once), 0);
+    }
+    client.reset();
+    const auto owner = owners->owner_of_other_end(*ends);
+    ASSERT_TRUE(owner) << owner.error().text();
+    EXPECT_EQ(*owner, std::nullopt);
+  }
+};
+
+// A stranger who comes and goes at once would have all of a list read that he makes long.
+TEST_F(Listed, IsNotReadForOneWhoHasGone) { leave(Leaving::Closes); }
+TEST_F(Listed, IsNotReadForOneWhoHasEndedTheConnection) { leave(Leaving::Resets); }
+
+// As of every connection where there is no tcp_diag: neither end is known.
+TEST_F(Listed, IsReadWhereTheKernelKnowsNeitherEnd) {
+  const TcpEnds nowhere{address("::ffff:127.0.0.1"), address("::ffff:127.0.0.1"), 1, 2, 0};
+  auto owners = owners_with_list_of(nowhere);
+  if (!owners) GTEST_SKIP() << owners.error().text();
+  const auto owner = owners->owner_of_other_end(nowhere);
+  ASSERT_TRUE(owner) << owner.error().text();
+  EXPECT_EQ(*owner, kListed);
+}
 
 }  // namespace
 }  // namespace ringside::transport

@@ -112,11 +112,11 @@ std::optional<uid_t> owner_listed(std::string_view list, const TcpEnds& ends) {
 }
 
 SocketTable SocketTable::open() {
-  SocketTable table;
+  std::vector<Fd> files;
   for (const char* path : {"/proc/net/tcp", "/proc/net/tcp6"}) {
-    if (Fd file(::open(path, O_RDONLY | O_CLOEXEC)); file) table.files_.push_back(std::move(file));
+    if (Fd file(::open(path, O_RDONLY | O_CLOEXEC)); file) files.push_back(std::move(file));
   }
-  return table;
+  return SocketTable(std::move(files));
 }
 
 std::optional<uid_t> SocketTable::owner_of_other_end(const TcpEnds& ends) const {

@@ -9,6 +9,7 @@
 
 #include <optional>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/fd.h"
@@ -25,6 +26,7 @@ class SocketTable {
   // Files that cannot be opened have no sockets; both are read again for each question, which works
   // when no file can be opened any more.
   static SocketTable open();
+  explicit SocketTable(std::vector<Fd> files) : files_(std::move(files)) {}
   std::optional<uid_t> owner_of_other_end(const TcpEnds& ends) const;
 
  private:
