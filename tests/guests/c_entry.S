@@ -1,7 +1,8 @@
 /* The way into guests written in C: every vCPU calls `vcpu_main(number)`; the first one starts the
    others before. `common_exception` brings #DB and #BP to `on_exception(frame)` with all registers,
    for guests that have one. With TIMER defined the first vCPU's local timer interrupts it that often
-   (in its ticks), which is counted in `timer_ticks`. */
+   (in its ticks), which is counted in `timer_ticks`. With INTERRUPTS defined that vector is the first
+   vCPU's for `on_interrupt()`, and interrupts are still off (interrupts.h). */
 #include "boot64.inc"
 
         .globl  main, ap_main
@@ -11,6 +12,12 @@ main:
         gate    3, exception_3
 #endif
         call    start_aps
+#ifdef INTERRUPTS
+        call    mask_pics
+        gate    INTERRUPTS, interrupt
+        lapic   LAPIC_SPURIOUS, 0x1ff
+        xor     %edi, %edi
+#endif
 #ifdef TIMER
         call    mask_pics
         gate    0x40, timer_tick
@@ -39,6 +46,31 @@ timer_tick:
 timer_ticks:
         .quad   0
         .text
+#endif
+
+#ifdef INTERRUPTS
+interrupt:                              /* saves what a function may change */
+        push    %rax
+        push    %rcx
+        push    %rdx
+        push    %rsi
+        push    %rdi
+        push    %r8
+        push    %r9
+        push    %r10
+        push    %r11
+        call    on_interrupt
+        lapic   LAPIC_EOI, 0
+        pop     %r11
+        pop     %r10
+        pop     %r9
+        pop     %r8
+        pop     %rdi
+        pop     %rsi
+        pop     %rdx
+        pop     %rcx
+        pop     %rax
+        iretq
 #endif
 
 #ifdef EXCEPTIONS

@@ -1,31 +1,14 @@
-/* Virtqueues of devices at the fixed addresses of the MMIO transport (virtio 1.2, 4.2.2), one
-   buffer at a time in each. */
+/* Queues of devices at the fixed addresses of the MMIO transport (virtio 1.2, 4.2.2). */
 #pragma once
 
-#include "guest.h"
+#include "queues.h"
 
-enum { kEntries = 4 };
-
-struct queue {
-  struct {
-    uint64_t address;
-    uint32_t length;
-    uint16_t flags, next;
-  } descriptors[kEntries] __attribute__((aligned(16)));
-  struct {
-    uint16_t flags, index, ring[kEntries];
-  } available;
-  struct {
-    uint16_t flags, index;
-    struct {
-      uint32_t id, length;
-    } ring[kEntries];
-  } used __attribute__((aligned(4)));
-};
+#define FIRST_DEVICE 0xd0000000ul
+#define DEVICE_STRIDE 0x1000
 
 static volatile uint32_t* find(uint32_t id) {
   for (unsigned i = 0; i < 8; ++i) {
-    volatile uint32_t* device = (volatile uint32_t*)(0xd0000000ul + i * 0x1000);
+    volatile uint32_t* device = (volatile uint32_t*)(FIRST_DEVICE + i * DEVICE_STRIDE);
     if (device[0] == 0x74726976 && device[2] == id) return device;
   }
   return 0;
@@ -53,22 +36,12 @@ static void start(volatile uint32_t* device, struct queue** queues, unsigned cou
   device[0x70 / 4] = 15; /* DRIVER_OK */
 }
 
-/* One buffer: 1 is what the device writes. How much it has written. */
-static void offer(volatile uint32_t* device, struct queue* queue, unsigned number, void* at,
-                  uint32_t length, int writes) {
-  queue->descriptors[0].address = (uint64_t)at;
-  queue->descriptors[0].length = length;
-  queue->descriptors[0].flags = writes ? 2 : 0;
-  __atomic_thread_fence(__ATOMIC_SEQ_CST);
-  queue->available.index += 1;
-  __atomic_thread_fence(__ATOMIC_SEQ_CST);
-  device[0x50 / 4] = number;
-}
-#define NAMED __attribute__((noinline)) /* for debuggers */
+static void notify(volatile uint32_t* device, unsigned number) { device[0x50 / 4] = number; }
 
-NAMED uint32_t await(struct queue* queue) {
-  while (((volatile uint16_t*)&queue->used)[1] != queue->available.index)
-    __asm__ volatile("pause");
-  __atomic_thread_fence(__ATOMIC_SEQ_CST);
-  return queue->used.ring[(queue->used.index - 1) % kEntries].length;
+/* One buffer: 1 is what the device writes. */
+static inline void offer(volatile uint32_t* device, struct queue* queue, unsigned number, void* at,
+                         uint32_t length, int writes) {
+  describe(queue, 0, at, length, writes ? kDeviceWrites : 0);
+  publish(queue);
+  notify(device, number);
 }

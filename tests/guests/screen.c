@@ -1,8 +1,13 @@
 /* A text screen as programs without a driver use it (VGA mode 3: 80 by 25 cells at 0xb8000), and a
-   keyboard that is polled. Says "text 437" in yellow on blue, with two characters beyond ASCII, and
-   puts each scan code that comes on the second row, in hexadecimal, with the cursor behind them.
-   Ctrl (0x1d) scrolls by one row as the start address does; Escape switches the machine off. */
+   keyboard that is polled, or interrupts where INTERRUPTS is defined. Says "text 437" in yellow on
+   blue, with two characters beyond ASCII, and puts each scan code that comes on the second row, in
+   hexadecimal, with the cursor behind them. Ctrl (0x1d) scrolls by one row as the start address
+   does; Escape switches the machine off. */
+#ifdef INTERRUPTS
+#include "interrupts.h"
+#else
 #include "guest.h"
+#endif
 
 enum { kColumns = 80, kData = 0x60, kStatus = 0x64, kCrtcIndex = 0x3d4, kCrtcData = 0x3d5 };
 
@@ -27,6 +32,21 @@ static void scroll(void) {
   crtc(0x0d, (uint8_t)start);
 }
 
+#ifdef INTERRUPTS
+void on_interrupt(void) {}
+
+static void enable_interrupts(void) {
+  enum { kPin = 1, kWriteMode = 0x60, kMode = 0x45 }; /* interrupts, tested, translates */
+  out8(kStatus, kWriteMode);
+  out8(kData, kMode);
+  route_pin(kPin, kEdge);
+}
+static void wait(void) { sleep(); }
+#else
+static void enable_interrupts(void) {}
+static void wait(void) {}
+#endif
+
 void vcpu_main(unsigned vcpu) {
   if (vcpu != 0) {
     for (;;)
@@ -36,8 +56,10 @@ void vcpu_main(unsigned vcpu) {
   for (unsigned i = 0; text[i] != 0; ++i)
     cells[i] = (uint16_t)(0x1e00 | (uint8_t)text[i]);
   show_cursor();
+  enable_interrupts();
   for (;;) {
-    if ((in8(kStatus) & 1) == 0) continue;
+    while ((in8(kStatus) & 1) == 0)
+      wait();
     const uint8_t code = in8(kData);
     ++scan_codes;
     put((uint8_t) "0123456789abcdef"[code >> 4]);

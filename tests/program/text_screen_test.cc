@@ -5,6 +5,7 @@
 
 #include "base/testing/temporary_folder.h"
 #include "support/guest_process.h"
+#include "support/host.h"
 #include "support/raw_client.h"
 
 namespace ringside::testing {
@@ -19,6 +20,7 @@ constexpr const char* kText = "text 437 ☺█\n";
 
 class TextScreen : public ::testing::Test {
  protected:
+  void SetUp() override { SKIP_IF(host::no_engine(engine())); }
   static GuestOptions options(std::vector<std::string> more = {}, Start start = Start::Running) {
     std::vector<std::string> arguments = {"--vga", "text"};
     arguments.insert(arguments.end(), more.begin(), more.end());
@@ -40,6 +42,7 @@ class TextScreen : public ::testing::Test {
       client.detach();
     }
   }
+  static void shows_what_is_typed(std::string_view name);
   static std::string screen(GuestProcess& guest) {
     DebugClient client = guest.attach();
     std::string text = monitor(client, "info screen");
@@ -50,8 +53,8 @@ class TextScreen : public ::testing::Test {
   const TemporaryFolder folder_;
 };
 
-TEST_F(TextScreen, ShowsWhatTheGuestWritesAndWhatIsTyped) {
-  GuestProcess guest("screen", options());
+void TextScreen::shows_what_is_typed(std::string_view name) {
+  GuestProcess guest(name, options());
   type(guest, "aB", 6);
   EXPECT_THAT(screen(guest), StartsWith(std::string(kText) + "1e 9e 2a 30 b0 aa\n"));
   // Cells alone are drawn, each where it is: the first in yellow on blue.
@@ -68,6 +71,11 @@ TEST_F(TextScreen, ShowsWhatTheGuestWritesAndWhatIsTyped) {
                              "8"))
       << "the terminal is given back";
 }
+
+TEST_F(TextScreen, ShowsWhatTheGuestWritesAndWhatIsTyped) { shows_what_is_typed("screen"); }
+
+// The guest sleeps until the keyboard interrupts it.
+TEST_F(TextScreen, ShowsWhatIsTypedToAGuestThatSleeps) { shows_what_is_typed("screen_woken"); }
 
 TEST_F(TextScreen, IsRepeatedFromTheJournal) {
   if (engine() != "soft") GTEST_SKIP() << "journals are the software CPU's";
