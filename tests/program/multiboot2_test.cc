@@ -6,11 +6,13 @@
 #include <fstream>
 
 #include "support/guest_process.h"
+#include "support/host.h"
 
 namespace ringside::testing {
 namespace {
 
 TEST(Multiboot2Program, ReadsItsTagsAndCallsABios) {
+  SKIP_IF(host::no_engine(engine()));
   const std::string module = "/tmp/ringside-module-" + std::to_string(::getpid());
   std::ofstream(module) << "content";
   const auto run = [&](const std::vector<std::string>& more) {

@@ -8,6 +8,7 @@
 
 #include "base/testing/temporary_folder.h"
 #include "support/guest_process.h"
+#include "support/host.h"
 #include "support/qmp_client.h"
 
 namespace ringside::testing {
@@ -26,6 +27,7 @@ constexpr const char* kSaysNoAlarm = "guest: asleep (ACPI S3), and has set no al
 
 class Sleep : public ::testing::Test {
  protected:
+  void SetUp() override { SKIP_IF(host::no_engine(engine())); }
   // Virtual time alone passes where there is one.
   static GuestOptions options(std::vector<std::string> more = {}) {
     if (engine() == "soft") more.insert(more.end(), {"--pace", "off"});

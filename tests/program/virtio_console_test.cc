@@ -10,6 +10,7 @@
 
 #include "base/testing/temporary_folder.h"
 #include "support/guest_process.h"
+#include "support/host.h"
 #include "support/on_terminal.h"
 #include "support/raw_client.h"
 
@@ -26,6 +27,7 @@ constexpr std::size_t kTalk = 64u << 12;  // of tests/guests/console.c
 
 class VirtioConsoleInProgram : public ::testing::Test {
  protected:
+  void SetUp() override { SKIP_IF(host::no_engine(engine())); }
   static GuestOptions options(std::vector<std::string> arguments,
                               Start start = Start::WithoutDebug) {
     return {.start = start, .arguments = std::move(arguments)};

@@ -13,6 +13,7 @@
 
 #include "base/testing/temporary_folder.h"
 #include "support/guest_process.h"
+#include "support/host.h"
 #include "support/local_socket.h"
 
 namespace ringside::testing {
@@ -46,6 +47,7 @@ void kill_child(pid_t parent, const std::string& name) {
 
 class VsockInProgram : public ::testing::Test {
  protected:
+  void SetUp() override { SKIP_IF(host::no_engine(engine())); }
   GuestOptions options(std::vector<std::string> more = {},
                        Start start = Start::WithoutDebug) const {
     more.insert(more.begin(), {"--vsock", path_});
