@@ -88,6 +88,32 @@ TEST(RunLinux, GoesFromATreeToAShellThatSeesItAndIsRepeated) {
   EXPECT_EQ(state_of(again), state);
 }
 
+// A disk of the host's is mounted with what Debian's kernel has in modules.
+TEST(RunLinux, MountsADisk) {
+  const LinuxFiles files("amd64");  // whose ext4 is fetched
+  SKIP_IF(missing(files));
+  if (::access("/sbin/mke2fs", X_OK) != 0) GTEST_SKIP() << "e2fsprogs is not installed";
+  const Tree tree(files);
+  const TemporaryFolder scratch;
+  fs::create_directory(scratch / "content");
+  std::ofstream(scratch / "content/note") << "of the disk\n";
+  const std::string image = scratch / "disk.img";
+  ChildProcess format(
+      {"/sbin/mke2fs", "-q", "-t", "ext4", "-d", scratch / "content", image, "16M"});
+  ASSERT_EQ(format.await_exit(), 0) << format.text(Stream::Error);
+  ChildProcess ringside(tree.command("--share none -d '" + image + "'"));
+  LinuxShell shell(ringside, "~ # ");
+  shell.await_prompt();
+  shell.output_of("mkdir /disk && mount /dev/vda /disk");
+  EXPECT_THAT(shell.output_of("mount"), HasSubstr("/dev/vda on /disk type ext4 (rw"));
+  EXPECT_EQ(shell.output_of("cat /disk/note"), "of the disk\n");
+  shell.output_of("echo 'of the guest' >/disk/new");
+  EXPECT_EQ(shell.end("exit"), 1);
+  ChildProcess reader({"/sbin/debugfs", "-R", "cat /new", image});
+  EXPECT_EQ(reader.await_exit(), 0);
+  EXPECT_EQ(reader.text(Stream::Output), "of the guest\n");
+}
+
 // A kernel that lacks something has a shell all the same, and it is told what is missing.
 TEST(RunLinux, SaysWhatAKernelLacks) {
   const LinuxFiles files("cloud-amd64");
