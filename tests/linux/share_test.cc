@@ -13,6 +13,7 @@
 #include "linux/content.h"
 #include "linux/linux_guest.h"
 #include "linux/recorded_run.h"
+#include "support/host.h"
 
 namespace ringside::testing {
 namespace {
@@ -75,8 +76,7 @@ TEST_F(LinuxShare, IsSharedBothWaysAndRepeatedWithoutTheFolder) {
   run.expect_repetition(files_, options, guest.process());
 }
 
-// What kernel developers do all day: a module that is built on the host is loaded in the guest that
-// runs.
+// A module that comes while the guest runs is loaded there, from a folder that it cannot write.
 TEST_F(LinuxShare, BringsAModuleIntoARunningGuest) {
   LinuxGuest guest(files_, {.arguments = {"--share", folder_ + ",tag=share0,ro"}});
   LinuxShell& shell = guest.shell();
@@ -87,6 +87,43 @@ TEST_F(LinuxShare, BringsAModuleIntoARunningGuest) {
   EXPECT_THAT(shell.output_of("cat /proc/modules"), HasSubstr("virtio_blk "));
   EXPECT_THAT(shell.run("touch /mnt/new").output, HasSubstr("Read-only file system"));
   EXPECT_FALSE(std::filesystem::exists(folder_ + "/new"));
+  EXPECT_EQ(shell.end("poweroff -f"), 1);
+}
+
+// What kernel developers do all day: a module is built in the folder, with Debian's headers, is
+// loaded in the guest that runs, and once more when it was changed.
+TEST_F(LinuxShare, BringsWhatIsBuiltOnTheHostAgainAndAgain) {
+  const std::string headers = files_.program("headers");
+  if (!std::filesystem::exists(headers + "/Makefile"))
+    GTEST_SKIP() << headers << " is not there; see make test-guests";
+  for (const char* program : {"make", "gcc-12"})
+    SKIP_IF(host::no_program(program));
+  const auto build = [&](const std::string& text) {
+    std::ofstream(folder_ + "/Kbuild") << "obj-m := greeting.o\n";
+    std::ofstream(folder_ + "/greeting.c") << R"(#include <linux/module.h>
+#include "text.h"
+static int __init greet(void) {
+  pr_info(TEXT "\n");
+  return 0;
+}
+static void __exit leave(void) {}
+module_init(greet);
+module_exit(leave);
+MODULE_LICENSE("GPL");
+)";
+    std::ofstream(folder_ + "/text.h") << "#define TEXT \"" << text << "\"\n";
+    ChildProcess make({"make", "-s", "-C", headers, "M=" + folder_, "modules"});
+    EXPECT_EQ(make.await_exit(boot_deadline()), 0) << make.text(ChildProcess::Stream::Error);
+  };
+  LinuxGuest guest(files_, {.arguments = {"--share", folder_ + ",ro"}});
+  LinuxShell& shell = guest.shell();
+  mount(shell);
+  build("of the first making");
+  shell.output_of("insmod /mnt/greeting.ko");
+  EXPECT_THAT(shell.output_of("dmesg | tail -n 1"), HasSubstr("] of the first making"));
+  build("of the second making");
+  shell.output_of("rmmod greeting && insmod /mnt/greeting.ko");
+  EXPECT_THAT(shell.output_of("dmesg | tail -n 1"), HasSubstr("] of the second making"));
   EXPECT_EQ(shell.end("poweroff -f"), 1);
 }
 
