@@ -5,6 +5,7 @@
 #include <fstream>
 #include <stdexcept>
 
+#include "base/testing/temporary_folder.h"
 #include "protocol/protocol_test.h"
 
 namespace ringside::testing {
@@ -99,11 +100,19 @@ class Hostile : public Protocol {
     EXPECT_EQ(client.request("qC").substr(0, 2), "QC");
     EXPECT_EQ(client.request("m100000,4").size(), 8u);
   }
+
+  // Some packets leave files, whose names are as cut off as the packets are.
+  GuestOptions options(unsigned cpus = 1) const {
+    return {.cpus = cpus, .arguments = {"--files", folder_.path()}};
+  }
+
+ private:
+  const TemporaryFolder folder_;
 };
 
 TEST_F(Hostile, WhileStopped) {
   NEEDS(Feature::EveryInstruction);  // wild registers let the guest run anything
-  GuestProcess guest("counters");
+  GuestProcess guest("counters", options());
   DebugClient client = attach(guest);
   client.run_to(guest["tick"]);  // in the mode that all of it is about
   const std::string registers = client.request("g");
@@ -135,7 +144,7 @@ TEST_F(Hostile, WhileStopped) {
 }
 
 TEST_F(Hostile, WhileRunning) {
-  GuestProcess guest("counters");
+  GuestProcess guest("counters", options());
   DebugClient client = attach(guest);
   client.run_to(guest["tick"]);
   client.request("vCont?");
@@ -160,7 +169,7 @@ TEST_F(Hostile, WhileRunning) {
 }
 
 TEST_F(Hostile, WithADeadVcpu) {
-  GuestProcess guest("end_triple_fault");
+  GuestProcess guest("end_triple_fault", options());
   DebugClient client = attach(guest);
   client.request("vCont?");
   client.send("vCont;c");
@@ -197,7 +206,7 @@ TEST_F(Hostile, ThreadsThatAreNot) {
 // A client that goes on talking after its farewell is not listened to, and the next one finds
 // everything in order.
 TEST_F(Hostile, AfterDetaching) {
-  GuestProcess guest("counters");
+  GuestProcess guest("counters", options());
   for (const std::string& packet : documented_packets()) {
     DebugClient client = guest.attach();
     client.set_acks(Acks::Manual);
@@ -211,7 +220,7 @@ TEST_F(Hostile, AfterDetaching) {
 
 // Each packet directly after each other one, as no client would.
 TEST_F(Hostile, InAnyOrder) {
-  GuestProcess guest("counters", {.cpus = 2});
+  GuestProcess guest("counters", options(2));
   DebugClient client = attach(guest);
   const std::vector<std::string> packets = documented_packets();
   for (const std::string& first : packets) {
