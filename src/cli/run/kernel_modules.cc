@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -29,7 +30,9 @@ std::string plain_name(std::string name) {
 std::map<std::string, std::string> read_order(const std::string& directory) {
   std::map<std::string, std::string> places;
   std::ifstream file(directory + "/modules.order");
-  for (std::string line; std::getline(file, line);) {
+  std::array<char, 4096> room{};
+  while (file.getline(room.data(), room.size())) {  // not beyond a line that is no path
+    const std::string line = room.data();
     const std::size_t dot = line.rfind('.');
     if (dot == std::string::npos) continue;
     const std::string place = line.substr(0, dot);

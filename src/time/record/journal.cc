@@ -14,11 +14,15 @@
 #include "base/mebibytes.h"
 #include "base/output_file.h"
 #include "base/write_all.h"
+#include "machine/share/virtio_share.h"
 
 namespace ringside::time {
 namespace {
 
 constexpr const char *kFormat = "ringside-journal", *kVersion = "17";
+
+// The longest has an answer of a file server, with two digits for a byte, and few words before it.
+constexpr std::size_t kLongestLine = std::size_t{2} * machine::VirtioShare::kMaxMessage + 4096;
 
 // What the first line of a journal says of its run; nothing: it says something else.
 std::optional<RunIdentity> identity_of(std::istream& words) {
@@ -189,12 +193,19 @@ Result<JournalReader> JournalReader::read(std::istream& text, const std::string&
   }
   JournalReader reader;
   std::size_t lines = 1;
-  while (std::getline(text, line)) {
+  std::vector<char> room(kLongestLine + 1);
+  while (text.getline(room.data(), static_cast<std::streamsize>(room.size()))) {
+    line.assign(room.data(), static_cast<std::size_t>(text.gcount()) - (text.eof() ? 0 : 1));
     const bool is_start = lines++ <= kStartLines;
     if (is_start ? !reader.take_start(lines, line) : !reader.take_line(line, identity.vcpus)) {
       return fail(ErrorCode::BadRequest,
                   fmt::format("the journal {} is damaged at line {}", name, lines));
     }
+  }
+  if (!text.eof() && !text.bad()) {
+    return fail(ErrorCode::BadRequest,
+                fmt::format("the journal {} is damaged at line {}, which is longer than any may be",
+                            name, lines + 1));
   }
   if (text.bad())
     return fail(Error::from_errno(fmt::format("the journal {} cannot be read", name), errno));

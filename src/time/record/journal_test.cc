@@ -4,9 +4,14 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <array>
 #include <cstdio>
 #include <fstream>
 #include <sstream>
+#include <string>
+#include <vector>
+
+#include "machine/share/virtio_share.h"
 
 namespace ringside::time {
 namespace {
@@ -264,6 +269,50 @@ TEST_F(JournalTest, ADeviceWithoutEndIsNoJournal) {
   const auto reader = JournalReader::open("/dev/zero", identity_);
   ASSERT_FALSE(reader);
   EXPECT_EQ(reader.error().text(), "'/dev/zero' is not a journal of ringside");
+}
+
+// Such as a sparse file: no more of it is read than of the longest line that there is.
+TEST_F(JournalTest, ALineWithoutEndIsNotReadOn) {
+  class Endless : public std::stringbuf {
+   public:
+    using std::stringbuf::stringbuf;
+    std::size_t read = 0;
+    int_type underflow() override {
+      const int_type next = std::stringbuf::underflow();
+      if (next != traits_type::eof() || read >= (64u << 20)) return next;
+      setg(zeros_.data(), zeros_.data(), zeros_.data() + zeros_.size());
+      read += zeros_.size();
+      return 0;
+    }
+
+   private:
+    std::array<char, 4096> zeros_{};
+  };
+  ASSERT_TRUE(JournalWriter::create(path_, identity_, {1, 0}));
+  std::stringstream whole;
+  whole << std::ifstream(path_).rdbuf();
+  Endless buffer(whole.str());
+  std::istream text(&buffer);
+  const auto reader = JournalReader::read(text, "journal", identity_);
+  ASSERT_FALSE(reader);
+  EXPECT_EQ(reader.error().text(),
+            "the journal journal is damaged at line 5, which is longer than any may be");
+  EXPECT_LT(buffer.read, 4u << 20);
+}
+
+TEST_F(JournalTest, TheLongestLineIsRead) {
+  const machine::ShareInput answer{
+      machine::kMaxVirtioDevices - 1,
+      std::vector<std::byte>(machine::VirtioShare::kMaxMessage, std::byte{0x5a})};
+  {
+    auto writer = JournalWriter::create(path_, identity_, {});
+    ASSERT_TRUE(writer);
+    ASSERT_TRUE(writer->append({{{{~0ull}, ~0ull}, {~0ull}}, answer}));
+  }
+  const auto reader = JournalReader::open(path_, identity_);
+  ASSERT_TRUE(reader) << reader.error().text();
+  ASSERT_EQ(reader->entries().size(), 1u);
+  EXPECT_EQ(to_words(reader->entries()[0].input), to_words(answer));
 }
 
 TEST_F(JournalTest, OnlyAJournalIsReplaced) {
