@@ -1,6 +1,8 @@
 #include <signal.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <memory>
 #include <stdexcept>
 
@@ -100,6 +102,12 @@ std::string speech_is_lost(const Outcome& run, const std::string& folder) {
   if (run.status == kPowerOff && said == all) return "";
   if (all.compare(0, said.size(), said) != 0) return "a part of the guest's output within";
   return run.has("guest output is dropped") || run.status == kError ? "" : "output, in silence";
+}
+
+// With a network, a folder, random numbers and another user.
+std::string speech_to_terminal_is_lost(const Outcome& run, const std::string& /*folder*/) {
+  if (run.status != kPowerOff || run.output == made_before().speech) return "";
+  return run.has("guest output is dropped") ? "" : "output, in silence";
 }
 
 // ---- A debugger that breaks, dumps and leaves
@@ -294,6 +302,21 @@ std::vector<Scenario> make() {
        {kPowerOff},
        {},
        nothing,
+       Keeper::Asked},
+      {"Companions",
+       [](const std::string& folder) {
+         // Another user looks into it.
+         std::filesystem::permissions(folder, std::filesystem::perms{0755});
+       },
+       [](const std::string& folder) {
+         Words options = {"--pace", "off", "-n", "user", "--share", folder, "--rng", "host"};
+         if (::geteuid() == 0) options.insert(options.end(), {"--user", "nobody"});
+         return with_guest("speech", options);
+       },
+       nobody,
+       {kPowerOff},
+       {},
+       speech_to_terminal_is_lost,
        Keeper::Asked},
       {"OutputInFiles",
        [](const std::string&) {},
