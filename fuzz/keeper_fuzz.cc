@@ -212,7 +212,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       sandbox::HostOutside outside(all.names);
       for (const FolderOf which : {FolderOf::Files, FolderOf::Save, FolderOf::Dump})
         check(outside.open_folder(which).has_value());
-      sandbox::keep(keepers.get(), outside, "", [&begun] { ++begun; });
+      sandbox::keep(keepers.get(), outside, "", [&begun] {
+        ++begun;
+        return Result<void>();
+      });
     }
     // Closed it would take the answers with it, where it has left messages unread.
     check(::shutdown(keepers.get(), SHUT_WR) == 0);

@@ -7,6 +7,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/log.h"
 #include "sandbox/companion.h"
 #include "sandbox/messages.h"
 #include "sandbox/system_calls.h"
@@ -86,7 +87,8 @@ class KeptFolder final : public Folder {
 // Until the guest begins, this process has all its rights and need not wait for another one.
 class KeptOutside final : public Outside {
  public:
-  KeptOutside(Fd socket, const Names& names) : line_(std::move(socket)), own_(names) {}
+  KeptOutside(Fd socket, const Names& names)
+      : line_(std::move(socket)), own_(names), confinement_(names.rights.confinement) {}
 
   tl::expected<Fd, int> open_input(const std::string& path) override {
     if (own_) return own_->open_input(path);
@@ -105,7 +107,13 @@ class KeptOutside final : public Outside {
   }
   Result<void> begin() override {
     own_.reset();
-    return result_of(line_.ask({Wish::Begin, {}, {}, 0, {}}));
+    const Answer answer = line_.ask({Wish::Begin, {}, {}, 0, {}});
+    TRY(result_of(answer));
+    if (answer.text.empty()) return {};
+    const std::string keeps = "the process that opens files keeps its rights: " + answer.text;
+    if (confinement_ == Confinement::Required) return fail(ErrorCode::NotSupported, keeps);
+    log::warning("sandbox: {}", keeps);
+    return {};
   }
   void remove_socket(const std::string& path) override {
     (void)line_.ask({Wish::RemoveSocket, {}, {}, 0, path});
@@ -115,6 +123,7 @@ class KeptOutside final : public Outside {
  private:
   Line line_;
   std::optional<HostOutside> own_;
+  Confinement confinement_;
   std::array<KeptFolder, kFolders> folders_{KeptFolder(line_, FolderOf::Files),
                                             KeptFolder(line_, FolderOf::Save),
                                             KeptFolder(line_, FolderOf::Dump)};
@@ -179,10 +188,13 @@ Answer serve(Outside& outside, const Request& request, const std::string& user) 
 }  // namespace
 
 void keep(int socket, Outside& outside, const std::string& user,
-          const std::function<void()>& guest_begins) {
+          const std::function<Result<void>()>& guest_begins) {
   while (const auto request = receive_request(socket)) {
-    if (!send(socket, serve(outside, *request, user))) break;
-    if (request->wish == Wish::Begin) guest_begins();
+    Answer answer = serve(outside, *request, user);
+    if (request->wish == Wish::Begin && !answer.code) {
+      if (const Result<void> begun = guest_begins(); !begun) answer.text = begun.error().text();
+    }
+    if (!send(socket, answer)) break;
   }
   outside.end();
 }
@@ -193,9 +205,8 @@ Result<std::unique_ptr<Outside>> start_keeper(const Names& names) {
         HostOutside outside(names);
         for (const FolderOf which : {FolderOf::Files, FolderOf::Save, FolderOf::Dump})
           (void)outside.open_folder(which);
-        // Before anything of the guest can be in a request, and not earlier: it takes a
-        // millisecond, in which the other process has something to do as well.
-        keep(files.socket, outside, names.user, [] { (void)forbid_what_nobody_needs(); });
+        // Before anything of the guest can be in a request.
+        keep(files.socket, outside, names.rights.user, forbid_what_nobody_needs);
       }));
   return std::make_unique<KeptOutside>(std::move(socket), names);
 }

@@ -16,9 +16,8 @@ namespace ringside::sandbox {
 Result<std::unique_ptr<Outside>> start_keeper(const Names& names);
 
 // What the keeper does: answers requests until the other side is gone. `outside` is its own;
-// `guest_begins` is called when it has answered that the guest may, before the next request is
-// read.
+// `guest_begins` is called before it answers that the guest may; why it failed is said there.
 void keep(int socket, Outside& outside, const std::string& user,
-          const std::function<void()>& guest_begins);
+          const std::function<Result<void>()>& guest_begins);
 
 }  // namespace ringside::sandbox

@@ -107,6 +107,42 @@ TEST_F(KeeperTest, MakesFilesThatAppearWhenTheyAreFinished) {
   EXPECT_FALSE(folder.finish(77));
 }
 
+// A guest makes links and FIFOs in a folder that it may write.
+TEST_F(KeeperTest, FollowsNoLinkThatAGuestHasMade) {
+  namespace fs = std::filesystem;
+  fs::create_directory(folder_ + "/share");
+  fs::create_directory(folder_ + "/other");
+  std::ofstream(folder_ + "/share/kernel") << "kernel";
+  std::ofstream(folder_ + "/other/kernel") << "secret";
+  fs::create_symlink("share/kernel", folder_ + "/link");
+  const std::string inside = folder_ + "/share/kernel", by_link = folder_ + "/link";
+  names_.inputs = {inside, by_link};
+  names_.links = Links::OfTheStart;
+  auto keeper = start_keeper(names_);
+  ASSERT_TRUE(keeper);
+  ASSERT_TRUE((*keeper)->begin());
+  const auto content = [&](const std::string& path) {
+    const auto file = (*keeper)->open_input(path);
+    return file ? text_of(file->get()) : std::string(::strerror(file.error()));
+  };
+  EXPECT_EQ(content(inside), "kernel");
+  EXPECT_EQ(content(by_link), "kernel") << "this link was there";
+  fs::remove(inside);
+  fs::create_symlink("../other/kernel", inside);
+  EXPECT_EQ(content(inside), ::strerror(ELOOP));
+  EXPECT_EQ(content(by_link), ::strerror(ELOOP));
+  fs::remove_all(folder_ + "/share");
+  fs::create_symlink("other", folder_ + "/share");
+  EXPECT_EQ(content(inside), ::strerror(ELOOP)) << "a folder on the way";
+  fs::remove(folder_ + "/share");
+  fs::create_directory(folder_ + "/share");
+  ASSERT_EQ(::mkfifo(inside.c_str(), 0600), 0);
+  EXPECT_EQ(content(inside), ::strerror(ENODATA));
+  fs::remove(inside);
+  std::ofstream(inside) << "new";
+  EXPECT_EQ(content(inside), "new") << "as a linker makes one";
+}
+
 // The keeper has opened them, and this process has no number for one more.
 TEST_F(KeeperTest, SaysThatThereAreTooManyOpenFiles) {
   ASSERT_TRUE(keeper_->begin());
@@ -185,7 +221,7 @@ TEST(KeeperProcess, EndsAtWhatIsNoMessage) {
     std::thread keeper([socket = ends[1]] {
       const Fd own(socket);
       HostOutside outside({});
-      keep(own.get(), outside, "", [] {});
+      keep(own.get(), outside, "", [] { return Result<void>(); });
     });
     ASSERT_EQ(::write(ours.get(), message.data(), message.size()),
               static_cast<ssize_t>(message.size()));
@@ -206,7 +242,7 @@ TEST(KeeperProcess, AnswersTheLongestRequest) {
   ASSERT_TRUE(send(ours.get(), Request{}));
   ASSERT_EQ(::shutdown(ours.get(), SHUT_WR), 0);
   HostOutside outside({});
-  keep(own.get(), outside, "", [] {});
+  keep(own.get(), outside, "", [] { return Result<void>(); });
   ASSERT_EQ(::shutdown(own.get(), SHUT_WR), 0);
   const auto answer = receive_answer(ours.get());
   ASSERT_TRUE(answer);

@@ -1,30 +1,65 @@
 #include "sandbox/outside.h"
 
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <filesystem>
+#include <system_error>
 #include <utility>
 #include <variant>
 
 #include "transport/listener.h"
 
 namespace ringside::sandbox {
+namespace {
+
+// No part of the path is one, either.
+int open_without_links(const std::string& path, int flags) {
+  open_how how{};
+  how.flags = static_cast<std::uint64_t>(flags);
+  how.resolve = RESOLVE_NO_SYMLINKS;
+  return static_cast<int>(::syscall(SYS_openat2, AT_FDCWD, path.c_str(), &how, sizeof how));
+}
+
+}  // namespace
 
 HostOutside::HostOutside(Names names) : names_(std::move(names)) {
   for (auto& folder : folders_)
     folder = std::make_unique<OpenFolder>();
+  for (const std::string& path : names_.inputs)
+    inputs_.push_back(look_at(path));
+}
+
+HostOutside::Input HostOutside::look_at(const std::string& path) const {
+  Input input{path, {}};
+  if (names_.links == Links::OfNow) return input;
+  // A pipe that is named by its descriptor has no such path.
+  std::error_code none;
+  const std::filesystem::path file = std::filesystem::canonical(path, none);
+  if (!none) {
+    input.file = file;
+    input.is_regular = std::filesystem::is_regular_file(file, none);
+  }
+  return input;
 }
 
 // O_NONBLOCK, because nobody may ever write to a FIFO.
 tl::expected<Fd, int> HostOutside::open_input(const std::string& path) {
-  const auto& inputs = names_.inputs;
-  if (std::find(inputs.begin(), inputs.end(), path) == inputs.end())
-    return tl::unexpected<int>(EPERM);
-  Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+  const auto input = std::find_if(inputs_.begin(), inputs_.end(),
+                                  [&](const Input& each) { return each.path == path; });
+  if (input == inputs_.end()) return tl::unexpected<int>(EPERM);
+  constexpr int kFlags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+  Fd file(input->file.empty() ? ::open(path.c_str(), kFlags)
+                              : open_without_links(input->file, kFlags));
   if (!file) return tl::unexpected<int>(errno);
+  struct stat status {};
+  if (input->is_regular && ::fstat(file.get(), &status) == 0 && S_ISFIFO(status.st_mode))
+    return tl::unexpected<int>(ENODATA);  // nobody may ever write to it
   return file;
 }
 

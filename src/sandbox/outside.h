@@ -15,6 +15,7 @@
 #include "base/fd.h"
 #include "base/folder.h"
 #include "base/result.h"
+#include "sandbox/rights.h"
 
 namespace ringside::sandbox {
 
@@ -25,12 +26,17 @@ enum class FolderOf : std::uint8_t {
 };
 inline constexpr std::size_t kFolders = 3;
 
+// Symbolic links on the way to an input: all that are there, or those that were at the start, where
+// a guest can put others into a shared folder.
+enum class Links : std::uint8_t { OfNow, OfTheStart };
+
 struct Names {
   std::vector<std::string> inputs;            // files to be read, now and at a reset
+  Links links = Links::OfNow;                 // to them
   std::array<std::string, kFolders> folders;  // empty: there is none
   std::vector<std::string> sockets;           // of Unix sockets, to be removed at the end
   bool debugger_may_come = false;             // nobody listens for one from the start
-  std::string user;                           // to whom rights are handed down; empty: nobody
+  Rights rights;                              // of who opens them
 };
 
 class Outside {
@@ -79,10 +85,18 @@ class HostOutside final : public Outside {
     std::string path;
     std::uint64_t device = 0, inode = 0;
   };
+  // An input as it was at the start.
+  struct Input {
+    std::string path;
+    std::string file;         // without a link; empty: it is opened by `path`
+    bool is_regular = false;  // and remains so
+  };
+  Input look_at(const std::string& path) const;
   void remember(const std::string& path);
   static void remove(const SocketFile& socket);
 
   Names names_;
+  std::vector<Input> inputs_;
   std::array<std::unique_ptr<OpenFolder>, kFolders> folders_;
   std::vector<SocketFile> sockets_;
 };

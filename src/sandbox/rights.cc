@@ -16,8 +16,8 @@ Result<void> give_up(const Rights& rights, const Walls& walls) {
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
     return fail(Error::from_errno("PR_SET_NO_NEW_PRIVS", errno));
   (void)walls.names();
-  (void)walls.calls();
-  return {};
+  const Result<void> filtered = walls.calls();
+  return rights.confinement == Confinement::Required ? filtered : Result<void>();
 }
 
 }  // namespace ringside::sandbox

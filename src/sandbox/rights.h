@@ -9,7 +9,11 @@
 
 namespace ringside::sandbox {
 
-enum class Confinement : std::uint8_t { Off, On };
+enum class Confinement : std::uint8_t {
+  Off,
+  On,        // as far as the host can
+  Required,  // or it is an error; Landlock is a second wall, which a kernel may lack
+};
 
 struct Rights {
   Confinement confinement = Confinement::On;
@@ -22,8 +26,8 @@ struct Walls {
   std::function<Result<void>()> calls;  // of system_calls.h
 };
 
-// Takes away all other rights of the process, for good. What a host does not have is gone without,
-// as in the process that runs the guest, which says so.
+// Takes away all other rights of the process, for good. What a host does not have is gone without
+// unless it is required, as in the process that runs the guest, which says so.
 Result<void> give_up(const Rights& rights, const Walls& walls);
 
 }  // namespace ringside::sandbox

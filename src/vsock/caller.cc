@@ -44,11 +44,22 @@ void connect_for_others(int socket, const std::string& path) {
 }
 
 Result<Fd> start_caller(const std::string& path, const sandbox::Rights& rights) {
-  return sandbox::start_companion(
-      "ringside-call", sandbox::CompanionSocket::Packets, [&](sandbox::CompanionFiles files) {
-        if (sandbox::give_up(rights, {sandbox::forbid_names, sandbox::allow_only_local_calls}))
-          connect_for_others(files.socket, path);
-      });
+  const auto serve = [&](sandbox::CompanionFiles files) {
+    const Result<void> prepared =
+        sandbox::give_up(rights, {sandbox::forbid_names, sandbox::allow_only_local_calls});
+    sandbox::Answer ready;
+    if (!prepared) {
+      ready.code = prepared.error().code();
+      ready.text = prepared.error().text();
+    }
+    if (sandbox::send(files.socket, ready) && prepared) connect_for_others(files.socket, path);
+  };
+  Fd socket =
+      TRY(sandbox::start_companion("ringside-call", sandbox::CompanionSocket::Packets, serve));
+  const std::optional<sandbox::Answer> ready = sandbox::receive_answer(socket.get());
+  if (!ready) return fail(ErrorCode::System, "the process that connects for the guest has died");
+  if (ready->code) return fail(*ready->code, ready->text);
+  return socket;
 }
 
 Fd call(int caller, std::uint32_t port) {

@@ -155,6 +155,26 @@ TEST_F(InTheSandbox, WhereThereIsNoneALineSaysSo) {
               HasSubstr("sandbox: none: system calls cannot be filtered on this host\n"));
 }
 
+// Who asks for one gets it, or an error.
+TEST_F(InTheSandbox, WhereThereIsNoneThatWasAskedForThatIsAnError) {
+  SKIP_IF(host::no_restriction("no-filters"));
+  const auto error_with = [](const std::vector<std::string>& more) {
+    std::vector<std::string> command = {RINGSIDE_RESTRICTED, "no-filters", RINGSIDE_PROGRAM, "-e",
+                                        "soft"};
+    command.insert(command.end(), more.begin(), more.end());
+    command.push_back(GuestImage("features").path());
+    ChildProcess ringside(command);
+    ringside.close_input();
+    EXPECT_EQ(ringside.await_exit(), 4);
+    return ringside.text(Stream::Error);
+  };
+  EXPECT_THAT(error_with({"--sandbox", "on"}), HasSubstr("system calls cannot be filtered"));
+  const TemporaryFolder folder;
+  const std::string path = folder.path();
+  EXPECT_THAT(error_with({"--sandbox", "on", "--share", path}),
+              HasSubstr("system calls cannot be filtered"));
+}
+
 // What the program makes has guest memory in it, or what was typed.
 class ItsFiles : public ::testing::Test {
  protected:

@@ -277,8 +277,10 @@ Result<void> interpret(const CLI::App& app, const Words& words, Options& options
   options.pace = TRY(choose<Pace>("--pace", words.pace, {{"on", Pace::On}, {"off", Pace::Off}}));
   options.translate = TRY(choose<Translate>("--translate", words.translate,
                                             {{"on", Translate::On}, {"off", Translate::Off}}));
-  options.sandbox = TRY(
-      choose<Sandbox>("--sandbox", words.sandbox, {{"on", Sandbox::On}, {"off", Sandbox::Off}}));
+  options.sandbox =
+      TRY(choose<Sandbox>("--sandbox", words.sandbox,
+                          {{"on", app.count("--sandbox") != 0 ? Sandbox::Required : Sandbox::On},
+                           {"off", Sandbox::Off}}));
   if (app.count("--user") != 0 && options.user.empty()) return bad("--user: '' is not a name");
   options.on_kill = TRY(
       choose<debug::OnKill>("--on-kill", words.on_kill,

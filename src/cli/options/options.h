@@ -64,7 +64,11 @@ struct RunCommand {
 enum class Translate : std::uint8_t { Off, On };
 
 // Of the process once the guest runs: it can open, connect and execute nothing new, or everything.
-enum class Sandbox : std::uint8_t { Off, On };
+enum class Sandbox : std::uint8_t {
+  Off,
+  On,        // nothing was said: where the host can, and a line says where it cannot
+  Required,  // it was asked for: where the host cannot, that is an error
+};
 
 // Random numbers for the guest by a device: the host's, or there is no device.
 enum class Rng : std::uint8_t { None, Host };

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/absolute_path.h"
+#include "cli/start/rights.h"
 #include "machine/boot/boot.h"
 #include "machine/storage/snapshot_disk.h"
 #include "nbd/address.h"
@@ -113,9 +114,7 @@ Result<void> refuse_shared_exports(const std::vector<DiskOption>& disks, Access 
 }  // namespace
 
 Result<Images> connect_disks(const Options& options, Access access) {
-  const sandbox::Rights rights{
-      options.sandbox == Sandbox::On ? sandbox::Confinement::On : sandbox::Confinement::Off,
-      options.user};
+  const sandbox::Rights rights = rights_of(options);
   TRY(refuse_shared_exports(options.disks, access));
   Images connected;
   for (const DiskOption& disk : options.disks) {

@@ -7,12 +7,17 @@
 #include "cli/options/options.h"
 #include "companions/start.h"
 #include "sandbox/outside.h"
+#include "sandbox/rights.h"
 #include "sandbox/system_calls.h"
 
 namespace ringside::cli {
 
+// What is left to the processes beside this one.
+sandbox::Rights rights_of(const Options& options);
+
 // Before anything of a guest is read and before there is a thread: the way to what is wanted later
-// by name. Where there can be no sandbox, it says so and takes it out of the options.
+// by name. Where there can be no sandbox, it says so and takes it out of the options, or fails
+// where one was asked for.
 Result<std::unique_ptr<sandbox::Outside>> reach_outside(Options& options);
 
 // The processes at the other ends of the guest's network and shared folders. None for a replay,
