@@ -11,6 +11,7 @@
 #include "cli/start/disks.h"
 #include "cli/start/engines.h"
 #include "cli/start/payload.h"
+#include "cli/terminal/progress.h"
 #include "companions/device_lines.h"
 #include "machine/boot/boot.h"
 #include "machine/machine.h"
@@ -167,8 +168,13 @@ Result<int> compare_runs(const Options& given) {
   sandbox::Names names;
   names.inputs = payload_files(options);
   sandbox::HostOutside host(std::move(names));
-  start.payload = TRY(read_payload(options, host, {}));
-  const std::uint64_t content = TRY(content_of(start.images, hash_of(start.payload), options));
+  const Meanwhile meanwhile = [progress = Progress()](const Stage& stage) mutable -> Result<void> {
+    progress.at(stage);
+    return {};
+  };
+  start.payload = TRY(read_payload(options, host, meanwhile));
+  const std::uint64_t content =
+      TRY(content_of(start.images, hash_of(start.payload), options, meanwhile));
   const time::RunIdentity identity{options.cpus, options.memory, content};
   auto a = TRY(time::JournalReader::open(options.replay, identity));
   auto b = TRY(time::JournalReader::open(options.against, identity));

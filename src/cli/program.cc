@@ -96,7 +96,7 @@ Result<void> Program::load() {
   const Payload payload = TRY(read_payload());
   if (wants_journal()) {
     payload_hash_ = hash_of(payload);
-    content_ = TRY(content_of(disks_, payload_hash_, options_));
+    content_ = TRY(content_of(disks_, payload_hash_, options_, while_loading()));
   }
   if (!options_.bios.empty()) {
     firmware_size_ = payload.image.size();

@@ -53,6 +53,9 @@ class PastDisk final : public machine::BlockBackend {
   Outcome write(std::uint64_t offset, std::span<const std::byte> data) override;
   std::uint64_t read_pieces(std::uint64_t offset, PiecesToFill pieces) override;
   std::uint64_t write_pieces(std::uint64_t offset, PiecesOfData pieces) override;
+  std::uint64_t after_hole(std::uint64_t offset) const override {
+    return over_.empty() ? image_->after_hole(offset) : offset;
+  }
   Outcome flush() override { return in_past_ ? Outcome::Done : image_->flush(); }
 
  private:

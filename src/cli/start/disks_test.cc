@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "base/testing/temporary_folder.h"
+#include "time/past_disk.h"
 
 namespace ringside::cli {
 namespace {
@@ -83,6 +84,32 @@ TEST_F(OpenedImages, VariablesAreWholePages) {
                   "template that came with the firmware");
   }
   EXPECT_EQ(refusal({}, DiskOption{file("variables", 4096)}), "");
+}
+
+// Also beneath what lies over an image, until the guest has written there.
+TEST_F(OpenedImages, KnowTheHolesOfTheirFiles) {
+  constexpr std::uint64_t kMiB = 1u << 20;
+  const std::string path = file("sparse", 0);
+  std::filesystem::resize_file(path, 8 * kMiB);
+  std::fstream(path).seekp(3 * kMiB).put('x');
+  Options options;
+  options.disks = {{path, true}, {path, false, true}};
+  const Images images =
+      *open_images(options, *connect_disks(options, Access::AsGiven), Access::AsGiven);
+  if (images[0]->after_hole(0) == 0) GTEST_SKIP() << "this file system knows of no holes";
+  time::PastDisk over(images[0], 0);
+  for (machine::BlockBackend* disk :
+       {images[0].get(), images[1].get(), static_cast<machine::BlockBackend*>(&over)}) {
+    EXPECT_EQ(disk->after_hole(0), 3 * kMiB);
+    EXPECT_EQ(disk->after_hole(3 * kMiB), 3 * kMiB);
+    EXPECT_EQ(disk->after_hole(4 * kMiB), 8 * kMiB);
+  }
+  const std::vector<std::byte> sector(512, std::byte{1});
+  ASSERT_TRUE(write_all(*images[1], 0, sector));
+  EXPECT_EQ(images[1]->after_hole(0), 0u);
+  over.enter_past();
+  ASSERT_TRUE(write_all(over, 0, sector));
+  EXPECT_EQ(over.after_hole(0), 0u);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstring>
 #include <filesystem>
 
 #include "base/state_hash.h"
@@ -70,6 +71,41 @@ Reading module_reading(const Options& options, const Meanwhile& meanwhile) {
       fmt::format("there is no room for it in the guest's {} of memory; give it more with -m",
                   machine::megabytes(options.memory));
   return reading;
+}
+
+bool is_zero(std::span<const std::byte> bytes) {
+  return bytes.front() == std::byte{0} &&
+         std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0;
+}
+
+// The pieces that are not all zeros, each with its place, and the size: equal for a hole and for
+// zeros that are in the file.
+Result<void> add_disk(StateHasher& hasher, machine::BlockBackend& disk,
+                      const Meanwhile& meanwhile) {
+  std::uint64_t size = disk.size();
+  std::vector<std::byte> piece(1u << 20);
+  const auto tell = [&](std::uint64_t done) {
+    return meanwhile ? meanwhile({"reading the disks, for the journal", done, size})
+                     : Result<void>();
+  };
+  for (std::uint64_t at = 0; at < size; at += piece.size()) {
+    at = disk.after_hole(at) / piece.size() * piece.size();
+    if (at >= size) break;
+    const std::span<std::byte> part =
+        std::span(piece).first(std::min<std::uint64_t>(piece.size(), size - at));
+    using Outcome = machine::BlockBackend::Outcome;
+    Outcome outcome = disk.read(at, part);
+    for (; outcome == Outcome::UnderWay; outcome = disk.read(at, part))
+      TRY(tell(at));
+    if (outcome == Outcome::Failed) return fail(ErrorCode::System, "cannot read a disk to its end");
+    if (!is_zero(part)) {
+      hasher.field(at);
+      hasher.add(part);
+    }
+    TRY(tell(at + part.size()));
+  }
+  hasher.field(size);
+  return {};
 }
 
 // SeaBIOS has one for the text screen, if it is installed.
@@ -150,21 +186,14 @@ std::uint64_t hash_of(const Payload& payload) {
   return hasher.value();
 }
 
-Result<std::uint64_t> content_of(const Images& disks, std::uint64_t payload,
-                                 const Options& options) {
+Result<std::uint64_t> content_of(const Images& disks, std::uint64_t payload, const Options& options,
+                                 const Meanwhile& meanwhile) {
   StateHasher hasher;
-  std::vector<std::byte> piece(1u << 20);
   for (const std::shared_ptr<machine::BlockBackend>& disk : disks) {
     // Its requests take other parts of the device's work.
     bool is_remote = disk->is_remote();
     if (is_remote) hasher.field(is_remote);
-    for (std::uint64_t at = 0; at < disk->size(); at += piece.size()) {
-      const std::span<std::byte> part =
-          std::span(piece).first(std::min<std::uint64_t>(piece.size(), disk->size() - at));
-      if (!read_all(*disk, at, part))
-        return fail(ErrorCode::System, "cannot read a disk to its end");
-      hasher.add(part);
-    }
+    TRY(add_disk(hasher, *disk, meanwhile));
   }
   hasher.field(payload);
   hasher.add(std::as_bytes(std::span(options.append)));

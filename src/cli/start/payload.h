@@ -43,9 +43,9 @@ bool has_firmware(const Options& options, const time::SavedOptions* saved);
 Result<hypervisor::GuestRam> create_memory(const Options& options, const time::SavedOptions* saved);
 
 // Figures that a journal tells contents by. A replay reads what the recorded run read only if its
-// disks begin with the same content.
+// disks begin with the same content. Holes of a disk are as many zeros, and are not read.
 std::uint64_t hash_of(const Payload& payload);
-Result<std::uint64_t> content_of(const Images& disks, std::uint64_t payload,
-                                 const Options& options);
+Result<std::uint64_t> content_of(const Images& disks, std::uint64_t payload, const Options& options,
+                                 const Meanwhile& meanwhile);
 
 }  // namespace ringside::cli

@@ -34,6 +34,9 @@ class BlockBackend {
   using PiecesOfData = std::span<const std::span<const std::byte>>;
   virtual std::uint64_t read_pieces(std::uint64_t offset, PiecesToFill pieces);
   virtual std::uint64_t write_pieces(std::uint64_t offset, PiecesOfData pieces);
+  // From where on there may be something else than zeros; `offset` where nobody knows better,
+  // size() where there is nothing more. Within size().
+  virtual std::uint64_t after_hole(std::uint64_t offset) const { return offset; }
   // Done: all that was written is on stable storage.
   virtual Outcome flush() = 0;
 

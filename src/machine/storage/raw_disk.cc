@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <set>
@@ -47,6 +48,13 @@ class RawDisk final : public BlockBackend {
   std::uint64_t write_pieces(std::uint64_t offset, PiecesOfData pieces) override {
     note_written(offset, size_of_all(pieces));
     return move_pieces_at(::pwritev, fd_, offset, pieces);
+  }
+
+  // Where a file system does not know of holes, everything is data.
+  std::uint64_t after_hole(std::uint64_t offset) const override {
+    const off_t data = ::lseek(fd_.get(), static_cast<off_t>(offset), SEEK_DATA);
+    if (data >= 0) return std::min(static_cast<std::uint64_t>(data), size_);
+    return errno == ENXIO ? size_ : offset;
   }
 
   Outcome flush() override {

@@ -23,6 +23,7 @@ constexpr std::uint64_t kSector = 512;
 // most may be a hole.
 class WrittenSectors {
  public:
+  bool empty() const { return chunks_.empty(); }
   bool contains(std::uint64_t sector) const {
     const auto found = chunks_.find(sector / kChunk);
     return found != chunks_.end() && found->second[sector % kChunk];
@@ -101,6 +102,10 @@ class SnapshotDisk final : public BlockBackend {
     written_.insert(offset / kSector, end / kSector);
     // What is in the file of a sector whose rest is not is seen by nobody.
     return (written_.contains(end / kSector) ? end : end - end % kSector) - offset;
+  }
+
+  std::uint64_t after_hole(std::uint64_t offset) const override {
+    return written_.empty() ? image_->after_hole(offset) : offset;
   }
 
   // Nothing of it is to outlive the process.
