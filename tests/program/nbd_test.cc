@@ -217,6 +217,8 @@ TEST_F(DisksOverNbd, AFileIsTreatedAlike) {
   client_->await_stop();
   run_to(30);  // the last one has failed, which is seen in memory
   EXPECT_THAT(journal_text(), HasSubstr(" disk-failure 0 "));
+  const std::string line = "disk image " + image + ": somebody has cut it from 8192 to 0 bytes";
+  EXPECT_EQ(count(said(), line), 1u) << said();
   const std::string present = say("hash");
   end();
   make();
@@ -226,6 +228,7 @@ TEST_F(DisksOverNbd, AFileIsTreatedAlike) {
   replayed.close_input();
   EXPECT_EQ(replayed.await_exit(), kPowerOff) << replayed.text(Stream::Error);
   EXPECT_EQ(state_of(replayed), present);
+  EXPECT_THAT(replayed.text(Stream::Error), Not(HasSubstr("cut"))) << "nobody has asked the file";
 }
 
 TEST_F(DisksOverNbd, AReplayNeedsTheServer) {

@@ -14,6 +14,7 @@
 #include "base/fd.h"
 #include "base/file_at.h"
 #include "machine/storage/block_backend.h"
+#include "machine/storage/file_trouble.h"
 
 namespace ringside::machine {
 namespace {
@@ -25,29 +26,39 @@ constexpr std::size_t kFewChunks = 4;
 
 class RawDisk final : public BlockBackend {
  public:
-  RawDisk(Fd fd, std::uint64_t size, bool read_only)
-      : fd_(std::move(fd)), size_(size), read_only_(read_only) {}
+  // `name`: for who reads what is said of it.
+  RawDisk(std::string name, Fd fd, std::uint64_t size, bool read_only)
+      : fd_(std::move(fd)), size_(size), read_only_(read_only), trouble_(std::move(name)) {}
 
   std::uint64_t size() const override { return size_; }
   bool read_only() const override { return read_only_; }
 
   Outcome read(std::uint64_t offset, std::span<std::byte> out) override {
-    // Less: the file has been cut.
-    return read_at(fd_, offset, out) == out.size() ? Outcome::Done : Outcome::Failed;
+    if (read_at(fd_, offset, out) != out.size()) return read_failed(offset);
+    trouble_.works(Operation::Read, offset, out.size());
+    return Outcome::Done;
   }
 
   Outcome write(std::uint64_t offset, std::span<const std::byte> data) override {
     note_written(offset, data.size());
-    return write_at(fd_, offset, data) ? Outcome::Done : Outcome::Failed;
+    if (!write_at(fd_, offset, data)) return failed(Operation::Write, offset);
+    trouble_.works(Operation::Write, offset, data.size());
+    return Outcome::Done;
   }
 
   std::uint64_t read_pieces(std::uint64_t offset, PiecesToFill pieces) override {
-    return move_pieces_at(::preadv, fd_, offset, pieces);
+    const std::uint64_t done = move_pieces_at(::preadv, fd_, offset, pieces);
+    if (done < size_of_all(pieces)) (void)read_failed(offset + done);
+    trouble_.works(Operation::Read, offset, done);
+    return done;
   }
 
   std::uint64_t write_pieces(std::uint64_t offset, PiecesOfData pieces) override {
     note_written(offset, size_of_all(pieces));
-    return move_pieces_at(::pwritev, fd_, offset, pieces);
+    const std::uint64_t done = move_pieces_at(::pwritev, fd_, offset, pieces);
+    if (done < size_of_all(pieces)) (void)failed(Operation::Write, offset + done);
+    trouble_.works(Operation::Write, offset, done);
+    return done;
   }
 
   // Where a file system does not know of holes, everything is data.
@@ -64,11 +75,28 @@ class RawDisk final : public BlockBackend {
       return Outcome::UnderWay;
     }
     dirty_.clear();
-    const bool failed = std::exchange(chunk_failed_, false);
-    return ::fdatasync(fd_.get()) == 0 && !failed ? Outcome::Done : Outcome::Failed;
+    const int before = std::exchange(chunk_error_, 0);
+    const int error = ::fdatasync(fd_.get()) == 0 ? before : errno;
+    if (error != 0) {
+      trouble_.fails(Operation::Flush, 0, error);
+      return Outcome::Failed;
+    }
+    trouble_.works(Operation::Flush, 0, size_);
+    return Outcome::Done;
   }
 
  private:
+  using Operation = FileTrouble::Operation;
+
+  Outcome failed(Operation operation, std::uint64_t offset) {
+    trouble_.fails(operation, offset, errno);
+    return Outcome::Failed;
+  }
+  Outcome read_failed(std::uint64_t offset) {
+    trouble_.read_fails(fd_, size_, offset, errno);
+    return Outcome::Failed;
+  }
+
   void note_written(std::uint64_t offset, std::uint64_t size) {
     for (std::uint64_t chunk = offset / kChunk; chunk * kChunk < offset + size; ++chunk)
       dirty_.insert(chunk);
@@ -80,14 +108,15 @@ class RawDisk final : public BlockBackend {
         SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
     const int done = ::sync_file_range(fd_.get(), static_cast<off64_t>(chunk * kChunk),
                                        static_cast<off64_t>(kChunk), kAll);
-    if (done != 0 && (errno == EIO || errno == ENOSPC || errno == EDQUOT)) chunk_failed_ = true;
+    if (done != 0 && (errno == EIO || errno == ENOSPC || errno == EDQUOT)) chunk_error_ = errno;
   }
 
   Fd fd_;
   std::uint64_t size_;
   bool read_only_;
   std::set<std::uint64_t> dirty_;  // chunks that were written to since the last flush
-  bool chunk_failed_ = false;
+  int chunk_error_ = 0;            // errno(3) of one that failed since then
+  FileTrouble trouble_;
 };
 
 // The size of a file, or of a block device.
@@ -158,7 +187,7 @@ Result<std::shared_ptr<BlockBackend>> open_raw_disk(const std::string& path, boo
   if (locked != 0 && errno == EWOULDBLOCK)
     return fail(ErrorCode::Busy, fmt::format("{} is in use by another machine", name));
   if (locked != 0) return fail(Error::from_errno(fmt::format("{} cannot be locked", name), errno));
-  return std::make_shared<RawDisk>(std::move(fd), size, read_only);
+  return std::make_shared<RawDisk>(name, std::move(fd), size, read_only);
 }
 
 }  // namespace ringside::machine

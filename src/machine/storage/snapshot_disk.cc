@@ -13,6 +13,7 @@
 
 #include "base/fd.h"
 #include "base/file_at.h"
+#include "machine/storage/file_trouble.h"
 
 namespace ringside::machine {
 namespace {
@@ -58,8 +59,9 @@ class WrittenSectors {
 
 class SnapshotDisk final : public BlockBackend {
  public:
-  SnapshotDisk(std::shared_ptr<BlockBackend> image, Fd file)
-      : image_(std::move(image)), file_(std::move(file)) {}
+  // `name` of the file: for who reads what is said of it.
+  SnapshotDisk(std::shared_ptr<BlockBackend> image, Fd file, std::string name)
+      : image_(std::move(image)), file_(std::move(file)), trouble_(std::move(name)) {}
 
   std::uint64_t size() const override { return image_->size(); }
   bool read_only() const override { return false; }
@@ -76,8 +78,10 @@ class SnapshotDisk final : public BlockBackend {
     }
     while (!out.empty()) {
       const std::uint64_t size = alike(offset, out.size());
-      if (written_.contains(offset / kSector) && read_at(file_, offset, out.first(size)) != size)
-        return Outcome::Failed;
+      if (written_.contains(offset / kSector)) {
+        const std::span<std::byte> piece = out.first(size);
+        if (read_here(offset, std::span(&piece, 1)) != size) return Outcome::Failed;
+      }
       out = out.subspan(size);
       offset += size;
     }
@@ -91,14 +95,17 @@ class SnapshotDisk final : public BlockBackend {
   std::uint64_t read_pieces(std::uint64_t offset, PiecesToFill pieces) override {
     const std::uint64_t size = size_of_all(pieces);
     if (alike(offset, size) != size) return BlockBackend::read_pieces(offset, pieces);
-    return written_.contains(offset / kSector) ? move_pieces_at(::preadv, file_, offset, pieces)
+    return written_.contains(offset / kSector) ? read_here(offset, pieces)
                                                : image_->read_pieces(offset, pieces);
   }
 
   std::uint64_t write_pieces(std::uint64_t offset, PiecesOfData pieces) override {
-    if (!take_over_ends(offset, offset + size_of_all(pieces)))
-      return BlockBackend::write_pieces(offset, pieces);
-    const std::uint64_t end = offset + move_pieces_at(::pwritev, file_, offset, pieces);
+    const std::uint64_t size = size_of_all(pieces);
+    if (!take_over_ends(offset, offset + size)) return BlockBackend::write_pieces(offset, pieces);
+    const std::uint64_t done = move_pieces_at(::pwritev, file_, offset, pieces);
+    if (done < size) trouble_.fails(FileTrouble::Operation::Write, offset + done, errno);
+    trouble_.works(FileTrouble::Operation::Write, offset, done);
+    const std::uint64_t end = offset + done;
     written_.insert(offset / kSector, end / kSector);
     // What is in the file of a sector whose rest is not is seen by nobody.
     return (written_.contains(end / kSector) ? end : end - end % kSector) - offset;
@@ -135,8 +142,26 @@ class SnapshotDisk final : public BlockBackend {
     if (data.empty()) return true;
     const std::uint64_t end = offset + data.size();
     if (!take_over_ends(offset, end)) return false;
-    if (!write_at(file_, offset, data)) return false;
+    if (!write_here(offset, data)) return false;
     written_.insert(offset / kSector, (end + kSector - 1) / kSector);
+    return true;
+  }
+
+  std::uint64_t read_here(std::uint64_t offset, PiecesToFill pieces) {
+    using enum FileTrouble::Operation;
+    const std::uint64_t done = move_pieces_at(::preadv, file_, offset, pieces);
+    if (done < size_of_all(pieces)) trouble_.fails(Read, offset + done, errno);
+    trouble_.works(Read, offset, done);
+    return done;
+  }
+
+  bool write_here(std::uint64_t offset, std::span<const std::byte> data) {
+    using enum FileTrouble::Operation;
+    if (!write_at(file_, offset, data)) {
+      trouble_.fails(Write, offset, errno);
+      return false;
+    }
+    trouble_.works(Write, offset, data.size());
     return true;
   }
 
@@ -157,8 +182,7 @@ class SnapshotDisk final : public BlockBackend {
   bool take_over(std::uint64_t sector) {
     if (written_.contains(sector)) return true;
     std::array<std::byte, kSector> content{};
-    if (!read_all(*image_, sector * kSector, content) ||
-        !write_at(file_, sector * kSector, content))
+    if (!read_all(*image_, sector * kSector, content) || !write_here(sector * kSector, content))
       return false;
     written_.insert(sector, sector + 1);
     return true;
@@ -167,6 +191,7 @@ class SnapshotDisk final : public BlockBackend {
   std::shared_ptr<BlockBackend> image_;
   Fd file_;
   WrittenSectors written_;  // these are in the file
+  FileTrouble trouble_;
 };
 
 // Not every file system knows files without a name.
@@ -190,7 +215,9 @@ Result<std::shared_ptr<BlockBackend>> make_snapshot_disk(std::shared_ptr<BlockBa
                     directory),
         errno));
   }
-  return std::make_shared<SnapshotDisk>(std::move(image), std::move(file));
+  return std::make_shared<SnapshotDisk>(
+      std::move(image), std::move(file),
+      fmt::format("a disk's snapshot in {} (TMPDIR names another directory)", directory));
 }
 
 }  // namespace ringside::machine
