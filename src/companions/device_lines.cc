@@ -1,6 +1,7 @@
 #include "companions/device_lines.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -42,7 +43,7 @@ DeviceLines::DeviceLines(transport::Poller& poller, Sockets sockets,
   }
   for (std::size_t i = 0; i < sockets.shares.size(); ++i) {
     shares_.push_back(std::make_unique<ShareLine>(
-        poller, std::move(sockets.shares[i]), shares[i].tag,
+        poller, std::move(sockets.shares[i]), fmt::format("{} ({})", shares[i].tag, shares[i].path),
         [this, share = static_cast<unsigned>(i)](std::vector<std::byte> answer) {
           guest_.share({share, std::move(answer)});
         }));

@@ -31,8 +31,8 @@ std::vector<std::byte> cannot(std::uint16_t tag) {
 
 }  // namespace
 
-ShareLine::ShareLine(transport::Poller& poller, Fd socket, std::string tag, Answer answer)
-    : tag_(std::move(tag)),
+ShareLine::ShareLine(transport::Poller& poller, Fd socket, std::string name, Answer answer)
+    : name_(std::move(name)),
       answer_(std::move(answer)),
       channel_(
           poller, std::move(socket),
@@ -64,6 +64,7 @@ bool ShareLine::awaits_answer() {
 
 // An answer to nothing would be taken for that to the next request.
 void ShareLine::take(std::vector<std::byte> answer) {
+  if (answer.empty()) return tell_that_directory_is_lost();
   {
     const std::lock_guard guard(lock_);
     if (is_gone_ || tags_.empty()) return;
@@ -72,9 +73,18 @@ void ShareLine::take(std::vector<std::byte> answer) {
   answer_(std::move(answer));
 }
 
+// Once, whatever the process sends.
+void ShareLine::tell_that_directory_is_lost() {
+  if (std::exchange(is_directory_lost_, true)) return;
+  log::warning(
+      "shared folder {}: somebody has removed it, and the guest gets errors; one that "
+      "is made anew is shared by a new start",
+      name_);
+}
+
 void ShareLine::gone() {
   log::warning("shared folder {}: the process that serves it is gone, and the guest gets errors",
-               tag_);
+               name_);
   const std::lock_guard guard(lock_);
   is_gone_ = true;
 }

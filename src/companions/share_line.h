@@ -23,8 +23,8 @@ class ShareLine {
  public:
   using Answer = std::function<void(std::vector<std::byte> answer)>;
 
-  // `tag`: of the folder, for who reads what is said on stderr.
-  ShareLine(transport::Poller& poller, Fd socket, std::string tag, Answer answer);
+  // `name`: of the folder, for who reads what is said on stderr.
+  ShareLine(transport::Poller& poller, Fd socket, std::string name, Answer answer);
   ShareLine(const ShareLine&) = delete;
   ShareLine& operator=(const ShareLine&) = delete;
 
@@ -36,10 +36,12 @@ class ShareLine {
 
  private:
   void take(std::vector<std::byte> answer);
+  void tell_that_directory_is_lost();
   void gone();
 
-  std::string tag_;
+  std::string name_;
   Answer answer_;
+  bool is_directory_lost_ = false;
   std::mutex lock_;                 // of what follows
   std::deque<std::uint16_t> tags_;  // of requests without an answer yet, in their order
   bool is_gone_ = false;

@@ -5,6 +5,7 @@
 
 #include <cerrno>
 
+#include "base/log.h"
 #include "transport/message_stream.h"
 
 namespace ringside::companions {
@@ -82,6 +83,25 @@ TEST_F(ShareLineTest, AnswersWithErrorsWhenTheServerIsGone) {
   ASSERT_EQ(answers.size(), 4u);
   expect_error(answers[2], 3);
   expect_error(answers[3], 0xffff);
+}
+
+TEST_F(ShareLineTest, TellsOnceThatTheDirectoryWasRemoved) {
+  std::vector<std::string> said;
+  log::set_sink([&](log::Level, std::string_view text) { said.emplace_back(text); },
+                log::Level::Warning);
+  line->request(message(100, 1));
+  line->request(message(100, 2));
+  turn();
+  for (const std::uint16_t tag : {1, 2}) {
+    ASSERT_TRUE(transport::send_message(server.get(), message(7, tag)));
+    ASSERT_TRUE(transport::send_message(server.get(), {}));
+  }
+  turn();
+  log::set_sink({}, log::Level::Off);
+  EXPECT_EQ(answers, (std::vector<Message>{message(7, 1), message(7, 2)}));
+  EXPECT_EQ(said, (std::vector<std::string>{
+                      "shared folder test: somebody has removed it, and the guest gets "
+                      "errors; one that is made anew is shared by a new start"}));
 }
 
 // As long as it takes nothing, there is no end to what a guest may ask.

@@ -49,8 +49,13 @@ void serve(int socket, Fd directory, Access access, const sandbox::Rights& right
   if (!transport::send_message(socket, std::as_bytes(std::span(reason))) || !prepared) return;
   Server server(std::move(directory), access);
   transport::MessageReader requests;
-  while (const auto request = requests.await(socket))
+  bool is_told = false;
+  while (const auto request = requests.await(socket)) {
     if (!transport::send_message(socket, server.answer(*request))) return;
+    if (is_told || !server.has_lost_directory()) continue;
+    is_told = true;
+    if (!transport::send_message(socket, {})) return;
+  }
 }
 
 }  // namespace ringside::share

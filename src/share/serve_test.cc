@@ -99,6 +99,19 @@ TEST_F(Serve, EndsAtWhatIsNoMessage) {
   EXPECT_EQ(end(), 42);
 }
 
+// Whoever shares it is told, once, with the first error that comes of it.
+TEST_F(Serve, TellsThatTheDirectoryWasRemoved) {
+  ASSERT_EQ(start(Access::ReadWrite), "");
+  begin();
+  EXPECT_EQ(walk(0, 1, "nothing"), ENOENT);
+  ASSERT_EQ(walk(0, 1, "file"), 0) << "no message in between";
+  fs::remove_all(shared(""));
+  EXPECT_EQ(walk(0, 2, "file"), ENOENT);
+  EXPECT_EQ(transport::receive_message(socket_.get()), Bytes{});
+  EXPECT_EQ(walk(0, 2, "file"), ENOENT);
+  EXPECT_EQ(error_of(Request(MessageType::Clunk).u32(1)), 0) << "no other one";
+}
+
 TEST_F(Serve, SaysWhyItDoesNotServe) {
   EXPECT_EQ(start(Fd(), Access::ReadWrite),
             "a folder cannot be shared here, which needs Linux 5.6 and /proc: Bad file descriptor");

@@ -88,6 +88,7 @@ std::span<const std::byte> Server::answer(std::span<const std::byte> request) {
                            : size > most ? refuse(EMSGSIZE)
                                          : serve(*session_, type, in, out);
   if (served) return out.finish();
+  has_lost_directory_ = has_lost_directory_ || !session_->tree.is_there();
   out.begin(answer_to(static_cast<std::uint8_t>(MessageType::Error)), tag);
   out.u32(static_cast<std::uint32_t>(served.error()));
   return out.finish();

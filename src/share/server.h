@@ -29,9 +29,14 @@ class Server {
   // and stays until then.
   std::span<const std::byte> answer(std::span<const std::byte> request);
 
+  // Somebody has removed the directory, or its file system has gone: there will be nothing in it
+  // any more. Looked for when a request has failed.
+  bool has_lost_directory() const { return has_lost_directory_; }
+
  private:
   std::unique_ptr<Session> session_;
   std::unique_ptr<Writer> answer_;
+  bool has_lost_directory_ = false;
 };
 
 }  // namespace ringside::share

@@ -72,6 +72,11 @@ bool Tree::is_root(const Object& object) const {
   return status && is_same(*status, status_);
 }
 
+bool Tree::is_there() const {
+  const auto status = status_of(*root_);
+  return status && status->st_nlink != 0;
+}
+
 Outcome<Found> Tree::child(const Object& directory, const Name& name) const {
   return found(ATTEMPT(open_beneath(directory.fd, name.c_str(), O_PATH)));
 }

@@ -48,6 +48,8 @@ class Tree {
   dev_t device() const { return status_.st_dev; }
   ino_t inode() const { return status_.st_ino; }
   bool is_root(const Object& object) const;
+  // The root has a name still, or what is in it is reached all the same.
+  bool is_there() const;
 
   Outcome<Found> child(const Object& directory, const Name& name) const;
   // The root's is the root. ESTALE: it is not below the root any more.

@@ -127,7 +127,7 @@ MODULE_LICENSE("GPL");
   EXPECT_EQ(shell.end("poweroff -f"), 1);
 }
 
-// The guest is told, and goes on.
+// The guest is told, and goes on; whoever has started it is told once.
 TEST_F(LinuxShare, SurvivesThatTheFolderVanishes) {
   std::ofstream(folder_ + "/file") << "content";
   LinuxGuest guest(files_, {.arguments = {"--share", folder_}});
@@ -139,6 +139,11 @@ TEST_F(LinuxShare, SurvivesThatTheFolderVanishes) {
   EXPECT_NE(shell.run("touch /mnt/other").status, 0);
   shell.output_of("umount /mnt");
   EXPECT_EQ(shell.end("poweroff -f"), 1);
+  const std::string& said = guest.process().text(ChildProcess::Stream::Error);
+  const std::string line = "shared folder share0 (" + folder_ + "): somebody has removed it";
+  const std::size_t first = said.find(line);
+  ASSERT_NE(first, std::string::npos) << said;
+  EXPECT_EQ(said.find(line, first + 1), std::string::npos) << said;
 }
 
 }  // namespace
