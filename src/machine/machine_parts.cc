@@ -3,6 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
+#include <cstdint>
+#include <utility>
+
+#include "base/log.h"
 
 namespace ringside::machine {
 
@@ -135,6 +140,22 @@ std::unique_ptr<Machine::Parts::Receiver<Kind>> Machine::Parts::add_receiver(
   return made;
 }
 
+// A guest can break a device, reset it and break it again for ever: the more often it did, the
+// fewer lines there are. What happens at a time that was told of before is the past, which runs
+// again.
+void Machine::Parts::tell_failures(VirtioTransport& transport, std::string name) {
+  transport.on_failure(
+      [this, name = std::move(name), times = std::uint64_t{0}, last = VirtualTime{}]() mutable {
+        if (times != 0 && cpus.now() <= last) return;
+        last = cpus.now();
+        if (!std::has_single_bit(++times)) return;
+        log::warning(
+            "guest: what its driver has put into a queue of the {} makes no sense; the device does "
+            "nothing more until the driver resets it",
+            name);
+      });
+}
+
 VirtioTransport* Machine::Parts::add_virtio(VirtioDevice& device, std::string name) {
   if (virtio.size() == kMaxVirtioDevices) return nullptr;
   later_names.push_back(name.substr(0, name.find(',')));
@@ -146,6 +167,7 @@ VirtioTransport* Machine::Parts::add_virtio(VirtioDevice& device, std::string na
     VirtioMmio& transport = *virtio_mmio.back();
     mmio.claim(kVirtioBase + number * kVirtioStride, kVirtioSize, transport,
                {std::move(name), kVirtioFirstLine + number});
+    tell_failures(transport, later_names.back());
     devices.push_back(&transport);
     virtio.push_back(&transport);
     return &transport;
@@ -153,6 +175,7 @@ VirtioTransport* Machine::Parts::add_virtio(VirtioDevice& device, std::string na
   virtio_pci.push_back(std::make_unique<VirtioPci>(device, memory, line, lines, cpus));
   VirtioPci& function = *virtio_pci.back();
   pci.add(kVirtioFirstPciDevice + number, function, {std::move(name), kVirtioFirstLine + number});
+  tell_failures(function, later_names.back());
   devices.push_back(&function);
   virtio.push_back(&function);
   return &function;

@@ -127,6 +127,7 @@ struct Machine::Parts {
   template <typename Kind, typename... Args>
   std::unique_ptr<Receiver<Kind>> add_receiver(const std::string& name, Args&&... args);
   VirtioTransport* add_virtio(VirtioDevice& device, std::string name);
+  void tell_failures(VirtioTransport& transport, std::string name);
   // What firmware does for the devices on the PCI bus.
   void place_pci();
   bool has_work() const;

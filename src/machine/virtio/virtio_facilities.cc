@@ -175,6 +175,7 @@ void VirtioFacilities::fail_device() {
   give_up_all();
   state_.status |= kStatusNeedsReset;
   interrupts_.configuration_changed();
+  if (failed_) failed_();
 }
 
 bool VirtioFacilities::is_driven() const {

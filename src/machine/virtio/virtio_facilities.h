@@ -8,7 +8,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "base/state_visitor.h"
@@ -51,6 +53,9 @@ class VirtioFacilities {
 
   VirtioFacilities(VirtioDevice& device, VirtioInterrupts& interrupts, DmaMemory memory,
                    hypervisor::CpuPort& cpus);
+
+  // As VirtioTransport's.
+  void on_failure(std::function<void()> failed) { failed_ = std::move(failed); }
 
   void reset();
   void visit_state(StateVisitor& visitor);
@@ -108,6 +113,7 @@ class VirtioFacilities {
   hypervisor::CpuPort& cpus_;
   std::vector<VirtioQueue> queues_;
   State state_;
+  std::function<void()> failed_;  // or null
 };
 
 }  // namespace ringside::machine

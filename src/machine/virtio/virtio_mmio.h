@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <utility>
 
 #include "machine/bus/bus.h"
 #include "machine/bus/device.h"
@@ -32,6 +34,9 @@ class VirtioMmio final : public Device,
   bool awaits_room() const override { return facilities_.awaits_room(); }
   hypervisor::WorkPart work() override { return facilities_.work(); }
   void input_came() override { facilities_.input_came(); }
+  void on_failure(std::function<void()> failed) override {
+    facilities_.on_failure(std::move(failed));
+  }
 
  private:
   std::uint32_t read_register(std::uint64_t offset) const;

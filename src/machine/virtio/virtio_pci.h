@@ -4,7 +4,9 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <optional>
+#include <utility>
 
 #include "machine/pci/msix.h"
 #include "machine/pci/pci_function.h"
@@ -36,6 +38,9 @@ class VirtioPci final : public PciFunction, public VirtioTransport, private Virt
   bool awaits_room() const override { return facilities_.awaits_room(); }
   hypervisor::WorkPart work() override { return facilities_.work(); }
   void input_came() override { facilities_.input_came(); }
+  void on_failure(std::function<void()> failed) override {
+    facilities_.on_failure(std::move(failed));
+  }
 
  private:
   static constexpr std::uint16_t kNoVector = 0xffff;

@@ -1,6 +1,8 @@
 // What Machine knows of a virtio device, however the guest reaches it.
 #pragma once
 
+#include <functional>
+
 #include "platform/platform.h"
 
 namespace ringside::machine {
@@ -17,6 +19,9 @@ class VirtioTransport {
   virtual hypervisor::WorkPart work() = 0;
   // As VirtioFacilities'.
   virtual void input_came() = 0;
+  // What is called when the device can go on with nothing before its driver resets it, because what
+  // is in its queues makes no sense. Before the first instruction.
+  virtual void on_failure(std::function<void()> failed) = 0;
 };
 
 // The bits of the interrupt status (virtio 1.2, 4.1.4.5 and 4.2.2).
