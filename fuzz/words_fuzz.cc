@@ -1,24 +1,36 @@
 // Small texts that others write: the command line, endpoints, sizes and numbers, the kernel's words
-// about sockets and users, what a debugger of another host says before it has said the token, keys.
+// about sockets and users, what a debugger of another host says before it has said the token, keys,
+// the names of NBD servers and what the process that talks with one says, what `ringside run` reads
+// of a kernel and its modules, and the archive that it makes.
 // The first byte says as what the rest is taken. What is taken can be written and is taken again
 // the same; what is not is one sentence; how the bytes arrive in pieces does not matter.
 #include <linux/inet_diag.h>
 #include <linux/netlink.h>
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdint>
+#include <cstring>
 #include <limits>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/hex.h"
+#include "base/memory_file.h"
 #include "choices.h"
 #include "cli/options/number.h"
 #include "cli/options/options.h"
+#include "cli/run/cpio.h"
+#include "cli/run/kernel_configuration.h"
+#include "cli/run/kernel_files.h"
+#include "cli/run/kernel_modules.h"
 #include "cli/terminal/terminal.h"
 #include "debug/server/doorkeeper.h"
 #include "guests/linux/vmcoreinfo.h"
+#include "nbd/address.h"
+#include "nbd/messages.h"
 #include "rsp/framing.h"
 #include "script.h"
 #include "transport/endpoint.h"
@@ -40,6 +52,36 @@ void endpoint(std::string_view text) {
   const std::string written = transport::to_string(*parsed);
   const auto again = transport::parse_endpoint(written);
   check(again && *again == *parsed && transport::to_string(*again) == written);
+}
+
+void server_name(const std::string& text) {
+  const std::string absolute = nbd::absolute(text);
+  check(nbd::absolute(absolute) == absolute && nbd::is_address(absolute) == nbd::is_address(text));
+  const auto uri = nbd::uri_of(text);
+  if (!uri) {
+    fuzz::check_sentence(uri.error().text(), text.size());
+    return;
+  }
+  check(nbd::is_address(text) && nbd::uri_of(absolute));
+  check(uri->starts_with("nbd://") || uri->starts_with("nbd+unix://"));
+}
+
+template <typename Head>
+void servers_message(std::span<const std::byte> message) {
+  const auto head = nbd::head_of<Head>(message);
+  check(head.has_value() == (message.size() >= sizeof(Head)));
+  if (!head) return;
+  const auto again = nbd::to_message(*head, nbd::text_of<Head>(message));
+  check(std::equal(again.begin(), again.end(), message.begin(), message.end()));
+}
+
+void server(std::string_view text) {
+  server_name(std::string(text));
+  server_name("nbd+unix:" + std::string(text));
+  const auto message = std::as_bytes(std::span(text));
+  servers_message<nbd::Request>(message);
+  servers_message<nbd::Answer>(message);
+  servers_message<nbd::Export>(message);
 }
 
 void numbers(std::string_view text) {
@@ -249,7 +291,72 @@ void keys(std::span<const std::uint8_t> typed) {
   check(whole == pieces && whole.first.size() <= typed.size());
 }
 
+// The text as a kernel's file, whose version becomes a part of paths.
+void kernel_file(std::string_view text) {
+  const Fd file = create_memory_file("kernel", text.size()).value();
+  check(::pwrite(file.get(), text.data(), text.size(), 0) == static_cast<ssize_t>(text.size()));
+  const cli::Places nowhere{"/nowhere", "/nowhere", "0"};
+  const cli::KernelFiles files =
+      cli::files_of("/proc/self/fd/" + std::to_string(file.get()), nowhere);
+  check(files.version.size() <= 80);
+  check(files.version.find_first_of(std::string_view("/ \n\0", 4)) == std::string::npos);
+}
+
+void runs_words(std::string_view text) {
+  const cli::GuestNeeds all{true, true, true, true, true, true, true, true};
+  const std::string configuration(text);
+  const auto missing = cli::missing_in(configuration, all);
+  for (const std::string& sentence : missing)
+    fuzz::check_sentence(sentence);
+  check(cli::missing_in(configuration + "\nCONFIG_VIRTIO_BLK=m\n", all).size() <= missing.size());
+  if (cli::has_modules(text)) check(text.find("CONFIG_MODULES=") != text.npos);
+  const auto bytes = std::as_bytes(std::span(text));
+  std::size_t needed = 0;
+  for (const std::string& name : cli::needed_by({bytes.begin(), bytes.end()})) {
+    check(!name.empty() && name.find_first_of(std::string_view("-,\0", 3)) == std::string::npos);
+    needed += name.size();
+  }
+  check(needed <= text.size());
+  kernel_file(text);
+}
+
+// The n-th number of eight digits in an entry's header.
+std::size_t number_in(std::span<const std::byte> entry, unsigned n) {
+  const std::string_view header(reinterpret_cast<const char*>(entry.data()), entry.size());
+  return parse_hex(header.substr(6 + std::size_t{8} * n, 8)).value();
+}
+
+// Read as cpio(5) has it: the name and the content are there, each where it should begin.
+void archive(std::string_view text) {
+  const std::string name(text.substr(0, std::min<std::size_t>(text.size(), text.size() % 61)));
+  cli::CpioArchive archive;
+  check(archive.add_file(name, 0644, text).has_value());
+  archive.add_link(name, text);
+  const std::vector<std::byte> bytes = std::move(archive).finish();
+  check(bytes.size() % 4 == 0);
+  std::span<const std::byte> rest(bytes);
+  const auto take = [&rest](std::size_t size) {
+    const std::string taken(reinterpret_cast<const char*>(rest.data()), size);
+    rest = rest.subspan(size);
+    return taken;
+  };
+  for (unsigned entries = 0; entries < 3; ++entries) {
+    constexpr std::size_t kHeader = 110;
+    check(rest.size() >= kHeader);
+    const std::size_t content = number_in(rest, 6), named = number_in(rest, 11);
+    check(take(kHeader).starts_with("070701"));
+    const std::string found = take(named);
+    check(found == (entries < 2 ? name : "TRAILER!!!") + '\0');
+    take((4 - (kHeader + named) % 4) % 4);
+    check(take(content) == (entries < 2 ? text : ""));
+    take((4 - content % 4) % 4);
+  }
+  check(rest.empty());
+}
+
 void kernel_words(std::string_view text) {
+  runs_words(text);
+  archive(text);
   (void)transport::maps_all_users(std::string(text));
   const auto note = guests::vmcoreinfo_note(std::as_bytes(std::span(text)));
   if (note) check(text.find(*note) != text.npos && note->starts_with("OSRELEASE="));
@@ -279,6 +386,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   switch (kind) {
     case 0:
       endpoint(text);
+      server(text);
       break;
     case 1:
       numbers(text);
