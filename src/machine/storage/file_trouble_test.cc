@@ -70,7 +70,7 @@ class CutImage : public FileTroubleTest {
     std::byte sector[512];
     const std::span<std::byte> pieces[] = {std::span(sector)};
     const bool is_read = read_all(*disk_, offset, sector);
-    EXPECT_EQ(disk_->read_pieces(offset, pieces), is_read ? 1u : 0u);
+    EXPECT_EQ(disk_->read_pieces(offset, pieces), is_read ? 512u : 0u);
     return is_read;
   }
 
