@@ -40,10 +40,12 @@ class BootDisk : public ::testing::Test {
     return made_.back();
   }
   std::string disk(const std::string& platform) { return disk(platform, files_); }
-  std::string disk(const std::string& platform, const LinuxFiles& files) {
+  // `root`: of a system of the disk's own, or empty.
+  std::string disk(const std::string& platform, const LinuxFiles& files,
+                   const std::string& root = "") {
     const std::string image = new_path(platform + ".img");
     ChildProcess build({"sh", RINGSIDE_LINUX_TESTS "/build-boot-disk", platform, image,
-                        files.kernel(), files.initramfs()});
+                        files.kernel(), files.initramfs(), "serial", root});
     EXPECT_EQ(build.await_exit(boot_deadline()), 0) << build.text(ChildProcess::Stream::Error);
     return image;
   }
@@ -87,6 +89,23 @@ TEST_F(BootDisk, SeaBiosBootsGrubAndLinux) {
   shell.load_disk_driver();
   EXPECT_THAT(shell.output_of("sed -n 's/.*vda1/vda1/p' /proc/partitions"), HasSubstr("vda1"));
   EXPECT_EQ(shell.end("poweroff -f"), 1);
+}
+
+// The disk's own bash is the first process, and speaks of the disk's own Debian.
+TEST_F(BootDisk, SeaBiosBootsGrubAndDebian) {
+  constexpr const char* kRoot = RINGSIDE_LINUX_FILES "/debian/root";
+  const std::string absent = missing({kSeaBios, kGrubForBios, "/sbin/mke2fs", kRoot});
+  if (!absent.empty()) GTEST_SKIP() << absent;
+  const std::string image = disk("bios", files_, kRoot) + ",snapshot";
+  ChildProcess ringside(command({"--bios", kSeaBios, "-d", image}));
+  ringside.await(kConsole, "GRUB for i386-pc", boot_deadline());
+  LinuxShell shell(ringside);
+  shell.await_prompt();
+  EXPECT_THAT(shell.output_of("cat /etc/debian_version"), ContainsRegex("^1[0-9]\\."));
+  EXPECT_THAT(shell.output_of("bash --version; ls --version"),
+              AllOf(HasSubstr("GNU bash"), HasSubstr("GNU coreutils")));
+  EXPECT_THAT(shell.output_of("cat /proc/mounts"), HasSubstr("/dev/vda1 / ext"));
+  EXPECT_EQ(shell.end("echo o >/proc/sysrq-trigger"), 1);
 }
 
 // A machine with firmware begins at the reset vector when it wakes; SeaBIOS finds that it had
