@@ -55,7 +55,7 @@ struct Start {
 
 Result<machine::BootResult> boot(const Start& start, hypervisor::GuestRam& ram) {
   if (start.options.bios.empty()) return machine::boot(start.payload.request, ram);
-  return machine::boot_firmware(start.options.bios, start.payload.image.bytes(),
+  return machine::boot_firmware(start.options.bios, start.payload.firmware.bytes(),
                                 size_of_variables(start.options, start.images), ram);
 }
 
@@ -85,6 +85,7 @@ class QuietMachine {
     machine.test_device = options.test_device;
     machine.virtio_bus = options.virtio_bus;
     machine.has_firmware = !options.bios.empty();
+    if (machine.has_firmware) machine.firmware_kernel = kernel_for_firmware(start_.payload);
     if (is_there(options.debugcon))
       machine.debugcon = machine::ByteSink([](std::span<const std::byte>) {});
     machine.guest_gdb = options.guest_gdb.has_value();
@@ -115,7 +116,7 @@ class QuietMachine {
     if (start_.options.bios.empty()) {
       boot_ = TRY(boot(start_, ram_));
     } else {
-      machine::shadow_firmware(start_.payload.image.bytes(), ram_);
+      machine::shadow_firmware(start_.payload.firmware.bytes(), ram_);
     }
     engine_->recordable()->reset_under_way(boot_.entry);
     return {};

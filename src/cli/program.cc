@@ -38,7 +38,7 @@ bool uses_stdio(const std::optional<GdbOption>& gdb) {
 // A kernel that is an ELF file has symbols itself; of another one `run` may have found them.
 std::string symbols_in(const Payload& payload, const Options& options) {
   if (options.run) return options.run->symbols;
-  return machine::is_elf(payload.image.bytes()) && !payload.was_packed ? options.kernel : "";
+  return machine::is_elf(payload.kernel.bytes()) && !payload.was_packed ? options.kernel : "";
 }
 
 }  // namespace
@@ -92,18 +92,23 @@ Result<void> Program::serve_greeter() {
 Result<void> Program::load() {
   TRY(open_directories());
   TRY(open_disks());
-  if (saved_ != nullptr) return saved_->load_memory(ram_, while_loading());
-  const Payload payload = TRY(read_payload());
+  if (saved_ != nullptr) {
+    firmware_kernel_ = TRY(read_saved_kernel(options_, while_loading()));
+    return saved_->load_memory(ram_, while_loading());
+  }
+  Payload payload = TRY(read_payload());
   if (wants_journal()) {
     payload_hash_ = hash_of(payload);
     content_ = TRY(content_of(disks_, payload_hash_, options_, while_loading()));
   }
   if (!options_.bios.empty()) {
-    firmware_size_ = payload.image.size();
+    firmware_size_ = payload.firmware.size();
     video_bios_ = payload.video_bios;
-    boot_ = TRY(machine::boot_firmware(options_.bios, payload.image.bytes(),
+    boot_ = TRY(machine::boot_firmware(options_.bios, payload.firmware.bytes(),
                                        size_of_variables(options_, disks_), ram_));
-    return say_odd_pair(payload.image.bytes());
+    TRY(say_odd_pair(payload.firmware.bytes()));
+    keep_kernel_for_firmware(std::move(payload));
+    return {};
   }
   boot_ = TRY(machine::boot(payload.request, ram_));
   notice("kernel: {}", boot_.format);
@@ -127,7 +132,17 @@ Result<void> Program::say_odd_pair(std::span<const std::byte> firmware) const {
   }
   const std::string odd = odd_pair(options_.bios, firmware, variables);
   if (!odd.empty()) notice("{}", odd);
+  if (!options_.kernel.empty() && !is_uefi(firmware)) {
+    notice("firmware '{}' is not UEFI's, and may not look for a KERNEL: SeaBIOS does not",
+           options_.bios);
+  }
   return {};
+}
+
+// It is read as long as the machine is there; the rest of the payload is in memory by now.
+void Program::keep_kernel_for_firmware(Payload payload) {
+  payload.firmware = {};
+  firmware_kernel_ = std::move(payload);
 }
 
 Result<Payload> Program::read_payload() {
@@ -151,6 +166,7 @@ Result<void> Program::build() {
   give_images(machine, options_, disks_);
   machine.virtio_bus = options_.virtio_bus;
   machine.has_firmware = has_firmware();
+  if (machine.has_firmware) machine.firmware_kernel = kernel_for_firmware(firmware_kernel_);
   companions::add_devices(options_.network.has_value(), options_.shares, options_.vsock, machine);
   lines_.connect(machine);
   // The main thread may sleep while vCPUs run on their own.
@@ -240,7 +256,7 @@ Result<Payload> Program::read_payload_again() {
   if (options_.bios.empty()) {
     hypervisor::GuestRam rehearsal = TRY(create_memory(options_, nullptr));
     TRY(machine::boot(payload.request, rehearsal));
-  } else if (payload.image.size() != firmware_size_) {
+  } else if (payload.firmware.size() != firmware_size_) {
     return fail(ErrorCode::BadRequest,
                 fmt::format("firmware '{}' has another size now", options_.bios));
   }
@@ -253,22 +269,24 @@ Result<Payload> Program::read_payload_again() {
 
 // As at power-on, but time goes on and RAM that nothing is loaded into keeps what it has. The
 // vCPUs are the caller's.
-Result<void> Program::power_on(const Payload& payload) {
+Result<void> Program::power_on(Payload payload) {
   machine_->reset();
   if (options_.bios.empty()) {
     boot_ = TRY(machine::boot(payload.request, ram_));
   } else {
-    machine::shadow_firmware(payload.image.bytes(), ram_);
+    machine::shadow_firmware(payload.firmware.bytes(), ram_);
+    machine_->set_firmware_kernel(kernel_for_firmware(payload));
+    keep_kernel_for_firmware(std::move(payload));
   }
   return {};
 }
 
 Result<std::string> Program::reset_machine() {
   TRY(refuse_while_still());
-  const Payload payload = TRY(read_payload_again());
+  Payload payload = TRY(read_payload_again());
   recordings_->end_all("the machine was reset");
   TRY(timeline_->note(time::MachineReset{}));
-  TRY(power_on(payload));
+  TRY(power_on(std::move(payload)));
   TRY(engine_->reset(boot_.entry));
   debugger_->machine_was_reset();
   if (travels_) travels_->begin();
@@ -278,9 +296,9 @@ Result<std::string> Program::reset_machine() {
 
 // In a replay, whatever its debugger does: the guest may run.
 Result<void> Program::reset_as_recorded() {
-  const Payload payload = TRY(read_payload_again());
+  Payload payload = TRY(read_payload_again());
   recordings_->end_all("the machine was reset");
-  TRY(power_on(payload));
+  TRY(power_on(std::move(payload)));
   engine_->recordable()->reset_under_way(boot_.entry);
   past_is_over_ = true;
   return {};

@@ -69,6 +69,7 @@ class Program {
   Result<Payload> read_payload();
   Result<void> open_disks();
   Result<void> say_odd_pair(std::span<const std::byte> firmware) const;
+  void keep_kernel_for_firmware(Payload payload);
   bool wants_journal() const { return !options_.record.empty() || !options_.replay.empty(); }
   Result<machine::ByteSink> sink(const Stream& stream, DeviceOutput& endpoint);
   machine::ByteSink sink_into(const std::shared_ptr<HostOutput>& output);
@@ -127,7 +128,7 @@ class Program {
   void tell_shutdown(bool by_guest);
   std::string_view reason_of_shutdown(bool by_guest) const;
   Result<Payload> read_payload_again();
-  Result<void> power_on(const Payload& payload);
+  Result<void> power_on(Payload payload);
   int report_end(const hypervisor::VmEnd& end);
   // Nothing while the machine goes on; else the exit status.
   std::optional<int> ended_from_outside();
@@ -161,6 +162,7 @@ class Program {
   hypervisor::GuestRam ram_;
   machine::BootResult boot_;
   std::size_t firmware_size_ = 0;
+  Payload firmware_kernel_;  // the kernel that firmware is to start, if there is one
   GdbFiles gdb_files_;
   std::string video_bios_;
   std::uint64_t content_ = 0;       // only with a journal

@@ -137,6 +137,12 @@ SaveSubjects Program::save_subjects() {
             saved.text_card = has_text_card();
             if (options_.firmware_vars)
               saved.firmware_vars.push_back(TRY(look_at(*options_.firmware_vars)));
+            if (has_firmware() && !options_.kernel.empty()) {
+              saved.kernel_files.push_back(TRY(look_at({options_.kernel}, kKernel)));
+              for (const ModuleOption& module : options_.modules)
+                saved.kernel_files.push_back(TRY(look_at({module.path}, kInitrd)));
+              saved.kernel_command_line = options_.append;
+            }
             return saved;
           }};
 }

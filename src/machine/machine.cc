@@ -50,6 +50,11 @@ void Machine::reset() {
   parts_->reset_devices(Parts::Power::On);
 }
 
+void Machine::set_firmware_kernel(FirmwareKernel kernel) {
+  Lock lock(*parts_);
+  parts_->firmware.set_kernel(std::move(kernel));
+}
+
 void Machine::visit_state(StateVisitor& visitor) {
   Lock lock(*parts_);
   for (Device* device : parts_->devices)

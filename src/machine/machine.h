@@ -17,6 +17,7 @@
 #include "machine/bus/byte_sink.h"
 #include "machine/bus/platform_map.h"
 #include "machine/display/text_card.h"
+#include "machine/firmware/firmware_kernel.h"
 #include "machine/network/virtio_net.h"
 #include "machine/storage/block_backend.h"
 #include "machine/storage/disk_witness.h"
@@ -96,6 +97,7 @@ struct MachineOptions {
   // PCI functions have no addresses at the start: firmware will give them some. Otherwise they are
   // as firmware leaves them.
   bool has_firmware = false;
+  FirmwareKernel firmware_kernel;  // that it finds in its configuration
   // The machine has fallen asleep, or wakes. Called as input_taken is.
   std::function<void()> sleep_changed;
 };
@@ -173,6 +175,9 @@ class Machine final : public hypervisor::Platform {
   void input(const KeyInput& input);
   void input(const VsockInput& input);
   void input(const RandomInput& input);
+
+  // What firmware finds from the next reset on instead of MachineOptions::firmware_kernel.
+  void set_firmware_kernel(FirmwareKernel kernel);
 
   // Who is told what becomes of the disks, or null. Before the first instruction.
   void set_disk_witness(DiskWitness* witness);

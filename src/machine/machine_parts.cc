@@ -102,6 +102,7 @@ void Machine::Parts::add_firmware() {
   pci.add(IsaBridge::kDevice, isa_bridge, {"PCI to ISA bridge"});
   devices.push_back(&isa_bridge);
   later_names.emplace_back("PCI to ISA bridge");
+  firmware.set_kernel(options.firmware_kernel);
   if (options.firmware_vars == nullptr) return;
   flash.emplace(options.firmware_vars);
   const Gpa base{firmware_base(ram).value - flash->size()};

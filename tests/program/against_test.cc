@@ -249,7 +249,7 @@ TEST_F(Against, WithoutACommonStartThereIsNothingToCompare) {
   EXPECT_THAT(other_seed.error, HasSubstr("the two journals have no common start: seed "));
   std::ofstream(b_) << content_of(a_);
   EXPECT_THAT(compare({"end_halt"}).error,
-              HasSubstr("belongs to another run: it was given something else: the kernel"));
+              HasSubstr("belongs to another run: it was given something else: the firmware"));
   ::unlink(b_.c_str());
   EXPECT_THAT(compare({"end_power_off"}).error, HasSubstr("cannot be read"));
 }

@@ -172,7 +172,8 @@ TEST_F(Program, ImpossibleOptions) {
   expect_refusal({"--no-such-option", guest()}, "--no-such-option");
   expect_refusal({"-s", "file:" + directory_ + "no/such/place", guest()}, "no/such/place");
   expect_refusal({guest(), guest()}, "counters.elf");
-  expect_refusal({"--bios", file("bios", std::string(1 << 16, 'x')), guest()}, "--bios");
+  expect_refusal({"--bios", file("bios", std::string(1 << 16, 'x')), guest()},
+                 "is no Linux bzImage and no EFI program");
 }
 
 TEST_F(Program, ABusyPort) {

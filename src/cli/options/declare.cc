@@ -96,7 +96,9 @@ void declare_start(CLI::App& app, Words& words, Options& options) {
                       "shell, all of a directory, or nothing (busybox)")
            ->type_name("busybox|DIR|none"));
   boot(app.add_option("-a,--append", words.append, "Kernel command line")->type_name("TEXT"));
-  boot(app.add_option("--bios", options.bios, "Firmware to start at the reset vector, not a KERNEL")
+  boot(app.add_option(
+              "--bios", options.bios,
+              "Firmware to start at the reset vector; UEFI's starts a KERNEL, if there is one")
            ->type_name("FILE"));
   boot(app.add_option("--firmware-vars", words.firmware_vars,
                       "Flash memory below the firmware, in which UEFI keeps its variables")

@@ -229,6 +229,15 @@ Result<void> interpret_processor(const std::string& name, Options& options) {
   return {};
 }
 
+// Firmware starts disks, or a kernel that it is given.
+Result<void> check_firmware_kernel(const Words& words, const Options& options) {
+  if (options.kernel.empty() && !(words.initrd.empty() && words.append.empty()))
+    return bad("--initrd and --append are for a KERNEL, and --bios is given none");
+  if (words.initrd.size() > 1)
+    return bad("--initrd: firmware (--bios) hands a KERNEL one file, not {}", words.initrd.size());
+  return {};
+}
+
 Result<void> interpret(const CLI::App& app, const Words& words, Options& options) {
   if (app.count("--cpus") != 0) {
     const std::string& text = words.cpus;
@@ -313,13 +322,10 @@ Result<void> interpret(const CLI::App& app, const Words& words, Options& options
     TRY(check_restore(app, options));
   } else if (app.count("--bios") != 0 && options.bios.empty()) {
     return bad("--bios: '' has no file name");
-  } else if (!options.run && options.kernel.empty() == options.bios.empty()) {
-    return options.kernel.empty() ? bad("no KERNEL given; 'ringside --help' tells how")
-                                  : bad("--bios starts firmware, so there can be no KERNEL");
+  } else if (!options.run && options.kernel.empty() && options.bios.empty()) {
+    return bad("no KERNEL given; 'ringside --help' tells how");
   }
-  if (!options.bios.empty() && !(words.initrd.empty() && words.append.empty())) {
-    return bad("--initrd and --append are for a KERNEL, not for --bios");
-  }
+  if (!options.bios.empty()) TRY(check_firmware_kernel(words, options));
   options.append = words.append;
   for (const std::string& text : words.initrd) {
     std::error_code ignored;  // what cannot be looked at is read later, and named then

@@ -217,6 +217,15 @@ TEST(CommandLine, FirmwareVariables) {
             "--firmware-vars: ',ro' has no file name");
 }
 
+TEST(CommandLine, AKernelForFirmware) {
+  const Options given = options({"--bios", "b", "kernel", "-i", "initrd", "-a", "quiet"});
+  EXPECT_EQ(given.bios, "b");
+  EXPECT_EQ(given.kernel, "kernel");
+  EXPECT_EQ(given.modules.at(0).path, "initrd");
+  EXPECT_EQ(given.append, "quiet");
+  EXPECT_EQ(options({"--bios", "b"}).kernel, "");
+}
+
 TEST(CommandLine, WordsBehindANameAreTold) {
   const ringside::testing::TemporaryFolder scratch;
   const std::string file = scratch / "file", with_comma = file + ",but";
@@ -334,8 +343,10 @@ TEST(CommandLine, ErrorsNameTheOption) {
   const Row rows[] = {
       {{}, "no KERNEL given"},
       {{"a", "b"}, "b"},
-      {{"--bios", "b", "kernel"}, "--bios starts firmware"},
-      {{"--bios", "b", "-a", "x"}, "are for a KERNEL"},
+      {{"--bios", "b", "-a", "x"}, "are for a KERNEL, and --bios is given none"},
+      {{"--bios", "b", "-i", "x"}, "are for a KERNEL, and --bios is given none"},
+      {{"--bios", "b", "k", "-i", "x", "-i", "y"},
+       "--initrd: firmware (--bios) hands a KERNEL one"},
       {{"--bios", ""}, "--bios: '' has no file name"},
       {{"--bios", "", "kernel"}, "--bios: '' has no file name"},
       {{"-c", "0", "k"}, "--cpus: '0' is not a number from 1 to 64"},

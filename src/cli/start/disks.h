@@ -15,7 +15,9 @@
 namespace ringside::cli {
 
 // What errors call them.
-inline constexpr std::string_view kDiskImage = "disk image", kFirmwareVars = "--firmware-vars:";
+inline constexpr std::string_view kDiskImage = "disk image",
+                                  kFirmwareVars = "--firmware-vars:", kKernel = "kernel",
+                                  kInitrd = "initrd";
 
 using Images = std::vector<std::shared_ptr<machine::BlockBackend>>;
 enum class Access : std::uint8_t { AsGiven, ReadOnly };

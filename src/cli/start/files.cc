@@ -144,11 +144,15 @@ FileContent::FileContent(std::vector<std::byte> bytes) {
   owner_ = std::move(owner);
 }
 
+tl::expected<Fd, int> open_file(const std::string& path) {
+  Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!file) return tl::unexpected<int>(errno);
+  return file;
+}
+
 Result<FileContent> read_file(const std::string& path, std::string_view what,
                               const Reading& reading) {
-  tl::expected<Fd, int> file(Fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)));
-  if (!*file) file = tl::unexpected<int>(errno);
-  return read_open_file(std::move(file), path, what, reading);
+  return read_open_file(open_file(path), path, what, reading);
 }
 
 Result<FileContent> read_open_file(tl::expected<Fd, int> file, const std::string& path,

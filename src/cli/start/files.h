@@ -44,6 +44,8 @@ struct Reading {
   std::function<Result<void>(std::span<const std::byte>)> check_beginning = {};
 };
 
+// Without waiting; else the errno.
+tl::expected<Fd, int> open_file(const std::string& path);
 // The whole file. The error names `what` and the file.
 Result<FileContent> read_file(const std::string& path, std::string_view what,
                               const Reading& reading = {});

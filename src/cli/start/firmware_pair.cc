@@ -21,6 +21,8 @@ bool is_volume(std::span<const std::byte> bytes) {
 
 }  // namespace
 
+bool is_uefi(std::span<const std::byte> firmware) { return is_volume(firmware); }
+
 // Firmware and variables are cut out of one flash memory, which has a power of two of bytes.
 std::string odd_pair(const std::string& firmware, std::span<const std::byte> image,
                      const FirmwareVariables& variables) {

@@ -18,6 +18,8 @@ struct FirmwareVariables {
 
 inline constexpr std::size_t kVolumeHeader = 0x38;  // of which that is the beginning, or more
 
+bool is_uefi(std::span<const std::byte> firmware);
+
 // A sentence about a pair that is none; empty where it looks like one, or is not UEFI's.
 std::string odd_pair(const std::string& firmware, std::span<const std::byte> image,
                      const FirmwareVariables& variables);

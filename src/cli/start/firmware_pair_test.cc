@@ -33,6 +33,8 @@ TEST(FirmwarePair, IsToldByTheSizes) {
 }
 
 TEST(FirmwarePair, IsOfUefiAlone) {
+  EXPECT_TRUE(is_uefi(volume(64)));
+  EXPECT_FALSE(is_uefi(std::vector<std::byte>(64u << 10)));
   const std::vector<std::byte> other(12u << 10), nothing;
   EXPECT_EQ(odd_pair("F", other, {}), "");
   EXPECT_EQ(odd_pair("F", nothing, {"V", 0, nothing}), "");

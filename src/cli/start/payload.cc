@@ -31,6 +31,33 @@ Reading kernel_reading(const Options& options, const Meanwhile& meanwhile) {
   return reading;
 }
 
+// Of what firmware is to load into the guest's memory.
+Reading reading_for_firmware(const Options& options, const Meanwhile& meanwhile) {
+  Reading reading;
+  reading.meanwhile = meanwhile;
+  reading.most = std::min(options.memory, machine::kMostOfFirmwareKernel);
+  reading.beyond =
+      reading.most == options.memory
+          ? fmt::format("there is no room for it in the guest's {} of memory; give it more with -m",
+                        machine::megabytes(options.memory))
+          : "firmware takes files of less than 4G";
+  return reading;
+}
+
+Reading kernel_reading_for_firmware(const Options& options, const Meanwhile& meanwhile) {
+  Reading reading = reading_for_firmware(options, meanwhile);
+  reading.begins_with = machine::kRecognisedBy;
+  reading.check_beginning =
+      [&name = options.kernel](std::span<const std::byte> beginning) -> Result<void> {
+    if (machine::is_for_firmware(beginning)) return {};
+    return fail(ErrorCode::BadRequest,
+                fmt::format("kernel '{}' is no Linux bzImage and no EFI program, which is what "
+                            "firmware can start (--bios); others are loaded without it",
+                            name));
+  };
+  return reading;
+}
+
 Reading firmware_reading(const Meanwhile& meanwhile) {
   Reading reading;
   reading.meanwhile = meanwhile;
@@ -113,14 +140,39 @@ bool has_video_bios(const Options& options) {
   return !options.bios.empty() && options.vga == Vga::Text && std::filesystem::exists(kVideoBios);
 }
 
+using Opener = std::function<tl::expected<Fd, int>(const std::string& path)>;
+
+// What goes with the kernel, which is there.
+Result<void> read_modules(const Options& options, const Opener& open, const Reading& reading,
+                          Payload& payload) {
+  machine::BootRequest& request = payload.request;
+  for (const ModuleOption& module : options.modules) {
+    payload.modules.push_back(
+        module.content != nullptr
+            ? FileContent(*module.content)
+            : TRY(read_open_file(open(module.path), module.path, "initrd", reading)));
+    request.modules.push_back({module.path, module.argument, payload.modules.back().bytes()});
+  }
+  request.kernel_name = options.kernel;
+  request.kernel = payload.kernel.bytes();
+  request.command_line = options.append;
+  return {};
+}
+
+Result<void> read_kernel_for_firmware(const Options& options, const Opener& open,
+                                      const Meanwhile& meanwhile, Payload& payload) {
+  if (options.kernel.empty()) return {};
+  payload.kernel = TRY(read_open_file(open(options.kernel), options.kernel, "kernel",
+                                      kernel_reading_for_firmware(options, meanwhile)));
+  return read_modules(options, open, reading_for_firmware(options, meanwhile), payload);
+}
+
 }  // namespace
 
 std::vector<std::string> payload_files(const Options& options) {
-  if (!options.bios.empty()) {
-    if (has_video_bios(options)) return {options.bios, kVideoBios};
-    return {options.bios};
-  }
   std::vector<std::string> files;
+  if (!options.bios.empty()) files.push_back(options.bios);
+  if (has_video_bios(options)) files.emplace_back(kVideoBios);
   if (!options.kernel.empty()) files.push_back(options.kernel);
   for (const ModuleOption& module : options.modules)
     if (module.content == nullptr) files.push_back(module.path);
@@ -129,39 +181,46 @@ std::vector<std::string> payload_files(const Options& options) {
 
 Result<Payload> read_payload(const Options& options, sandbox::Outside& outside,
                              const Meanwhile& meanwhile) {
+  const Opener open = [&outside](const std::string& path) { return outside.open_input(path); };
   const auto read = [&](const std::string& path, std::string_view what, const Reading& reading) {
-    return read_open_file(outside.open_input(path), path, what, reading);
+    return read_open_file(open(path), path, what, reading);
   };
   Payload payload;
   if (!options.bios.empty()) {
-    payload.image = TRY(read(options.bios, "firmware", firmware_reading(meanwhile)));
+    payload.firmware = TRY(read(options.bios, "firmware", firmware_reading(meanwhile)));
     if (has_video_bios(options)) {
       const FileContent content =
           TRY(read(kVideoBios, "video BIOS", video_bios_reading(meanwhile)));
       const std::span<const std::byte> bytes = content.bytes();
       payload.video_bios.assign(reinterpret_cast<const char*>(bytes.data()), bytes.size());
     }
+    TRY(read_kernel_for_firmware(options, open, meanwhile, payload));
     return payload;
   }
+  payload.kernel = TRY(read(options.kernel, "kernel", kernel_reading(options, meanwhile)));
+  payload.was_packed = TRY(unpack_kernel(options, meanwhile, payload.kernel));
+  TRY(read_modules(options, open, module_reading(options, meanwhile), payload));
   machine::BootRequest& request = payload.request;
   request.meanwhile = meanwhile;
-  payload.image = TRY(read(options.kernel, "kernel", kernel_reading(options, meanwhile)));
-  payload.was_packed = TRY(unpack_kernel(options, meanwhile, payload.image));
-  request.kernel_name = options.kernel;
-  request.kernel = payload.image.bytes();
-  for (const ModuleOption& module : options.modules) {
-    payload.modules.push_back(
-        module.content != nullptr
-            ? FileContent(*module.content)
-            : TRY(read(module.path, "initrd", module_reading(options, meanwhile))));
-    request.modules.push_back({module.path, module.argument, payload.modules.back().bytes()});
-  }
-  request.command_line = options.append;
   request.vcpus = options.cpus;
   request.virtio_devices = virtio_devices(options);
   request.virtio_bus = options.virtio_bus;
   request.text_card = options.vga == Vga::Text;
   return payload;
+}
+
+Result<Payload> read_saved_kernel(const Options& options, const Meanwhile& meanwhile) {
+  Payload payload;
+  const Opener open = [](const std::string& path) { return open_file(path); };
+  TRY(read_kernel_for_firmware(options, open, meanwhile, payload));
+  return payload;
+}
+
+machine::FirmwareKernel kernel_for_firmware(const Payload& payload) {
+  const machine::BootRequest& request = payload.request;
+  return {request.kernel,
+          request.modules.empty() ? std::span<const std::byte>() : request.modules[0].content,
+          request.command_line};
 }
 
 bool has_firmware(const Options& options, const time::SavedOptions* saved) {
@@ -179,8 +238,10 @@ Result<hypervisor::GuestRam> create_memory(const Options& options,
 
 std::uint64_t hash_of(const Payload& payload) {
   StateHasher hasher;
-  hasher.add(payload.image.bytes());
+  const bool firmware = payload.firmware.size() != 0;
+  hasher.add(firmware ? payload.firmware.bytes() : payload.kernel.bytes());
   hasher.add(std::as_bytes(std::span(payload.video_bios)));
+  if (firmware && payload.kernel.size() != 0) hasher.add(payload.kernel.bytes());
   for (const machine::BootModule& module : payload.request.modules)
     hasher.add(module.content);
   return hasher.value();

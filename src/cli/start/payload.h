@@ -13,6 +13,7 @@
 #include "cli/start/disks.h"
 #include "cli/start/files.h"
 #include "machine/boot/boot.h"
+#include "machine/firmware/firmware_kernel.h"
 #include "platform/guest_ram.h"
 #include "sandbox/outside.h"
 #include "time/saved/saved_options.h"
@@ -20,11 +21,12 @@
 namespace ringside::cli {
 
 struct Payload {
-  FileContent image;        // the kernel, unpacked, or the firmware
+  FileContent firmware;
+  FileContent kernel;       // unpacked, but for firmware
   bool was_packed = false;  // the file has it in another form
   std::vector<FileContent> modules;
   std::string video_bios;        // beside firmware, for the text screen
-  machine::BootRequest request;  // for a kernel; points into these
+  machine::BootRequest request;  // for a kernel, also of firmware's; points into these
 };
 
 // Where Debian's package seabios has the video BIOS of its firmware for a card that is not on PCI.
@@ -36,6 +38,11 @@ Result<Payload> read_payload(const Options& options, sandbox::Outside& outside,
                              const Meanwhile& meanwhile);
 // The files that it reads.
 std::vector<std::string> payload_files(const Options& options);
+
+// Of a saved machine with firmware: the kernel alone, if there is one.
+Result<Payload> read_saved_kernel(const Options& options, const Meanwhile& meanwhile);
+// The kernel that firmware is to start, if it is; points into `payload`.
+machine::FirmwareKernel kernel_for_firmware(const Payload& payload);
 
 // `saved`: of the machine that goes on, or null. A saved machine has no ROM but its firmware.
 bool has_firmware(const Options& options, const time::SavedOptions* saved);

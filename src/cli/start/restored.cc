@@ -58,6 +58,27 @@ Result<std::vector<DiskOption>> saved_images(Kind kind, const std::vector<time::
   return disks;
 }
 
+// What firmware is to start is part of what the guest reads, and nobody can name another.
+Result<void> take_kernel(const time::SavedOptions& saved, Options& options) {
+  for (const time::SavedDisk& file : saved.kernel_files) {
+    const bool is_kernel = options.kernel.empty();
+    const std::string_view what = is_kernel ? kKernel : kInitrd;
+    if (TRY(look_at({file.path}, what)) != file) {
+      return bad(
+          "{} {}, which the firmware was given, has changed since the machine was saved, and the "
+          "guest may know other content",
+          what, file.path);
+    }
+    if (is_kernel) {
+      options.kernel = file.path;
+    } else {
+      options.modules.push_back({file.path, ""});
+    }
+  }
+  options.append = saved.kernel_command_line;
+  return {};
+}
+
 // The machine has what was given; nobody can plug it in now.
 Result<void> check_devices(const Options& given, const time::SavedOptions& saved) {
   const struct {
@@ -158,6 +179,7 @@ Result<Options> as_saved(const Options& given, const time::SavedOptions& saved) 
   } else {
     TRY(check_named(given.disks, saved.disks));
   }
+  TRY(take_kernel(saved, options));
   return options;
 }
 

@@ -39,6 +39,22 @@ TEST_F(Restored, AChangedFileOfVariablesIsNoDiskImage) {
   EXPECT_EQ(refusal(saved), "--firmware-vars: " + path_ + ": No such file or directory");
 }
 
+TEST_F(Restored, HasTheKernelThatItsFirmwareWasGiven) {
+  time::SavedOptions saved;
+  saved.kernel_files = {saved_file(), saved_file()};
+  saved.kernel_command_line = "quiet";
+  Options given;
+  given.cpus = saved.vcpus;
+  const Options options = as_saved(given, saved).value();
+  EXPECT_EQ(options.kernel, path_);
+  EXPECT_EQ(options.modules.at(0).path, path_);
+  EXPECT_EQ(options.append, "quiet");
+  write("longer than it was");
+  EXPECT_EQ(refusal(saved), "kernel " + path_ +
+                                ", which the firmware was given, has changed since the machine was "
+                                "saved, and the guest may know other content");
+}
+
 TEST_F(Restored, HasTheProcessorThatItHad) {
   using hypervisor::Processor;
   time::SavedOptions saved;

@@ -105,11 +105,11 @@ void FirmwareConfig::finish_directory() {
   add(kDirectory, content);
 }
 
-const std::string* FirmwareConfig::item() const {
+std::string_view FirmwareConfig::item() const {
   for (const auto& [key, content] : items_) {
-    if (key == state_.key) return &content;
+    if (key == state_.key) return content;
   }
-  return nullptr;
+  return kernel_.content(static_cast<std::uint16_t>(state_.key));
 }
 
 void FirmwareConfig::select(std::uint16_t key) {
@@ -122,9 +122,8 @@ void FirmwareConfig::select(std::uint16_t key) {
 
 // Beyond the end, and for an item that is not there, everything is zero.
 std::string_view FirmwareConfig::rest() const {
-  const std::string* content = item();
-  if (content == nullptr || state_.offset >= content->size()) return {};
-  return std::string_view(*content).substr(state_.offset);
+  const std::string_view content = item();
+  return content.substr(std::min<std::size_t>(state_.offset, content.size()));
 }
 
 std::uint32_t FirmwareConfig::peek_port(const PortAccess& access) const {

@@ -1,5 +1,5 @@
 // QEMU's firmware configuration interface at 0x510, with DMA at 0x514, as SeaBIOS and OVMF expect
-// it: memory map, CPU count and ACPI tables. Owned by Machine.
+// it: memory map, CPU count, ACPI tables, and a kernel to start. Owned by Machine.
 #pragma once
 
 #include <cstdint>
@@ -8,12 +8,14 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "machine/acpi/acpi_tables.h"
 #include "machine/bus/bus.h"
 #include "machine/bus/device.h"
 #include "machine/bus/dma_memory.h"
+#include "machine/firmware/firmware_kernel.h"
 
 namespace ringside::machine {
 
@@ -36,6 +38,9 @@ class FirmwareConfig final : public Device, public WidePorts {
   FirmwareConfig(hypervisor::GuestRam& ram, hypervisor::CpuPort& cpus, unsigned vcpus,
                  const std::string& video_bios, AcpiSource acpi, std::vector<File> files = {});
 
+  // The one that is found from now on.
+  void set_kernel(FirmwareKernel kernel) { kernel_ = KernelItems(std::move(kernel)); }
+
   void reset() override { state_ = State{}; }
   void visit_state(StateVisitor& visitor) override;
   Access read_port(const PortAccess& access, std::uint32_t& value) override;
@@ -55,7 +60,7 @@ class FirmwareConfig final : public Device, public WidePorts {
   void add_file(std::string_view name, std::string content);
   void finish_directory();
   void make_acpi();
-  const std::string* item() const;
+  std::string_view item() const;
   void select(std::uint16_t key);
   std::string_view rest() const;  // of the selected item
   void run_dma();
@@ -67,6 +72,7 @@ class FirmwareConfig final : public Device, public WidePorts {
   std::vector<std::pair<std::uint16_t, std::string>> items_;
   std::size_t first_acpi_item_ = 0;
   std::vector<std::string> directory_;  // entries of the file directory
+  KernelItems kernel_;
   State state_;
 };
 

@@ -49,7 +49,7 @@ std::string how_another(const RunIdentity& there, const RunIdentity& here) {
                     in_mebibytes(here.memory)));
   }
   if (there.content != here.content) {
-    add("it was given something else: the kernel, initrd and command line or the firmware, what is "
+    add("it was given something else: the firmware, the kernel, initrd and command line, what is "
         "in the files of -d and --firmware-vars, --virtio, the tags of --share, and whether there "
         "are --net, --vsock, --rng, --console and --vga must be the same");
   }

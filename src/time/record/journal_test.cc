@@ -232,7 +232,7 @@ TEST_F(JournalTest, SaysInWhatTheOtherRunIsAnother) {
   EXPECT_EQ(
       refusal({2, 1 << 20, 0xabd}),
       head +
-          "it was given something else: the kernel, initrd and command line or the firmware, "
+          "it was given something else: the firmware, the kernel, initrd and command line, "
           "what is in the files of -d and --firmware-vars, --virtio, the tags of --share, and "
           "whether there are --net, --vsock, --rng, --console and --vga must be the same");
   for (const char* bad :

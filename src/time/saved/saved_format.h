@@ -27,7 +27,7 @@
 namespace ringside::time {
 
 // Another one also where what the visitors show is another.
-inline constexpr std::uint32_t kSavedVersion = 10;
+inline constexpr std::uint32_t kSavedVersion = 11;
 inline constexpr std::array<char, 16> kSavedMagic = [] {
   std::array<char, 16> magic{};
   constexpr std::string_view kBeginning = beginning_of(FileKind::SavedMachine);

@@ -12,6 +12,7 @@ constexpr std::uint64_t kLeastMemory = 1u << 20, kMostMemory = std::uint64_t{1} 
 // Where firmware is: there is nothing else up there.
 constexpr std::uint64_t kRomStart = 0xff000000, kRomEnd = std::uint64_t{1} << 32, kMostRoms = 16;
 constexpr std::size_t kLongestTag = 255;
+constexpr std::uint64_t kMostKernelFiles = 2;
 
 template <typename T, typename Visit>
 void visit_all(StateVisitor& visitor, std::vector<T>& items, std::uint64_t most, Visit visit) {
@@ -64,6 +65,8 @@ void SavedOptions::visit(StateVisitor& visitor) {
     visitor.expect(rom.size != 0 && rom.size <= kRomEnd - rom.base.value);
     free = rom.base.value + rom.size;
   });
+  visit_all(visitor, kernel_files, kMostKernelFiles, visit_image);
+  visitor.container(kernel_command_line);
   visitor.fields(at.progress.instructions, at.progress.parts, at.time);
   visitor.expect(can_be_counted(at.progress.instructions.value) && can_be_counted(at.time.ns));
 }

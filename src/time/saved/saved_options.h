@@ -15,8 +15,9 @@
 
 namespace ringside::time {
 
-// A disk image as it was when the machine was saved. That its content is still the same shows in
-// its size and in when it was changed last, for nobody wants to read all of it.
+// A disk image, or another file that the guest reads, as it was when the machine was saved. That
+// its content is still the same shows in its size and in when it was changed last, for nobody wants
+// to read all of it.
 struct SavedDisk {
   std::string path;  // absolute
   std::uint64_t size = 0;
@@ -54,6 +55,9 @@ struct SavedOptions {
   machine::VirtioBus virtio_bus = machine::VirtioBus::Mmio;
   hypervisor::Processor processor = hypervisor::Processor::V2;
   std::vector<SavedRom> roms;
+  // The kernel that firmware was given and, behind it, an initrd; or nothing.
+  std::vector<SavedDisk> kernel_files;
+  std::string kernel_command_line;
   Position at;
 
   // A loader of it refuses what no machine has.
