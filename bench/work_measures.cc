@@ -17,7 +17,7 @@ namespace {
 using testing::ChildProcess;
 using testing::Deadline;
 
-const std::string kDirectory = RINGSIDE_BENCH_FILES "/work/";
+const std::string kDirectory = RINGSIDE_BENCH_FILES "/user_work/";
 const std::string kPrograms = RINGSIDE_LINUX_FILES "/programs/";
 constexpr const char* kMemory = "1G";
 
